@@ -1,0 +1,3 @@
+//! The program `confiture`.
+
+fn main() {}

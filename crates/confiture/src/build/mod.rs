@@ -1,0 +1,1 @@
+//! Databases from DDL files.

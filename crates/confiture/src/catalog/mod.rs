@@ -1,0 +1,1 @@
+//! Database objects as data.

@@ -1,0 +1,1 @@
+//! Disk access, all of it.

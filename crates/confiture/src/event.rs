@@ -1,0 +1,135 @@
+//! Progress: the only link between doing and showing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::sql::QualifiedName;
+
+/// Something that happened while a plan was executed.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Event {
+    /// A step began, in words for the user: `Building indexes`.
+    StepStarted {
+        /// What is being done.
+        step: String,
+    },
+    /// A step ended.
+    StepFinished {
+        /// What was done.
+        step: String,
+        /// How long it took.
+        elapsed: Duration,
+    },
+    /// Something worth saying that is not progress.
+    Note {
+        /// One sentence.
+        message: String,
+    },
+    /// Something that the user should look at.
+    Warning {
+        /// One sentence.
+        message: String,
+    },
+    /// The tables that are about to be worked on, in order, with what is expected of each.
+    TablesPlanned {
+        /// Name, expected rows, expected bytes.
+        tables: Vec<TableEstimate>,
+    },
+    /// A table is being worked on.
+    TableStarted {
+        /// The target table.
+        table: QualifiedName,
+    },
+    /// More of a table is done; the figures are what was added since the last event, not totals.
+    TableProgress {
+        /// The target table.
+        table: QualifiedName,
+        /// Rows added.
+        rows: u64,
+        /// Bytes added.
+        bytes: u64,
+    },
+    /// A table is done.
+    TableFinished {
+        /// The target table.
+        table: QualifiedName,
+        /// Rows in total.
+        rows: u64,
+        /// Bytes in total.
+        bytes: u64,
+        /// From its start to its end.
+        elapsed: Duration,
+    },
+}
+
+/// What is expected of a table before work on it begins.
+#[derive(Debug, Clone, Serialize)]
+pub struct TableEstimate {
+    /// The target table.
+    pub table: QualifiedName,
+    /// Rows expected; an estimate.
+    pub rows: u64,
+    /// Bytes expected in the source's heap; an estimate.
+    pub bytes: u64,
+}
+
+/// Receives events. Called from several tasks at once, and never blocks for long.
+pub trait Observer: Send + Sync {
+    /// Takes one event.
+    fn observe(&self, event: &Event);
+}
+
+/// Nobody is watching.
+impl Observer for () {
+    fn observe(&self, _event: &Event) {}
+}
+
+/// What every execution takes along: who watches, and whether to stop.
+#[derive(Clone)]
+pub struct Execution {
+    observer: Arc<dyn Observer>,
+    interrupt: tokio_util::sync::CancellationToken,
+}
+
+impl Execution {
+    /// An execution that `observer` watches and that ends early, cleanly, once `interrupt` is cancelled.
+    pub fn new(observer: Arc<dyn Observer>, interrupt: tokio_util::sync::CancellationToken) -> Self {
+        Self { observer, interrupt }
+    }
+
+    /// Nobody watches and nothing interrupts.
+    #[must_use]
+    pub fn unattended() -> Self {
+        Self::new(Arc::new(()), tokio_util::sync::CancellationToken::new())
+    }
+
+    /// Tells the observer.
+    pub fn emit(&self, event: &Event) {
+        self.observer.observe(event);
+    }
+
+    /// Tells the observer a sentence.
+    pub fn note(&self, message: impl Into<String>) {
+        self.emit(&Event::Note { message: message.into() });
+    }
+
+    /// Tells the observer a sentence that needs attention.
+    pub fn warn(&self, message: impl Into<String>) {
+        self.emit(&Event::Warning { message: message.into() });
+    }
+
+    /// True once the user has asked to stop.
+    #[must_use]
+    pub fn is_interrupted(&self) -> bool {
+        self.interrupt.is_cancelled()
+    }
+
+    /// Resolves once the user has asked to stop.
+    pub async fn interrupted(&self) {
+        self.interrupt.cancelled().await;
+    }
+}

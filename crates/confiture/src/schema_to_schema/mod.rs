@@ -1,0 +1,1 @@
+//! A database moved to a new schema.

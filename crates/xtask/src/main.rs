@@ -1,0 +1,3 @@
+//! Chores of this workspace: `cargo xtask help` lists them.
+
+fn main() {}
