@@ -5,6 +5,7 @@ pub mod mapping;
 mod secret;
 mod spanned;
 mod surroundings;
+pub mod yaml;
 
 pub use connection::{Connection, Endpoint, SslMode};
 pub use mapping::Mapping;
