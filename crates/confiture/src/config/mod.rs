@@ -1,9 +1,15 @@
 //! Configuration: files and text as data. Nothing here opens a file or reads the process's environment.
 
 mod connection;
+mod connection_parameter;
+mod connection_request;
+mod connection_string;
+mod password_file;
 mod secret;
+mod service_file;
 mod surroundings;
 
-pub use connection::{Connection, Endpoint, SslMode};
+pub use connection::{ChannelBinding, Connection, Endpoint, Keepalive, SslMode, TargetServer};
+pub use connection_request::{ConnectionFile, ConnectionFiles, ConnectionRequest};
 pub use secret::Secret;
 pub use surroundings::Surroundings;
