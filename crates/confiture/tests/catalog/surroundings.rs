@@ -179,3 +179,20 @@ async fn an_empty_database_is_an_empty_catalog() {
     let catalog = read_catalog(&session(&database).await).await.unwrap();
     assert!(catalog.relations.is_empty() && catalog.sequences.is_empty() && catalog.types.is_empty());
 }
+
+#[tokio::test]
+async fn every_query_runs_in_psql() {
+    let (database, _session, _catalog) = rich().await;
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/postgres/queries/catalog");
+    let mut run = 0;
+    for file in std::fs::read_dir(folder).unwrap() {
+        let file = file.unwrap().path();
+        let psql = Command::new(database.server().program("psql"))
+            .args(["-qXd", &database.url(), "-v", "ON_ERROR_STOP=1", "-f", file.to_str().unwrap()])
+            .output()
+            .unwrap();
+        assert!(psql.status.success(), "{}: {}", file.display(), String::from_utf8_lossy(&psql.stderr));
+        run += 1;
+    }
+    assert!(run > 12);
+}
