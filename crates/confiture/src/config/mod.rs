@@ -10,6 +10,7 @@ mod secret;
 mod service_file;
 mod spanned;
 mod surroundings;
+pub mod yaml;
 
 pub use connection::{ChannelBinding, Connection, Endpoint, Keepalive, SslMode, TargetServer};
 pub use connection_request::{ConnectionFile, ConnectionFiles, ConnectionRequest};
