@@ -118,7 +118,9 @@ impl Project {
             flags,
             environment.as_ref().map_or(&silent, |environment| &environment.settings),
         )?;
-        let database = match (naming.database_url, &name.value, &environment) {
+        // Alone, a URL is the name itself.
+        let instead = naming.database_url.filter(|_| naming.named.is_some());
+        let database = match (instead, &name.value, &environment) {
             (Some(url), ..) => Some(Database::Text(Template::literal(url))),
             (None, _, Some(environment)) => environment.database.clone(),
             (None, DatabaseName::Connection(text), _) => {
@@ -145,10 +147,15 @@ impl Project {
         let environment = Environment::parse(&disk::read_text(&path)?, &path, &self.root)?;
         match &name.value {
             // A copy whose `name` was forgotten would call itself what it is not, in every question and report.
-            DatabaseName::Environment(called) if *called != environment.name => {
-                Err(Error::config(format!("the environment {called} calls itself `{}`", environment.name))
-                    .at(crate::Place { file: path, line: 1, column: 1 })
-                    .hint(format!("write `name: {called}` into it, or rename the file")))
+            DatabaseName::Environment(called) if *called != environment.name.value => {
+                let error = Error::config(format!(
+                    "the environment {called} calls itself `{}`",
+                    environment.name.value
+                ));
+                Err(environment
+                    .name
+                    .locate(error)
+                    .hint(format!("write `name: {called}`, or rename the file")))
             }
             _ => Ok(Some(environment)),
         }
@@ -215,7 +222,7 @@ impl Target {
             return Err(Error::config(format!("{} names no database", file.unwrap_or_default()))
                 .hint("write database_url or database into it, or name one with --database-url"));
         };
-        let environment = self.environment.as_ref().map(|environment| environment.name.as_str());
+        let environment = self.environment.as_ref().map(|environment| environment.name.value.as_str());
         find_database(database, environment.unwrap_or(EMBEDDED_DATABASE), &self.surroundings)
     }
 
@@ -269,4 +276,160 @@ fn find_root(folder: &Path) -> Result<PathBuf> {
         };
     }
     Ok(folder.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Place;
+    use std::fs;
+
+    /// A project with two environments, seen from a folder inside of it.
+    struct Shop(tempfile::TempDir);
+
+    impl Shop {
+        fn new() -> Self {
+            let shop = Self(tempfile::tempdir().unwrap());
+            shop.write("confiture.yaml", "default_environment: local\nlock_timeout: 3s\n");
+            shop.write("db/environments/local.yaml", "name: local\ndatabase_url: postgresql://me@h/local\n");
+            shop.write(
+                "db/environments/production.yaml",
+                "database_url: postgresql://me@h/${DB}\nproduction: true\nlock_timeout: 2s\n",
+            );
+            fs::create_dir_all(shop.0.path().join("web/src")).unwrap();
+            shop
+        }
+
+        fn write(&self, path: &str, text: &str) {
+            let path = self.0.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+
+        fn open(&self, variables: &[(&str, &str)]) -> Project {
+            let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+            let surroundings = Surroundings {
+                variables: variables.collect(),
+                folder: self.0.path().join("web/src"),
+                ..Surroundings::default()
+            };
+            Project::open(&surroundings).unwrap()
+        }
+
+        /// Where `named` leads, or the error with its place and hints.
+        fn find(&self, project: &Project, named: Option<&str>) -> String {
+            let naming = Naming { named: named.map(|text| ("--env", text)), database_url: None };
+            let found = project.target(naming, &Flags::default()).and_then(|target| target.database());
+            let text = match found {
+                Ok(TargetDatabase::Server(connection)) => connection.to_string(),
+                Ok(TargetDatabase::Embedded(name)) => format!("embedded {name}"),
+                Err(error) => {
+                    let place = error.place().map(|place: &Place| format!("{place}: ")).unwrap_or_default();
+                    format!("{place}{error}\n  {}", error.hints().join("\n  "))
+                }
+            };
+            text.replace(self.0.path().to_str().unwrap(), "ROOT")
+        }
+    }
+
+    #[test]
+    fn every_way_to_name_a_database_works_from_a_folder_inside() {
+        let shop = Shop::new();
+        let project = shop.open(&[("DB", "sales")]);
+        assert_eq!(project.root, shop.0.path());
+        for (named, expected) in [
+            (None, "me@h:5432/local"),
+            (Some("local"), "me@h:5432/local"),
+            (Some("production"), "me@h:5432/sales"),
+            (Some("local.yaml"), "me@h:5432/local"),
+            (Some("../../db/environments/production.yaml"), "me@h:5432/sales"),
+            (Some("postgresql://you@there/x"), "you@there:5432/x"),
+            (Some("host=there user=you dbname=y"), "you@there:5432/y"),
+            (Some("embedded"), "embedded confiture"),
+            (Some("embedded:z"), "embedded z"),
+        ] {
+            assert_eq!(shop.find(&project, named), expected, "{named:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_leads_nowhere_says_what_there_is() {
+        let shop = Shop::new();
+        let project = shop.open(&[]);
+        shop.write("db/environments/staging.yaml", "name: production\n");
+        shop.write("db/environments/empty.yaml", "");
+        let all = ["prodution", "locl.yaml", "production", "staging", "empty"]
+            .map(|named| shop.find(&project, Some(named)));
+        insta::assert_snapshot!(all.join("\n"), @r#"
+        --env: there is no environment `prodution`
+          did you mean `production`?
+          the environments in ROOT/db/environments are: empty, local, production, staging
+        --env: there is no file locl.yaml, also not in db/environments
+          did you mean `local`?
+          the environments in ROOT/db/environments are: empty, local, production, staging
+        ROOT/db/environments/production.yaml:1:33: environment variable DB is not set
+          set DB, or give a default in the file: ${DB:-default}
+        ROOT/db/environments/staging.yaml:1:7: the environment staging calls itself `production`
+          write `name: staging`, or rename the file
+        ROOT/db/environments/empty.yaml names no database
+          write database_url or database into it, or name one with --database-url
+        "#);
+    }
+
+    #[test]
+    fn with_nothing_named_the_choice_is_shown() {
+        let shop = Shop::new();
+        shop.write("confiture.yaml", "default_environment: lokal\n");
+        let misspelt = shop.find(&shop.open(&[]), None);
+        let variable = shop.find(&shop.open(&[("CONFITURE_ENV", "prod")]), None);
+        shop.write("confiture.yaml", "");
+        let nothing = shop.find(&shop.open(&[]), None);
+        insta::assert_snapshot!([misspelt, variable, nothing].join("\n"), @r#"
+        ROOT/confiture.yaml:1:22: there is no environment `lokal`
+          did you mean `local`?
+          the environments in ROOT/db/environments are: local, production
+        CONFITURE_ENV: there is no environment `prod`
+          the environments in ROOT/db/environments are: local, production
+        no database is named
+          name one with --env, set DATABASE_URL, or write default_environment into confiture.yaml
+          the environments in ROOT/db/environments are: local, production
+        "#);
+    }
+
+    #[test]
+    fn a_url_beside_a_name_takes_the_place_of_its_database_and_of_nothing_else() {
+        let shop = Shop::new();
+        let naming =
+            Naming { named: Some(("--env", "production")), database_url: Some("postgresql://you@there/x") };
+        // The environment's own ${DB} is not set, and not needed.
+        let target = shop.open(&[]).target(naming, &Flags::default()).unwrap();
+        let TargetDatabase::Server(connection) = target.database().unwrap() else { panic!("not a server") };
+        assert_eq!(connection.to_string(), "you@there:5432/x");
+        assert!(target.settings.production.value);
+        assert_eq!(target.settings.lock_timeout.value.as_secs(), 2);
+    }
+
+    #[test]
+    fn a_database_url_of_the_shell_does_not_touch_a_named_environment() {
+        let shop = Shop::new();
+        let project = shop.open(&[("DATABASE_URL", "postgresql://you@there/x")]);
+        assert_eq!(shop.find(&project, Some("local")), "me@h:5432/local");
+        assert_eq!(shop.find(&project, None), "you@there:5432/x");
+    }
+
+    #[test]
+    fn the_nearest_folder_that_looks_like_one_is_the_root() {
+        for mark in ["confiture.yaml", "db/environments/x.yaml", "db/schema/x.sql", ".git/HEAD"] {
+            let outer = tempfile::tempdir().unwrap();
+            let inner = outer.path().join("inner");
+            for folder in [outer.path(), inner.as_path()] {
+                let path = folder.join(mark);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(path, "").unwrap();
+            }
+            fs::create_dir_all(inner.join("a/b")).unwrap();
+            assert_eq!(find_root(&inner.join("a/b")).unwrap(), inner, "{mark}");
+            assert_eq!(find_root(outer.path()).unwrap(), outer.path(), "{mark}");
+        }
+    }
 }

@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use crate::config::settings::{Layer, Origin};
 use crate::config::settings_file::{fields_of, finish, read_layer};
 use crate::config::yaml::{self, Fields, Node, Value};
-use crate::config::{Connection, ConnectionRequest, DatabaseName, Surroundings, Template};
+use crate::config::{Connection, ConnectionRequest, DatabaseName, Spanned, Surroundings, Template};
 use crate::error::{Error, Place, Result};
 
 /// An environment's file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Environment {
     /// `name`, or else what the file is called.
-    pub name: String,
+    pub name: Spanned<String>,
     /// The file, as the user would name it.
     pub file: PathBuf,
     /// `database_url` or `database`. `None` where the file has neither: then only commands without a database work.
@@ -71,10 +71,10 @@ impl Environment {
     pub fn parse(text: &str, file: &Path, root: &Path) -> Result<Self> {
         let document = yaml::parse(text, file)?;
         let mut fields = fields_of(&document, "database_url: ${DATABASE_URL}")?;
-        let name = fields.take("name").map(Node::as_text).transpose()?;
+        let name = fields.take("name").map(Node::as_spanned_text).transpose()?;
         let stem = || file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let environment = Self {
-            name: name.map_or_else(stem, str::to_owned),
+            name: name.unwrap_or_else(|| Spanned::nowhere(stem())),
             file: file.to_owned(),
             database: read_database(&mut fields, root)?,
             settings: read_layer(&mut fields, root, Origin::EnvironmentFile)?,
@@ -232,7 +232,7 @@ mod tests {
         )
         .unwrap();
         let settings = environment.settings;
-        assert_eq!(environment.name, "eu");
+        assert_eq!(environment.name.value, "eu");
         assert_eq!(settings.schema_dirs.unwrap().value, [PathBuf::from("/shop/db/a"), "/abs".into()]);
         assert_eq!(settings.include.unwrap().value, ["*.sql"]);
         assert_eq!(settings.exclude.unwrap().value, ["old/*"]);
@@ -248,7 +248,7 @@ mod tests {
     #[test]
     fn an_empty_file_is_an_environment_without_a_database() {
         let environment = parse("# nothing yet\nexclude:\n  # - old/*\n").unwrap();
-        assert_eq!((environment.name.as_str(), environment.database), ("staging", None));
+        assert_eq!((environment.name.value.as_str(), environment.database), ("staging", None));
         assert_eq!(environment.settings, Layer::default());
     }
 
