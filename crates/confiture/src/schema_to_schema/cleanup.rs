@@ -24,7 +24,11 @@ pub struct CleanupReport {
 ///
 /// [`crate::ErrorKind::Unsafe`] where a migration is unfinished: the journal would be lost, and with it the indexes that
 /// are still to be built.
-pub async fn clean_up(target: &Connection, foreign_schema: &Identifier, execution: &Execution) -> Result<CleanupReport> {
+pub async fn clean_up(
+    target: &Connection,
+    foreign_schema: &Identifier,
+    execution: &Execution,
+) -> Result<CleanupReport> {
     let session = Session::connect(target).await?;
     let _lock = AdvisoryLock::take(target).await?;
     let mut schema = foreign_schema.clone();
@@ -32,10 +36,14 @@ pub async fn clean_up(target: &Connection, foreign_schema: &Identifier, executio
     if has_ledger {
         let left = journal::entries(&session).await?;
         if !left.is_empty() {
-            return Err(Error::refused(format!("{} keys, indexes or triggers of the target are still taken off", left.len()))
-                .hint("let the migration finish first: run `confiture migrate schema-to-schema migrate` again"));
+            return Err(Error::refused(format!(
+                "{} keys, indexes or triggers of the target are still taken off",
+                left.len()
+            ))
+            .hint("let the migration finish first: run `confiture migrate schema-to-schema migrate` again"));
         }
-        let query = Sql::literal("SELECT foreign_schema FROM confiture.migration WHERE foreign_schema IS NOT NULL");
+        let query =
+            Sql::literal("SELECT foreign_schema FROM confiture.migration WHERE foreign_schema IS NOT NULL");
         if let Some(row) = session.query_opt(&query, &[]).await? {
             schema = Identifier::new(row.get::<_, String>(0));
         }

@@ -71,8 +71,10 @@ pub(crate) struct Reader<'a> {
     pub(crate) session: &'a Session,
 }
 
-/// Rows of one key hash: the row hashes, sorted, and the values as text.
-type Rows = BTreeMap<i64, Vec<(i64, Vec<Option<String>>)>>;
+/// The values of one row as text.
+type Values = Vec<Option<String>>;
+/// By key hash, one row of it.
+type Rows = BTreeMap<i64, Values>;
 
 /// Looks at the rows of `buckets` one by one. `expected` is how many rows a bucket has.
 pub(crate) async fn find(
@@ -86,11 +88,13 @@ pub(crate) async fn find(
     let several = usize::try_from(LOOKED_AT / expected.max(1)).unwrap_or(1).max(1);
     let looked_at = &buckets[..several.min(buckets.len())];
     let (given, held) = tokio::try_join!(hashes(&source, looked_at), hashes(&target, looked_at))?;
-    let mut differences = Differences { complete: looked_at.len() == buckets.len(), ..Differences::default() };
+    let mut differences =
+        Differences { complete: looked_at.len() == buckets.len(), ..Differences::default() };
     let mut told = Vec::new();
     let keys: std::collections::BTreeSet<i64> = given.keys().chain(held.keys()).copied().collect();
     for key in keys {
-        let (given, held) = (given.get(&key).map_or(&[][..], Vec::as_slice), held.get(&key).map_or(&[][..], Vec::as_slice));
+        let (given, held) =
+            (given.get(&key).map_or(&[][..], Vec::as_slice), held.get(&key).map_or(&[][..], Vec::as_slice));
         if given == held {
             continue;
         }
@@ -143,14 +147,13 @@ async fn values(reader: &Reader<'_>, keys: &[i64]) -> Result<Rows> {
     let mut found = Rows::new();
     for range in reader.ranges {
         let query = sql!(
-            "SELECT key, hash, texts FROM (SELECT {} AS key, {} AS hash, ARRAY[{}] AS texts {}) AS hashed WHERE key = ANY ($1)",
+            "SELECT key, texts FROM (SELECT {} AS key, ARRAY[{}] AS texts {}) AS hashed WHERE key = ANY ($1)",
             side.key_hash(),
-            side.row_hash(),
             texts,
             side.from(range)
         );
         for row in reader.session.query(&query, &[&keys]).await? {
-            found.entry(row.get(0)).or_default().push((row.get(1), row.get(2)));
+            found.insert(row.get(0), row.get(1));
         }
     }
     Ok(found)
@@ -159,27 +162,32 @@ async fn values(reader: &Reader<'_>, keys: &[i64]) -> Result<Rows> {
 fn tell(
     table: &TablePlan,
     kind: DifferenceKind,
-    given: Option<&Vec<(i64, Vec<Option<String>>)>>,
-    held: Option<&Vec<(i64, Vec<Option<String>>)>>,
+    given: Option<&Values>,
+    held: Option<&Values>,
     show_values: bool,
 ) -> Difference {
-    let first = |rows: Option<&Vec<(i64, Vec<Option<String>>)>>| rows.and_then(|rows| rows.first()).map(|row| row.1.clone());
-    let (given, held) = (first(given), first(held));
-    let any = given.as_ref().or(held.as_ref());
+    let any = given.or(held);
     let key = table.key.iter().filter_map(|name| {
         let index = table.columns.iter().position(|column| &column.target == name)?;
         let value = any?.get(index)?.clone().unwrap_or_default();
-        let shown = if show_values || is_number(&table.columns[index].data_type) { value } else { "***".to_owned() };
+        let shown =
+            if show_values || is_number(&table.columns[index].data_type) { value } else { "***".to_owned() };
         Some((name.clone(), shown))
     });
     let key = key.collect();
     let mut columns = Vec::new();
-    if let (DifferenceKind::Different, Some(given), Some(held)) = (kind, &given, &held) {
-        for (index, column) in table.columns.iter().enumerate().filter(|(index, _)| given[*index] != held[*index]) {
+    if let (DifferenceKind::Different, Some(given), Some(held)) = (kind, given, held) {
+        for (index, column) in
+            table.columns.iter().enumerate().filter(|(index, _)| given[*index] != held[*index])
+        {
             let shown = |values: &[Option<String>]| {
                 show_values.then(|| values[index].clone().unwrap_or_else(|| "NULL".to_owned()))
             };
-            columns.push(ColumnDifference { column: column.target.clone(), source: shown(given), target: shown(held) });
+            columns.push(ColumnDifference {
+                column: column.target.clone(),
+                source: shown(given),
+                target: shown(held),
+            });
         }
     }
     Difference { kind, key, columns }

@@ -15,7 +15,7 @@ use crate::postgres::{AdvisoryLock, Session};
 use crate::schema_to_schema::copy::{Moved, copy_range, insert_range};
 use crate::schema_to_schema::journal::{self, Entry, EntryKind};
 use crate::schema_to_schema::ledger::{self, TableState};
-use crate::schema_to_schema::plan::{PageRange, Route};
+use crate::schema_to_schema::plan::{PageRange, Route, TablePlan};
 use crate::schema_to_schema::planner::Migration;
 use crate::schema_to_schema::report::{MigrationReport, Outcome, TableReport, ViolatedForeignKey};
 use crate::schema_to_schema::resume::{self, Work};
@@ -37,10 +37,13 @@ impl Migration {
         triage::check_privileges(self).await?;
         let lock = AdvisoryLock::take(&self.options.target).await?;
         let needs = triage::triage(self, &self.target, execution).await?;
-        if needs.iter().all(|need| matches!(need, Need::Nothing(_))) && journal_is_empty(&self.target).await? {
+        if needs.iter().all(|need| matches!(need, Need::Nothing(_))) && journal_is_empty(&self.target).await?
+        {
             return Ok(self.already_done(&needs, started));
         }
         ledger::create(&self.target).await?;
+        ledger::remember_source(&self.target, &self.options.source, self.options.source_name.as_deref())
+            .await?;
         self.set_up_foreign(execution).await?;
         let taken = self.prepare_tables(&needs, execution).await?;
         tracing::debug!(taken, "taken off for the load");
@@ -51,20 +54,24 @@ impl Migration {
         let violated = Run::finish_constraints(&run).await?;
         let session = &self.target;
         let advanced =
-            sequences::advance(&self.plan, &self.source_catalog, &self.target_catalog, &self.source, session).await?;
+            sequences::advance(&self.plan, &self.source_catalog, &self.target_catalog, &self.source, session)
+                .await?;
         for table in &self.plan.tables {
             ledger::set_state(session, &table.target, TableState::Finished).await?;
         }
         ledger::record_event(session, &format!("migrated {} tables", self.plan.tables.len())).await?;
         if !lock.is_held() {
-            return Err(Error::new(ErrorKind::Connect, "the connection that held the lock was lost during the migration")
-                .hint("run the command again: it looks at what is there and continues"));
+            return Err(Error::new(
+                ErrorKind::Connect,
+                "the connection that held the lock was lost during the migration",
+            )
+            .hint("run the command again: it looks at what is there and continues"));
         }
         Ok(run.report(rebuilt, violated, advanced, started))
     }
 
     fn already_done(&self, needs: &[Need], started: Instant) -> MigrationReport {
-        let report = |(table, need): (&crate::schema_to_schema::plan::TablePlan, &Need)| TableReport {
+        let report = |(table, need): (&TablePlan, &Need)| TableReport {
             table: table.target.clone(),
             outcome: Outcome::AlreadyDone,
             route: table.route,
@@ -83,31 +90,33 @@ impl Migration {
         }
     }
 
-    async fn set_up_foreign(&self, execution: &Execution) -> Result<()> {
-        let needed = foreign::needed(&self.plan, &self.source_catalog, &self.options.foreign_schema);
-        if needed.is_empty() || self.plan.tables.iter().all(|table| table.route != Route::Fdw) {
-            return Ok(());
-        }
-        step(execution, "Setting up foreign tables", foreign::set_up(&self.target, &self.options, &needed)).await
-    }
-
     /// Takes keys, indexes and triggers off the tables that will be loaded, and empties those that must be.
     async fn prepare_tables(&self, needs: &[Need], execution: &Execution) -> Result<usize> {
         let oid = |name| self.target_catalog.relations.get(name).map(|relation| relation.oid);
         let loaded = self.plan.tables.iter().zip(needs).filter(|(_, need)| !matches!(need, Need::Nothing(_)));
         let oids: Vec<u32> = loaded.filter_map(|(table, _)| oid(&table.target)).collect();
         let off = journal::take_off(&self.target, &oids, execution);
-        let taken = step(execution, "Taking keys, indexes and triggers off", off).await?;
-        let emptied = self.plan.tables.iter().zip(needs).filter(|(_, need)| matches!(need, Need::All { truncate: true }));
+        let taken = execution.step("Taking keys, indexes and triggers off", off).await?;
+        let emptied = self
+            .plan
+            .tables
+            .iter()
+            .zip(needs)
+            .filter(|(_, need)| matches!(need, Need::All { truncate: true }));
         let emptied: Vec<_> = emptied.map(|(table, _)| &table.target).collect();
         if !emptied.is_empty() {
             let mut all = sql!("BEGIN; TRUNCATE {};", Sql::join(", ", emptied.iter().copied()));
             for table in &emptied {
-                let (schema, name) = (crate::sql::Literal(table.schema.as_str()), crate::sql::Literal(table.name.as_str()));
-                all.push(&sql!("DELETE FROM confiture.table_state WHERE table_schema = {} AND table_name = {};", schema, name));
+                let (schema, name) =
+                    (crate::sql::Literal(table.schema.as_str()), crate::sql::Literal(table.name.as_str()));
+                all.push(&sql!(
+                    "DELETE FROM confiture.table_state WHERE table_schema = {} AND table_name = {};",
+                    schema,
+                    name
+                ));
             }
             all.push(&Sql::literal("COMMIT"));
-            step(execution, "Emptying tables", self.target.batch(&all)).await?;
+            execution.step("Emptying tables", self.target.batch(&all)).await?;
         }
         Ok(taken)
     }
@@ -115,15 +124,6 @@ impl Migration {
 
 async fn journal_is_empty(session: &Session) -> Result<bool> {
     Ok(!ledger::exists(session).await? || journal::entries(session).await?.is_empty())
-}
-
-/// Tells of a step's beginning and end.
-async fn step<T>(execution: &Execution, name: &str, work: impl Future<Output = Result<T>>) -> Result<T> {
-    let started = Instant::now();
-    execution.emit(&Event::StepStarted { step: name.to_owned() });
-    let done = work.await?;
-    execution.emit(&Event::StepFinished { step: name.to_owned(), elapsed: started.elapsed() });
-    Ok(done)
 }
 
 /// What all workers of one run share.
@@ -154,18 +154,33 @@ impl Run {
         // The largest first, so that no long table is left for the end.
         order.sort_by_key(|index| std::cmp::Reverse(tables[*index].bytes));
         let mut queue = VecDeque::new();
-        let progress: Vec<Progress> = work.iter().map(|work| Progress { open: work.ranges.len().into(), ..Progress::default() }).collect();
+        let progress: Vec<Progress> = work
+            .iter()
+            .map(|work| Progress { open: work.ranges.len().into(), ..Progress::default() })
+            .collect();
         for index in order {
             queue.extend(work[index].ranges.iter().map(|range| (index, range.clone())));
         }
-        Self { migration, snapshot, execution, stop: CancellationToken::new(), work, queue: Mutex::new(queue), progress }
+        Self {
+            migration,
+            snapshot,
+            execution,
+            stop: CancellationToken::new(),
+            work,
+            queue: Mutex::new(queue),
+            progress,
+        }
     }
 
     /// Moves all rows, and builds each table's indexes as soon as its rows are there. Returns how many were built.
     async fn move_and_build(run: &Arc<Self>) -> Result<usize> {
         let plan = &run.migration.plan;
-        let estimate = |(table, work): (&crate::schema_to_schema::plan::TablePlan, &Work)| {
-            (!work.ranges.is_empty()).then(|| TableEstimate { table: table.target.clone(), rows: table.rows, bytes: table.bytes })
+        let estimate = |(table, work): (&TablePlan, &Work)| {
+            (!work.ranges.is_empty()).then(|| TableEstimate {
+                table: table.target.clone(),
+                rows: table.rows,
+                bytes: table.bytes,
+            })
         };
         let tables = plan.tables.iter().zip(&run.work).filter_map(estimate).collect();
         run.execution.emit(&Event::TablesPlanned { tables });
@@ -207,7 +222,8 @@ impl Run {
     async fn join(&self, mut workers: JoinSet<Result<()>>) -> Result<()> {
         let mut first = Ok(());
         while let Some(ended) = workers.join_next().await {
-            let result = ended.unwrap_or_else(|panic| Err(Error::unexpected("a worker panicked").because(panic)));
+            let result =
+                ended.unwrap_or_else(|panic| Err(Error::unexpected("a worker panicked").because(panic)));
             if first.is_ok() {
                 first = result;
             }
@@ -221,7 +237,9 @@ impl Run {
         target.batch(&Sql::literal("SET synchronous_commit = off")).await?;
         let mut source = None;
         loop {
-            let Some((index, range)) = self.queue.lock().expect("not poisoned").pop_front() else { return Ok(()) };
+            let Some((index, range)) = self.queue.lock().expect("not poisoned").pop_front() else {
+                return Ok(());
+            };
             let table = &self.migration.plan.tables[index];
             if source.is_none() && table.route == Route::Copy {
                 source = Some(self.snapshot.reader(&options.source).await?);
@@ -240,7 +258,13 @@ impl Run {
     }
 
     /// Moves one range and records it, in one transaction of the target.
-    async fn move_range(&self, index: usize, range: &PageRange, source: Option<&Session>, target: &Session) -> Result<Moved> {
+    async fn move_range(
+        &self,
+        index: usize,
+        range: &PageRange,
+        source: Option<&Session>,
+        target: &Session,
+    ) -> Result<Moved> {
         let table = &self.migration.plan.tables[index];
         let (catalog, schema) = (&self.migration.source_catalog, &self.migration.options.foreign_schema);
         let moved = match (table.route, source) {
@@ -274,7 +298,8 @@ impl Run {
         let mut started = self.progress[index].started.lock().expect("not poisoned");
         if started.is_none() {
             *started = Some(Instant::now());
-            self.execution.emit(&Event::TableStarted { table: self.migration.plan.tables[index].target.clone() });
+            self.execution
+                .emit(&Event::TableStarted { table: self.migration.plan.tables[index].target.clone() });
         }
     }
 
@@ -299,7 +324,9 @@ impl Run {
             let table = &self.migration.plan.tables[index];
             if let Some(entry) = entry {
                 let work = journal::restore(&session, &entry);
-                step(&self.execution, &format!("Building {} on {}", entry.name, table.target.short()), work).await?;
+                self.execution
+                    .step(&format!("Building {} on {}", entry.name, table.target.short()), work)
+                    .await?;
                 builds.built.fetch_add(1, Ordering::Relaxed);
             }
             if builds.is_last(index) {
@@ -320,7 +347,7 @@ impl Run {
         let violated = Arc::new(Mutex::new(Vec::new()));
         if !unvalidated.is_empty() {
             let work = Self::validate(run, unvalidated, Arc::clone(&violated));
-            step(&run.execution, "Validating foreign keys", work).await?;
+            run.execution.step("Validating foreign keys", work).await?;
         }
         for entry in entries.iter().filter(|entry| !matches!(entry.kind, EntryKind::ForeignKey)) {
             journal::restore(session, entry).await?;
@@ -328,7 +355,11 @@ impl Run {
         Ok(std::mem::take(&mut *violated.lock().expect("not poisoned")))
     }
 
-    async fn validate(run: &Arc<Self>, entries: Vec<Entry>, violated: Arc<Mutex<Vec<ViolatedForeignKey>>>) -> Result<()> {
+    async fn validate(
+        run: &Arc<Self>,
+        entries: Vec<Entry>,
+        violated: Arc<Mutex<Vec<ViolatedForeignKey>>>,
+    ) -> Result<()> {
         let queue = Arc::new(Mutex::new(VecDeque::from(entries)));
         let mut workers = JoinSet::new();
         for _ in 0..run.migration.plan.workers {
@@ -337,13 +368,17 @@ impl Run {
                 let work = async {
                     let session = Session::connect(&run.migration.options.target).await?;
                     loop {
-                        let Some(entry) = queue.lock().expect("not poisoned").pop_front() else { return Ok(()) };
+                        let Some(entry) = queue.lock().expect("not poisoned").pop_front() else {
+                            return Ok(());
+                        };
                         match journal::restore(&session, &entry).await {
                             Ok(()) => {}
-                            Err(error) if error.sqlstate_code() == Some("23503") => violated
-                                .lock()
-                                .expect("not poisoned")
-                                .push(ViolatedForeignKey { table: entry.table.clone(), name: entry.name.clone() }),
+                            Err(error) if error.sqlstate_code() == Some("23503") => {
+                                violated.lock().expect("not poisoned").push(ViolatedForeignKey {
+                                    table: entry.table.clone(),
+                                    name: entry.name.clone(),
+                                })
+                            }
                             Err(error) => return Err(error),
                         }
                     }
@@ -362,7 +397,7 @@ impl Run {
         started: Instant,
     ) -> MigrationReport {
         let tables = self.migration.plan.tables.iter().zip(&self.work).zip(&self.progress);
-        let report = |((table, work), progress): ((&crate::schema_to_schema::plan::TablePlan, &Work), &Progress)| TableReport {
+        let report = |((table, work), progress): ((&TablePlan, &Work), &Progress)| TableReport {
             table: table.target.clone(),
             outcome: work.outcome,
             route: table.route,
@@ -383,14 +418,19 @@ impl Run {
 }
 
 fn interrupted() -> Error {
-    Error::interrupted("stopped; the source is untouched, and what was copied so far is recorded in the target")
-        .hint("run the same command again: it continues from here")
+    Error::interrupted(
+        "stopped; the source is untouched, and what was copied so far is recorded in the target",
+    )
+    .hint("run the same command again: it continues from here")
 }
+
+/// A table by its index in the plan, and what to build on it.
+type Build = (usize, Option<Entry>);
 
 /// Indexes and constraints to build, by the tables that become full.
 struct Builds {
     entries: Vec<Entry>,
-    filled: tokio::sync::Mutex<(mpsc::UnboundedReceiver<usize>, VecDeque<(usize, Option<Entry>)>)>,
+    filled: tokio::sync::Mutex<(mpsc::UnboundedReceiver<usize>, VecDeque<Build>)>,
     open: Mutex<std::collections::BTreeMap<usize, usize>>,
     built: AtomicUsize,
 }
@@ -402,7 +442,7 @@ impl Builds {
     }
 
     /// The next thing to build: an index of a full table, or, for a table without any, nothing but to analyse it.
-    async fn next(&self, migration: &Migration) -> Option<(usize, Option<Entry>)> {
+    async fn next(&self, migration: &Migration) -> Option<Build> {
         let mut filled = self.filled.lock().await;
         loop {
             if let Some(build) = filled.1.pop_front() {
@@ -430,7 +470,7 @@ impl Builds {
 }
 
 /// The ranges of a whole table for `workers`.
-pub(crate) fn all_ranges(table: &crate::schema_to_schema::plan::TablePlan, workers: usize) -> Vec<PageRange> {
+pub(crate) fn all_ranges(table: &TablePlan, workers: usize) -> Vec<PageRange> {
     match table.route {
         Route::Fdw => vec![PageRange { storage: 0, pages: None }],
         _ if table.query.statement.is_some() => vec![PageRange { storage: 0, pages: None }],

@@ -43,7 +43,9 @@ pub(crate) async fn add_filters(
     remarks.push(remark(format!("--where applies to {}", names(&applies))));
     let children = names(&|index| !applies(index));
     if !children.is_empty() {
-        remarks.push(remark(format!("and, so that foreign keys hold, leaves out rows of {children} that refer to what it leaves out")));
+        remarks.push(remark(format!(
+            "and, so that foreign keys hold, leaves out rows of {children} that refer to what it leaves out"
+        )));
     }
     for (draft, conditions) in drafts.iter_mut().zip(conditions) {
         draft.query.filters.extend(conditions);
@@ -61,7 +63,9 @@ async fn has_columns_of(draft: &Draft<'_>, condition: &Sql, session: &Session) -
     match session.prepare(&sql!("SELECT ({}\n) IS TRUE {}", condition, from)).await {
         Ok(_) => Ok(true),
         Err(error) if matches!(error.sqlstate_code(), Some("42703" | "42P01")) => Ok(false),
-        Err(error) if error.sqlstate_code().is_some() => Err(Error::config(format!("--where: {}", error.message()))),
+        Err(error) if error.sqlstate_code().is_some() => {
+            Err(Error::config(format!("--where: {}", error.message())))
+        }
         Err(error) => Err(error),
     }
 }
@@ -117,13 +121,19 @@ impl Family<'_> {
 }
 
 /// The columns of a foreign key from `child`'s driving table to `parent`'s.
-fn reference(child: &Draft<'_>, parent: &Draft<'_>, source: &Catalog) -> Option<(Vec<Identifier>, Vec<Identifier>)> {
+fn reference(
+    child: &Draft<'_>,
+    parent: &Draft<'_>,
+    source: &Catalog,
+) -> Option<(Vec<Identifier>, Vec<Identifier>)> {
     let driving = source.relations.get(&child.driving?.name)?;
     let referred = &parent.driving?.name;
-    driving.constraints.iter().filter(|constraint| constraint.kind == ConstraintKind::ForeignKey).find_map(|constraint| {
-        let (table, columns) = constraint.references.as_ref()?;
-        (table == referred).then(|| (constraint.columns.clone(), columns.clone()))
-    })
+    driving.constraints.iter().filter(|constraint| constraint.kind == ConstraintKind::ForeignKey).find_map(
+        |constraint| {
+            let (table, columns) = constraint.references.as_ref()?;
+            (table == referred).then(|| (constraint.columns.clone(), columns.clone()))
+        },
+    )
 }
 
 fn exists_in_parent(
@@ -133,8 +143,19 @@ fn exists_in_parent(
     survives: &Sql,
 ) -> Sql {
     let (alias, parent_alias) = (&child.query.alias, &parent.query.alias);
-    let parent_name = parent.driving.map(|driving| driving.name.clone()).expect("a parent has a driving table");
+    let parent_name =
+        parent.driving.map(|driving| driving.name.clone()).expect("a parent has a driving table");
     let null = Sql::join(" OR ", from.iter().map(|column| sql!("{}.{} IS NULL", alias, column)));
-    let equal = Sql::join(" AND ", from.iter().zip(to).map(|(from, to)| sql!("{}.{} = {}.{}", parent_alias, to, alias, from)));
-    sql!("{} OR EXISTS (SELECT FROM {} AS {} WHERE {} AND {})", null, parent_name, parent_alias, equal, survives)
+    let equal = Sql::join(
+        " AND ",
+        from.iter().zip(to).map(|(from, to)| sql!("{}.{} = {}.{}", parent_alias, to, alias, from)),
+    );
+    sql!(
+        "{} OR EXISTS (SELECT FROM {} AS {} WHERE {} AND {})",
+        null,
+        parent_name,
+        parent_alias,
+        equal,
+        survives
+    )
 }

@@ -29,7 +29,8 @@ impl Fingerprint {
 
     /// The buckets in which two fingerprints differ.
     pub(crate) fn differing(&self, other: &Self) -> Vec<i32> {
-        let all: std::collections::BTreeSet<i32> = self.buckets.keys().chain(other.buckets.keys()).copied().collect();
+        let all: std::collections::BTreeSet<i32> =
+            self.buckets.keys().chain(other.buckets.keys()).copied().collect();
         all.into_iter().filter(|bucket| self.buckets.get(bucket) != other.buckets.get(bucket)).collect()
     }
 
@@ -59,15 +60,29 @@ pub(crate) struct Side {
 impl Side {
     /// What the mapping gives.
     pub(crate) fn of_source(table: &TablePlan) -> Self {
-        let derived = table.query.statement.as_ref().map(|query| sql!("FROM ({}\n) AS s ({})", query, table.column_list()));
+        let derived = table
+            .query
+            .statement
+            .as_ref()
+            .map(|query| sql!("FROM ({}\n) AS s ({})", query, table.column_list()));
         let hashed = table.columns.iter().map(|column| &column.hashed_source);
-        Self { key: keys(table, &hashed.clone().collect::<Vec<_>>()), columns: hashed.cloned().collect(), query: table.query.clone(), derived }
+        Self {
+            key: keys(table, &hashed.clone().collect::<Vec<_>>()),
+            columns: hashed.cloned().collect(),
+            query: table.query.clone(),
+            derived,
+        }
     }
 
     /// What the target holds.
     pub(crate) fn of_target(table: &TablePlan, query: RowQuery) -> Self {
         let hashed = table.columns.iter().map(|column| &column.hashed_target);
-        Self { key: keys(table, &hashed.clone().collect::<Vec<_>>()), columns: hashed.cloned().collect(), query, derived: None }
+        Self {
+            key: keys(table, &hashed.clone().collect::<Vec<_>>()),
+            columns: hashed.cloned().collect(),
+            query,
+            derived: None,
+        }
     }
 
     /// `FROM …` over one range.

@@ -51,7 +51,8 @@ pub(crate) async fn set_up(
     session.batch(&Sql::literal("BEGIN")).await?;
     let result = set_up_in_transaction(session, options, tables).await;
     session.batch(&Sql::literal(if result.is_ok() { "COMMIT" } else { "ROLLBACK" })).await?;
-    result.map_err(|error| error.context(format!("setting up foreign tables in the target's schema {schema}")))
+    result
+        .map_err(|error| error.context(format!("setting up foreign tables in the target's schema {schema}")))
 }
 
 async fn extension(session: &Session) -> Result<()> {
@@ -66,16 +67,24 @@ async fn extension(session: &Session) -> Result<()> {
     })
 }
 
-async fn set_up_in_transaction(session: &Session, options: &Options, tables: &BTreeSet<QualifiedName>) -> Result<()> {
+async fn set_up_in_transaction(
+    session: &Session,
+    options: &Options,
+    tables: &BTreeSet<QualifiedName>,
+) -> Result<()> {
     let schema = &options.foreign_schema;
     remove_in_transaction(session, schema).await?;
     let exists = Sql::literal("SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = $1)");
     if session.query_one(&exists, &[&schema.as_str()]).await?.get(0) {
-        return Err(Error::refused(format!("the schema {schema} is there already, and Confiture did not make it"))
-            .hint("name another one: --foreign-schema NAME"));
+        return Err(Error::refused(format!(
+            "the schema {schema} is there already, and Confiture did not make it"
+        ))
+        .hint("name another one: --foreign-schema NAME"));
     }
     let server = Identifier::new(SERVER);
-    session.batch(&sql!("CREATE SCHEMA {}; COMMENT ON SCHEMA {} IS {}", schema, schema, Literal(OURS))).await?;
+    session
+        .batch(&sql!("CREATE SCHEMA {}; COMMENT ON SCHEMA {} IS {}", schema, schema, Literal(OURS)))
+        .await?;
     session
         .batch(&sql!(
             "CREATE SERVER {} FOREIGN DATA WRAPPER postgres_fdw OPTIONS ({})",
@@ -84,17 +93,27 @@ async fn set_up_in_transaction(session: &Session, options: &Options, tables: &BT
         ))
         .await?;
     let mapping = option_list(&user_options(&options.source));
-    session.batch(&sql!("CREATE USER MAPPING FOR CURRENT_USER SERVER {} OPTIONS ({})", server, mapping)).await?;
+    session
+        .batch(&sql!("CREATE USER MAPPING FOR CURRENT_USER SERVER {} OPTIONS ({})", server, mapping))
+        .await?;
     let mut by_schema: BTreeMap<&Identifier, Vec<&Identifier>> = BTreeMap::new();
     for table in tables {
         by_schema.entry(&table.schema).or_default().push(&table.name);
     }
     for (from, names) in by_schema {
         let names = Sql::join(", ", names);
-        let import = sql!("IMPORT FOREIGN SCHEMA {} LIMIT TO ({}) FROM SERVER {} INTO {}", from, names, server, schema);
+        let import = sql!(
+            "IMPORT FOREIGN SCHEMA {} LIMIT TO ({}) FROM SERVER {} INTO {}",
+            from,
+            names,
+            server,
+            schema
+        );
         session.batch(&import).await.map_err(explain_import)?;
     }
-    session.execute(&Sql::literal("UPDATE confiture.migration SET foreign_schema = $1"), &[&schema.as_str()]).await?;
+    session
+        .execute(&Sql::literal("UPDATE confiture.migration SET foreign_schema = $1"), &[&schema.as_str()])
+        .await?;
     Ok(())
 }
 
@@ -140,14 +159,22 @@ async fn remove_in_transaction(session: &Session, schema: &Identifier) -> Result
     let made: bool = session.query_one(&made, &[&schema.as_str(), &OURS]).await?.get(0);
     if made {
         session.batch(&sql!("DROP SCHEMA {}", schema)).await.map_err(|error| {
-            error.hint(format!("the schema {schema} holds objects that Confiture did not make: move them elsewhere"))
+            error.hint(format!(
+                "the schema {schema} holds objects that Confiture did not make: move them elsewhere"
+            ))
         })?;
     }
     let server = Identifier::new(SERVER);
     let there = Sql::literal("SELECT EXISTS (SELECT FROM pg_catalog.pg_foreign_server WHERE srvname = $1)");
     let there: bool = session.query_one(&there, &[&SERVER]).await?.get(0);
     if there {
-        session.batch(&sql!("DROP USER MAPPING IF EXISTS FOR CURRENT_USER SERVER {}; DROP SERVER {}", server, server)).await?;
+        session
+            .batch(&sql!(
+                "DROP USER MAPPING IF EXISTS FOR CURRENT_USER SERVER {}; DROP SERVER {}",
+                server,
+                server
+            ))
+            .await?;
     }
     Ok(made || there)
 }
@@ -163,9 +190,10 @@ pub(crate) async fn insert(
         Some(query) => query.clone(),
         None => select(table, source, foreign_schema).0,
     };
-    let rows = session.execute(&table.insert_statement(&query), &[]).await.map_err(|error| {
-        error.context(format!("moving {} over a foreign table", table.target.short()))
-    })?;
+    let rows = session
+        .execute(&table.insert_statement(&query), &[])
+        .await
+        .map_err(|error| error.context(format!("moving {} over a foreign table", table.target.short())))?;
     Ok(Moved { rows, bytes: 0 })
 }
 
@@ -177,9 +205,11 @@ fn select(table: &TablePlan, source: &Catalog, foreign_schema: &Identifier) -> (
         found.extend(relations);
         sql
     };
-    let expressions = Sql::join(", ", table.columns.iter().map(|column| foreign(&column.expression)).collect::<Vec<_>>());
+    let expressions =
+        Sql::join(", ", table.columns.iter().map(|column| foreign(&column.expression)).collect::<Vec<_>>());
     let joins = foreign(&table.query.joins);
-    let filters: Vec<Sql> = table.query.filters.iter().map(|filter| sql!("({}\n)", foreign(filter))).collect();
+    let filters: Vec<Sql> =
+        table.query.filters.iter().map(|filter| sql!("({}\n)", foreign(filter))).collect();
     let driving = table.source.as_ref().expect("a mapped table has a source").name.clone();
     let driving = QualifiedName::new(foreign_schema.clone(), driving);
     let mut text = sql!("SELECT {} FROM {} AS {} {}", expressions, driving, table.query.alias, joins);

@@ -29,6 +29,7 @@ mod report;
 mod resolve;
 mod resume;
 mod sequences;
+mod setup;
 mod snapshot;
 mod statement;
 mod transfer;
@@ -38,9 +39,13 @@ mod verify;
 
 pub use cleanup::{CleanupReport, clean_up};
 pub use difference::{ColumnDifference, Difference, DifferenceKind, Differences};
+pub use ledger::{RememberedSource, remembered_source};
 pub use options::{DEFAULT_THRESHOLD_ROWS, Options};
-pub use plan::{ColumnPlan, CopyFormat, PageRange, Plan, Remark, Route, RowQuery, Storage, TablePlan, Topology};
+pub use plan::{
+    ColumnPlan, CopyFormat, PageRange, Plan, Remark, Route, RowQuery, Storage, TablePlan, Topology,
+};
 pub use planner::Migration;
 pub use report::{MigrationReport, Outcome, TableReport, ViolatedForeignKey};
 pub use sequences::AdvancedSequence;
+pub use setup::SetupReport;
 pub use verify::{ForeignKeyVerification, TableVerification, ValidationResult, VerificationReport};

@@ -32,8 +32,10 @@ impl Migration {
     /// [`crate::ErrorKind::Config`], with the place in the mapping, where it does not hold against both catalogs;
     /// [`crate::ErrorKind::Connect`] where a server cannot be reached.
     pub async fn plan(options: Options, execution: &Execution) -> Result<Self> {
-        let (source, target) = tokio::try_join!(Session::connect(&options.source), Session::connect(&options.target))?;
-        let (source_catalog, target_catalog) = tokio::try_join!(read_catalog(&source), read_catalog(&target))?;
+        let (source, target) =
+            tokio::try_join!(Session::connect(&options.source), Session::connect(&options.target))?;
+        let (source_catalog, target_catalog) =
+            tokio::try_join!(read_catalog(&source), read_catalog(&target))?;
         let topology = match is_same_database(&source, &target).await? {
             true => Topology::OneDatabase,
             false => Topology::TwoDatabases,
@@ -72,12 +74,23 @@ impl Migration {
         &self.plan
     }
 
-    async fn plan_tables(&self, topology: Topology, execution: &Execution) -> Result<(Vec<TablePlan>, Vec<Remark>)> {
+    async fn plan_tables(
+        &self,
+        topology: Topology,
+        execution: &Execution,
+    ) -> Result<(Vec<TablePlan>, Vec<Remark>)> {
         let options = &self.options;
         let same = topology == Topology::OneDatabase;
         let (mut drafts, mut remarks) =
             resolve(&options.mapping, &options.tables, &self.source_catalog, &self.target_catalog, same)?;
-        filter::add_filters(&mut drafts, options.filter.as_deref(), &self.source, &self.source_catalog, &mut remarks).await?;
+        filter::add_filters(
+            &mut drafts,
+            options.filter.as_deref(),
+            &self.source,
+            &self.source_catalog,
+            &mut remarks,
+        )
+        .await?;
         let mut tables = Vec::with_capacity(drafts.len());
         for draft in drafts {
             if execution.is_interrupted() {
@@ -101,7 +114,8 @@ impl Migration {
             (Vec::new(), None, Vec::new())
         } else {
             let checked = check(&draft, &self.source, &self.source_catalog, &self.target_catalog).await?;
-            let filled = |name: &crate::sql::Identifier| checked.columns.iter().any(|column| &column.target == name);
+            let filled =
+                |name: &crate::sql::Identifier| checked.columns.iter().any(|column| &column.target == name);
             let key = draft.target.key().filter(|key| key.iter().all(filled)).unwrap_or_default();
             (checked.columns, checked.text_because, key)
         };
@@ -123,7 +137,14 @@ impl Migration {
             remarks: draft.remarks,
         };
         if table.query.statement.is_some() {
-            statement::resolve(&mut table, &self.options.foreign_schema, topology, &self.source_catalog, draft.target, &self.target_catalog)?;
+            statement::resolve(
+                &mut table,
+                &self.options.foreign_schema,
+                topology,
+                &self.source_catalog,
+                draft.target,
+                &self.target_catalog,
+            )?;
         } else if table.key.is_empty() {
             table.remark("no key that identifies a row: verification compares rows as wholes");
         }
@@ -138,12 +159,21 @@ impl Migration {
         let options = &self.options;
         let named = |names: &[TableName]| names.iter().any(|name| names_relation(name, &draft.target.name));
         if topology == Topology::OneDatabase {
-            return Ok((Route::Local, "both schemas are in one database: INSERT … SELECT, nothing crosses the network".into()));
+            return Ok((
+                Route::Local,
+                "both schemas are in one database: INSERT … SELECT, nothing crosses the network".into(),
+            ));
         }
         if draft.query.statement.is_some() {
             if named(&options.copy_tables) || draft.strategy == Some(Strategy::Copy) {
-                let error = Error::config(format!("{} is filled by a statement of its own, which runs on the target", draft.target.name.short()));
-                return Err(located(error.hint("such a table goes through FDW; leave its strategy to `auto`"), draft.place.as_ref()));
+                let error = Error::config(format!(
+                    "{} is filled by a statement of its own, which runs on the target",
+                    draft.target.name.short()
+                ));
+                return Err(located(
+                    error.hint("such a table goes through FDW; leave its strategy to `auto`"),
+                    draft.place.as_ref(),
+                ));
             }
             return Ok((Route::Fdw, "its own SQL statement reads foreign tables on the target".into()));
         }
@@ -178,7 +208,9 @@ impl Migration {
             (Some(fdw), Some(copy)) if fdw > copy => {
                 (Route::Fdw, format!("fewer than {threshold} rows, and FDW is configured as the faster one"))
             }
-            _ => (Route::Copy, format!("fewer than {threshold} rows, but COPY is the faster one for them too")),
+            _ => {
+                (Route::Copy, format!("fewer than {threshold} rows, but COPY is the faster one for them too"))
+            }
         }
     }
 }
@@ -230,6 +262,7 @@ async fn is_same_database(source: &Session, target: &Session) -> Result<bool> {
          FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()",
     );
     let (here, there) = tokio::try_join!(source.query_one(&query, &[]), target.query_one(&query, &[]))?;
-    let identity = |row: &crate::postgres::Row| (row.get::<_, String>(0), row.get::<_, i64>(1), row.get::<_, String>(2));
+    let identity =
+        |row: &crate::postgres::Row| (row.get::<_, String>(0), row.get::<_, i64>(1), row.get::<_, String>(2));
     Ok(identity(&here) == identity(&there))
 }

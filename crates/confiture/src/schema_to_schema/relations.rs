@@ -6,7 +6,11 @@ use crate::sql::{Identifier, QualifiedName, Sql};
 
 /// `text` with every relation after `FROM`, `JOIN` or a comma between relations replaced by its foreign table, and those
 /// relations. Column references are left as they are: they go through aliases, and a relation without one gets its name.
-pub(crate) fn to_foreign(text: &str, source: &Catalog, foreign_schema: &Identifier) -> (Sql, Vec<QualifiedName>) {
+pub(crate) fn to_foreign(
+    text: &str,
+    source: &Catalog,
+    foreign_schema: &Identifier,
+) -> (Sql, Vec<QualifiedName>) {
     let tokens: Vec<Token> = lex(text).collect();
     let code: Vec<usize> = (0..tokens.len()).filter(|index| !tokens[*index].is_blank()).collect();
     let mut replaced = String::with_capacity(text.len());
@@ -15,7 +19,8 @@ pub(crate) fn to_foreign(text: &str, source: &Catalog, foreign_schema: &Identifi
     for (position, index) in code.iter().enumerate() {
         let before = position.checked_sub(1).map(|before| &tokens[code[before]]);
         let introduces = before.is_some_and(|token| {
-            ["from", "join", "only"].iter().any(|word| token.is_word(text, word)) || token.kind == TokenKind::Comma
+            ["from", "join", "only"].iter().any(|word| token.is_word(text, word))
+                || token.kind == TokenKind::Comma
         });
         if !introduces {
             continue;
@@ -28,7 +33,8 @@ pub(crate) fn to_foreign(text: &str, source: &Catalog, foreign_schema: &Identifi
             continue;
         }
         replaced.push_str(&text[copied..tokens[*index].span.start]);
-        replaced.push_str(&QualifiedName::new(foreign_schema.clone(), relation.name.name.clone()).to_string());
+        replaced
+            .push_str(&QualifiedName::new(foreign_schema.clone(), relation.name.name.clone()).to_string());
         copied = tokens[last].span.end;
         found.push(relation.name.clone());
     }
@@ -96,7 +102,8 @@ mod tests {
             "left join old_schema.customers c on c.id = o.x and extract(year from o.at) = (select max(y) from old_schema.\"Orders\" z)"
         );
         assert_eq!(found.len(), 2);
-        let (same, none) = to_foreign("trim('from customers'), customers.id", &catalog(), &Identifier::new("f"));
+        let (same, none) =
+            to_foreign("trim('from customers'), customers.id", &catalog(), &Identifier::new("f"));
         assert_eq!(same.as_str(), "trim('from customers'), customers.id");
         assert!(none.is_empty());
     }

@@ -44,7 +44,12 @@ fn finished(record: &TableRecord) -> Work {
     Work { ranges: Vec::new(), outcome: Outcome::AlreadyDone, rows_before: record.rows }
 }
 
-async fn from_the_start(migration: &Migration, table: &TablePlan, snapshot: &Snapshot, outcome: Outcome) -> Result<Work> {
+async fn from_the_start(
+    migration: &Migration,
+    table: &TablePlan,
+    snapshot: &Snapshot,
+    outcome: Outcome,
+) -> Result<Work> {
     let (fingerprint, source) = (table.fingerprint(), &migration.plan.source);
     ledger::begin_table(&migration.target, table, &fingerprint, source, &snapshot.shown).await?;
     Ok(Work { ranges: all_ranges(table, migration.plan.workers), outcome, rows_before: 0 })
@@ -70,13 +75,20 @@ async fn rest(
     {
         ledger::adopt_snapshot(session, &table.target, &snapshot.shown).await?;
         let ranges = chunk::remaining(&table.query.storage, done, migration.plan.workers);
-        execution.note(format!("{name}: the {} rows copied before are proven equal to the source now", record.rows));
+        execution.note(format!(
+            "{name}: the {} rows copied before are proven equal to the source now",
+            record.rows
+        ));
         return Ok(Work { ranges, outcome: Outcome::Continued, rows_before: record.rows });
     }
-    let held: i64 = session.query_one(&sql!("SELECT pg_catalog.count(*) FROM {}", table.target), &[]).await?.get(0);
+    let held: i64 =
+        session.query_one(&sql!("SELECT pg_catalog.count(*) FROM {}", table.target), &[]).await?.get(0);
     if held.cast_unsigned() != record.rows {
-        return Err(Error::refused(format!("{name} holds {held} rows, and {} were copied: someone else wrote to it", record.rows))
-            .hint("to remove its rows and copy it again, say --restart"));
+        return Err(Error::refused(format!(
+            "{name} holds {held} rows, and {} were copied: someone else wrote to it",
+            record.rows
+        ))
+        .hint("to remove its rows and copy it again, say --restart"));
     }
     execution.note(format!("{name}: the source has changed since the earlier run, so it is copied again"));
     session.batch(&sql!("TRUNCATE {}", table.target)).await?;
@@ -84,7 +96,12 @@ async fn rest(
 }
 
 /// True where the target's rows are exactly what the mapping gives for the `done` ranges in this run's snapshot.
-async fn is_proven(migration: &Migration, table: &TablePlan, done: &[PageRange], source: &Session) -> Result<bool> {
+async fn is_proven(
+    migration: &Migration,
+    table: &TablePlan,
+    done: &[PageRange],
+    source: &Session,
+) -> Result<bool> {
     let Some(relation) = migration.target_catalog.relations.get(&table.target) else { return Ok(false) };
     let target = Side::of_target(table, target_query(&migration.target_catalog, relation));
     let whole = target.query.whole();

@@ -40,14 +40,20 @@ pub(crate) fn resolve(
         None => relation.columns.iter().filter(|column| column.is_writable()).collect(),
         Some(names) => named_columns(names, relation).map_err(|error| located(error, place.as_ref()))?,
     };
-    let missing = relation.columns.iter().find(|column| {
-        !column.may_be_left_out() && !columns.iter().any(|filled| filled.name == column.name)
-    });
+    let missing = relation
+        .columns
+        .iter()
+        .find(|column| !column.may_be_left_out() && !columns.iter().any(|filled| filled.name == column.name));
     if let Some(column) = missing {
-        return Err(wrong(format!("{}.{} is NOT NULL, has no default, and the statement does not fill it", table.target.short(), column.name)));
+        return Err(wrong(format!(
+            "{}.{} is NOT NULL, has no default, and the statement does not fill it",
+            table.target.short(),
+            column.name
+        )));
     }
     if topology == Topology::TwoDatabases {
-        check_foreign_tables(&head.query, foreign_schema, source).map_err(|error| located(error, place.as_ref()))?;
+        check_foreign_tables(&head.query, foreign_schema, source)
+            .map_err(|error| located(error, place.as_ref()))?;
     }
     table.columns = columns.iter().map(|column| plan_column(column, target)).collect();
     let filled = |name: &Identifier| columns.iter().any(|column| &column.name == name);
@@ -84,7 +90,8 @@ fn check_target(head: &Head, table: &mut TablePlan, target: &Catalog) -> Result<
         None => head.name.to_string(),
     };
     if head.name != table.target.name {
-        let message = format!("the statement fills {shown}, but the mapping has it under {}", table.target.short());
+        let message =
+            format!("the statement fills {shown}, but the mapping has it under {}", table.target.short());
         return Err(Error::config(message).hint("make both name the same table"));
     }
     match &head.schema {
@@ -94,7 +101,10 @@ fn check_target(head: &Head, table: &mut TablePlan, target: &Catalog) -> Result<
             Err(Error::config(message).hint("make both name the same schema"))
         }
         Some(schema) => {
-            table.remark(format!("{schema} is not a schema of the target; {} is filled instead of {shown}", table.target));
+            table.remark(format!(
+                "{schema} is not a schema of the target; {} is filled instead of {shown}",
+                table.target
+            ));
             Ok(())
         }
         None => Ok(()),
@@ -117,7 +127,8 @@ fn named_columns<'a>(names: &[Identifier], relation: &'a Relation) -> Result<Vec
 fn check_foreign_tables(query: &str, foreign_schema: &Identifier, source: &Catalog) -> Result<()> {
     for name in foreign_tables(query, foreign_schema) {
         if !source.relations.keys().any(|relation| relation.name == name) {
-            let message = format!("the statement reads {foreign_schema}.{name}, but the source has no table {name}");
+            let message =
+                format!("the statement reads {foreign_schema}.{name}, but the source has no table {name}");
             let candidates = source.relations.keys().map(|relation| relation.name.as_str());
             return Err(Error::config(message).did_you_mean(name.as_str(), candidates));
         }
@@ -192,7 +203,9 @@ mod tests {
 
     #[test]
     fn heads_are_taken_apart() {
-        let head = parse("insert into production_new.\"Users\" (id, \"Full name\")\n-- why\nSELECT 1, ';' FROM x;").unwrap();
+        let head =
+            parse("insert into production_new.\"Users\" (id, \"Full name\")\n-- why\nSELECT 1, ';' FROM x;")
+                .unwrap();
         assert_eq!(head.schema.unwrap().as_str(), "production_new");
         assert_eq!(head.name.as_str(), "Users");
         assert_eq!(head.columns.unwrap()[1].as_str(), "Full name");
@@ -201,14 +214,22 @@ mod tests {
 
     #[test]
     fn what_is_not_one_insert_is_refused() {
-        for text in ["", "select 1", "insert into t", "insert into t (a", "delete from t", "insert into t select 1; drop table t"] {
+        for text in [
+            "",
+            "select 1",
+            "insert into t",
+            "insert into t (a",
+            "delete from t",
+            "insert into t select 1; drop table t",
+        ] {
             assert!(parse(text).is_none(), "{text}");
         }
     }
 
     #[test]
     fn foreign_tables_are_found_in_code_only() {
-        let text = "select old_schema.a.x, 'old_schema.b' from old_schema.a, OLD_SCHEMA . \"C\" -- old_schema.d";
+        let text =
+            "select old_schema.a.x, 'old_schema.b' from old_schema.a, OLD_SCHEMA . \"C\" -- old_schema.d";
         let found = foreign_tables(text, &Identifier::new("old_schema"));
         assert_eq!(found, [Identifier::new("a"), Identifier::new("C")]);
     }

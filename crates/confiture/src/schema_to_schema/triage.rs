@@ -26,7 +26,11 @@ pub(crate) enum Need {
 }
 
 /// Decides for every table, and refuses before anything is written.
-pub(crate) async fn triage(migration: &Migration, session: &Session, execution: &Execution) -> Result<Vec<Need>> {
+pub(crate) async fn triage(
+    migration: &Migration,
+    session: &Session,
+    execution: &Execution,
+) -> Result<Vec<Need>> {
     let records = ledger::read(session).await?;
     let mut needs = Vec::new();
     for table in &migration.plan.tables {
@@ -56,9 +60,11 @@ async fn need(
     let has_rows = has_rows(session, &table.target).await?;
     let Some(record) = records.get(&table.target) else {
         if has_rows && !options.truncate {
-            return Err(Error::refused(format!("the target table {name} already holds rows, which no migration of ours put there"))
-                .hint("to remove them first, say --truncate (it asks before it does)")
-                .hint("to leave the table out, name the others with --tables"));
+            return Err(Error::refused(format!(
+                "the target table {name} already holds rows, which no migration of ours put there"
+            ))
+            .hint("to remove them first, say --truncate (it asks before it does)")
+            .hint("to leave the table out, name the others with --tables"));
         }
         return Ok(Need::All { truncate: has_rows });
     };
@@ -75,7 +81,9 @@ async fn need(
         (false, _) => {
             let what = if record.source == migration.plan.source { "mapping" } else { "source" };
             Err(Error::refused(format!("{name} was migrated, in part or in whole, with another {what}"))
-                .hint("to copy it again from its first row, say --restart (its rows in the target are removed)"))
+                .hint(
+                    "to copy it again from its first row, say --restart (its rows in the target are removed)",
+                ))
         }
     }
 }
@@ -88,14 +96,21 @@ pub(crate) async fn has_rows(session: &Session, table: &QualifiedName) -> Result
 /// Emptying a table must not leave rows of others, which this run does not fill, that refer to nothing.
 async fn refuse_orphaning(migration: &Migration, emptied: &[&TablePlan], session: &Session) -> Result<()> {
     let is_emptied = |name: &QualifiedName| emptied.iter().any(|table| &table.target == name);
-    for relation in migration.target_catalog.relations.values().filter(|relation| !is_emptied(&relation.name)) {
+    for relation in migration.target_catalog.relations.values().filter(|relation| !is_emptied(&relation.name))
+    {
         let refers = relation.constraints.iter().find(|constraint| {
             constraint.kind == ConstraintKind::ForeignKey
                 && constraint.references.as_ref().is_some_and(|(table, _)| is_emptied(table))
         });
-        let Some((referred, _)) = refers.and_then(|constraint| constraint.references.as_ref()) else { continue };
+        let Some((referred, _)) = refers.and_then(|constraint| constraint.references.as_ref()) else {
+            continue;
+        };
         if has_rows(session, &relation.name).await? {
-            let message = format!("{} refers to {}, which would be emptied, and holds rows", relation.name.short(), referred.short());
+            let message = format!(
+                "{} refers to {}, which would be emptied, and holds rows",
+                relation.name.short(),
+                referred.short()
+            );
             return Err(Error::refused(message).hint("migrate both in one run, or empty it yourself"));
         }
     }
@@ -111,13 +126,24 @@ pub(crate) async fn check_privileges(migration: &Migration) -> Result<()> {
                    (SELECT relnamespace FROM pg_catalog.pg_class WHERE oid = relation::pg_catalog.regclass), 'USAGE')",
     );
     let tables = &migration.plan.tables;
-    let sources: Vec<String> = tables.iter().flat_map(|table| &table.query.storage).map(|storage| storage.relation.to_string()).collect();
+    let sources: Vec<String> = tables
+        .iter()
+        .flat_map(|table| &table.query.storage)
+        .map(|storage| storage.relation.to_string())
+        .collect();
     let unreadable = migration.source.query(&readable, &[&sources]).await?;
     if let Some(row) = unreadable.first() {
         let user = &migration.options.source.user;
-        return Err(Error::new(crate::ErrorKind::Server, format!("the source's role {user} may not read {}", row.get::<_, &str>(0)))
-            .sqlstate("42501")
-            .hint(format!("as its owner, on the source: GRANT SELECT ON {} TO {}", row.get::<_, &str>(0), crate::sql::Identifier::new(user.as_str()))));
+        return Err(Error::new(
+            crate::ErrorKind::Server,
+            format!("the source's role {user} may not read {}", row.get::<_, &str>(0)),
+        )
+        .sqlstate("42501")
+        .hint(format!(
+            "as its owner, on the source: GRANT SELECT ON {} TO {}",
+            row.get::<_, &str>(0),
+            crate::sql::Identifier::new(user.as_str())
+        )));
     }
     let owned = Sql::literal(
         "SELECT relation::text FROM pg_catalog.unnest($1::pg_catalog.text[]) AS relation
@@ -128,9 +154,14 @@ pub(crate) async fn check_privileges(migration: &Migration) -> Result<()> {
     let foreign = migration.target.query(&owned, &[&targets]).await?;
     if let Some(row) = foreign.first() {
         let user = &migration.options.target.user;
-        return Err(Error::new(crate::ErrorKind::Server, format!("the target's role {user} does not own {}", row.get::<_, &str>(0)))
-            .sqlstate("42501")
-            .hint("its keys and indexes are taken off for the load and built again, which only the owner may do"));
+        return Err(Error::new(
+            crate::ErrorKind::Server,
+            format!("the target's role {user} does not own {}", row.get::<_, &str>(0)),
+        )
+        .sqlstate("42501")
+        .hint(
+            "its keys and indexes are taken off for the load and built again, which only the owner may do",
+        ));
     }
     Ok(())
 }

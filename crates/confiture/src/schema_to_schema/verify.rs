@@ -129,9 +129,11 @@ impl Migration {
         let relation = catalog.relations.get(&table.target).ok_or_else(|| {
             Error::config(format!("the target no longer has the table {}", table.target.short()))
         })?;
-        let (source, target) = (Side::of_source(table), Side::of_target(table, target_query(catalog, relation)));
+        let (source, target) =
+            (Side::of_source(table), Side::of_target(table, target_query(catalog, relation)));
         let one = [PageRange { storage: 0, pages: None }];
-        let source_ranges = if source.derived.is_some() { one.to_vec() } else { cut(&table.query.storage, readers.len()) };
+        let source_ranges =
+            if source.derived.is_some() { one.to_vec() } else { cut(&table.query.storage, readers.len()) };
         let target_ranges = cut(&target.query.storage, writers.len());
         // A statement of the user's reads the source through foreign tables, so it runs on the target.
         let readers = if source.derived.is_some() { writers } else { readers };
@@ -176,7 +178,11 @@ impl Migration {
     ) -> Result<Vec<ForeignKeyVerification>> {
         let mut verified = Vec::new();
         for relation in self.plan.tables.iter().filter_map(|table| catalog.relations.get(&table.target)) {
-            for key in relation.constraints.iter().filter(|key| key.kind == ConstraintKind::ForeignKey && key.enforced && !key.inherited) {
+            for key in relation
+                .constraints
+                .iter()
+                .filter(|key| key.kind == ConstraintKind::ForeignKey && key.enforced && !key.inherited)
+            {
                 let Some((references, columns)) = &key.references else { continue };
                 if execution.is_interrupted() {
                     break;
@@ -208,12 +214,24 @@ pub(crate) fn target_query(catalog: &Catalog, relation: &Relation) -> RowQuery {
         pages: (relation.kind == RelationKind::Table).then_some(relation.pages),
         only: relation.kind == RelationKind::Table,
     };
-    RowQuery { alias: Identifier::new("t"), storage: relations.into_iter().map(storage).collect(), ..RowQuery::default() }
+    RowQuery {
+        alias: Identifier::new("t"),
+        storage: relations.into_iter().map(storage).collect(),
+        ..RowQuery::default()
+    }
 }
 
-fn orphans(table: &QualifiedName, columns: &[Identifier], references: &QualifiedName, keys: &[Identifier]) -> Sql {
+fn orphans(
+    table: &QualifiedName,
+    columns: &[Identifier],
+    references: &QualifiedName,
+    keys: &[Identifier],
+) -> Sql {
     let given = Sql::join(" AND ", columns.iter().map(|column| sql!("child.{} IS NOT NULL", column)));
-    let equal = Sql::join(" AND ", columns.iter().zip(keys).map(|(column, key)| sql!("parent.{} = child.{}", key, column)));
+    let equal = Sql::join(
+        " AND ",
+        columns.iter().zip(keys).map(|(column, key)| sql!("parent.{} = child.{}", key, column)),
+    );
     sql!(
         "SELECT pg_catalog.count(*) FROM {} AS child WHERE {} AND NOT EXISTS (SELECT FROM {} AS parent WHERE {})",
         table,
@@ -227,7 +245,9 @@ async fn validate(validation: &Validation, source: &Session, target: &Session) -
     let query = Sql::from_user(validation.sql.value.trim().trim_end_matches(';'));
     let rows_of = async |session: &Session, query: &Sql| -> Result<Vec<String>> {
         let rows = session.query(&sql!("SELECT result::text FROM ({}\n) AS result", query), &[]).await;
-        let context = |error: Error| validation.sql.locate(error.context(format!("the validation {}", validation.name.value)));
+        let context = |error: Error| {
+            validation.sql.locate(error.context(format!("the validation {}", validation.name.value)))
+        };
         Ok(rows.map_err(context)?.iter().map(|row| row.get(0)).collect())
     };
     let found = rows_of(target, &query).await?;
@@ -235,14 +255,29 @@ async fn validate(validation: &Validation, source: &Session, target: &Session) -
         Expectation::NoRows if found.is_empty() => None,
         Expectation::NoRows => Some(format!("returned {} rows, and none is allowed", found.len())),
         Expectation::Value(wanted) => match found.as_slice() {
-            [one] if one.strip_prefix('(').and_then(|one| one.strip_suffix(')')).is_some_and(|one| one.trim_matches('"') == wanted) => None,
+            [one]
+                if one
+                    .strip_prefix('(')
+                    .and_then(|one| one.strip_suffix(')'))
+                    .is_some_and(|one| one.trim_matches('"') == wanted) =>
+            {
+                None
+            }
             [_] => Some(format!("did not return {wanted}")),
             rows => Some(format!("returned {} rows instead of one", rows.len())),
         },
         Expectation::SameAsSource(other) => {
-            let other = other.as_ref().map_or_else(|| query.clone(), |text| Sql::from_user(text.trim().trim_end_matches(';')));
+            let other = other
+                .as_ref()
+                .map_or_else(|| query.clone(), |text| Sql::from_user(text.trim().trim_end_matches(';')));
             let given = rows_of(source, &other).await?;
-            (given != found).then(|| format!("returned {} rows on the source and {} on the target, and they are not the same", given.len(), found.len()))
+            (given != found).then(|| {
+                format!(
+                    "returned {} rows on the source and {} on the target, and they are not the same",
+                    given.len(),
+                    found.len()
+                )
+            })
         }
     };
     Ok(ValidationResult { name: validation.name.value.clone(), ok: message.is_none(), message })
