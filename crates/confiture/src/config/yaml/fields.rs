@@ -40,6 +40,12 @@ impl<'a> Fields<'a> {
         taken
     }
 
+    /// The keys that nobody has taken yet.
+    #[must_use]
+    pub fn left(&self) -> &[&'a Entry] {
+        &self.left
+    }
+
     /// The error for the first key that nobody took, where there is one.
     pub fn finish(self) -> Result<()> {
         match self.left.first() {
