@@ -44,7 +44,7 @@ pub struct Mapping {
     pub parallel: Option<u16>,
     /// The tables, in the file's order.
     pub tables: Vec<TableMapping>,
-    /// Column transformations that name no table (seed shape `transformations:`); resolved against the catalogs.
+    /// Column transformations that name no table (the older shape `transformations:`); resolved against the catalogs.
     pub transformations: Vec<Transformation>,
     /// User assertions that verification runs.
     pub validations: Vec<Validation>,

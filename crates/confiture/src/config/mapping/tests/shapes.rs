@@ -364,3 +364,15 @@ fn printing_does_not_depend_on_layout() {
     );
     assert_eq!(one.render(), other.render());
 }
+
+/// What the documentation shows is what is read.
+#[test]
+fn the_examples_of_the_documentation_are_read() {
+    let page = include_str!("../../../../../../docs/mapping.md");
+    let examples: Vec<&str> =
+        page.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(examples.len() > 8, "{}", examples.len());
+    for example in examples {
+        canonically(example);
+    }
+}
