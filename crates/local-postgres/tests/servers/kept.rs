@@ -1,7 +1,11 @@
 //! Kept servers: their data stays, programs share them, and the last one to leave switches off the light.
 
 use crate::support::{Owner, ask, eventually, kill_all, new_folder, processes};
-use std::process::Command;
+use std::{
+    fs::Permissions,
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    process::Command,
+};
 
 use local_postgres::{ErrorKind, Options, Server};
 
@@ -116,8 +120,12 @@ async fn a_long_path_gets_its_socket_elsewhere() {
 async fn a_folder_that_the_server_cannot_enter_is_no_obstacle() {
     // As in root's home folder: nobody but us may enter.
     let parent = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(parent.path(), Permissions::from_mode(0o700)).unwrap();
     let folder = parent.path().join("server");
     let server = keep(&folder).await;
+    let root = std::fs::metadata(parent.path()).unwrap().uid() == 0;
+    assert_eq!(server.folder() != folder, root, "{}", server.folder().display());
+    assert_eq!(Server::find(&folder).await.unwrap().unwrap().pid(), server.pid());
     ask(&server, "CREATE TABLE t AS SELECT 42 AS answer");
     server.stop().await.unwrap();
     let server = keep(&folder).await;
