@@ -1,0 +1,92 @@
+//! `cargo xtask test`: everything that must hold before a change lands.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use local_postgres::{Options, Server, testing};
+
+use crate::command::{self, cargo};
+use crate::{install, server, tidy};
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// As a machine wants it: the lock file must be right, and every failing test is shown, not only the first
+    #[arg(long)]
+    ci: bool,
+    /// Run only the tests whose names contain this, and none of the other checks
+    filter: Option<String>,
+}
+
+pub(crate) fn run(root: &Path, arguments: &Arguments) -> Result<()> {
+    let start = Instant::now();
+    let binaries = install::postgresql()?;
+    let locked: &[&str] = if arguments.ci { &["--locked"] } else { &[] };
+    let mut times = Vec::new();
+
+    if arguments.filter.is_none() {
+        times.push(("fmt", command::run(cargo(["fmt", "--all", "--check"]).current_dir(root))?));
+        let tidied = Instant::now();
+        tidy::run(root)?;
+        times.push(("tidy", tidied.elapsed()));
+        let mut clippy = cargo(["clippy", "--workspace", "--all-targets"]);
+        clippy.args(locked).args(["--", "-D", "warnings"]);
+        times.push(("clippy", command::run(clippy.current_dir(root))?));
+    }
+    // Built before the server starts, so that what does not compile is said first.
+    let mut build = cargo(["test", "--workspace", "--no-run", "--quiet"]);
+    times.push(("build", command::run(build.args(locked).current_dir(root))?));
+
+    let options = Options { bin_dir: Some(binaries.dir().to_owned()), ..testing::options() };
+    server::with_servers([options], |servers| {
+        for (name, mut tests) in test_commands(arguments, locked) {
+            times.push((name, command::run(on_server(&mut tests, root, &servers[0]))?));
+        }
+        Ok(())
+    })?;
+    let version = binaries.version();
+    eprintln!(
+        "\nAll is well on PostgreSQL {version}, after {:.1} s: {}.",
+        start.elapsed().as_secs_f64(),
+        listed(&times)
+    );
+    Ok(())
+}
+
+/// The tests, and those in the documentation, which nextest does not run.
+fn test_commands(arguments: &Arguments, locked: &[&str]) -> Vec<(&'static str, Command)> {
+    let filter = arguments.filter.as_slice();
+    let mut commands = Vec::new();
+    if command::find("cargo-nextest").is_some() {
+        let mut tests = cargo(["nextest", "run", "--workspace", "--no-tests=warn"]);
+        tests.args(arguments.ci.then_some("--no-fail-fast")).args(locked).args(filter);
+        let mut doc_tests = cargo(["test", "--workspace", "--doc"]);
+        doc_tests.args(locked).args(filter);
+        commands.extend([("tests", tests), ("doc tests", doc_tests)]);
+    } else {
+        // `cargo test` runs the tests in the documentation by itself.
+        let mut tests = cargo(["test", "--workspace"]);
+        tests.args(arguments.ci.then_some("--no-fail-fast")).args(locked).args(filter);
+        commands.push(("tests", tests));
+    }
+    commands
+}
+
+/// A command that finds the server of this test run, and that server's programs first.
+pub(crate) fn on_server<'a>(command: &'a mut Command, root: &Path, server: &Server) -> &'a mut Command {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::iter::once(server.bin_dir().to_owned()).chain(std::env::split_paths(&path));
+    if let Ok(path) = std::env::join_paths(folders) {
+        command.env("PATH", path);
+    }
+    command.env(testing::TEST_SERVER, server.address()).current_dir(root)
+}
+
+fn listed(times: &[(&str, Duration)]) -> String {
+    times
+        .iter()
+        .map(|(name, time)| format!("{name} {:.1} s", time.as_secs_f64()))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
