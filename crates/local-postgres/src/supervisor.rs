@@ -28,10 +28,10 @@ pub(crate) enum Kind {
     Kept,
 }
 
-/// The shell, and our end of its pipe.
+/// The shell, when this program started it, and our end of its pipe.
 #[derive(Debug)]
 pub(crate) struct Supervisor {
-    shell: Child,
+    shell: Option<Child>,
     pipe: Option<File>,
 }
 
@@ -63,7 +63,12 @@ impl Supervisor {
         let mut shell =
             command.stdin(read).spawn().map_err(|error| Error::system("run", Path::new("/bin/sh"), error))?;
         let pipe = write.or_else(|| shell.stdin.take().map(|stdin| File::from(OwnedFd::from(stdin))));
-        Ok(Self { shell, pipe })
+        Ok(Self { shell: Some(shell), pipe })
+    }
+
+    /// The shell that another program started, reached through the named pipe.
+    pub(crate) fn of_other(pipe: File) -> Self {
+        Self { shell: None, pipe: Some(pipe) }
     }
 
     /// Starts the server and waits until it takes connections.
@@ -99,19 +104,33 @@ impl Supervisor {
     }
 
     pub(crate) fn exited(&mut self) -> Option<ExitStatus> {
-        self.shell.try_wait().ok().flatten()
+        self.shell.as_mut()?.try_wait().ok().flatten()
     }
 
-    /// Lets go of the pipe.
+    /// Lets go of the pipe, and waits for nothing. A thread takes note of the shell's end, which would stay in the
+    /// list of processes otherwise.
     pub(crate) fn release(&mut self) {
         self.pipe = None;
+        if let Some(mut shell) = self.shell.take() {
+            let reaper = thread::Builder::new().name("local-postgres".into()).spawn(move || shell.wait());
+            if let Err(error) = reaper {
+                tracing::debug!(%error, "nobody waits for the local server's shell");
+            }
+        }
     }
 
-    /// Waits until the server and the shell are gone.
-    pub(crate) fn wait(&mut self) {
-        if let Err(error) = self.shell.wait() {
+    /// Lets go of the pipe, and waits until the server and the shell are gone.
+    pub(crate) fn end(&mut self) {
+        self.pipe = None;
+        if let Some(Err(error)) = self.shell.as_mut().map(Child::wait) {
             tracing::warn!(%error, "cannot wait for the local server's shell");
         }
+    }
+}
+
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        self.release();
     }
 }
 
