@@ -19,7 +19,7 @@ mod workers;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use local_postgres::Options;
 
 use crate::matrix::build_program;
@@ -40,6 +40,9 @@ pub(crate) struct Arguments {
     /// Install the tools that are compared with (apt-get)
     #[arg(long)]
     install: bool,
+    /// Measure this program instead of building one
+    #[arg(long, value_name = "PATH")]
+    program: Option<PathBuf>,
     /// Also write the table as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -66,7 +69,12 @@ const BENCHMARKS: &[Benchmark] = &[
 pub(crate) fn run(root: &Path, arguments: &Arguments) -> Result<()> {
     let chosen = chosen(&arguments.names)?;
     let binaries = install::postgresql()?;
-    let program = build_program(root)?;
+    let program = match &arguments.program {
+        Some(program) => {
+            program.canonicalize().with_context(|| format!("there is no {}", program.display()))?
+        }
+        None => build_program(root)?,
+    };
     if arguments.install && command::find("pgcopydb").is_none() {
         install::apt_get_install(&["pgcopydb"])?;
     }
