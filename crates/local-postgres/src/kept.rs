@@ -28,7 +28,7 @@ use crate::{
     data::{self, Address},
     place,
     server::{self, Hold},
-    supervisor::{self, Kind, POLL, PidFile, Supervisor},
+    supervisor::{self, POLL, PidFile, Role, Supervisor},
 };
 
 /// Where a root's server goes when its user cannot enter the folder asked for.
@@ -98,10 +98,9 @@ fn start(folder: &Path, account: Account, options: &Options) -> Result<Server> {
     let binaries = binaries_for(&data, options)?;
     let port = server::choose_port(options)?;
     let socket_dir = socket_folder(folder, account)?;
-    let pipe = create_control(folder, account)?;
+    let role = create_control(folder, account)?;
     data::remove_file_if_there(&folder.join("exited"))?;
-    let mut supervisor =
-        Supervisor::spawn(Kind::Kept, account, folder, &data, &binaries.dir().join("postgres"), Some(pipe))?;
+    let mut supervisor = Supervisor::spawn(role, account, folder, &data, &binaries.dir().join("postgres"))?;
     if !data.is_dir() {
         // The rename makes the folder appear whole or not at all.
         let unfinished = folder.join("unfinished");
@@ -211,7 +210,7 @@ fn open_control(folder: &Path) -> Result<Option<File>> {
 
 /// Makes the pipe and opens both ends, the reading one for the shell. Opening the reading end waits for a writer and
 /// the other way round, so a third opening, of both ends, breaks the knot.
-fn create_control(folder: &Path, account: Account) -> Result<(File, File)> {
+fn create_control(folder: &Path, account: Account) -> Result<Role> {
     let control = folder.join("control");
     let mut command = Command::new("mkfifo");
     command.args(["-m", "600"]).arg(&control).current_dir("/").stdin(Stdio::null());
@@ -228,7 +227,7 @@ fn create_control(folder: &Path, account: Account) -> Result<(File, File)> {
     let read = fs_err::File::open(&control)?.into_file();
     let write = fs_err::OpenOptions::new().write(true).open(&control)?.into_file();
     drop(both);
-    Ok((read, write))
+    Ok(Role::Kept { read, write })
 }
 
 /// The programs for a data folder: those of the version that made it.

@@ -11,7 +11,7 @@ use crate::{
     account::Account,
     data::{self, Address},
     kept, place,
-    supervisor::{Kind, PidFile, Supervisor},
+    supervisor::{PidFile, Role, Supervisor},
 };
 
 /// A PostgreSQL server on this machine. Dropping it lets go of it: a throwaway server is then stopped, and its folder
@@ -260,10 +260,10 @@ fn start_throwaway(options: &Options) -> Result<Server> {
 }
 
 fn try_throwaway(binaries: &Binaries, account: Account, options: &Options) -> Result<Server> {
-    let folder = place::new_throwaway_folder(account)?;
+    let (folder, lock) = place::new_throwaway_folder(account)?;
     let data = folder.join("data");
     let postgres = binaries.dir().join("postgres");
-    let supervisor = Supervisor::spawn(Kind::Throwaway, account, &folder, &data, &postgres, None)
+    let supervisor = Supervisor::spawn(Role::Throwaway { lock }, account, &folder, &data, &postgres)
         .inspect_err(|_| drop(data::remove_if_there(&folder)))?;
     let port = choose_port(options)?;
     // From here on, leaving this function early drops the server and so removes the folder.

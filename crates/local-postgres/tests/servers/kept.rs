@@ -1,6 +1,6 @@
 //! Kept servers: their data stays, programs share them, and the last one to leave switches off the light.
 
-use crate::support::{Owner, ask, eventually, new_folder, processes};
+use crate::support::{Owner, ask, eventually, kill_all, new_folder, processes};
 use std::process::Command;
 
 use local_postgres::{ErrorKind, Options, Server};
@@ -91,12 +91,8 @@ async fn a_crashed_server_starts_again() {
 async fn a_server_without_its_shell_can_be_joined_and_stopped() {
     let (_parent, folder) = new_folder();
     let server = keep(&folder).await;
-    let shells: Vec<_> = processes(&folder)
-        .iter()
-        .filter(|line| line.contains("/bin/sh"))
-        .map(|line| line.split_whitespace().next().unwrap().to_owned())
-        .collect();
-    assert!(Command::new("kill").arg("-9").args(&shells).status().unwrap().success());
+    let shells: Vec<_> = processes(&folder).into_iter().filter(|line| line.contains("/bin/sh")).collect();
+    kill_all(&shells);
     let again = keep(&folder).await;
     assert_eq!(again.pid(), server.pid());
     again.stop().await.unwrap();

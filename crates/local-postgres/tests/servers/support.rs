@@ -62,6 +62,12 @@ pub(crate) fn processes(folder: &Path) -> Vec<String> {
     list.lines().filter(|line| line.contains(folder)).map(str::to_owned).collect()
 }
 
+/// `kill -9` for processes that [`processes`] listed.
+pub(crate) fn kill_all(processes: &[String]) {
+    let pids = processes.iter().map(|line| line.split_whitespace().next().unwrap());
+    assert!(Command::new("kill").arg("-9").args(pids).status().unwrap().success());
+}
+
 /// Waits for what must become true soon, as another process makes it so.
 pub(crate) fn eventually(what: &str, condition: impl Fn() -> bool) {
     let begin = Instant::now();

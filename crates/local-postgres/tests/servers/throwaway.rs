@@ -2,7 +2,7 @@
 
 use std::{os::unix::fs::MetadataExt, path::Path};
 
-use crate::support::{Owner, ask, eventually, processes, psql};
+use crate::support::{Owner, ask, eventually, kill_all, processes, psql};
 use local_postgres::{ErrorKind, Options, Server, Tls, testing::Database};
 
 #[tokio::test]
@@ -57,6 +57,25 @@ async fn nothing_is_left_after_ctrl_c_and_after_a_signal() {
         eventually("the folder is gone", || !folder.exists());
         eventually("the processes are gone", || processes(&folder).is_empty());
     }
+}
+
+#[tokio::test]
+async fn what_a_killed_session_leaves_is_removed_by_the_next_server() {
+    let owner = Owner::start(None);
+    let folder = Server::attach(&owner.address).await.unwrap().folder().to_owned();
+    // A folder that is in use is not touched.
+    drop(Server::throwaway(Options::default()).await.unwrap());
+    assert!(folder.join("data").exists());
+    // The shells first, so that nobody can clean up.
+    let (shells, others): (Vec<_>, Vec<_>) =
+        processes(&folder).into_iter().partition(|line| line.contains("/bin/sh"));
+    kill_all(&shells);
+    owner.kill();
+    kill_all(&others);
+    eventually("the processes are gone", || processes(&folder).is_empty());
+    assert!(folder.join("data").exists());
+    drop(Server::throwaway(Options::default()).await.unwrap());
+    assert!(!folder.exists());
 }
 
 #[tokio::test]
