@@ -40,10 +40,14 @@ pub(crate) fn run(root: &Path, arguments: &Arguments) -> Result<()> {
 
     let options = Options { bin_dir: Some(binaries.dir().to_owned()), ..testing::options() };
     server::with_servers([options], |servers| {
+        let mut first_failure = Ok(());
         for (name, mut tests) in test_commands(arguments, locked) {
-            times.push((name, command::run(on_server(&mut tests, root, &servers[0]))?));
+            match command::run(on_server(&mut tests, root, &servers[0])) {
+                Ok(time) => times.push((name, time)),
+                Err(error) => first_failure = first_failure.and(Err(error)),
+            }
         }
-        Ok(())
+        first_failure
     })?;
     let version = binaries.version();
     eprintln!(
@@ -54,23 +58,18 @@ pub(crate) fn run(root: &Path, arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// The tests, and those in the documentation, which nextest does not run.
-fn test_commands(arguments: &Arguments, locked: &[&str]) -> Vec<(&'static str, Command)> {
-    let filter = arguments.filter.as_slice();
-    let mut commands = Vec::new();
-    if command::find("cargo-nextest").is_some() {
-        let mut tests = cargo(["nextest", "run", "--workspace", "--no-tests=warn"]);
-        tests.args(arguments.ci.then_some("--no-fail-fast")).args(locked).args(filter);
-        let mut doc_tests = cargo(["test", "--workspace", "--doc"]);
-        doc_tests.args(locked).args(filter);
-        commands.extend([("tests", tests), ("doc tests", doc_tests)]);
+/// The tests, and those in the documentation, which nextest does not run, and cargo only where no filter is named.
+fn test_commands(arguments: &Arguments, locked: &[&str]) -> [(&'static str, Command); 2] {
+    let tests = if command::find("cargo-nextest").is_some() {
+        cargo(["nextest", "run", "--workspace", "--no-tests=warn"])
     } else {
-        // `cargo test` runs the tests in the documentation by itself.
-        let mut tests = cargo(["test", "--workspace"]);
-        tests.args(arguments.ci.then_some("--no-fail-fast")).args(locked).args(filter);
-        commands.push(("tests", tests));
-    }
-    commands
+        cargo(["test", "--workspace", "--lib", "--bins", "--tests"])
+    };
+    let doc_tests = cargo(["test", "--workspace", "--doc"]);
+    [("tests", tests), ("doc tests", doc_tests)].map(|(name, mut command)| {
+        command.args(arguments.ci.then_some("--no-fail-fast")).args(locked).args(&arguments.filter);
+        (name, command)
+    })
 }
 
 /// A command that finds the server of this test run, and that server's programs first.

@@ -43,7 +43,7 @@ impl<'a> Stage<'a> {
             stage.psql.sql(database, TABLE)?;
         }
         let rows = format!(
-            "INSERT INTO account SELECT i, i % 100, (i * 7919) % 100000, 'row ' || i FROM generate_series(1, {scale}) AS i"
+            "INSERT INTO account SELECT i, i % 100, (i * 7919::bigint) % 100000, 'row ' || i FROM generate_series(1, {scale}) AS i"
         );
         stage.psql.sql(SOURCE, &rows)?;
         stage.psql.sql(SOURCE, KEY_AND_INDEXES)?;
