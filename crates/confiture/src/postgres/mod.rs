@@ -1,6 +1,9 @@
 //! The only place that names the driver: sessions, COPY streams, reading the catalog.
 
+pub mod database;
+mod run;
 mod session;
 
+pub use run::{Piece, run_pieces};
 pub use session::{Parameter, Session};
 pub use tokio_postgres::Row;
