@@ -1,9 +1,11 @@
 //! The only place that names the driver: sessions, COPY streams, reading the catalog.
 
+mod catalog;
 pub mod database;
 mod run;
 mod session;
 
+pub use catalog::{read_catalog, read_catalog_in_transaction};
 pub use run::{Piece, run_pieces};
 pub use session::{Parameter, Session};
 pub use tokio_postgres::Row;
