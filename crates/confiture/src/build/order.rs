@@ -53,10 +53,12 @@ pub(super) fn read_tree(tree: &Tree) -> Result<Vec<TreeFile>> {
     let exclude = globs(&tree.exclude)?;
     let mut files: Vec<TreeFile> = Vec::new();
     let mut seen = Vec::new();
+    let mut unmatched = include.clone();
     for folder in &tree.schema_dirs {
         let mut below = list(tree, folder)?;
         below.retain(|path| {
             let candidates = Candidates::of(folder, path);
+            unmatched.retain(|glob| !candidates.match_any(std::slice::from_ref(glob)));
             (include.is_empty() || candidates.match_any(&include)) && !candidates.match_any(&exclude)
         });
         // `Path`'s own order: component by component, byte by byte.
@@ -73,6 +75,10 @@ pub(super) fn read_tree(tree: &Tree) -> Result<Vec<TreeFile>> {
             files.push(TreeFile { path: with_slashes(&relative), script: split(disk::read_script(&path)?)? });
         }
     }
+    if let Some(glob) = unmatched.first() {
+        return Err(Error::config(format!("no .sql file matches `{}`", glob.glob()))
+            .hint("Correct the pattern, or remove it from `include`"));
+    }
     if files.is_empty() {
         let folders: Vec<String> =
             tree.schema_dirs.iter().map(|folder| folder.display().to_string()).collect();
@@ -80,6 +86,23 @@ pub(super) fn read_tree(tree: &Tree) -> Result<Vec<TreeFile>> {
             .hint("Put CREATE statements into .sql files there, or name another folder with --schema-dir"));
     }
     Ok(files)
+}
+
+/// Says where numbers in names do not count as one may expect: `10_b` runs before `9_a`.
+pub(super) fn notes_on_order(files: &[TreeFile]) -> Vec<String> {
+    let surprising = |pair: &[TreeFile]| {
+        let (before, after) = (Path::new(&pair[0].path), Path::new(&pair[1].path));
+        let (one, other) = before.components().zip(after.components()).find(|(one, other)| one != other)?;
+        let (one, other) = (one.as_os_str().to_str()?, other.as_os_str().to_str()?);
+        (leading_number(one)? > leading_number(other)?).then(|| {
+            format!("{} runs before {}: names are compared as text, so pad numbers with zeros", one, other)
+        })
+    };
+    files.windows(2).filter_map(surprising).collect()
+}
+
+fn leading_number(name: &str) -> Option<u64> {
+    name[..name.find(|c: char| !c.is_ascii_digit()).unwrap_or(name.len())].parse().ok()
 }
 
 /// The files below one of the schema folders, relative to it; nothing but itself where it is a file.
@@ -184,6 +207,13 @@ mod tests {
     }
 
     #[test]
+    fn numbers_that_sort_as_text_are_noted() {
+        let (_root, tree) = tree(&["10_b/x.sql", "9_a/x.sql", "9_a/y.sql"]);
+        let notes = notes_on_order(&read_tree(&tree).unwrap());
+        assert_eq!(notes, ["10_b runs before 9_a: names are compared as text, so pad numbers with zeros"]);
+    }
+
+    #[test]
     fn globs_choose_files_and_folders() {
         let (_root, mut tree) =
             tree(&["a.sql", "a_dev.sql", "99_dev/x.sql", "99_dev/deep/y.sql", "b/c_dev.sql"]);
@@ -198,6 +228,8 @@ mod tests {
             tree.exclude = exclude.iter().map(ToString::to_string).collect();
             assert_eq!(paths(&tree), expected, "{include:?} {exclude:?}");
         }
+        tree.include = vec!["a.sql".into(), "nix/**".into()];
+        assert_eq!(read_tree(&tree).unwrap_err().message(), "no .sql file matches `nix/**`");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::build::order::TreeFile;
+use crate::build::order::{TreeFile, notes_on_order};
 use crate::build::template;
 use crate::config::Connection;
 use crate::error::{Error, Place, Result};
@@ -112,7 +112,7 @@ impl BuildPlan {
     pub fn loses(&self) -> Option<String> {
         match &self.target {
             Target::Occupied { examples, objects } if self.replaces => Some(format!(
-                "The database {} with its {objects} objects ({}) and all their rows is dropped",
+                "The database {} is dropped: {}, all rows, and the database's own settings and privileges",
                 self.database,
                 some_of(examples, *objects)
             )),
@@ -131,7 +131,7 @@ pub(super) async fn plan_build(
     let runs = arrange(&tree)?;
     let outside_transaction: Vec<_> = runs.outside_transaction();
     let statements = runs.statements();
-    let mut notes = runs.notes;
+    let mut notes = [runs.notes, notes_on_order(&tree)].concat();
     let database = Identifier::new(&connection.database);
     let maintenance = database::connect_to_maintenance(connection).await;
     let server = match &maintenance {
@@ -153,7 +153,9 @@ pub(super) async fn plan_build(
         (Way::InPlace, Some("the database was there already".to_owned()))
     } else {
         match (maintenance, &server) {
-            (Ok(session), Some(server)) => choose_way(&tree, identity, &session, server, options).await?,
+            (Ok(session), Some(server)) => {
+                choose_way(&tree, identity, &database, &session, server, options).await?
+            }
             _ => (Way::Create, None),
         }
     };
@@ -176,12 +178,15 @@ pub(super) async fn plan_build(
 async fn choose_way(
     tree: &[TreeFile],
     identity: &str,
+    name: &Identifier,
     maintenance: &Session,
     server: &Server,
     options: BuildOptions,
 ) -> Result<(Way, Option<String>)> {
     let why_not = if !options.cache {
         Some("the cache is switched off".to_owned())
+    } else if database::is_maintenance(name) {
+        Some(format!("the lock that guards templates lives in a database such as {name}"))
     } else if options.production {
         Some("the environment is marked as production, and no template is left there".to_owned())
     } else {

@@ -24,6 +24,12 @@ pub struct Server {
     pub circumstances: String,
 }
 
+/// True for the databases that are connected to in order to make others.
+#[must_use]
+pub fn is_maintenance(name: &Identifier) -> bool {
+    MAINTENANCE.contains(&name.as_str())
+}
+
 /// Connects to a database that is not the one which is to be made or dropped.
 ///
 /// # Errors

@@ -43,7 +43,7 @@ async fn replacing_needs_consent_and_says_what_is_lost() {
     let plan = ground.builder().plan(&ground.connection("mine"), unconfirmed).await.unwrap();
     assert_eq!(
         plan.loses().unwrap(),
-        "The database mine with its 1 objects (table precious) and all their rows is dropped"
+        "The database mine is dropped: table precious, all rows, and the database's own settings and privileges"
     );
     for production in [false, true] {
         let error = ground.build("mine", BuildOptions { production, ..unconfirmed }).await.unwrap_err();
