@@ -2,9 +2,12 @@
 
 mod advisory_lock;
 mod catalog;
+pub mod database;
+mod run;
 mod session;
 
 pub use advisory_lock::AdvisoryLock;
 pub use catalog::{read_catalog, read_catalog_in_transaction};
+pub use run::{Piece, run_pieces};
 pub use session::{Parameter, Session};
 pub use tokio_postgres::Row;

@@ -56,6 +56,11 @@ impl Session {
         self.client.is_closed()
     }
 
+    /// The driver's client, for what only this floor does.
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// Runs one or more statements without parameters; several are one implicit transaction.
     pub async fn batch(&self, sql: &Sql) -> Result<()> {
         self.client.batch_execute(sql.as_str()).await.map_err(|error| self.refused(error))
