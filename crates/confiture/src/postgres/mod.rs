@@ -1,6 +1,12 @@
 //! The only place that names the driver: sessions, COPY streams, reading the catalog.
 
+mod connect;
+mod login_error;
+mod redact;
+mod server_error;
 mod session;
+mod tls;
 
+pub use server_error::ServerError;
 pub use session::{Parameter, Session};
 pub use tokio_postgres::Row;
