@@ -4,9 +4,11 @@ mod connect;
 mod login_error;
 mod redact;
 mod server_error;
+mod catalog;
 mod session;
 mod tls;
 
 pub use server_error::ServerError;
+pub use catalog::{read_catalog, read_catalog_in_transaction};
 pub use session::{Parameter, Session};
 pub use tokio_postgres::Row;
