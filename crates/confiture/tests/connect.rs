@@ -148,6 +148,37 @@ async fn every_sslmode_does_what_libpq_does() {
     }
 }
 
+#[tokio::test]
+async fn a_client_certificate_is_shown_to_a_server_that_asks() {
+    let folder = tempfile::tempdir().unwrap();
+    let (authority, client) = certificates();
+    let (_, stranger) = certificates();
+    let (_, tls) = certificates();
+    let hba = vec!["hostssl all all 127.0.0.1/32 scram-sha-256 clientcert=verify-ca".to_owned()];
+    let tls = Tls { client_ca: Some(authority), ..tls };
+    let server = server(Options { tls: Some(tls), hba, ..Options::default() }).await;
+    let parameters = |name: &str, tls: &Tls| {
+        let certificate = write(folder.path(), &format!("{name}.crt"), &tls.certificate);
+        let key = write(folder.path(), &format!("{name}.key"), &tls.key);
+        format!("&sslcert={}&sslkey={}", certificate.display(), key.display())
+    };
+    let url = format!(
+        "postgresql://postgres:{PASSWORD_IN_URL}@127.0.0.1:{}/postgres?gssencmode=disable&sslmode=require",
+        server.port()
+    );
+    let good = format!("{url}{}", parameters("good", &client));
+    let session = connect(&good, &surroundings(&[])).await.unwrap_or_else(|error| panic!("{error:?}"));
+    assert_eq!(text_of(&session, HAS_TLS).await, "true");
+    assert_eq!(psql(&server, &good, &[], HAS_TLS).as_deref(), Ok("true"));
+    for bad in [url.clone(), format!("{url}{}", parameters("bad", &stranger))] {
+        let error = failure(&bad, &[]).await;
+        assert_eq!(error.kind(), ErrorKind::Connect, "{error:?}");
+        assert!(psql(&server, &bad, &[], HAS_TLS).is_err());
+    }
+    let error = failure(&format!("{url}&sslcert=/none&sslkey=/none"), &[]).await;
+    assert_eq!(error.message(), "the file /none (sslcert) does not exist");
+}
+
 /// A server whose `pg_hba.conf` wants TLS, and one that wants none of it.
 #[tokio::test]
 async fn what_pg_hba_says_about_tls_is_said() {

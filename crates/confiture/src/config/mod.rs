@@ -12,7 +12,9 @@ mod spanned;
 mod surroundings;
 pub mod yaml;
 
-pub use connection::{ChannelBinding, Connection, Endpoint, Keepalive, SslMode, TargetServer};
+pub use connection::{
+    ChannelBinding, ClientCertificate, Connection, Endpoint, Keepalive, SslMode, TargetServer,
+};
 pub use connection_request::{ConnectionFile, ConnectionFiles, ConnectionRequest};
 pub use mapping::Mapping;
 pub use secret::Secret;

@@ -197,7 +197,7 @@ fn of_tls(error: &rustls::Error, connection: &Connection, endpoint: &Endpoint) -
         ),
         AlertReceived(_) => Failure::new(
             "the server broke the TLS handshake off",
-            "the server may ask for a client certificate, which is not supported yet, or know only TLS older than 1.2",
+            "the server may ask for a client certificate (sslcert, sslkey), or know only TLS older than 1.2",
         ),
         _ => Failure::new(
             format!("the TLS handshake failed: {error}"),

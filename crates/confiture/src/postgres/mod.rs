@@ -1,14 +1,14 @@
 //! The only place that names the driver: sessions, COPY streams, reading the catalog.
 
+mod catalog;
 mod connect;
 mod login_error;
 mod redact;
 mod server_error;
-mod catalog;
 mod session;
 mod tls;
 
-pub use server_error::ServerError;
 pub use catalog::{read_catalog, read_catalog_in_transaction};
+pub use server_error::ServerError;
 pub use session::{Parameter, Session};
 pub use tokio_postgres::Row;

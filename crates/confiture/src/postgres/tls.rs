@@ -1,12 +1,13 @@
 //! TLS as libpq's `sslmode` has it, done by rustls.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -26,7 +27,7 @@ pub(super) fn connector(connection: &Connection) -> Result<Option<MakeRustlsConn
     };
     let trusted = match (check, root) {
         (Check::Nothing, _) => Vec::new(),
-        (_, Some(path)) => certificates_of(path)?,
+        (_, Some(path)) => certificates_of(path, "sslrootcert")?,
         (_, None) => rustls_native_certs::load_native_certs().certs,
     };
     let mut roots = RootCertStore::empty();
@@ -41,21 +42,42 @@ pub(super) fn connector(connection: &Connection) -> Result<Option<MakeRustlsConn
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let verifier = Verifier { check, roots, trusted, provider: provider.clone() };
-    let config = ClientConfig::builder_with_provider(provider)
+    let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| Error::unexpected("TLS cannot be set up").because(error))?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_no_client_auth();
+        .with_custom_certificate_verifier(Arc::new(verifier));
+    let config = match &connection.client_certificate {
+        None => builder.with_no_client_auth(),
+        Some(files) => {
+            let certificates = certificates_of(&files.certificate, "sslcert")?;
+            builder.with_client_auth_cert(certificates, key_of(&files.key)?).map_err(|error| {
+                Error::config(format!(
+                    "the client certificate {} does not do with its key {}",
+                    files.certificate.display(),
+                    files.key.display()
+                ))
+                .hint("check that sslkey is the key of this very sslcert")
+                .because(error)
+            })?
+        }
+    };
     Ok(Some(MakeRustlsConnect::new(config)))
 }
 
-fn certificates_of(path: &std::path::Path) -> Result<Vec<CertificateDer<'static>>> {
-    let pem = disk::read_certificates(path)?;
+fn certificates_of(path: &Path, parameter: &str) -> Result<Vec<CertificateDer<'static>>> {
+    let pem = disk::read_certificates(path, parameter)?;
     CertificateDer::pem_slice_iter(&pem).collect::<Result<_, _>>().map_err(|error| {
-        Error::config(format!("{} is not a PEM file", path.display()))
+        Error::config(format!("{} ({parameter}) is not a PEM file", path.display()))
             .hint("a PEM certificate begins with -----BEGIN CERTIFICATE-----")
             .because(error)
+    })
+}
+
+fn key_of(path: &Path) -> Result<PrivateKeyDer<'static>> {
+    PrivateKeyDer::from_pem_slice(&disk::read_certificates(path, "sslkey")?).map_err(|_| {
+        Error::config(format!("there is no usable private key in {} (sslkey)", path.display()))
+            .hint("it is a PEM file with a key that is not encrypted: -----BEGIN PRIVATE KEY-----")
     })
 }
 
