@@ -336,10 +336,12 @@ async fn what_is_no_server_is_told_apart() {
 async fn endpoints_are_tried_in_order() {
     let server = shared_server().await;
     let (socket, port) = (server.socket_dir().display(), server.port());
-    let session =
-        connect(&format!("host=/nonexistent,{socket} port={port} dbname=postgres"), &surroundings(&[]))
-            .await
-            .unwrap();
+    let session = connect(
+        &format!("host=/nonexistent,{socket} port={port} dbname=postgres connect_timeout=0"),
+        &surroundings(&[]),
+    )
+    .await
+    .unwrap();
     assert_eq!(text_of(&session, "SELECT current_user::text").await, "postgres");
     let text = format!("host={socket},/nonexistent port={port} dbname=postgres target_session_attrs=standby");
     let error = failure(&text, &[]).await;

@@ -176,6 +176,8 @@ async fn the_common_errors_come_with_what_to_do() {
         assert!(sqlstates.contains(error.sqlstate_code().unwrap()), "{statement}: {error:?}");
         assert!(error.hints().iter().any(|said| said.contains(hint)), "{statement}: {error:?}");
     }
+    let error = refusal(&session, "SET lock_timeout = 'soon'").await;
+    assert_eq!(error.message(), "invalid value for parameter \"lock_timeout\": \"soon\"");
     // What depends on an object is named in DETAIL, which is safe there.
     let error = refusal(&session, "DROP TABLE t").await;
     assert_eq!(error.server_detail(), Some("view w depends on table t"));

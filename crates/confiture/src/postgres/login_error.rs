@@ -227,10 +227,18 @@ fn of_server(server: &DbError, connection: &Connection, with_tls: bool) -> Failu
             may_do_without_tls: with_tls,
             ..Failure::new(
                 message,
-                if with_tls {
-                    "have a line for this host, user and database put into the server's pg_hba.conf"
-                } else {
-                    "have a line for this host, user and database put into the server's pg_hba.conf; where it has a hostssl line, write sslmode=require"
+                match (with_tls, &connection.client_certificate) {
+                    (false, _) => {
+                        "have a line for this host, user and database put into the server's pg_hba.conf; where it has \
+                         a hostssl line, write sslmode=require"
+                    }
+                    (true, None) => {
+                        "have a line for this host, user and database put into the server's pg_hba.conf; where its \
+                         line says clientcert, give sslcert and sslkey"
+                    }
+                    (true, Some(_)) => {
+                        "have a line for this host, user and database put into the server's pg_hba.conf"
+                    }
                 },
             )
         },

@@ -98,8 +98,9 @@ pub(super) fn refused(server: &DbError) -> Error {
 /// Classes whose texts hold row values (22 data exception, 23 integrity constraint), or whatever a function of the
 /// user's puts there (P0 PL/pgSQL, 38 and 39 external routines), or another server's words (HV foreign data).
 fn holds_values(server: &DbError) -> bool {
-    // A broken foreign key names both tables, one of which is in no field. Its values are in DETAIL alone.
-    if server.routine() == Some("ri_ReportViolation") {
+    // A broken foreign key names both tables, one of which is in no field; its values are in DETAIL alone. And a setting's
+    // value is not a row's.
+    if server.routine() == Some("ri_ReportViolation") || server.file() == Some("guc.c") {
         return false;
     }
     matches!(server.code().code().get(..2), Some("22" | "23" | "44" | "P0" | "38" | "39" | "HV"))
