@@ -75,13 +75,8 @@ impl Session {
         connect::cancel(self.connection(), &connected.client, connected.tls.as_ref()).await
     }
 
-    fn client(&self) -> &tokio_postgres::Client {
+    pub(super) fn client(&self) -> &tokio_postgres::Client {
         &self.inner.connected.client
-    }
-
-    /// The driver's client, for what only this floor does.
-    pub(super) fn client(&self) -> &Client {
-        &self.client
     }
 
     /// Runs one or more statements without parameters; several are one implicit transaction.
