@@ -4,17 +4,33 @@ mod connection;
 mod connection_parameter;
 mod connection_request;
 mod connection_string;
+mod connection_text;
+mod database_name;
+mod environment;
 pub mod mapping;
 mod password_file;
+mod project_file;
+mod resolve;
 mod secret;
 mod service_file;
+mod settings;
+mod settings_file;
 mod spanned;
 mod surroundings;
+mod template;
 pub mod yaml;
 
-pub use connection::{ChannelBinding, Connection, Endpoint, Keepalive, SslMode, TargetServer};
+pub use connection::{
+    ChannelBinding, ClientCertificate, Connection, Endpoint, Keepalive, SslMode, TargetServer,
+};
 pub use connection_request::{ConnectionFile, ConnectionFiles, ConnectionRequest};
+pub use database_name::DatabaseName;
+pub use environment::{Database, DatabaseAddress, Environment};
 pub use mapping::Mapping;
+pub use project_file::ProjectFile;
+pub use resolve::{DEFAULT_LOCK_TIMEOUT, Flags, resolve_database_name, resolve_settings};
 pub use secret::Secret;
+pub use settings::{Layer, Origin, Setting, Settings};
 pub use spanned::Spanned;
 pub use surroundings::Surroundings;
+pub use template::Template;

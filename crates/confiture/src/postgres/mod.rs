@@ -1,11 +1,19 @@
 //! The only place that names the driver: sessions, COPY streams, reading the catalog.
 
+mod advisory_lock;
 mod catalog;
 pub mod database;
 mod run;
+mod connect;
+mod login_error;
+mod redact;
+mod server_error;
 mod session;
+mod tls;
 
+pub use advisory_lock::AdvisoryLock;
 pub use catalog::{read_catalog, read_catalog_in_transaction};
 pub use run::{Piece, run_pieces};
+pub use server_error::ServerError;
 pub use session::{Parameter, Session};
 pub use tokio_postgres::Row;
