@@ -2,11 +2,11 @@
 
 mod advisory_lock;
 mod catalog;
-pub mod database;
-mod run;
 mod connect;
+pub mod database;
 mod login_error;
 mod redact;
+mod run;
 mod server_error;
 mod session;
 mod tls;

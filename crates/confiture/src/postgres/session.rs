@@ -75,13 +75,9 @@ impl Session {
         connect::cancel(self.connection(), &connected.client, connected.tls.as_ref()).await
     }
 
-    fn client(&self) -> &tokio_postgres::Client {
-        &self.inner.connected.client
-    }
-
     /// The driver's client, for what only this floor does.
-    pub(super) fn client(&self) -> &Client {
-        &self.client
+    pub(super) fn client(&self) -> &tokio_postgres::Client {
+        &self.inner.connected.client
     }
 
     /// Runs one or more statements without parameters; several are one implicit transaction.

@@ -66,7 +66,12 @@ async fn every_row_arrives_as_the_mapping_says_and_the_schema_is_as_it_was() {
         "SELECT id, split_part(full_name, ' ', 1), split_part(full_name, ' ', 2), email, age::int, round(balance, 2), created_at AT TIME ZONE 'UTC', NULL, length(split_part(full_name, ' ', 1)), 'migrated' FROM old.users WHERE deleted_at IS NULL",
         "SELECT id, first_name, last_name, email, age, balance, created_at, favourite_order, name_length, source FROM users",
     ).await;
-    world.assert_same("SELECT id, bio FROM old.users WHERE bio IS NOT NULL AND deleted_at IS NULL", "SELECT * FROM user_profiles").await;
+    world
+        .assert_same(
+            "SELECT id, bio FROM old.users WHERE bio IS NOT NULL AND deleted_at IS NULL",
+            "SELECT * FROM user_profiles",
+        )
+        .await;
     world.assert_same(
         "SELECT o.id, customer_id, full_name, round(total, 2), CASE WHEN total > 1000 THEN 'large' ELSE 'small' END, note::jsonb FROM old.orders o JOIN old.users u ON u.id = customer_id WHERE deleted_at IS NULL",
         "SELECT * FROM orders_wide",
@@ -75,7 +80,11 @@ async fn every_row_arrives_as_the_mapping_says_and_the_schema_is_as_it_was() {
     assert!(verified.ok, "{verified:#?}");
     assert_eq!(verified.foreign_keys.len(), 3);
     // The next number is free.
-    let id = psql(&world.new, "INSERT INTO users (first_name, last_name, created_at) VALUES ('a', 'b', now()) RETURNING id").await;
+    let id = psql(
+        &world.new,
+        "INSERT INTO users (first_name, last_name, created_at) VALUES ('a', 'b', now()) RETURNING id",
+    )
+    .await;
     assert_eq!(id.trim(), "20001");
 }
 
@@ -93,8 +102,12 @@ async fn a_second_run_says_so_and_changes_nothing() {
 async fn a_changed_a_missing_and_an_extra_row_are_found_by_key() {
     let world = World::new(OLD, NEW).await;
     world.migrate(world.options(MAPPING).await).await.unwrap();
-    psql(&world.new, "SET session_replication_role = replica; UPDATE users SET last_name = 'x' WHERE id = 7;
-        DELETE FROM users WHERE id = 8; INSERT INTO orders_wide (id, customer_id) VALUES (99999, 12345678)").await;
+    psql(
+        &world.new,
+        "SET session_replication_role = replica; UPDATE users SET last_name = 'x' WHERE id = 7;
+        DELETE FROM users WHERE id = 8; INSERT INTO orders_wide (id, customer_id) VALUES (99999, 12345678)",
+    )
+    .await;
     let verified = world.verify(world.options(MAPPING).await).await;
     assert!(!verified.ok);
     let users = verified.tables[0].differences.as_ref().unwrap();

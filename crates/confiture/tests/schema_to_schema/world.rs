@@ -43,7 +43,9 @@ impl World {
 
     /// Asserts that `given` on the old side and `held` on the new side return the same rows.
     pub(crate) async fn assert_same(&self, given: &str, held: &str) {
-        let copy = |query: &str| format!("COPY (SELECT * FROM ({query}) AS q ORDER BY q::text COLLATE \"C\") TO STDOUT");
+        let copy = |query: &str| {
+            format!("COPY (SELECT * FROM ({query}) AS q ORDER BY q::text COLLATE \"C\") TO STDOUT")
+        };
         let (old, new) = (psql(&self.old, &copy(given)).await, psql(&self.new, &copy(held)).await);
         assert!(!old.trim().is_empty(), "the oracle compares nothing: {given}");
         assert_eq!(old, new, "{given}\n{held}");
@@ -75,5 +77,8 @@ pub(crate) async fn dump(database: &Database<'_>) -> String {
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).unwrap();
-    text.lines().filter(|line| !line.starts_with("\\restrict") && !line.starts_with("\\unrestrict")).collect::<Vec<_>>().join("\n")
+    text.lines()
+        .filter(|line| !line.starts_with("\\restrict") && !line.starts_with("\\unrestrict"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
