@@ -209,10 +209,14 @@ async fn run_tree(connection: &Connection, plan: &BuildPlan, execution: &Executi
     };
     match outcome {
         Some(Ok(())) => execution.emit(&Event::StepFinished { step, elapsed: start.elapsed() }),
-        Some(Err(error)) => return Err(Failure { error, committed }),
+        Some(Err(error)) => {
+            roll_back(&session).await;
+            return Err(Failure { error, committed });
+        }
         None => {
             // Should the request not arrive, the server still rolls back: once its statement ends and nobody is there.
             drop(session.cancel().await);
+            roll_back(&session).await;
             let undone = if committed { "" } else { "; nothing of it stays" };
             let error = Error::interrupted(format!("the build of {} was interrupted{undone}", plan.database));
             return Err(Failure { error, committed });
@@ -234,6 +238,13 @@ async fn run_all(session: &Session, plan: &BuildPlan, committed: &mut bool) -> R
         *committed = true;
     }
     Ok(())
+}
+
+/// The server tells an error first and releases the transaction's locks afterwards: this waits until it has. In vain where the
+/// connection is lost, and then there is nothing to wait for.
+async fn roll_back(session: &Session) {
+    let statement = Sql::literal("ROLLBACK");
+    drop(tokio::time::timeout(Duration::from_secs(5), session.batch(&statement)).await);
 }
 
 /// Deferred constraints are only checked here, and no statement can be blamed for them.

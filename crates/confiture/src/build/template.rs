@@ -227,7 +227,9 @@ async fn make(
         Ok(()) => sweep(maintenance, template, tree).await,
         Err(error) => {
             // Should that fail too, the next build drops it: it is not marked as complete.
-            drop(database::drop_ours(maintenance, template).await);
+            if let Err(error) = database::drop_ours(maintenance, template).await {
+                tracing::warn!(%template, %error, "a half-built template database stays behind");
+            }
             Err(error)
         }
     }
