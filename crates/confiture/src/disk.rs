@@ -1,5 +1,12 @@
 //! Disk access, all of it.
 
+mod text;
+
+pub use text::{
+    append_text, canonical, create_folder, exists, files_below, is_file, is_folder, read_text,
+    read_text_if_present, write_new_file,
+};
+
 use std::io;
 use std::path::Path;
 
