@@ -77,14 +77,19 @@ fn check_file(path: &str, inner: &str, text: &str) -> Vec<Remark> {
             remarks.push(Remark::fault(path, line, "only `disk` opens files"));
         }
     }
-    for (line, word) in words(&code) {
+    for word in words(&code) {
+        let line = || line_of(&code, word.as_ptr() as usize - code.as_ptr() as usize);
         if pure && matches!(word, "async" | "await") && !is_excepted(inner, word) {
-            remarks.push(Remark::fault(path, line, format!("floors 0 to 2 are pure, and this is `{word}`")));
+            remarks.push(Remark::fault(
+                path,
+                line(),
+                format!("floors 0 to 2 are pure, and this is `{word}`"),
+            ));
         }
         if let Some(name) = word.strip_suffix('!').filter(|name| PRINTING.contains(name)) {
             remarks.push(Remark::fault(
                 path,
-                line,
+                line(),
                 format!("the library never prints, and this is `{name}!`"),
             ));
         }
@@ -97,10 +102,9 @@ fn begins_with(path: &str, word: &str) -> bool {
 }
 
 /// Every word, with the `!` of a macro's call.
-fn words(code: &str) -> impl Iterator<Item = (usize, &str)> {
+fn words(code: &str) -> impl Iterator<Item = &str> {
     code.split(|character: char| !(character.is_alphanumeric() || matches!(character, '_' | '!')))
         .filter(|word| !word.is_empty())
-        .map(|word| (line_of(code, word.as_ptr() as usize - code.as_ptr() as usize), word))
 }
 
 #[cfg(test)]
