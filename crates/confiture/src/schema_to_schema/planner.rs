@@ -168,7 +168,11 @@ impl Migration {
         }
         let pages = driving.pages.min(PAGES);
         let end = if pages == driving.pages { u32::MAX } else { pages };
-        let query = sql!("SELECT pg_catalog.count(*) FROM ONLY {} WHERE ctid < '({},0)'::pg_catalog.tid", driving.name, end);
+        let query = sql!(
+            "SELECT pg_catalog.count(*) FROM ONLY {} WHERE ctid < '({},0)'::pg_catalog.tid",
+            driving.name,
+            end
+        );
         match self.source.query_one(&query, &[]).await {
             Ok(row) => Ok(row.get::<_, i64>(0).cast_unsigned() * u64::from(driving.pages) / u64::from(pages)),
             // Whoever may not read it is told so before anything is written.

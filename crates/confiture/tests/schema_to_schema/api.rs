@@ -58,7 +58,13 @@ async fn estimates_follow_the_configured_throughput_and_else_a_measured_one() {
 
     let mut migration = Migration::plan(world.options("others: same-name").await, &execution).await.unwrap();
     assert_eq!(migration.estimate().await.unwrap().copy_basis, Basis::Measured);
-    assert!(migration.as_plan().tables.iter().all(|table| table.estimated_seconds.is_some_and(|seconds| seconds > 0.0)));
+    assert!(
+        migration
+            .as_plan()
+            .tables
+            .iter()
+            .all(|table| table.estimated_seconds.is_some_and(|seconds| seconds > 0.0))
+    );
     let left = "SELECT count(*) FROM pg_class WHERE relname = 'confiture_calibration'";
     assert_eq!(psql(&world.new, left).await.trim(), "0", "calibrating leaves nothing");
 }
@@ -67,7 +73,10 @@ async fn estimates_follow_the_configured_throughput_and_else_a_measured_one() {
 async fn the_scaffold_is_a_mapping_and_asks_what_it_cannot_know() {
     let world = World::new(OLD, NEW).await;
     let text = scaffold(&connection(&world.old).await, &connection(&world.new).await).await.unwrap();
-    assert!(text.contains("display_name: null   # OPEN: text, left to its default; candidates: full_name"), "{text}");
+    assert!(
+        text.contains("display_name: null   # OPEN: text, left to its default; candidates: full_name"),
+        "{text}"
+    );
     let mapping = Mapping::parse(&text, std::path::Path::new("scaffold.yaml")).unwrap();
     assert_eq!(mapping.tables.len(), 2);
     let options = Options::new(connection(&world.old).await, connection(&world.new).await, mapping);
