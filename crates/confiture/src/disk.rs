@@ -1,1 +1,51 @@
 //! Disk access, all of it.
+
+use std::io;
+use std::path::Path;
+
+use crate::config::{Connection, ConnectionFile, ConnectionFiles, ConnectionRequest};
+use crate::error::{Error, Result};
+
+/// The disk, for [`ConnectionRequest::resolve`].
+struct Disk;
+
+impl ConnectionFiles for Disk {
+    fn read(&self, path: &Path) -> Result<Option<ConnectionFile>> {
+        let read = fs_err::read_to_string(path).and_then(|text| {
+            #[cfg(unix)]
+            let mode = Some(std::os::unix::fs::PermissionsExt::mode(&fs_err::metadata(path)?.permissions()));
+            #[cfg(not(unix))]
+            let mode = None;
+            Ok(ConnectionFile { text, mode })
+        });
+        match read {
+            Ok(file) => Ok(Some(file)),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                Ok(None)
+            }
+            Err(error) => Err(Error::config(format!("cannot read {}", path.display())).because(error)),
+        }
+    }
+}
+
+/// Resolves a connection with the password and service files that are on this machine's disk.
+///
+/// # Errors
+///
+/// Those of [`ConnectionRequest::resolve`], and a file that exists but cannot be read.
+pub fn resolve_connection(request: ConnectionRequest) -> Result<Connection> {
+    request.resolve(&Disk)
+}
+
+/// The bytes of a certificate file.
+pub(crate) fn read_certificates(path: &Path) -> Result<Vec<u8>> {
+    fs_err::read(path).map_err(|error| {
+        let message = match error.kind() {
+            io::ErrorKind::NotFound => format!("the root certificate file {} does not exist", path.display()),
+            _ => format!("cannot read the root certificate file {}", path.display()),
+        };
+        Error::config(message)
+            .hint("sslrootcert names a PEM file with the certificates to trust; sslrootcert=system trusts those of the system")
+            .because(error)
+    })
+}

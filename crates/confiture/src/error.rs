@@ -139,6 +139,15 @@ impl Error {
         self
     }
 
+    /// Adds `did you mean …?`, where one of the words that would have been right looks like `word`.
+    #[must_use]
+    pub fn did_you_mean<'a>(self, word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Self {
+        match did_you_mean(word, candidates) {
+            Some(candidate) => self.hint(format!("did you mean `{candidate}`?")),
+            None => self,
+        }
+    }
+
     /// Adds the place in the user's file.
     #[must_use]
     pub fn at(mut self, place: Place) -> Self {
@@ -255,5 +264,34 @@ impl fmt::Debug for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.0.source.as_deref().map(|source| source as _)
+    }
+}
+
+/// The candidate that `word` was probably meant to be. Case, `_` and `-` do not count: `schemaDirs` finds `schema_dirs`.
+pub fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let plain = |text: &str| text.to_lowercase().replace(['_', '-'], "");
+    let word = plain(word);
+    let allowed = (word.chars().count() / 3).max(1);
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(&word, &plain(candidate)), candidate))
+        .filter(|(distance, _)| *distance <= allowed)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_of_the_finger_is_understood_and_a_stranger_is_not() {
+        let keys = ["strategy", "schema_dirs", "sslmode", "to"];
+        assert_eq!(did_you_mean("strategey", keys), Some("strategy"));
+        assert_eq!(did_you_mean("startegy", keys), Some("strategy"));
+        assert_eq!(did_you_mean("schemaDirs", keys), Some("schema_dirs"));
+        assert_eq!(did_you_mean("schema-dir", keys), Some("schema_dirs"));
+        assert_eq!(did_you_mean("of", keys), None);
+        assert_eq!(did_you_mean("password", keys), None);
     }
 }

@@ -1,6 +1,8 @@
 //! The only place that names the driver: sessions, COPY streams, reading the catalog.
 
+mod catalog;
 mod session;
 
+pub use catalog::{read_catalog, read_catalog_in_transaction};
 pub use session::{Parameter, Session};
 pub use tokio_postgres::Row;

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 /// One name, unquoted inside, quoted when shown: `users`, `"we""ird"`, `"Üser"`, `"select"`.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize)]
 #[serde(transparent)]
 pub struct Identifier(String);
 

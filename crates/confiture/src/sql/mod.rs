@@ -15,10 +15,18 @@
 //! confiture::sql::sql!("SELECT * FROM {}", name);
 //! ```
 
+mod alone;
 mod identifier;
+pub mod lex;
+mod psql;
+mod script;
+mod split;
 
 pub use crate::__sql as sql;
+pub use alone::cannot_run_in_transaction;
 pub use identifier::{Identifier, QualifiedName};
+pub use script::Script;
+pub use split::{SplitScript, Statement, split};
 
 use std::fmt;
 

@@ -1,0 +1,94 @@
+-- What is taken off tables while they are loaded, how, and the statements that put it back. $1: OIDs of the tables.
+-- Indexes and constraints of partitions and of partitioned tables stay: they are attached to one another.
+-- Invalid indexes stay too: put back, they would be valid. Run with an empty search_path, so that names are qualified.
+WITH RECURSIVE tree AS (
+    SELECT pg_catalog.unnest($1::pg_catalog.oid[]) AS oid
+    UNION
+    SELECT inhrelid FROM tree JOIN pg_catalog.pg_inherits ON inhparent = tree.oid
+), relation AS (
+    SELECT class.oid, namespace.nspname, class.relname, class.relkind, class.relispartition,
+           pg_catalog.format('%I.%I', namespace.nspname, class.relname) AS name
+    FROM pg_catalog.pg_class AS class
+    JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = class.relnamespace
+), index_parts AS (
+    SELECT index.indexrelid, index.indrelid,
+           pg_catalog.format('%I.%I', namespace.nspname, class.relname) AS name, class.relname,
+           CASE WHEN class.reltablespace <> 0
+                THEN ARRAY[pg_catalog.format('SET LOCAL default_tablespace = %L', tablespace.spcname)]
+                ELSE ARRAY['SET LOCAL default_tablespace = ''''']
+           END || pg_catalog.pg_get_indexdef(index.indexrelid) AS build,
+           coalesce((
+               SELECT pg_catalog.array_agg(pg_catalog.format(
+                   'ALTER INDEX %I.%I ALTER COLUMN %s SET STATISTICS %s',
+                   namespace.nspname, class.relname, attribute.attnum, attribute.attstattarget))
+               FROM pg_catalog.pg_attribute AS attribute
+               WHERE attribute.attrelid = index.indexrelid AND attribute.attstattarget >= 0
+           ), '{}') AS statistics,
+           CASE WHEN index.indisclustered THEN ARRAY[pg_catalog.format(
+               'ALTER TABLE %s CLUSTER ON %I', relation.name, class.relname)] ELSE '{}' END AS clustered,
+           CASE WHEN index.indisreplident THEN ARRAY[pg_catalog.format(
+               'ALTER TABLE %s REPLICA IDENTITY USING INDEX %I', relation.name, class.relname)] ELSE '{}' END AS identity,
+           CASE WHEN pg_catalog.obj_description(index.indexrelid, 'pg_class') IS NOT NULL THEN ARRAY[pg_catalog.format(
+               'COMMENT ON INDEX %I.%I IS %L', namespace.nspname, class.relname,
+               pg_catalog.obj_description(index.indexrelid, 'pg_class'))] ELSE '{}' END AS comment
+    FROM pg_catalog.pg_index AS index
+    JOIN pg_catalog.pg_class AS class ON class.oid = index.indexrelid
+    JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = class.relnamespace
+    JOIN relation ON relation.oid = index.indrelid
+    LEFT JOIN pg_catalog.pg_tablespace AS tablespace ON tablespace.oid = class.reltablespace
+    WHERE index.indisvalid AND relation.relkind = 'r' AND NOT relation.relispartition
+), own_constraint AS (
+    SELECT con.*, relation.name, relation.nspname, relation.relname,
+           pg_catalog.pg_get_constraintdef(con.oid) AS definition,
+           CASE WHEN pg_catalog.obj_description(con.oid, 'pg_constraint') IS NOT NULL THEN ARRAY[pg_catalog.format(
+               'COMMENT ON CONSTRAINT %I ON %s IS %L', con.conname, relation.name,
+               pg_catalog.obj_description(con.oid, 'pg_constraint'))] ELSE '{}' END AS comment
+    FROM pg_catalog.pg_constraint AS con
+    JOIN relation ON relation.oid = con.conrelid
+)
+SELECT 1 AS step, con.nspname AS table_schema, con.relname AS table_name, 'foreign_key' AS kind, con.conname AS name,
+       pg_catalog.format('ALTER TABLE %s DROP CONSTRAINT %I', con.name, con.conname) AS take_off,
+       ARRAY[pg_catalog.format('ALTER TABLE %s ADD CONSTRAINT %I %s%s', con.name, con.conname, con.definition,
+           CASE WHEN con.convalidated AND relation.relkind = 'r' THEN ' NOT VALID' ELSE '' END)]
+       || con.comment
+       || CASE WHEN con.convalidated AND relation.relkind = 'r'
+               THEN ARRAY[pg_catalog.format('ALTER TABLE %s VALIDATE CONSTRAINT %I', con.name, con.conname)]
+               ELSE '{}' END AS restore,
+       con.conrelid AS oid
+FROM own_constraint AS con JOIN relation ON relation.oid = con.conrelid
+WHERE con.contype = 'f' AND con.conparentid = 0
+  AND (con.conrelid IN (SELECT oid FROM tree) OR con.confrelid IN (SELECT oid FROM tree))
+UNION ALL
+SELECT 2, con.nspname, con.relname, 'constraint', con.conname,
+       pg_catalog.format('ALTER TABLE %s DROP CONSTRAINT %I', con.name, con.conname),
+       CASE WHEN con.contype IN ('p', 'u') AND NOT coalesce((pg_catalog.to_jsonb(con) ->> 'conperiod')::boolean, false)
+            THEN parts.build || pg_catalog.format('ALTER TABLE %s ADD CONSTRAINT %I %s USING INDEX %I%s', con.name, con.conname,
+                CASE con.contype WHEN 'p' THEN 'PRIMARY KEY' ELSE 'UNIQUE' END, parts.relname,
+                CASE WHEN con.condeferrable THEN ' DEFERRABLE' ELSE '' END
+                || CASE WHEN con.condeferred THEN ' INITIALLY DEFERRED' ELSE '' END)
+            ELSE ARRAY[parts.build[1],
+                pg_catalog.format('ALTER TABLE %s ADD CONSTRAINT %I %s', con.name, con.conname, con.definition)]
+       END || con.comment || parts.statistics || parts.clustered || parts.identity || parts.comment,
+       con.conrelid
+FROM own_constraint AS con
+JOIN index_parts AS parts ON parts.indexrelid = con.conindid
+WHERE con.contype IN ('p', 'u', 'x') AND con.conrelid IN (SELECT oid FROM tree)
+UNION ALL
+SELECT 3, relation.nspname, relation.relname, 'index', parts.relname,
+       'DROP INDEX ' || parts.name,
+       parts.build || parts.statistics || parts.clustered || parts.identity || parts.comment,
+       parts.indrelid
+FROM index_parts AS parts
+JOIN relation ON relation.oid = parts.indrelid
+WHERE parts.indrelid IN (SELECT oid FROM tree)
+  AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint WHERE conindid = parts.indexrelid AND contype IN ('p', 'u', 'x'))
+UNION ALL
+SELECT 4, relation.nspname, relation.relname, 'trigger', trigger.tgname,
+       pg_catalog.format('ALTER TABLE ONLY %s DISABLE TRIGGER %I', relation.name, trigger.tgname),
+       ARRAY[pg_catalog.format('ALTER TABLE ONLY %s ENABLE %sTRIGGER %I', relation.name,
+           CASE trigger.tgenabled WHEN 'A' THEN 'ALWAYS ' ELSE '' END, trigger.tgname)],
+       relation.oid
+FROM pg_catalog.pg_trigger AS trigger
+JOIN relation ON relation.oid = trigger.tgrelid
+WHERE NOT trigger.tgisinternal AND trigger.tgenabled IN ('O', 'A') AND trigger.tgrelid IN (SELECT oid FROM tree)
+ORDER BY step, table_schema, table_name, name;

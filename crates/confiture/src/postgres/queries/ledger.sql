@@ -1,0 +1,59 @@
+-- What Confiture remembers of a migration, in the target: every step's effect and its record are one transaction.
+CREATE SCHEMA IF NOT EXISTS confiture;
+
+CREATE TABLE IF NOT EXISTS confiture.migration (
+    only_one boolean PRIMARY KEY DEFAULT true CHECK (only_one),
+    source text NOT NULL,                  -- user@host:port/database, as shown
+    source_connection jsonb NOT NULL,      -- how to reach it again; never its password
+    mapping text,                          -- the mapping, canonically
+    foreign_schema text,                   -- where foreign tables were made, if so
+    tool_version text NOT NULL,
+    set_up_at timestamptz NOT NULL DEFAULT pg_catalog.now()
+);
+
+CREATE TABLE IF NOT EXISTS confiture.table_state (
+    table_schema text NOT NULL,
+    table_name text NOT NULL,
+    fingerprint text NOT NULL,             -- of the SELECT that defines the table's rows
+    source text NOT NULL,
+    state text NOT NULL CHECK (state IN ('copying', 'copied', 'finished')),
+    route text NOT NULL,
+    snapshot text NOT NULL,                -- pg_current_snapshot() of the rows
+    rows bigint NOT NULL DEFAULT 0,
+    bytes bigint NOT NULL DEFAULT 0,
+    started_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    finished_at timestamptz,
+    PRIMARY KEY (table_schema, table_name)
+);
+
+CREATE TABLE IF NOT EXISTS confiture.chunk (
+    table_schema text NOT NULL,
+    table_name text NOT NULL,
+    relation text NOT NULL,                -- the source relation that holds the pages
+    first_page bigint NOT NULL,
+    end_page bigint NOT NULL,              -- the page after the last; 4294967295 for an open end
+    rows bigint NOT NULL,
+    bytes bigint NOT NULL,
+    finished_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    PRIMARY KEY (table_schema, table_name, relation, first_page),
+    FOREIGN KEY (table_schema, table_name) REFERENCES confiture.table_state ON DELETE CASCADE
+);
+
+-- What was taken off tables for the load, and how it is put back.
+CREATE TABLE IF NOT EXISTS confiture.journal (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    table_schema text NOT NULL,
+    table_name text NOT NULL,
+    kind text NOT NULL CHECK (kind IN ('index', 'constraint', 'foreign_key', 'trigger')),
+    name text NOT NULL,
+    restore text[] NOT NULL,               -- statements, in order; each may be run again after a crash
+    taken_off_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    UNIQUE (table_schema, table_name, kind, name)
+);
+
+CREATE TABLE IF NOT EXISTS confiture.event (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    by text NOT NULL DEFAULT current_user,
+    what text NOT NULL
+);

@@ -1,0 +1,156 @@
+//! What only the source's server can say of a draft: whether each expression holds, and what type it has.
+
+use crate::catalog::{Catalog, Oid};
+use crate::error::{Error, ErrorKind, Place, Result};
+use crate::postgres::Session;
+use crate::schema_to_schema::plan::{ColumnPlan, PageRange};
+use crate::schema_to_schema::resolve::{Draft, DraftColumn};
+use crate::schema_to_schema::transfer::{compared_type, hashed, transfer};
+use crate::sql::{Sql, sql};
+
+/// The columns of one draft, checked, and why the binary format cannot be used, if so.
+pub(crate) struct Checked {
+    pub(crate) columns: Vec<ColumnPlan>,
+    pub(crate) text_because: Option<String>,
+}
+
+/// Checks the `from` clause, the conditions, every expression and every type of `draft`.
+pub(crate) async fn check(draft: &Draft<'_>, session: &Session, source: &Catalog, target: &Catalog) -> Result<Checked> {
+    refuse_unfilled(draft)?;
+    let types = check_expressions(draft, session).await?;
+    let transfers: Vec<_> =
+        draft.columns.iter().map(|column| transfer(&column.target.data_type, source, target)).collect();
+    let wanted: Vec<&str> = transfers.iter().map(|transfer| transfer.cast.as_deref().unwrap_or("pg_catalog.text")).collect();
+    let contexts = cast_contexts(session, &types, &wanted).await?;
+    let mut columns = Vec::with_capacity(types.len());
+    for ((column, transfer), (given, context)) in draft.columns.iter().zip(&transfers).zip(contexts) {
+        columns.push(plan_column(column, transfer.cast.as_deref(), &given, &context, source, target)?);
+    }
+    let text_because = draft.columns.iter().zip(transfers).find_map(|(column, transfer)| {
+        transfer.text_because.map(|reason| format!("{}: {reason}", column.target.name))
+    });
+    Ok(Checked { columns, text_because })
+}
+
+fn plan_column(
+    column: &DraftColumn<'_>,
+    cast: Option<&str>,
+    given: &str,
+    context: &str,
+    source: &Catalog,
+    target: &Catalog,
+) -> Result<ColumnPlan> {
+    let expression = &column.expression;
+    let sent = match (cast, context) {
+        (None, _) | (_, "same") => expression.clone(),
+        (Some(cast), "i" | "a") => sql!("CAST({} AS {})", expression, Sql::from_server(cast)),
+        (Some(cast), _) => return Err(no_assignment(column, given, cast)),
+    };
+    let wanted = &column.target.data_type;
+    let compared = match compared_type(wanted, source, target) {
+        Some((text, of)) => hashed(&sql!("CAST({} AS {})", expression, Sql::from_server(text)), &of, target),
+        None => sql!("CAST({} AS pg_catalog.text) COLLATE pg_catalog.\"C\"", expression),
+    };
+    Ok(ColumnPlan {
+        target: column.target.name.clone(),
+        shown: column.shown.clone(),
+        expression: expression.clone(),
+        source_column: column.source_column.map(|column| column.name.clone()),
+        sent,
+        hashed_source: compared,
+        hashed_target: hashed(&sql!("t.{}", column.target.name), wanted, target),
+        data_type: wanted.text.clone(),
+        place: column.place.clone(),
+    })
+}
+
+fn no_assignment(column: &DraftColumn<'_>, given: &str, cast: &str) -> Error {
+    let name = &column.target.name;
+    let message = format!("{name} is {}, and PostgreSQL does not assign {given} to it", column.target.data_type.text);
+    let error = Error::config(message)
+        .hint(format!("if every value reads as {cast}, say so: `{name}: \"({})::{cast}\"`", column.shown));
+    located(error, column.place.as_ref())
+}
+
+/// Target columns that need a value and get none.
+fn refuse_unfilled(draft: &Draft<'_>) -> Result<()> {
+    if draft.query.statement.is_some() {
+        return Ok(());
+    }
+    let filled = |name| draft.columns.iter().any(|column| &column.target.name == name);
+    let missing = |column: &&crate::catalog::Column| !column.may_be_left_out() && !filled(&column.name);
+    let Some(column) = draft.target.columns.iter().find(missing) else { return Ok(()) };
+    let message =
+        format!("{}.{} is NOT NULL, has no default, and nothing fills it", draft.target.name.short(), column.name);
+    let error = Error::config(message).hint(format!("map it under `columns`: `{}: <column or expression>`", column.name));
+    Err(located(error, draft.place.as_ref()))
+}
+
+/// Has the server analyse the query; returns the type of each column's expression.
+async fn check_expressions(draft: &Draft<'_>, session: &Session) -> Result<Vec<Oid>> {
+    let range = PageRange { storage: 0, pages: None };
+    // The row's address takes part, so that aggregates and grouping, which no chunk could give, do not pass.
+    let address = match draft.query.storage[0].pages {
+        Some(_) => sql!("{}.ctid", draft.query.alias),
+        None => Sql::literal("1"),
+    };
+    let from = draft.query.from_where(&range);
+    if let Err(error) = session.prepare(&sql!("SELECT {} {}", address, from)).await {
+        return Err(in_mapping(error, "the `from` clause", draft.from_place.as_ref()));
+    }
+    if let Some(filter) = &draft.filter {
+        let condition = sql!("SELECT {}, ({}\n) IS TRUE {}", address, Sql::from_user(filter.value.trim()), from);
+        if let Err(error) = session.prepare(&condition).await {
+            return Err(in_mapping(error, "the `where` condition", filter.place.as_ref()));
+        }
+    }
+    let expressions = Sql::join(", ", draft.columns.iter().map(|column| &column.expression));
+    let all = sql!("SELECT {}, {} {}", expressions, address, from);
+    if let Ok(statement) = session.prepare(&all).await
+        && statement.columns().len() == draft.columns.len() + 1
+    {
+        let types = statement.columns().iter().map(|column| column.type_().oid());
+        return Ok(types.take(draft.columns.len()).collect());
+    }
+    for column in &draft.columns {
+        let one = sql!("SELECT {}, {} {}", column.expression, address, from);
+        match session.prepare(&one).await {
+            Ok(statement) if statement.columns().len() == 2 => {}
+            Ok(_) => {
+                let error = Error::config(format!("{}: this is not one expression", column.target.name));
+                return Err(located(error, column.place.as_ref()));
+            }
+            Err(error) => return Err(in_mapping(error, &column.target.name.to_string(), column.place.as_ref())),
+        }
+    }
+    let message = format!("the columns of {} cannot be read together", draft.target.name.short());
+    Err(located(Error::config(message), draft.place.as_ref()))
+}
+
+async fn cast_contexts(session: &Session, given: &[Oid], wanted: &[&str]) -> Result<Vec<(String, String)>> {
+    let sql = Sql::literal(include_str!("../postgres/queries/casts.sql"));
+    let rows = session.query(&sql, &[&given, &wanted]).await?;
+    Ok(rows.iter().map(|row| (row.get(1), row.get(2))).collect())
+}
+
+/// A server's refusal of a piece of the mapping, as an error of the mapping.
+fn in_mapping(error: Error, what: &str, place: Option<&Place>) -> Error {
+    if error.kind() != ErrorKind::Server {
+        return error;
+    }
+    let mut told = Error::config(format!("{what}: {}", error.message()));
+    if let Some(code) = error.sqlstate_code() {
+        told = told.sqlstate(code);
+    }
+    for hint in error.hints() {
+        told = told.hint(hint);
+    }
+    located(told, place)
+}
+
+pub(crate) fn located(error: Error, place: Option<&Place>) -> Error {
+    match place {
+        Some(place) => error.or_at(place),
+        None => error,
+    }
+}

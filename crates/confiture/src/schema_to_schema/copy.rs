@@ -1,0 +1,84 @@
+//! One range of one table, from the source through the client into the target.
+
+use bytes::{Bytes, BytesMut};
+use futures_util::{SinkExt, StreamExt};
+
+use crate::error::Result;
+use crate::event::{Event, Execution};
+use crate::postgres::Session;
+use crate::schema_to_schema::plan::{CopyFormat, PageRange, TablePlan};
+use crate::sql::{Sql, sql};
+
+/// Bytes gathered before they are sent on: a server gives one message a row, and a message a row is slow to take.
+const GATHERED: usize = 128 * 1024;
+
+/// What one range held.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Moved {
+    pub(crate) rows: u64,
+    pub(crate) bytes: u64,
+}
+
+/// Streams one range with COPY; never holds more than some messages of it. The target's transaction is the caller's.
+pub(crate) async fn copy_range(
+    table: &TablePlan,
+    range: &PageRange,
+    source: &Session,
+    target: &Session,
+    execution: &Execution,
+) -> Result<Moved> {
+    let format = format_option(table.format);
+    let select = table.select_sent(range);
+    let stream = source.copy_out(&sql!("COPY ({}) TO STDOUT {}", select, format)).await?;
+    let sink = target
+        .copy_in(&sql!("COPY {} ({}) FROM STDIN {}", table.target, table.column_list(), format))
+        .await
+        .map_err(|error| error.context(table.target.short()))?;
+    tokio::pin!(stream, sink);
+    let reading = |error| source.refused(error).context(format!("reading for {}", table.target.short()));
+    let writing = |error| target.refused(error).context(format!("writing {}", table.target.short()));
+    let (mut gathered, mut rows, mut bytes) = (BytesMut::with_capacity(GATHERED + 8192), 0, 0);
+    while let Some(message) = stream.next().await {
+        let message: Bytes = message.map_err(reading)?;
+        gathered.extend_from_slice(&message);
+        rows += 1;
+        if gathered.len() >= GATHERED {
+            bytes += gathered.len() as u64;
+            progress(table, rows, gathered.len(), execution);
+            rows = 0;
+            let full = std::mem::replace(&mut gathered, BytesMut::with_capacity(GATHERED + 8192)).freeze();
+            sink.feed(full).await.map_err(writing)?;
+        }
+    }
+    if !gathered.is_empty() {
+        bytes += gathered.len() as u64;
+        // The trailer of the binary format is a message, but no row.
+        progress(table, rows - u64::from(table.format == CopyFormat::Binary), gathered.len(), execution);
+        sink.feed(gathered.freeze()).await.map_err(writing)?;
+    }
+    let rows = sink.finish().await.map_err(writing)?;
+    Ok(Moved { rows, bytes })
+}
+
+fn progress(table: &TablePlan, rows: u64, bytes: usize, execution: &Execution) {
+    execution.emit(&Event::TableProgress { table: table.target.clone(), rows, bytes: bytes as u64 });
+}
+
+fn format_option(format: CopyFormat) -> Sql {
+    Sql::literal(match format {
+        CopyFormat::Binary => "(FORMAT binary)",
+        CopyFormat::Text => "",
+    })
+}
+
+/// Fills a table with one statement within one database; the rows and their order of columns are the plan's.
+pub(crate) async fn insert_range(table: &TablePlan, range: &PageRange, target: &Session) -> Result<Moved> {
+    let insert = sql!(
+        "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE {}",
+        table.target,
+        table.column_list(),
+        table.select_sent(range)
+    );
+    let rows = target.execute(&insert, &[]).await.map_err(|error| error.context(table.target.short()))?;
+    Ok(Moved { rows, bytes: 0 })
+}

@@ -1,0 +1,127 @@
+//! Foreign keys, keys, indexes and triggers of the target's tables: taken off for the load, remembered, put back.
+//!
+//! Taking an object off and remembering how to put it back are one transaction, and so are putting it back and
+//! forgetting it: whenever a process dies, the journal and the catalog agree.
+
+use crate::catalog::Oid;
+use crate::error::{Error, Result};
+use crate::event::Execution;
+use crate::postgres::Session;
+use crate::sql::{Sql, sql};
+
+/// What the journal holds of one object.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    pub(crate) id: i64,
+    pub(crate) table: crate::sql::QualifiedName,
+    pub(crate) kind: EntryKind,
+    pub(crate) name: String,
+    pub(crate) restore: Vec<String>,
+}
+
+/// The kinds of object, in the order in which they are put back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum EntryKind {
+    Index,
+    Constraint,
+    ForeignKey,
+    Trigger,
+}
+
+/// Takes everything off `tables` that slows their load or fires in it. Returns how many objects.
+pub(crate) async fn take_off(session: &Session, tables: &[Oid], execution: &Execution) -> Result<usize> {
+    session.batch(&Sql::literal("BEGIN; SET LOCAL search_path = ''; SET LOCAL lock_timeout = '10s'")).await?;
+    let result = take_off_in_transaction(session, tables, execution).await;
+    session.batch(&Sql::literal(if result.is_ok() { "COMMIT" } else { "ROLLBACK" })).await?;
+    result
+}
+
+async fn take_off_in_transaction(session: &Session, tables: &[Oid], execution: &Execution) -> Result<usize> {
+    let rows = session.query(&Sql::literal(include_str!("../postgres/queries/journal.sql")), &[&tables]).await?;
+    let remember = Sql::literal(
+        "INSERT INTO confiture.journal (table_schema, table_name, kind, name, restore) VALUES ($1, $2, $3, $4, $5)",
+    );
+    let mut taken = 0;
+    for row in &rows {
+        let (schema, table, kind, name): (&str, &str, &str, &str) = (row.get(1), row.get(2), row.get(3), row.get(4));
+        let restore: Vec<String> = row.get(6);
+        session.batch(&Sql::literal("SAVEPOINT one")).await?;
+        match session.batch(&Sql::from_server(row.get::<_, &str>(5))).await {
+            Ok(()) => {
+                session.execute(&remember, &[&schema, &table, &kind, &name, &restore]).await?;
+                session.batch(&Sql::literal("RELEASE SAVEPOINT one")).await?;
+                taken += 1;
+            }
+            // Something depends on it: a view that groups by the primary key, say. It stays.
+            Err(error) if error.sqlstate_code() == Some("2BP01") => {
+                session.batch(&Sql::literal("ROLLBACK TO SAVEPOINT one")).await?;
+                execution.note(format!("{name} on {table} stays during the load: other objects depend on it"));
+            }
+            Err(error) => return Err(error.context(format!("taking {name} off {table}"))),
+        }
+    }
+    Ok(taken)
+}
+
+/// Everything that is still to be put back, in order.
+pub(crate) async fn entries(session: &Session) -> Result<Vec<Entry>> {
+    let query = Sql::literal("SELECT id, table_schema, table_name, kind, name, restore FROM confiture.journal ORDER BY id");
+    let entry = |row: &crate::postgres::Row| {
+        let kind = match row.get::<_, &str>(3) {
+            "index" => EntryKind::Index,
+            "constraint" => EntryKind::Constraint,
+            "foreign_key" => EntryKind::ForeignKey,
+            _ => EntryKind::Trigger,
+        };
+        let table = crate::sql::QualifiedName::new(row.get::<_, String>(1), row.get::<_, String>(2));
+        Entry { id: row.get(0), table, kind, name: row.get(4), restore: row.get(5) }
+    };
+    let mut entries: Vec<Entry> = session.query(&query, &[]).await?.iter().map(entry).collect();
+    entries.sort_by_key(|entry| entry.kind);
+    Ok(entries)
+}
+
+/// Puts one object back and forgets it, in one transaction.
+pub(crate) async fn restore(session: &Session, entry: &Entry) -> Result<()> {
+    match restore_statements(session, &entry.restore, entry.id, &[]).await {
+        Err(error) if error.sqlstate_code() == Some("23505") => {
+            let message = format!("{}: two rows have the same key of {}", entry.table.short(), entry.name);
+            Err(Error::new(error.kind(), message).sqlstate("23505").hint(
+                "the mapping gives rows that the target's unique constraint refuses: a join that multiplies rows, or an expression that makes values equal",
+            ))
+        }
+        result => result.map_err(|error| error.context(format!("building {} on {}", entry.name, entry.table.short()))),
+    }
+}
+
+/// Puts a foreign key back without looking at the rows. Returns what is left to do: to validate it.
+pub(crate) async fn restore_unvalidated(session: &Session, entry: &Entry) -> Result<Option<Entry>> {
+    let validates = |statement: &String| statement.contains(" VALIDATE CONSTRAINT ");
+    let (later, now): (Vec<String>, Vec<String>) = entry.restore.iter().cloned().partition(validates);
+    restore_statements(session, &now, entry.id, &later)
+        .await
+        .map_err(|error| error.context(format!("adding {} to {}", entry.name, entry.table.short())))?;
+    Ok((!later.is_empty()).then(|| Entry { restore: later, ..entry.clone() }))
+}
+
+async fn restore_statements(session: &Session, now: &[String], id: i64, later: &[String]) -> Result<()> {
+    let mut all = Sql::literal("BEGIN; SET LOCAL search_path = '';\n");
+    for statement in now {
+        all.push(&sql!("{};\n", Sql::from_server(statement)));
+    }
+    if later.is_empty() {
+        all.push(&sql!("DELETE FROM confiture.journal WHERE id = {};\nCOMMIT", id));
+    } else {
+        let later = Sql::join(", ", later.iter().map(|statement| crate::sql::Literal(statement)));
+        all.push(&sql!("UPDATE confiture.journal SET restore = ARRAY[{}] WHERE id = {};\nCOMMIT", later, id));
+    }
+    match session.batch(&all).await {
+        Ok(()) => Ok(()),
+        Err(error) => {
+            if !session.is_closed() {
+                session.batch(&Sql::literal("ROLLBACK")).await?;
+            }
+            Err(error)
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! What a user may say of a migration, besides the mapping.
+
+use crate::config::mapping::{Strategy, TableName};
+use crate::config::{Connection, Mapping};
+use crate::sql::Identifier;
+
+/// Rows from which on a table counts as large, where nothing else is said.
+pub const DEFAULT_THRESHOLD_ROWS: u64 = 10_000_000;
+
+/// Everything that a migration is told.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The old database. It is only read.
+    pub source: Connection,
+    /// The new database, which has the new schema already.
+    pub target: Connection,
+    /// The mapping; an empty one maps tables and columns of the same name.
+    pub mapping: Mapping,
+    /// The strategy for tables of which nothing else is said.
+    pub strategy: Option<Strategy>,
+    /// Tables to move through a foreign table, whatever the strategy.
+    pub fdw_tables: Vec<TableName>,
+    /// Tables to move with COPY, whatever the strategy.
+    pub copy_tables: Vec<TableName>,
+    /// Only these target tables; empty for all.
+    pub tables: Vec<TableName>,
+    /// Rows from which on `hybrid` uses COPY.
+    pub threshold_rows: Option<u64>,
+    /// Workers in all, across tables and within one.
+    pub parallel: Option<u16>,
+    /// A condition on the source's rows, for the tables that have the columns it names.
+    pub filter: Option<String>,
+    /// The schema on the target that holds foreign tables.
+    pub foreign_schema: Identifier,
+    /// Rows that a foreign scan fetches at a time.
+    pub fetch_size: u32,
+    /// Empty target tables that hold rows. Must have been confirmed.
+    pub truncate: bool,
+    /// Start again, whatever an earlier run left.
+    pub restart: bool,
+    /// Show the values of rows that differ.
+    pub show_values: bool,
+}
+
+impl Options {
+    /// The defaults between two databases.
+    #[must_use]
+    pub fn new(source: Connection, target: Connection, mapping: Mapping) -> Self {
+        Self {
+            source,
+            target,
+            mapping,
+            strategy: None,
+            fdw_tables: Vec::new(),
+            copy_tables: Vec::new(),
+            tables: Vec::new(),
+            threshold_rows: None,
+            parallel: None,
+            filter: None,
+            foreign_schema: Identifier::new("old_schema"),
+            fetch_size: 10_000,
+            truncate: false,
+            restart: false,
+            show_values: false,
+        }
+    }
+
+    /// Workers in all: as told, else four.
+    #[must_use]
+    pub fn workers(&self) -> usize {
+        usize::from(self.parallel.or(self.mapping.parallel).unwrap_or(4).clamp(1, 64))
+    }
+
+    /// Rows from which on a table counts as large.
+    #[must_use]
+    pub fn threshold(&self) -> u64 {
+        self.threshold_rows.or(self.mapping.threshold_rows).unwrap_or(DEFAULT_THRESHOLD_ROWS)
+    }
+}

@@ -1,0 +1,230 @@
+//! The plan: what will be moved, how, and why so. Plain data.
+
+use serde::Serialize;
+
+use crate::catalog::{ConstraintKind, Oid};
+use crate::config::mapping::Validation;
+use crate::error::Place;
+use crate::sql::{Identifier, QualifiedName, Sql};
+
+/// A whole migration, checked against both catalogs.
+#[derive(Debug, Clone, Serialize)]
+pub struct Plan {
+    /// The source, without its password.
+    pub source: String,
+    /// The target, without its password.
+    pub target: String,
+    /// Whether rows cross from one database to another.
+    pub topology: Topology,
+    /// The tables in the mapping's order.
+    pub tables: Vec<TablePlan>,
+    /// Remarks about the whole.
+    pub remarks: Vec<Remark>,
+    /// Workers in all.
+    pub workers: usize,
+    /// The mapping's assertions.
+    #[serde(skip)]
+    pub validations: Vec<Validation>,
+    /// SHA-256 over what decides which rows end up where, in hexadecimal: an edited mapping changes it.
+    pub fingerprint: String,
+}
+
+/// Where the two sides are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Topology {
+    /// Two databases, on one server or two.
+    TwoDatabases,
+    /// Two schemas of one database.
+    OneDatabase,
+}
+
+/// Something that the user should know before the migration begins.
+#[derive(Debug, Clone, Serialize)]
+pub struct Remark {
+    /// One sentence.
+    pub message: String,
+    /// The place in the mapping that it is about.
+    #[serde(skip)]
+    pub place: Option<Place>,
+    /// True where it should be looked at.
+    pub warning: bool,
+}
+
+/// One target table.
+#[derive(Debug, Clone, Serialize)]
+pub struct TablePlan {
+    /// The table that is filled.
+    pub target: QualifiedName,
+    /// The table whose rows drive it; `None` for a whole statement whose source we do not know.
+    pub source: Option<QualifiedName>,
+    /// The columns that are written.
+    pub columns: Vec<ColumnPlan>,
+    /// Target columns that are not written, each with its reason.
+    pub skipped: Vec<(Identifier, String)>,
+    /// The target columns that identify a row in verification; empty for none.
+    pub key: Vec<Identifier>,
+    /// How rows travel.
+    pub route: Route,
+    /// Why so.
+    pub reason: String,
+    /// The format on the wire, for [`Route::Copy`].
+    pub format: CopyFormat,
+    /// Source rows by estimate (before any `where`).
+    pub rows: u64,
+    /// Source bytes: heap and TOAST.
+    pub bytes: u64,
+    /// Seconds by estimate, at the throughput that was measured or configured.
+    pub estimated_seconds: Option<f64>,
+    /// The rows, as parts that copying and verification put together.
+    #[serde(skip)]
+    pub query: RowQuery,
+    /// Where the mapping names it.
+    #[serde(skip)]
+    pub place: Option<Place>,
+    /// Remarks about this table.
+    pub remarks: Vec<Remark>,
+}
+
+/// How the rows of one table travel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Route {
+    /// COPY from the source through the client into the target.
+    Copy,
+    /// `INSERT … SELECT` on the target over a foreign table.
+    Fdw,
+    /// `INSERT … SELECT` within one database.
+    Local,
+}
+
+/// The format of a COPY.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CopyFormat {
+    /// Each type's own binary form.
+    Binary,
+    /// Each type's text form: for types whose binary form means something else on the other side.
+    Text,
+}
+
+/// A target column and what fills it.
+#[derive(Debug, Clone, Serialize)]
+pub struct ColumnPlan {
+    /// The column that is written.
+    pub target: Identifier,
+    /// What fills it, as the plan shows it: `u.full_name`.
+    pub shown: String,
+    /// The same over the `from` clause, as SQL.
+    #[serde(skip)]
+    pub expression: Sql,
+    /// The driving table's column, where it is just that.
+    pub source_column: Option<Identifier>,
+    /// What the source sends: the expression cast to what the target's receive function takes.
+    #[serde(skip)]
+    pub sent: Sql,
+    /// What verification hashes on the source.
+    #[serde(skip)]
+    pub hashed_source: Sql,
+    /// What verification hashes on the target.
+    #[serde(skip)]
+    pub hashed_target: Sql,
+    /// The target's type with its modifier.
+    pub data_type: String,
+    /// Where the mapping names it.
+    #[serde(skip)]
+    pub place: Option<Place>,
+}
+
+/// The parts of the one SELECT that defines a target table's rows.
+#[derive(Debug, Clone, Default)]
+pub struct RowQuery {
+    /// The driving relation's alias.
+    pub alias: Identifier,
+    /// Relations of the driving table that have storage: leaves of a partitioned table, inheritance children.
+    pub storage: Vec<Storage>,
+    /// Joins, as the user wrote them.
+    pub joins: Sql,
+    /// All conditions, each without parentheses around.
+    pub filters: Vec<Sql>,
+    /// A whole statement instead: `INSERT INTO … SELECT …`.
+    pub statement: Option<Sql>,
+}
+
+/// One relation that rows are read from.
+#[derive(Debug, Clone)]
+pub struct Storage {
+    /// Its name.
+    pub relation: QualifiedName,
+    /// Its OID on the source.
+    pub oid: Oid,
+    /// Pages of its main fork when the plan was made; `None` for what cannot be read by pages (views, foreign tables).
+    pub pages: Option<u32>,
+    /// True where it has inheritance children, which must not be read with it.
+    pub only: bool,
+}
+
+/// A range of pages of one relation: what one COPY moves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PageRange {
+    /// Which of [`RowQuery::storage`].
+    pub storage: usize,
+    /// First page, and the page after the last; `None` for the whole relation.
+    pub pages: Option<(u32, u32)>,
+}
+
+impl RowQuery {
+    /// `FROM … WHERE …` over one range.
+    #[must_use]
+    pub fn from_where(&self, range: &PageRange) -> Sql {
+        let storage = &self.storage[range.storage];
+        let only = Sql::literal(if storage.only { "ONLY " } else { "" });
+        let mut conditions: Vec<Sql> = self.filters.iter().map(|filter| crate::sql::sql!("({}\n)", filter)).collect();
+        if let Some((first, end)) = range.pages {
+            conditions.push(crate::sql::sql!("{}.ctid >= '({},0)'::pg_catalog.tid", self.alias, first));
+            // The last range of a relation is open, for rows that were added to its end before the snapshot.
+            if end != u32::MAX {
+                conditions.push(crate::sql::sql!("{}.ctid < '({},0)'::pg_catalog.tid", self.alias, end));
+            }
+        }
+        let mut text = crate::sql::sql!("FROM {}{} AS {} {}", only, storage.relation, self.alias, self.joins);
+        if !conditions.is_empty() {
+            text.push(&crate::sql::sql!("\nWHERE {}", Sql::join(" AND ", &conditions)));
+        }
+        text
+    }
+
+    /// The whole of every relation.
+    #[must_use]
+    pub fn whole(&self) -> Vec<PageRange> {
+        (0..self.storage.len()).map(|storage| PageRange { storage, pages: None }).collect()
+    }
+}
+
+impl TablePlan {
+    /// The rows of one range as the target's COPY takes them.
+    #[must_use]
+    pub fn select_sent(&self, range: &PageRange) -> Sql {
+        let sent = Sql::join(", ", self.columns.iter().map(|column| &column.sent));
+        crate::sql::sql!("SELECT {} {}", sent, self.query.from_where(range))
+    }
+
+    /// The written columns, quoted, with commas.
+    #[must_use]
+    pub fn column_list(&self) -> Sql {
+        Sql::join(", ", self.columns.iter().map(|column| &column.target))
+    }
+}
+
+impl Plan {
+    /// The plan of one target table.
+    #[must_use]
+    pub fn table(&self, target: &QualifiedName) -> Option<&TablePlan> {
+        self.tables.iter().find(|table| &table.target == target)
+    }
+}
+
+/// True for the constraints that an index of their own serves.
+pub(crate) fn has_own_index(kind: ConstraintKind) -> bool {
+    matches!(kind, ConstraintKind::PrimaryKey | ConstraintKind::Unique | ConstraintKind::Exclusion)
+}

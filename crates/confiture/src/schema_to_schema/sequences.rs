@@ -1,0 +1,103 @@
+//! Sequences of the target, advanced so that the next number collides with nothing.
+
+use crate::catalog::Catalog;
+use crate::error::Result;
+use crate::postgres::Session;
+use crate::schema_to_schema::plan::Plan;
+use crate::sql::{Identifier, QualifiedName, Sql, sql};
+
+/// A sequence that was advanced.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct AdvancedSequence {
+    /// The target's sequence.
+    pub sequence: QualifiedName,
+    /// The last value that counts as handed out.
+    pub last_value: i64,
+}
+
+/// A target sequence, the column it numbers, and the source's sequence behind the same column.
+struct Pair<'a> {
+    target: &'a QualifiedName,
+    column: Option<(&'a QualifiedName, &'a Identifier)>,
+    source: Option<&'a QualifiedName>,
+}
+
+/// Advances every sequence behind a migrated table to where the source's stands, or past the largest value there is,
+/// whichever is further. `source` is any session of the source: sequences know no snapshot.
+pub(crate) async fn advance(
+    plan: &Plan,
+    source_catalog: &Catalog,
+    target_catalog: &Catalog,
+    source: &Session,
+    target: &Session,
+) -> Result<Vec<AdvancedSequence>> {
+    let mut advanced = Vec::new();
+    for pair in pairs(plan, source_catalog, target_catalog) {
+        let increment = target_catalog.sequences[pair.target].increment;
+        let handed_out = match pair.source {
+            Some(name) => last_value(source, name).await?,
+            None => None,
+        };
+        let largest = match pair.column {
+            Some((table, column)) => extreme(target, table, column, increment).await?,
+            None => None,
+        };
+        let own = last_value(target, pair.target).await?;
+        let further = [handed_out, largest, own].into_iter().flatten();
+        let goal = if increment > 0 { further.max() } else { further.min() };
+        if let Some(goal) = goal.filter(|goal| own != Some(*goal)) {
+            let set = sql!("SELECT pg_catalog.setval($1::text::pg_catalog.regclass, {}, true)", goal);
+            target.query(&set, &[&pair.target.to_string()]).await.map_err(|error| error.context(pair.target.short()))?;
+            advanced.push(AdvancedSequence { sequence: pair.target.clone(), last_value: goal });
+        }
+    }
+    Ok(advanced)
+}
+
+fn pairs<'a>(plan: &'a Plan, source: &'a Catalog, target: &'a Catalog) -> Vec<Pair<'a>> {
+    let mut pairs = Vec::new();
+    for table in &plan.tables {
+        let Some(relation) = target.relations.get(&table.target) else { continue };
+        for column in &relation.columns {
+            let Some(sequence) = column.sequence.as_ref().filter(|name| target.sequences.contains_key(*name)) else {
+                continue;
+            };
+            let from = table.columns.iter().find(|planned| planned.target == column.name);
+            let source_column = from.and_then(|planned| planned.source_column.as_ref());
+            let source_sequence = table.source.as_ref().and_then(|name| source.relations.get(name)).and_then(|relation| {
+                relation.column(source_column.unwrap_or(&column.name)).and_then(|column| column.sequence.as_ref())
+            });
+            pairs.push(Pair { target: sequence, column: Some((&table.target, &column.name)), source: source_sequence });
+        }
+    }
+    // Sequences that no column owns: those of the same name, which defaults and applications call.
+    let free = target.sequences.values().filter(|sequence| sequence.owned_by.is_none());
+    for sequence in free.filter(|sequence| sequence.name.schema.as_str() != "confiture") {
+        if let Some((name, _)) = source.sequences.get_key_value(&sequence.name) {
+            pairs.push(Pair { target: &sequence.name, column: None, source: Some(name) });
+        }
+    }
+    pairs
+}
+
+/// The last value handed out; `None` where none was. The row of the sequence itself says it to whoever may select.
+async fn last_value(session: &Session, sequence: &QualifiedName) -> Result<Option<i64>> {
+    let query = sql!("SELECT CASE WHEN is_called THEN last_value END FROM {}", sequence);
+    let row = session.query_one(&query, &[]).await.map_err(|error| {
+        error
+            .context(format!("reading the sequence {}", sequence.short()))
+            .hint("the role needs SELECT on the sequence, to hand its position on")
+    })?;
+    Ok(row.get(0))
+}
+
+async fn extreme(
+    session: &Session,
+    table: &QualifiedName,
+    column: &Identifier,
+    increment: i64,
+) -> Result<Option<i64>> {
+    let aggregate = Sql::literal(if increment > 0 { "max" } else { "min" });
+    let query = sql!("SELECT CAST(pg_catalog.{}({}) AS pg_catalog.int8) FROM {}", aggregate, column, table);
+    Ok(session.query_one(&query, &[]).await?.get(0))
+}

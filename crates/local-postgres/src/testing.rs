@@ -1,0 +1,126 @@
+//! One server for all tests of a process, and a database for each of them.
+
+use std::{
+    env, process,
+    sync::atomic::{AtomicU32, Ordering},
+    thread,
+};
+
+use postgres_protocol::escape::escape_identifier;
+use tokio::sync::OnceCell;
+
+use crate::{Error, ErrorKind, Options, Result, Server};
+
+/// The environment variable that names the server of a test run that starts one for all its processes. Its value is a
+/// server's [address](Server::address).
+pub const TEST_SERVER: &str = "CONFITURE_TEST_SERVER";
+
+/// What tests get: room for many connections, logical decoding and prepared transactions.
+#[must_use]
+pub fn options() -> Options {
+    let settings = [
+        ("wal_level", "logical"),
+        ("max_connections", "400"),
+        ("max_wal_senders", "40"),
+        ("max_replication_slots", "40"),
+        ("max_prepared_transactions", "40"),
+    ];
+    Options {
+        settings: settings.map(|(name, value)| (name.into(), value.into())).into(),
+        ..Options::default()
+    }
+}
+
+/// The server of this test run: the one that [`TEST_SERVER`] names, else one that this process starts at the first
+/// call and that ends with the process.
+///
+/// # Panics
+/// When there is no server; a test cannot go on then.
+pub async fn shared_server() -> &'static Server {
+    static SHARED: OnceCell<Server> = OnceCell::const_new();
+    let start = async || match env::var(TEST_SERVER) {
+        Ok(address) => Server::attach(&address).await,
+        Err(_) => Server::throwaway(options()).await,
+    };
+    SHARED
+        .get_or_init(async || {
+            start().await.unwrap_or_else(|error| panic!("no server for the tests: {error:?}"))
+        })
+        .await
+}
+
+/// A new database on a server; dropping it drops the database, whoever is still connected.
+#[derive(Debug)]
+pub struct Database<'server> {
+    server: &'server Server,
+    name: String,
+}
+
+impl Database<'static> {
+    /// A new, empty database on the [shared server](shared_server).
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn create() -> Result<Self> {
+        Self::create_on(shared_server().await).await
+    }
+}
+
+impl<'server> Database<'server> {
+    /// A new, empty database on `server`.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn create_on(server: &'server Server) -> Result<Self> {
+        // From template0, to which nobody can be connected: copying a template needs that.
+        Self::create_from(server, "template0").await
+    }
+
+    /// A new database on `server`, a copy of the database `template`, to which nobody may be connected.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn create_from(server: &'server Server, template: &str) -> Result<Self> {
+        static COUNT: AtomicU32 = AtomicU32::new(1);
+        let name = format!("test_{}_{}", process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let sql =
+            format!("CREATE DATABASE {} TEMPLATE {}", escape_identifier(&name), escape_identifier(template));
+        server.execute("postgres", &sql).await?;
+        Ok(Self { server, name })
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its URL, over the Unix socket.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.server.url(&self.name)
+    }
+
+    /// Its server.
+    #[must_use]
+    pub fn server(&self) -> &'server Server {
+        self.server
+    }
+}
+
+impl Drop for Database<'_> {
+    fn drop(&mut self) {
+        let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", escape_identifier(&self.name));
+        // `drop` cannot await, and inside a runtime it may not block on one: so a runtime of its own, on a thread.
+        let outcome = thread::scope(|scope| {
+            let work = scope.spawn(|| {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+                runtime.block_on(self.server.execute("postgres", &sql))
+            });
+            work.join().unwrap_or_else(|_| Err(Error::new(ErrorKind::System, "dropping a database panicked")))
+        });
+        if let Err(error) = outcome {
+            tracing::warn!(?error, database = self.name, "a test's database stays behind");
+        }
+    }
+}
