@@ -25,6 +25,8 @@ pub mod postgres;
 
 // Floor 4: the features. They never import each other.
 pub mod build;
+pub mod init;
+pub mod project;
 pub mod schema_to_schema;
 
 pub use error::{Error, ErrorKind, Place, Result};

@@ -1,0 +1,6 @@
+-- Extensions and other things that everything else may rely on.
+--
+-- Files run in the order of their paths: 00_common first, 30_functions last.
+-- Make an extension available here, for example:
+--
+--   create extension if not exists citext;

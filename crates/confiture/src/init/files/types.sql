@@ -1,0 +1,1 @@
+create type post_status as enum ('draft', 'published', 'archived');
