@@ -44,17 +44,20 @@ impl Account {
         }
     }
 
-    /// The account for a data folder that exists: its owner, who alone may start a server on it.
-    pub(crate) fn of_owner(data: &Path) -> Result<Self> {
-        let metadata = fs_err::metadata(data)?;
+    /// The account for a server in a folder that exists: its owner, who alone may start a server on its data. Root's
+    /// folders, and those of users that this system does not know (a container may see such), go to
+    /// [`for_server`](Self::for_server).
+    pub(crate) fn of_owner(folder: &Path) -> Result<Self> {
+        let metadata = fs_err::metadata(folder)?;
         let own = own_uid()?;
         match (own, metadata.uid()) {
             (0, 0) => Self::for_server(),
+            (0, uid) if id("-u", &uid.to_string()).is_none() => Self::for_server(),
             (0, uid) => Ok(Self::Other { uid, gid: metadata.gid() }),
             (own, uid) if own == uid => Ok(Self::Own),
             (_, uid) => Err(Error::new(
                 ErrorKind::Unusable,
-                format!("the server in {} belongs to another user (uid {uid})", data.display()),
+                format!("the server in {} belongs to another user (uid {uid})", folder.display()),
             )
             .hint("run as that user or as root, or delete the folder")),
         }

@@ -98,11 +98,12 @@ pub(crate) fn configure(data: &Path, account: Account, options: &Options, addres
         ("listen_addresses", listen.to_owned()),
         ("logging_collector", "off".to_owned()),
         ("log_destination", "stderr".to_owned()),
-        ("cluster_name", String::new()),
     ];
     if !options.durable {
         settings
             .extend(["fsync", "synchronous_commit", "full_page_writes"].map(|name| (name, "off".to_owned())));
+        // In the data folder, so that it goes with it, and containers give /dev/shm little room.
+        settings.push(("dynamic_shared_memory_type", "mmap".to_owned()));
     }
     if let Some(tls) = &options.tls {
         settings.push(("ssl", "on".to_owned()));
@@ -154,6 +155,15 @@ fn copy(from: &Path, to: &Path, account: Account) -> Result<()> {
         }
     }
     Ok(())
+}
+
+pub(crate) fn remove_file_if_there(file: &Path) -> Result<()> {
+    match std::fs::remove_file(file) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::system("remove", file, error))
+        }
+        _ => Ok(()),
+    }
 }
 
 pub(crate) fn remove_if_there(folder: &Path) -> Result<()> {

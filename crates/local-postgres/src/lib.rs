@@ -6,7 +6,7 @@
 //!
 //! let server = Server::throwaway(Options::default()).await?; // about 100 ms
 //! let url = server.url("postgres"); // for psql, libpq and every driver
-//! server.stop().await; // nothing is left; `drop` and even `kill -9` do the same
+//! server.stop().await?; // nothing is left; `drop` and even `kill -9` do the same
 //! # Ok(())
 //! # }
 //! ```
@@ -15,6 +15,7 @@ mod account;
 mod binaries;
 mod data;
 mod error;
+mod kept;
 mod options;
 mod place;
 mod server;

@@ -3,10 +3,12 @@
 use std::{
     collections::hash_map::RandomState,
     env,
+    fs::File,
     hash::{BuildHasher, Hasher},
     os::unix::{
         ffi::OsStrExt,
         fs::{DirBuilderExt, MetadataExt},
+        net::UnixStream,
     },
     path::{Path, PathBuf},
     process::Command,
@@ -21,26 +23,62 @@ const ROOMY: u64 = 1 << 30;
 const SOCKET_DIR_LIMIT: usize = 103 - "/.s.PGSQL.65535".len();
 
 /// Makes the folder of a throwaway server: in memory when there is room, because such data need not reach a disk.
-pub(crate) fn new_throwaway_folder(account: Account) -> Result<PathBuf> {
+///
+/// The file that comes with it is a lock: the folder is somebody's until all copies of it are closed.
+pub(crate) fn new_throwaway_folder(account: Account) -> Result<(PathBuf, File)> {
     let memory = Path::new("/dev/shm");
+    remove_orphans(memory);
     if free_bytes(memory).is_some_and(|free| free >= ROOMY)
         && let Ok(folder) = new_folder(memory, account)
     {
         return Ok(folder);
     }
     let temporary = env::temp_dir();
-    let longest = temporary.join("local-postgres-0123456789abcdef");
+    let longest = temporary.join(format!("{NAME}0123456789abcdef"));
     if temporary.is_absolute() && fits_socket(&longest) && account.can_enter(&temporary) {
+        remove_orphans(&temporary);
         return new_folder(&temporary, account);
     }
     new_folder(Path::new("/tmp"), account)
 }
 
-fn new_folder(parent: &Path, account: Account) -> Result<PathBuf> {
-    let folder = parent.join(format!("local-postgres-{:016x}", random()));
+/// The file in a throwaway server's folder that is locked while its owner or its shell lives.
+const LOCK: &str = "lock";
+const NAME: &str = "local-postgres-";
+
+/// The folder of a throwaway server, and its lock.
+fn new_folder(parent: &Path, account: Account) -> Result<(PathBuf, File)> {
+    let folder = parent.join(format!("{NAME}{:016x}", random()));
     create_private(&folder)?;
     account.give(&folder)?;
-    Ok(folder)
+    // Locked before it appears under its name: whoever sees the file sees it locked.
+    let unfinished = folder.join("unfinished-lock");
+    let lock = fs_err::File::create_new(&unfinished)?.into_file();
+    lock.lock().map_err(|error| Error::system("lock", &unfinished, error))?;
+    fs_err::rename(&unfinished, folder.join(LOCK))?;
+    Ok((folder, lock))
+}
+
+/// Removes the folders of throwaway servers that died together with their owner and their shell, as when the machine
+/// or everything in its session is killed at once.
+fn remove_orphans(parent: &Path) {
+    let Ok(entries) = std::fs::read_dir(parent) else { return };
+    for folder in entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(NAME)) {
+        let folder = folder.path();
+        // Other users' folders cannot be opened, and new ones have no lock yet.
+        let Ok(lock) = File::open(folder.join(LOCK)) else { continue };
+        let listened_to = || {
+            std::fs::read_dir(&folder)
+                .into_iter()
+                .flatten()
+                .flatten()
+                .any(|entry| UnixStream::connect(entry.path()).is_ok())
+        };
+        if lock.try_lock().is_ok() && !listened_to() {
+            tracing::debug!(folder = %folder.display(), "removing what is left of a throwaway server");
+            drop(std::fs::remove_dir_all(&folder));
+        }
+    }
 }
 
 /// Makes a folder that only its owner may enter. An error when it exists.

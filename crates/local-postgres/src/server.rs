@@ -10,8 +10,8 @@ use crate::{
     Binaries, Error, ErrorKind, Options, Result, SUPERUSER,
     account::Account,
     data::{self, Address},
-    place,
-    supervisor::{Kind, Supervisor},
+    kept, place,
+    supervisor::{PidFile, Role, Supervisor},
 };
 
 /// A PostgreSQL server on this machine. Dropping it lets go of it: a throwaway server is then stopped, and its folder
@@ -30,6 +30,10 @@ pub struct Server {
 pub(crate) enum Hold {
     /// The server is this program's alone.
     Throwaway(Supervisor),
+    /// The server runs at least as long as somebody holds it.
+    Kept(Supervisor),
+    /// A kept server that this program does not hold, but may stop.
+    Found,
     /// Somebody else looks after the server.
     Nothing,
 }
@@ -49,6 +53,43 @@ impl Server {
             server.set_password(&password).await?;
         }
         Ok(server)
+    }
+
+    /// The server whose data is in the folder `dir`, made when it does not exist. When another program's server runs
+    /// there, this is that one, with the options that it was started with.
+    ///
+    /// The server stops when the last program that holds it drops it or ends, however it ends, unless one of them
+    /// called [`keep_running`](Self::keep_running). It always survives crashes: [`Options::durable`] is implied.
+    ///
+    /// # Errors
+    /// When there is no fitting PostgreSQL on this machine ([`ErrorKind::NotInstalled`]), the folder cannot be used
+    /// ([`ErrorKind::Unusable`]), or the server does not start.
+    pub async fn keep(dir: impl AsRef<Path>, options: Options) -> Result<Self> {
+        let dir = dir.as_ref().to_owned();
+        let password = options.password.clone();
+        let started = blocking(move || kept::keep(&dir, &options)).await?;
+        if let Some(password) = password.filter(|_| started.new) {
+            started.server.set_password(&password).await?;
+        }
+        Ok(started.server)
+    }
+
+    /// The server that runs in the folder `dir`, if one does. This does not hold it: it may stop at any time.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub async fn find(dir: impl AsRef<Path>) -> Result<Option<Self>> {
+        let dir = dir.as_ref().to_owned();
+        blocking(move || kept::find(&dir)).await
+    }
+
+    /// Lets a [kept](Self::keep) server run on when no program holds it any more, until it is
+    /// [stopped](Self::stop).
+    ///
+    /// # Errors
+    /// When the server stopped in the meantime.
+    pub async fn keep_running(mut self) -> Result<Self> {
+        blocking(move || kept::keep_running(&mut self).map(|()| self)).await
     }
 
     /// The folder of the Unix socket: what libpq calls the host.
@@ -101,10 +142,23 @@ impl Server {
         &self.folder
     }
 
-    /// Stops the server and waits until it is gone. A server that was only [attached](Self::attach) runs on.
-    pub async fn stop(self) {
-        // Nothing but a panic while dropping makes this fail.
-        let _ = tokio::task::spawn_blocking(move || drop(self)).await;
+    /// The pid of the server's first process; none when it has ended, or was only [attached](Self::attach).
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        PidFile::read(&self.folder.join("data")).map(|pid_file| pid_file.pid)
+    }
+
+    /// Stops the server, whoever else holds it, and waits until it is gone. A server that was only
+    /// [attached](Self::attach) runs on.
+    ///
+    /// # Errors
+    /// When a kept server does not stop.
+    pub async fn stop(self) -> Result<()> {
+        blocking(move || match &self.hold {
+            Hold::Kept(_) | Hold::Found => kept::stop(&self.folder),
+            Hold::Throwaway(_) | Hold::Nothing => Ok(()),
+        })
+        .await
     }
 
     /// One line that names this server to another program, for [`attach`](Self::attach).
@@ -176,13 +230,14 @@ impl Drop for Server {
     fn drop(&mut self) {
         match &mut self.hold {
             Hold::Throwaway(supervisor) => {
-                supervisor.release();
-                supervisor.wait();
+                supervisor.end();
                 if let Err(error) = data::remove_if_there(&self.folder) {
                     tracing::warn!(?error, "a throwaway server's folder stays behind");
                 }
             }
-            Hold::Nothing => {}
+            // The last one to let go stops it; nobody needs to wait for that.
+            Hold::Kept(supervisor) => supervisor.release(),
+            Hold::Found | Hold::Nothing => {}
         }
     }
 }
@@ -197,7 +252,7 @@ fn start_throwaway(options: &Options) -> Result<Server> {
     loop {
         match try_throwaway(&binaries, account, options) {
             Err(error) if options.tcp_port == Some(0) && tries < PORT_TRIES && port_was_taken(&error) => {
-                tries += 1
+                tries += 1;
             }
             outcome => return outcome,
         }
@@ -205,10 +260,10 @@ fn start_throwaway(options: &Options) -> Result<Server> {
 }
 
 fn try_throwaway(binaries: &Binaries, account: Account, options: &Options) -> Result<Server> {
-    let folder = place::new_throwaway_folder(account)?;
+    let (folder, lock) = place::new_throwaway_folder(account)?;
     let data = folder.join("data");
     let postgres = binaries.dir().join("postgres");
-    let supervisor = Supervisor::spawn(Kind::Throwaway, account, &folder, &data, &postgres, None)
+    let supervisor = Supervisor::spawn(Role::Throwaway { lock }, account, &folder, &data, &postgres)
         .inspect_err(|_| drop(data::remove_if_there(&folder)))?;
     let port = choose_port(options)?;
     // From here on, leaving this function early drops the server and so removes the folder.

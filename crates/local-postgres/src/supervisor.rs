@@ -22,48 +22,56 @@ const SCRIPT: &str = include_str!("supervise.sh");
 const START_LIMIT: Duration = Duration::from_secs(180);
 pub(crate) const POLL: Duration = Duration::from_millis(2);
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Throwaway,
-    Kept,
+/// What kind of server the shell looks after, and the files that it needs for that.
+pub(crate) enum Role {
+    /// The folder's lock.
+    Throwaway { lock: File },
+    /// Both ends of the named pipe.
+    Kept { read: File, write: File },
 }
 
-/// The shell, and our end of its pipe.
+/// The shell, when this program started it, and our end of its pipe.
 #[derive(Debug)]
 pub(crate) struct Supervisor {
-    shell: Child,
+    shell: Option<Child>,
     pipe: Option<File>,
 }
 
 impl Supervisor {
     /// Starts the shell for a server in `folder`. From here on the folder is looked after; the server itself starts
-    /// with [`start`](Self::start). `pipe` has both ends of a named pipe for a kept server.
+    /// with [`start`](Self::start).
     pub(crate) fn spawn(
-        kind: Kind,
+        role: Role,
         account: Account,
         folder: &Path,
         data: &Path,
         postgres: &Path,
-        pipe: Option<(File, File)>,
     ) -> Result<Self> {
         let mut command = Command::new("/bin/sh");
         command.arg("-c").arg(SCRIPT).arg("supervise");
-        command
-            .arg(if kind == Kind::Throwaway { "throwaway" } else { "kept" })
-            .args([folder, data, postgres]);
-        command.stdout(Stdio::null()).stderr(Stdio::null()).current_dir("/");
+        command.arg(if matches!(role, Role::Throwaway { .. }) { "throwaway" } else { "kept" });
+        command.args([folder, data, postgres]).stderr(Stdio::null()).current_dir("/");
         // Ctrl-C reaches the whole process group of the terminal; the server is to hear of it through the pipe only.
         command.process_group(0);
         clean_environment(&mut command);
         account.apply(&mut command);
-        let (read, write) = match pipe {
-            Some((read, write)) => (Stdio::from(read), Some(write)),
-            None => (Stdio::piped(), None),
+        let (stdin, stdout, write) = match role {
+            // Nothing is written there. The shell just holds the lock as long as it lives.
+            Role::Throwaway { lock } => (Stdio::piped(), Stdio::from(lock), None),
+            Role::Kept { read, write } => (Stdio::from(read), Stdio::null(), Some(write)),
         };
-        let mut shell =
-            command.stdin(read).spawn().map_err(|error| Error::system("run", Path::new("/bin/sh"), error))?;
+        let mut shell = command
+            .stdin(stdin)
+            .stdout(stdout)
+            .spawn()
+            .map_err(|error| Error::system("run", Path::new("/bin/sh"), error))?;
         let pipe = write.or_else(|| shell.stdin.take().map(|stdin| File::from(OwnedFd::from(stdin))));
-        Ok(Self { shell, pipe })
+        Ok(Self { shell: Some(shell), pipe })
+    }
+
+    /// The shell that another program started, reached through the named pipe.
+    pub(crate) fn of_other(pipe: File) -> Self {
+        Self { shell: None, pipe: Some(pipe) }
     }
 
     /// Starts the server and waits until it takes connections.
@@ -99,19 +107,33 @@ impl Supervisor {
     }
 
     pub(crate) fn exited(&mut self) -> Option<ExitStatus> {
-        self.shell.try_wait().ok().flatten()
+        self.shell.as_mut()?.try_wait().ok().flatten()
     }
 
-    /// Lets go of the pipe.
+    /// Lets go of the pipe, and waits for nothing. A thread takes note of the shell's end, which would stay in the
+    /// list of processes otherwise.
     pub(crate) fn release(&mut self) {
         self.pipe = None;
+        if let Some(mut shell) = self.shell.take() {
+            let reaper = thread::Builder::new().name("local-postgres".into()).spawn(move || shell.wait());
+            if let Err(error) = reaper {
+                tracing::debug!(%error, "nobody waits for the local server's shell");
+            }
+        }
     }
 
-    /// Waits until the server and the shell are gone.
-    pub(crate) fn wait(&mut self) {
-        if let Err(error) = self.shell.wait() {
+    /// Lets go of the pipe, and waits until the server and the shell are gone.
+    pub(crate) fn end(&mut self) {
+        self.pipe = None;
+        if let Some(Err(error)) = self.shell.as_mut().map(Child::wait) {
             tracing::warn!(%error, "cannot wait for the local server's shell");
         }
+    }
+}
+
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        self.release();
     }
 }
 

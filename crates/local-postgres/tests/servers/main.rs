@@ -1,0 +1,5 @@
+//! Real servers, watched from outside: by `psql`, by `ps`, and by what is left on the disk.
+
+mod kept;
+mod support;
+mod throwaway;
