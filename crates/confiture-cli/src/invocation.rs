@@ -30,20 +30,15 @@ impl Invocation {
         })
     }
 
-    /// The environment variables, the home folder, the user's name and the working folder.
-    pub(crate) fn surroundings(&self) -> Result<Surroundings> {
-        let folder = env::current_dir()
-            .map_err(|error| Error::unexpected("the working folder cannot be read").because(error))?;
+    /// The environment variables, the home folder, the user's name.
+    pub(crate) fn surroundings(&self) -> Surroundings {
         // A variable that is not UTF-8 cannot be named in our files, so it is left out.
         let variables = env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
         let variables: std::collections::BTreeMap<_, _> = variables.collect();
         let user = ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| variables.get(*name)).cloned();
-        Ok(Surroundings {
-            home: env::home_dir().filter(|home| home != &PathBuf::new()),
-            user,
-            folder,
-            variables,
-        })
+        // From an empty folder on, paths come out as short as the user would write them.
+        let folder = PathBuf::new();
+        Surroundings { home: env::home_dir().filter(|home| home != &PathBuf::new()), user, folder, variables }
     }
 }

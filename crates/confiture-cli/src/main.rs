@@ -3,6 +3,7 @@
 mod args;
 mod commands;
 mod confirm;
+mod database;
 mod exit_code;
 mod invocation;
 mod output;

@@ -33,4 +33,11 @@ impl Migrate {
             Command::SchemaToSchema(command) => command.run(invocation),
         }
     }
+
+    /// The only command that there is beneath.
+    #[cfg(test)]
+    pub(crate) fn into_schema_to_schema(self) -> SchemaToSchema {
+        let Command::SchemaToSchema(command) = self.command;
+        command
+    }
 }

@@ -117,25 +117,77 @@ mod tests {
 
     #[test]
     fn the_box_is_that_of_the_seed() {
-        insta::assert_snapshot!(boxed(Style::default(), &seed(), TOTAL), @"");
+        insta::assert_snapshot!(boxed(Style::default(), &seed(), TOTAL), @"
+        ┌───────────────────────────────────────────────────────┐
+        │ Table Analysis                                        │
+        ├────────────┬──────┬──────────┬───────────┬────────────┤
+        │ Table      │ Rows │ Strategy │ Est. Time │ Why        │
+        ├────────────┼──────┼──────────┼───────────┼────────────┤
+        │ users      │  10M │ FDW      │    20 sec │ custom SQL │
+        │ posts      │  50M │ FDW      │    90 sec │ custom SQL │
+        │ events     │ 100M │ COPY     │    15 sec │ large      │ ⚡
+        │ page_views │ 500M │ COPY     │    50 sec │ large      │ ⚡
+        ├────────────┴──────┴──────────┴───────────┴────────────┤
+        │ Estimated total time: 2.9 minutes                     │
+        └───────────────────────────────────────────────────────┘
+        ");
     }
 
     #[test]
     fn the_box_is_plain_where_symbols_are_not_wanted() {
         let page = boxed(Style { plain: true, ..Style::default() }, &seed(), TOTAL);
         assert!(page.is_ascii(), "{page}");
-        insta::assert_snapshot!(page, @"");
+        insta::assert_snapshot!(page, @"
+        +-------------------------------------------------------+
+        | Table Analysis                                        |
+        +------------+------+----------+-----------+------------+
+        | Table      | Rows | Strategy | Est. Time | Why        |
+        +------------+------+----------+-----------+------------+
+        | users      |  10M | FDW      |    20 sec | custom SQL |
+        | posts      |  50M | FDW      |    90 sec | custom SQL |
+        | events     | 100M | COPY     |    15 sec | large      | fast
+        | page_views | 500M | COPY     |    50 sec | large      | fast
+        +------------+------+----------+-----------+------------+
+        | Estimated total time: 2.9 minutes                     |
+        +-------------------------------------------------------+
+        ");
     }
 
     #[test]
     fn the_groups_are_those_of_the_seed() {
-        insta::assert_snapshot!(groups(Style::default(), &seed(), TOTAL), @"");
+        insta::assert_snapshot!(groups(Style::default(), &seed(), TOTAL), @"
+        Dimension Tables (FDW):
+          ✅ users (10M rows) → FDW strategy (20 sec)
+          ✅ posts (50M rows) → FDW strategy (90 sec)
+
+        Fact Tables (COPY):
+          ⚡ events (100M rows) → COPY strategy (15 sec) - 10x faster!
+          ⚡ page_views (500M rows) → COPY strategy (50 sec) - 10x faster!
+
+        Estimated total time: 2.9 minutes
+        ");
     }
 
     #[test]
     fn a_narrow_terminal_wraps_reasons_and_keeps_the_marks_beside_their_rows() {
         let mut tables = seed();
         tables[2].reason = "far above the threshold of ten million rows, so COPY".to_owned();
-        insta::assert_snapshot!(boxed(Style { width: Some(72), ..Style::default() }, &tables, TOTAL), @"");
+        insta::assert_snapshot!(boxed(Style { width: Some(72), ..Style::default() }, &tables, TOTAL), @"
+        ┌─────────────────────────────────────────────────────────────┐
+        │ Table Analysis                                              │
+        ├────────────┬──────┬──────────┬───────────┬──────────────────┤
+        │ Table      │ Rows │ Strategy │ Est. Time │ Why              │
+        ├────────────┼──────┼──────────┼───────────┼──────────────────┤
+        │ users      │  10M │ FDW      │    20 sec │ custom SQL       │
+        │ posts      │  50M │ FDW      │    90 sec │ custom SQL       │
+        │ events     │ 100M │ COPY     │    15 sec │ far above the    │ ⚡
+        │            │      │          │           │ threshold of ten │
+        │            │      │          │           │ million rows, so │
+        │            │      │          │           │ COPY             │
+        │ page_views │ 500M │ COPY     │    50 sec │ large            │ ⚡
+        ├────────────┴──────┴──────────┴───────────┴──────────────────┤
+        │ Estimated total time: 2.9 minutes                           │
+        └─────────────────────────────────────────────────────────────┘
+        ");
     }
 }

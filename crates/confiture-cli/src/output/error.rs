@@ -80,7 +80,7 @@ fn causes(error: &Error) -> Vec<String> {
     let mut causes = Vec::new();
     let mut source = error.source();
     while let Some(cause) = source {
-        if cause.is::<io::Error>() || cause.is::<Error>() {
+        if cause.is::<io::Error>() || cause.is::<Error>() || cause.is::<local_postgres::Error>() {
             causes.push(cause.to_string());
         }
         source = cause.source();
@@ -110,7 +110,14 @@ mod tests {
 
     #[test]
     fn an_error_shows_the_line_under_a_caret() {
-        insta::assert_snapshot!(render(Style::default(), false, &misspelt()), @"");
+        insta::assert_snapshot!(render(Style::default(), false, &misspelt()), @"
+        error: unknown key databse_url
+         --> db/environments/local.yaml:2:1
+          |
+        2 | databse_url: postgresql://localhost/app
+          | ^^^^^^^^^^^
+        hint: did you mean database_url?
+        ");
     }
 
     #[test]
@@ -120,7 +127,12 @@ mod tests {
             .at(place)
             .detail("two\nlines")
             .sqlstate("42704");
-        insta::assert_snapshot!(render(Style::default(), false, &error), @"");
+        insta::assert_snapshot!(render(Style::default(), false, &error), @r#"
+        error: type "citext" does not exist
+        --> db/schema/users.sql:3:7
+        detail: two
+          lines
+        "#);
     }
 
     #[test]

@@ -50,7 +50,7 @@ mod tests {
         let place = Place { file: "db/schema/users.sql".into(), line: 3, column: 7 };
         let error =
             Error::config("there is no type citext").at(place).hint("create the extension").sqlstate("42704");
-        insta::assert_snapshot!(object("build", None, Some(&error)), @"");
+        insta::assert_snapshot!(object("build", None, Some(&error)), @r#"{"ok":false,"command":"build","error":{"code":"configuration","message":"there is no type citext","detail":null,"hints":["create the extension"],"place":{"file":"db/schema/users.sql","line":3,"column":7},"sqlstate":"42704"}}"#);
     }
 
     #[test]

@@ -45,7 +45,7 @@ mod tests {
             bytes_per_second: 84_000_000.0,
             remaining: Some(Duration::from_secs(73)),
         };
-        insta::assert_snapshot!(total(&figures, (2, 4)), @"");
+        insta::assert_snapshot!(total(&figures, (2, 4)), @"2 of 4 tables, 12M of 100M rows (12%), 1.2M rows/s, 84 MB/s, 73 sec left");
         let nothing = Figures { rows: 0, expected_rows: 0, remaining: None, ..figures };
         assert!(total(&nothing, (0, 1)).starts_with("0 of 1 table, 0 of 0 rows (100%)"));
     }

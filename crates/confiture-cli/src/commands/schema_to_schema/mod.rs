@@ -7,6 +7,8 @@ mod migrate;
 mod migrate_table;
 mod names;
 mod options;
+#[cfg(test)]
+mod seed_forms;
 mod setup;
 mod verify;
 
