@@ -122,6 +122,19 @@ impl Execution {
         self.emit(&Event::Warning { message: message.into() });
     }
 
+    /// Tells the observer of the beginning and the end of a step.
+    pub async fn step<T>(
+        &self,
+        name: &str,
+        work: impl Future<Output = crate::Result<T>>,
+    ) -> crate::Result<T> {
+        self.emit(&Event::StepStarted { step: name.to_owned() });
+        let started = std::time::Instant::now();
+        let done = work.await?;
+        self.emit(&Event::StepFinished { step: name.to_owned(), elapsed: started.elapsed() });
+        Ok(done)
+    }
+
     /// True once the user has asked to stop.
     #[must_use]
     pub fn is_interrupted(&self) -> bool {

@@ -1,7 +1,7 @@
 //! The user's project on disk: finds its root, reads its configuration, and turns what a command was told into a
 //! [`Target`]: a database and the settings to treat it with.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use crate::config::{
     Connection, Database, DatabaseAddress, DatabaseName, Environment, Flags, Layer, Origin, ProjectFile,
@@ -82,7 +82,7 @@ impl Project {
     ///
     /// A folder that cannot be read.
     pub fn environment_names(&self) -> Result<Vec<String>> {
-        let files = disk::list_files(&self.root.join(ENVIRONMENTS))?;
+        let files = disk::files_below(&self.root.join(ENVIRONMENTS))?;
         let in_folder = files.iter().filter(|file| file.components().count() == 1);
         let yaml = in_folder.filter(|file| file.extension().is_some_and(|e| e == "yaml" || e == "yml"));
         let mut names: Vec<_> =
@@ -129,6 +129,27 @@ impl Project {
             (None, name, None) => Some(Database::Text(Template::literal(name.to_string()))),
         };
         Ok(Target { name, environment, settings, database, surroundings: self.surroundings.clone() })
+    }
+
+    /// A path of the settings as seen from the root: `db/schema`, wherever the command was started.
+    ///
+    /// # Errors
+    ///
+    /// A path outside of the project.
+    pub fn below_root(&self, path: &Path) -> Result<PathBuf> {
+        let is_straight = |path: &Path| path.components().all(|part| matches!(part, Component::Normal(_)));
+        if let Ok(below) = path.strip_prefix(&self.root)
+            && is_straight(below)
+        {
+            return Ok(below.to_owned());
+        }
+        let real = disk::canonical(path)?;
+        let below = real.strip_prefix(disk::canonical(&self.root)?).map_err(|_| {
+            Error::config(format!("{} is outside of the project", path.display())).hint(
+                "only what is in a project's folder is read: start Confiture in the folder's own project",
+            )
+        })?;
+        Ok(below.to_owned())
     }
 
     fn settings_with(&self, flags: &Flags, environment: &Layer) -> Result<Settings> {
@@ -257,25 +278,23 @@ fn find_database(
 }
 
 /// The nearest folder, upwards from `folder`, that looks like a project's root; else `folder`.
-///
-/// It is named the way `folder` is: from an empty one, `..` is one up, so that errors show short paths.
 fn find_root(folder: &Path) -> Result<PathBuf> {
     let depth = disk::canonical(folder)?.components().count();
-    let mut candidate = folder.to_owned();
-    for _ in 0..depth {
-        let is_root = disk::is_file(&candidate.join(PROJECT_FILE))
-            || disk::is_folder(&candidate.join(ENVIRONMENTS))
-            || disk::is_folder(&candidate.join("db/schema"))
-            || disk::exists(&candidate.join(".git"));
-        if is_root {
-            return Ok(candidate);
-        }
-        candidate = match candidate.parent() {
-            Some(parent) if candidate.is_absolute() => parent.to_owned(),
-            _ => candidate.join(".."),
-        };
-    }
-    Ok(folder.to_owned())
+    let is_root = |folder: &PathBuf| {
+        disk::is_file(&folder.join(PROJECT_FILE))
+            || disk::is_folder(&folder.join(ENVIRONMENTS))
+            || disk::is_folder(&folder.join("db/schema"))
+            || disk::exists(&folder.join(".git"))
+    };
+    Ok(upwards(folder).take(depth).find(is_root).unwrap_or_else(|| folder.to_owned()))
+}
+
+/// `folder` and those above it, named the way it is: from the empty path, `..` is one up, so that errors show short paths.
+fn upwards(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    std::iter::successors(Some(folder.to_owned()), |folder| match folder.components().next_back() {
+        Some(Component::Normal(_)) => folder.parent().map(Path::to_owned),
+        _ => Some(folder.join("..")),
+    })
 }
 
 #[cfg(test)]
@@ -415,6 +434,35 @@ mod tests {
         let project = shop.open(&[("DATABASE_URL", "postgresql://you@there/x")]);
         assert_eq!(shop.find(&project, Some("local")), "me@h:5432/local");
         assert_eq!(shop.find(&project, None), "you@there:5432/x");
+    }
+
+    #[test]
+    fn folders_above_are_named_as_the_folder_is() {
+        for (folder, expected) in [
+            ("", ["", "..", "../..", "../../.."]),
+            ("a/b", ["a/b", "a", "", ".."]),
+            ("/a/b/c", ["/a/b/c", "/a/b", "/a", "/"]),
+        ] {
+            let found: Vec<_> = upwards(Path::new(folder)).take(4).collect();
+            assert_eq!(found, expected.map(PathBuf::from), "{folder}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_seen_from_the_root() {
+        let shop = Shop::new();
+        let project = shop.open(&[]);
+        let inside = shop.0.path().join("web/src");
+        for (path, expected) in [
+            (shop.0.path().join("db/not/there"), "db/not/there"),
+            (inside.join("../../db/environments"), "db/environments"),
+            (inside.clone(), "web/src"),
+            (shop.0.path().to_owned(), ""),
+        ] {
+            assert_eq!(project.below_root(&path).unwrap(), Path::new(expected), "{}", path.display());
+        }
+        let error = project.below_root(&inside.join("../../..")).unwrap_err();
+        assert!(error.message().ends_with("is outside of the project"), "{error}");
     }
 
     #[test]

@@ -29,9 +29,11 @@ pub struct DataType {
     pub kind: TypeKind,
     /// The extension that it belongs to.
     pub extension: Option<Identifier>,
-    /// True where it has both a binary send and a binary receive function.
+    /// True where it has both a binary send and a binary receive function, and so has all that it is made of: those of
+    /// arrays and composites fail where a part has none (`aclitem[]`).
     pub has_binary: bool,
-    /// True where it has a default hash operator class with an extended hash function, or is made of such types.
+    /// True where `hash_record_extended` takes it: it has a default hash operator class with an extended hash function, or
+    /// is made of such types (a domain over a range is not, which PostgreSQL does not see through).
     pub hashable: bool,
 }
 

@@ -29,7 +29,7 @@ pub struct Index {
     pub constraint: Option<Identifier>,
     /// The index of the partitioned table that it is attached to.
     pub parent: Option<QualifiedName>,
-    /// Its size now, in bytes.
+    /// Its size now, in bytes, as `pg_indexes_size` counts; 0 for one of a partitioned table.
     pub bytes: u64,
     /// Statistics targets set on expression columns (`ALTER INDEX … ALTER COLUMN n SET STATISTICS m`).
     pub statistics: Vec<(i16, i32)>,

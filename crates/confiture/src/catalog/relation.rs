@@ -38,7 +38,8 @@ pub struct Relation {
     pub force_row_security: bool,
     /// `pg_class.relreplident`: `d`, `n`, `f` or `i`.
     pub replica_identity: char,
-    /// Rows by the planner's estimate; `None` where the table was never analysed.
+    /// Rows by the planner's estimate; `None` where the table was never analysed. For a partitioned table that never was:
+    /// the sum of its leaves, `None` where one with pages has no estimate.
     pub row_estimate: Option<u64>,
     /// Pages of 8 KiB in the main fork, now (`pg_relation_size`), 0 for what has no storage.
     pub pages: u32,

@@ -385,4 +385,57 @@ mod tests {
           write postgresql://user@host:port/database, "host=… dbname=…", or embedded
         "#);
     }
+
+    /// A password that YAML cannot read without quotes must not come back in the error that says so.
+    #[test]
+    fn a_password_that_is_not_yaml_is_not_shown() {
+        let mut all = String::new();
+        for password in [
+            "%hunter2",
+            "@hunter2",
+            "`hunter2",
+            "*hunter2",
+            "!hunter2",
+            "\"hunter2",
+            "'hunter2",
+            "{hunter2",
+            "[hunter2",
+            "hunter2: x",
+            "|hunter2",
+            ">hunter2",
+            "- hunter2",
+        ] {
+            let error = parse(&format!("database:\n  host: db\n  password: {password}\n")).unwrap_err();
+            assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
+            all.push_str(&format!("{}\n", shown(&error)));
+        }
+        insta::assert_snapshot!(all, @r#"
+        db/environments/staging.yaml:3:13: not valid YAML: unexpected character: `%'
+          text that holds `: ` or ` #`, or starts with a sign such as { [ * & ! % @ or a quote, wants quotes around all of it, or a block (`|`)
+        db/environments/staging.yaml:3:13: not valid YAML: unexpected character: `@'
+          text that holds `: ` or ` #`, or starts with a sign such as { [ * & ! % @ or a quote, wants quotes around all of it, or a block (`|`)
+        db/environments/staging.yaml:3:13: not valid YAML: unexpected character: ``'
+          text that holds `: ` or ` #`, or starts with a sign such as { [ * & ! % @ or a quote, wants quotes around all of it, or a block (`|`)
+        db/environments/staging.yaml:3:13: this alias names no anchor
+          text that holds `: ` or ` #`, or starts with a sign such as { [ * & ! % @ or a quote, wants quotes around all of it, or a block (`|`)
+        db/environments/staging.yaml:3:13: YAML tags mean nothing here
+          remove the tag; text that starts with ! wants quotes around all of it
+        db/environments/staging.yaml:3:13: this quote is never closed
+          close it, or double a quote that is part of the text
+        db/environments/staging.yaml:3:13: this quote is never closed
+          close it, or double a quote that is part of the text
+        db/environments/staging.yaml:4:1: a `{` above is not closed, or a comma is missing
+          text that holds `: ` or ` #`, or starts with a sign such as { [ * & ! % @ or a quote, wants quotes around all of it, or a block (`|`)
+        db/environments/staging.yaml:4:1: a `[` above is not closed, or a comma is missing
+          text that holds `: ` or ` #`, or starts with a sign such as { [ * & ! % @ or a quote, wants quotes around all of it, or a block (`|`)
+        db/environments/staging.yaml:3:20: a second `:` in this value, or a line indented wrongly
+          text that holds `: ` or ` #`, or starts with a sign such as { [ * & ! % @ or a quote, wants quotes around all of it, or a block (`|`)
+        db/environments/staging.yaml:3:13: not valid YAML: while scanning a block scalar, did not find expected comment or line break
+          text that holds `: ` or ` #`, or starts with a sign such as { [ * & ! % @ or a quote, wants quotes around all of it, or a block (`|`)
+        db/environments/staging.yaml:3:13: not valid YAML: while scanning a block scalar, did not find expected comment or line break
+          text that holds `: ` or ` #`, or starts with a sign such as { [ * & ! % @ or a quote, wants quotes around all of it, or a block (`|`)
+        db/environments/staging.yaml:3:13: not valid YAML: block sequence entries are not allowed in this context
+          text that holds `: ` or ` #`, or starts with a sign such as { [ * & ! % @ or a quote, wants quotes around all of it, or a block (`|`)
+        "#);
+    }
 }

@@ -4,6 +4,7 @@ mod connection;
 mod connection_parameter;
 mod connection_request;
 mod connection_string;
+mod connection_text;
 mod database_name;
 mod environment;
 pub mod mapping;

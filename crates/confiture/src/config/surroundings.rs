@@ -12,7 +12,8 @@ pub struct Surroundings {
     pub home: Option<PathBuf>,
     /// The operating system's name of the user: PostgreSQL's default user name.
     pub user: Option<String>,
-    /// The folder that relative paths start from.
+    /// The folder that relative paths start from: absolute, or empty for the process's own, which makes for short paths in
+    /// what is shown.
     pub folder: PathBuf,
 }
 

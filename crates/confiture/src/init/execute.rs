@@ -33,7 +33,7 @@ impl Report {
 pub fn read_existing(root: &Path, schema_folder: &Path) -> Result<Existing> {
     let mut existing = Existing::default();
     for folder in [schema_folder, Path::new("db/environments"), Path::new("db/migrations")] {
-        let files = disk::list_files(&root.join(folder))?;
+        let files = disk::files_below(&root.join(folder))?;
         existing.files.extend(files.into_iter().map(|file| folder.join(file)));
         // A folder with nothing in it is there too.
         if disk::is_folder(&root.join(folder)) {

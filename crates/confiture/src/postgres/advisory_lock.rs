@@ -21,12 +21,15 @@ impl AdvisoryLock {
     /// [`ErrorKind::Locked`] with the holder's pid, address and since when.
     pub async fn take(connection: &Connection) -> Result<Self> {
         let session = Session::connect(connection).await?;
-        let taken: bool =
-            session.query_one(&Sql::literal("SELECT pg_catalog.pg_try_advisory_lock($1)"), &[&KEY]).await?.get(0);
+        let taken: bool = session
+            .query_one(&Sql::literal("SELECT pg_catalog.pg_try_advisory_lock($1)"), &[&KEY])
+            .await?
+            .get(0);
         if taken {
             return Ok(Self { session });
         }
-        let holder = session.query_opt(&Sql::literal(include_str!("queries/lock_holder.sql")), &[&KEY]).await?;
+        let holder =
+            session.query_opt(&Sql::literal(include_str!("queries/lock_holder.sql")), &[&KEY]).await?;
         let who = holder.map_or_else(|| "its holder cannot be seen".to_owned(), |row| row.get(0));
         Err(Error::new(ErrorKind::Locked, format!("another run is at work on {}: {who}", connection))
             .hint("wait until it ends, or stop that process; then run this command again"))

@@ -1,8 +1,10 @@
 //! The only place that names the driver: sessions, COPY streams, reading the catalog.
 
+mod advisory_lock;
 mod catalog;
 mod session;
 
+pub use advisory_lock::AdvisoryLock;
 pub use catalog::{read_catalog, read_catalog_in_transaction};
 pub use session::{Parameter, Session};
 pub use tokio_postgres::Row;

@@ -15,16 +15,22 @@ pub(crate) struct Checked {
 }
 
 /// Checks the `from` clause, the conditions, every expression and every type of `draft`.
-pub(crate) async fn check(draft: &Draft<'_>, session: &Session, source: &Catalog, target: &Catalog) -> Result<Checked> {
+pub(crate) async fn check(
+    draft: &Draft<'_>,
+    session: &Session,
+    source: &Catalog,
+    target: &Catalog,
+) -> Result<Checked> {
     refuse_unfilled(draft)?;
     let types = check_expressions(draft, session).await?;
     let transfers: Vec<_> =
         draft.columns.iter().map(|column| transfer(&column.target.data_type, source, target)).collect();
-    let wanted: Vec<&str> = transfers.iter().map(|transfer| transfer.cast.as_deref().unwrap_or("pg_catalog.text")).collect();
+    let wanted: Vec<&str> =
+        transfers.iter().map(|transfer| transfer.cast.as_deref().unwrap_or("pg_catalog.text")).collect();
     let contexts = cast_contexts(session, &types, &wanted).await?;
     let mut columns = Vec::with_capacity(types.len());
     for ((column, transfer), (given, context)) in draft.columns.iter().zip(&transfers).zip(contexts) {
-        columns.push(plan_column(column, transfer.cast.as_deref(), &given, &context, source, target)?);
+        columns.push(plan_column(column, transfer.cast.as_deref(), &given, &context, target)?);
     }
     let text_because = draft.columns.iter().zip(transfers).find_map(|(column, transfer)| {
         transfer.text_because.map(|reason| format!("{}: {reason}", column.target.name))
@@ -37,7 +43,6 @@ fn plan_column(
     cast: Option<&str>,
     given: &str,
     context: &str,
-    source: &Catalog,
     target: &Catalog,
 ) -> Result<ColumnPlan> {
     let expression = &column.expression;
@@ -47,7 +52,7 @@ fn plan_column(
         (Some(cast), _) => return Err(no_assignment(column, given, cast)),
     };
     let wanted = &column.target.data_type;
-    let compared = match compared_type(wanted, source, target) {
+    let compared = match compared_type(wanted, target) {
         Some((text, of)) => hashed(&sql!("CAST({} AS {})", expression, Sql::from_server(text)), &of, target),
         None => sql!("CAST({} AS pg_catalog.text) COLLATE pg_catalog.\"C\"", expression),
     };
@@ -66,7 +71,8 @@ fn plan_column(
 
 fn no_assignment(column: &DraftColumn<'_>, given: &str, cast: &str) -> Error {
     let name = &column.target.name;
-    let message = format!("{name} is {}, and PostgreSQL does not assign {given} to it", column.target.data_type.text);
+    let message =
+        format!("{name} is {}, and PostgreSQL does not assign {given} to it", column.target.data_type.text);
     let error = Error::config(message)
         .hint(format!("if every value reads as {cast}, say so: `{name}: \"({})::{cast}\"`", column.shown));
     located(error, column.place.as_ref())
@@ -77,12 +83,17 @@ fn refuse_unfilled(draft: &Draft<'_>) -> Result<()> {
     if draft.query.statement.is_some() {
         return Ok(());
     }
-    let filled = |name| draft.columns.iter().any(|column| &column.target.name == name);
+    let filled =
+        |name: &crate::sql::Identifier| draft.columns.iter().any(|column| &column.target.name == name);
     let missing = |column: &&crate::catalog::Column| !column.may_be_left_out() && !filled(&column.name);
     let Some(column) = draft.target.columns.iter().find(missing) else { return Ok(()) };
-    let message =
-        format!("{}.{} is NOT NULL, has no default, and nothing fills it", draft.target.name.short(), column.name);
-    let error = Error::config(message).hint(format!("map it under `columns`: `{}: <column or expression>`", column.name));
+    let message = format!(
+        "{}.{} is NOT NULL, has no default, and nothing fills it",
+        draft.target.name.short(),
+        column.name
+    );
+    let error = Error::config(message)
+        .hint(format!("map it under `columns`: `{}: <column or expression>`", column.name));
     Err(located(error, draft.place.as_ref()))
 }
 
@@ -99,7 +110,8 @@ async fn check_expressions(draft: &Draft<'_>, session: &Session) -> Result<Vec<O
         return Err(in_mapping(error, "the `from` clause", draft.from_place.as_ref()));
     }
     if let Some(filter) = &draft.filter {
-        let condition = sql!("SELECT {}, ({}\n) IS TRUE {}", address, Sql::from_user(filter.value.trim()), from);
+        let condition =
+            sql!("SELECT {}, ({}\n) IS TRUE {}", address, Sql::from_user(filter.value.trim()), from);
         if let Err(error) = session.prepare(&condition).await {
             return Err(in_mapping(error, "the `where` condition", filter.place.as_ref()));
         }
@@ -120,7 +132,9 @@ async fn check_expressions(draft: &Draft<'_>, session: &Session) -> Result<Vec<O
                 let error = Error::config(format!("{}: this is not one expression", column.target.name));
                 return Err(located(error, column.place.as_ref()));
             }
-            Err(error) => return Err(in_mapping(error, &column.target.name.to_string(), column.place.as_ref())),
+            Err(error) => {
+                return Err(in_mapping(error, &column.target.name.to_string(), column.place.as_ref()));
+            }
         }
     }
     let message = format!("the columns of {} cannot be read together", draft.target.name.short());

@@ -37,13 +37,15 @@ pub(crate) async fn take_off(session: &Session, tables: &[Oid], execution: &Exec
 }
 
 async fn take_off_in_transaction(session: &Session, tables: &[Oid], execution: &Execution) -> Result<usize> {
-    let rows = session.query(&Sql::literal(include_str!("../postgres/queries/journal.sql")), &[&tables]).await?;
+    let rows =
+        session.query(&Sql::literal(include_str!("../postgres/queries/journal.sql")), &[&tables]).await?;
     let remember = Sql::literal(
         "INSERT INTO confiture.journal (table_schema, table_name, kind, name, restore) VALUES ($1, $2, $3, $4, $5)",
     );
     let mut taken = 0;
     for row in &rows {
-        let (schema, table, kind, name): (&str, &str, &str, &str) = (row.get(1), row.get(2), row.get(3), row.get(4));
+        let (schema, table, kind, name): (&str, &str, &str, &str) =
+            (row.get(1), row.get(2), row.get(3), row.get(4));
         let restore: Vec<String> = row.get(6);
         session.batch(&Sql::literal("SAVEPOINT one")).await?;
         match session.batch(&Sql::from_server(row.get::<_, &str>(5))).await {
@@ -55,7 +57,8 @@ async fn take_off_in_transaction(session: &Session, tables: &[Oid], execution: &
             // Something depends on it: a view that groups by the primary key, say. It stays.
             Err(error) if error.sqlstate_code() == Some("2BP01") => {
                 session.batch(&Sql::literal("ROLLBACK TO SAVEPOINT one")).await?;
-                execution.note(format!("{name} on {table} stays during the load: other objects depend on it"));
+                execution
+                    .note(format!("{name} on {table} stays during the load: other objects depend on it"));
             }
             Err(error) => return Err(error.context(format!("taking {name} off {table}"))),
         }
@@ -65,7 +68,9 @@ async fn take_off_in_transaction(session: &Session, tables: &[Oid], execution: &
 
 /// Everything that is still to be put back, in order.
 pub(crate) async fn entries(session: &Session) -> Result<Vec<Entry>> {
-    let query = Sql::literal("SELECT id, table_schema, table_name, kind, name, restore FROM confiture.journal ORDER BY id");
+    let query = Sql::literal(
+        "SELECT id, table_schema, table_name, kind, name, restore FROM confiture.journal ORDER BY id",
+    );
     let entry = |row: &crate::postgres::Row| {
         let kind = match row.get::<_, &str>(3) {
             "index" => EntryKind::Index,
@@ -90,7 +95,8 @@ pub(crate) async fn restore(session: &Session, entry: &Entry) -> Result<()> {
                 "the mapping gives rows that the target's unique constraint refuses: a join that multiplies rows, or an expression that makes values equal",
             ))
         }
-        result => result.map_err(|error| error.context(format!("building {} on {}", entry.name, entry.table.short()))),
+        result => result
+            .map_err(|error| error.context(format!("building {} on {}", entry.name, entry.table.short()))),
     }
 }
 

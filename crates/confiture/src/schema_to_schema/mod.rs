@@ -1,1 +1,51 @@
-//! A database moved to a new schema.
+//! A database moved to a new schema: every row of the old one, renamed, cast and transformed as the mapping says, in the
+//! new one, and the proof of it.
+//!
+//! ```text
+//! mapping + both catalogs --resolve--> drafts --check (source's server)--> plan
+//! plan --execute--> rows by all workers from one snapshot, then keys, indexes, foreign keys, sequences
+//! plan --verify--> both sides hashed by the servers, bucket by bucket, and compared
+//! ```
+//!
+//! One SELECT per target table defines its rows; the copy, the proof of a resumed run and verification all use it, and
+//! PostgreSQL alone evaluates it.
+
+mod check;
+mod chunk;
+mod cleanup;
+mod copy;
+mod difference;
+mod execute;
+mod filter;
+mod fingerprint;
+mod foreign;
+mod journal;
+mod ledger;
+mod options;
+mod plan;
+mod planner;
+mod relations;
+mod report;
+mod resolve;
+mod resume;
+mod sequences;
+mod setup;
+mod snapshot;
+mod statement;
+mod transfer;
+mod transformation;
+mod triage;
+mod verify;
+
+pub use cleanup::{CleanupReport, clean_up};
+pub use difference::{ColumnDifference, Difference, DifferenceKind, Differences};
+pub use ledger::{RememberedSource, remembered_source};
+pub use options::{DEFAULT_THRESHOLD_ROWS, Options};
+pub use plan::{
+    ColumnPlan, CopyFormat, PageRange, Plan, Remark, Route, RowQuery, Storage, TablePlan, Topology,
+};
+pub use planner::Migration;
+pub use report::{MigrationReport, Outcome, TableReport, ViolatedForeignKey};
+pub use sequences::AdvancedSequence;
+pub use setup::SetupReport;
+pub use verify::{ForeignKeyVerification, TableVerification, ValidationResult, VerificationReport};

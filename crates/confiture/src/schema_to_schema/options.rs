@@ -12,6 +12,8 @@ pub const DEFAULT_THRESHOLD_ROWS: u64 = 10_000_000;
 pub struct Options {
     /// The old database. It is only read.
     pub source: Connection,
+    /// The environment that named the source, to be remembered in the target.
+    pub source_name: Option<String>,
     /// The new database, which has the new schema already.
     pub target: Connection,
     /// The mapping; an empty one maps tables and columns of the same name.
@@ -48,6 +50,7 @@ impl Options {
     pub fn new(source: Connection, target: Connection, mapping: Mapping) -> Self {
         Self {
             source,
+            source_name: None,
             target,
             mapping,
             strategy: None,

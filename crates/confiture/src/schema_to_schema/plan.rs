@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
-use crate::catalog::{ConstraintKind, Oid};
+use crate::catalog::Oid;
 use crate::config::mapping::Validation;
 use crate::error::Place;
-use crate::sql::{Identifier, QualifiedName, Sql};
+use crate::sql::{Identifier, QualifiedName, Sql, sql};
 
 /// A whole migration, checked against both catalogs.
 #[derive(Debug, Clone, Serialize)]
@@ -179,17 +179,17 @@ impl RowQuery {
     pub fn from_where(&self, range: &PageRange) -> Sql {
         let storage = &self.storage[range.storage];
         let only = Sql::literal(if storage.only { "ONLY " } else { "" });
-        let mut conditions: Vec<Sql> = self.filters.iter().map(|filter| crate::sql::sql!("({}\n)", filter)).collect();
+        let mut conditions: Vec<Sql> = self.filters.iter().map(|filter| sql!("({}\n)", filter)).collect();
         if let Some((first, end)) = range.pages {
-            conditions.push(crate::sql::sql!("{}.ctid >= '({},0)'::pg_catalog.tid", self.alias, first));
+            conditions.push(sql!("{}.ctid >= '({},0)'::pg_catalog.tid", self.alias, first));
             // The last range of a relation is open, for rows that were added to its end before the snapshot.
             if end != u32::MAX {
-                conditions.push(crate::sql::sql!("{}.ctid < '({},0)'::pg_catalog.tid", self.alias, end));
+                conditions.push(sql!("{}.ctid < '({},0)'::pg_catalog.tid", self.alias, end));
             }
         }
-        let mut text = crate::sql::sql!("FROM {}{} AS {} {}", only, storage.relation, self.alias, self.joins);
+        let mut text = sql!("FROM {}{} AS {} {}", only, storage.relation, self.alias, self.joins);
         if !conditions.is_empty() {
-            text.push(&crate::sql::sql!("\nWHERE {}", Sql::join(" AND ", &conditions)));
+            text.push(&sql!("\nWHERE {}", Sql::join(" AND ", &conditions)));
         }
         text
     }
@@ -206,7 +206,7 @@ impl TablePlan {
     #[must_use]
     pub fn select_sent(&self, range: &PageRange) -> Sql {
         let sent = Sql::join(", ", self.columns.iter().map(|column| &column.sent));
-        crate::sql::sql!("SELECT {} {}", sent, self.query.from_where(range))
+        sql!("SELECT {} {}", sent, self.query.from_where(range))
     }
 
     /// The written columns, quoted, with commas.
@@ -222,9 +222,4 @@ impl Plan {
     pub fn table(&self, target: &QualifiedName) -> Option<&TablePlan> {
         self.tables.iter().find(|table| &table.target == target)
     }
-}
-
-/// True for the constraints that an index of their own serves.
-pub(crate) fn has_own_index(kind: ConstraintKind) -> bool {
-    matches!(kind, ConstraintKind::PrimaryKey | ConstraintKind::Unique | ConstraintKind::Exclusion)
 }

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use crate::catalog::{Catalog, Column, Relation, RelationKind};
+use crate::config::Spanned;
 use crate::config::mapping::{
     ColumnMapping, ColumnValue, FromClause, Mapping, Strategy, TableMapping, TableName, UnnamedColumns,
 };
-use crate::config::yaml::did_you_mean;
-use crate::config::Spanned;
+use crate::error::did_you_mean;
 use crate::error::{Error, Place, Result};
 use crate::schema_to_schema::plan::{Remark, RowQuery, Storage};
 use crate::sql::{Identifier, QualifiedName, Sql, sql};
@@ -47,11 +47,17 @@ pub(crate) fn resolve<'a>(
 ) -> Result<(Vec<Draft<'a>>, Vec<Remark>)> {
     let mut remarks = Vec::new();
     let mut mappings = mapping.tables.clone();
-    mappings.extend(crate::schema_to_schema::transformation::tables(&mapping.transformations, source, target)?);
+    mappings.extend(crate::schema_to_schema::transformation::tables(
+        &mapping.transformations,
+        source,
+        target,
+    )?);
     let by_name = mapping.others_by_name || mappings.is_empty();
     if by_name && same_database && mappings.is_empty() {
-        return Err(Error::config("source and target are one database, and no mapping says what becomes of which table")
-            .hint("name a mapping with `--mapping FILE`; `analyze --write-mapping FILE` writes a scaffold"));
+        return Err(Error::config(
+            "source and target are one database, and no mapping says what becomes of which table",
+        )
+        .hint("name a mapping with `--mapping FILE`; `analyze --write-mapping FILE` writes a scaffold"));
     }
     let mut drafts = Vec::new();
     for table in &mappings {
@@ -62,19 +68,25 @@ pub(crate) fn resolve<'a>(
     }
     if let Some(twice) = first_duplicate(drafts.iter().map(|draft| &draft.target.name)) {
         let message = format!("the target table {} is mapped twice", twice.short());
-        return Err(Error::config(message).hint("a target table is filled by one entry; use a join, or two tables"));
+        return Err(
+            Error::config(message).hint("a target table is filled by one entry; use a join, or two tables")
+        );
     }
     narrow(&mut drafts, only, target)?;
     if drafts.is_empty() {
         return Err(Error::config("no table of the target has a table of the same name in the source")
             .hint("write a mapping: `analyze --write-mapping FILE` makes a scaffold"));
     }
-    for relation in source.relations.values().filter(|relation| relation.is_table() && !relation.is_partition) {
+    for relation in source.relations.values().filter(|relation| relation.is_table() && !relation.is_partition)
+    {
         let read = |draft: &Draft<'_>| draft.driving.is_some_and(|driving| driving.name == relation.name);
         let elsewhere = same_database && drafts.iter().any(|draft| draft.target.name == relation.name);
         if only.is_empty() && !drafts.iter().any(read) && !elsewhere && !same_database {
             remarks.push(Remark {
-                message: format!("the source table {} is not migrated: nothing maps it", relation.name.short()),
+                message: format!(
+                    "the source table {} is not migrated: nothing maps it",
+                    relation.name.short()
+                ),
                 place: None,
                 warning: true,
             });
@@ -100,7 +112,9 @@ fn resolve_table<'a>(
         table.from.locate(unknown_table(&shown, &from.driving, source, "source"))
     })?;
     if same_database && driving.name == target_relation.name {
-        return Err(table.from.locate(Error::config(format!("{} would be copied into itself", driving.name.short()))));
+        return Err(table
+            .from
+            .locate(Error::config(format!("{} would be copied into itself", driving.name.short()))));
     }
     refuse_outer_driving(table)?;
     let columns = resolve_columns(table, driving, target_relation)?;
@@ -149,15 +163,23 @@ fn draft_of_statement<'a>(
 /// Rows that no driving row stands behind belong to no chunk and no key: they cannot be moved.
 fn refuse_outer_driving(table: &TableMapping) -> Result<()> {
     let words = table.from.value.rest.to_ascii_lowercase();
-    let has = |word: &str| words.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|found| found == word);
+    let has =
+        |word: &str| words.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|found| found == word);
     if has("right") || has("full") {
-        let error = Error::config("RIGHT and FULL joins give rows that no row of the driving table stands behind");
-        return Err(table.from.locate(error.hint("begin `from` with the table whose key the target has, and join with LEFT JOIN")));
+        let error =
+            Error::config("RIGHT and FULL joins give rows that no row of the driving table stands behind");
+        return Err(table.from.locate(
+            error.hint("begin `from` with the table whose key the target has, and join with LEFT JOIN"),
+        ));
     }
     Ok(())
 }
 
-fn resolve_columns<'a>(table: &TableMapping, driving: &'a Relation, target: &'a Relation) -> Result<Vec<DraftColumn<'a>>> {
+fn resolve_columns<'a>(
+    table: &TableMapping,
+    driving: &'a Relation,
+    target: &'a Relation,
+) -> Result<Vec<DraftColumn<'a>>> {
     let alias = &table.from.value.alias;
     let mut columns = Vec::new();
     let mut named: BTreeSet<&Identifier> = BTreeSet::new();
@@ -175,7 +197,8 @@ fn resolve_columns<'a>(table: &TableMapping, driving: &'a Relation, target: &'a 
             if matches!(mapped.value.value, ColumnValue::Default) {
                 continue;
             }
-            let message = format!("{}.{name} is a generated column: the target computes it", target.name.short());
+            let message =
+                format!("{}.{name} is a generated column: the target computes it", target.name.short());
             return Err(mapped.column.locate(Error::config(message).hint("leave it out of `columns`")));
         }
         if let ColumnValue::Column(from) = &mapped.value.value {
@@ -184,7 +207,8 @@ fn resolve_columns<'a>(table: &TableMapping, driving: &'a Relation, target: &'a 
         columns.extend(resolve_column(mapped, column, alias, driving)?);
     }
     if table.unnamed_columns == UnnamedColumns::SameName {
-        let rest = target.columns.iter().filter(|column| column.is_writable() && !named.contains(&column.name));
+        let rest =
+            target.columns.iter().filter(|column| column.is_writable() && !named.contains(&column.name));
         for column in rest {
             if let Some(from) = driving.column(&column.name) {
                 columns.push(plain_column(column, from, alias, table.target.place.clone()));
@@ -194,7 +218,9 @@ fn resolve_columns<'a>(table: &TableMapping, driving: &'a Relation, target: &'a 
     columns.sort_by_key(|column| column.target.number);
     if columns.is_empty() {
         let message = format!("no column of {} would be filled", target.name.short());
-        return Err(table.target.locate(Error::config(message).hint("map at least one column under `columns`")));
+        return Err(table
+            .target
+            .locate(Error::config(message).hint("map at least one column under `columns`")));
     }
     Ok(columns)
 }
@@ -249,7 +275,11 @@ fn plain_reference(text: &str, alias: &Identifier) -> Option<Identifier> {
 }
 
 /// Why each target column that nothing fills may stay so; where it may not, plan-time checks refuse.
-fn skipped_columns(table: &TableMapping, columns: &[DraftColumn<'_>], target: &Relation) -> Vec<(Identifier, String)> {
+fn skipped_columns(
+    table: &TableMapping,
+    columns: &[DraftColumn<'_>],
+    target: &Relation,
+) -> Vec<(Identifier, String)> {
     let filled = |name: &Identifier| columns.iter().any(|column| &column.target.name == name);
     let reason = |column: &Column| match column {
         Column { generated: Some(_), .. } => "generated: the target computes it".to_owned(),
@@ -272,12 +302,20 @@ fn add_tables_of_same_name<'a>(
     let taken: BTreeSet<QualifiedName> = drafts.iter().map(|draft| draft.target.name.clone()).collect();
     for relation in target.relations.values() {
         // A partition is filled through its root.
-        if !relation.is_table() || relation.is_partition || taken.contains(&relation.name) || is_ours(&relation.name) {
+        if !relation.is_table()
+            || relation.is_partition
+            || taken.contains(&relation.name)
+            || is_ours(&relation.name)
+        {
             continue;
         }
-        let Some(from) = source.relations.get(&relation.name).filter(|from| from.kind != RelationKind::View) else {
+        let Some(from) = source.relations.get(&relation.name).filter(|from| from.kind != RelationKind::View)
+        else {
             remarks.push(Remark {
-                message: format!("the target table {} stays empty: nothing maps to it", relation.name.short()),
+                message: format!(
+                    "the target table {} stays empty: nothing maps to it",
+                    relation.name.short()
+                ),
                 place: None,
                 warning: false,
             });
@@ -313,7 +351,8 @@ pub(crate) fn by_name(name: TableName) -> TableMapping {
 }
 
 fn storage_of(source: &Catalog, driving: &Relation, alone: bool) -> Vec<Storage> {
-    let relations = if alone && driving.kind == RelationKind::Table { vec![driving] } else { source.storage_of(driving) };
+    let relations =
+        if alone && driving.kind == RelationKind::Table { vec![driving] } else { source.storage_of(driving) };
     let storage = |relation: &Relation| {
         let paged = matches!(relation.kind, RelationKind::Table | RelationKind::MaterializedView);
         Storage {
@@ -380,7 +419,9 @@ fn unknown_table(shown: &str, name: &TableName, catalog: &Catalog, side: &str) -
     match (elsewhere, did_you_mean(name.name.as_str(), tables().map(|found| found.name.as_str()))) {
         (Some(found), _) => error.hint(format!("there is {found}: name it with its schema")),
         (None, Some(similar)) => error.hint(format!("did you mean {similar}?")),
-        (None, None) => error.hint(format!("the {side} is {}; is that the right database?", catalog.database)),
+        (None, None) => {
+            error.hint(format!("the {side} is {}; is that the right database?", catalog.database))
+        }
     }
 }
 

@@ -47,7 +47,10 @@ pub(crate) async fn advance(
         let goal = if increment > 0 { further.max() } else { further.min() };
         if let Some(goal) = goal.filter(|goal| own != Some(*goal)) {
             let set = sql!("SELECT pg_catalog.setval($1::text::pg_catalog.regclass, {}, true)", goal);
-            target.query(&set, &[&pair.target.to_string()]).await.map_err(|error| error.context(pair.target.short()))?;
+            target
+                .query(&set, &[&pair.target.to_string()])
+                .await
+                .map_err(|error| error.context(pair.target.short()))?;
             advanced.push(AdvancedSequence { sequence: pair.target.clone(), last_value: goal });
         }
     }
@@ -59,15 +62,23 @@ fn pairs<'a>(plan: &'a Plan, source: &'a Catalog, target: &'a Catalog) -> Vec<Pa
     for table in &plan.tables {
         let Some(relation) = target.relations.get(&table.target) else { continue };
         for column in &relation.columns {
-            let Some(sequence) = column.sequence.as_ref().filter(|name| target.sequences.contains_key(*name)) else {
+            let Some(sequence) = column.sequence.as_ref().filter(|name| target.sequences.contains_key(*name))
+            else {
                 continue;
             };
             let from = table.columns.iter().find(|planned| planned.target == column.name);
             let source_column = from.and_then(|planned| planned.source_column.as_ref());
-            let source_sequence = table.source.as_ref().and_then(|name| source.relations.get(name)).and_then(|relation| {
-                relation.column(source_column.unwrap_or(&column.name)).and_then(|column| column.sequence.as_ref())
+            let source_sequence =
+                table.source.as_ref().and_then(|name| source.relations.get(name)).and_then(|relation| {
+                    relation
+                        .column(source_column.unwrap_or(&column.name))
+                        .and_then(|column| column.sequence.as_ref())
+                });
+            pairs.push(Pair {
+                target: sequence,
+                column: Some((&table.target, &column.name)),
+                source: source_sequence,
             });
-            pairs.push(Pair { target: sequence, column: Some((&table.target, &column.name)), source: source_sequence });
         }
     }
     // Sequences that no column owns: those of the same name, which defaults and applications call.

@@ -17,7 +17,8 @@ impl Snapshot {
     /// Freezes what `session` sees from now on, for itself and for others.
     pub(crate) async fn export(session: Session) -> Result<Self> {
         session.batch(&Sql::literal("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")).await?;
-        let query = Sql::literal("SELECT pg_catalog.pg_current_snapshot()::text, pg_catalog.pg_export_snapshot()");
+        let query =
+            Sql::literal("SELECT pg_catalog.pg_current_snapshot()::text, pg_catalog.pg_export_snapshot()");
         let row = session.query_one(&query, &[]).await?;
         Ok(Self { shown: row.get(0), exported: row.get(1), session })
     }
@@ -38,10 +39,5 @@ impl Snapshot {
     /// Makes a transaction that has just begun read this snapshot.
     pub(crate) async fn adopt(&self, session: &Session) -> Result<()> {
         session.batch(&sql!("SET TRANSACTION SNAPSHOT {}", Literal(&self.exported))).await
-    }
-
-    /// Lets go of it.
-    pub(crate) async fn release(self) -> Result<()> {
-        self.session.batch(&Sql::literal("COMMIT")).await
     }
 }

@@ -31,7 +31,9 @@ pub(crate) fn transfer(wanted: &TypeUse, source: &Catalog, target: &Catalog) -> 
             Transfer { cast: Some(data_type.text.clone()), text_because: distrust(data_type, source, target) }
         }
         _ => match same_named(data_type, source) {
-            Some(twin) => Transfer { cast: Some(twin.text.clone()), text_because: distrust(data_type, source, target) },
+            Some(twin) => {
+                Transfer { cast: Some(twin.text.clone()), text_because: distrust(data_type, source, target) }
+            }
             None => Transfer {
                 cast: None,
                 text_because: Some(format!("the source has no type {}", data_type.text)),
@@ -55,7 +57,8 @@ fn distrust(data_type: &DataType, source: &Catalog, target: &Catalog) -> Option<
     }
     if let Some(extension) = &data_type.extension {
         let (here, there) = (target.extensions.get(extension), source.extensions.get(extension));
-        return (here != there).then(|| format!("the extension {extension} of {name} has another version in the source"));
+        return (here != there)
+            .then(|| format!("the extension {extension} of {name} has another version in the source"));
     }
     let inner = |oid: &Oid| target.data_type(*oid).and_then(|inner| distrust(inner, source, target));
     let twin = same_named(data_type, source);
@@ -97,9 +100,8 @@ pub(crate) fn hashed(value: &Sql, of: &TypeUse, catalog: &Catalog) -> Sql {
             hashed(&sql!("CAST({} AS {})", value, Sql::from_server(base.text.clone())), base, catalog)
         }
         TypeKind::Base if data_type.is_built_in() => match data_type.name.name.as_str() {
-            "bool" | "int2" | "int4" | "int8" | "oid" | "uuid" | "date" | "time" | "timestamp" | "timestamptz" | "bytea" => {
-                value.clone()
-            }
+            "bool" | "int2" | "int4" | "int8" | "oid" | "uuid" | "date" | "time" | "timestamp"
+            | "timestamptz" | "bytea" => value.clone(),
             // How many decimals money has follows lc_monetary; its number does not.
             "money" => as_text(&sql!("CAST({} AS pg_catalog.numeric)", value)),
             _ => as_text(value),
@@ -114,10 +116,10 @@ fn as_text(value: &Sql) -> Sql {
 
 /// The type that the source casts to before hashing: the target's with its modifier, so that rounding and padding show.
 /// Lengths of strings are left out, because an explicit cast would cut what assignment refuses.
-pub(crate) fn compared_type(wanted: &TypeUse, source: &Catalog, target: &Catalog) -> Option<(String, TypeUse)> {
+pub(crate) fn compared_type(wanted: &TypeUse, target: &Catalog) -> Option<(String, TypeUse)> {
     let data_type = target.data_type(wanted.oid)?;
     match &data_type.kind {
-        TypeKind::Domain { base, .. } => compared_type(base, source, target),
+        TypeKind::Domain { base, .. } => compared_type(base, target),
         TypeKind::Base | TypeKind::Array { .. } if data_type.is_built_in() => {
             let cut = matches!(data_type.name.name.as_str(), "varchar" | "_varchar");
             let text = if cut { data_type.text.clone() } else { wanted.text.clone() };

@@ -11,7 +11,11 @@ use crate::sql::{Identifier, Sql, sql};
 
 /// Finds the tables that the transformations are about: the pairs of a source table that has the column read and a
 /// target table of the same name that has the columns written.
-pub(crate) fn tables(transformations: &[Transformation], source: &Catalog, target: &Catalog) -> Result<Vec<TableMapping>> {
+pub(crate) fn tables(
+    transformations: &[Transformation],
+    source: &Catalog,
+    target: &Catalog,
+) -> Result<Vec<TableMapping>> {
     let mut tables: Vec<TableMapping> = Vec::new();
     for transformation in transformations.iter().filter(|transformation| !transformation.reverse) {
         let (from, to) = find_pair(transformation, source, target)?;
@@ -33,11 +37,13 @@ fn find_pair<'a>(
 ) -> Result<(&'a Relation, &'a Relation)> {
     let column = &transformation.column.value;
     let written = |relation: &Relation| {
-        transformation.targets.iter().all(|name| relation.column(&name.value).is_some()) && !is_ours(&relation.name)
+        transformation.targets.iter().all(|name| relation.column(&name.value).is_some())
+            && !is_ours(&relation.name)
     };
     let mut pairs = Vec::new();
     for from in source.relations.values().filter(|from| from.is_table() && from.column(column).is_some()) {
-        let same_name = target.relations.values().filter(|to| to.is_table() && to.name.name == from.name.name);
+        let same_name =
+            target.relations.values().filter(|to| to.is_table() && to.name.name == from.name.name);
         pairs.extend(same_name.filter(|to| written(to)).map(|to| (from, to)));
     }
     match pairs.as_slice() {
@@ -45,11 +51,15 @@ fn find_pair<'a>(
         [] => {
             let targets = Sql::join(", ", transformation.targets.iter().map(|target| &target.value));
             let message = format!("no table has {column} in the source and {targets} in the target");
-            Err(transformation.column.locate(Error::config(message).hint("name the tables: use the form `tables: NAME: from: …`")))
+            Err(transformation
+                .column
+                .locate(Error::config(message).hint("name the tables: use the form `tables: NAME: from: …`")))
         }
         [first, second, ..] => {
             let message = format!("{column} may mean {} or {}", first.0.name.short(), second.0.name.short());
-            Err(transformation.column.locate(Error::config(message).hint("name the tables: use the form `tables: NAME: from: …`")))
+            Err(transformation
+                .column
+                .locate(Error::config(message).hint("name the tables: use the form `tables: NAME: from: …`")))
         }
     }
 }

@@ -66,12 +66,13 @@ impl Reader<'_> {
             }
             Event::DocumentStart(_) => Ok(()),
             Event::Alias(anchor) => self.alias(anchor, place),
-            Event::Scalar(_, _, _, Some(tag))
-            | Event::SequenceStart(_, Some(tag))
-            | Event::MappingStart(_, Some(tag)) => {
-                Err(Error::config(format!("the YAML tag `{tag}` means nothing here"))
+            Event::Scalar(_, _, _, Some(_))
+            | Event::SequenceStart(_, Some(_))
+            | Event::MappingStart(_, Some(_)) => {
+                // Not shown: it may be a password that begins with `!` and lacks its quotes.
+                Err(Error::config("YAML tags mean nothing here")
                     .at(place)
-                    .hint("remove it"))
+                    .hint("remove the tag; text that starts with ! wants quotes around all of it"))
             }
             Event::Scalar(text, style, anchor, None) => self.scalar(&text, style, anchor, span),
             Event::SequenceStart(anchor, None) => self.start(anchor, place, Content::List(Vec::new())),

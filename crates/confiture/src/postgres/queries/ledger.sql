@@ -4,8 +4,8 @@ CREATE SCHEMA IF NOT EXISTS confiture;
 CREATE TABLE IF NOT EXISTS confiture.migration (
     only_one boolean PRIMARY KEY DEFAULT true CHECK (only_one),
     source text NOT NULL,                  -- user@host:port/database, as shown
-    source_connection jsonb NOT NULL,      -- how to reach it again; never its password
-    mapping text,                          -- the mapping, canonically
+    source_connection text NOT NULL,       -- how to reach it again; never its password
+    source_name text,                      -- the environment that named it
     foreign_schema text,                   -- where foreign tables were made, if so
     tool_version text NOT NULL,
     set_up_at timestamptz NOT NULL DEFAULT pg_catalog.now()

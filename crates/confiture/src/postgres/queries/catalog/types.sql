@@ -94,6 +94,7 @@ LEFT JOIN LATERAL (
            array_agg(a.atttypmod ORDER BY a.attnum) AS modifiers,
            array_agg(format_type(a.atttypid, a.atttypmod) ORDER BY a.attnum) AS texts
     FROM pg_attribute AS a
-    WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped
-) AS f ON t.typtype = 'c'
+    -- Not in ON: this way nothing is looked up for the types that have no fields.
+    WHERE t.typtype = 'c' AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped
+) AS f ON true
 ORDER BY t.oid;

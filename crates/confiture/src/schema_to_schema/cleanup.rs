@@ -1,0 +1,59 @@
+//! What a migration leaves behind, removed: foreign tables and the ledger. Nothing that Confiture did not make.
+
+use serde::Serialize;
+
+use crate::config::Connection;
+use crate::error::{Error, Result};
+use crate::event::Execution;
+use crate::postgres::{AdvisoryLock, Session};
+use crate::schema_to_schema::{foreign, journal, ledger};
+use crate::sql::{Identifier, Sql};
+
+/// What was removed.
+#[derive(Debug, Clone, Serialize)]
+pub struct CleanupReport {
+    /// The foreign server, its user mapping, and the foreign tables.
+    pub foreign_tables: bool,
+    /// The ledger: the schema `confiture`.
+    pub ledger: bool,
+}
+
+/// Removes foreign tables and the ledger from `target`. Run again, it finds nothing to do.
+///
+/// # Errors
+///
+/// [`crate::ErrorKind::Unsafe`] where a migration is unfinished: the journal would be lost, and with it the indexes that
+/// are still to be built.
+pub async fn clean_up(
+    target: &Connection,
+    foreign_schema: &Identifier,
+    execution: &Execution,
+) -> Result<CleanupReport> {
+    let session = Session::connect(target).await?;
+    let _lock = AdvisoryLock::take(target).await?;
+    let mut schema = foreign_schema.clone();
+    let has_ledger = ledger::exists(&session).await?;
+    if has_ledger {
+        let left = journal::entries(&session).await?;
+        if !left.is_empty() {
+            return Err(Error::refused(format!(
+                "{} keys, indexes or triggers of the target are still taken off",
+                left.len()
+            ))
+            .hint("let the migration finish first: run `confiture migrate schema-to-schema migrate` again"));
+        }
+        let query =
+            Sql::literal("SELECT foreign_schema FROM confiture.migration WHERE foreign_schema IS NOT NULL");
+        if let Some(row) = session.query_opt(&query, &[]).await? {
+            schema = Identifier::new(row.get::<_, String>(0));
+        }
+    }
+    let foreign_tables = foreign::remove(&session, &schema).await?;
+    if has_ledger {
+        session.batch(&Sql::literal(include_str!("../postgres/queries/drop_ledger.sql"))).await?;
+    }
+    if !foreign_tables && !has_ledger {
+        execution.note("nothing to clean up");
+    }
+    Ok(CleanupReport { foreign_tables, ledger: has_ledger })
+}

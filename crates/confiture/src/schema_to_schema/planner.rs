@@ -1,0 +1,268 @@
+//! From options to a plan: both catalogs read, the mapping resolved and checked, a route chosen for each table.
+
+use sha2::{Digest, Sha256};
+
+use crate::catalog::Catalog;
+use crate::config::mapping::{Strategy, TableName};
+use crate::error::{Error, Result};
+use crate::event::Execution;
+use crate::postgres::{Session, read_catalog};
+use crate::schema_to_schema::check::{check, located};
+use crate::schema_to_schema::filter;
+use crate::schema_to_schema::options::Options;
+use crate::schema_to_schema::plan::{CopyFormat, Plan, Remark, Route, TablePlan, Topology};
+use crate::schema_to_schema::resolve::{Draft, resolve};
+use crate::schema_to_schema::statement;
+
+/// A plan, and the connections and catalogs that it was made with.
+pub struct Migration {
+    pub(crate) options: Options,
+    pub(crate) source: Session,
+    pub(crate) target: Session,
+    pub(crate) source_catalog: Catalog,
+    pub(crate) target_catalog: Catalog,
+    pub(crate) plan: Plan,
+}
+
+impl Migration {
+    /// Reads both catalogs and plans the migration. Writes nothing anywhere.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::ErrorKind::Config`], with the place in the mapping, where it does not hold against both catalogs;
+    /// [`crate::ErrorKind::Connect`] where a server cannot be reached.
+    pub async fn plan(options: Options, execution: &Execution) -> Result<Self> {
+        let (source, target) =
+            tokio::try_join!(Session::connect(&options.source), Session::connect(&options.target))?;
+        let (source_catalog, target_catalog) =
+            tokio::try_join!(read_catalog(&source), read_catalog(&target))?;
+        let topology = match is_same_database(&source, &target).await? {
+            true => Topology::OneDatabase,
+            false => Topology::TwoDatabases,
+        };
+        let mut migration = Self {
+            plan: Plan {
+                source: options.source.to_string(),
+                target: options.target.to_string(),
+                topology,
+                tables: Vec::new(),
+                remarks: Vec::new(),
+                workers: options.workers(),
+                validations: options.mapping.validations.clone(),
+                fingerprint: String::new(),
+            },
+            options,
+            source,
+            target,
+            source_catalog,
+            target_catalog,
+        };
+        let (tables, remarks) = migration.plan_tables(topology, execution).await?;
+        let mut hash = Sha256::new();
+        for table in &tables {
+            hash.update(table.fingerprint());
+        }
+        migration.plan.fingerprint = hexadecimal(&hash.finalize());
+        migration.plan.tables = tables;
+        migration.plan.remarks = remarks;
+        Ok(migration)
+    }
+
+    /// The plan.
+    #[must_use]
+    pub fn as_plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    async fn plan_tables(
+        &self,
+        topology: Topology,
+        execution: &Execution,
+    ) -> Result<(Vec<TablePlan>, Vec<Remark>)> {
+        let options = &self.options;
+        let same = topology == Topology::OneDatabase;
+        let (mut drafts, mut remarks) =
+            resolve(&options.mapping, &options.tables, &self.source_catalog, &self.target_catalog, same)?;
+        filter::add_filters(
+            &mut drafts,
+            options.filter.as_deref(),
+            &self.source,
+            &self.source_catalog,
+            &mut remarks,
+        )
+        .await?;
+        let mut tables = Vec::with_capacity(drafts.len());
+        for draft in drafts {
+            if execution.is_interrupted() {
+                return Err(Error::interrupted("stopped while planning; nothing was changed"));
+            }
+            tables.push(self.plan_table(draft, topology).await?);
+        }
+        for name in options.fdw_tables.iter().chain(&options.copy_tables) {
+            if !tables.iter().any(|table| is_named(table, name)) {
+                let shown = crate::schema_to_schema::resolve::show_name(name);
+                return Err(Error::config(format!("no table of this migration is called {shown}")));
+            }
+        }
+        Ok((tables, remarks))
+    }
+
+    async fn plan_table(&self, draft: Draft<'_>, topology: Topology) -> Result<TablePlan> {
+        let rows = draft.driving.and_then(|driving| driving.row_estimate).unwrap_or(0);
+        let bytes = draft.driving.map_or(0, |driving| driving.bytes);
+        let (columns, text_because, key) = if draft.query.statement.is_some() {
+            (Vec::new(), None, Vec::new())
+        } else {
+            let checked = check(&draft, &self.source, &self.source_catalog, &self.target_catalog).await?;
+            let filled =
+                |name: &crate::sql::Identifier| checked.columns.iter().any(|column| &column.target == name);
+            let key = draft.target.key().filter(|key| key.iter().all(filled)).unwrap_or_default();
+            (checked.columns, checked.text_because, key)
+        };
+        let (route, reason) = self.route(&draft, topology, rows)?;
+        let mut table = TablePlan {
+            target: draft.target.name.clone(),
+            source: draft.driving.map(|driving| driving.name.clone()),
+            columns,
+            skipped: draft.skipped,
+            key,
+            route,
+            reason,
+            format: if text_because.is_some() { CopyFormat::Text } else { CopyFormat::Binary },
+            rows,
+            bytes,
+            estimated_seconds: None,
+            query: draft.query,
+            place: draft.place,
+            remarks: draft.remarks,
+        };
+        if table.query.statement.is_some() {
+            statement::resolve(
+                &mut table,
+                &self.options.foreign_schema,
+                topology,
+                &self.source_catalog,
+                draft.target,
+                &self.target_catalog,
+            )?;
+        } else if table.key.is_empty() {
+            table.remark("no key that identifies a row: verification compares rows as wholes");
+        }
+        if let (Some(reason), Route::Copy) = (text_because, table.route) {
+            table.remark(format!("crosses as text, not binary: {reason}"));
+        }
+        Ok(table)
+    }
+
+    /// How rows of one table travel, and why.
+    fn route(&self, draft: &Draft<'_>, topology: Topology, rows: u64) -> Result<(Route, String)> {
+        let options = &self.options;
+        let named = |names: &[TableName]| names.iter().any(|name| names_relation(name, &draft.target.name));
+        if topology == Topology::OneDatabase {
+            return Ok((
+                Route::Local,
+                "both schemas are in one database: INSERT … SELECT, nothing crosses the network".into(),
+            ));
+        }
+        if draft.query.statement.is_some() {
+            if named(&options.copy_tables) || draft.strategy == Some(Strategy::Copy) {
+                let error = Error::config(format!(
+                    "{} is filled by a statement of its own, which runs on the target",
+                    draft.target.name.short()
+                ));
+                return Err(located(
+                    error.hint("such a table goes through FDW; leave its strategy to `auto`"),
+                    draft.place.as_ref(),
+                ));
+            }
+            return Ok((Route::Fdw, "its own SQL statement reads foreign tables on the target".into()));
+        }
+        if named(&options.fdw_tables) {
+            return Ok((Route::Fdw, "--fdw-tables names it".into()));
+        }
+        if named(&options.copy_tables) {
+            return Ok((Route::Copy, "--copy-tables names it".into()));
+        }
+        let (strategy, whose) = match (draft.strategy, options.strategy, &options.mapping.strategy) {
+            (Some(strategy), _, _) => (strategy, "the mapping says so for this table"),
+            (None, Some(strategy), _) => (strategy, "--strategy says so"),
+            (None, None, Some(strategy)) => (strategy.value, "the mapping says so"),
+            (None, None, None) => (Strategy::Auto, ""),
+        };
+        Ok(match strategy {
+            Strategy::Copy => (Route::Copy, whose.to_owned()),
+            Strategy::Fdw => (Route::Fdw, whose.to_owned()),
+            Strategy::Auto => (Route::Copy, "COPY carries any SELECT, in parallel, from one snapshot".into()),
+            Strategy::Hybrid => self.hybrid(rows),
+        })
+    }
+
+    /// Above the threshold COPY; below it FDW only where it was said to be faster.
+    fn hybrid(&self, rows: u64) -> (Route, String) {
+        let threshold = self.options.threshold();
+        let mapping = &self.options.mapping;
+        if rows >= threshold {
+            return (Route::Copy, format!("at least {threshold} rows"));
+        }
+        match (mapping.fdw_throughput, mapping.copy_throughput) {
+            (Some(fdw), Some(copy)) if fdw > copy => {
+                (Route::Fdw, format!("fewer than {threshold} rows, and FDW is configured as the faster one"))
+            }
+            _ => {
+                (Route::Copy, format!("fewer than {threshold} rows, but COPY is the faster one for them too"))
+            }
+        }
+    }
+}
+
+impl TablePlan {
+    /// SHA-256 over what decides the table's rows, in hexadecimal.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let mut hash = Sha256::new();
+        let mut add = |text: &str| {
+            hash.update(text.as_bytes());
+            hash.update([0]);
+        };
+        add(&self.target.to_string());
+        add(&self.source.as_ref().map(ToString::to_string).unwrap_or_default());
+        for column in &self.columns {
+            add(&column.target.to_string());
+            add(column.sent.as_str());
+        }
+        add(self.query.joins.as_str());
+        for filter in &self.query.filters {
+            add(filter.as_str());
+        }
+        add(self.query.statement.as_ref().map(crate::sql::Sql::as_str).unwrap_or_default());
+        hexadecimal(&hash.finalize())
+    }
+
+    pub(crate) fn remark(&mut self, message: impl Into<String>) {
+        self.remarks.push(Remark { message: message.into(), place: self.place.clone(), warning: false });
+    }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn is_named(table: &TablePlan, name: &TableName) -> bool {
+    names_relation(name, &table.target)
+}
+
+fn names_relation(name: &TableName, relation: &crate::sql::QualifiedName) -> bool {
+    name.name == relation.name && name.schema.as_ref().is_none_or(|schema| schema == &relation.schema)
+}
+
+/// Two connections that reach one database agree on when its server started, to the microsecond, and on its OID.
+async fn is_same_database(source: &Session, target: &Session) -> Result<bool> {
+    let query = crate::sql::Sql::literal(
+        "SELECT pg_catalog.pg_postmaster_start_time()::text, oid::pg_catalog.int8, datname::text
+         FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()",
+    );
+    let (here, there) = tokio::try_join!(source.query_one(&query, &[]), target.query_one(&query, &[]))?;
+    let identity =
+        |row: &crate::postgres::Row| (row.get::<_, String>(0), row.get::<_, i64>(1), row.get::<_, String>(2));
+    Ok(identity(&here) == identity(&there))
+}

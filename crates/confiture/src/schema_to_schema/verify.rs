@@ -1,0 +1,284 @@
+//! Proof: that the target holds what the mapping gives, row by row, and that its foreign keys and assertions hold.
+
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use crate::catalog::{Catalog, ConstraintKind, Relation, RelationKind};
+use crate::config::mapping::{Expectation, Validation};
+use crate::error::{Error, Result};
+use crate::event::{Event, Execution};
+use crate::postgres::{Session, read_catalog};
+use crate::schema_to_schema::chunk::cut;
+use crate::schema_to_schema::difference::{self, Differences, Reader};
+use crate::schema_to_schema::fingerprint::{self, Side};
+use crate::schema_to_schema::plan::{PageRange, RowQuery, Storage, TablePlan};
+use crate::schema_to_schema::planner::Migration;
+use crate::schema_to_schema::snapshot::Snapshot;
+use crate::sql::{Identifier, QualifiedName, Sql, sql};
+
+/// What verification found.
+#[derive(Debug, Clone, Serialize)]
+pub struct VerificationReport {
+    /// True where nothing at all is wrong.
+    pub ok: bool,
+    /// Every table, in the plan's order.
+    pub tables: Vec<TableVerification>,
+    /// Every foreign key of the verified tables.
+    pub foreign_keys: Vec<ForeignKeyVerification>,
+    /// Every assertion of the mapping.
+    pub validations: Vec<ValidationResult>,
+    /// From beginning to end.
+    pub elapsed: Duration,
+}
+
+/// What verification found of one table.
+#[derive(Debug, Clone, Serialize)]
+pub struct TableVerification {
+    /// The target table.
+    pub table: QualifiedName,
+    /// True where both sides hold the same rows.
+    pub ok: bool,
+    /// Rows that the mapping gives.
+    pub source_rows: i64,
+    /// Rows that the target holds.
+    pub target_rows: i64,
+    /// `target_rows - source_rows`.
+    pub difference: i64,
+    /// Where they differ; `None` where they do not.
+    pub differences: Option<Differences>,
+}
+
+/// What verification found of one foreign key.
+#[derive(Debug, Clone, Serialize)]
+pub struct ForeignKeyVerification {
+    /// The table that refers.
+    pub table: QualifiedName,
+    /// The constraint.
+    pub name: Identifier,
+    /// What it refers to.
+    pub references: QualifiedName,
+    /// Rows that refer to nothing.
+    pub orphans: i64,
+    /// True where the server itself vouches for it.
+    pub validated: bool,
+}
+
+/// What an assertion of the mapping returned.
+#[derive(Debug, Clone, Serialize)]
+pub struct ValidationResult {
+    /// Its name.
+    pub name: String,
+    /// True where it returned what it must.
+    pub ok: bool,
+    /// What is wrong, without values.
+    pub message: Option<String>,
+}
+
+impl Migration {
+    /// Compares every table of the plan with what the mapping gives, each side frozen in one snapshot.
+    ///
+    /// # Errors
+    ///
+    /// Errors are failures to verify. A difference is no error: the report says it.
+    pub async fn verify(&self, execution: &Execution) -> Result<VerificationReport> {
+        let started = Instant::now();
+        let options = &self.options;
+        let source = Snapshot::export(Session::connect(&options.source).await?).await?;
+        let target = Snapshot::export(Session::connect(&options.target).await?).await?;
+        let (mut readers, mut writers) = (Vec::new(), Vec::new());
+        for _ in 0..self.plan.workers {
+            readers.push(source.reader(&options.source).await?);
+            writers.push(target.reader(&options.target).await?);
+        }
+        let catalog = read_catalog(&self.target).await?;
+        let work = async {
+            let mut tables = Vec::new();
+            for table in &self.plan.tables {
+                tables.push(self.verify_table(table, &catalog, &readers, &writers, execution).await?);
+            }
+            let foreign_keys = self.verify_foreign_keys(&catalog, target.session(), execution).await?;
+            let mut validations = Vec::new();
+            for validation in &self.plan.validations {
+                validations.push(validate(validation, source.session(), target.session()).await?);
+            }
+            Ok((tables, foreign_keys, validations))
+        };
+        let (tables, foreign_keys, validations) = tokio::select! {
+            done = work => done?,
+            () = execution.interrupted() => {
+                return Err(Error::interrupted("verification was stopped; nothing was changed, run it again"));
+            }
+        };
+        let ok = tables.iter().all(|table| table.ok)
+            && foreign_keys.iter().all(|key| key.orphans == 0)
+            && validations.iter().all(|validation| validation.ok);
+        Ok(VerificationReport { ok, tables, foreign_keys, validations, elapsed: started.elapsed() })
+    }
+
+    async fn verify_table(
+        &self,
+        table: &TablePlan,
+        catalog: &Catalog,
+        readers: &[Session],
+        writers: &[Session],
+        execution: &Execution,
+    ) -> Result<TableVerification> {
+        let started = Instant::now();
+        execution.emit(&Event::TableStarted { table: table.target.clone() });
+        let relation = catalog.relations.get(&table.target).ok_or_else(|| {
+            Error::config(format!("the target no longer has the table {}", table.target.short()))
+        })?;
+        let (source, target) =
+            (Side::of_source(table), Side::of_target(table, target_query(catalog, relation)));
+        let one = [PageRange { storage: 0, pages: None }];
+        let source_ranges =
+            if source.derived.is_some() { one.to_vec() } else { cut(&table.query.storage, readers.len()) };
+        let target_ranges = cut(&target.query.storage, writers.len());
+        // A statement of the user's reads the source through foreign tables, so it runs on the target.
+        let readers = if source.derived.is_some() { writers } else { readers };
+        let context = |error: Error| error.context(format!("verifying {}", table.target.short()));
+        let (given, held) = tokio::try_join!(
+            fingerprint::take(&source, &source_ranges, readers),
+            fingerprint::take(&target, &target_ranges, writers),
+        )
+        .map_err(context)?;
+        let differing = given.differing(&held);
+        let differences = if differing.is_empty() {
+            None
+        } else {
+            let expected = given.rows().max(held.rows()) / fingerprint::BUCKETS;
+            let from = Reader { side: &source, ranges: &source_ranges, session: &readers[0] };
+            let to = Reader { side: &target, ranges: &target_ranges, session: &writers[writers.len() - 1] };
+            let found = difference::find(table, &differing, expected, from, to, self.options.show_values);
+            Some(found.await.map_err(context)?)
+        };
+        let (source_rows, target_rows) = (given.rows(), held.rows());
+        execution.emit(&Event::TableFinished {
+            table: table.target.clone(),
+            rows: target_rows.cast_unsigned(),
+            bytes: 0,
+            elapsed: started.elapsed(),
+        });
+        Ok(TableVerification {
+            table: table.target.clone(),
+            ok: differences.is_none(),
+            source_rows,
+            target_rows,
+            difference: target_rows - source_rows,
+            differences,
+        })
+    }
+
+    async fn verify_foreign_keys(
+        &self,
+        catalog: &Catalog,
+        session: &Session,
+        execution: &Execution,
+    ) -> Result<Vec<ForeignKeyVerification>> {
+        let mut verified = Vec::new();
+        for relation in self.plan.tables.iter().filter_map(|table| catalog.relations.get(&table.target)) {
+            for key in relation
+                .constraints
+                .iter()
+                .filter(|key| key.kind == ConstraintKind::ForeignKey && key.enforced && !key.inherited)
+            {
+                let Some((references, columns)) = &key.references else { continue };
+                if execution.is_interrupted() {
+                    break;
+                }
+                let query = orphans(&relation.name, &key.columns, references, columns);
+                verified.push(ForeignKeyVerification {
+                    table: relation.name.clone(),
+                    name: key.name.clone(),
+                    references: references.clone(),
+                    orphans: session.query_one(&query, &[]).await?.get(0),
+                    validated: key.validated,
+                });
+            }
+        }
+        Ok(verified)
+    }
+}
+
+/// The target's own rows, as a query like that of the mapping.
+pub(crate) fn target_query(catalog: &Catalog, relation: &Relation) -> RowQuery {
+    // An inheritance parent is filled alone, its children by their own names.
+    let relations = match relation.kind {
+        RelationKind::PartitionedTable => catalog.storage_of(relation),
+        _ => vec![relation],
+    };
+    let storage = |relation: &Relation| Storage {
+        relation: relation.name.clone(),
+        oid: relation.oid,
+        pages: (relation.kind == RelationKind::Table).then_some(relation.pages),
+        only: relation.kind == RelationKind::Table,
+    };
+    RowQuery {
+        alias: Identifier::new("t"),
+        storage: relations.into_iter().map(storage).collect(),
+        ..RowQuery::default()
+    }
+}
+
+fn orphans(
+    table: &QualifiedName,
+    columns: &[Identifier],
+    references: &QualifiedName,
+    keys: &[Identifier],
+) -> Sql {
+    let given = Sql::join(" AND ", columns.iter().map(|column| sql!("child.{} IS NOT NULL", column)));
+    let equal = Sql::join(
+        " AND ",
+        columns.iter().zip(keys).map(|(column, key)| sql!("parent.{} = child.{}", key, column)),
+    );
+    sql!(
+        "SELECT pg_catalog.count(*) FROM {} AS child WHERE {} AND NOT EXISTS (SELECT FROM {} AS parent WHERE {})",
+        table,
+        given,
+        references,
+        equal
+    )
+}
+
+async fn validate(validation: &Validation, source: &Session, target: &Session) -> Result<ValidationResult> {
+    let query = Sql::from_user(validation.sql.value.trim().trim_end_matches(';'));
+    let rows_of = async |session: &Session, query: &Sql| -> Result<Vec<String>> {
+        let rows = session.query(&sql!("SELECT result::text FROM ({}\n) AS result", query), &[]).await;
+        let context = |error: Error| {
+            validation.sql.locate(error.context(format!("the validation {}", validation.name.value)))
+        };
+        Ok(rows.map_err(context)?.iter().map(|row| row.get(0)).collect())
+    };
+    let found = rows_of(target, &query).await?;
+    let message = match &validation.expect {
+        Expectation::NoRows if found.is_empty() => None,
+        Expectation::NoRows => Some(format!("returned {} rows, and none is allowed", found.len())),
+        Expectation::Value(wanted) => match found.as_slice() {
+            [one]
+                if one
+                    .strip_prefix('(')
+                    .and_then(|one| one.strip_suffix(')'))
+                    .is_some_and(|one| one.trim_matches('"') == wanted) =>
+            {
+                None
+            }
+            [_] => Some(format!("did not return {wanted}")),
+            rows => Some(format!("returned {} rows instead of one", rows.len())),
+        },
+        Expectation::SameAsSource(other) => {
+            let other = other
+                .as_ref()
+                .map_or_else(|| query.clone(), |text| Sql::from_user(text.trim().trim_end_matches(';')));
+            let given = rows_of(source, &other).await?;
+            (given != found).then(|| {
+                format!(
+                    "returned {} rows on the source and {} on the target, and they are not the same",
+                    given.len(),
+                    found.len()
+                )
+            })
+        }
+    };
+    Ok(ValidationResult { name: validation.name.value.clone(), ok: message.is_none(), message })
+}

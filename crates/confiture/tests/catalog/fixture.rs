@@ -1,0 +1,78 @@
+//! Databases to read.
+
+use std::process::Command;
+use std::time::Duration;
+
+use confiture::catalog::{Catalog, Relation};
+use confiture::config::{Connection, Endpoint, SslMode};
+use confiture::postgres::{Session, read_catalog};
+use confiture::sql::{Identifier, QualifiedName, Sql};
+use local_postgres::testing::Database;
+
+/// The schema with something of everything.
+pub(crate) const RICH: &str = include_str!("rich.sql");
+
+/// A new database that holds what `script` makes.
+pub(crate) async fn database(script: &str) -> Database<'static> {
+    let database = Database::create().await.unwrap();
+    session(&database).await.batch(&Sql::from_user(script)).await.unwrap();
+    database
+}
+
+pub(crate) async fn session(database: &Database<'_>) -> Session {
+    Session::connect(&connection(database)).await.unwrap()
+}
+
+pub(crate) fn connection(database: &Database<'_>) -> Connection {
+    let server = database.server();
+    let host = server.socket_dir().to_str().unwrap().to_owned();
+    Connection {
+        endpoints: vec![Endpoint { host, port: server.port() }],
+        database: database.name().to_owned(),
+        user: server.user().to_owned(),
+        password: None,
+        ssl_mode: SslMode::Disable,
+        ssl_root_cert: None,
+        connect_timeout: Duration::from_secs(10),
+        options: None,
+    }
+}
+
+pub(crate) async fn rich() -> (Database<'static>, Session, Catalog) {
+    let database = database(RICH).await;
+    let session = session(&database).await;
+    let catalog = read_catalog(&session).await.unwrap();
+    (database, session, catalog)
+}
+
+/// What `pg_dump --schema-only` says, without the key that it makes up anew each time.
+pub(crate) fn dump(database: &Database<'_>) -> String {
+    let output = Command::new(database.server().program("pg_dump"))
+        .args(["--schema-only", "--dbname", &database.url()])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let is_key = |line: &&str| line.starts_with("\\restrict") || line.starts_with("\\unrestrict");
+    text.lines().filter(|line| !is_key(line)).map(|line| format!("{line}\n")).collect()
+}
+
+/// The single value of a query, as text.
+pub(crate) async fn text(session: &Session, sql: &str) -> String {
+    session.query_one(&Sql::from_user(sql), &[]).await.unwrap().get(0)
+}
+
+pub(crate) fn name(schema: &str, name: &str) -> QualifiedName {
+    QualifiedName::new(schema, name)
+}
+
+pub(crate) fn relation<'a>(catalog: &'a Catalog, schema: &str, relation: &str) -> &'a Relation {
+    catalog
+        .relations
+        .get(&name(schema, relation))
+        .unwrap_or_else(|| panic!("no relation {schema}.{relation}"))
+}
+
+pub(crate) fn names(names: &[Identifier]) -> Vec<&str> {
+    names.iter().map(Identifier::as_str).collect()
+}
