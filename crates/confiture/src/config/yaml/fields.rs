@@ -33,6 +33,13 @@ impl<'a> Fields<'a> {
         self.take(key).ok_or_else(|| self.map.error(format!("{} has no `{key}`", self.map.called())))
     }
 
+    /// The entries whose keys are the user's own, told from the known ones by what they hold.
+    pub fn take_where(&mut self, wanted: impl FnMut(&&'a Entry) -> bool) -> Vec<&'a Entry> {
+        let (taken, left) = std::mem::take(&mut self.left).into_iter().partition(wanted);
+        self.left = left;
+        taken
+    }
+
     /// The keys that nobody has taken yet.
     #[must_use]
     pub fn left(&self) -> &[&'a Entry] {
@@ -49,7 +56,7 @@ impl<'a> Fields<'a> {
 
     /// The error that a key means nothing here: with the keys that would, and the one that was probably meant.
     #[must_use]
-    pub fn unknown(&self, entry: &Entry) -> Error {
+    fn unknown(&self, entry: &Entry) -> Error {
         let place = if self.map.path.is_empty() { String::new() } else { format!(" in `{}`", self.map.path) };
         Error::config(format!("unknown key `{}`{place}", entry.key))
             .at(entry.place.clone())

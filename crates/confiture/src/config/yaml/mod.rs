@@ -17,6 +17,7 @@
 
 mod fields;
 mod passage;
+mod quote;
 mod reader;
 mod scalar;
 #[cfg(test)]
@@ -24,6 +25,7 @@ mod tests;
 
 pub use fields::Fields;
 pub use passage::Passage;
+pub use quote::{render_key, render_text};
 pub use reader::parse;
 pub use scalar::parse_duration;
 

@@ -1,10 +1,26 @@
 //! The mapping: how the target's tables are made from the source's. One canonical form; four older shapes are read into it.
+//!
+//! [`Mapping::parse`] tells the shapes apart by their root keys, [`Mapping::render`] prints every mapping canonically. What needs
+//! the catalogs (do the columns exist, do the types fit) is checked when the migration is planned, with the places kept here.
+
+mod canonical;
+mod inline;
+mod lexer;
+mod older;
+mod passages;
+mod pieces;
+mod reader;
+mod render;
+#[cfg(test)]
+mod tests;
+
+pub use passages::Passages;
 
 use crate::config::Spanned;
 use crate::sql::Identifier;
 
 /// A whole mapping file.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Mapping {
     /// `migration.name`.
     pub name: Option<String>,
@@ -28,17 +44,19 @@ pub struct Mapping {
     pub parallel: Option<u16>,
     /// The tables, in the file's order.
     pub tables: Vec<TableMapping>,
-    /// Column transformations that name no table (seed shape `transformations:`); resolved against the catalogs.
+    /// Column transformations that name no table (the older shape `transformations:`); resolved against the catalogs.
     pub transformations: Vec<Transformation>,
     /// User assertions that verification runs.
     pub validations: Vec<Validation>,
     /// True where tables that the file does not name map to each other by name (`others: same-name`, and the older
     /// shapes whose lists are overrides).
     pub others_by_name: bool,
+    /// Where each piece of SQL stands, for errors inside of it: see [`Mapping::place_in`].
+    pub passages: Passages,
 }
 
 /// How one target table is made.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TableMapping {
     /// The target table, as written.
     pub target: Spanned<TableName>,
@@ -87,7 +105,7 @@ pub struct FromClause {
 }
 
 /// A target column and where its values come from.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ColumnMapping {
     /// The column that is written.
     pub column: Spanned<Identifier>,
@@ -117,7 +135,7 @@ pub enum UnnamedColumns {
 }
 
 /// `depends`: how a change of another table finds the driving rows.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Dependency {
     /// The table that is watched.
     pub table: Spanned<TableName>,
@@ -126,7 +144,7 @@ pub struct Dependency {
 }
 
 /// One line of the `transformations:` shape.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Transformation {
     /// True under `new_to_old`: for the way back.
     pub reverse: bool,
@@ -141,7 +159,7 @@ pub struct Transformation {
 }
 
 /// A user's assertion.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Validation {
     /// What it is called in the report.
     pub name: Spanned<String>,
@@ -173,4 +191,21 @@ pub enum Strategy {
     Copy,
     /// `INSERT … SELECT` on the target over a foreign table.
     Fdw,
+}
+
+impl Strategy {
+    /// All of them, as they are written.
+    pub const ALL: [(&'static str, Self); 4] =
+        [("auto", Self::Auto), ("hybrid", Self::Hybrid), ("copy", Self::Copy), ("fdw", Self::Fdw)];
+
+    /// The word for it in files and on the command line.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Hybrid => "hybrid",
+            Self::Copy => "copy",
+            Self::Fdw => "fdw",
+        }
+    }
 }
