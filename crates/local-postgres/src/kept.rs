@@ -7,7 +7,7 @@
 //! - `data`: PostgreSQL's data folder
 //! - `log`: what the server said since it last started
 //! - `lock`: locked by whoever starts the server, so that of two programs one starts it and the other finds it
-//! - `control`: the named pipe, while a server runs
+//! - `control`: the named pipe; when nobody reads it, no server runs
 //! - `location`: where all that is instead, when this folder will not do
 
 use std::{
@@ -135,25 +135,23 @@ pub(crate) fn keep_running(server: &mut Server) -> Result<()> {
 
 /// Stops a server whoever holds it, and waits until it is gone.
 pub(crate) fn stop(folder: &Path) -> Result<()> {
-    let asked = match open_control(folder)? {
-        Some(pipe) => ask(&mut Supervisor::of_other(pipe), folder, "stop").map(|_| ()),
-        None => stop_unsupervised(folder),
-    };
-    asked?;
-    // The shell takes the pipe away when the server has ended.
-    wait_for(|| !folder.join("control").exists()).ok_or_else(|| unanswered(folder))
+    if let Some(pipe) = open_control(folder)? {
+        ask(&mut Supervisor::of_other(pipe), folder, "stop")?;
+    }
+    // Still there when somebody killed its shell; PostgreSQL's own program can stop it all the same.
+    if find(folder)?.is_some() { stop_unsupervised(folder) } else { Ok(()) }
 }
 
 /// Sends a line and waits for its answer: an answer means that the shell has seen that we hold the pipe.
-/// False when the server ended instead.
+/// False when the server and its shell ended instead.
 fn ask(supervisor: &mut Supervisor, folder: &Path, word: &str) -> Result<bool> {
     let token = format!("{:016x}", place::random());
     let answer = folder.join(format!("answer-{token}"));
     if supervisor.send(&format!("{word} {token}")).is_err() {
         return Ok(false);
     }
-    let control = folder.join("control");
-    wait_for(|| answer.exists() || !control.exists()).ok_or_else(|| unanswered(folder))?;
+    let ended = || matches!(open_control(folder), Ok(None));
+    wait_for(|| answer.exists() || ended()).ok_or_else(|| unanswered(folder))?;
     let answered = answer.exists();
     data::remove_file_if_there(&answer)?;
     Ok(answered)
@@ -175,7 +173,6 @@ fn wait_for(condition: impl Fn() -> bool) -> Option<()> {
     Some(())
 }
 
-/// Somebody killed the shell; PostgreSQL's own program can still stop the server.
 fn stop_unsupervised(folder: &Path) -> Result<()> {
     let data = folder.join("data");
     let account = Account::of_owner(&data)?;
@@ -200,10 +197,7 @@ fn open_control(folder: &Path) -> Result<Option<File>> {
     match OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(&control) {
         Ok(pipe) => Ok(Some(pipe)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) if error.raw_os_error() == Some(libc::ENXIO) => {
-            data::remove_file_if_there(&control)?;
-            Ok(None)
-        }
+        Err(error) if error.raw_os_error() == Some(libc::ENXIO) => Ok(None),
         Err(error) => Err(Error::system("open", &control, error)),
     }
 }
@@ -212,6 +206,8 @@ fn open_control(folder: &Path) -> Result<Option<File>> {
 /// the other way round, so a third opening, of both ends, breaks the knot.
 fn create_control(folder: &Path, account: Account) -> Result<Role> {
     let control = folder.join("control");
+    // That of the last server, which nobody reads.
+    data::remove_file_if_there(&control)?;
     let mut command = Command::new("mkfifo");
     command.args(["-m", "600"]).arg(&control).current_dir("/").stdin(Stdio::null());
     let output =
@@ -275,7 +271,7 @@ fn existing_folder(dir: &Path) -> Result<Option<PathBuf>> {
 }
 
 /// Chooses and makes the folder for `dir`: `dir` itself, unless we are root and the server's user cannot enter it, as
-/// below /root. Then it is one that this user can enter, which `dir` remembers.
+/// in root's home folder. Then it is one that this user can enter, which `dir` remembers.
 fn prepare_folder(dir: &Path) -> Result<(PathBuf, Account)> {
     if let Some(folder) = existing_folder(dir)?.filter(|folder| folder != dir && folder.is_dir()) {
         let account = Account::of_owner(&folder)?;

@@ -10,7 +10,8 @@
 #   keep TOKEN  run on after all holders are gone
 #   stop TOKEN  stop now
 #
-# A throwaway server is stopped the quick way, and the whole folder goes with it.
+# A throwaway server is stopped the quick way, and the whole folder goes with it. Of a kept one the named pipe stays;
+# that nobody reads it tells that this script has ended.
 
 kind=$1 folder=$2 data=$3 postgres=$4
 umask 077
@@ -47,7 +48,4 @@ if [ "$kind" = throwaway ]; then
         tries=$((tries + 1))
         sleep 0.1
     done
-else
-    # The last act: until this file is gone, the next server waits.
-    rm -f "$folder/control"
 fi

@@ -1,15 +1,11 @@
 //! One server for all tests of a process, and a database for each of them.
 
-use std::{
-    env, process,
-    sync::atomic::{AtomicU32, Ordering},
-    thread,
-};
+use std::{env, thread};
 
 use postgres_protocol::escape::escape_identifier;
 use tokio::sync::OnceCell;
 
-use crate::{Error, ErrorKind, Options, Result, Server};
+use crate::{Error, ErrorKind, Options, Result, Server, place};
 
 /// The environment variable that names the server of a test run that starts one for all its processes. Its value is a
 /// server's [address](Server::address).
@@ -81,8 +77,8 @@ impl<'server> Database<'server> {
     /// # Errors
     /// When the server refuses.
     pub async fn create_from(server: &'server Server, template: &str) -> Result<Self> {
-        static COUNT: AtomicU32 = AtomicU32::new(1);
-        let name = format!("test_{}_{}", process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        // Not a count: many processes use one server, and one that was killed may have left its databases.
+        let name = format!("test_{:016x}", place::random());
         let sql =
             format!("CREATE DATABASE {} TEMPLATE {}", escape_identifier(&name), escape_identifier(template));
         server.execute("postgres", &sql).await?;

@@ -1,7 +1,11 @@
 //! Kept servers: their data stays, programs share them, and the last one to leave switches off the light.
 
 use crate::support::{Owner, ask, eventually, kill_all, new_folder, processes};
-use std::process::Command;
+use std::{
+    fs::Permissions,
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    process::Command,
+};
 
 use local_postgres::{ErrorKind, Options, Server};
 
@@ -65,8 +69,10 @@ async fn a_server_runs_on_when_asked_to_until_it_is_stopped() {
     let found = Server::find(&folder).await.unwrap().expect("it runs on");
     assert_eq!(found.pid(), pid);
     assert_eq!(ask(&found, "SELECT 1"), "1");
+    let again = Server::find(&folder).await.unwrap().unwrap();
     found.stop().await.unwrap();
     assert_eq!(processes(&folder), [""; 0]);
+    again.stop().await.expect("there is nothing left to do");
 }
 
 #[tokio::test]
@@ -79,8 +85,7 @@ async fn a_crashed_server_starts_again() {
     eventually("the processes are gone", || processes(&folder).is_empty());
     assert!(folder.join("data/postmaster.pid").exists());
     assert!(Server::find(&folder).await.unwrap().is_none());
-    // When the whole machine crashed, the pipe stays behind too.
-    assert!(Command::new("mkfifo").arg(folder.join("control")).status().unwrap().success());
+    assert!(folder.join("control").exists());
     drop(server);
     let server = keep(&folder).await;
     assert_eq!(ask(&server, "SELECT answer FROM t"), "42");
@@ -113,10 +118,14 @@ async fn a_long_path_gets_its_socket_elsewhere() {
 
 #[tokio::test]
 async fn a_folder_that_the_server_cannot_enter_is_no_obstacle() {
-    // As below /root: nobody but us may enter.
+    // As in root's home folder: nobody but us may enter.
     let parent = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(parent.path(), Permissions::from_mode(0o700)).unwrap();
     let folder = parent.path().join("server");
     let server = keep(&folder).await;
+    let root = std::fs::metadata(parent.path()).unwrap().uid() == 0;
+    assert_eq!(server.folder() != folder, root, "{}", server.folder().display());
+    assert_eq!(Server::find(&folder).await.unwrap().unwrap().pid(), server.pid());
     ask(&server, "CREATE TABLE t AS SELECT 42 AS answer");
     server.stop().await.unwrap();
     let server = keep(&folder).await;
