@@ -44,15 +44,17 @@ pub fn resolve_connection(request: ConnectionRequest) -> Result<Connection> {
     request.resolve(&Disk)
 }
 
-/// The bytes of a certificate file.
-pub(crate) fn read_certificates(path: &Path) -> Result<Vec<u8>> {
+/// The bytes of a certificate or key file that the connection parameter `parameter` names.
+pub(crate) fn read_certificates(path: &Path, parameter: &str) -> Result<Vec<u8>> {
     fs_err::read(path).map_err(|error| {
         let message = match error.kind() {
-            io::ErrorKind::NotFound => format!("the root certificate file {} does not exist", path.display()),
-            _ => format!("cannot read the root certificate file {}", path.display()),
+            io::ErrorKind::NotFound => format!("the file {} ({parameter}) does not exist", path.display()),
+            _ => format!("cannot read {} ({parameter})", path.display()),
         };
-        Error::config(message)
-            .hint("sslrootcert names a PEM file with the certificates to trust; sslrootcert=system trusts those of the system")
-            .because(error)
+        let hint = match parameter {
+            "sslrootcert" => "it is a PEM file with the certificates to trust; sslrootcert=system trusts those of the system",
+            _ => "it is a PEM file that this user may read",
+        };
+        Error::config(message).hint(hint).because(error)
     })
 }

@@ -25,6 +25,8 @@ pub struct Connection {
     pub ssl_mode: SslMode,
     /// Certificates to trust, as a PEM file; `None`: those of the system.
     pub ssl_root_cert: Option<PathBuf>,
+    /// The certificate to show to a server that asks for one.
+    pub client_certificate: Option<ClientCertificate>,
     /// Whether the password exchange must be bound to the TLS connection.
     pub channel_binding: ChannelBinding,
     /// How long one endpoint may take to answer.
@@ -37,6 +39,15 @@ pub struct Connection {
     pub target: TargetServer,
     /// What was left aside on the way here, such as a password file that others can read: said when the login fails.
     pub notes: Vec<String>,
+}
+
+/// A certificate that proves who the client is, and its key: PEM files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientCertificate {
+    /// The certificate, then those between it and its authority.
+    pub certificate: PathBuf,
+    /// Its private key, not encrypted.
+    pub key: PathBuf,
 }
 
 /// One server address.
@@ -180,6 +191,7 @@ impl Connection {
             password: None,
             ssl_mode: SslMode::default(),
             ssl_root_cert: None,
+            client_certificate: None,
             channel_binding: ChannelBinding::default(),
             connect_timeout: Duration::from_secs(15),
             keepalive: Keepalive::default(),

@@ -24,8 +24,6 @@ pub(super) enum Treatment {
 
 use Treatment::{Ignored, Only, Refused, Used};
 
-const NO_CLIENT_CERTIFICATE: &str =
-    "logging in with a client certificate is not supported yet: use a password for this role";
 const NO_KERBEROS: &str = "logging in with Kerberos is not supported: use a password for this role";
 
 macro_rules! parameters {
@@ -78,10 +76,10 @@ pub(super) const PARAMETERS: &[Parameter] = parameters![
     "min_protocol_version" "PGMINPROTOCOLVERSION" => Only(&["3.0"], "protocol 3.0 is spoken, which every server understands"),
     "max_protocol_version" "PGMAXPROTOCOLVERSION" => Only(&["3.0", "3.2", "latest"], "protocol 3.0 is spoken, which every server understands"),
     "requiressl" "PGREQUIRESSL" => Refused("write sslmode=require"),
-    "sslcert" "PGSSLCERT" => Refused(NO_CLIENT_CERTIFICATE),
-    "sslkey" "PGSSLKEY" => Refused(NO_CLIENT_CERTIFICATE),
-    "sslpassword" => Refused(NO_CLIENT_CERTIFICATE),
-    "sslcertmode" "PGSSLCERTMODE" => Only(&["disable", "allow"], NO_CLIENT_CERTIFICATE),
+    "sslcert" "PGSSLCERT" => Used,
+    "sslkey" "PGSSLKEY" => Used,
+    "sslpassword" => Refused("encrypted keys are not read: decrypt it with openssl pkey into a file that only you may read"),
+    "sslcertmode" "PGSSLCERTMODE" => Only(&["allow"], "the certificate is sent where sslcert names one and the server asks for it"),
     "sslcrl" "PGSSLCRL" => Refused("revocation lists are not read: leave sslcrl out, or trust a narrower authority by sslrootcert"),
     "sslcrldir" "PGSSLCRLDIR" => Refused("revocation lists are not read: leave sslcrldir out, or trust a narrower authority by sslrootcert"),
     "sslkeylogfile" => Refused("session keys are never written to a file"),

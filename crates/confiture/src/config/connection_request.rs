@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use super::connection_parameter::{PARAMETERS, check_supported, find, unknown};
 use super::{
-    ChannelBinding, Connection, Endpoint, Keepalive, Secret, SslMode, Surroundings, TargetServer,
-    connection_string, password_file, service_file,
+    ChannelBinding, ClientCertificate, Connection, Endpoint, Keepalive, Secret, SslMode, Surroundings,
+    TargetServer, connection_string, password_file, service_file,
 };
 use crate::error::{Error, Result};
 
@@ -141,6 +141,7 @@ impl ConnectionRequest {
             password: self.text("password").map(Secret::new),
             ssl_mode,
             ssl_root_cert,
+            client_certificate: self.client_certificate()?,
             channel_binding: self.word("channel_binding", CHANNEL_BINDINGS)?.unwrap_or_default(),
             options: self.text("options").map(str::to_owned),
             target: self.word("target_session_attrs", TARGETS)?.unwrap_or_default(),
@@ -152,7 +153,7 @@ impl ConnectionRequest {
             // As libpq: zero and less is for ever, and one second is too short to be meant.
             Some(seconds) if seconds <= 0 => connection.connect_timeout = Duration::MAX,
             Some(seconds) => {
-                connection.connect_timeout = Duration::from_secs(seconds.unsigned_abs().max(2).into())
+                connection.connect_timeout = Duration::from_secs(seconds.unsigned_abs().max(2).into());
             }
         }
         if connection.password.is_none() {
@@ -236,7 +237,7 @@ impl ConnectionRequest {
         match self.surroundings.variable("PGSYSCONFDIR") {
             Some(folder) => paths.push(Path::new(folder).join("pg_service.conf")),
             None => {
-                paths.extend(SERVICE_FOLDERS.iter().map(|folder| Path::new(folder).join("pg_service.conf")))
+                paths.extend(SERVICE_FOLDERS.iter().map(|folder| Path::new(folder).join("pg_service.conf")));
             }
         }
         for (index, path) in paths.iter().enumerate() {
@@ -339,6 +340,25 @@ impl ConnectionRequest {
                 let own = self.in_home(".postgresql/root.crt").filter(|_| looks);
                 let exists = own.as_deref().map(|path| files.read(path)).transpose()?.flatten().is_some();
                 Ok((mode, own.filter(|_| exists)))
+            }
+        }
+    }
+
+    /// `sslcert` and `sslkey`, both or none.
+    fn client_certificate(&self) -> Result<Option<ClientCertificate>> {
+        match (self.text("sslcert"), self.text("sslkey")) {
+            (None, None) => Ok(None),
+            (Some(certificate), Some(key)) => Ok(Some(ClientCertificate {
+                certificate: self.surroundings.folder.join(certificate),
+                key: self.surroundings.folder.join(key),
+            })),
+            (Some(_), None) => {
+                Err(Error::config("sslcert is given without sslkey")
+                    .hint("name the PEM file of its private key"))
+            }
+            (None, Some(_)) => {
+                Err(Error::config("sslkey is given without sslcert")
+                    .hint("name the PEM file of its certificate"))
             }
         }
     }

@@ -156,7 +156,7 @@ fn parse_pairs(text: &str) -> Result<Text> {
             .hint("a quote or a backslash inside of a value is written as \\' and \\\\")
         })?;
         // What follows an unquoted password may be the rest of it.
-        read.shown &= !(parameter.name == "password" && !quoted);
+        read.shown &= parameter.name != "password" || quoted;
         read.settings.push((parameter.name, value));
         rest = after.trim_start();
     }

@@ -20,7 +20,9 @@ mod surroundings;
 mod template;
 pub mod yaml;
 
-pub use connection::{ChannelBinding, Connection, Endpoint, Keepalive, SslMode, TargetServer};
+pub use connection::{
+    ChannelBinding, ClientCertificate, Connection, Endpoint, Keepalive, SslMode, TargetServer,
+};
 pub use connection_request::{ConnectionFile, ConnectionFiles, ConnectionRequest};
 pub use database_name::DatabaseName;
 pub use environment::{Database, DatabaseAddress, Environment};

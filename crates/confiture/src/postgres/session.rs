@@ -3,18 +3,26 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio_postgres::error::Severity;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, CopyInSink, CopyOutStream, NoTls, Row, Statement};
+use tokio_postgres::{CopyInSink, CopyOutStream, Row, Statement};
 
+use super::connect::{self, Connected};
+use super::server_error;
 use crate::config::Connection;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::sql::Sql;
 
-/// A connection to one database. Dropping it closes the connection and so ends what it was doing.
+/// A connection to one database. Its clones are the same connection, which closes when the last is dropped and what
+/// runs is done; [`Session::cancel`] ends that at once.
 #[derive(Clone)]
 pub struct Session {
-    client: Arc<Client>,
-    connection: Arc<Connection>,
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    connected: Connected,
+    connection: Connection,
 }
 
 /// A parameter of a query: `&value`.
@@ -25,85 +33,109 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Connect`], with what to look at for each cause.
+    /// [`ErrorKind::Connect`](crate::ErrorKind::Connect), with what to look at for each cause;
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) for a root certificate that cannot be read.
     pub async fn connect(connection: &Connection) -> Result<Self> {
-        let mut config = tokio_postgres::Config::new();
-        for endpoint in &connection.endpoints {
-            config.host(&endpoint.host).port(endpoint.port);
-        }
-        config.dbname(&connection.database).user(&connection.user).application_name("confiture");
-        if let Some(password) = &connection.password {
-            config.password(password.expose());
-        }
-        let (client, driver) = config.connect(NoTls).await.map_err(|error| {
-            Error::new(ErrorKind::Connect, format!("cannot connect to {connection}")).because(error)
-        })?;
-        tokio::spawn(driver);
-        let session = Self { client: Arc::new(client), connection: Arc::new(connection.clone()) };
-        session.batch(&Sql::literal(include_str!("queries/pin_settings.sql"))).await?;
-        Ok(session)
+        let connected = connect::connect(connection).await?;
+        Ok(Self { inner: Arc::new(Inner { connected, connection: connection.clone() }) })
     }
 
     /// Where this session is connected to.
     #[must_use]
     pub fn connection(&self) -> &Connection {
-        &self.connection
+        &self.inner.connection
     }
 
     /// True once the connection is gone.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.client.is_closed()
+        self.client().is_closed()
+    }
+
+    /// The server's version as `server_version_num` has it: 150018 is 15.18.
+    #[must_use]
+    pub fn server_version(&self) -> u32 {
+        self.inner.connected.server_version
+    }
+
+    /// The process that serves this session, as `pg_stat_activity.pid` has it.
+    #[must_use]
+    pub fn backend_pid(&self) -> i32 {
+        self.inner.connected.backend_pid
+    }
+
+    /// Asks the server to cancel the statement that this session runs, over a connection of its own. The statement then
+    /// fails with SQLSTATE 57014; nothing happens where none runs.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Connect`](crate::ErrorKind::Connect), where the request does not reach the server.
+    pub async fn cancel(&self) -> Result<()> {
+        let connected = &self.inner.connected;
+        connect::cancel(self.connection(), &connected.client, connected.tls.as_ref()).await
+    }
+
+    fn client(&self) -> &tokio_postgres::Client {
+        &self.inner.connected.client
     }
 
     /// Runs one or more statements without parameters; several are one implicit transaction.
     pub async fn batch(&self, sql: &Sql) -> Result<()> {
-        self.client.batch_execute(sql.as_str()).await.map_err(|error| self.refused(error))
+        self.client().batch_execute(sql.as_str()).await.map_err(|error| self.refused(error))
     }
 
     /// Runs one statement and returns how many rows it touched.
     pub async fn execute(&self, sql: &Sql, parameters: &[Parameter<'_>]) -> Result<u64> {
-        self.client.execute(sql.as_str(), parameters).await.map_err(|error| self.refused(error))
+        self.client().execute(sql.as_str(), parameters).await.map_err(|error| self.refused(error))
     }
 
     /// Runs one query and returns its rows.
     pub async fn query(&self, sql: &Sql, parameters: &[Parameter<'_>]) -> Result<Vec<Row>> {
-        self.client.query(sql.as_str(), parameters).await.map_err(|error| self.refused(error))
+        self.client().query(sql.as_str(), parameters).await.map_err(|error| self.refused(error))
     }
 
     /// Runs a query that returns exactly one row.
     pub async fn query_one(&self, sql: &Sql, parameters: &[Parameter<'_>]) -> Result<Row> {
-        self.client.query_one(sql.as_str(), parameters).await.map_err(|error| self.refused(error))
+        self.client().query_one(sql.as_str(), parameters).await.map_err(|error| self.refused(error))
     }
 
     /// Runs a query that returns one row or none.
     pub async fn query_opt(&self, sql: &Sql, parameters: &[Parameter<'_>]) -> Result<Option<Row>> {
-        self.client.query_opt(sql.as_str(), parameters).await.map_err(|error| self.refused(error))
+        self.client().query_opt(sql.as_str(), parameters).await.map_err(|error| self.refused(error))
     }
 
     /// Has the server parse and analyse a statement, without running it.
     pub async fn prepare(&self, sql: &Sql) -> Result<Statement> {
-        self.client.prepare(sql.as_str()).await.map_err(|error| self.refused(error))
+        self.client().prepare(sql.as_str()).await.map_err(|error| self.refused(error))
     }
 
     /// Starts a `COPY … TO STDOUT`.
     pub async fn copy_out(&self, sql: &Sql) -> Result<CopyOutStream> {
-        self.client.copy_out(sql.as_str()).await.map_err(|error| self.refused(error))
+        self.client().copy_out(sql.as_str()).await.map_err(|error| self.refused(error))
     }
 
     /// Starts a `COPY … FROM STDIN`.
     pub async fn copy_in(&self, sql: &Sql) -> Result<CopyInSink<Bytes>> {
-        self.client.copy_in(sql.as_str()).await.map_err(|error| self.refused(error))
+        self.client().copy_in(sql.as_str()).await.map_err(|error| self.refused(error))
     }
 
     /// Turns a driver's error into ours, without row values.
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "the driver's error ends here: its text holds row values"
+    )]
+    #[must_use]
     pub fn refused(&self, error: tokio_postgres::Error) -> Error {
         match error.as_db_error() {
-            Some(server) => {
-                Error::new(ErrorKind::Server, server.message()).sqlstate(server.code().code()).because(error)
+            Some(server) if matches!(server.parsed_severity(), Some(Severity::Fatal | Severity::Panic)) => {
+                connect::cut(self.connection(), server)
             }
-            None => Error::new(ErrorKind::Connect, format!("the connection to {} was lost", self.connection))
-                .because(error),
+            Some(server) => server_error::refused(server),
+            None if connect::is_lost(&error) => {
+                connect::lost(self.connection(), &self.inner.connected.last_words)
+            }
+            // A number of parameters or rows, a type: no values. What is underneath may have some.
+            None => Error::unexpected(error.to_string()),
         }
     }
 }

@@ -230,9 +230,10 @@ fn mistakes_are_told_with_what_to_do() {
         ),
         ("postgres://h:70000/d", "port is a number from 1 to 65535, not \"70000\" | "),
         ("host=a,b,c port=1,2", "port must have one entry, or as many as host: 3 | "),
+        ("host=h sslcert=me.crt", "sslcert is given without sslkey | name the PEM file of its private key"),
         (
-            "host=h sslcert=me.crt",
-            "sslcert is not supported | logging in with a client certificate is not supported yet: use a password for this role",
+            "host=h requirepeer=me",
+            "requirepeer is not supported | the owner of a Unix socket is not checked: leave requirepeer out",
         ),
         (
             "host=h gssencmode=require",
