@@ -1,11 +1,13 @@
 //! Disk access, all of it.
 
 mod text;
+mod tree;
 
 pub use text::{
     append_text, canonical, create_folder, exists, files_below, is_file, is_folder, read_text,
     read_text_if_present, write_new_file,
 };
+pub use tree::{check_inside, list_files, read_script, resolve, write_atomically};
 
 use std::io;
 use std::path::Path;

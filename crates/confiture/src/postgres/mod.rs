@@ -3,14 +3,17 @@
 mod advisory_lock;
 mod catalog;
 mod connect;
+pub mod database;
 mod login_error;
 mod redact;
+mod run;
 mod server_error;
 mod session;
 mod tls;
 
 pub use advisory_lock::AdvisoryLock;
 pub use catalog::{read_catalog, read_catalog_in_transaction};
+pub use run::{Piece, run_pieces};
 pub use server_error::ServerError;
 pub use session::{Parameter, Session};
 pub use tokio_postgres::Row;

@@ -230,7 +230,8 @@ fn string(bytes: &[u8], start: usize, quote: usize, escapes: bool) -> (TokenKind
     (TokenKind::Unclosed(Unclosed::String), bytes.len())
 }
 
-/// SQL's odd rule: two strings with a line end in between are one. Matters for `E'…'`, whose escapes go on.
+/// SQL's odd rule: two strings with a line end in between are one. Matters for `E'…'`, whose escapes go on. psql,
+/// which reads line by line, misses that; the server is right.
 fn continuation(bytes: &[u8], mut at: usize) -> Option<usize> {
     let mut line_ended = false;
     loop {
@@ -263,7 +264,10 @@ fn quoted_name(bytes: &[u8], quote: usize) -> (TokenKind, usize) {
 fn dollar(bytes: &[u8], start: usize) -> (TokenKind, usize) {
     let after = start + 1;
     if bytes.get(after).is_some_and(u8::is_ascii_digit) {
-        return (TokenKind::Parameter, run(bytes, after, |byte| byte.is_ascii_digit()));
+        // A letter right behind is junk to the server, and part of the token: `$1E'…'` has no escapes.
+        let digits = run(bytes, after, |byte| byte.is_ascii_digit());
+        let junk = usize::from(bytes.get(digits).is_some_and(|byte| byte.is_ascii_alphabetic()));
+        return (TokenKind::Parameter, digits + junk);
     }
     let tag_end = match bytes.get(after) {
         Some(&byte) if is_word_start(byte) => run(bytes, after, |byte| is_word_part(byte) && byte != b'$'),

@@ -165,6 +165,7 @@ impl Current {
             TokenKind::Close => self.parentheses = self.parentheses.saturating_sub(1),
             _ => {}
         }
+        self.body.head = self.body.head.after(script.text(), token);
         if self.parentheses == 0 {
             self.copy = self.copy.after(script.text(), token);
             self.body.take(script.text(), token);
@@ -203,17 +204,44 @@ impl CopyClause {
 /// heuristic, made stricter: `BEGIN` counts only before `ATOMIC`, and a label (`AS end`, `t.end`) does not count.
 #[derive(Default)]
 struct AtomicBody {
-    head: Vec<u8>,
-    words: usize,
+    head: Head,
     depth: usize,
-    /// The former token: the first byte of what matters here.
     before: Before,
 }
 
+/// How much of `CREATE [OR REPLACE] FUNCTION` has been read.
+#[derive(Default, Clone, Copy, PartialEq, Eq)]
+enum Head {
+    #[default]
+    Start,
+    Create,
+    Or,
+    Replace,
+    Routine,
+    Other,
+}
+
+impl Head {
+    fn after(self, source: &str, token: &Token) -> Self {
+        let is = |word: &str| token.is_word(source, word);
+        match self {
+            // As in psql, only bare words count: what else stands there, the server may refuse.
+            _ if token.kind != TokenKind::Word => self,
+            Self::Start if is("create") => Self::Create,
+            Self::Create if is("or") => Self::Or,
+            Self::Or if is("replace") => Self::Replace,
+            Self::Create | Self::Replace if is("function") || is("procedure") => Self::Routine,
+            Self::Routine => Self::Routine,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// What the former token means for the next word.
 #[derive(Default, Clone, Copy, PartialEq, Eq)]
 enum Before {
     #[default]
-    Else,
+    Nothing,
     Begin,
     Label,
 }
@@ -221,32 +249,18 @@ enum Before {
 impl AtomicBody {
     fn take(&mut self, source: &str, token: &Token) {
         let before = std::mem::take(&mut self.before);
-        if token.kind == TokenKind::Dot {
-            self.before = Before::Label;
-        }
-        if token.kind != TokenKind::Word {
+        if self.head != Head::Routine {
             return;
         }
         let is = |word: &str| token.is_word(source, word);
-        if self.words < 4 && (is("create") || is("or") || is("replace") || is("function") || is("procedure"))
-        {
-            self.head.push(token.text(source).as_bytes()[0].to_ascii_lowercase());
-        }
-        self.words += 1;
-        let is_routine =
-            matches!(self.head.as_slice(), [b'c', b'f' | b'p', ..] | [b'c', b'o', b'r', b'f' | b'p', ..]);
-        if !is_routine {
-            return;
-        }
-        if is("as") {
-            self.before = Before::Label;
-        } else if before == Before::Label {
-        } else if is("begin") {
-            self.before = Before::Begin;
-        } else if (is("atomic") && before == Before::Begin) || (is("case") && self.depth > 0) {
-            self.depth += 1;
-        } else if is("end") {
-            self.depth = self.depth.saturating_sub(1);
+        match before {
+            Before::Label => {}
+            _ if token.kind == TokenKind::Dot || is("as") => self.before = Before::Label,
+            _ if is("begin") => self.before = Before::Begin,
+            Before::Begin if is("atomic") => self.depth += 1,
+            _ if is("case") && self.depth > 0 => self.depth += 1,
+            _ if is("end") => self.depth = self.depth.saturating_sub(1),
+            _ => {}
         }
     }
 }

@@ -1,0 +1,259 @@
+//! Does what a plan says, and leaves nothing behind when it fails.
+
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use crate::build::plan::{BuildPlan, OutsideTransaction, Run, Way, arrange};
+use crate::build::template;
+use crate::config::Connection;
+use crate::error::{Error, Result};
+use crate::event::{Event, Execution};
+use crate::postgres::database;
+use crate::postgres::{Piece, Session, run_pieces};
+use crate::sql::{Identifier, Sql, sql};
+
+/// What a build has done.
+#[derive(Debug, Clone, Serialize)]
+pub struct BuildReport {
+    /// The database that was built.
+    pub database: Identifier,
+    /// It was made by this build.
+    pub created: bool,
+    /// It took the place of one that was dropped.
+    pub replaced: bool,
+    /// It is a copy of a template database that was there: no file was run.
+    pub cloned: bool,
+    /// The template database that holds the same.
+    pub template: Option<Identifier>,
+    /// Why there is none.
+    pub not_cached: Option<String>,
+    /// How many files there are.
+    pub files: usize,
+    /// How many statements there are.
+    pub statements: usize,
+    /// Statements that ran outside of the transaction.
+    pub outside_transaction: Vec<OutsideTransaction>,
+    /// What is worth knowing.
+    pub notes: Vec<String>,
+    /// How long it took.
+    pub elapsed: Duration,
+}
+
+/// Does what the plan says.
+pub(super) async fn execute(plan: BuildPlan, execution: &Execution) -> Result<BuildReport> {
+    let start = Instant::now();
+    if let Some(loss) = plan.loses().filter(|_| !plan.loss_confirmed) {
+        return Err(Error::refused(format!("{loss}, and nobody has agreed to that"))
+            .hint("Agree at the prompt, or with --yes, after a look at what is there"));
+    }
+    let cloned = match &plan.way {
+        Way::InPlace => {
+            run_tree(&plan.connection, &plan, execution).await.map_err(|failure| failure.in_place(&plan))?;
+            false
+        }
+        Way::Create => {
+            let maintenance = database::connect_to_maintenance(&plan.connection).await?;
+            replacing(&maintenance, &plan, async || {
+                database::create(&maintenance, &plan.database, None).await?;
+                run_or_drop(&maintenance, &plan, execution).await
+            })
+            .await?;
+            false
+        }
+        Way::Template { template, tree } => clone(&plan, template, tree, execution).await?,
+    };
+    Ok(BuildReport {
+        created: plan.way != Way::InPlace,
+        replaced: plan.replaces,
+        cloned,
+        template: if let Way::Template { template, .. } = plan.way { Some(template) } else { None },
+        database: plan.database,
+        not_cached: plan.not_cached,
+        files: plan.files,
+        statements: plan.statements,
+        outside_transaction: plan.outside_transaction,
+        notes: plan.notes,
+        elapsed: start.elapsed(),
+    })
+}
+
+/// Copies the template, which is built first where it is missing. True where it was there.
+async fn clone(plan: &BuildPlan, template: &Identifier, tree: &str, execution: &Execution) -> Result<bool> {
+    let maintenance = database::connect_to_maintenance(&plan.connection).await?;
+    let was_there = template::secure(&maintenance, template, tree, execution, async || {
+        let connection = plan.connection.with_database(template.as_str());
+        run_tree(&connection, plan, execution).await.map_err(|failure| failure.error)?;
+        database::wait_until_unused(&maintenance, template).await
+    })
+    .await?;
+    if execution.is_interrupted() {
+        return Err(Error::interrupted(format!(
+            "interrupted before the database {} was made",
+            plan.database
+        )));
+    }
+    replacing(&maintenance, plan, async || {
+        database::create(&maintenance, &plan.database, Some(template)).await
+    })
+    .await?;
+    Ok(was_there)
+}
+
+/// Makes the database with `make`. The one that is to be replaced is only set aside meanwhile: when `make` fails, it comes back.
+async fn replacing(
+    maintenance: &Session,
+    plan: &BuildPlan,
+    make: impl AsyncFnOnce() -> Result<()>,
+) -> Result<()> {
+    if !plan.replaces {
+        return make().await;
+    }
+    let aside = name_aside(&plan.database);
+    refuse_leftover(maintenance, &aside).await?;
+    refuse_users(maintenance, &plan.database).await?;
+    database::rename(maintenance, &plan.database, &aside).await?;
+    match make().await {
+        Ok(()) => database::drop_ours(maintenance, &aside).await,
+        Err(error) => {
+            database::rename(maintenance, &aside, &plan.database).await.map_err(|rename| {
+                rename
+                    .context(format!(
+                        "the build failed ({error}), and the old database could not be put back"
+                    ))
+                    .hint(format!("Put it back with: ALTER DATABASE {aside} RENAME TO {};", plan.database))
+            })?;
+            Err(error)
+        }
+    }
+}
+
+/// The name under which a database waits until its successor is done: the same each time, so that a leftover is noticed.
+fn name_aside(database: &Identifier) -> Identifier {
+    let room = 63 - "_replaced".len();
+    Identifier::new(format!("{}_replaced", &database.as_str()[..database.as_str().floor_char_boundary(room)]))
+}
+
+async fn refuse_leftover(maintenance: &Session, aside: &Identifier) -> Result<()> {
+    if database::read_server(maintenance, aside).await?.exists {
+        return Err(Error::refused(format!(
+            "there is a database {aside}, which a broken-off build may have set aside"
+        ))
+        .hint("Look into it, then drop or rename it"));
+    }
+    Ok(())
+}
+
+async fn refuse_users(maintenance: &Session, name: &Identifier) -> Result<()> {
+    let users = database::read_users_of(maintenance, name).await?;
+    if users.is_empty() {
+        return Ok(());
+    }
+    let refusal = Error::refused(format!("the database {name} is in use and cannot be replaced"));
+    let refusal = users.iter().fold(refusal, |refusal, who| refusal.hint(format!("Connected: {who}")));
+    Err(refusal.hint("Stop what uses it, or end a connection with SELECT pg_terminate_backend(pid)"))
+}
+
+async fn run_or_drop(maintenance: &Session, plan: &BuildPlan, execution: &Execution) -> Result<()> {
+    match run_tree(&plan.connection, plan, execution).await {
+        Ok(()) => Ok(()),
+        Err(failure) => {
+            database::drop_ours(maintenance, &plan.database).await.map_err(|drop| {
+                drop.context(format!(
+                    "the build failed ({}), and the half-built database stays",
+                    failure.error
+                ))
+            })?;
+            Err(failure.error)
+        }
+    }
+}
+
+/// An error, and whether something was committed before it.
+struct Failure {
+    error: Error,
+    committed: bool,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self { error, committed: false }
+    }
+}
+
+impl Failure {
+    /// The error of a build in a database that is not ours to drop.
+    fn in_place(self, plan: &BuildPlan) -> Error {
+        match plan.outside_transaction.first() {
+            Some(first) if self.committed => self.error.hint(format!(
+                "What ran before is committed, because {} at {} cannot run in a transaction: drop the database {} before you build again",
+                first.statement, first.place, plan.database
+            )),
+            _ => self.error,
+        }
+    }
+}
+
+/// Runs all statements in the database of `connection`.
+async fn run_tree(connection: &Connection, plan: &BuildPlan, execution: &Execution) -> Result<(), Failure> {
+    let session = Session::connect(connection).await?;
+    // The files are read as psql would read them: with the settings of the server, the role and the database.
+    session.batch(&Sql::literal("RESET ALL; SET client_min_messages = 'warning'")).await?;
+    let pid: i32 = session.query_one(&Sql::literal("SELECT pg_catalog.pg_backend_pid()"), &[]).await?.get(0);
+    let step = format!("Running {} statements of {} files", plan.statements, plan.files);
+    let start = Instant::now();
+    execution.emit(&Event::StepStarted { step: step.clone() });
+    let mut committed = false;
+    let outcome = tokio::select! {
+        outcome = run_all(&session, plan, &mut committed) => Some(outcome),
+        () = execution.interrupted() => None,
+    };
+    match outcome {
+        Some(Ok(())) => execution.emit(&Event::StepFinished { step, elapsed: start.elapsed() }),
+        Some(Err(error)) => return Err(Failure { error, committed }),
+        None => {
+            drop(session);
+            end_backend(connection, pid).await;
+            let undone = if committed { "" } else { "; nothing of it stays" };
+            let error = Error::interrupted(format!("the build of {} was interrupted{undone}", plan.database));
+            return Err(Failure { error, committed });
+        }
+    }
+    Ok(())
+}
+
+async fn run_all(session: &Session, plan: &BuildPlan, committed: &mut bool) -> Result<()> {
+    for run in arrange(&plan.tree)?.runs {
+        match run {
+            Run::Together(pieces) => {
+                session.batch(&Sql::literal("BEGIN")).await?;
+                run_pieces(session, &pieces).await?;
+                commit(session, &pieces).await?;
+            }
+            Run::Alone(_, piece) => run_pieces(session, &[piece]).await?,
+        }
+        *committed = true;
+    }
+    Ok(())
+}
+
+/// Deferred constraints are only checked here, and no statement can be blamed for them.
+async fn commit(session: &Session, pieces: &[Piece<'_>]) -> Result<()> {
+    session.batch(&Sql::literal("COMMIT")).await.map_err(|error| {
+        let error = error.context(format!("at the commit of {} statements", pieces.len()));
+        match error.sqlstate_code() {
+            Some(code) if code.starts_with("23") => {
+                error.hint("A deferred constraint is violated by rows of these files")
+            }
+            _ => error,
+        }
+    })
+}
+
+/// Ends a backend that would otherwise finish its statement before it notices that we are gone. Should that fail, the server
+/// still rolls back, only later.
+async fn end_backend(connection: &Connection, pid: i32) {
+    if let Ok(session) = Session::connect(connection).await {
+        drop(session.batch(&sql!("SELECT pg_catalog.pg_terminate_backend({})", pid)).await);
+    }
+}

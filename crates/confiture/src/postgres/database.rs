@@ -1,0 +1,110 @@
+//! The databases of a server: which there are, who uses them, making, renaming and dropping them.
+
+use crate::config::Connection;
+use crate::error::{Error, ErrorKind, Result};
+use crate::postgres::Session;
+use crate::sql::{Identifier, Sql, sql};
+
+/// The databases that exist on almost every server and that somebody who wants to create another connects to.
+const MAINTENANCE: [&str; 2] = ["postgres", "template1"];
+
+/// What is to be known before a database is made.
+#[derive(Debug, Clone)]
+pub struct Server {
+    /// The role, as the server knows it.
+    pub role: Identifier,
+    /// The role may create databases.
+    pub may_create: bool,
+    /// The server's version, as `server_version_num` gives it.
+    pub version: i32,
+    /// The asked database exists.
+    pub exists: bool,
+    /// A digest of all that decides, besides the script, what a script makes of a new database: settings, locale, and the
+    /// state of `template1`.
+    pub circumstances: String,
+}
+
+/// True for the databases that are connected to in order to make others.
+#[must_use]
+pub fn is_maintenance(name: &Identifier) -> bool {
+    MAINTENANCE.contains(&name.as_str())
+}
+
+/// Connects to a database that is not the one which is to be made or dropped.
+///
+/// # Errors
+///
+/// That of the first try.
+pub async fn connect_to_maintenance(connection: &Connection) -> Result<Session> {
+    let mut first = None;
+    for name in MAINTENANCE.into_iter().filter(|name| *name != connection.database) {
+        match Session::connect(&connection.with_database(name)).await {
+            Ok(session) => return Ok(session),
+            Err(error) => first = first.or(Some(error)),
+        }
+    }
+    Err(first.unwrap_or_else(|| Error::new(ErrorKind::Connect, "there is no maintenance database")))
+}
+
+/// Reads what is to be known before the database `name` is made.
+pub async fn read_server(maintenance: &Session, name: &Identifier) -> Result<Server> {
+    let query = Sql::literal(include_str!("queries/server.sql"));
+    let row = maintenance.query_one(&query, &[&name.as_str()]).await?;
+    Ok(Server {
+        role: Identifier::new(row.get::<_, String>("role")),
+        may_create: row.get("may_create"),
+        version: row.get("version"),
+        exists: row.get("target_exists"),
+        circumstances: row.get("circumstances"),
+    })
+}
+
+/// What users have made in the database of `session`, as `pg_describe_object` puts it: a few examples and the count of all.
+/// What belongs to extensions does not count.
+pub async fn read_user_objects(session: &Session) -> Result<(Vec<String>, u64)> {
+    let rows = session.query(&Sql::literal(include_str!("queries/user_objects.sql")), &[]).await?;
+    let count = rows.first().map_or(0, |row| row.get::<_, i64>("total"));
+    Ok((rows.iter().map(|row| row.get("description")).collect(), count.unsigned_abs()))
+}
+
+/// Who else is connected to the database `name`, one line each.
+pub async fn read_users_of(maintenance: &Session, name: &Identifier) -> Result<Vec<String>> {
+    let rows = maintenance
+        .query(&Sql::literal(include_str!("queries/database_users.sql")), &[&name.as_str()])
+        .await?;
+    Ok(rows.iter().map(|row| row.get("who")).collect())
+}
+
+/// Makes a database, as a copy of `template` where one is given.
+///
+/// The server's own way to copy is kept: measured with 100 tables on a durable disk, `WAL_LOG` (its default from 15 on) takes
+/// 20 to 65 ms where `FILE_COPY` with its two checkpoints takes 36 to 115.
+pub async fn create(maintenance: &Session, name: &Identifier, template: Option<&Identifier>) -> Result<()> {
+    let statement = match template {
+        Some(template) => sql!("CREATE DATABASE {} TEMPLATE {}", name, template),
+        None => sql!("CREATE DATABASE {}", name),
+    };
+    maintenance.batch(&statement).await
+}
+
+/// Drops a database, if it is there, with whoever is connected to it. Only for what we made ourselves.
+pub async fn drop_ours(maintenance: &Session, name: &Identifier) -> Result<()> {
+    maintenance.batch(&sql!("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)).await
+}
+
+/// Renames a database, which nobody may be connected to.
+pub async fn rename(maintenance: &Session, name: &Identifier, to: &Identifier) -> Result<()> {
+    maintenance.batch(&sql!("ALTER DATABASE {} RENAME TO {}", name, to)).await
+}
+
+/// Waits until the last connection to the database `name` has gone: a backend lives on for a moment after its client has closed,
+/// and the server, if it meets one, waits for 100 ms before it looks again.
+pub async fn wait_until_unused(maintenance: &Session, name: &Identifier) -> Result<()> {
+    for _ in 0..500 {
+        if read_users_of(maintenance, name).await?.is_empty() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    }
+    Ok(())
+}
