@@ -1,7 +1,8 @@
 //! The question before something that cannot be taken back.
 
-use std::io::{self, BufRead as _, Write as _};
+use std::io::{self, Write as _};
 
+use confiture::event::Execution;
 use confiture::{Error, Result};
 
 use crate::terminal::Terminal;
@@ -9,25 +10,35 @@ use crate::terminal::Terminal;
 /// Returns only where `yes` was given or the user answers it; `what` says what is about to happen.
 ///
 /// Without a terminal there is nobody to ask, and silence is not consent.
-pub(crate) fn confirm(terminal: &Terminal, yes: bool, what: &str) -> Result<()> {
+pub(crate) async fn confirm(terminal: &Terminal, execution: &Execution, yes: bool, what: &str) -> Result<()> {
     if yes {
         return Ok(());
     }
     if !terminal.interactive {
         return Err(Error::refused(format!(
-            "{what}, which needs a confirmation, and there is no terminal to ask on"
+            "{what}: that needs a confirmation, and there is no terminal to ask on"
         ))
         .hint("look at the plan with --dry-run where the command has it, then add --yes"));
     }
-    let mut stderr = io::stderr().lock();
+    let mut stderr = io::stderr();
     let _ = write!(stderr, "{what}.\nContinue? [y/N]: ");
     let _ = stderr.flush();
+    // Reading blocks, and Ctrl-C must not wait for an answer.
+    let answer = tokio::task::spawn_blocking(read_line);
+    let confirmed = tokio::select! {
+        answer = answer => answer.is_ok_and(|answer| is_yes(&answer)),
+        () = execution.interrupted() => false,
+    };
+    if confirmed { Ok(()) } else { Err(Error::interrupted("not confirmed: nothing was changed")) }
+}
+
+/// One line from stdin; nothing where it cannot be read.
+fn read_line() -> String {
     let mut answer = String::new();
-    let read = io::stdin().lock().read_line(&mut answer);
-    if read.is_ok() && is_yes(&answer) {
-        return Ok(());
+    match io::stdin().read_line(&mut answer) {
+        Ok(_) => answer,
+        Err(_) => String::new(),
     }
-    Err(Error::interrupted("not confirmed: nothing was changed"))
 }
 
 fn is_yes(answer: &str) -> bool {

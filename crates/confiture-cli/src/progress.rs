@@ -19,6 +19,9 @@ use crate::output::numbers::{count, duration, magnitude};
 use crate::output::style::Style;
 use crate::terminal::Terminal;
 
+/// The step in which both sides are compared: tables are then not migrated but compared.
+pub(crate) const COMPARING: &str = "Comparing both sides";
+
 /// How often a pipe gets a line.
 const EVERY: Duration = Duration::from_secs(3);
 
@@ -46,6 +49,7 @@ struct Screen {
     look: Style,
     quiet: bool,
     verbose: bool,
+    comparing: bool,
     /// When a line was last written, so that the next is due a while later.
     told: Instant,
 }
@@ -60,6 +64,7 @@ impl Progress {
             look: terminal.stderr,
             quiet: terminal.quiet,
             verbose: terminal.verbose,
+            comparing: false,
             told: Instant::now(),
         };
         let screen = Arc::new(Mutex::new(screen));
@@ -121,6 +126,9 @@ impl Screen {
                 }
             }
             Event::StepStarted { step } => {
+                if step == COMPARING {
+                    (self.comparing, self.meter) = (true, Meter::default());
+                }
                 if let Some(bars) = &mut self.bars {
                     bars.step(step);
                 }
@@ -137,7 +145,7 @@ impl Screen {
         }
     }
 
-    /// What is said of an event. Bars show steps and tables themselves; a table's end is said in every case.
+    /// What is said of an event. Bars show steps and tables themselves, and the result lists what was done.
     fn words(&self, event: &Event) -> Option<String> {
         let look = self.look;
         let chatty = self.verbose || self.bars.is_none();
@@ -153,13 +161,11 @@ impl Screen {
                 format!("{}, about {} rows", count(tables.len(), "table"), magnitude(rows))
             }),
             Event::TableStarted { table } => self.verbose.then(|| format!("{} started", table.short())),
-            Event::TableFinished { table, rows, elapsed, .. } => Some(format!(
-                "{} {} migrated ({} rows, {} actual)",
-                look.done(),
-                table.short(),
-                magnitude(*rows),
-                duration(*elapsed)
-            )),
+            Event::TableFinished { table, rows, elapsed, .. } => chatty.then(|| {
+                let done = if self.comparing { "compared" } else { "migrated" };
+                let (rows, elapsed) = (magnitude(*rows), duration(*elapsed));
+                format!("{} {} {done} ({rows} rows, {elapsed} actual)", look.done(), table.short())
+            }),
             _ => None,
         }
     }

@@ -26,7 +26,7 @@ pub(crate) struct TableLine {
 }
 
 /// The box "Table Analysis".
-pub(crate) fn boxed(style: Style, tables: &[TableLine], total: Option<Duration>) -> String {
+pub(crate) fn boxed(style: Style, tables: &[TableLine], footer: &str) -> String {
     let rows = tables.iter().map(|table| {
         let cells = vec![
             table.table.clone(),
@@ -38,12 +38,11 @@ pub(crate) fn boxed(style: Style, tables: &[TableLine], total: Option<Duration>)
         (cells, if table.fast { style.fast() } else { "" })
     });
     let header = [("Table", false), ("Rows", true), ("Strategy", false), ("Est. Time", true), ("Why", false)];
-    Boxed { title: "Table Analysis", header: &header, rows: rows.collect(), footer: &total_line(total) }
-        .render(style)
+    Boxed { title: "Table Analysis", header: &header, rows: rows.collect(), footer }.render(style)
 }
 
 /// The groups "Dimension Tables (FDW)" and "Fact Tables (COPY)".
-pub(crate) fn groups(style: Style, tables: &[TableLine], total: Option<Duration>) -> String {
+pub(crate) fn groups(style: Style, tables: &[TableLine], footer: &str) -> String {
     let mut page = String::new();
     for (title, strategy) in
         [("Dimension Tables (FDW):", "FDW"), ("Fact Tables (COPY):", "COPY"), ("Local Tables:", "LOCAL")]
@@ -59,9 +58,21 @@ pub(crate) fn groups(style: Style, tables: &[TableLine], total: Option<Duration>
         }
         page.push('\n');
     }
-    page.push_str(&total_line(total));
+    page.push_str(footer);
     page.push('\n');
     page
+}
+
+/// `events (100M rows) → COPY (15 sec estimated)`.
+pub(crate) fn short(style: Style, table: &TableLine) -> String {
+    let estimated = table.estimate.map(|time| format!(" ({} estimated)", duration(time))).unwrap_or_default();
+    format!(
+        "{} ({} rows) {} {}{estimated}",
+        table.table,
+        magnitude(table.rows),
+        style.arrow(),
+        table.strategy
+    )
 }
 
 /// `⚡ events (100M rows) → COPY strategy (15 sec) - 10x faster!`
@@ -87,8 +98,9 @@ fn estimate(estimate: Option<Duration>) -> String {
     estimate.map_or_else(|| "unknown".to_owned(), duration)
 }
 
-fn total_line(total: Option<Duration>) -> String {
-    format!("Estimated total time: {}", estimate(total))
+/// The line below all tables.
+pub(crate) fn total(total: Duration) -> String {
+    format!("Estimated total time: {}", duration(total))
 }
 
 #[cfg(test)]
@@ -113,7 +125,7 @@ mod tests {
         ]
     }
 
-    const TOTAL: Option<Duration> = Some(Duration::from_secs(175));
+    const TOTAL: &str = "Estimated total time: 2.9 minutes";
 
     #[test]
     fn the_box_is_that_of_the_seed() {

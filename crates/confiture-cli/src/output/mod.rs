@@ -3,7 +3,9 @@
 pub(crate) mod analysis;
 pub(crate) mod error;
 mod json;
+pub(crate) mod migration;
 pub(crate) mod numbers;
+pub(crate) mod plan;
 pub(crate) mod style;
 pub(crate) mod text;
 pub(crate) mod verification;
@@ -68,6 +70,14 @@ pub(crate) fn show(terminal: &Terminal, command: &str, outcome: Result<Reply>) -
 pub(crate) fn usage(error: &Error) -> ExitCode {
     json::print(&json::object("confiture", None, Some(error)));
     ExitCode::from(exit_code::of(error.kind()))
+}
+
+/// A remark as a sentence of its own: with a capital and a full stop.
+pub(crate) fn sentence(remark: &str) -> String {
+    let mut characters = remark.chars();
+    let first = characters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
+    let stop = if remark.ends_with(['.', '!', '?', ':']) { "" } else { "." };
+    format!("{first}{}{stop}", characters.as_str())
 }
 
 /// Writes to stdout. A reader that has seen enough (`| head`) is no failure of ours.

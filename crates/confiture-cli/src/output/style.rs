@@ -26,11 +26,6 @@ impl Style {
         if self.plain { "FAIL" } else { "❌" }
     }
 
-    /// Something to look at.
-    pub(crate) fn attention(self) -> &'static str {
-        if self.plain { "note" } else { "⚠️ " }
-    }
-
     /// A table that travels by COPY.
     pub(crate) fn fast(self) -> &'static str {
         if self.plain { "fast" } else { "⚡" }

@@ -82,8 +82,8 @@ fn the_help_of_schema_to_schema_is_complete() {
            confiture migrate schema-to-schema <COMMAND>
 
     Commands:
-      setup          Connects the target to the source over FDW and records the source there, without
-                     its password
+      setup          Records the source in the target, without its password, and makes foreign tables
+                     for what goes through FDW
       analyze        Shows how each table would travel, why, and how long it would take. Changes nothing
       migrate        Copies the tables, then compares both sides
       migrate-table  Copies one table whose mapping stands on the command line, then compares both sides

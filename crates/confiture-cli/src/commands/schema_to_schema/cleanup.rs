@@ -18,11 +18,7 @@ pub(super) struct Cleanup {
     #[arg(long, value_name = "SCHEMA", value_parser = names::identifier)]
     foreign_schema: Option<Identifier>,
 
-    /// Show what would go and change nothing.
-    #[arg(long)]
-    dry_run: bool,
-
-    /// Answer the confirmation with yes.
+    /// Answer the confirmation, which only a production database asks for, with yes.
     #[arg(short, long)]
     yes: bool,
 }
@@ -32,7 +28,6 @@ impl Cleanup {
         let mut options = SchemaToSchemaOptions::new(Step::Cleanup);
         self.ends.fill(&mut options);
         options.foreign_schema = self.foreign_schema;
-        options.dry_run = self.dry_run;
         options.yes = self.yes;
         options
     }

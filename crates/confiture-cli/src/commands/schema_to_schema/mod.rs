@@ -2,11 +2,15 @@
 
 mod analyze;
 mod cleanup;
+mod ends;
 mod flags;
+mod mapping_file;
 mod migrate;
 mod migrate_table;
 mod names;
 mod options;
+mod run;
+mod scaffold;
 #[cfg(test)]
 mod seed_forms;
 mod setup;
@@ -85,7 +89,7 @@ impl SchemaToSchema {
     pub(crate) fn options(self) -> Result<SchemaToSchemaOptions> {
         match self.step {
             None => self.everything.options(),
-            Some(Steps::Setup(setup)) => Ok(setup.options()),
+            Some(Steps::Setup(setup)) => setup.options(),
             Some(Steps::Analyze(analyze)) => analyze.options(),
             Some(Steps::Migrate(migrate)) => migrate.options(),
             Some(Steps::MigrateTable(table)) => table.options(),
@@ -95,9 +99,8 @@ impl SchemaToSchema {
     }
 
     /// Does it.
-    pub(crate) fn run(self, _invocation: &Invocation) -> Result<Reply> {
-        let options = self.options()?;
-        Err(Error::unexpected(format!("{:?} waits for the library", options.step)))
+    pub(crate) fn run(self, invocation: &Invocation) -> Result<Reply> {
+        run::run(invocation, &self.options()?)
     }
 }
 

@@ -1,12 +1,11 @@
 //! `confiture migrate schema-to-schema setup`.
 
-use confiture::sql::Identifier;
+use confiture::Result;
 
-use super::flags::Ends;
-use super::names;
+use super::flags::{Ends, How, Which};
 use super::options::{SchemaToSchemaOptions, Step};
 
-/// Connects the target to the source over FDW and records the source there, without its password.
+/// Records the source in the target, without its password, and makes foreign tables for what goes through FDW.
 ///
 /// Later steps then need `--target` alone.
 #[derive(Debug, clap::Args)]
@@ -14,21 +13,19 @@ pub(super) struct Setup {
     #[command(flatten)]
     ends: Ends,
 
-    /// The schema of the foreign tables on the target [default: old_schema].
-    #[arg(long, value_name = "SCHEMA", value_parser = names::identifier)]
-    foreign_schema: Option<Identifier>,
+    #[command(flatten)]
+    which: Which,
 
-    /// Rows that one fetch over FDW brings.
-    #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u32).range(1..))]
-    fetch_size: Option<u32>,
+    #[command(flatten)]
+    how: How,
 }
 
 impl Setup {
-    pub(super) fn options(self) -> SchemaToSchemaOptions {
+    pub(super) fn options(self) -> Result<SchemaToSchemaOptions> {
         let mut options = SchemaToSchemaOptions::new(Step::Setup);
         self.ends.fill(&mut options);
-        options.foreign_schema = self.foreign_schema;
-        options.fetch_size = self.fetch_size;
-        options
+        self.which.fill(&mut options);
+        self.how.fill(&mut options)?;
+        Ok(options)
     }
 }
