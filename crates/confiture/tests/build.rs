@@ -144,3 +144,24 @@ async fn a_hundred_tables_take_little_longer_than_psql() {
     assert!(whole.as_secs_f64() < 0.15, "the whole clone took {whole:?}");
     assert!(best < 1.3, "{figures:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_without_the_database_postgres_will_do() {
+    let ground = Ground::new(&[("1.sql", "CREATE TABLE t (a int);")]).await;
+    ground.psql("template1", "DROP DATABASE postgres");
+    for (name, cloned) in [("a", false), ("b", true)] {
+        assert_eq!(ground.build(name, BuildOptions::default()).await.unwrap().cloned, cloned);
+        assert_eq!(ground.psql(name, "SELECT to_regclass('t')"), "t");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_only_the_database_itself_is_reached_it_is_filled() {
+    let ground = Ground::new(&[("1.sql", "CREATE TABLE t (a int);")]).await;
+    ground.psql("postgres", "CREATE ROLE tenant LOGIN");
+    ground.psql("postgres", "CREATE DATABASE mine OWNER tenant");
+    ground.psql("postgres", "REVOKE CONNECT ON DATABASE postgres, template1 FROM public");
+    let report = ground.build_as("tenant", "mine", BuildOptions::default()).await.unwrap();
+    assert!(report.notes[0].starts_with("only mine itself could be reached"), "{:?}", report.notes);
+    assert_eq!(ground.psql("mine", "SELECT to_regclass('t')"), "t");
+}

@@ -49,7 +49,8 @@ fn main() -> ExitCode {
 }
 
 fn run(chore: &Chore) -> anyhow::Result<()> {
-    let root = root();
+    // Whatever folder the chore was called from.
+    let root = &Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize()?;
     match chore {
         Chore::Test(arguments) => test::run(root, arguments),
         Chore::Tidy => tidy::run(root),
@@ -57,9 +58,4 @@ fn run(chore: &Chore) -> anyhow::Result<()> {
         Chore::Matrix(arguments) => matrix::run(root, arguments),
         Chore::Bench(arguments) => bench::run(root, arguments),
     }
-}
-
-/// The repository's root, whatever folder the chore was called from.
-fn root() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
 }

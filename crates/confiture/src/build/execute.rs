@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::event::{Event, Execution};
 use crate::postgres::database;
 use crate::postgres::{Piece, Session, run_pieces};
-use crate::sql::{Identifier, Sql, sql};
+use crate::sql::{Identifier, Sql};
 
 /// What a build has done.
 #[derive(Debug, Clone, Serialize)]
@@ -199,7 +199,6 @@ async fn run_tree(connection: &Connection, plan: &BuildPlan, execution: &Executi
     let session = Session::connect(connection).await?;
     // The files are read as psql would read them: with the settings of the server, the role and the database.
     session.batch(&Sql::literal("RESET ALL; SET client_min_messages = 'warning'")).await?;
-    let pid: i32 = session.query_one(&Sql::literal("SELECT pg_catalog.pg_backend_pid()"), &[]).await?.get(0);
     let step = format!("Running {} statements of {} files", plan.statements, plan.files);
     let start = Instant::now();
     execution.emit(&Event::StepStarted { step: step.clone() });
@@ -210,10 +209,14 @@ async fn run_tree(connection: &Connection, plan: &BuildPlan, execution: &Executi
     };
     match outcome {
         Some(Ok(())) => execution.emit(&Event::StepFinished { step, elapsed: start.elapsed() }),
-        Some(Err(error)) => return Err(Failure { error, committed }),
+        Some(Err(error)) => {
+            roll_back(&session).await;
+            return Err(Failure { error, committed });
+        }
         None => {
-            drop(session);
-            end_backend(connection, pid).await;
+            // Should the request not arrive, the server still rolls back: once its statement ends and nobody is there.
+            drop(session.cancel().await);
+            roll_back(&session).await;
             let undone = if committed { "" } else { "; nothing of it stays" };
             let error = Error::interrupted(format!("the build of {} was interrupted{undone}", plan.database));
             return Err(Failure { error, committed });
@@ -237,6 +240,13 @@ async fn run_all(session: &Session, plan: &BuildPlan, committed: &mut bool) -> R
     Ok(())
 }
 
+/// The server tells an error first and releases the transaction's locks afterwards: this waits until it has. In vain where the
+/// connection is lost, and then there is nothing to wait for.
+async fn roll_back(session: &Session) {
+    let statement = Sql::literal("ROLLBACK");
+    drop(tokio::time::timeout(Duration::from_secs(5), session.batch(&statement)).await);
+}
+
 /// Deferred constraints are only checked here, and no statement can be blamed for them.
 async fn commit(session: &Session, pieces: &[Piece<'_>]) -> Result<()> {
     session.batch(&Sql::literal("COMMIT")).await.map_err(|error| {
@@ -248,12 +258,4 @@ async fn commit(session: &Session, pieces: &[Piece<'_>]) -> Result<()> {
             _ => error,
         }
     })
-}
-
-/// Ends a backend that would otherwise finish its statement before it notices that we are gone. Should that fail, the server
-/// still rolls back, only later.
-async fn end_backend(connection: &Connection, pid: i32) {
-    if let Ok(session) = Session::connect(connection).await {
-        drop(session.batch(&sql!("SELECT pg_catalog.pg_terminate_backend({})", pid)).await);
-    }
 }

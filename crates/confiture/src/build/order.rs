@@ -95,7 +95,7 @@ pub(super) fn notes_on_order(files: &[TreeFile]) -> Vec<String> {
         let (one, other) = before.components().zip(after.components()).find(|(one, other)| one != other)?;
         let (one, other) = (one.as_os_str().to_str()?, other.as_os_str().to_str()?);
         (leading_number(one)? > leading_number(other)?).then(|| {
-            format!("{} runs before {}: names are compared as text, so pad numbers with zeros", one, other)
+            format!("{one} runs before {other}: names are compared as text, so pad numbers with zeros")
         })
     };
     files.windows(2).filter_map(surprising).collect()

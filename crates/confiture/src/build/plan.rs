@@ -133,13 +133,17 @@ pub(super) async fn plan_build(
     let statements = runs.statements();
     let mut notes = [runs.notes, notes_on_order(&tree)].concat();
     let database = Identifier::new(&connection.database);
-    let maintenance = database::connect_to_maintenance(connection).await;
-    let server = match &maintenance {
-        Ok(session) => Some(database::read_server(session, &database).await?),
+    let maintenance = match database::connect_to_maintenance(connection).await {
+        Ok(session) => Some(session),
+        Err(error) if error.sqlstate_code().is_none() => return Err(error),
         Err(error) => {
             notes.push(format!("only {database} itself could be reached: {error}"));
             None
         }
+    };
+    let server = match &maintenance {
+        Some(session) => Some(database::read_server(session, &database).await?),
+        None => None,
     };
     let target = match &server {
         Some(server) if !server.exists => Target::Missing,
@@ -149,15 +153,11 @@ pub(super) async fn plan_build(
         return Err(may_not_create(&database, server.as_ref()));
     }
     let replaces = refuse_or_replace(&database, &target, options, server.as_ref())?;
-    let (way, not_cached) = if target == Target::Empty || server.is_none() {
-        (Way::InPlace, Some("the database was there already".to_owned()))
-    } else {
-        match (maintenance, &server) {
-            (Ok(session), Some(server)) => {
-                choose_way(&tree, identity, &database, &session, server, options).await?
-            }
-            _ => (Way::Create, None),
+    let (way, not_cached) = match (&maintenance, &server) {
+        (Some(maintenance), Some(server)) if target != Target::Empty => {
+            choose_way(&tree, identity, &database, maintenance, server, options).await?
         }
+        _ => (Way::InPlace, Some("the database was there already".to_owned())),
     };
     Ok(BuildPlan {
         database,

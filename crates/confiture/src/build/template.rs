@@ -5,6 +5,9 @@
 //! counts only when its comment says that it is complete; copying takes the lock in shared mode. So a half-built one is
 //! never used, whoever died when. It is *not* marked `IS_TEMPLATE`: that would let every role with CREATEDB copy it.
 
+use std::pin::pin;
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -188,12 +191,21 @@ pub(super) async fn secure(
 }
 
 async fn lock(maintenance: &Session, statement: &Sql, execution: &Execution) -> Result<()> {
+    let mut locked = pin!(maintenance.batch(statement));
+    let patience = tokio::time::sleep(Duration::from_secs(1));
     tokio::select! {
-        locked = maintenance.batch(statement) => locked,
-        () = execution.interrupted() => {
-            Err(Error::interrupted("interrupted while another build made the template database; nothing was changed"))
+        outcome = &mut locked => return outcome,
+        () = execution.interrupted() => {}
+        () = patience => {
+            execution.note("another build of the same files is at work; its result will be copied");
+            tokio::select! {
+                outcome = &mut locked => return outcome,
+                () = execution.interrupted() => {}
+            }
         }
     }
+    drop(maintenance.cancel().await);
+    Err(Error::interrupted("interrupted while another build was waited for; nothing was changed"))
 }
 
 async fn make(
@@ -214,7 +226,10 @@ async fn make(
     match made.await {
         Ok(()) => sweep(maintenance, template, tree).await,
         Err(error) => {
-            database::drop_ours(maintenance, template).await?;
+            // Should that fail too, the next build drops it: it is not marked as complete.
+            if let Err(error) = database::drop_ours(maintenance, template).await {
+                tracing::warn!(%template, %error, "a half-built template database stays behind");
+            }
             Err(error)
         }
     }

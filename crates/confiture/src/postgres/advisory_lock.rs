@@ -31,7 +31,7 @@ impl AdvisoryLock {
         let holder =
             session.query_opt(&Sql::literal(include_str!("queries/lock_holder.sql")), &[&KEY]).await?;
         let who = holder.map_or_else(|| "its holder cannot be seen".to_owned(), |row| row.get(0));
-        Err(Error::new(ErrorKind::Locked, format!("another run is at work on {}: {who}", connection))
+        Err(Error::new(ErrorKind::Locked, format!("another run is at work on {connection}: {who}"))
             .hint("wait until it ends, or stop that process; then run this command again"))
     }
 

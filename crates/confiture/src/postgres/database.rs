@@ -34,12 +34,13 @@ pub fn is_maintenance(name: &Identifier) -> bool {
 ///
 /// # Errors
 ///
-/// That of the first try.
+/// That of the first try. Where no server has answered, there is no second.
 pub async fn connect_to_maintenance(connection: &Connection) -> Result<Session> {
     let mut first = None;
     for name in MAINTENANCE.into_iter().filter(|name| *name != connection.database) {
         match Session::connect(&connection.with_database(name)).await {
             Ok(session) => return Ok(session),
+            Err(error) if error.sqlstate_code().is_none() => return Err(error),
             Err(error) => first = first.or(Some(error)),
         }
     }

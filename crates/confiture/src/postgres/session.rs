@@ -75,6 +75,7 @@ impl Session {
         connect::cancel(self.connection(), &connected.client, connected.tls.as_ref()).await
     }
 
+    /// The driver's client, for what only this floor does.
     pub(super) fn client(&self) -> &tokio_postgres::Client {
         &self.inner.connected.client
     }

@@ -377,7 +377,7 @@ impl Run {
                                 violated.lock().expect("not poisoned").push(ViolatedForeignKey {
                                     table: entry.table.clone(),
                                     name: entry.name.clone(),
-                                })
+                                });
                             }
                             Err(error) => return Err(error),
                         }

@@ -228,6 +228,7 @@ fn server_options(source: &Connection, fetch_size: u32) -> Vec<(&'static str, St
         ("dbname", source.database.clone()),
         ("fetch_size", fetch_size.to_string()),
         ("updatable", "false".to_owned()),
+        ("connect_timeout", source.connect_timeout.as_secs().max(2).to_string()),
         ("sslmode", source.ssl_mode.to_string()),
     ];
     if let Some(root) = &source.ssl_root_cert {

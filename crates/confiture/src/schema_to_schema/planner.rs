@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Relation, RelationKind};
 use crate::config::mapping::{Strategy, TableName};
 use crate::error::{Error, Result};
 use crate::event::Execution;
@@ -13,6 +13,7 @@ use crate::schema_to_schema::options::Options;
 use crate::schema_to_schema::plan::{CopyFormat, Plan, Remark, Route, TablePlan, Topology};
 use crate::schema_to_schema::resolve::{Draft, resolve};
 use crate::schema_to_schema::statement;
+use crate::sql::sql;
 
 /// A plan, and the connections and catalogs that it was made with.
 pub struct Migration {
@@ -100,15 +101,17 @@ impl Migration {
         }
         for name in options.fdw_tables.iter().chain(&options.copy_tables) {
             if !tables.iter().any(|table| is_named(table, name)) {
-                let shown = crate::schema_to_schema::resolve::show_name(name);
-                return Err(Error::config(format!("no table of this migration is called {shown}")));
+                return Err(Error::config(format!("no table of this migration is called {name}")));
             }
         }
         Ok((tables, remarks))
     }
 
     async fn plan_table(&self, draft: Draft<'_>, topology: Topology) -> Result<TablePlan> {
-        let rows = draft.driving.and_then(|driving| driving.row_estimate).unwrap_or(0);
+        let rows = match draft.driving {
+            Some(driving) => self.count(driving).await?,
+            None => 0,
+        };
         let bytes = draft.driving.map_or(0, |driving| driving.bytes);
         let (columns, text_because, key) = if draft.query.statement.is_some() {
             (Vec::new(), None, Vec::new())
@@ -152,6 +155,30 @@ impl Migration {
             table.remark(format!("crosses as text, not binary: {reason}"));
         }
         Ok(table)
+    }
+
+    /// The planner's estimate; where the table was never analysed, its first pages are counted.
+    async fn count(&self, driving: &Relation) -> Result<u64> {
+        const PAGES: u32 = 256;
+        if let Some(rows) = driving.row_estimate {
+            return Ok(rows);
+        }
+        if driving.kind != RelationKind::Table || driving.pages == 0 {
+            return Ok(0);
+        }
+        let pages = driving.pages.min(PAGES);
+        let end = if pages == driving.pages { u32::MAX } else { pages };
+        let query = sql!(
+            "SELECT pg_catalog.count(*) FROM ONLY {} WHERE ctid < '({},0)'::pg_catalog.tid",
+            driving.name,
+            end
+        );
+        match self.source.query_one(&query, &[]).await {
+            Ok(row) => Ok(row.get::<_, i64>(0).cast_unsigned() * u64::from(driving.pages) / u64::from(pages)),
+            // Whoever may not read it is told so before anything is written.
+            Err(error) if error.sqlstate_code() == Some("42501") => Ok(0),
+            Err(error) => Err(error),
+        }
     }
 
     /// How rows of one table travel, and why.

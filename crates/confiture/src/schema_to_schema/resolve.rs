@@ -108,7 +108,7 @@ fn resolve_table<'a>(
     }
     let from = &table.from.value;
     let driving = source.find(from.driving.schema.as_ref(), &from.driving.name).ok_or_else(|| {
-        let shown = show_name(&from.driving);
+        let shown = from.driving.to_string();
         table.from.locate(unknown_table(&shown, &from.driving, source, "source"))
     })?;
     if same_database && driving.name == target_relation.name {
@@ -322,32 +322,14 @@ fn add_tables_of_same_name<'a>(
             continue;
         };
         let name = TableName { schema: Some(from.name.schema.clone()), name: from.name.name.clone() };
-        let table = by_name(name);
+        let mut table = TableMapping::same_name(Spanned::nowhere(name.clone()));
+        table.from = Spanned::nowhere(FromClause::table(name));
         let mut draft = resolve_table(&table, source, target, false)?;
         // Children of an inheritance tree are mapped by their own names.
         draft.query.storage = storage_of(source, from, true);
         drafts.push(draft);
     }
     Ok(())
-}
-
-/// A table mapped to the one of the same name, column by column.
-pub(crate) fn by_name(name: TableName) -> TableMapping {
-    let alias = name.name.clone();
-    let from = FromClause { driving: name.clone(), alias, aliased: false, rest: String::new() };
-    TableMapping {
-        target: Spanned::nowhere(name),
-        from: Spanned::nowhere(from),
-        columns: Vec::new(),
-        unnamed_columns: UnnamedColumns::SameName,
-        filter: None,
-        key: Vec::new(),
-        depends: Vec::new(),
-        reverse: Vec::new(),
-        statement: None,
-        strategy: None,
-        parallel: None,
-    }
 }
 
 fn storage_of(source: &Catalog, driving: &Relation, alone: bool) -> Vec<Storage> {
@@ -374,7 +356,7 @@ fn narrow(drafts: &mut Vec<Draft<'_>>, only: &[TableName], target: &Catalog) -> 
     };
     for name in only {
         if !drafts.iter().any(|draft| named(name, &draft.target.name)) {
-            let shown = show_name(name);
+            let shown = name.to_string();
             let error = match target.find(name.schema.as_ref(), &name.name) {
                 Some(_) => Error::config(format!("nothing maps to the target table {shown}")),
                 None => unknown_table(&shown, name, target, "target"),
@@ -387,7 +369,7 @@ fn narrow(drafts: &mut Vec<Draft<'_>>, only: &[TableName], target: &Catalog) -> 
 }
 
 fn find_target<'a>(name: &Spanned<TableName>, target: &'a Catalog) -> Result<&'a Relation> {
-    let shown = show_name(&name.value);
+    let shown = name.value.to_string();
     let relation = target
         .find(name.value.schema.as_ref(), &name.value.name)
         .ok_or_else(|| name.locate(unknown_table(&shown, &name.value, target, "target")))?;
@@ -403,13 +385,6 @@ fn find_target<'a>(name: &Spanned<TableName>, target: &'a Catalog) -> Result<&'a
 /// True for Confiture's own tables in a target.
 pub(crate) fn is_ours(name: &QualifiedName) -> bool {
     name.schema.as_str() == "confiture"
-}
-
-pub(crate) fn show_name(name: &TableName) -> String {
-    match &name.schema {
-        Some(schema) => format!("{schema}.{}", name.name),
-        None => name.name.to_string(),
-    }
 }
 
 fn unknown_table(shown: &str, name: &TableName, catalog: &Catalog, side: &str) -> Error {

@@ -266,7 +266,7 @@ fn dollar(bytes: &[u8], start: usize) -> (TokenKind, usize) {
     if bytes.get(after).is_some_and(u8::is_ascii_digit) {
         // A letter right behind is junk to the server, and part of the token: `$1E'…'` has no escapes.
         let digits = run(bytes, after, |byte| byte.is_ascii_digit());
-        let junk = usize::from(bytes.get(digits).is_some_and(|byte| byte.is_ascii_alphabetic()));
+        let junk = usize::from(bytes.get(digits).is_some_and(u8::is_ascii_alphabetic));
         return (TokenKind::Parameter, digits + junk);
     }
     let tag_end = match bytes.get(after) {

@@ -79,6 +79,24 @@ async fn in_a_database_of_the_user_everything_rolls_back() {
     assert_eq!(ground.psql("refused", "SELECT to_regclass('t')"), "t", "said, for it cannot be undone");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn too_many_tables_for_one_transaction_say_which_setting_helps() {
+    let tables: String =
+        (0..1500).map(|n| format!("CREATE TABLE t{n} (a int PRIMARY KEY, b text);\n")).collect();
+    let settings = [
+        ("max_locks_per_transaction", "10"),
+        ("max_connections", "20"),
+        ("max_wal_senders", "2"),
+        ("max_prepared_transactions", "0"),
+    ];
+    let ground = Ground::with_settings(&settings, &[("1.sql", &tables)]).await;
+    let (place, error) = ground.refusal().await;
+    assert_eq!(error.sqlstate_code(), Some("53200"), "{error:?}");
+    assert!(place.starts_with("1.sql:") && place.ends_with(":1"), "{place}");
+    assert!(error.hints().iter().any(|hint| hint.contains("max_locks_per_transaction")), "{error:?}");
+    assert_eq!(ground.databases(), [] as [&str; 0]);
+}
+
 /// Interrupts once the statements have begun to run.
 struct InterruptAtStep(CancellationToken);
 

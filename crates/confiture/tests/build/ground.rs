@@ -17,7 +17,16 @@ pub(crate) struct Ground {
 
 impl Ground {
     pub(crate) async fn new(files: &[(&str, &str)]) -> Self {
-        let server = Server::throwaway(testing::options()).await.unwrap();
+        Self::with_settings(&[], files).await
+    }
+
+    /// A ground whose server has further settings.
+    pub(crate) async fn with_settings(settings: &[(&str, &str)], files: &[(&str, &str)]) -> Self {
+        let mut options = testing::options();
+        options
+            .settings
+            .extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        let server = Server::throwaway(options).await.unwrap();
         let ground = Self { server, folder: tempfile::tempdir().unwrap() };
         for (path, text) in files {
             ground.write(path, text);

@@ -1,6 +1,13 @@
 //! The cache: a copy is always what the files make, and never half of it.
 
-use confiture::build::{BuildOptions, BuildReport};
+use std::sync::Arc;
+
+use confiture::ErrorKind;
+use confiture::build::{BuildOptions, BuildReport, Way};
+use confiture::event::{Event, Execution, Observer};
+use confiture::postgres::Session;
+use confiture::sql::sql;
+use tokio_util::sync::CancellationToken;
 
 use crate::ground::Ground;
 
@@ -93,4 +100,35 @@ async fn eight_builds_at_once_share_one_template() {
         assert_eq!(ground.psql(name, "SELECT to_regclass('t')"), "t");
     }
     assert_eq!(ground.databases().len(), 9);
+}
+
+/// Interrupts as soon as the build says that it waits.
+struct InterruptAtNote(CancellationToken);
+
+impl Observer for InterruptAtNote {
+    fn observe(&self, event: &Event) {
+        if matches!(event, Event::Note { .. }) {
+            self.0.cancel();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn waiting_for_another_build_is_said_and_can_be_interrupted() {
+    let ground = Ground::new(&[("1.sql", "CREATE TABLE t (a int);")]).await;
+    let plan = ground.builder().plan(&ground.connection("d"), BuildOptions::default()).await.unwrap();
+    let Way::Template { template, .. } = &plan.way else { panic!("{:?}", plan.way) };
+    let digits = template.as_str().rsplit('_').next().unwrap();
+    let key = u64::from_str_radix(&digits[..16], 16).unwrap().cast_signed();
+    let other = Session::connect(&ground.connection("postgres")).await.unwrap();
+    other.batch(&sql!("SELECT pg_advisory_lock({})", key)).await.unwrap();
+
+    let token = CancellationToken::new();
+    let execution = Execution::new(Arc::new(InterruptAtNote(token.clone())), token);
+    let error = plan.clone().execute(&execution).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Interrupted);
+    assert_eq!(ground.databases(), [] as [&str; 0]);
+
+    other.batch(&sql!("SELECT pg_advisory_unlock({})", key)).await.unwrap();
+    assert!(plan.execute(&Execution::unattended()).await.unwrap().created);
 }

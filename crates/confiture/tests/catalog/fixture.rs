@@ -1,10 +1,9 @@
 //! Databases to read.
 
 use std::process::Command;
-use std::time::Duration;
 
 use confiture::catalog::{Catalog, Relation};
-use confiture::config::{Connection, Endpoint, SslMode};
+use confiture::config::{Connection, Endpoint};
 use confiture::postgres::{Session, read_catalog};
 use confiture::sql::{Identifier, QualifiedName, Sql};
 use local_postgres::testing::Database;
@@ -25,17 +24,8 @@ pub(crate) async fn session(database: &Database<'_>) -> Session {
 
 pub(crate) fn connection(database: &Database<'_>) -> Connection {
     let server = database.server();
-    let host = server.socket_dir().to_str().unwrap().to_owned();
-    Connection {
-        endpoints: vec![Endpoint { host, port: server.port() }],
-        database: database.name().to_owned(),
-        user: server.user().to_owned(),
-        password: None,
-        ssl_mode: SslMode::Disable,
-        ssl_root_cert: None,
-        connect_timeout: Duration::from_secs(10),
-        options: None,
-    }
+    let host = server.socket_dir().to_str().unwrap();
+    Connection::new(Endpoint::new(host, server.port()), server.user(), database.name())
 }
 
 pub(crate) async fn rich() -> (Database<'static>, Session, Catalog) {

@@ -1,4 +1,5 @@
 //! Databases moved to a new schema, on a real server.
 
+mod api;
 mod shop;
 mod world;

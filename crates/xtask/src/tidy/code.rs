@@ -148,7 +148,9 @@ pub(super) fn paths(code: &str) -> Vec<(usize, String)> {
             at += 1;
         }
     }
-    found.into_iter().filter(|(_, path)| path.contains("::")).collect()
+    let line_ends: Vec<usize> = code.match_indices('\n').map(|(end, _)| end).collect();
+    let line_at = |at: usize| line_ends.partition_point(|end| *end < at) + 1;
+    found.into_iter().filter(|(_, path)| path.contains("::")).map(|(at, path)| (line_at(at), path)).collect()
 }
 
 /// Reads one path at `at`, behind `prefix`, and gives the place after it.
@@ -174,7 +176,7 @@ fn read_path(code: &str, mut at: usize, prefix: &str, found: &mut Vec<(usize, St
         }
         path.push_str("::");
     }
-    found.push((line_of(code, start), path));
+    found.push((start, path));
     at.max(start + 1)
 }
 
@@ -193,7 +195,7 @@ fn read_group(code: &str, mut at: usize, prefix: &str, found: &mut Vec<(usize, S
                 }
             }
             b'*' => {
-                found.push((line_of(code, at), format!("{prefix}*")));
+                found.push((at, format!("{prefix}*")));
                 at += 1;
             }
             _ => at += 1,

@@ -9,8 +9,8 @@ pub(super) const FLOORS: &[(usize, &[&str])] = &[
     (0, &["sql", "error", "event", "report"]),
     (1, &["catalog", "config"]),
     (2, &["diff", "lint"]),
-    (3, &["postgres", "disk"]),
-    (FEATURES, &["build", "migrate", "sync", "schema_to_schema"]),
+    (3, &["postgres", "disk", "project"]),
+    (FEATURES, &["init", "build", "migrate", "sync", "schema_to_schema"]),
 ];
 
 const FEATURES: usize = 4;

@@ -7,7 +7,6 @@ use super::tree::Tree;
 
 /// Never in floors 0 to 2.
 const IMPURE_PATHS: &[&str] = &[
-    "std::fs",
     "std::net::TcpStream",
     "std::net::TcpListener",
     "std::net::UdpSocket",
@@ -19,7 +18,6 @@ const IMPURE_PATHS: &[&str] = &[
     "std::time::Instant",
     "SystemTime::now",
     "Instant::now",
-    "fs_err",
     "tokio",
     "tokio_postgres",
     "rand",
@@ -28,14 +26,21 @@ const IMPURE_PATHS: &[&str] = &[
 /// Never in the library, on any floor.
 const PROCESS_PATHS: &[&str] = &["std::env", "std::process::exit", "clap"];
 
+/// In the library, named by `disk` alone.
+const FILES: &[&str] = &["std::fs", "fs_err", "tokio::fs"];
+
 const PRINTING: &[&str] = &["println", "print", "eprintln", "eprint", "dbg"];
 
-/// Words that are allowed in one file, each with its reason.
+/// What is allowed in one file, each with its reason.
 const EXCEPTIONS: &[(&str, &[&str], &str)] = &[(
     "event.rs",
-    &["async", "await"],
-    "`Execution::interrupted` is what the floors above wait on; it starts nothing",
+    &["async", "await", "std::time::Instant"],
+    "`Execution` goes along with every execution: the floors above wait on it and time their steps with it",
 )];
+
+fn is_excepted(inner: &str, word: &str) -> bool {
+    EXCEPTIONS.iter().any(|(file, allowed, _)| *file == inner && allowed.contains(&word))
+}
 
 pub(super) fn check(tree: &Tree) -> Vec<Remark> {
     tree.library().flat_map(|(path, inner, text)| check_file(path, inner, text)).collect()
@@ -55,7 +60,10 @@ fn check_file(path: &str, inner: &str, text: &str) -> Vec<Remark> {
                 format!("the library names `{word}`: the caller passes it in"),
             ));
         }
-        if pure && let Some(word) = IMPURE_PATHS.iter().find(|word| begins_with(&named, word)) {
+        if pure
+            && let Some(word) =
+                IMPURE_PATHS.iter().find(|word| begins_with(&named, word) && !is_excepted(inner, word))
+        {
             remarks.push(Remark::fault(
                 path,
                 line,
@@ -65,16 +73,23 @@ fn check_file(path: &str, inner: &str, text: &str) -> Vec<Remark> {
         if module != "postgres" && begins_with(&named, "tokio_postgres") {
             remarks.push(Remark::fault(path, line, "only `postgres` names the driver"));
         }
+        if module != "disk" && FILES.iter().any(|word| begins_with(&named, word)) {
+            remarks.push(Remark::fault(path, line, "only `disk` opens files"));
+        }
     }
-    for (line, word) in words(&code) {
-        let excepted = EXCEPTIONS.iter().any(|(file, allowed, _)| *file == inner && allowed.contains(&word));
-        if pure && matches!(word, "async" | "await") && !excepted {
-            remarks.push(Remark::fault(path, line, format!("floors 0 to 2 are pure, and this is `{word}`")));
+    for word in words(&code) {
+        let line = || line_of(&code, word.as_ptr() as usize - code.as_ptr() as usize);
+        if pure && matches!(word, "async" | "await") && !is_excepted(inner, word) {
+            remarks.push(Remark::fault(
+                path,
+                line(),
+                format!("floors 0 to 2 are pure, and this is `{word}`"),
+            ));
         }
         if let Some(name) = word.strip_suffix('!').filter(|name| PRINTING.contains(name)) {
             remarks.push(Remark::fault(
                 path,
-                line,
+                line(),
                 format!("the library never prints, and this is `{name}!`"),
             ));
         }
@@ -87,10 +102,9 @@ fn begins_with(path: &str, word: &str) -> bool {
 }
 
 /// Every word, with the `!` of a macro's call.
-fn words(code: &str) -> impl Iterator<Item = (usize, &str)> {
+fn words(code: &str) -> impl Iterator<Item = &str> {
     code.split(|character: char| !(character.is_alphanumeric() || matches!(character, '_' | '!')))
         .filter(|word| !word.is_empty())
-        .map(|word| (line_of(code, word.as_ptr() as usize - code.as_ptr() as usize), word))
 }
 
 #[cfg(test)]
@@ -104,10 +118,7 @@ mod tests {
 
     #[test]
     fn input_and_output_below_the_driver_is_a_fault() {
-        assert_eq!(
-            faults("sql/split.rs", "use std::{fmt, fs};"),
-            ["floors 0 to 2 are pure, and this names `std::fs`"]
-        );
+        assert_eq!(faults("sql/split.rs", "use std::{fmt, fs};"), ["only `disk` opens files"]);
         assert_eq!(faults("catalog/table.rs", "let t = std::time::Instant::now();").len(), 1);
         assert_eq!(faults("lint/mod.rs", "let t = Instant::now();").len(), 1);
         assert_eq!(faults("config/mod.rs", "tokio::spawn(x)").len(), 1);
@@ -120,6 +131,21 @@ mod tests {
         assert_eq!(faults("disk.rs", "use std::fs; async fn f() {}"), [""; 0]);
         assert_eq!(faults("sql/split.rs", "#[cfg(test)] mod tests { use std::fs; }"), [""; 0]);
         assert_eq!(faults("sql/split.rs", "// async std::fs\nlet tokio_word = \"std::env\";"), [""; 0]);
+    }
+
+    #[test]
+    fn files_are_opened_in_one_place() {
+        assert_eq!(faults("build/mod.rs", "fs_err::read(path)"), ["only `disk` opens files"]);
+        assert_eq!(faults("disk/text.rs", "fs_err::read(path)"), [""; 0]);
+        assert_eq!(faults("build/mod.rs", "use std::path::Path;"), [""; 0]);
+    }
+
+    #[test]
+    fn an_exception_holds_for_one_file_and_one_thing() {
+        let text = "async fn f() { g().await; std::time::Instant::now(); }";
+        assert_eq!(faults("event.rs", text), [""; 0]);
+        assert_eq!(faults("error.rs", text).len(), 3);
+        assert_eq!(faults("event.rs", "std::time::SystemTime::now()").len(), 1);
     }
 
     #[test]

@@ -45,6 +45,15 @@ fn not_a_pair(text: &str, pair: &[Token]) -> Error {
         .hint("write pairs with commas in between, as in \"full_name:display_name,email:email\"")
 }
 
+/// A table's name on the command line or in code, written as in SQL.
+impl std::str::FromStr for TableName {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        TableName::parse(text).map_err(|fault| usage(fault, "the table's name"))
+    }
+}
+
 fn usage(fault: Fault, what: &str) -> Error {
     let error = Error::usage(format!("{what}: {}", fault.message));
     match fault.hint {

@@ -217,7 +217,7 @@ impl Mapping {
 
 impl TableMapping {
     /// A table that is made from the table of the same name.
-    pub(super) fn same_name(target: Spanned<TableName>) -> Self {
+    pub fn same_name(target: Spanned<TableName>) -> Self {
         let from = target.clone().map(super::FromClause::table);
         Self {
             target,

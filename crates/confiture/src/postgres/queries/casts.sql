@@ -4,7 +4,7 @@
 --   e         only an explicit cast    none   no cast at all               missing   no such type here
 WITH RECURSIVE pair AS (
     SELECT n, given, pg_catalog.to_regtype(wanted)::pg_catalog.oid AS wanted
-    FROM pg_catalog.unnest($1::pg_catalog.oid[], $2::pg_catalog.text[]) WITH ORDINALITY AS pair (given, wanted, n)
+    FROM ROWS FROM (pg_catalog.unnest($1::pg_catalog.oid[]), pg_catalog.unnest($2::pg_catalog.text[])) WITH ORDINALITY AS pair (given, wanted, n)
 ), unwrapped AS (
     SELECT n, given AS type FROM pair
     UNION ALL

@@ -80,6 +80,7 @@ SELECT t.oid,
              AND (d.classid = 'pg_type'::regclass AND d.objid = t.oid
                   -- The row type of a table is a member through the table.
                   OR d.classid = 'pg_class'::regclass AND d.objid = nullif(t.typrelid, 0))
+           LIMIT 1 -- from 17 on, row types are members themselves too
        ) AS extension,
        t.typsend <> 0 AND t.typreceive <> 0 AS has_binary,
        EXISTS (SELECT FROM hashable AS h WHERE h.oid = t.oid) AS hashable
