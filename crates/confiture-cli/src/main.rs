@@ -1,3 +1,31 @@
-//! The program `confiture`.
+//! The program `confiture`: arguments in, text or JSON and an exit status out.
 
-fn main() {}
+mod args;
+mod commands;
+mod confirm;
+mod database;
+mod exit_code;
+mod invocation;
+mod output;
+mod panic;
+mod progress;
+mod runtime;
+mod terminal;
+
+use std::process::ExitCode;
+
+use invocation::Invocation;
+
+fn main() -> ExitCode {
+    let cli = match args::parse(std::env::args_os()) {
+        Ok(cli) => cli,
+        Err(stop) => return stop.print(),
+    };
+    let invocation = Invocation::new(&cli.global);
+    panic::catch(&invocation, || {
+        let name = cli.command.name();
+        let outcome =
+            invocation.enter(cli.global.project.as_deref()).and_then(|()| cli.command.run(&invocation));
+        output::show(&invocation.terminal, name, outcome)
+    })
+}

@@ -1,0 +1,122 @@
+//! `confiture migrate schema-to-schema`: everything in one go, or its steps one at a time.
+
+mod analyze;
+mod cleanup;
+mod ends;
+mod flags;
+mod mapping_file;
+mod migrate;
+mod migrate_table;
+mod names;
+mod options;
+mod run;
+mod scaffold;
+#[cfg(test)]
+mod seed_forms;
+mod setup;
+mod verify;
+
+use confiture::{Error, Result};
+
+use self::flags::{Ends, How, Run, Which};
+use self::options::{SchemaToSchemaOptions, Step};
+use crate::invocation::Invocation;
+use crate::output::Reply;
+
+/// Moves a database to a new schema: plan, confirmation, copy and verification in one go, or one step at a time.
+///
+/// The source is only read. Without a mapping, tables and columns of the same name map to each other, and the plan
+/// says so.
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct SchemaToSchema {
+    #[command(subcommand)]
+    step: Option<Steps>,
+
+    #[command(flatten)]
+    everything: Everything,
+}
+
+/// The flags of the command without a step.
+#[derive(Debug, clap::Args)]
+struct Everything {
+    #[command(flatten)]
+    ends: Ends,
+
+    #[command(flatten)]
+    which: Which,
+
+    #[command(flatten)]
+    how: How,
+
+    #[command(flatten)]
+    run: Run,
+
+    /// Compare both sides. With a flag that asks for a copy, after it (which is the default); else it is all that is done.
+    #[arg(long)]
+    verify: bool,
+
+    /// Refused: an added column needs no second schema.
+    #[arg(long, hide = true, value_name = "COLUMN", num_args = 0..=1)]
+    add_column: Option<Option<String>>,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Steps {
+    Setup(setup::Setup),
+    Analyze(analyze::Analyze),
+    Migrate(migrate::Migrate),
+    MigrateTable(migrate_table::MigrateTable),
+    Verify(verify::Verify),
+    Cleanup(cleanup::Cleanup),
+}
+
+impl SchemaToSchema {
+    /// The command as JSON output names it.
+    pub(crate) fn name(&self) -> &'static str {
+        match &self.step {
+            None => "migrate schema-to-schema",
+            Some(Steps::Setup(_)) => "migrate schema-to-schema setup",
+            Some(Steps::Analyze(_)) => "migrate schema-to-schema analyze",
+            Some(Steps::Migrate(_)) => "migrate schema-to-schema migrate",
+            Some(Steps::MigrateTable(_)) => "migrate schema-to-schema migrate-table",
+            Some(Steps::Verify(_)) => "migrate schema-to-schema verify",
+            Some(Steps::Cleanup(_)) => "migrate schema-to-schema cleanup",
+        }
+    }
+
+    /// What the call asks for.
+    pub(crate) fn options(self) -> Result<SchemaToSchemaOptions> {
+        match self.step {
+            None => self.everything.options(),
+            Some(Steps::Setup(setup)) => setup.options(),
+            Some(Steps::Analyze(analyze)) => analyze.options(),
+            Some(Steps::Migrate(migrate)) => migrate.options(),
+            Some(Steps::MigrateTable(table)) => table.options(),
+            Some(Steps::Verify(verify)) => Ok(verify.options()),
+            Some(Steps::Cleanup(cleanup)) => Ok(cleanup.options()),
+        }
+    }
+
+    /// Does it.
+    pub(crate) fn run(self, invocation: &Invocation) -> Result<Reply> {
+        run::run(invocation, &self.options()?)
+    }
+}
+
+impl Everything {
+    fn options(self) -> Result<SchemaToSchemaOptions> {
+        if self.add_column.is_some() {
+            return Err(Error::usage("--add-column: one column more needs no second schema")
+                .hint("add it to the DDL files, then `confiture migrate diff --generate --name NAME` writes the migration"));
+        }
+        let only_verify = self.verify && !self.how.is_asked() && !self.run.is_asked();
+        let mut options =
+            SchemaToSchemaOptions::new(if only_verify { Step::Verify } else { Step::Everything });
+        self.ends.fill(&mut options);
+        self.which.fill(&mut options);
+        self.how.fill(&mut options)?;
+        self.run.fill(&mut options);
+        Ok(options)
+    }
+}

@@ -1,0 +1,116 @@
+//! What a call asks for, free of how the command line spells it.
+
+use std::path::PathBuf;
+
+use confiture::config::mapping::{Strategy, TableName};
+use confiture::sql::Identifier;
+
+/// A schema-to-schema call, checked and complete; what is `None` or empty is left to the mapping and the defaults.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SchemaToSchemaOptions {
+    /// What to do.
+    pub(crate) step: Step,
+    /// The old database: an environment, a file, a URL or a DSN; else what `setup` recorded, or the mapping's.
+    pub(crate) source: Option<String>,
+    /// The new database.
+    pub(crate) target: Option<String>,
+    /// Where the mapping comes from.
+    pub(crate) mapping: MappingFrom,
+    /// Only these target tables.
+    pub(crate) tables: Vec<TableName>,
+    /// How tables travel.
+    pub(crate) strategy: Option<Strategy>,
+    /// These by FDW.
+    pub(crate) fdw_tables: Vec<TableName>,
+    /// These by COPY.
+    pub(crate) copy_tables: Vec<TableName>,
+    /// From so many rows on `hybrid` takes COPY.
+    pub(crate) threshold_rows: Option<u64>,
+    /// Workers in all.
+    pub(crate) parallel: Option<u16>,
+    /// An SQL condition on the source's rows.
+    pub(crate) filter: Option<String>,
+    /// Where the foreign tables stand.
+    pub(crate) foreign_schema: Option<Identifier>,
+    /// Rows a fetch over FDW.
+    pub(crate) fetch_size: Option<u32>,
+    /// Show the plan and change nothing.
+    pub(crate) dry_run: bool,
+    /// Verify what was migrated.
+    pub(crate) verify: bool,
+    /// The confirmation is given.
+    pub(crate) yes: bool,
+    /// Empty the target tables first.
+    pub(crate) truncate: bool,
+    /// Forget an earlier unfinished run.
+    pub(crate) restart: bool,
+    /// Reports may hold rows' values.
+    pub(crate) show_values: bool,
+    /// Write the mapping, in its canonical form, here.
+    pub(crate) write_mapping: Option<PathBuf>,
+}
+
+/// What to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Plan, confirmation, copy, verification.
+    Everything,
+    /// Connect the target to the source and record it.
+    Setup,
+    /// Say how each table would travel.
+    Analyze,
+    /// Copy.
+    Migrate,
+    /// Copy one table.
+    MigrateTable,
+    /// Compare.
+    Verify,
+    /// Take away what `setup` made.
+    Cleanup,
+}
+
+/// Where the mapping comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum MappingFrom {
+    /// The only `db/migrations/schema_to_schema/*/config.yaml`; without one, same names.
+    Project,
+    /// This file.
+    File(PathBuf),
+    /// The command line: one table.
+    Table {
+        /// The source table.
+        source: TableName,
+        /// The target table.
+        target: TableName,
+        /// Source column, target column; empty: columns of the same name.
+        columns: Vec<(Identifier, Identifier)>,
+    },
+}
+
+impl SchemaToSchemaOptions {
+    /// Nothing but the step.
+    pub(crate) fn new(step: Step) -> Self {
+        Self {
+            step,
+            source: None,
+            target: None,
+            mapping: MappingFrom::Project,
+            tables: Vec::new(),
+            strategy: None,
+            fdw_tables: Vec::new(),
+            copy_tables: Vec::new(),
+            threshold_rows: None,
+            parallel: None,
+            filter: None,
+            foreign_schema: None,
+            fetch_size: None,
+            dry_run: false,
+            verify: false,
+            yes: false,
+            truncate: false,
+            restart: false,
+            show_values: false,
+            write_mapping: None,
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! The steps, done: options in, what the library reports out.
+
+use std::sync::Arc;
+
+use confiture::config::Mapping;
+use confiture::event::Execution;
+use confiture::project::Project;
+use confiture::schema_to_schema::{Migration, Options, Plan, clean_up};
+use confiture::{Error, ErrorKind, Result};
+use serde_json::{Map, Value, json};
+
+use super::options::{SchemaToSchemaOptions, Step};
+use super::{ends, mapping_file, scaffold};
+use crate::confirm::confirm;
+use crate::database::Database;
+use crate::invocation::Invocation;
+use crate::output::style::Style;
+use crate::output::{Reply, migration, numbers, plan, verification};
+use crate::progress::COMPARING;
+use crate::runtime;
+
+/// Does what `options` ask for.
+pub(super) fn run(invocation: &Invocation, options: &SchemaToSchemaOptions) -> Result<Reply> {
+    let project = Project::open(&invocation.surroundings())?;
+    let (mapping, _) = mapping_file::read(&project, &options.mapping)?;
+    runtime::run(invocation, async |execution| {
+        if options.step == Step::Cleanup {
+            return cleanup(invocation, &project, options, &mapping, &execution).await;
+        }
+        let prepared = prepare(invocation.terminal.stderr, &project, options, mapping, &execution).await?;
+        match options.step {
+            Step::Setup => setup(&prepared, &execution).await,
+            Step::Analyze => analyze(invocation, options, &prepared),
+            Step::Verify => verify(invocation, &prepared, &execution).await,
+            _ if options.dry_run => dry_run(invocation, &prepared),
+            _ => migrate(invocation, options, &prepared, &execution).await,
+        }
+    })
+}
+
+/// A plan, and the databases: a local server runs as long as they are held.
+struct Prepared {
+    migration: Arc<Migration>,
+    mapping: Mapping,
+    target: Database,
+    _source: Database,
+}
+
+impl Prepared {
+    fn plan(&self) -> &Plan {
+        self.migration.as_plan()
+    }
+}
+
+async fn prepare(
+    style: Style,
+    project: &Project,
+    options: &SchemaToSchemaOptions,
+    mapping: Mapping,
+    execution: &Execution,
+) -> Result<Prepared> {
+    let target = ends::target(project, options, &mapping).await?;
+    let (source, source_name) = ends::source(project, options, &mapping, &target).await?;
+    let defaults = Options::new(source.connection.clone(), target.connection.clone(), mapping.clone());
+    let told = Options {
+        source_name,
+        strategy: options.strategy,
+        fdw_tables: options.fdw_tables.clone(),
+        copy_tables: options.copy_tables.clone(),
+        tables: options.tables.clone(),
+        threshold_rows: options.threshold_rows,
+        parallel: options.parallel,
+        filter: options.filter.clone(),
+        foreign_schema: options.foreign_schema.clone().unwrap_or_else(|| defaults.foreign_schema.clone()),
+        fetch_size: options.fetch_size.unwrap_or(defaults.fetch_size),
+        truncate: options.truncate,
+        restart: options.restart,
+        show_values: options.show_values,
+        ..defaults
+    };
+    execution.note(format!("{}Analyzing tables...", style.chart()));
+    let migration = Arc::new(Migration::plan(told, execution).await?);
+    Ok(Prepared { migration, mapping, target, _source: source })
+}
+
+async fn setup(prepared: &Prepared, execution: &Execution) -> Result<Reply> {
+    let report = prepared.migration.set_up(execution).await?;
+    let foreign = match report.foreign_tables.len() {
+        0 => "no table of this plan needs a foreign table".to_owned(),
+        tables => format!("{} read through foreign tables", numbers::count(tables, "source table")),
+    };
+    let text = format!("The target remembers the source {}; {foreign}.", report.source);
+    Reply::new(&report, text)
+}
+
+fn analyze(invocation: &Invocation, options: &SchemaToSchemaOptions, prepared: &Prepared) -> Result<Reply> {
+    let mut text = plan::boxed(invocation.terminal.stdout, prepared.plan());
+    if let Some(file) = &options.write_mapping {
+        mapping_file::write(&scaffold::complete(&prepared.mapping, prepared.plan()), file)?;
+        text.push_str(&format!("\nWrote the mapping to {}.\n", file.display()));
+    }
+    Reply::new(&json!({ "plan": prepared.plan(), "mapping_file": options.write_mapping }), text)
+}
+
+fn dry_run(invocation: &Invocation, prepared: &Prepared) -> Result<Reply> {
+    let mut text = plan::groups(invocation.terminal.stdout, prepared.plan());
+    text.push_str("\nNothing was changed (--dry-run).\n");
+    Reply::new(&json!({ "plan": prepared.plan(), "dry_run": true }), text)
+}
+
+async fn migrate(
+    invocation: &Invocation,
+    options: &SchemaToSchemaOptions,
+    prepared: &Prepared,
+    execution: &Execution,
+) -> Result<Reply> {
+    let style = invocation.terminal.stdout;
+    tell(invocation, prepared.plan(), execution);
+    confirm(&invocation.terminal, execution, options.yes, &question(options, prepared)).await?;
+    execution.note("Starting migration...");
+    let report = prepared.migration.migrate(execution).await?;
+    let mut result = Map::from_iter([("migration".to_owned(), value(&report)?)]);
+    let mut text = migration::render(style, &report);
+    let mut verdict = migration::verdict(&report);
+    if options.verify {
+        let verified = execution.step(COMPARING, prepared.migration.verify(execution)).await?;
+        text.push_str(&format!("\n{}", verification::render(style, &verified)));
+        verdict = verification::verdict(&verified).or(verdict);
+        result.insert("verification".to_owned(), value(&verified)?);
+    }
+    Ok(Reply::new(&result, text)?.but(verdict))
+}
+
+/// The plan, before the question: as groups, or line by line with `--verbose`.
+fn tell(invocation: &Invocation, plan: &Plan, execution: &Execution) {
+    let style = invocation.terminal.stderr;
+    if invocation.terminal.verbose {
+        plan::lines(style, plan).into_iter().for_each(|line| execution.note(line));
+    } else {
+        execution.note(plan::groups(style, plan));
+    }
+}
+
+/// What is about to happen, in one sentence.
+fn question(options: &SchemaToSchemaOptions, prepared: &Prepared) -> String {
+    let plan = prepared.plan();
+    let production = if prepared.target.settings.production.value { "the production database " } else { "" };
+    let truncate = if options.truncate { ", which are emptied first" } else { "" };
+    let tables = numbers::count(plan.tables.len(), "table");
+    format!("Copying from {} into {tables} of {production}{}{truncate}", plan.source, plan.target)
+}
+
+async fn verify(invocation: &Invocation, prepared: &Prepared, execution: &Execution) -> Result<Reply> {
+    let report = execution.step(COMPARING, prepared.migration.verify(execution)).await?;
+    let text = verification::render(invocation.terminal.stdout, &report);
+    Ok(Reply::new(&report, text)?.but(verification::verdict(&report)))
+}
+
+async fn cleanup(
+    invocation: &Invocation,
+    project: &Project,
+    options: &SchemaToSchemaOptions,
+    mapping: &Mapping,
+    execution: &Execution,
+) -> Result<Reply> {
+    let target = ends::target(project, options, mapping).await?;
+    if target.settings.production.value {
+        let question = format!("Removing the foreign tables and the records of {}", target.connection);
+        confirm(&invocation.terminal, execution, options.yes, &question).await?;
+    }
+    let schema = options.foreign_schema.clone().unwrap_or_else(|| "old_schema".into());
+    let report = clean_up(&target.connection, &schema, execution).await?;
+    let text = match (report.foreign_tables, report.ledger) {
+        (true, true) => "Removed the foreign tables and the migration's records.",
+        (true, false) => "Removed the foreign tables.",
+        (false, true) => "Removed the migration's records.",
+        (false, false) => "There was nothing to clean up.",
+    };
+    Reply::new(&report, text)
+}
+
+fn value(report: &impl serde::Serialize) -> Result<Value> {
+    serde_json::to_value(report).map_err(|error| {
+        Error::new(ErrorKind::Unexpected, "a report cannot be written as JSON").because(error)
+    })
+}

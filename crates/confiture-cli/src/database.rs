@@ -1,0 +1,101 @@
+//! From a database's name on the command line to a connection; `embedded` starts the local server on the way.
+
+use std::path::{Path, PathBuf};
+
+use confiture::config::{Connection, Endpoint, Flags, Settings};
+use confiture::project::{Naming, Project, Target, TargetDatabase};
+use confiture::{Error, ErrorKind, Result};
+use local_postgres::{Options, Server};
+
+/// A database that can be connected to, and how it is to be treated.
+#[derive(Debug)]
+pub(crate) struct Database {
+    /// Where it is.
+    pub(crate) connection: Connection,
+    /// The settings of its environment, of the project, and of the command line.
+    pub(crate) settings: Settings,
+    /// The local server where the database is on it: it runs as long as this is held.
+    _server: Option<Server>,
+}
+
+/// Finds the database that `naming` means. Only `embedded` does anything: it starts the server.
+pub(crate) async fn find(project: &Project, naming: Naming<'_>, flags: &Flags) -> Result<Database> {
+    let target = project.target(naming, flags)?;
+    reach(project, target).await
+}
+
+async fn reach(project: &Project, target: Target) -> Result<Database> {
+    let settings = target.settings.clone();
+    match target.database()? {
+        TargetDatabase::Server(connection) => {
+            Ok(Database { connection: *connection, settings, _server: None })
+        }
+        TargetDatabase::Embedded(name) => {
+            let server =
+                Server::keep(server_folder(project), Options::default()).await.map_err(server_error)?;
+            Ok(Database { connection: on_server(&server, name), settings, _server: Some(server) })
+        }
+    }
+}
+
+/// Where the project's local server has its data.
+pub(crate) fn server_folder(project: &Project) -> PathBuf {
+    project.root.join(".confiture/server")
+}
+
+/// A database of the local server.
+pub(crate) fn on_server(server: &Server, database: impl Into<String>) -> Connection {
+    let folder = server.socket_dir().display().to_string();
+    Connection::new(Endpoint::new(folder, server.port()), server.user(), database)
+}
+
+/// What the local server's crate says, as an error of ours. It never has seen a row.
+pub(crate) fn server_error(error: local_postgres::Error) -> Error {
+    let kind = match error.kind() {
+        local_postgres::ErrorKind::NotInstalled | local_postgres::ErrorKind::Connection => ErrorKind::Connect,
+        local_postgres::ErrorKind::Unusable => ErrorKind::Config,
+        _ => ErrorKind::Unexpected,
+    };
+    let mut ours = Error::new(kind, error.message());
+    if let Some(source) = std::error::Error::source(&error) {
+        ours = ours.detail(source.to_string());
+    }
+    if let Some(advice) = error.advice() {
+        ours = ours.hint(advice);
+    }
+    ours.because(error)
+}
+
+/// `folder`, said from the project's root on: the library reads nothing outside of it.
+pub(crate) fn below_root(root: &Path, folder: &Path) -> PathBuf {
+    if let Ok(below) = folder.strip_prefix(root)
+        && !below.starts_with("..")
+    {
+        return below.to_owned();
+    }
+    let whole = |path: &Path| {
+        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        fs_err::canonicalize(path)
+    };
+    let below = whole(root).and_then(|root| Ok(whole(folder)?.strip_prefix(root).ok().map(Path::to_owned)));
+    // What is not below the root, or not there, is refused by the library, by this very name.
+    below.ok().flatten().unwrap_or_else(|| folder.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_said_from_the_root_on_however_it_was_named() {
+        let project = tempfile::tempdir().unwrap();
+        let root = project.path();
+        fs_err::create_dir_all(root.join("db/schema")).unwrap();
+        fs_err::create_dir_all(root.join("web")).unwrap();
+        let schema = Path::new("db/schema");
+        assert_eq!(below_root(root, &root.join("db/schema")), schema);
+        assert_eq!(below_root(&root.join("web/.."), &root.join("db/schema")), schema);
+        assert_eq!(below_root(Path::new(""), schema), schema);
+        assert_eq!(below_root(root, Path::new("/nowhere")), Path::new("/nowhere"));
+    }
+}

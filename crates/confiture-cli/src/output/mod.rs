@@ -1,0 +1,91 @@
+//! What is said at the end: the result as text or JSON on stdout, an error on stderr.
+
+pub(crate) mod analysis;
+pub(crate) mod error;
+mod json;
+pub(crate) mod migration;
+pub(crate) mod numbers;
+pub(crate) mod plan;
+pub(crate) mod style;
+pub(crate) mod text;
+pub(crate) mod verification;
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use confiture::{Error, Result};
+use serde::Serialize;
+
+use crate::args::Format;
+use crate::exit_code;
+use crate::terminal::Terminal;
+
+/// What a command has to say when it is through: the same thing for people and for programs.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    /// For programs.
+    result: serde_json::Value,
+    /// For people; empty where there is nothing to say.
+    text: String,
+    /// The answer "no" of a command that worked: a check that found something.
+    verdict: Option<Error>,
+}
+
+impl Reply {
+    /// `result` for programs, `text` for people.
+    pub(crate) fn new(result: &impl Serialize, text: impl Into<String>) -> Result<Self> {
+        let result = serde_json::to_value(result)
+            .map_err(|error| Error::unexpected("the result cannot be written as JSON").because(error))?;
+        Ok(Self { result, text: text.into(), verdict: None })
+    }
+
+    /// The command worked, and its answer is no.
+    pub(crate) fn but(mut self, verdict: Option<Error>) -> Self {
+        self.verdict = verdict;
+        self
+    }
+}
+
+/// Prints what came out of `command` and gives the exit status.
+pub(crate) fn show(terminal: &Terminal, command: &str, outcome: Result<Reply>) -> ExitCode {
+    let (reply, error) = match outcome {
+        Ok(Reply { result, text, verdict }) => (Some((result, text)), verdict),
+        Err(error) => (None, Some(error)),
+    };
+    match terminal.format {
+        Format::Json => json::print(&json::object(command, reply.map(|(result, _)| result), error.as_ref())),
+        Format::Text => {
+            if let Some((_, text)) = reply {
+                print(&text);
+            }
+            if let Some(error) = &error {
+                error::print(terminal, error);
+            }
+        }
+    }
+    ExitCode::from(error.map_or(exit_code::DONE, |error| exit_code::of(error.kind())))
+}
+
+/// Prints a wrong call of the program as JSON and gives its exit status.
+pub(crate) fn usage(error: &Error) -> ExitCode {
+    json::print(&json::object("confiture", None, Some(error)));
+    ExitCode::from(exit_code::of(error.kind()))
+}
+
+/// A remark as a sentence of its own: with a capital and a full stop.
+pub(crate) fn sentence(remark: &str) -> String {
+    let mut characters = remark.chars();
+    let first = characters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
+    let stop = if remark.ends_with(['.', '!', '?', ':']) { "" } else { "." };
+    format!("{first}{}{stop}", characters.as_str())
+}
+
+/// Writes to stdout. A reader that has seen enough (`| head`) is no failure of ours.
+pub(crate) fn print(text: &str) {
+    if text.is_empty() {
+        return;
+    }
+    let mut stdout = io::stdout().lock();
+    let newline = if text.ends_with('\n') { "" } else { "\n" };
+    let _ = write!(stdout, "{text}{newline}").and_then(|()| stdout.flush());
+}

@@ -1,0 +1,79 @@
+//! The asynchronous runtime, made only by commands that need one, and Ctrl-C.
+
+use std::process;
+use std::sync::Arc;
+use std::time::Duration;
+
+use confiture::event::Execution;
+use confiture::{Error, Result};
+use tokio::runtime::Builder;
+use tokio_util::sync::CancellationToken;
+
+use crate::invocation::Invocation;
+use crate::progress::Progress;
+
+/// Runs `work`, watched by the progress display.
+///
+/// The first Ctrl-C (or SIGTERM) asks it to stop cleanly, the second ends the process at once.
+pub(crate) fn run<T>(invocation: &Invocation, work: impl AsyncFnOnce(Execution) -> Result<T>) -> Result<T> {
+    let runtime = Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Error::unexpected("the asynchronous runtime does not start").because(error))?;
+    let progress = Arc::new(Progress::new(&invocation.terminal));
+    let interrupt = CancellationToken::new();
+    let result = runtime.block_on(async {
+        tokio::spawn(listen(interrupt.clone(), Arc::clone(&progress)));
+        work(Execution::new(Arc::clone(&progress) as _, interrupt)).await
+    });
+    progress.close();
+    // A question that nobody answers any more may still wait on stdin.
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    result
+}
+
+async fn listen(interrupt: CancellationToken, progress: Arc<Progress>) {
+    let Ok(mut signals) = Signals::new() else { return };
+    signals.next().await;
+    progress.say("Stopping cleanly; Ctrl-C again ends at once.");
+    interrupt.cancel();
+    signals.next().await;
+    process::exit(130);
+}
+
+/// Ctrl-C, and what `kill` sends. Registered once, so that none between two waits is missed.
+#[cfg(unix)]
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// Ctrl-C.
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) {
+        drop(tokio::signal::ctrl_c().await);
+    }
+}

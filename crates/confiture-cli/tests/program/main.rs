@@ -1,0 +1,9 @@
+//! The program as a program: arguments in, text and exit status out.
+
+mod build;
+mod errors;
+mod init;
+mod meta;
+mod schema_to_schema;
+mod server;
+mod support;

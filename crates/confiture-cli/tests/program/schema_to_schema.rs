@@ -1,0 +1,187 @@
+//! `confiture migrate schema-to-schema`, between two real databases.
+
+use local_postgres::testing::Database;
+
+use crate::support::{Project, Said};
+
+const OLD: &str = "
+    create table users (id bigint primary key, full_name text not null);
+    create table posts (id bigint primary key, user_id bigint not null references users, title text);
+    insert into users select i, 'user ' || i from generate_series(1, 1234) i;
+    insert into posts select i, 1 + i % 1234, 'post ' || i from generate_series(1, 5000) i;
+    analyze;
+";
+
+const NEW: &str = "
+    create table users (id bigint primary key, display_name text not null);
+    create table posts (id bigint primary key, user_id bigint not null references users, title text);
+";
+
+const MAPPING: &str = "tables:\n  users:\n    from: users u\n    columns:\n      display_name: u.full_name\nothers: same-name\n";
+
+/// Two databases and a project that names them.
+struct Shop {
+    project: Project,
+    old: Database<'static>,
+    new: Database<'static>,
+}
+
+impl Shop {
+    async fn new() -> Self {
+        let old = Database::create().await.expect("a database");
+        let new = Database::create().await.expect("a database");
+        psql(&old, OLD);
+        psql(&new, NEW);
+        let project = Project::new();
+        project.write("db/environments/production.yaml", &format!("database_url: {}\n", old.url()));
+        project.write("db/environments/production_new.yaml", &format!("database_url: {}\n", new.url()));
+        project.write("db/mapping.yaml", MAPPING);
+        Self { project, old, new }
+    }
+
+    /// `confiture migrate schema-to-schema LINE`.
+    fn call(&self, line: &str) -> Said {
+        let words: Vec<&str> =
+            ["migrate", "schema-to-schema"].into_iter().chain(line.split_whitespace()).collect();
+        let socket = self.old.server().socket_dir().display().to_string();
+        let port = format!(":{}", self.old.server().port());
+        self.project.call(&words).steady(&[
+            (&socket, "SOCKET"),
+            (&port, ":PORT"),
+            (self.old.name(), "OLD"),
+            (self.new.name(), "NEW"),
+        ])
+    }
+}
+
+fn psql(database: &Database<'_>, sql: &str) -> String {
+    let psql = database.server().program("psql");
+    let output = std::process::Command::new(psql)
+        .args(["-XAt", "-v", "ON_ERROR_STOP=1", "-c", sql, &database.url()])
+        .output()
+        .expect("psql starts");
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).expect("UTF-8").trim().to_owned()
+}
+
+/// Rows of the new database as the old one gives them: an oracle that is not our code.
+const USERS: &str = "select md5(string_agg(u::text, ',' order by id)) from users u";
+
+#[tokio::test]
+async fn everything_in_one_go() {
+    let shop = Shop::new().await;
+    let line = "--from production --to production_new --mapping db/mapping.yaml --yes";
+    insta::assert_snapshot!(shop.call(line), @"");
+    assert_eq!(psql(&shop.old, USERS), psql(&shop.new, USERS));
+    assert_eq!(psql(&shop.new, "select count(*) from posts"), "5000");
+
+    let again = shop.call(line);
+    assert_eq!(again.status, 0, "{again}");
+    assert!(again.stdout.contains("nothing was changed"), "{again}");
+}
+
+#[tokio::test]
+async fn a_dry_run_changes_nothing() {
+    let shop = Shop::new().await;
+    let said =
+        shop.call("--from production --to production_new -c db/mapping.yaml --auto-strategy --dry-run -q");
+    insta::assert_snapshot!(said, @"");
+    assert_eq!(psql(&shop.new, "select count(*) from users"), "0");
+    assert_eq!(psql(&shop.new, "select to_regnamespace('confiture') is null"), "t");
+}
+
+#[tokio::test]
+async fn without_a_terminal_and_without_yes_nothing_is_written() {
+    let shop = Shop::new().await;
+    let said = shop.call("--from production --to production_new --mapping db/mapping.yaml -q");
+    insta::assert_snapshot!(said, @"");
+    assert_eq!(psql(&shop.new, "select count(*) from users"), "0");
+}
+
+#[tokio::test]
+async fn the_steps_one_at_a_time_need_the_source_once() {
+    let shop = Shop::new().await;
+    let mapping = "--mapping db/mapping.yaml";
+    let setup = shop.call(&format!("setup --source production --target production_new {mapping}"));
+    assert_eq!(setup.status, 0, "{setup}");
+    let analyzed = shop.call(&format!("analyze --target production_new {mapping} --no-color"));
+    assert_eq!(analyzed.status, 0, "{analyzed}");
+    assert!(analyzed.stdout.is_ascii(), "{analyzed}");
+    let migrated = shop.call(&format!("migrate --target production_new {mapping} --yes --no-verify"));
+    assert_eq!(migrated.status, 0, "{migrated}");
+    let verified = shop.call(&format!("verify --target production_new {mapping} -q"));
+    insta::assert_snapshot!(verified, @"");
+    let cleaned = shop.call("cleanup --target production_new");
+    assert_eq!(cleaned.status, 0, "{cleaned}");
+    assert_eq!(psql(&shop.new, "select to_regnamespace('confiture') is null"), "t");
+    let forgotten = shop.call("verify --target production_new");
+    assert_eq!(forgotten.status, 2, "{forgotten}");
+}
+
+#[tokio::test]
+async fn a_difference_is_exit_status_7_with_the_report() {
+    let shop = Shop::new().await;
+    let line = "--from production --to production_new --mapping db/mapping.yaml";
+    assert_eq!(shop.call(&format!("{line} --yes")).status, 0);
+    psql(&shop.new, "delete from posts where id = 7; update users set display_name = 'x' where id = 3");
+    insta::assert_snapshot!(shop.call(&format!("verify {line} -q")), @"");
+    let json = shop.call(&format!("{line} --verify --format json")).json();
+    assert_eq!((&json["ok"], &json["error"]["code"]), (&false.into(), &"check_failed".into()));
+    assert_eq!(json["result"]["tables"].as_array().map(Vec::len), Some(2));
+}
+
+#[tokio::test]
+async fn one_table_with_its_mapping_on_the_command_line() {
+    let shop = Shop::new().await;
+    let said = shop.call(
+        "migrate-table --source production --target production_new --source-table users \
+         --mapping id:id,full_name:display_name --yes",
+    );
+    assert_eq!(said.status, 0, "{said}");
+    assert_eq!(psql(&shop.old, USERS), psql(&shop.new, USERS));
+    assert_eq!(psql(&shop.new, "select count(*) from posts"), "0");
+}
+
+#[tokio::test]
+async fn a_mapping_to_begin_with_is_written_and_read_back() {
+    let shop = Shop::new().await;
+    let line = "analyze --from production --to production_new --mapping db/mapping.yaml";
+    let said = shop.call(&format!("{line} --write-mapping db/full.yaml"));
+    assert_eq!(said.status, 0, "{said}");
+    let written = std::fs::read_to_string(shop.project.path().join("db/full.yaml")).expect("the file");
+    insta::assert_snapshot!(written, @"");
+    let again = shop.call(&format!("{line} --write-mapping db/full.yaml"));
+    assert_eq!(again.status, 8, "{again}");
+    let read = shop.call("--from production --to production_new --mapping db/full.yaml --yes");
+    assert_eq!(read.status, 0, "{read}");
+    assert_eq!(psql(&shop.new, "select count(*) from posts"), "5000");
+}
+
+#[tokio::test]
+async fn verbose_lines_have_the_time() {
+    let shop = Shop::new().await;
+    let said = shop.call("--from production --to production_new --mapping db/mapping.yaml --yes --verbose");
+    let is_clock = |line: &str| {
+        let bytes = line.as_bytes();
+        bytes.len() > 10 && bytes[0] == b'[' && bytes[3] == b':' && bytes[6] == b':' && bytes[9] == b']'
+    };
+    assert!(said.stderr.lines().all(is_clock), "{said}");
+    assert!(said.stderr.contains("] users (1.2K rows) → COPY"), "{said}");
+    assert!(said.stderr.contains("] Starting migration..."), "{said}");
+    assert!(said.stderr.contains("✅ users migrated"), "{said}");
+}
+
+#[tokio::test]
+async fn a_database_that_is_not_named_is_usage() {
+    let shop = Shop::new().await;
+    let nothing = shop.call("--auto-strategy");
+    insta::assert_snapshot!(nothing, @"
+    status 2
+    --- stdout
+    --- stderr
+    error: no target database is named
+    hint: name it with --to (or --target), or write `target:` into the mapping
+    ");
+    let half = shop.call("--to production_new --auto-strategy");
+    assert_eq!(half.status, 2, "{half}");
+}
