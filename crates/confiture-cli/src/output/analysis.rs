@@ -85,11 +85,11 @@ fn line(style: Style, table: &TableLine) -> String {
         text.push_str(&format!(" ({})", estimate(table.estimate)));
     }
     // What is less than half as fast again is not worth a word.
-    if let Some(faster) = table.faster.filter(|faster| *faster >= 1.5) {
-        text.push_str(&format!(
-            " - {}x faster!",
-            if faster < 9.5 { format!("{faster:.1}") } else { format!("{faster:.0}") }
-        ));
+    match table.faster.filter(|faster| *faster >= 1.5) {
+        Some(faster) if faster < 9.5 => text.push_str(&format!(" - {faster:.1}x faster!")),
+        Some(faster) => text.push_str(&format!(" - {faster:.0}x faster!")),
+        None if table.reason.is_empty() => {}
+        None => text.push_str(&style.dim(format!(" - {}", table.reason))),
     }
     text
 }
@@ -169,8 +169,8 @@ mod tests {
     fn the_groups_are_those_of_the_seed() {
         insta::assert_snapshot!(groups(Style::default(), &seed(), TOTAL), @"
         Dimension Tables (FDW):
-          ✅ users (10M rows) → FDW strategy (20 sec)
-          ✅ posts (50M rows) → FDW strategy (90 sec)
+          ✅ users (10M rows) → FDW strategy (20 sec) - custom SQL
+          ✅ posts (50M rows) → FDW strategy (90 sec) - custom SQL
 
         Fact Tables (COPY):
           ⚡ events (100M rows) → COPY strategy (15 sec) - 10x faster!

@@ -15,11 +15,8 @@ pub(super) fn speed(figures: &Figures) -> String {
 
 /// `2 of 4 tables, 12M of 100M rows (12%), 1.2M rows/s, 84 MB/s, 1.2 minutes left`.
 pub(super) fn total(figures: &Figures, (done, all): (usize, usize)) -> String {
-    let percent = if figures.expected_rows == 0 {
-        100
-    } else {
-        figures.rows.saturating_mul(100) / figures.expected_rows
-    };
+    // Nothing to do is done.
+    let percent = figures.rows.saturating_mul(100).checked_div(figures.expected_rows).unwrap_or(100);
     format!(
         "{done} of {}, {} of {} rows ({percent}%), {}",
         crate::output::numbers::count(all, "table"),
