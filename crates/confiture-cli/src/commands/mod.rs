@@ -3,6 +3,7 @@
 
 pub(crate) mod build;
 mod completions;
+mod demo;
 mod init;
 mod man;
 pub(crate) mod migrate;
@@ -21,6 +22,7 @@ pub(crate) enum Command {
     Build(build::Build),
     Migrate(Box<migrate::Migrate>),
     Server(server::Server),
+    Demo(demo::Demo),
     Completions(completions::Completions),
     Man(man::Man),
 }
@@ -33,6 +35,7 @@ impl Command {
             Self::Build(_) => "build",
             Self::Migrate(migrate) => migrate.name(),
             Self::Server(server) => server.name(),
+            Self::Demo(_) => "demo",
             Self::Completions(_) => "completions",
             Self::Man(_) => "man",
         }
@@ -45,6 +48,7 @@ impl Command {
             Self::Build(build) => build.run(invocation),
             Self::Migrate(migrate) => migrate.run(invocation),
             Self::Server(server) => server.run(invocation),
+            Self::Demo(demo) => demo.run(invocation),
             Self::Completions(completions) => completions.run(),
             Self::Man(man) => man.run(),
         }

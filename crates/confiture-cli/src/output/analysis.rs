@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::numbers::{duration, magnitude};
+use super::numbers::{duration, magnitude, rows};
 use super::style::Style;
 use super::text::Boxed;
 
@@ -27,7 +27,7 @@ pub(crate) struct TableLine {
 
 /// The box "Table Analysis".
 pub(crate) fn boxed(style: Style, tables: &[TableLine], footer: &str) -> String {
-    let rows = tables.iter().map(|table| {
+    let lines = tables.iter().map(|table| {
         let cells = vec![
             table.table.clone(),
             magnitude(table.rows),
@@ -38,7 +38,7 @@ pub(crate) fn boxed(style: Style, tables: &[TableLine], footer: &str) -> String 
         (cells, if table.fast { style.fast() } else { "" })
     });
     let header = [("Table", false), ("Rows", true), ("Strategy", false), ("Est. Time", true), ("Why", false)];
-    Boxed { title: "Table Analysis", header: &header, rows: rows.collect(), footer }.render(style)
+    Boxed { title: "Table Analysis", header: &header, rows: lines.collect(), footer }.render(style)
 }
 
 /// The groups "Dimension Tables (FDW)" and "Fact Tables (COPY)".
@@ -66,21 +66,15 @@ pub(crate) fn groups(style: Style, tables: &[TableLine], footer: &str) -> String
 /// `events (100M rows) → COPY (15 sec estimated)`.
 pub(crate) fn short(style: Style, table: &TableLine) -> String {
     let estimated = table.estimate.map(|time| format!(" ({} estimated)", duration(time))).unwrap_or_default();
-    format!(
-        "{} ({} rows) {} {}{estimated}",
-        table.table,
-        magnitude(table.rows),
-        style.arrow(),
-        table.strategy
-    )
+    format!("{} ({}) {} {}{estimated}", table.table, rows(table.rows), style.arrow(), table.strategy)
 }
 
 /// `⚡ events (100M rows) → COPY strategy (15 sec) - 10x faster!`
 fn line(style: Style, table: &TableLine) -> String {
     let mark = if table.fast { style.fast() } else { style.done() };
-    let rows = magnitude(table.rows);
+    let rows = rows(table.rows);
     let arrow = style.arrow();
-    let mut text = format!("{mark} {} ({rows} rows) {arrow} {} strategy", table.table, table.strategy);
+    let mut text = format!("{mark} {} ({rows}) {arrow} {} strategy", table.table, table.strategy);
     if table.estimate.is_some() {
         text.push_str(&format!(" ({})", estimate(table.estimate)));
     }

@@ -1,5 +1,7 @@
 //! Progress as words.
 
+use std::time::Duration;
+
 use super::meter::Figures;
 use crate::output::numbers::{bytes, duration, magnitude};
 
@@ -26,10 +28,13 @@ pub(super) fn total(figures: &Figures, (done, all): (usize, usize)) -> String {
     )
 }
 
+/// `Building indexes: 12 sec so far`, for what cannot be measured.
+pub(super) fn so_far(what: &str, elapsed: Duration) -> String {
+    format!("{what}: {} so far", duration(elapsed))
+}
+
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
