@@ -1,4 +1,5 @@
 //! The commands, one file each; a command's doc comment is its help.
+#![allow(clippy::doc_markdown, reason = "doc comments here are help texts, read in a terminal")]
 
 pub(crate) mod build;
 mod completions;
@@ -19,7 +20,7 @@ use crate::output::Reply;
 pub(crate) enum Command {
     Init(init::Init),
     Build(build::Build),
-    Migrate(migrate::Migrate),
+    Migrate(Box<migrate::Migrate>),
     Server(server::Server),
     Demo(demo::Demo),
     Completions(completions::Completions),
