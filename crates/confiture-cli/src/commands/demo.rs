@@ -15,7 +15,7 @@ use serde_json::json;
 
 use crate::database::{on_server, server_error};
 use crate::invocation::Invocation;
-use crate::output::{Reply, migration, numbers, verification};
+use crate::output::{Reply, migration, numbers, plan, verification};
 use crate::progress::COMPARING;
 use crate::runtime;
 
@@ -80,6 +80,7 @@ impl Demo {
         let mut migration = Migration::plan(Options::new(old, new.clone(), mapping), execution).await?;
         migration.estimate().await?;
         let migration = Arc::new(migration);
+        execution.note(plan::boxed(invocation.terminal.stderr, migration.as_plan()));
         let moving = migration.migrate(execution);
         let moved = execution.step("4. Moving every row, as examples/shop/mapping.yaml says", moving).await?;
         execution.note("5. Comparing every row of both sides");
