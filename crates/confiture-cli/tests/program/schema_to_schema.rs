@@ -92,6 +92,31 @@ async fn everything_in_one_go() {
     assert!(again.stdout.contains("nothing was changed"), "{again}");
 }
 
+/// Their indexes are built at the same time, and neither build may wait for the other's end to get to its own.
+#[tokio::test]
+async fn several_unique_constraints_of_one_table_are_built_together() {
+    let (old, new) =
+        (Database::create().await.expect("a database"), Database::create().await.expect("a database"));
+    let table = "create table codes (a bigint primary key, b text unique, c text unique, d text unique)";
+    psql(&new, table);
+    psql(&old, table);
+    psql(
+        &old,
+        "insert into codes select i, md5('b' || i), md5('c' || i), md5('d' || i) from generate_series(1, 150000) i",
+    );
+    let (from, to) = (old.url(), new.url());
+    let said =
+        Project::new().call(&["migrate", "schema-to-schema", "--from", &from, "--to", &to, "--yes", "-q"]);
+    assert_eq!(said.status, 0, "{said}");
+    assert_eq!(
+        psql(
+            &new,
+            "select count(*) from pg_constraint where conrelid = 'codes'::regclass and contype in ('p', 'u')"
+        ),
+        "4"
+    );
+}
+
 #[tokio::test]
 async fn a_dry_run_changes_nothing() {
     let shop = Shop::new().await;

@@ -86,9 +86,12 @@ pub(crate) async fn entries(session: &Session) -> Result<Vec<Entry>> {
     Ok(entries)
 }
 
-/// Puts one object back and forgets it, in one transaction.
+/// Puts one object back and forgets it: each statement in a transaction of its own, with what is left in the journal.
+///
+/// Together, two unique constraints of one table would deadlock: `CREATE UNIQUE INDEX` holds SHARE on the table, which
+/// both have when both want ACCESS EXCLUSIVE for their `ADD CONSTRAINT … USING INDEX`.
 pub(crate) async fn restore(session: &Session, entry: &Entry) -> Result<()> {
-    match restore_statements(session, &entry.restore, entry.id, &[]).await {
+    match restore_one_by_one(session, entry).await {
         Err(error) if error.sqlstate_code() == Some("23505") => {
             let message = format!("{}: two rows have the same key of {}", entry.table.short(), entry.name);
             Err(Error::new(error.kind(), message).sqlstate("23505").hint(
@@ -98,6 +101,15 @@ pub(crate) async fn restore(session: &Session, entry: &Entry) -> Result<()> {
         result => result
             .map_err(|error| error.context(format!("building {} on {}", entry.name, entry.table.short()))),
     }
+}
+
+async fn restore_one_by_one(session: &Session, entry: &Entry) -> Result<()> {
+    let mut left = entry.restore.as_slice();
+    while let [statement, later @ ..] = left {
+        restore_statements(session, std::slice::from_ref(statement), entry.id, later).await?;
+        left = later;
+    }
+    Ok(())
 }
 
 /// Puts a foreign key back without looking at the rows. Returns what is left to do: to validate it.
