@@ -117,6 +117,51 @@ async fn several_unique_constraints_of_one_table_are_built_together() {
     );
 }
 
+/// Ctrl-C while the run waits for a lock that another session holds: a moment that lasts as long as the test wants.
+#[cfg(unix)]
+#[tokio::test]
+async fn ctrl_c_stops_cleanly_and_says_how_to_go_on() {
+    use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+    use std::process::{Command, Stdio};
+
+    let shop = Shop::new().await;
+    let mut other = Command::new(shop.new.server().program("psql"))
+        .args(["-XAtq", &shop.new.url()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("psql starts");
+    let mut input = other.stdin.take().expect("a pipe");
+    writeln!(input, "begin; lock table users in share row exclusive mode; select 'locked';")
+        .expect("psql reads");
+    let mut answer = String::new();
+    BufReader::new(other.stdout.as_mut().expect("a pipe")).read_line(&mut answer).expect("psql answers");
+    assert_eq!(answer, "locked\n");
+
+    let line =
+        "migrate schema-to-schema --from production --to production_new --mapping db/mapping.yaml --yes";
+    let words: Vec<&str> = line.split(' ').collect();
+    let mut run =
+        shop.project.command(&words).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().expect("it starts");
+    let mut stderr = BufReader::new(run.stderr.take().expect("a pipe"));
+    let mut said = String::new();
+    while !said.contains("Starting migration...") {
+        assert_ne!(stderr.read_line(&mut said).expect("UTF-8"), 0, "{said}");
+    }
+    let interrupted =
+        Command::new("kill").args(["-INT", &run.id().to_string()]).status().expect("kill starts");
+    assert!(interrupted.success());
+    stderr.read_to_string(&mut said).expect("UTF-8");
+    assert_eq!(run.wait().expect("it ends").code(), Some(130), "{said}");
+    assert!(said.contains("Stopping cleanly; Ctrl-C again ends at once."), "{said}");
+    assert!(said.contains("\nerror: ") && said.contains("\nhint: "), "{said}");
+
+    drop(input);
+    other.wait().expect("psql ends");
+    assert_eq!(shop.call(&words[2..].join(" ")).status, 0);
+    assert_eq!(psql(&shop.old, USERS), psql(&shop.new, USERS));
+}
+
 #[tokio::test]
 async fn a_dry_run_changes_nothing() {
     let shop = Shop::new().await;

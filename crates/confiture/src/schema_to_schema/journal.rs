@@ -31,7 +31,15 @@ pub(crate) enum EntryKind {
 /// Takes everything off `tables` that slows their load or fires in it. Returns how many objects.
 pub(crate) async fn take_off(session: &Session, tables: &[Oid], execution: &Execution) -> Result<usize> {
     session.batch(&Sql::literal("BEGIN; SET LOCAL search_path = ''; SET LOCAL lock_timeout = '10s'")).await?;
-    let result = take_off_in_transaction(session, tables, execution).await;
+    let result = tokio::select! {
+        result = take_off_in_transaction(session, tables, execution) => result,
+        // It may be waiting for a lock: nobody who has pressed Ctrl-C waits along.
+        () = execution.interrupted() => {
+            session.cancel().await?;
+            Err(Error::interrupted("stopped before the first row; no table was changed")
+                .hint("run the same command again"))
+        }
+    };
     session.batch(&Sql::literal(if result.is_ok() { "COMMIT" } else { "ROLLBACK" })).await?;
     result
 }
