@@ -206,7 +206,7 @@ fn select(table: &TablePlan, source: &Catalog, foreign_schema: &Identifier) -> (
         sql
     };
     let expressions =
-        Sql::join(", ", table.columns.iter().map(|column| foreign(&column.expression)).collect::<Vec<_>>());
+        Sql::join(", ", table.columns.iter().map(|column| foreign(&column.inserted)).collect::<Vec<_>>());
     let joins = foreign(&table.query.joins);
     let filters: Vec<Sql> =
         table.query.filters.iter().map(|filter| sql!("({}\n)", foreign(filter))).collect();

@@ -216,7 +216,8 @@ fn resolve_columns<'a>(
         }
     }
     columns.sort_by_key(|column| column.target.number);
-    if columns.is_empty() {
+    // A table without columns has rows too.
+    if columns.is_empty() && target.columns.iter().any(Column::is_writable) {
         let message = format!("no column of {} would be filled", target.name.short());
         return Err(table
             .target

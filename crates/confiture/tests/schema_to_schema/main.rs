@@ -2,4 +2,5 @@
 
 mod api;
 mod shop;
+mod types;
 mod world;
