@@ -1,6 +1,9 @@
 //! Databases moved to a new schema, on a real server.
 
 mod api;
+mod casts;
+mod names;
+mod shapes;
 mod shop;
 mod types;
 mod world;
