@@ -1,4 +1,5 @@
 //! The command line as a whole. Each command's own arguments stand in its file under `commands/`.
+#![allow(clippy::doc_markdown, reason = "doc comments here are help texts, read in a terminal")]
 
 use std::ffi::OsString;
 use std::path::PathBuf;

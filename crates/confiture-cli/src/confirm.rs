@@ -18,7 +18,7 @@ pub(crate) async fn confirm(terminal: &Terminal, execution: &Execution, yes: boo
         return Err(Error::refused(format!(
             "{what}: that needs a confirmation, and there is no terminal to ask on"
         ))
-        .hint("look at the plan with --dry-run where the command has it, then add --yes"));
+        .hint("add --yes to agree"));
     }
     let mut stderr = io::stderr();
     let _ = write!(stderr, "{what}.\nContinue? [y/N]: ");

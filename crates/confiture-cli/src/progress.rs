@@ -15,7 +15,7 @@ use confiture::event::{Event, Observer};
 
 use self::bars::Bars;
 use self::meter::Meter;
-use crate::output::numbers::{count, duration, magnitude};
+use crate::output::numbers::{self, count, duration};
 use crate::output::style::Style;
 use crate::terminal::Terminal;
 
@@ -50,6 +50,8 @@ struct Screen {
     quiet: bool,
     verbose: bool,
     comparing: bool,
+    /// The step that began last, until it ends.
+    step: Option<(String, Instant)>,
     /// When a line was last written, so that the next is due a while later.
     told: Instant,
 }
@@ -65,6 +67,7 @@ impl Progress {
             quiet: terminal.quiet,
             verbose: terminal.verbose,
             comparing: false,
+            step: None,
             told: Instant::now(),
         };
         let screen = Arc::new(Mutex::new(screen));
@@ -129,11 +132,13 @@ impl Screen {
                 if step == COMPARING {
                     (self.comparing, self.meter) = (true, Meter::default());
                 }
+                self.step = Some((step.clone(), now));
                 if let Some(bars) = &mut self.bars {
                     bars.step(step);
                 }
             }
-            Event::StepFinished { .. } => {
+            Event::StepFinished { step, .. } => {
+                self.step.take_if(|(running, _)| running == step);
                 if let Some(bars) = &mut self.bars {
                     bars.end_step();
                 }
@@ -158,13 +163,13 @@ impl Screen {
             }
             Event::TablesPlanned { tables } => self.verbose.then(|| {
                 let rows = tables.iter().map(|table| table.rows).sum();
-                format!("{}, about {} rows", count(tables.len(), "table"), magnitude(rows))
+                format!("{}, about {}", count(tables.len(), "table"), numbers::rows(rows))
             }),
             Event::TableStarted { table } => self.verbose.then(|| format!("{} started", table.short())),
             Event::TableFinished { table, rows, elapsed, .. } => chatty.then(|| {
                 let done = if self.comparing { "compared" } else { "migrated" };
-                let (rows, elapsed) = (magnitude(*rows), duration(*elapsed));
-                format!("{} {} {done} ({rows} rows, {elapsed} actual)", look.done(), table.short())
+                let (rows, elapsed) = (numbers::rows(*rows), duration(*elapsed));
+                format!("{} {} {done} ({rows}, {elapsed} actual)", look.done(), table.short())
             }),
             _ => None,
         }
@@ -172,22 +177,29 @@ impl Screen {
 
     /// The figures anew: as bars, or as a line.
     fn tick(&mut self, now: Instant) {
-        let (done, all) = self.meter.tables();
-        if all == done {
-            return;
-        }
         let total = self.meter.total(now);
-        if let Some(bars) = &mut self.bars {
-            let running: Vec<String> = self.meter.running().map(str::to_owned).collect();
-            for name in running {
-                if let Some(figures) = self.meter.of(&name, now) {
-                    bars.table(&name, &figures);
+        let tables = self.meter.tables();
+        // Comparing tells of no rows on the way, so there is nothing to draw.
+        let measured = total.expected_rows > 0 && tables.0 < tables.1;
+        if let Some(bars) = self.bars.as_mut().filter(|_| measured) {
+            for (name, _) in self.meter.running() {
+                if let Some(figures) = self.meter.of(name, now) {
+                    bars.table(name, &figures);
                 }
             }
-            bars.total(&total, (done, all));
-        } else if now.duration_since(self.told) >= EVERY / 2 {
-            self.write(&line::total(&total, (done, all)));
+            bars.total(&total, tables);
         }
+        if self.bars.is_none() && now.duration_since(self.told) >= EVERY / 2 {
+            let words = if measured { Some(line::total(&total, tables)) } else { self.so_far(now) };
+            words.into_iter().for_each(|words| self.write(&words));
+        }
+    }
+
+    /// What is being done that cannot be measured.
+    fn so_far(&self, now: Instant) -> Option<String> {
+        let table = self.meter.running().next();
+        let step = self.step.as_ref().map(|(step, since)| (step.as_str(), *since));
+        table.or(step).map(|(what, since)| line::so_far(what, now.duration_since(since)))
     }
 
     fn write(&mut self, text: &str) {

@@ -1,7 +1,9 @@
 //! The commands, one file each; a command's doc comment is its help.
+#![allow(clippy::doc_markdown, reason = "doc comments here are help texts, read in a terminal")]
 
 pub(crate) mod build;
 mod completions;
+mod demo;
 mod init;
 mod man;
 pub(crate) mod migrate;
@@ -18,8 +20,9 @@ use crate::output::Reply;
 pub(crate) enum Command {
     Init(init::Init),
     Build(build::Build),
-    Migrate(migrate::Migrate),
+    Migrate(Box<migrate::Migrate>),
     Server(server::Server),
+    Demo(demo::Demo),
     Completions(completions::Completions),
     Man(man::Man),
 }
@@ -32,6 +35,7 @@ impl Command {
             Self::Build(_) => "build",
             Self::Migrate(migrate) => migrate.name(),
             Self::Server(server) => server.name(),
+            Self::Demo(_) => "demo",
             Self::Completions(_) => "completions",
             Self::Man(_) => "man",
         }
@@ -44,6 +48,7 @@ impl Command {
             Self::Build(build) => build.run(invocation),
             Self::Migrate(migrate) => migrate.run(invocation),
             Self::Server(server) => server.run(invocation),
+            Self::Demo(demo) => demo.run(invocation),
             Self::Completions(completions) => completions.run(),
             Self::Man(man) => man.run(),
         }

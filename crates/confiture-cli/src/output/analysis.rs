@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::numbers::{duration, magnitude};
+use super::numbers::{duration, magnitude, rows};
 use super::style::Style;
 use super::text::Boxed;
 
@@ -27,7 +27,7 @@ pub(crate) struct TableLine {
 
 /// The box "Table Analysis".
 pub(crate) fn boxed(style: Style, tables: &[TableLine], footer: &str) -> String {
-    let rows = tables.iter().map(|table| {
+    let lines = tables.iter().map(|table| {
         let cells = vec![
             table.table.clone(),
             magnitude(table.rows),
@@ -38,7 +38,7 @@ pub(crate) fn boxed(style: Style, tables: &[TableLine], footer: &str) -> String 
         (cells, if table.fast { style.fast() } else { "" })
     });
     let header = [("Table", false), ("Rows", true), ("Strategy", false), ("Est. Time", true), ("Why", false)];
-    Boxed { title: "Table Analysis", header: &header, rows: rows.collect(), footer }.render(style)
+    Boxed { title: "Table Analysis", header: &header, rows: lines.collect(), footer }.render(style)
 }
 
 /// The groups "Dimension Tables (FDW)" and "Fact Tables (COPY)".
@@ -66,30 +66,24 @@ pub(crate) fn groups(style: Style, tables: &[TableLine], footer: &str) -> String
 /// `events (100M rows) → COPY (15 sec estimated)`.
 pub(crate) fn short(style: Style, table: &TableLine) -> String {
     let estimated = table.estimate.map(|time| format!(" ({} estimated)", duration(time))).unwrap_or_default();
-    format!(
-        "{} ({} rows) {} {}{estimated}",
-        table.table,
-        magnitude(table.rows),
-        style.arrow(),
-        table.strategy
-    )
+    format!("{} ({}) {} {}{estimated}", table.table, rows(table.rows), style.arrow(), table.strategy)
 }
 
 /// `⚡ events (100M rows) → COPY strategy (15 sec) - 10x faster!`
 fn line(style: Style, table: &TableLine) -> String {
     let mark = if table.fast { style.fast() } else { style.done() };
-    let rows = magnitude(table.rows);
+    let rows = rows(table.rows);
     let arrow = style.arrow();
-    let mut text = format!("{mark} {} ({rows} rows) {arrow} {} strategy", table.table, table.strategy);
+    let mut text = format!("{mark} {} ({rows}) {arrow} {} strategy", table.table, table.strategy);
     if table.estimate.is_some() {
         text.push_str(&format!(" ({})", estimate(table.estimate)));
     }
     // What is less than half as fast again is not worth a word.
-    if let Some(faster) = table.faster.filter(|faster| *faster >= 1.5) {
-        text.push_str(&format!(
-            " - {}x faster!",
-            if faster < 9.5 { format!("{faster:.1}") } else { format!("{faster:.0}") }
-        ));
+    match table.faster.filter(|faster| *faster >= 1.5) {
+        Some(faster) if faster < 9.5 => text.push_str(&format!(" - {faster:.1}x faster!")),
+        Some(faster) => text.push_str(&format!(" - {faster:.0}x faster!")),
+        None if table.reason.is_empty() => {}
+        None => text.push_str(&style.dim(format!(" - {}", table.reason))),
     }
     text
 }
@@ -169,8 +163,8 @@ mod tests {
     fn the_groups_are_those_of_the_seed() {
         insta::assert_snapshot!(groups(Style::default(), &seed(), TOTAL), @"
         Dimension Tables (FDW):
-          ✅ users (10M rows) → FDW strategy (20 sec)
-          ✅ posts (50M rows) → FDW strategy (90 sec)
+          ✅ users (10M rows) → FDW strategy (20 sec) - custom SQL
+          ✅ posts (50M rows) → FDW strategy (90 sec) - custom SQL
 
         Fact Tables (COPY):
           ⚡ events (100M rows) → COPY strategy (15 sec) - 10x faster!

@@ -23,7 +23,7 @@ pub(crate) fn render(style: Style, report: &MigrationReport) -> String {
             Outcome::AlreadyDone => String::new(),
             _ => format!(", {} actual", duration(table.elapsed)),
         };
-        let _ = writeln!(text, "{mark} {} {how} ({} rows{time})", table.table.short(), thousands(table.rows));
+        let _ = writeln!(text, "{mark} {} {how} ({}{time})", table.table.short(), count(table.rows, "row"));
     }
     if report.already_done {
         text.push_str("Everything had been done before; nothing was changed.\n");

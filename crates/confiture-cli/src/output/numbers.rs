@@ -21,6 +21,11 @@ pub(crate) fn magnitude(number: u64) -> String {
         .unwrap_or_else(|| number.to_string())
 }
 
+/// `10M rows`, `1 row`: about as many.
+pub(crate) fn rows(number: u64) -> String {
+    if number == 1 { "1 row".to_owned() } else { format!("{} rows", magnitude(number)) }
+}
+
 /// `1.2 GB`, `340 MB`, `12 bytes`: powers of 1000, as disks and networks are sold.
 pub(crate) fn bytes(number: u64) -> String {
     scaled(number as f64, &[(1e12, " TB"), (1e9, " GB"), (1e6, " MB"), (1e3, " kB")])
@@ -42,8 +47,9 @@ pub(crate) fn duration(duration: Duration) -> String {
 }
 
 /// `1 table`, `3 tables`.
-pub(crate) fn count(number: usize, one: &str) -> String {
-    format!("{} {one}{}", thousands(number as u64), if number == 1 { "" } else { "s" })
+pub(crate) fn count(number: impl TryInto<u64>, one: &str) -> String {
+    let number = number.try_into().unwrap_or(u64::MAX);
+    format!("{} {one}{}", thousands(number), if number == 1 { "" } else { "s" })
 }
 
 /// Below ten of a unit one decimal, from there on none; `None` below the smallest unit.

@@ -76,9 +76,9 @@ fn footer(plan: &Plan) -> String {
     match seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()) {
         Some(total) if !plan.tables.is_empty() => analysis::total(total),
         _ => format!(
-            "{}, about {} rows",
+            "{}, about {}",
             numbers::count(plan.tables.len(), "table"),
-            numbers::magnitude(plan.tables.iter().map(|table| table.rows).sum())
+            numbers::rows(plan.tables.iter().map(|table| table.rows).sum())
         ),
     }
 }

@@ -81,14 +81,19 @@ fn foreign_keys(text: &mut String, style: Style, keys: &[ForeignKeyVerification]
     }
     for key in broken {
         let sentence = format!(
-            "Foreign key {}.{}: {} rows refer to nothing in {}",
+            "Foreign key {}.{}: {} to nothing in {}",
             key.table.short(),
             key.name,
-            thousands(key.orphans.unsigned_abs()),
+            referring(key.orphans.unsigned_abs()),
             key.references.short()
         );
         let _ = writeln!(text, "{}", check(style, false, &sentence));
     }
+}
+
+/// `3 rows refer`, `1 row refers`.
+fn referring(rows: u64) -> String {
+    format!("{} {}", count(rows, "row"), if rows == 1 { "refers" } else { "refer" })
 }
 
 fn validations(text: &mut String, style: Style, results: &[ValidationResult]) {

@@ -104,7 +104,7 @@ impl Bars {
     fn bar(&self) -> ProgressBar {
         let style = ProgressStyle::with_template("{prefix:24!} [{bar:24}] {percent:>3}% {msg}")
             .unwrap_or_else(|_| ProgressStyle::default_bar());
-        ProgressBar::new(0).with_style(style.progress_chars(if self.look.plain { "=> " } else { "█▌ " }))
+        ProgressBar::new(1).with_style(style.progress_chars(if self.look.plain { "=> " } else { "█▌ " }))
     }
 }
 

@@ -1,5 +1,7 @@
 //! Progress as words.
 
+use std::time::Duration;
+
 use super::meter::Figures;
 use crate::output::numbers::{bytes, duration, magnitude};
 
@@ -15,11 +17,8 @@ pub(super) fn speed(figures: &Figures) -> String {
 
 /// `2 of 4 tables, 12M of 100M rows (12%), 1.2M rows/s, 84 MB/s, 1.2 minutes left`.
 pub(super) fn total(figures: &Figures, (done, all): (usize, usize)) -> String {
-    let percent = if figures.expected_rows == 0 {
-        100
-    } else {
-        figures.rows.saturating_mul(100) / figures.expected_rows
-    };
+    // Nothing to do is done.
+    let percent = figures.rows.saturating_mul(100).checked_div(figures.expected_rows).unwrap_or(100);
     format!(
         "{done} of {}, {} of {} rows ({percent}%), {}",
         crate::output::numbers::count(all, "table"),
@@ -29,10 +28,13 @@ pub(super) fn total(figures: &Figures, (done, all): (usize, usize)) -> String {
     )
 }
 
+/// `Building indexes: 12 sec so far`, for what cannot be measured.
+pub(super) fn so_far(what: &str, elapsed: Duration) -> String {
+    format!("{what}: {} so far", duration(elapsed))
+}
+
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]

@@ -32,7 +32,7 @@ struct Table {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Waiting,
-    Running,
+    Running(Instant),
     Done,
 }
 
@@ -65,7 +65,7 @@ impl Meter {
     pub(super) fn start(&mut self, name: &str, now: Instant) {
         self.started.get_or_insert(now);
         let table = self.table(name);
-        table.state = State::Running;
+        table.state = State::Running(now);
         table.rate.sample(now, 0, 0);
     }
 
@@ -106,9 +106,12 @@ impl Meter {
         (self.tables.iter().filter(|table| table.state == State::Done).count(), self.tables.len())
     }
 
-    /// The tables that are being worked on.
-    pub(super) fn running(&self) -> impl Iterator<Item = &str> {
-        self.tables.iter().filter(|table| table.state == State::Running).map(|table| table.name.as_str())
+    /// The tables that are being worked on, each with its beginning.
+    pub(super) fn running(&self) -> impl Iterator<Item = (&str, Instant)> {
+        self.tables.iter().filter_map(|table| match table.state {
+            State::Running(since) => Some((table.name.as_str(), since)),
+            State::Waiting | State::Done => None,
+        })
     }
 
     fn table(&mut self, name: &str) -> &mut Table {
@@ -223,7 +226,7 @@ mod tests {
         assert_eq!(events.remaining, Some(Duration::from_secs(14)));
         assert_eq!(meter.total(at(4)).remaining, Some(Duration::from_secs(16)));
         assert_eq!(meter.tables(), (0, 2));
-        assert_eq!(meter.running().collect::<Vec<_>>(), ["events"]);
+        assert_eq!(meter.running().collect::<Vec<_>>(), [("events", start)]);
     }
 
     #[test]

@@ -53,7 +53,7 @@ async fn a_database_with_something_in_it_is_refused_and_replaced_only_with_a_yes
     --- stdout
     --- stderr
     error: The database DATABASE is dropped: table users, table posts, all rows, and the database's own settings and privileges: that needs a confirmation, and there is no terminal to ask on
-    hint: look at the plan with --dry-run where the command has it, then add --yes
+    hint: add --yes to agree
     ");
     assert_eq!(psql(&database, "select count(*) from users"), "1");
 

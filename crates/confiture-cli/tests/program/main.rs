@@ -1,6 +1,7 @@
 //! The program as a program: arguments in, text and exit status out.
 
 mod build;
+mod demo;
 mod errors;
 mod init;
 mod meta;

@@ -20,6 +20,8 @@ fn the_help_names_every_command_and_every_exit_status() {
       migrate      Moves a database forward
       server       Runs the local PostgreSQL server of this project, which other commands call
                    `embedded`
+      demo         Shows the main job on two servers of its own: a shop of two million rows moves to a
+                   new schema, with proof
       completions  Prints a shell's completion script
       help         Print this message or the help of the given subcommand(s)
 

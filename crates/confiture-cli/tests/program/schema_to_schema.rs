@@ -71,7 +71,19 @@ const USERS: &str = "select md5(string_agg(u::text, ',' order by id)) from users
 async fn everything_in_one_go() {
     let shop = Shop::new().await;
     let line = "--from production --to production_new --mapping db/mapping.yaml --yes";
-    insta::assert_snapshot!(shop.call(line), @"");
+    insta::assert_snapshot!(shop.call(&format!("{line} -q")), @"
+    status 0
+    --- stdout
+    ⚡ users migrated (1,234 rows, TIME actual)
+    ⚡ posts migrated (5,000 rows, TIME actual)
+    2 tables in TIME: 2 indexes and constraints built, 0 sequences advanced.
+
+    ✅ users: 1,234 (old) = 1,234 (new)
+    ✅ posts: 5,000 (old) = 5,000 (new)
+    ✅ Foreign key integrity verified
+    Compared in TIME.
+    --- stderr
+    ");
     assert_eq!(psql(&shop.old, USERS), psql(&shop.new, USERS));
     assert_eq!(psql(&shop.new, "select count(*) from posts"), "5000");
 
@@ -80,12 +92,95 @@ async fn everything_in_one_go() {
     assert!(again.stdout.contains("nothing was changed"), "{again}");
 }
 
+/// Their indexes are built at the same time, and neither build may wait for the other's end to get to its own.
+#[tokio::test]
+async fn several_unique_constraints_of_one_table_are_built_together() {
+    let (old, new) =
+        (Database::create().await.expect("a database"), Database::create().await.expect("a database"));
+    let table = "create table codes (a bigint primary key, b text unique, c text unique, d text unique)";
+    psql(&new, table);
+    psql(&old, table);
+    psql(
+        &old,
+        "insert into codes select i, md5('b' || i), md5('c' || i), md5('d' || i) from generate_series(1, 150000) i",
+    );
+    let (from, to) = (old.url(), new.url());
+    let said =
+        Project::new().call(&["migrate", "schema-to-schema", "--from", &from, "--to", &to, "--yes", "-q"]);
+    assert_eq!(said.status, 0, "{said}");
+    assert_eq!(
+        psql(
+            &new,
+            "select count(*) from pg_constraint where conrelid = 'codes'::regclass and contype in ('p', 'u')"
+        ),
+        "4"
+    );
+}
+
+/// Ctrl-C while the run waits for a lock that another session holds: a moment that lasts as long as the test wants.
+#[cfg(unix)]
+#[tokio::test]
+async fn ctrl_c_stops_cleanly_and_says_how_to_go_on() {
+    use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+    use std::process::{Command, Stdio};
+
+    let shop = Shop::new().await;
+    let mut other = Command::new(shop.new.server().program("psql"))
+        .args(["-XAtq", &shop.new.url()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("psql starts");
+    let mut input = other.stdin.take().expect("a pipe");
+    writeln!(input, "begin; lock table users in share row exclusive mode; select 'locked';")
+        .expect("psql reads");
+    let mut answer = String::new();
+    BufReader::new(other.stdout.as_mut().expect("a pipe")).read_line(&mut answer).expect("psql answers");
+    assert_eq!(answer, "locked\n");
+
+    let line =
+        "migrate schema-to-schema --from production --to production_new --mapping db/mapping.yaml --yes";
+    let words: Vec<&str> = line.split(' ').collect();
+    let mut run =
+        shop.project.command(&words).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().expect("it starts");
+    let mut stderr = BufReader::new(run.stderr.take().expect("a pipe"));
+    let mut said = String::new();
+    while !said.contains("Starting migration...") {
+        assert_ne!(stderr.read_line(&mut said).expect("UTF-8"), 0, "{said}");
+    }
+    let interrupted =
+        Command::new("kill").args(["-INT", &run.id().to_string()]).status().expect("kill starts");
+    assert!(interrupted.success());
+    stderr.read_to_string(&mut said).expect("UTF-8");
+    assert_eq!(run.wait().expect("it ends").code(), Some(130), "{said}");
+    assert!(said.contains("Stopping cleanly; Ctrl-C again ends at once."), "{said}");
+    assert!(said.contains("\nerror: ") && said.contains("\nhint: "), "{said}");
+
+    drop(input);
+    other.wait().expect("psql ends");
+    assert_eq!(shop.call(&words[2..].join(" ")).status, 0);
+    assert_eq!(psql(&shop.old, USERS), psql(&shop.new, USERS));
+}
+
 #[tokio::test]
 async fn a_dry_run_changes_nothing() {
     let shop = Shop::new().await;
     let said =
         shop.call("--from production --to production_new -c db/mapping.yaml --auto-strategy --dry-run -q");
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @"
+    status 0
+    --- stdout
+    postgres@SOCKET:PORT/OLD → postgres@SOCKET:PORT/NEW
+
+    Fact Tables (COPY):
+      ⚡ users (1.2K rows) → COPY strategy - COPY carries any SELECT, in parallel, from one snapshot
+      ⚡ posts (5K rows) → COPY strategy - COPY carries any SELECT, in parallel, from one snapshot
+
+    2 tables, about 6.2K rows
+
+    Nothing was changed (--dry-run).
+    --- stderr
+    ");
     assert_eq!(psql(&shop.new, "select count(*) from users"), "0");
     assert_eq!(psql(&shop.new, "select to_regnamespace('confiture') is null"), "t");
 }
@@ -94,7 +189,14 @@ async fn a_dry_run_changes_nothing() {
 async fn without_a_terminal_and_without_yes_nothing_is_written() {
     let shop = Shop::new().await;
     let said = shop.call("--from production --to production_new --mapping db/mapping.yaml -q");
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @"
+    status 8
+    --- stdout
+    --- stderr
+    error: Copying from postgres@SOCKET:PORT/OLD into 2 tables of postgres@SOCKET:PORT/NEW: that needs a confirmation, and there is no terminal to ask on
+    hint: add --yes to agree
+    hint: --dry-run shows the plan and changes nothing
+    ");
     assert_eq!(psql(&shop.new, "select count(*) from users"), "0");
 }
 
@@ -110,7 +212,15 @@ async fn the_steps_one_at_a_time_need_the_source_once() {
     let migrated = shop.call(&format!("migrate --target production_new {mapping} --yes --no-verify"));
     assert_eq!(migrated.status, 0, "{migrated}");
     let verified = shop.call(&format!("verify --target production_new {mapping} -q"));
-    insta::assert_snapshot!(verified, @"");
+    insta::assert_snapshot!(verified, @"
+    status 0
+    --- stdout
+    ✅ users: 1,234 (old) = 1,234 (new)
+    ✅ posts: 5,000 (old) = 5,000 (new)
+    ✅ Foreign key integrity verified
+    Compared in TIME.
+    --- stderr
+    ");
     let cleaned = shop.call("cleanup --target production_new");
     assert_eq!(cleaned.status, 0, "{cleaned}");
     assert_eq!(psql(&shop.new, "select to_regnamespace('confiture') is null"), "t");
@@ -124,7 +234,21 @@ async fn a_difference_is_exit_status_7_with_the_report() {
     let line = "--from production --to production_new --mapping db/mapping.yaml";
     assert_eq!(shop.call(&format!("{line} --yes")).status, 0);
     psql(&shop.new, "delete from posts where id = 7; update users set display_name = 'x' where id = 3");
-    insta::assert_snapshot!(shop.call(&format!("verify {line} -q")), @"");
+    insta::assert_snapshot!(shop.call(&format!("verify {line} -q")), @"
+    status 7
+    --- stdout
+    ❌ users: 1,234 (old) = 1,234 (new), but rows differ
+       1 different
+       different id=3: display_name
+    ❌ posts: 5,000 (old) ≠ 4,999 (new)
+       1 missing
+       missing id=7
+    ✅ Foreign key integrity verified
+    Compared in TIME.
+    --- stderr
+    error: verification failed: 2 tables
+    hint: do not cut over; --show-values shows what differs, and a run with --truncate copies anew
+    ");
     let json = shop.call(&format!("{line} --verify --format json")).json();
     assert_eq!((&json["ok"], &json["error"]["code"]), (&false.into(), &"check_failed".into()));
     assert_eq!(json["result"]["tables"].as_array().map(Vec::len), Some(2));
@@ -149,7 +273,21 @@ async fn a_mapping_to_begin_with_is_written_and_read_back() {
     let said = shop.call(&format!("{line} --write-mapping db/full.yaml"));
     assert_eq!(said.status, 0, "{said}");
     let written = std::fs::read_to_string(shop.project.path().join("db/full.yaml")).expect("the file");
-    insta::assert_snapshot!(written, @"");
+    insta::assert_snapshot!(written, @"
+    others: same-name              # tables that are not named here keep their names
+
+    tables:
+      users:
+        from: users u
+        columns:
+          display_name: u.full_name
+      posts:
+        from: posts
+        columns:
+          id: id
+          user_id: user_id
+          title: title
+    ");
     let again = shop.call(&format!("{line} --write-mapping db/full.yaml"));
     assert_eq!(again.status, 8, "{again}");
     let read = shop.call("--from production --to production_new --mapping db/full.yaml --yes");

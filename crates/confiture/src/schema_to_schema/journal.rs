@@ -31,7 +31,15 @@ pub(crate) enum EntryKind {
 /// Takes everything off `tables` that slows their load or fires in it. Returns how many objects.
 pub(crate) async fn take_off(session: &Session, tables: &[Oid], execution: &Execution) -> Result<usize> {
     session.batch(&Sql::literal("BEGIN; SET LOCAL search_path = ''; SET LOCAL lock_timeout = '10s'")).await?;
-    let result = take_off_in_transaction(session, tables, execution).await;
+    let result = tokio::select! {
+        result = take_off_in_transaction(session, tables, execution) => result,
+        // It may be waiting for a lock: nobody who has pressed Ctrl-C waits along.
+        () = execution.interrupted() => {
+            session.cancel().await?;
+            Err(Error::interrupted("stopped before the first row; no table was changed")
+                .hint("run the same command again"))
+        }
+    };
     session.batch(&Sql::literal(if result.is_ok() { "COMMIT" } else { "ROLLBACK" })).await?;
     result
 }
@@ -86,9 +94,12 @@ pub(crate) async fn entries(session: &Session) -> Result<Vec<Entry>> {
     Ok(entries)
 }
 
-/// Puts one object back and forgets it, in one transaction.
+/// Puts one object back and forgets it: each statement in a transaction of its own, with what is left in the journal.
+///
+/// Together, two unique constraints of one table would deadlock: `CREATE UNIQUE INDEX` holds SHARE on the table, which
+/// both have when both want ACCESS EXCLUSIVE for their `ADD CONSTRAINT … USING INDEX`.
 pub(crate) async fn restore(session: &Session, entry: &Entry) -> Result<()> {
-    match restore_statements(session, &entry.restore, entry.id, &[]).await {
+    match restore_one_by_one(session, entry).await {
         Err(error) if error.sqlstate_code() == Some("23505") => {
             let message = format!("{}: two rows have the same key of {}", entry.table.short(), entry.name);
             Err(Error::new(error.kind(), message).sqlstate("23505").hint(
@@ -98,6 +109,15 @@ pub(crate) async fn restore(session: &Session, entry: &Entry) -> Result<()> {
         result => result
             .map_err(|error| error.context(format!("building {} on {}", entry.name, entry.table.short()))),
     }
+}
+
+async fn restore_one_by_one(session: &Session, entry: &Entry) -> Result<()> {
+    let mut left = entry.restore.as_slice();
+    while let [statement, later @ ..] = left {
+        restore_statements(session, std::slice::from_ref(statement), entry.id, later).await?;
+        left = later;
+    }
+    Ok(())
 }
 
 /// Puts a foreign key back without looking at the rows. Returns what is left to do: to validate it.

@@ -116,7 +116,9 @@ async fn migrate(
 ) -> Result<Reply> {
     let style = invocation.terminal.stdout;
     tell(invocation, prepared.plan(), execution);
-    confirm(&invocation.terminal, execution, options.yes, &question(options, prepared)).await?;
+    confirm(&invocation.terminal, execution, options.yes, &question(options, prepared))
+        .await
+        .map_err(|error| error.hint("--dry-run shows the plan and changes nothing"))?;
     execution.note("Starting migration...");
     let report = prepared.migration.migrate(execution).await?;
     let mut result = Map::from_iter([("migration".to_owned(), value(&report)?)]);

@@ -15,7 +15,7 @@ fn read(line: &[&str]) -> confiture::Result<SchemaToSchemaOptions> {
     let words = ["confiture", "migrate", "schema-to-schema"].iter().chain(line);
     let cli: Cli = args::parse(words.map(Into::into)).unwrap_or_else(|stop| panic!("{line:?}: {stop:?}"));
     let Command::Migrate(migrate) = cli.command else { panic!("{line:?}") };
-    Migrate::into_schema_to_schema(migrate).options()
+    Migrate::into_schema_to_schema(*migrate).options()
 }
 
 /// The same for a line whose words have no spaces.

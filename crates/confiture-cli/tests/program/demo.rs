@@ -1,0 +1,20 @@
+//! `confiture demo`: everything from nothing.
+
+use crate::support::Project;
+
+#[test]
+fn it_ends_with_every_row_compared_and_a_changed_one_found() {
+    let said = Project::new().call(&["demo", "--users", "200", "-q"]).steady(&[]).to_string();
+    for line in [
+        "status 0\n",
+        "✅ customers: 200 (old) = 200 (new)\n",
+        "✅ customer_profiles: 66 (old) = 66 (new)\n",
+        "✅ order_lines: 3,200 (old) = 3,200 (new)\n",
+        "✅ page_views: 20,000 (old) = 20,000 (new)\n",
+        "✅ Foreign key integrity verified\n",
+        "✅ Custom validations passed\n",
+        "It was found: order_lines, id = 42: unit_price.\n",
+    ] {
+        assert!(said.contains(line), "{line}\n{said}");
+    }
+}
