@@ -5,7 +5,7 @@ use crate::error::{Error, ErrorKind, Place, Result};
 use crate::postgres::Session;
 use crate::schema_to_schema::plan::{ColumnPlan, PageRange};
 use crate::schema_to_schema::resolve::{Draft, DraftColumn};
-use crate::schema_to_schema::transfer::{Transfer, by_name, compared, compared_type, text_type, transfer};
+use crate::schema_to_schema::transfer::{Transfer, assigned, by_name, compared, text_type, transfer};
 use crate::sql::lex::{TokenKind, lex};
 use crate::sql::{Sql, sql};
 
@@ -69,10 +69,9 @@ fn plan_column(
         _ => expression.clone(),
     };
     let text = || sql!("CAST({} AS pg_catalog.text) COLLATE pg_catalog.\"C\"", expression);
-    let compared_source = match compared_type(wanted, target) {
-        Some((cast, of)) => {
-            compared(&sql!("CAST({} AS {})", expression, cast), &of, target, &source.encoding)
-        }
+    let given_type = column.source_column.map(|column| &column.data_type);
+    let compared_source = match assigned(expression, given_type, wanted, target) {
+        Some((value, of)) => compared(&value, &of, target, &source.encoding),
         None => compared(&text(), &column.target.data_type, &Catalog::default(), &source.encoding),
     };
     Ok(ColumnPlan {

@@ -122,7 +122,12 @@ impl Migration {
             let key = draft.target.key().filter(|key| key.iter().all(filled)).unwrap_or_default();
             (checked.columns, checked.text_because, key)
         };
-        let (route, reason) = self.route(&draft, topology, rows)?;
+        let (route, reason) = match self.route(&draft, topology, rows)? {
+            (Route::Fdw, _) if self.reads_alone(&draft) => {
+                (Route::Copy, "a foreign table would give the rows of its inheritance children too".into())
+            }
+            chosen => chosen,
+        };
         let mut table = TablePlan {
             target: draft.target.name.clone(),
             source: draft.driving.map(|driving| driving.name.clone()),
@@ -178,6 +183,15 @@ impl Migration {
             // Whoever may not read it is told so before anything is written.
             Err(error) if error.sqlstate_code() == Some("42501") => Ok(0),
             Err(error) => Err(error),
+        }
+    }
+
+    /// True for a table that is read without its inheritance children, which are mapped by their own names.
+    fn reads_alone(&self, draft: &Draft<'_>) -> bool {
+        let has_children = |driving: &Relation| self.source_catalog.children(&driving.name).next().is_some();
+        match draft.query.storage.as_slice() {
+            [storage] => storage.only && draft.driving.is_some_and(has_children),
+            _ => false,
         }
     }
 

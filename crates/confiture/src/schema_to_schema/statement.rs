@@ -6,7 +6,7 @@ use crate::catalog::{Catalog, Column, Relation};
 use crate::error::{Error, Result};
 use crate::schema_to_schema::check::located;
 use crate::schema_to_schema::plan::{ColumnPlan, TablePlan, Topology};
-use crate::schema_to_schema::transfer::{compared, compared_type};
+use crate::schema_to_schema::transfer::{assigned, compared};
 use crate::sql::lex::{Token, TokenKind, lex};
 use crate::sql::{Identifier, QualifiedName, Sql, sql};
 
@@ -71,8 +71,8 @@ impl TablePlan {
 
 fn plan_column(column: &Column, target: &Catalog) -> ColumnPlan {
     let (wanted, encoding) = (&column.data_type, target.encoding.as_str());
-    let read = match compared_type(wanted, target) {
-        Some((cast, of)) => compared(&sql!("CAST(s.{} AS {})", column.name, cast), &of, target, encoding),
+    let read = match assigned(&sql!("s.{}", column.name), None, wanted, target) {
+        Some((value, of)) => compared(&value, &of, target, encoding),
         None => {
             let read = sql!("CAST(s.{} AS {})", column.name, Sql::from_server(wanted.text.clone()));
             compared(&read, wanted, target, encoding)

@@ -183,18 +183,35 @@ pub(crate) fn by_name(value: &Sql, of: &DataType) -> Sql {
     )
 }
 
-/// The type that the source casts to before it is compared: the target's with its modifier, so that rounding shows.
-/// Lengths of strings are left out, because an explicit cast would cut what assignment refuses.
-pub(crate) fn compared_type(wanted: &TypeUse, target: &Catalog) -> Option<(Sql, TypeUse)> {
+/// What assignment makes of `value` in a column of the type `wanted`, for the source to compute before it is compared, and
+/// the type of that; `None` for types that the source may not have. Unlike an explicit cast it cuts no string, only blanks
+/// at its end that are too many. `given` is the type of `value`, where it is a column.
+pub(crate) fn assigned(
+    value: &Sql,
+    given: Option<&TypeUse>,
+    wanted: &TypeUse,
+    target: &Catalog,
+) -> Option<(Sql, TypeUse)> {
     let data_type = target.data_type(wanted.oid)?;
-    let is_string =
-        |name: &str| matches!(name.trim_start_matches('_'), "varchar" | "bpchar" | "bit" | "varbit");
-    match &data_type.kind {
-        TypeKind::Domain { base, .. } => compared_type(base, target),
-        _ if !data_type.is_built_in() => None,
-        _ if wanted.modifier < 0 || is_string(data_type.name.name.as_str()) => {
-            Some((sql!("{}", data_type.name), wanted.clone()))
+    let name = data_type.name.name.as_str();
+    let is_string = matches!(name.trim_start_matches('_'), "varchar" | "bpchar" | "bit" | "varbit");
+    let fits = |given: &TypeUse| given.oid == wanted.oid && (0..=wanted.modifier).contains(&given.modifier);
+    let cast = match &data_type.kind {
+        TypeKind::Domain { base, .. } => return assigned(value, given, base, target),
+        _ if !data_type.is_built_in() => return None,
+        _ if name == "varchar" && wanted.modifier >= 0 && !given.is_some_and(fits) => {
+            let text = sql!("CAST({} AS pg_catalog.text)", value);
+            let length = i64::from(wanted.modifier - 4);
+            sql!(
+                "pg_catalog.left({}, {}) || pg_catalog.rtrim(pg_catalog.substr({}, {}))",
+                text,
+                length,
+                text,
+                length + 1
+            )
         }
-        _ => Some((Sql::from_server(wanted.text.clone()), wanted.clone())),
-    }
+        _ if wanted.modifier < 0 || is_string => sql!("CAST({} AS {})", value, data_type.name),
+        _ => sql!("CAST({} AS {})", value, Sql::from_server(wanted.text.clone())),
+    };
+    Some((cast, wanted.clone()))
 }

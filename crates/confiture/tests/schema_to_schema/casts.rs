@@ -4,7 +4,7 @@ use confiture::config::mapping::Strategy;
 use confiture::{Error, ErrorKind};
 use local_postgres::testing::Database;
 
-use crate::world::{World, psql};
+use crate::world::{World, psql, run};
 
 /// Old type, values, new type, and the old column as SQL that gives what must arrive.
 const FITTING: &[(&str, &str, &str, &str)] = &[
@@ -190,11 +190,15 @@ async fn a_lone_literal_is_read_as_the_column_it_fills() {
 async fn databases_of_other_encodings_hold_the_same_text() {
     let latin = Database::create().await.unwrap();
     let name = format!("{}_latin", latin.name());
-    run(&latin, "postgres", &format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING LATIN1 LOCALE 'C'"));
+    run(
+        &latin,
+        "postgres",
+        &[&format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING LATIN1 LOCALE 'C'")],
+    );
     let world = World::new("", "CREATE TABLE t (id int PRIMARY KEY, name text, raw bytea, a text[])").await;
     let setup = "CREATE TABLE t (id int PRIMARY KEY, name text, raw bytea, a text[]);
         INSERT INTO t VALUES (1, 'Zoë', 'x', '{ä,b}'), (2, 'ß', NULL, NULL), (3, 'plain', NULL, '{}')";
-    run(&latin, &name, setup);
+    run(&latin, &name, &[setup]);
     let mut options = world.options("others: same-name").await;
     options.source = confiture::config::Connection::new(
         options.source.endpoints[0].clone(),
@@ -204,18 +208,8 @@ async fn databases_of_other_encodings_hold_the_same_text() {
     crate::world::migrate(options.clone()).await.unwrap();
     assert_eq!(psql(&world.new, "SELECT name, a FROM t ORDER BY id").await, "Zoë|{ä,b}\nß|\nplain|{}\n");
     let verified = crate::world::verify(options).await;
-    run(&latin, "postgres", &format!("DROP DATABASE {name} WITH (FORCE)"));
+    run(&latin, "postgres", &[&format!("DROP DATABASE {name} WITH (FORCE)")]);
     assert!(verified.ok, "{verified:#?}");
-}
-
-/// Runs one statement outside of a transaction.
-fn run(near: &Database<'_>, database: &str, statement: &str) {
-    let output = std::process::Command::new(near.server().program("psql"))
-        .env("PGCLIENTENCODING", "UTF8")
-        .args(["-X", "-q", "-d", &near.server().url(database), "-c", statement])
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use confiture::config::mapping::Strategy;
 use confiture::schema_to_schema::Options;
 
-use crate::world::{World, dump, psql};
+use crate::world::{World, dump, psql, run};
 
 /// Migrates, and asserts that the new schema is as it was and that verification agrees.
 async fn moved(world: &World, mapping: &str) -> Options {
@@ -213,7 +213,7 @@ ALTER TABLE s.parents ENABLE ALWAYS TRIGGER always, ENABLE REPLICA TRIGGER repli
 CREATE VIEW s.grouped AS SELECT c.id, c.n, c.parent, count(*) FROM s.children AS c GROUP BY c.id, c.n;
 CREATE MATERIALIZED VIEW s.kept AS SELECT id FROM s.parents;
 CREATE UNIQUE INDEX ON s.kept (id);
-CREATE TABLE s.outside (id int PRIMARY KEY, parent int REFERENCES s.parents, code text REFERENCES s.parents (code));
+CREATE TABLE s.outside (id int PRIMARY KEY, parent int REFERENCES s.parents, room int, code text);
 CREATE TABLE s.parted (id int, p int REFERENCES s.parents, PRIMARY KEY (id)) PARTITION BY RANGE (id);
 CREATE TABLE s.parted_1 PARTITION OF s.parted FOR VALUES FROM (0) TO (100);
 ALTER TABLE s.parted_1 ADD CONSTRAINT own FOREIGN KEY (id) REFERENCES s.parents;
@@ -250,6 +250,49 @@ async fn whatever_hangs_on_a_table_is_as_it_was() {
     }
     let invalid = "SELECT count(*) FROM pg_index WHERE NOT indisvalid; SELECT conname FROM pg_constraint WHERE NOT convalidated";
     assert_eq!(psql(&world.new, invalid).await, "0\ncycle\n");
+}
+
+#[tokio::test]
+async fn a_violated_key_is_told_whatever_the_kind_of_table() {
+    let (rows, keys) = (
+        "CREATE TABLE p (id int); CREATE TABLE c (id int); CREATE TABLE pp (id int); CREATE TABLE cc (id int);
+         INSERT INTO p VALUES (1); INSERT INTO c VALUES (1), (2); INSERT INTO pp VALUES (1); INSERT INTO cc VALUES (1), (3)",
+        "CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE c (id int REFERENCES p);
+         CREATE TABLE pp (id int PRIMARY KEY) PARTITION BY RANGE (id); CREATE TABLE pp1 PARTITION OF pp DEFAULT;
+         CREATE TABLE cc (id int REFERENCES pp) PARTITION BY RANGE (id); CREATE TABLE cc1 PARTITION OF cc DEFAULT;",
+    );
+    let world = World::new(rows, keys).await;
+    let options = world.options(SAME).await;
+    let report = world.migrate(options.clone()).await.unwrap();
+    let mut violated: Vec<String> = report.violated.iter().map(|key| key.name.to_string()).collect();
+    violated.sort();
+    assert_eq!(violated, ["c_id_fkey", "cc_id_fkey"]);
+    assert!(!world.verify(options).await.ok);
+}
+
+#[tokio::test]
+async fn an_index_goes_back_to_its_tablespace() {
+    let world = World::new("CREATE TABLE t (id int, a int, b int); INSERT INTO t VALUES (1, 1, 1)", "").await;
+    let space = format!("space_{}", world.new.name());
+    run(
+        &world.new,
+        "postgres",
+        &["SET allow_in_place_tablespaces = on", &format!("CREATE TABLESPACE {space} LOCATION ''")],
+    );
+    let table = format!(
+        "CREATE TABLE t (id int PRIMARY KEY USING INDEX TABLESPACE {space}, a int, b int, EXCLUDE USING btree (a WITH =));
+         CREATE INDEX there ON t (b) TABLESPACE {space}; CREATE INDEX here ON t (b)"
+    );
+    psql(&world.new, &table).await;
+    // With this, an index that is built without naming its tablespace goes there.
+    psql(&world.new, &format!("ALTER DATABASE {} SET default_tablespace = '{space}'", world.new.name()))
+        .await;
+    moved(&world, SAME).await;
+    run(
+        &world.new,
+        "postgres",
+        &[&format!("DROP DATABASE {} WITH (FORCE)", world.new.name()), &format!("DROP TABLESPACE {space}")],
+    );
 }
 
 #[tokio::test]

@@ -95,6 +95,17 @@ pub(crate) async fn psql(database: &Database<'_>, script: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// Runs statements on a server's database, each in a transaction of its own.
+pub(crate) fn run(near: &Database<'_>, database: &str, statements: &[&str]) {
+    let output = Command::new(near.server().program("psql"))
+        .env("PGCLIENTENCODING", "UTF8")
+        .args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", &near.server().url(database)])
+        .args(statements.iter().flat_map(|statement| ["-c", statement]))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
 /// The schema as `pg_dump` shows it, without what changes from run to run.
 pub(crate) async fn dump(database: &Database<'_>) -> String {
     let output = Command::new(database.server().program("pg_dump"))
