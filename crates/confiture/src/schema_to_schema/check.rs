@@ -3,7 +3,7 @@
 use crate::catalog::{Catalog, Oid};
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::postgres::Session;
-use crate::schema_to_schema::plan::{ColumnPlan, PageRange};
+use crate::schema_to_schema::plan::{ColumnPlan, PageRange, RowQuery};
 use crate::schema_to_schema::resolve::{Draft, DraftColumn};
 use crate::schema_to_schema::transfer::{Transfer, assigned, by_name, compared, text_type, transfer};
 use crate::sql::lex::{TokenKind, lex};
@@ -34,6 +34,11 @@ pub(crate) async fn check(
     let mut columns = Vec::with_capacity(types.len());
     for ((column, transfer), (given, context)) in draft.columns.iter().zip(&transfers).zip(contexts) {
         columns.push(plan_column(column, transfer, &given, &context, source, target)?);
+    }
+    for (column, draft) in columns.iter().zip(&draft.columns).filter(|(_, draft)| is_literal(&draft.shown)) {
+        if let Err(error) = session.prepare(&sql!("SELECT {}", column.sent)).await {
+            return Err(in_mapping(error, &column.target.to_string(), draft.place.as_ref()));
+        }
     }
     let text_because = draft.columns.iter().zip(transfers).find_map(|(column, transfer)| {
         transfer.text_because.map(|reason| format!("{}: {reason}", column.target.name))
@@ -130,24 +135,39 @@ fn refuse_unfilled(draft: &Draft<'_>) -> Result<()> {
 
 /// Has the server analyse the query; returns the type of each column's expression.
 async fn check_expressions(draft: &Draft<'_>, session: &Session) -> Result<Vec<Oid>> {
-    let range = PageRange { storage: 0, pages: None };
+    let paged = draft.query.storage[0].pages.is_some();
+    // A range of pages, because its condition must find its place behind the `from` clause.
+    let range = PageRange { storage: 0, pages: paged.then_some((0, u32::MAX)) };
     // The row's address takes part, so that aggregates and grouping, which no chunk could give, do not pass.
-    let address = match draft.query.storage[0].pages {
-        Some(_) => sql!("{}.ctid", draft.query.alias),
-        None => Sql::literal("1"),
-    };
-    let from = draft.query.from_where(&range);
+    let address = if paged { sql!("{}.ctid", draft.query.alias) } else { Sql::literal("1") };
+    let all_rows = RowQuery { filters: Vec::new(), ..draft.query.clone() };
+    let from = all_rows.from_where(&range);
     if let Err(error) = session.prepare(&sql!("SELECT {} {}", address, from)).await {
         return Err(in_mapping(error, "the `from` clause", draft.from_place.as_ref()));
     }
     if let Some(filter) = &draft.filter {
-        let condition =
-            sql!("SELECT {}, ({}\n) IS TRUE {}", address, Sql::from_user(filter.value.trim()), from);
-        if let Err(error) = session.prepare(&condition).await {
+        let filters = vec![Sql::from_user(filter.value.trim())];
+        let condition = RowQuery { filters, ..draft.query.clone() }.from_where(&range);
+        if let Err(error) = session.prepare(&sql!("SELECT {} {}", address, condition)).await {
             return Err(in_mapping(error, "the `where` condition", filter.place.as_ref()));
         }
     }
-    let all = std::iter::once(&address).chain(draft.columns.iter().map(|column| &column.expression));
+    let types = check_together(draft, session, &address, &from).await?;
+    // Conditions refuse what gives more or fewer rows than one: set-returning and window functions.
+    let alone = |column: &DraftColumn<'_>| {
+        let rows = RowQuery { filters: vec![sql!("{} IS NULL", column.expression)], ..all_rows.clone() };
+        sql!("SELECT {} {}", address, rows.from_where(&range))
+    };
+    for column in draft.columns.iter().filter(|column| column.source_column.is_none()) {
+        if let Err(error) = session.prepare(&alone(column)).await {
+            return Err(not_one_value(error, column));
+        }
+    }
+    Ok(types)
+}
+
+async fn check_together(draft: &Draft<'_>, session: &Session, address: &Sql, from: &Sql) -> Result<Vec<Oid>> {
+    let all = std::iter::once(address).chain(draft.columns.iter().map(|column| &column.expression));
     let all = sql!("SELECT {} {}", Sql::join(", ", all), from);
     if let Ok(statement) = session.prepare(&all).await
         && statement.columns().len() == draft.columns.len() + 1
@@ -162,13 +182,31 @@ async fn check_expressions(draft: &Draft<'_>, session: &Session) -> Result<Vec<O
                 let error = Error::config(format!("{}: this is not one expression", column.target.name));
                 return Err(located(error, column.place.as_ref()));
             }
-            Err(error) => {
-                return Err(in_mapping(error, &column.target.name.to_string(), column.place.as_ref()));
-            }
+            Err(error) => return Err(not_one_value(error, column)),
         }
     }
     let message = format!("the columns of {} cannot be read together", draft.target.name.short());
     Err(located(Error::config(message), draft.place.as_ref()))
+}
+
+/// An expression that the server refuses, or that does not give one value for each row by itself.
+fn not_one_value(error: Error, column: &DraftColumn<'_>) -> Error {
+    let name = &column.target.name;
+    let (what, instead) = match error.sqlstate_code() {
+        Some("42803") => {
+            return in_mapping(error, &name.to_string(), column.place.as_ref())
+                .hint("an expression gives one value for each row of `from`; for an aggregate use a subquery: `(SELECT sum(i.price) FROM items i WHERE i.order_id = o.id)`");
+        }
+        Some("42P20") => {
+            ("a window function", "a subquery: `(SELECT count(*) FROM orders p WHERE p.id <= o.id)`")
+        }
+        Some("0A000") => {
+            ("a function that returns rows", "a join in `from`: `JOIN LATERAL unnest(o.tags) AS tag ON true`")
+        }
+        _ => return in_mapping(error, &name.to_string(), column.place.as_ref()),
+    };
+    let message = format!("{name}: {what} does not give one value for each row of `from`");
+    located(Error::config(message).hint(format!("use {instead}")), column.place.as_ref())
 }
 
 async fn cast_contexts(session: &Session, given: &[Oid], wanted: &[String]) -> Result<Vec<(String, String)>> {

@@ -13,6 +13,7 @@ use crate::schema_to_schema::options::Options;
 use crate::schema_to_schema::plan::{CopyFormat, Plan, Remark, Route, TablePlan, Topology};
 use crate::schema_to_schema::resolve::{Draft, resolve};
 use crate::schema_to_schema::statement;
+use crate::schema_to_schema::volatility;
 use crate::sql::sql;
 
 /// A plan, and the connections and catalogs that it was made with.
@@ -108,6 +109,8 @@ impl Migration {
     }
 
     async fn plan_table(&self, draft: Draft<'_>, topology: Topology) -> Result<TablePlan> {
+        let mut draft = draft;
+        draft.remarks.extend(volatility::check(&draft, &self.source).await?);
         let rows = match draft.driving {
             Some(driving) => self.count(driving).await?,
             None => 0,

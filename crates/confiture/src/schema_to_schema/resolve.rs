@@ -410,7 +410,10 @@ fn unknown_table(shown: &str, name: &TableName, catalog: &Catalog, side: &str) -
     let elsewhere = tables().find(|found| found.name == name.name);
     match (elsewhere, did_you_mean(name.name.as_str(), tables().map(|found| found.name.as_str()))) {
         (Some(found), _) => error.hint(format!("there is {found}: name it with its schema")),
-        (None, Some(similar)) => error.hint(format!("did you mean {similar}?")),
+        (None, Some(similar)) => {
+            let full = tables().find(|found| found.name.as_str() == similar).map(QualifiedName::short);
+            error.hint(format!("did you mean {}?", full.unwrap_or_else(|| similar.to_owned())))
+        }
         (None, None) => {
             error.hint(format!("the {side} is {}; is that the right database?", catalog.database))
         }

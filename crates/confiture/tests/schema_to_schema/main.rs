@@ -2,6 +2,7 @@
 
 mod api;
 mod casts;
+mod mappings;
 mod names;
 mod shapes;
 mod shop;
