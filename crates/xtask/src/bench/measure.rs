@@ -66,7 +66,6 @@ pub(super) fn time_pipe(from: &mut Command, to: &mut Command) -> Result<Duration
 
 /// What a process cost by itself, without the server that worked for it.
 pub(super) struct Cost {
-    pub(super) wall: Duration,
     pub(super) processor: Duration,
     pub(super) peak_mebibytes: f64,
 }
@@ -74,7 +73,6 @@ pub(super) struct Cost {
 /// Runs a command and gives what it cost. Only where there is a `/proc`.
 pub(super) fn cost(command: &mut Command) -> Result<Cost> {
     let before = children_processor_time()?;
-    let start = Instant::now();
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
     let status_file = format!("/proc/{}/status", child.id());
     // The kernel keeps the peak, so the last look before the end is enough, and looking often makes it a late one.
@@ -91,13 +89,12 @@ pub(super) fn cost(command: &mut Command) -> Result<Cost> {
         stderr.read_to_string(&mut said)?;
     }
     let status = child.wait()?;
-    let wall = start.elapsed();
     let peak = watch.join().map_err(|_| anyhow::anyhow!("the watching thread panicked"))?;
     if !status.success() {
         bail!("{status} {}", last_lines(&said));
     }
     let processor = children_processor_time()?.saturating_sub(before);
-    Ok(Cost { wall, processor, peak_mebibytes: f64::from(peak) / 1024.0 })
+    Ok(Cost { processor, peak_mebibytes: f64::from(peak) / 1024.0 })
 }
 
 /// `VmHWM` of a `/proc/PID/status`; nothing once the process is a zombie.
@@ -110,6 +107,12 @@ fn peak_kibibytes(status: &str) -> Option<u32> {
 fn children_processor_time() -> Result<Duration> {
     let stat = fs::read_to_string("/proc/self/stat").context("this needs a /proc")?;
     waited_for(&stat).context("/proc/self/stat reads unlike proc(5)")
+}
+
+/// User and system time of all children that a process has waited for: for a postmaster, of all sessions that ended.
+pub(super) fn ended_sessions_processor_time(postmaster: u32) -> Result<Duration> {
+    let stat = fs::read_to_string(format!("/proc/{postmaster}/stat")).context("this needs a /proc")?;
+    waited_for(&stat).context("/proc/PID/stat reads unlike proc(5)")
 }
 
 /// `cutime` and `cstime` of a `/proc/PID/stat`. The kernel counts them in hundredths of a second for all programs.
@@ -150,7 +153,7 @@ mod tests {
     fn the_cost_of_a_process_is_its_own() {
         let cost = cost(Command::new("sh").args(["-c", "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done"]))
             .unwrap();
-        assert!(cost.processor > Duration::ZERO && cost.wall > Duration::ZERO);
+        assert!(cost.processor > Duration::ZERO);
         assert!(cost.peak_mebibytes > 0.1 && cost.peak_mebibytes < 64.0);
     }
 }

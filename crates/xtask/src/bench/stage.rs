@@ -4,10 +4,10 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use local_postgres::Server;
 
-use super::measure::{time, time_pipe};
+use super::measure::{ended_sessions_processor_time, time, time_pipe};
 use crate::server::Psql;
 
 /// A database whose `account` is full, with its key and its indexes.
@@ -80,6 +80,14 @@ impl<'a> Stage<'a> {
         let elapsed = time(&mut self.migration(more))?;
         self.check_target()?;
         Ok(elapsed)
+    }
+
+    /// Processor time of all sessions that have ended; a short wait lets the last ones end.
+    pub(super) fn server_processor_time(&self) -> Result<Duration> {
+        let others = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()";
+        while self.psql.sql("postgres", others)?.trim() != "0" {}
+        let postmaster = self.psql.server.pid().context("the server's process is not known")?;
+        ended_sessions_processor_time(postmaster)
     }
 
     /// A program that copies nothing is fast.
