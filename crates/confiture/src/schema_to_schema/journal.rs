@@ -120,14 +120,16 @@ async fn restore_one_by_one(session: &Session, entry: &Entry) -> Result<()> {
     Ok(())
 }
 
-/// Puts a foreign key back without looking at the rows. Returns what is left to do: to validate it.
+/// Puts a foreign key back without looking at the rows, where the server can. Returns what is left to do: to validate it,
+/// or, where that cannot wait and rows violate it, all of it.
 pub(crate) async fn restore_unvalidated(session: &Session, entry: &Entry) -> Result<Option<Entry>> {
     let validates = |statement: &String| statement.contains(" VALIDATE CONSTRAINT ");
     let (later, now): (Vec<String>, Vec<String>) = entry.restore.iter().cloned().partition(validates);
-    restore_statements(session, &now, entry.id, &later)
-        .await
-        .map_err(|error| error.context(format!("adding {} to {}", entry.name, entry.table.short())))?;
-    Ok((!later.is_empty()).then(|| Entry { restore: later, ..entry.clone() }))
+    match restore_statements(session, &now, entry.id, &later).await {
+        Ok(()) => Ok((!later.is_empty()).then(|| Entry { restore: later, ..entry.clone() })),
+        Err(error) if error.sqlstate_code() == Some("23503") => Ok(Some(entry.clone())),
+        Err(error) => Err(error.context(format!("adding {} to {}", entry.name, entry.table.short()))),
+    }
 }
 
 async fn restore_statements(session: &Session, now: &[String], id: i64, later: &[String]) -> Result<()> {

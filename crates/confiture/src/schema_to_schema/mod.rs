@@ -39,6 +39,7 @@ mod transfer;
 mod transformation;
 mod triage;
 mod verify;
+mod volatility;
 
 pub use cleanup::{CleanupReport, clean_up};
 pub use difference::{ColumnDifference, Difference, DifferenceKind, Differences};

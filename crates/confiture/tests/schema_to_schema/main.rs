@@ -1,5 +1,10 @@
 //! Databases moved to a new schema, on a real server.
 
 mod api;
+mod casts;
+mod mappings;
+mod names;
+mod shapes;
 mod shop;
+mod types;
 mod world;

@@ -1,11 +1,12 @@
 //! Two databases of one test, and psql as the oracle that is not our own code.
 
-use std::process::Command;
+use std::io::Write;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use confiture::config::{Connection, Endpoint, Mapping};
 use confiture::event::Execution;
-use confiture::schema_to_schema::{Migration, MigrationReport, Options, VerificationReport};
+use confiture::schema_to_schema::{Migration, MigrationReport, Options, Plan, VerificationReport};
 use local_postgres::testing::{Database, shared_server};
 
 /// An old database and a new one.
@@ -31,14 +32,12 @@ impl World {
 
     /// Plans and migrates.
     pub(crate) async fn migrate(&self, options: Options) -> confiture::Result<MigrationReport> {
-        let execution = Execution::unattended();
-        Arc::new(Migration::plan(options, &execution).await?).migrate(&execution).await
+        migrate(options).await
     }
 
     /// Plans and verifies.
     pub(crate) async fn verify(&self, options: Options) -> VerificationReport {
-        let execution = Execution::unattended();
-        Migration::plan(options, &execution).await.unwrap().verify(&execution).await.unwrap()
+        verify(options).await
     }
 
     /// Asserts that `given` on the old side and `held` on the new side return the same rows.
@@ -52,6 +51,23 @@ impl World {
     }
 }
 
+/// Plans.
+pub(crate) async fn plan(options: Options) -> Plan {
+    Migration::plan(options, &Execution::unattended()).await.unwrap().as_plan().clone()
+}
+
+/// Plans and migrates.
+pub(crate) async fn migrate(options: Options) -> confiture::Result<MigrationReport> {
+    let execution = Execution::unattended();
+    Arc::new(Migration::plan(options, &execution).await?).migrate(&execution).await
+}
+
+/// Plans and verifies.
+pub(crate) async fn verify(options: Options) -> VerificationReport {
+    let execution = Execution::unattended();
+    Migration::plan(options, &execution).await.unwrap().verify(&execution).await.unwrap()
+}
+
 /// How to reach a test's database.
 pub(crate) async fn connection(database: &Database<'_>) -> Connection {
     let server = shared_server().await;
@@ -59,14 +75,35 @@ pub(crate) async fn connection(database: &Database<'_>) -> Connection {
     Connection::new(Endpoint::new(folder, server.port()), server.user(), database.name())
 }
 
-/// Runs a script with psql and returns what it prints.
+/// Runs a script with psql, in one transaction, and returns what it prints.
 pub(crate) async fn psql(database: &Database<'_>, script: &str) -> String {
-    let output = Command::new(database.server().program("psql"))
-        .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", &database.url(), "-c", script])
+    // Not an argument: some scripts are longer than an argument may be.
+    let mut child = Command::new(database.server().program("psql"))
+        .args(["-X", "-q", "-A", "-t", "-1", "-v", "ON_ERROR_STOP=1", "-d", &database.url(), "-f", "-"])
+        .env("PGOPTIONS", "--client-min-messages=warning")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (mut input, script) = (child.stdin.take().unwrap(), script.to_owned());
+    let writer = std::thread::spawn(move || input.write_all(script.as_bytes()));
+    let output = child.wait_with_output().unwrap();
+    let written = writer.join().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    written.unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Runs statements on a server's database, each in a transaction of its own.
+pub(crate) fn run(near: &Database<'_>, database: &str, statements: &[&str]) {
+    let output = Command::new(near.server().program("psql"))
+        .env("PGCLIENTENCODING", "UTF8")
+        .args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", &near.server().url(database)])
+        .args(statements.iter().flat_map(|statement| ["-c", statement]))
         .output()
         .unwrap();
-    assert!(output.status.success(), "{}\n{script}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// The schema as `pg_dump` shows it, without what changes from run to run.
