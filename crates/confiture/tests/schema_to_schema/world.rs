@@ -1,12 +1,12 @@
 //! Two databases of one test, and psql as the oracle that is not our own code.
 
-use std::process::Command;
 use std::sync::Arc;
 
 use confiture::config::{Connection, Endpoint, Mapping};
 use confiture::event::Execution;
 use confiture::schema_to_schema::{Migration, MigrationReport, Options, VerificationReport};
 use local_postgres::testing::{Database, shared_server};
+use tokio::process::Command;
 
 /// An old database and a new one.
 pub(crate) struct World {
@@ -64,6 +64,7 @@ pub(crate) async fn psql(database: &Database<'_>, script: &str) -> String {
     let output = Command::new(database.server().program("psql"))
         .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", &database.url(), "-c", script])
         .output()
+        .await
         .unwrap();
     assert!(output.status.success(), "{}\n{script}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
@@ -74,6 +75,7 @@ pub(crate) async fn dump(database: &Database<'_>) -> String {
     let output = Command::new(database.server().program("pg_dump"))
         .args(["--schema-only", "--exclude-schema=confiture", "-d", &database.url()])
         .output()
+        .await
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).unwrap();
