@@ -43,12 +43,18 @@ impl AdvisoryLock {
             wait_for_members(&session).await?;
             return Ok(Self { session });
         }
-        let holder =
-            session.query_opt(&Sql::literal(include_str!("queries/lock_holder.sql")), &[&KEY]).await?;
-        let who = holder.map_or_else(|| "its holder cannot be seen".to_owned(), |row| row.get(0));
-        let connection = session.connection();
-        Err(Error::new(ErrorKind::Locked, format!("another run is at work on {connection}: {who}"))
-            .hint("wait until it ends, or stop that process; then run this command again"))
+        Err(Self::holder(&session).await?.unwrap_or_else(|| locked(&session, "its holder has just gone")))
+    }
+
+    /// The error that says who holds the lock; `None` where nobody does.
+    ///
+    /// # Errors
+    ///
+    /// Where the connection is lost.
+    pub async fn holder(session: &Session) -> Result<Option<Error>> {
+        let query = Sql::literal(include_str!("queries/lock_holder.sql"));
+        let holder = session.query_opt(&query, &[&KEY]).await?;
+        Ok(holder.map(|row| locked(session, row.get(0))))
     }
 
     /// Makes a session one of this run's: the next run begins only when it has ended.
@@ -78,6 +84,12 @@ impl AdvisoryLock {
         self.session.query(&Sql::literal("SELECT pg_catalog.pg_advisory_unlock($1)"), &[&KEY]).await?;
         Ok(())
     }
+}
+
+fn locked(session: &Session, who: &str) -> Error {
+    let connection = session.connection();
+    Error::new(ErrorKind::Locked, format!("another run is at work on {connection}: {who}"))
+        .hint("wait until it ends, or stop that process; then run this command again")
 }
 
 /// Waits until no session of an earlier run is left, and ends those that take too long.

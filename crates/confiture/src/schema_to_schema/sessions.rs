@@ -112,6 +112,35 @@ impl Sessions {
     }
 }
 
+/// Lets a session wait for locks for so long, and no longer.
+pub(crate) async fn set_lock_timeout(session: &Session, patience: Duration) -> Result<()> {
+    let set = Sql::literal("SELECT pg_catalog.set_config('lock_timeout', $1, false)");
+    session.query(&set, &[&format!("{}ms", patience.as_millis())]).await?;
+    Ok(())
+}
+
+/// Says who holds what a statement waited for in vain: another run, or whoever locks a table against everybody.
+pub(crate) async fn explain_lock(error: Error, source: &Session, target: &Session) -> Error {
+    if let Ok(Some(other)) = AdvisoryLock::holder(target).await {
+        return other;
+    }
+    let query = Sql::literal(include_str!("../postgres/queries/exclusive_locks.sql"));
+    for session in [source, target] {
+        let Ok(rows) = session.query(&query, &[]).await else { continue };
+        if let Some(row) = rows.first() {
+            let shown = format!("{} holds a lock on {}", row.get::<_, &str>(0), row.get::<_, &str>(1));
+            let connection = session.connection();
+            return Error::new(
+                ErrorKind::Server,
+                format!("{shown}, which this run waited for, on {connection}"),
+            )
+            .sqlstate("55P03")
+            .hint("wait until that session is done, or end it: SELECT pg_terminate_backend(pid)");
+        }
+    }
+    error
+}
+
 /// Connects, and has the server notice soon when this process is gone.
 async fn connect(connection: &Connection) -> Result<Session> {
     let session = Session::connect(connection).await?;

@@ -149,48 +149,55 @@ async fn die_everywhere(part: usize, of: usize) {
         deaths.extend(chosen.into_iter().map(|n| (name.clone(), n)));
     }
     let deaths: Vec<_> = deaths.into_iter().skip(part).step_by(of).collect();
-    let deaths = Mutex::new(deaths);
-    let worker = async || {
-        loop {
-            let Some((name, n)) = deaths.lock().unwrap().pop() else { return };
-            let here = copy_of(&world).await;
-            let died = run(child(&here.old, &here.new, Some((&name, n)))).await;
-            assert!(died.status.code().is_none(), "{name} {n}: {}", shown(&died));
-            let again = run(child(&here.old, &here.new, None)).await;
-            assert!(again.status.success(), "after {name} {n}: {}", shown(&again));
-            eprintln!("died at {name} {n}");
-            assert_exact(&here, &before).await;
-        }
-    };
-    tokio::join!(worker(), worker(), worker());
+    let shared = Arc::new((world, before, Mutex::new(deaths)));
+    // Tasks of their own: dropping a database blocks a thread.
+    let workers = (0..3).map(|_| {
+        let shared = Arc::clone(&shared);
+        tokio::spawn(async move {
+            let (world, before, deaths) = &*shared;
+            loop {
+                let Some((name, n)) = deaths.lock().unwrap().pop() else { return };
+                let here = copy_of(world).await;
+                let died = run(child(&here.old, &here.new, Some((&name, n)))).await;
+                assert!(died.status.code().is_none(), "{name} {n}: {}", shown(&died));
+                let again = run(child(&here.old, &here.new, None)).await;
+                assert!(again.status.success(), "after {name} {n}: {}", shown(&again));
+                eprintln!("died at {name} {n}");
+                assert_exact(&here, before).await;
+            }
+        })
+    });
+    for worker in workers.collect::<Vec<_>>() {
+        worker.await.unwrap();
+    }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn death_at_every_failpoint_part_1_of_6() {
     die_everywhere(0, 6).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn death_at_every_failpoint_part_2_of_6() {
     die_everywhere(1, 6).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn death_at_every_failpoint_part_3_of_6() {
     die_everywhere(2, 6).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn death_at_every_failpoint_part_4_of_6() {
     die_everywhere(3, 6).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn death_at_every_failpoint_part_5_of_6() {
     die_everywhere(4, 6).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn death_at_every_failpoint_part_6_of_6() {
     die_everywhere(5, 6).await;
 }

@@ -33,17 +33,15 @@ async fn after(change: &str) -> MigrationReport {
 
 #[tokio::test]
 async fn rows_changed_removed_or_added_at_the_source_are_seen() {
-    let (updated, deleted, inserted, emptied) = tokio::join!(
-        after("UPDATE app.people SET name = 'another' WHERE id IN (1, 14000, 28000)"),
-        after("DELETE FROM app.pets; DELETE FROM app.people WHERE id % 1000 = 0"),
-        after("INSERT INTO app.people (name) SELECT 'new ' || i FROM generate_series(1, 3000) AS i"),
-        after(
-            "TRUNCATE app.people, app.pets; INSERT INTO app.people VALUES (7, 'x'); INSERT INTO app.pets VALUES (1, 7, 'y')"
-        ),
-    );
-    for report in [updated, deleted, emptied] {
-        assert_eq!(outcome(&report, "people"), Outcome::CopiedAgain);
+    for change in [
+        "UPDATE app.people SET name = 'another' WHERE id IN (1, 14000, 28000)",
+        "DELETE FROM app.pets WHERE id > 400; DELETE FROM app.people WHERE id % 1000 = 0",
+        "TRUNCATE app.people, app.pets; INSERT INTO app.people VALUES (7, 'x'); INSERT INTO app.pets VALUES (1, 7, 'y')",
+    ] {
+        assert_eq!(outcome(&after(change).await, "people"), Outcome::CopiedAgain, "{change}");
     }
+    let inserted =
+        after("INSERT INTO app.people (name) SELECT 'new ' || i FROM generate_series(1, 3000) AS i").await;
     assert!(matches!(outcome(&inserted, "people"), Outcome::Continued | Outcome::CopiedAgain));
 }
 
