@@ -7,4 +7,5 @@ mod names;
 mod shapes;
 mod shop;
 mod types;
+mod versions;
 mod world;
