@@ -4,6 +4,7 @@ mod api;
 mod casts;
 mod mappings;
 mod names;
+mod random;
 mod shapes;
 mod shop;
 mod types;
