@@ -82,6 +82,20 @@ impl<'a> Stage<'a> {
         Ok(elapsed)
     }
 
+    /// A migration into a fresh target; gives what its report says the rows took.
+    pub(super) fn timed_stream(&self, more: &[&str]) -> Result<Duration> {
+        self.reset_target(BARE)?;
+        let output = self.migration([]).args(more).output().context("cannot run the program")?;
+        self.check_target()?;
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).context("no JSON report")?;
+        let elapsed = &report["result"]["migration"]["tables"][0]["elapsed"];
+        let (seconds, nanoseconds) = (elapsed["secs"].as_u64(), elapsed["nanos"].as_u64());
+        let (Some(seconds), Some(nanoseconds)) = (seconds, nanoseconds) else {
+            bail!("the report does not say how long the table took");
+        };
+        Ok(Duration::from_secs(seconds) + Duration::from_nanos(nanoseconds))
+    }
+
     /// Processor time of all sessions that have ended; a short wait lets the last ones end.
     pub(super) fn server_processor_time(&self) -> Result<Duration> {
         let others = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()";
