@@ -6,20 +6,32 @@ use std::sync::Arc;
 use confiture::config::{Connection, Endpoint, Mapping};
 use confiture::event::Execution;
 use confiture::schema_to_schema::{Migration, MigrationReport, Options, Plan, VerificationReport};
+use local_postgres::Server;
 use local_postgres::testing::{Database, shared_server};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
 /// An old database and a new one.
-pub(crate) struct World {
-    pub(crate) old: Database<'static>,
-    pub(crate) new: Database<'static>,
+pub(crate) struct World<'server> {
+    pub(crate) old: Database<'server>,
+    pub(crate) new: Database<'server>,
 }
 
-impl World {
+impl World<'static> {
     /// Runs `old` in the one and `new` in the other.
     pub(crate) async fn new(old: &str, new: &str) -> Self {
-        let world = Self { old: Database::create().await.unwrap(), new: Database::create().await.unwrap() };
+        let server = shared_server().await;
+        Self::on(server, server, old, new).await
+    }
+}
+
+impl<'server> World<'server> {
+    /// Runs `old` in a database of the one server and `new` in one of the other.
+    pub(crate) async fn on(from: &'server Server, to: &'server Server, old: &str, new: &str) -> Self {
+        let world = Self {
+            old: Database::create_on(from).await.unwrap(),
+            new: Database::create_on(to).await.unwrap(),
+        };
         psql(&world.old, old).await;
         psql(&world.new, new).await;
         world
@@ -71,7 +83,7 @@ pub(crate) async fn verify(options: Options) -> VerificationReport {
 
 /// How to reach a test's database.
 pub(crate) async fn connection(database: &Database<'_>) -> Connection {
-    let server = shared_server().await;
+    let server = database.server();
     let folder = server.socket_dir().display().to_string();
     Connection::new(Endpoint::new(folder, server.port()), server.user(), database.name())
 }
@@ -79,7 +91,7 @@ pub(crate) async fn connection(database: &Database<'_>) -> Connection {
 /// Runs a script with psql, in one transaction, and returns what it prints.
 pub(crate) async fn psql(database: &Database<'_>, script: &str) -> String {
     // Not an argument: some scripts are longer than an argument may be.
-    let mut child = Command::new(database.server().program("psql"))
+    let mut child = Command::new(shared_server().await.program("psql"))
         .args(["-X", "-q", "-A", "-t", "-1", "-v", "ON_ERROR_STOP=1", "-d", &database.url(), "-f", "-"])
         .env("PGOPTIONS", "--client-min-messages=warning")
         .stdin(Stdio::piped())
