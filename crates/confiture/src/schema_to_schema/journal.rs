@@ -35,17 +35,7 @@ pub(crate) async fn take_off(session: &Session, tables: &[Oid], execution: &Exec
     session.batch(&Sql::literal("SET LOCAL search_path = ''")).await?;
     let rows =
         session.query(&Sql::literal(include_str!("../postgres/queries/journal.sql")), &[&tables]).await?;
-    let remember = Sql::literal(
-        // What an earlier run left in the journal for something that is there again: a foreign key that is still to be
-        // validated keeps that; of anything else, the catalog knows better.
-        "INSERT INTO confiture.journal AS known (table_schema, table_name, kind, name, restore)
-         VALUES ($1, $2, $3, $4, $5)
-         ON CONFLICT (table_schema, table_name, kind, name) DO UPDATE SET restore = CASE
-             WHEN known.kind = 'foreign_key' AND NOT excluded.restore @> known.restore
-             THEN excluded.restore || known.restore
-             ELSE excluded.restore
-         END",
-    );
+    let remember = Sql::literal(include_str!("../postgres/queries/remember.sql"));
     let mut taken = 0;
     for row in &rows {
         let (schema, table, kind, name): (&str, &str, &str, &str) =
@@ -117,6 +107,7 @@ async fn restore_one_by_one(session: &Session, entry: &Entry) -> Result<()> {
     let mut left = entry.restore.as_slice();
     while let [statement, later @ ..] = left {
         restore_statements(session, std::slice::from_ref(statement), entry.id, later).await?;
+        failpoint::reached("one statement put back");
         left = later;
     }
     Ok(())
