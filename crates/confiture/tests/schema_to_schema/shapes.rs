@@ -294,6 +294,25 @@ async fn orphans_are_counted_as_the_key_means_them() {
 }
 
 #[tokio::test]
+async fn an_index_over_a_function_that_needs_the_search_path_is_built() {
+    // Everybody writes such a function around unaccent(); before 17 the search path of the session decides.
+    let table = "CREATE TABLE t (id int PRIMARY KEY, v text);";
+    let functions = "CREATE FUNCTION inside(text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN lower($1); END';
+        CREATE FUNCTION plain(text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN inside($1); END';";
+    let index = if major_version().await < 17 { "CREATE INDEX by_plain ON t (plain(v));" } else { "" };
+    let world = World::new(
+        &format!("{table} INSERT INTO t VALUES (1, 'A')"),
+        &format!("{functions}{table}{index} CREATE INDEX by_inside ON t (inside(v)) WHERE inside(v) <> '';"),
+    )
+    .await;
+    moved(&world, SAME).await;
+}
+
+async fn major_version() -> u32 {
+    local_postgres::testing::shared_server().await.binaries().version().major
+}
+
+#[tokio::test]
 async fn an_index_goes_back_to_its_tablespace() {
     let world = World::new("CREATE TABLE t (id int, a int, b int); INSERT INTO t VALUES (1, 1, 1)", "").await;
     let space = format!("space_{}", world.new.name());
