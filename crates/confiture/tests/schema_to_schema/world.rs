@@ -1,7 +1,6 @@
 //! Two databases of one test, and psql as the oracle that is not our own code.
 
-use std::io::Write;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::Arc;
 
 use confiture::config::{Connection, Endpoint, Mapping};
@@ -9,6 +8,8 @@ use confiture::event::Execution;
 use confiture::schema_to_schema::{Migration, MigrationReport, Options, Plan, VerificationReport};
 use local_postgres::Server;
 use local_postgres::testing::{Database, shared_server};
+use tokio::io::AsyncWriteExt as _;
+use tokio::process::Command;
 
 /// An old database and a new one.
 pub(crate) struct World<'server> {
@@ -98,10 +99,10 @@ pub(crate) async fn psql(database: &Database<'_>, script: &str) -> String {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let (mut input, script) = (child.stdin.take().unwrap(), script.to_owned());
-    let writer = std::thread::spawn(move || input.write_all(script.as_bytes()));
-    let output = child.wait_with_output().unwrap();
-    let written = writer.join().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let write = async move { input.write_all(script.as_bytes()).await };
+    let (written, output) = tokio::join!(write, child.wait_with_output());
+    let output = output.unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     written.unwrap();
     String::from_utf8(output.stdout).unwrap()
@@ -109,7 +110,7 @@ pub(crate) async fn psql(database: &Database<'_>, script: &str) -> String {
 
 /// Runs statements on a server's database, each in a transaction of its own.
 pub(crate) fn run(near: &Database<'_>, database: &str, statements: &[&str]) {
-    let output = Command::new(near.server().program("psql"))
+    let output = std::process::Command::new(near.server().program("psql"))
         .env("PGCLIENTENCODING", "UTF8")
         .args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", &near.server().url(database)])
         .args(statements.iter().flat_map(|statement| ["-c", statement]))
@@ -123,6 +124,7 @@ pub(crate) async fn dump(database: &Database<'_>) -> String {
     let output = Command::new(database.server().program("pg_dump"))
         .args(["--schema-only", "--exclude-schema=confiture", "-d", &database.url()])
         .output()
+        .await
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).unwrap();
