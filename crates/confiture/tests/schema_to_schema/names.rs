@@ -71,7 +71,7 @@ fn schema(name: &str, is_source: bool) -> String {
     script
 }
 
-async fn assert_all_arrived(world: &World<'_>, schemas: &[(&str, &str)]) {
+async fn assert_all_arrived(world: &World, schemas: &[(&str, &str)]) {
     for (old, new) in schemas {
         for table in NAMES {
             let (old, new) = (quoted(old), quoted(new));

@@ -8,7 +8,7 @@ use confiture::schema_to_schema::Options;
 use crate::world::{World, dump, psql, run};
 
 /// Migrates, and asserts that the new schema is as it was and that verification agrees.
-async fn moved(world: &World<'_>, mapping: &str) -> Options {
+async fn moved(world: &World, mapping: &str) -> Options {
     let before = dump(&world.new).await;
     let options = world.options(mapping).await;
     let report = world.migrate(options.clone()).await.unwrap();

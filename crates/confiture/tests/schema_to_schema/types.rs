@@ -6,7 +6,7 @@ use confiture::schema_to_schema::{CopyFormat, DifferenceKind, Options};
 use local_postgres::Server;
 use local_postgres::testing::{Database, shared_server};
 
-use crate::world::{World, connection, psql};
+use crate::world::{World, WorldOn, connection, psql};
 
 /// A type and values of it, each unlike the one after it though some are equal to SQL.
 type Case = (&'static str, &'static [&'static str]);
@@ -310,7 +310,7 @@ pub(crate) async fn between(from: &Server, to: &Server, strategy: Strategy) {
     let tables = tables(&columns, "public");
     let old = format!("{}\n{tables}\n{}", script(0..TYPES.len()), rows(&columns, "public"));
     let new = format!("{}\n{tables}", script(TYPES_IN_TARGET));
-    let world = World::on(from, to, &old, &new).await;
+    let world = WorldOn::on(from, to, &old, &new).await;
     let mut options = world.options("others: same-name").await;
     options.strategy = Some(strategy);
     options.tables = names(columns.chunks(WIDTH).count());

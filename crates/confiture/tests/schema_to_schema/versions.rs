@@ -6,7 +6,7 @@ use local_postgres::{Options, Server};
 
 use crate::shapes::{HANGING, HANGING_ROWS};
 use crate::types;
-use crate::world::{World, psql};
+use crate::world::{WorldOn, psql};
 
 /// A server for each named folder; two of the default version where fewer are named.
 async fn servers() -> Vec<Server> {
@@ -56,7 +56,7 @@ async fn what_hangs_on_tables_is_put_back_on_every_version() {
             14 => HANGING.replace(" NULLS NOT DISTINCT", ""),
             _ => HANGING.to_owned(),
         };
-        let world = World::on(from, to, HANGING_ROWS, &hanging).await;
+        let world = WorldOn::on(from, to, HANGING_ROWS, &hanging).await;
         let before = described(&world.new).await;
         let options = world.options("others: same-name").await;
         world.migrate(options.clone()).await.unwrap();

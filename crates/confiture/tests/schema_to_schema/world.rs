@@ -12,12 +12,15 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
 /// An old database and a new one.
-pub(crate) struct World<'server> {
+pub(crate) struct WorldOn<'server> {
     pub(crate) old: Database<'server>,
     pub(crate) new: Database<'server>,
 }
 
-impl World<'static> {
+/// Both on the server that the tests share.
+pub(crate) type World = WorldOn<'static>;
+
+impl WorldOn<'static> {
     /// Runs `old` in the one and `new` in the other.
     pub(crate) async fn new(old: &str, new: &str) -> Self {
         let server = shared_server().await;
@@ -25,7 +28,7 @@ impl World<'static> {
     }
 }
 
-impl<'server> World<'server> {
+impl<'server> WorldOn<'server> {
     /// Runs `old` in a database of the one server and `new` in one of the other.
     pub(crate) async fn on(from: &'server Server, to: &'server Server, old: &str, new: &str) -> Self {
         let world = Self {
