@@ -6,7 +6,7 @@ use confiture::schema_to_schema::{CopyFormat, DifferenceKind, Options};
 use local_postgres::Server;
 use local_postgres::testing::{Database, shared_server};
 
-use crate::world::{World, WorldOn, connection, psql};
+use crate::world::{WorldOn, connection, psql};
 
 /// A type and values of it, each unlike the one after it though some are equal to SQL.
 type Case = (&'static str, &'static [&'static str]);

@@ -86,7 +86,7 @@ INSERT INTO s.loose VALUES (1, 77);
 async fn what_came_with_18_arrives_and_is_put_back() {
     let servers = servers().await;
     for (from, to) in pairs(&servers).filter(|(_, to)| to.binaries().version().major >= 18) {
-        let world = World::on(from, to, ROWS_OF_18, OF_18).await;
+        let world = WorldOn::on(from, to, ROWS_OF_18, OF_18).await;
         let before = described(&world.new).await;
         let options = world.options("others: same-name").await;
         let report = world.migrate(options.clone()).await.unwrap();
