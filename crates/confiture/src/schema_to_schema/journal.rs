@@ -37,9 +37,15 @@ pub(crate) async fn take_off(session: &Session, tables: &[Oid], execution: &Exec
         session.query(&Sql::literal(include_str!("../postgres/queries/journal.sql")), &[&tables]).await?;
     let remember = Sql::literal(
         // What an earlier run left in the journal for something that is there again: a foreign key that is still to be
-        // validated keeps that; of anything else, the catalog knows better.
-        "INSERT INTO confiture.journal AS known (table_schema, table_name, kind, name, restore)
-         VALUES ($1, $2, $3, $4, $5)
+        // validated keeps that; of anything else, the catalog knows better. An index whose constraint was still to be added
+        // over it goes in front of that: apart, they would be built side by side.
+        "WITH joined AS (
+             UPDATE confiture.journal SET restore = ($5::pg_catalog.text[])[1:1] || restore
+             WHERE $3 = 'index' AND kind = 'constraint' AND table_schema = $1 AND table_name = $2 AND name = $4
+             RETURNING id
+         )
+         INSERT INTO confiture.journal AS known (table_schema, table_name, kind, name, restore)
+         SELECT $1, $2, $3, $4, $5 WHERE NOT EXISTS (SELECT FROM joined)
          ON CONFLICT (table_schema, table_name, kind, name) DO UPDATE SET restore = CASE
              WHEN known.kind = 'foreign_key' AND NOT excluded.restore @> known.restore
              THEN excluded.restore || known.restore
