@@ -25,6 +25,7 @@ pub struct MigrationReport {
     /// run finished have another: [`TableReport::snapshot`].
     pub snapshot: Option<String>,
     /// From beginning to end.
+    #[serde(rename = "elapsed_ms", serialize_with = "crate::event::as_milliseconds")]
     pub elapsed: Duration,
 }
 
@@ -44,6 +45,7 @@ pub struct TableReport {
     /// Bytes on the wire, in this run.
     pub bytes: u64,
     /// From its first row to its last.
+    #[serde(rename = "elapsed_ms", serialize_with = "crate::event::as_milliseconds")]
     pub elapsed: Duration,
 }
 
