@@ -126,7 +126,9 @@ pub(crate) async fn restore_unvalidated(session: &Session, entry: &Entry) -> Res
 }
 
 async fn restore_statements(session: &Session, now: &[String], id: i64, later: &[String]) -> Result<()> {
-    let mut all = Sql::literal("BEGIN; SET LOCAL search_path = '';\n");
+    // Every name is qualified, so the search path stays the role's: before PostgreSQL 17, functions that an index calls are
+    // run with it, and many need it.
+    let mut all = Sql::literal("BEGIN;\n");
     for statement in now {
         all.push(&sql!("{};\n", Sql::from_server(statement)));
     }
