@@ -5,9 +5,10 @@ use std::io::{self, Write as _};
 use confiture::event::Execution;
 use confiture::{Error, Result};
 
+use crate::output::sentence;
 use crate::terminal::Terminal;
 
-/// Returns only where `yes` was given or the user answers it; `what` says what is about to happen.
+/// Returns only where `yes` was given or the user answers it; `what` says what is about to happen: "copying from … into …".
 ///
 /// Without a terminal there is nobody to ask, and silence is not consent.
 pub(crate) async fn confirm(terminal: &Terminal, execution: &Execution, yes: bool, what: &str) -> Result<()> {
@@ -16,12 +17,12 @@ pub(crate) async fn confirm(terminal: &Terminal, execution: &Execution, yes: boo
     }
     if !terminal.interactive {
         return Err(Error::refused(format!(
-            "{what}: that needs a confirmation, and there is no terminal to ask on"
+            "nothing was changed: {what} needs a yes, and there is no terminal to ask on"
         ))
         .hint("add --yes to agree"));
     }
     let mut stderr = io::stderr();
-    let _ = write!(stderr, "{what}.\nContinue? [y/N]: ");
+    let _ = write!(stderr, "{}\nContinue? [y/N]: ", sentence(what));
     let _ = stderr.flush();
     // Reading blocks, and Ctrl-C must not wait for an answer.
     let answer = tokio::task::spawn_blocking(read_line);

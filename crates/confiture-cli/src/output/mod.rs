@@ -34,9 +34,7 @@ pub(crate) struct Reply {
 impl Reply {
     /// `result` for programs, `text` for people.
     pub(crate) fn new(result: &impl Serialize, text: impl Into<String>) -> Result<Self> {
-        let result = serde_json::to_value(result)
-            .map_err(|error| Error::unexpected("the result cannot be written as JSON").because(error))?;
-        Ok(Self { result, text: text.into(), verdict: None })
+        Ok(Self { result: as_value(result)?, text: text.into(), verdict: None })
     }
 
     /// The command worked, and its answer is no.
@@ -44,6 +42,12 @@ impl Reply {
         self.verdict = verdict;
         self
     }
+}
+
+/// A report as JSON.
+pub(crate) fn as_value(report: &impl Serialize) -> Result<serde_json::Value> {
+    serde_json::to_value(report)
+        .map_err(|error| Error::unexpected("the result cannot be written as JSON").because(error))
 }
 
 /// Prints what came out of `command` and gives the exit status.

@@ -132,11 +132,18 @@ fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), IoKind::NotFound | IoKind::NotADirectory)
 }
 
-fn unreadable(path: &Path, error: io::Error) -> Error {
-    Error::config(format!("cannot read {}: {}", path.display(), reason(&error))).because(error)
+pub(super) fn unreadable(path: &Path, error: io::Error) -> Error {
+    let wrong = Error::config(format!("cannot read {}: {}", path.display(), reason(&error)));
+    let wrong = match error.kind() {
+        IoKind::PermissionDenied => {
+            wrong.hint("give this user the right to read it, and to enter the folders above")
+        }
+        _ => wrong,
+    };
+    wrong.because(error)
 }
 
-fn unwritable(what: &str, path: &Path, error: io::Error) -> Error {
+pub(super) fn unwritable(what: &str, path: &Path, error: io::Error) -> Error {
     let wrong = Error::config(format!("cannot {what} {}: {}", path.display(), reason(&error)));
     let wrong = match error.kind() {
         IoKind::PermissionDenied => {
