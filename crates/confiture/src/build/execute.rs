@@ -37,6 +37,7 @@ pub struct BuildReport {
     /// What is worth knowing.
     pub notes: Vec<String>,
     /// How long it took.
+    #[serde(rename = "elapsed_ms", serialize_with = "crate::event::as_milliseconds")]
     pub elapsed: Duration,
 }
 

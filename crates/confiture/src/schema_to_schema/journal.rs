@@ -7,6 +7,7 @@ use crate::catalog::Oid;
 use crate::error::{Error, Result};
 use crate::event::Execution;
 use crate::postgres::Session;
+use crate::schema_to_schema::failpoint;
 use crate::sql::{Sql, sql};
 
 /// What the journal holds of one object.
@@ -28,27 +29,22 @@ pub(crate) enum EntryKind {
     Trigger,
 }
 
-/// Takes everything off `tables` that slows their load or fires in it. Returns how many objects.
+/// Takes everything off `tables` that slows their load or fires in it, in the caller's transaction. Returns how many
+/// objects.
 pub(crate) async fn take_off(session: &Session, tables: &[Oid], execution: &Execution) -> Result<usize> {
-    session.batch(&Sql::literal("BEGIN; SET LOCAL search_path = ''; SET LOCAL lock_timeout = '10s'")).await?;
-    let result = tokio::select! {
-        result = take_off_in_transaction(session, tables, execution) => result,
-        // It may be waiting for a lock: nobody who has pressed Ctrl-C waits along.
-        () = execution.interrupted() => {
-            session.cancel().await?;
-            Err(Error::interrupted("stopped before the first row; no table was changed")
-                .hint("run the same command again"))
-        }
-    };
-    session.batch(&Sql::literal(if result.is_ok() { "COMMIT" } else { "ROLLBACK" })).await?;
-    result
-}
-
-async fn take_off_in_transaction(session: &Session, tables: &[Oid], execution: &Execution) -> Result<usize> {
+    session.batch(&Sql::literal("SET LOCAL search_path = ''")).await?;
     let rows =
         session.query(&Sql::literal(include_str!("../postgres/queries/journal.sql")), &[&tables]).await?;
     let remember = Sql::literal(
-        "INSERT INTO confiture.journal (table_schema, table_name, kind, name, restore) VALUES ($1, $2, $3, $4, $5)",
+        // What an earlier run left in the journal for something that is there again: a foreign key that is still to be
+        // validated keeps that; of anything else, the catalog knows better.
+        "INSERT INTO confiture.journal AS known (table_schema, table_name, kind, name, restore)
+         VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT (table_schema, table_name, kind, name) DO UPDATE SET restore = CASE
+             WHEN known.kind = 'foreign_key' AND NOT excluded.restore @> known.restore
+             THEN excluded.restore || known.restore
+             ELSE excluded.restore
+         END",
     );
     let mut taken = 0;
     for row in &rows {
@@ -70,8 +66,14 @@ async fn take_off_in_transaction(session: &Session, tables: &[Oid], execution: &
             }
             Err(error) => return Err(error.context(format!("taking {name} off {table}"))),
         }
+        failpoint::reached("taken one off");
     }
     Ok(taken)
+}
+
+/// Forgets an object that is no longer there to be put right.
+pub(crate) async fn forget(session: &Session, entry: &Entry) -> Result<()> {
+    session.batch(&sql!("DELETE FROM confiture.journal WHERE id = {}", entry.id)).await
 }
 
 /// Everything that is still to be put back, in order.

@@ -12,6 +12,7 @@ use crate::schema_to_schema::filter;
 use crate::schema_to_schema::options::Options;
 use crate::schema_to_schema::plan::{CopyFormat, Plan, Remark, Route, TablePlan, Topology};
 use crate::schema_to_schema::resolve::{Draft, resolve};
+use crate::schema_to_schema::sessions::{explain_lock, set_lock_timeout};
 use crate::schema_to_schema::statement;
 use crate::schema_to_schema::volatility;
 use crate::sql::sql;
@@ -36,6 +37,25 @@ impl Migration {
     pub async fn plan(options: Options, execution: &Execution) -> Result<Self> {
         let (source, target) =
             tokio::try_join!(Session::connect(&options.source), Session::connect(&options.target))?;
+        let planned = Self::plan_between(options, source.clone(), target.clone(), execution).await;
+        match planned {
+            Err(error) if error.sqlstate_code() == Some("55P03") => {
+                Err(explain_lock(error, &source, &target).await)
+            }
+            planned => planned,
+        }
+    }
+
+    async fn plan_between(
+        options: Options,
+        source: Session,
+        target: Session,
+        execution: &Execution,
+    ) -> Result<Self> {
+        tokio::try_join!(
+            set_lock_timeout(&source, options.lock_timeout),
+            set_lock_timeout(&target, options.lock_timeout)
+        )?;
         let (source_catalog, target_catalog) =
             tokio::try_join!(read_catalog(&source), read_catalog(&target))?;
         let topology = match is_same_database(&source, &target).await? {

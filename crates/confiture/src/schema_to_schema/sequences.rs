@@ -1,7 +1,7 @@
 //! Sequences of the target, advanced so that the next number collides with nothing.
 
 use crate::catalog::{Catalog, Sequence, TypeKind};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::postgres::Session;
 use crate::schema_to_schema::plan::Plan;
 use crate::sql::{Identifier, QualifiedName, Sql, sql};
@@ -59,6 +59,35 @@ pub(crate) async fn advance(
         }
     }
     Ok(advanced)
+}
+
+/// Checks that every sequence can be read and set, before anything is written.
+pub(crate) async fn check_privileges(
+    plan: &Plan,
+    source_catalog: &Catalog,
+    target_catalog: &Catalog,
+    source: &Session,
+    target: &Session,
+) -> Result<()> {
+    for pair in pairs(plan, source_catalog, target_catalog) {
+        if let Some(name) = pair.source {
+            last_value(source, name).await?;
+        }
+        last_value(target, pair.target).await?;
+        let may_set =
+            Sql::literal("SELECT pg_catalog.has_sequence_privilege($1::text::pg_catalog.regclass, 'UPDATE')");
+        if !target.query_one(&may_set, &[&pair.target.to_string()]).await?.get::<_, bool>(0) {
+            let user = &target.connection().user;
+            let message =
+                format!("the target's role {user} may not advance the sequence {}", pair.target.short());
+            return Err(Error::new(ErrorKind::Server, message).sqlstate("42501").hint(format!(
+                "on the target: GRANT UPDATE ON SEQUENCE {} TO {}",
+                pair.target,
+                Identifier::new(user.as_str())
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn pairs<'a>(plan: &'a Plan, source: &'a Catalog, target: &'a Catalog) -> Vec<Pair<'a>> {

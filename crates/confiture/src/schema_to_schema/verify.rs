@@ -29,6 +29,7 @@ pub struct VerificationReport {
     /// Every assertion of the mapping.
     pub validations: Vec<ValidationResult>,
     /// From beginning to end.
+    #[serde(rename = "elapsed_ms", serialize_with = "crate::event::as_milliseconds")]
     pub elapsed: Duration,
 }
 

@@ -173,7 +173,7 @@ CREATE TABLE stored (id int PRIMARY KEY);
     assert_eq!(next, "120\n-11\n1\n1000\n9\n");
 }
 
-const HANGING: &str = r#"
+pub(crate) const HANGING: &str = r#"
 CREATE SCHEMA s;
 CREATE EXTENSION btree_gist; CREATE EXTENSION pg_trgm;
 CREATE TABLE s.parents (id int PRIMARY KEY, code text UNIQUE DEFERRABLE INITIALLY DEFERRED, boss int REFERENCES s.parents DEFERRABLE, child int, j jsonb, t tsvector,
@@ -225,7 +225,7 @@ CREATE PUBLICATION everything FOR TABLE s.parents;
 ALTER TABLE s.parents ENABLE ROW LEVEL SECURITY; CREATE POLICY mine ON s.parents USING (id > 0);
 "#;
 
-const HANGING_ROWS: &str = "
+pub(crate) const HANGING_ROWS: &str = "
 CREATE SCHEMA s;
 CREATE TABLE s.parents (id int PRIMARY KEY, code text, boss int, child int, j jsonb, t tsvector, during tsrange, room int, \"Mixed Case\" text);
 CREATE TABLE s.children (id int, parent int, n int);

@@ -1,24 +1,40 @@
 //! Two databases of one test, and psql as the oracle that is not our own code.
 
-use std::io::Write;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::Arc;
 
 use confiture::config::{Connection, Endpoint, Mapping};
 use confiture::event::Execution;
 use confiture::schema_to_schema::{Migration, MigrationReport, Options, Plan, VerificationReport};
+use local_postgres::Server;
 use local_postgres::testing::{Database, shared_server};
+use tokio::io::AsyncWriteExt as _;
+use tokio::process::Command;
 
 /// An old database and a new one.
-pub(crate) struct World {
-    pub(crate) old: Database<'static>,
-    pub(crate) new: Database<'static>,
+pub(crate) struct WorldOn<'server> {
+    pub(crate) old: Database<'server>,
+    pub(crate) new: Database<'server>,
 }
 
-impl World {
+/// Both on the server that the tests share.
+pub(crate) type World = WorldOn<'static>;
+
+impl WorldOn<'static> {
     /// Runs `old` in the one and `new` in the other.
     pub(crate) async fn new(old: &str, new: &str) -> Self {
-        let world = Self { old: Database::create().await.unwrap(), new: Database::create().await.unwrap() };
+        let server = shared_server().await;
+        Self::on(server, server, old, new).await
+    }
+}
+
+impl<'server> WorldOn<'server> {
+    /// Runs `old` in a database of the one server and `new` in one of the other.
+    pub(crate) async fn on(from: &'server Server, to: &'server Server, old: &str, new: &str) -> Self {
+        let world = Self {
+            old: Database::create_on(from).await.unwrap(),
+            new: Database::create_on(to).await.unwrap(),
+        };
         psql(&world.old, old).await;
         psql(&world.new, new).await;
         world
@@ -70,7 +86,7 @@ pub(crate) async fn verify(options: Options) -> VerificationReport {
 
 /// How to reach a test's database.
 pub(crate) async fn connection(database: &Database<'_>) -> Connection {
-    let server = shared_server().await;
+    let server = database.server();
     let folder = server.socket_dir().display().to_string();
     Connection::new(Endpoint::new(folder, server.port()), server.user(), database.name())
 }
@@ -78,7 +94,7 @@ pub(crate) async fn connection(database: &Database<'_>) -> Connection {
 /// Runs a script with psql, in one transaction, and returns what it prints.
 pub(crate) async fn psql(database: &Database<'_>, script: &str) -> String {
     // Not an argument: some scripts are longer than an argument may be.
-    let mut child = Command::new(database.server().program("psql"))
+    let mut child = Command::new(shared_server().await.program("psql"))
         .args(["-X", "-q", "-A", "-t", "-1", "-v", "ON_ERROR_STOP=1", "-d", &database.url(), "-f", "-"])
         .env("PGOPTIONS", "--client-min-messages=warning")
         .stdin(Stdio::piped())
@@ -86,10 +102,10 @@ pub(crate) async fn psql(database: &Database<'_>, script: &str) -> String {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let (mut input, script) = (child.stdin.take().unwrap(), script.to_owned());
-    let writer = std::thread::spawn(move || input.write_all(script.as_bytes()));
-    let output = child.wait_with_output().unwrap();
-    let written = writer.join().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let write = async move { input.write_all(script.as_bytes()).await };
+    let (written, output) = tokio::join!(write, child.wait_with_output());
+    let output = output.unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     written.unwrap();
     String::from_utf8(output.stdout).unwrap()
@@ -97,7 +113,7 @@ pub(crate) async fn psql(database: &Database<'_>, script: &str) -> String {
 
 /// Runs statements on a server's database, each in a transaction of its own.
 pub(crate) fn run(near: &Database<'_>, database: &str, statements: &[&str]) {
-    let output = Command::new(near.server().program("psql"))
+    let output = std::process::Command::new(near.server().program("psql"))
         .env("PGCLIENTENCODING", "UTF8")
         .args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", &near.server().url(database)])
         .args(statements.iter().flat_map(|statement| ["-c", statement]))
@@ -111,6 +127,7 @@ pub(crate) async fn dump(database: &Database<'_>) -> String {
     let output = Command::new(database.server().program("pg_dump"))
         .args(["--schema-only", "--exclude-schema=confiture", "-d", &database.url()])
         .output()
+        .await
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).unwrap();
