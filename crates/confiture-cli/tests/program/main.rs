@@ -4,6 +4,7 @@ mod build;
 mod demo;
 mod errors;
 mod init;
+mod json;
 mod meta;
 mod schema_to_schema;
 mod server;
