@@ -103,8 +103,10 @@ impl Stop {
         }
         let message = message.join(" ");
         let message = match self.error.kind() {
-            // Here clap says all of the help instead.
-            ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => "a command is missing; --help lists them",
+            // Here clap says all of the help instead, or a list that the help has.
+            ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
+                "a command is missing; --help lists them"
+            }
             _ => message.strip_prefix("error: ").unwrap_or(&message),
         };
         let error = Error::usage(message);

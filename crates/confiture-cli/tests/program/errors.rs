@@ -87,7 +87,9 @@ fn quiet_and_verbose_exclude_each_other() {
 
 #[test]
 fn a_missing_command_is_said_as_such_in_json() {
-    let said = Project::new().call(&["migrate", "--format", "json"]).json();
-    assert_eq!(said["error"]["message"], "a command is missing; --help lists them");
-    assert_eq!(said["error"]["hints"][0], "usage: confiture migrate [OPTIONS] <COMMAND>");
+    for arguments in [["migrate", "--format", "json"], ["--format", "json", "migrate"]] {
+        let said = Project::new().call(&arguments).json();
+        assert_eq!(said["error"]["message"], "a command is missing; --help lists them");
+        assert_eq!(said["error"]["hints"][0], "usage: confiture migrate [OPTIONS] <COMMAND>");
+    }
 }

@@ -76,7 +76,7 @@ async fn everything_in_one_go() {
     --- stdout
     ⚡ users migrated (1,234 rows, TIME actual)
     ⚡ posts migrated (5,000 rows, TIME actual)
-    2 tables in TIME: 2 indexes and constraints built, 0 sequences advanced.
+    2 tables in TIME: 2 indexes and constraints built.
 
     ✅ users: 1,234 (old) = 1,234 (new)
     ✅ posts: 5,000 (old) = 5,000 (new)
@@ -193,7 +193,7 @@ async fn without_a_terminal_and_without_yes_nothing_is_written() {
     status 8
     --- stdout
     --- stderr
-    error: Copying from postgres@SOCKET:PORT/OLD into 2 tables of postgres@SOCKET:PORT/NEW: that needs a confirmation, and there is no terminal to ask on
+    error: nothing was changed: copying from postgres@SOCKET:PORT/OLD into 2 tables of postgres@SOCKET:PORT/NEW needs a yes, and there is no terminal to ask on
     hint: add --yes to agree
     hint: --dry-run shows the plan and changes nothing
     ");
