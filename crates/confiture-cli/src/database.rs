@@ -51,7 +51,10 @@ pub(crate) fn on_server(server: &Server, database: impl Into<String>) -> Connect
 
 /// What the local server's crate says, as an error of ours. It never has seen a row.
 pub(crate) fn server_error(error: local_postgres::Error) -> Error {
+    let source = std::error::Error::source(&error).and_then(|source| source.downcast_ref::<std::io::Error>());
+    let denied = source.is_some_and(|source| source.kind() == std::io::ErrorKind::PermissionDenied);
     let kind = match error.kind() {
+        _ if denied => ErrorKind::Config,
         local_postgres::ErrorKind::NotInstalled | local_postgres::ErrorKind::Connection => ErrorKind::Connect,
         local_postgres::ErrorKind::Unusable => ErrorKind::Config,
         _ => ErrorKind::Unexpected,
@@ -62,6 +65,9 @@ pub(crate) fn server_error(error: local_postgres::Error) -> Error {
     }
     if let Some(advice) = error.advice() {
         ours = ours.hint(advice);
+    }
+    if denied {
+        ours = ours.hint("the local server lives in .confiture in the project's folder: this user must be able to write there");
     }
     ours.because(error)
 }

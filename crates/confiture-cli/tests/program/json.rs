@@ -92,7 +92,7 @@ fn words(schema: &Value, found: &mut BTreeSet<String>) {
         found.insert(word.clone());
         match word.as_str() {
             "properties" => {
-                inner.as_object().into_iter().flatten().for_each(|(_, inner)| words(inner, found))
+                inner.as_object().into_iter().flatten().for_each(|(_, inner)| words(inner, found));
             }
             "items" => words(inner, found),
             _ => {}

@@ -9,3 +9,4 @@ mod meta;
 mod schema_to_schema;
 mod server;
 mod support;
+mod troubles;

@@ -112,7 +112,7 @@ fn leading_number(name: &str) -> Option<u64> {
 /// The files below one of the schema folders, relative to it; nothing but itself where it is a file.
 fn list(tree: &Tree, folder: &Path) -> Result<Vec<PathBuf>> {
     let path = normal(&tree.root).join(normal(folder));
-    if !path.exists() {
+    if !disk::try_exists(&path)? {
         return Err(Error::config(format!("the schema folder {} does not exist", path.display()))
             .hint("create it with `confiture init`, or name another with --schema-dir"));
     }

@@ -34,6 +34,15 @@ pub fn exists(path: &Path) -> bool {
     path.exists()
 }
 
+/// As [`exists`], but a folder that may not be entered is an error and not an absence.
+///
+/// # Errors
+///
+/// That one.
+pub fn try_exists(path: &Path) -> Result<bool> {
+    path.try_exists().map_err(|error| unreadable(path, error))
+}
+
 /// True where `path` is a file that can be seen.
 #[must_use]
 pub fn is_file(path: &Path) -> bool {

@@ -132,6 +132,13 @@ pub fn write_atomically(path: &Path, text: &str) -> Result<()> {
         );
     }
     let unwritable = |error| unwritable("write", path, error);
+    // What is no file, as /dev/stdout or a named pipe, is written to; a file in its place would break more than this.
+    if path.exists() && !path.is_file() {
+        return fs::write(path, text).map_err(unwritable);
+    }
+    // A link stays, and what it leads to is written.
+    let target = if path.exists() { canonical(path)? } else { path.to_owned() };
+    let path = target.as_path();
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
@@ -207,6 +214,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("deep/out.sql");
         write_atomically(&path, "one").unwrap();
+        write_atomically(&path, "two").unwrap();
+        let link = folder.path().join("link.sql");
+        std::os::unix::fs::symlink("deep/out.sql", &link).unwrap();
+        write_atomically(&link, "three").unwrap();
+        assert_eq!(fs_err::read_to_string(&path).unwrap(), "three");
+        assert!(link.is_symlink());
         write_atomically(&path, "two").unwrap();
         assert_eq!(fs_err::read_to_string(&path).unwrap(), "two");
         assert_eq!(fs_err::read_dir(folder.path().join("deep")).unwrap().count(), 1);
