@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{ColorChoice, CommandFactory as _, FromArgMatches as _, Parser};
 use confiture::Error;
 
@@ -101,7 +102,14 @@ impl Stop {
             hints.extend(line.strip_prefix("Usage: ").map(|usage| format!("usage: {usage}")));
         }
         let message = message.join(" ");
-        let error = Error::usage(message.strip_prefix("error: ").unwrap_or(&message));
+        let message = match self.error.kind() {
+            // Here clap says all of the help instead, or a list that the help has.
+            ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
+                "a command is missing; --help lists them"
+            }
+            _ => message.strip_prefix("error: ").unwrap_or(&message),
+        };
+        let error = Error::usage(message);
         hints.into_iter().fold(error, Error::hint)
     }
 }

@@ -1,13 +1,15 @@
 //! The question before something that cannot be taken back.
 
 use std::io::{self, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use confiture::event::Execution;
 use confiture::{Error, Result};
 
+use crate::output::sentence;
 use crate::terminal::Terminal;
 
-/// Returns only where `yes` was given or the user answers it; `what` says what is about to happen.
+/// Returns only where `yes` was given or the user answers it; `what` says what is about to happen: "copying from … into …".
 ///
 /// Without a terminal there is nobody to ask, and silence is not consent.
 pub(crate) async fn confirm(terminal: &Terminal, execution: &Execution, yes: bool, what: &str) -> Result<()> {
@@ -16,21 +18,34 @@ pub(crate) async fn confirm(terminal: &Terminal, execution: &Execution, yes: boo
     }
     if !terminal.interactive {
         return Err(Error::refused(format!(
-            "{what}: that needs a confirmation, and there is no terminal to ask on"
+            "nothing was changed: {what} needs a yes, and there is no terminal to ask on"
         ))
         .hint("add --yes to agree"));
     }
     let mut stderr = io::stderr();
-    let _ = write!(stderr, "{what}.\nContinue? [y/N]: ");
+    ASKING.store(true, Ordering::Relaxed);
+    let _ = write!(stderr, "{}\nContinue? [y/N]: ", sentence(what));
     let _ = stderr.flush();
     // Reading blocks, and Ctrl-C must not wait for an answer.
     let answer = tokio::task::spawn_blocking(read_line);
     let confirmed = tokio::select! {
         answer = answer => answer.is_ok_and(|answer| is_yes(&answer)),
-        () = execution.interrupted() => false,
+        () = execution.interrupted() => {
+            // The terminal shows ^C behind the question.
+            let _ = writeln!(stderr);
+            false
+        }
     };
+    ASKING.store(false, Ordering::Relaxed);
     if confirmed { Ok(()) } else { Err(Error::interrupted("not confirmed: nothing was changed")) }
 }
+
+/// True while a question waits for its answer: then Ctrl-C is an answer, and there is nothing to stop.
+pub(crate) fn is_asking() -> bool {
+    ASKING.load(Ordering::Relaxed)
+}
+
+static ASKING: AtomicBool = AtomicBool::new(false);
 
 /// One line from stdin; nothing where it cannot be read.
 fn read_line() -> String {

@@ -1,6 +1,6 @@
 //! From a database's name on the command line to a connection; `embedded` starts the local server on the way.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use confiture::config::{Connection, Endpoint, Flags, Settings};
 use confiture::project::{Naming, Project, Target, TargetDatabase};
@@ -51,7 +51,10 @@ pub(crate) fn on_server(server: &Server, database: impl Into<String>) -> Connect
 
 /// What the local server's crate says, as an error of ours. It never has seen a row.
 pub(crate) fn server_error(error: local_postgres::Error) -> Error {
+    let source = std::error::Error::source(&error).and_then(|source| source.downcast_ref::<std::io::Error>());
+    let denied = source.is_some_and(|source| source.kind() == std::io::ErrorKind::PermissionDenied);
     let kind = match error.kind() {
+        _ if denied => ErrorKind::Config,
         local_postgres::ErrorKind::NotInstalled | local_postgres::ErrorKind::Connection => ErrorKind::Connect,
         local_postgres::ErrorKind::Unusable => ErrorKind::Config,
         _ => ErrorKind::Unexpected,
@@ -63,39 +66,8 @@ pub(crate) fn server_error(error: local_postgres::Error) -> Error {
     if let Some(advice) = error.advice() {
         ours = ours.hint(advice);
     }
+    if denied {
+        ours = ours.hint("the local server lives in .confiture in the project's folder: this user must be able to write there");
+    }
     ours.because(error)
-}
-
-/// `folder`, said from the project's root on: the library reads nothing outside of it.
-pub(crate) fn below_root(root: &Path, folder: &Path) -> PathBuf {
-    if let Ok(below) = folder.strip_prefix(root)
-        && !below.starts_with("..")
-    {
-        return below.to_owned();
-    }
-    let whole = |path: &Path| {
-        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-        fs_err::canonicalize(path)
-    };
-    let below = whole(root).and_then(|root| Ok(whole(folder)?.strip_prefix(root).ok().map(Path::to_owned)));
-    // What is not below the root, or not there, is refused by the library, by this very name.
-    below.ok().flatten().unwrap_or_else(|| folder.to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_folder_is_said_from_the_root_on_however_it_was_named() {
-        let project = tempfile::tempdir().unwrap();
-        let root = project.path();
-        fs_err::create_dir_all(root.join("db/schema")).unwrap();
-        fs_err::create_dir_all(root.join("web")).unwrap();
-        let schema = Path::new("db/schema");
-        assert_eq!(below_root(root, &root.join("db/schema")), schema);
-        assert_eq!(below_root(&root.join("web/.."), &root.join("db/schema")), schema);
-        assert_eq!(below_root(Path::new(""), schema), schema);
-        assert_eq!(below_root(root, Path::new("/nowhere")), Path::new("/nowhere"));
-    }
 }

@@ -36,7 +36,9 @@ impl Invocation {
         let variables = env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
         let variables: std::collections::BTreeMap<_, _> = variables.collect();
-        let user = ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| variables.get(*name)).cloned();
+        // As libpq does it: the system knows who runs this, where `USER` may be missing (cron, containers) or another's (su).
+        let named = || ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| variables.get(*name)).cloned();
+        let user = whoami::username().ok().or_else(named);
         // From an empty folder on, paths come out as short as the user would write them.
         let folder = PathBuf::new();
         Surroundings { home: env::home_dir().filter(|home| home != &PathBuf::new()), user, folder, variables }

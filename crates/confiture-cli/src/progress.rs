@@ -22,6 +22,9 @@ use crate::terminal::Terminal;
 /// The step in which both sides are compared: tables are then not migrated but compared.
 pub(crate) const COMPARING: &str = "Comparing both sides";
 
+/// With more tables than these a pipe gets no line for each of them.
+const MANY: usize = 20;
+
 /// How often a pipe gets a line.
 const EVERY: Duration = Duration::from_secs(3);
 
@@ -139,6 +142,7 @@ impl Screen {
             }
             Event::StepFinished { step, .. } => {
                 self.step.take_if(|(running, _)| running == step);
+                self.comparing &= step != COMPARING;
                 if let Some(bars) = &mut self.bars {
                     bars.end_step();
                 }
@@ -153,11 +157,13 @@ impl Screen {
     /// What is said of an event. Bars show steps and tables themselves, and the result lists what was done.
     fn words(&self, event: &Event) -> Option<String> {
         let look = self.look;
-        let chatty = self.verbose || self.bars.is_none();
         match event {
             Event::Warning { message } => Some(format!("{}: {message}", look.yellow("warning"))),
             Event::Note { message } => Some(message.clone()),
-            Event::StepStarted { step } => chatty.then(|| format!("{step}...")),
+            Event::StepStarted { step } => {
+                let told = self.verbose || self.lists() || (self.bars.is_none() && step == COMPARING);
+                told.then(|| format!("{step}..."))
+            }
             Event::StepFinished { step, elapsed } => {
                 self.verbose.then(|| format!("{} {step} ({})", look.done(), duration(*elapsed)))
             }
@@ -166,13 +172,21 @@ impl Screen {
                 format!("{}, about {}", count(tables.len(), "table"), numbers::rows(rows))
             }),
             Event::TableStarted { table } => self.verbose.then(|| format!("{} started", table.short())),
-            Event::TableFinished { table, rows, elapsed, .. } => chatty.then(|| {
-                let done = if self.comparing { "compared" } else { "migrated" };
+            // Compared is not yet equal: the report has the marks.
+            Event::TableFinished { table, elapsed, .. } if self.comparing => {
+                self.verbose.then(|| format!("{} compared ({})", table.short(), duration(*elapsed)))
+            }
+            Event::TableFinished { table, rows, elapsed, .. } => (self.verbose || self.lists()).then(|| {
                 let (rows, elapsed) = (numbers::rows(*rows), duration(*elapsed));
-                format!("{} {} {done} ({rows}, {elapsed} actual)", look.done(), table.short())
+                format!("{} {} migrated ({rows}, {elapsed} actual)", look.done(), table.short())
             }),
             _ => None,
         }
+    }
+
+    /// True where each table and step gets a line: on a pipe, and only for so many that somebody can read them.
+    fn lists(&self) -> bool {
+        self.bars.is_none() && self.meter.tables().1 <= MANY
     }
 
     /// The figures anew: as bars, or as a line.
@@ -180,7 +194,11 @@ impl Screen {
         let total = self.meter.total(now);
         let tables = self.meter.tables();
         // Comparing tells of no rows on the way, so there is nothing to draw.
-        let measured = total.expected_rows > 0 && tables.0 < tables.1;
+        let measured = !self.comparing && total.expected_rows > 0 && tables.0 < tables.1;
+        let compared = self.comparing.then(|| self.compared());
+        if let (Some(bars), Some(words)) = (&self.bars, compared) {
+            bars.reword(words);
+        }
         if let Some(bars) = self.bars.as_mut().filter(|_| measured) {
             for (name, _) in self.meter.running() {
                 if let Some(figures) = self.meter.of(name, now) {
@@ -197,9 +215,19 @@ impl Screen {
 
     /// What is being done that cannot be measured.
     fn so_far(&self, now: Instant) -> Option<String> {
-        let table = self.meter.running().next();
-        let step = self.step.as_ref().map(|(step, since)| (step.as_str(), *since));
-        table.or(step).map(|(what, since)| line::so_far(what, now.duration_since(since)))
+        let step = self.step.as_ref().map(|(step, since)| (step.clone(), *since));
+        let running = if self.comparing {
+            step.map(|(_, since)| (self.compared(), since))
+        } else {
+            let table = self.meter.running().next();
+            table.map(|(table, since)| (table.to_owned(), since)).or(step)
+        };
+        running.map(|(what, since)| line::so_far(&what, now.duration_since(since)))
+    }
+
+    /// How far comparing is: its tables are not planned ahead, so nobody knows how many remain.
+    fn compared(&self) -> String {
+        format!("{COMPARING}, {} done", count(self.meter.tables().0, "table"))
     }
 
     fn write(&mut self, text: &str) {
@@ -216,4 +244,60 @@ impl Screen {
 /// The local time of day, as `14:30:05`.
 fn clock() -> String {
     jiff::Zoned::now().strftime("%H:%M:%S").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use confiture::event::TableEstimate;
+    use confiture::sql::QualifiedName;
+
+    use super::*;
+
+    fn screen(tables: usize) -> Screen {
+        let mut screen = Screen {
+            meter: Meter::default(),
+            bars: None,
+            look: Style::default(),
+            quiet: true,
+            verbose: false,
+            comparing: false,
+            step: None,
+            told: Instant::now(),
+        };
+        let estimate = |number| TableEstimate {
+            table: QualifiedName::new("public", format!("t{number}").as_str()),
+            rows: 10,
+            bytes: 100,
+        };
+        screen.show(&Event::TablesPlanned { tables: (0..tables).map(estimate).collect() }, Instant::now());
+        screen
+    }
+
+    fn finished() -> Event {
+        let table = QualifiedName::new("public", "t0");
+        Event::TableFinished { table, rows: 10, bytes: 100, elapsed: Duration::ZERO }
+    }
+
+    #[test]
+    fn a_pipe_gets_a_line_for_each_table_only_where_they_are_few() {
+        assert_eq!(screen(20).words(&finished()).as_deref(), Some("✅ t0 migrated (10 rows, 0 sec actual)"));
+        assert_eq!(screen(500).words(&finished()), None);
+        let building = Event::StepStarted { step: "Building t0_pkey on t0".into() };
+        assert!(screen(20).words(&building).is_some());
+        assert_eq!(screen(500).words(&building), None);
+    }
+
+    #[test]
+    fn a_compared_table_gets_no_mark_for_nobody_knows_yet_that_it_is_equal() {
+        let mut screen = screen(2);
+        let comparing = Event::StepStarted { step: COMPARING.into() };
+        screen.show(&comparing, Instant::now());
+        assert!(screen.words(&comparing).is_some());
+        assert_eq!(screen.words(&finished()), None);
+        screen.show(&finished(), Instant::now());
+        let said = screen.so_far(Instant::now()).expect("a line");
+        assert!(said.starts_with("Comparing both sides, 1 table done: "), "{said}");
+        screen.verbose = true;
+        assert_eq!(screen.words(&finished()).as_deref(), Some("t0 compared (0 sec)"));
+    }
 }

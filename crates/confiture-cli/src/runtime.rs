@@ -9,6 +9,7 @@ use confiture::{Error, Result};
 use tokio::runtime::Builder;
 use tokio_util::sync::CancellationToken;
 
+use crate::confirm;
 use crate::invocation::Invocation;
 use crate::progress::Progress;
 
@@ -35,7 +36,9 @@ pub(crate) fn run<T>(invocation: &Invocation, work: impl AsyncFnOnce(Execution) 
 async fn listen(interrupt: CancellationToken, progress: Arc<Progress>) {
     let Ok(mut signals) = Signals::new() else { return };
     signals.next().await;
-    progress.say("Stopping cleanly; Ctrl-C again ends at once.");
+    if !confirm::is_asking() {
+        progress.say("Stopping cleanly; Ctrl-C again ends at once.");
+    }
     interrupt.cancel();
     signals.next().await;
     process::exit(130);

@@ -5,9 +5,9 @@ mod tree;
 
 pub use text::{
     append_text, canonical, create_folder, exists, files_below, is_file, is_folder, read_text,
-    read_text_if_present, write_new_file,
+    read_text_if_present, try_exists, write_new_file,
 };
-pub use tree::{check_inside, list_files, read_script, resolve, write_atomically};
+pub use tree::{check_inside, list_files, read_script, write_atomically};
 
 use std::io;
 use std::path::Path;
@@ -32,7 +32,7 @@ impl ConnectionFiles for Disk {
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
                 Ok(None)
             }
-            Err(error) => Err(Error::config(format!("cannot read {}", path.display())).because(error)),
+            Err(error) => Err(text::unreadable(path, error)),
         }
     }
 }

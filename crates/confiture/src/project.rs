@@ -152,6 +152,18 @@ impl Project {
         Ok(below.to_owned())
     }
 
+    /// The schema folders of `settings` as a build takes them: said from the root on where they lie below it. What is outside or
+    /// not there keeps its name, for the build to judge.
+    #[must_use]
+    pub fn schema_dirs(&self, settings: &Settings) -> Vec<PathBuf> {
+        let said = |folder: &PathBuf| match self.below_root(folder) {
+            Ok(below) => below,
+            Err(_) if self.root.as_os_str().is_empty() => folder.clone(),
+            Err(_) => disk::canonical(folder).unwrap_or_else(|_| folder.clone()),
+        };
+        settings.schema_dirs.value.iter().map(said).collect()
+    }
+
     fn settings_with(&self, flags: &Flags, environment: &Layer) -> Result<Settings> {
         let flags = Layer::from_flags(flags, &self.surroundings)?;
         let variables = Layer::from_variables(&self.surroundings)?;

@@ -1,24 +1,24 @@
 //! `confiture build`.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use confiture::Result;
 use confiture::build::{BuildOptions, BuildReport, SchemaBuilder, Tree};
-use confiture::config::{Flags, Settings};
+use confiture::config::{Flags, Origin, Settings};
 use confiture::project::{Naming, Project};
+use confiture::{Error, Result};
 use serde_json::json;
 
 use crate::confirm::confirm;
-use crate::database::{self, below_root};
+use crate::database;
 use crate::invocation::Invocation;
-use crate::output::{Reply, numbers, sentence};
+use crate::output::{Reply, as_value, numbers, sentence};
 use crate::runtime;
 
-/// Builds an empty database, or one SQL file, from the DDL files.
+/// Builds an empty database, or one SQL file, or both, from the DDL files.
 ///
 /// Every `.sql` file of the schema folders runs, in the order of its path, all in one transaction. With `--output`
-/// the same is written to a file instead, and no database is touched.
+/// the same is only written to a file; with `--output` and `--execute` it is written and run.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Build {
     /// The database: an environment's name, an environment file, a PostgreSQL URL or DSN, or `embedded`.
@@ -33,10 +33,13 @@ pub(crate) struct Build {
     #[arg(long)]
     pub(crate) from_ddl: bool,
 
-    /// Write the whole schema to this file, and touch no database.
+    /// Write the whole schema to this file, and touch no database. --env then says only which folders are meant.
     #[arg(short, long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
-    #[arg(conflicts_with_all = ["drop_existing", "no_cache", "database_url"])]
     pub(crate) output: Option<PathBuf>,
+
+    /// With --output: build the database as well.
+    #[arg(long, requires = "output")]
+    pub(crate) execute: bool,
 
     /// A folder of DDL files, instead of those that are configured; may be repeated.
     #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
@@ -61,8 +64,24 @@ impl Build {
         let project = Project::open(&invocation.surroundings())?;
         let flags = Flags { schema_dirs: self.schema_dir.clone(), ..Flags::default() };
         match &self.output {
-            Some(file) => self.write(&project, &flags, file),
-            None => self.build(invocation, &project, &flags),
+            Some(file) if !self.execute => self.write(&project, &flags, file),
+            _ => self.build(invocation, &project, &flags),
+        }
+    }
+
+    /// A flag that asks for a database where none is touched would be a wish that is not heard.
+    fn refuse_flags_of_a_build(&self) -> Result<()> {
+        let flags = [
+            ("--drop-existing", self.drop_existing),
+            ("--no-cache", self.no_cache),
+            ("--database-url", self.database_url.is_some()),
+        ];
+        match flags.iter().find(|(_, given)| *given) {
+            None => Ok(()),
+            Some((flag, _)) => {
+                Err(Error::usage(format!("--output only writes a file, so {flag} means nothing beside it"))
+                    .hint("add --execute to build the database as well, or leave one of the two out"))
+            }
         }
     }
 
@@ -73,6 +92,7 @@ impl Build {
 
     /// The file alone. The environment says no more than which folders are meant.
     fn write(&self, project: &Project, flags: &Flags, file: &PathBuf) -> Result<Reply> {
+        self.refuse_flags_of_a_build()?;
         let settings = match &self.env {
             Some(_) => project.target(self.naming(), flags)?.settings,
             None => project.settings(flags)?,
@@ -81,12 +101,7 @@ impl Build {
         let files = builder.files()?;
         builder.write(file)?;
         let statements: usize = files.iter().map(|file| file.script.statements.len()).sum();
-        let text = format!(
-            "Wrote {}: {} from {}",
-            file.display(),
-            numbers::count(statements, "statement"),
-            numbers::count(files.len(), "file")
-        );
+        let text = wrote(file, statements, files.len());
         Reply::new(&json!({ "output": file, "files": files.len(), "statements": statements }), text)
     }
 
@@ -108,21 +123,38 @@ impl Build {
             if let Some(loss) = plan.loses() {
                 confirm(&invocation.terminal, &execution, self.yes, &loss).await?;
             }
+            // First what can be done again: a file that cannot be written leaves the database as it was.
+            let mut text = String::new();
+            if let Some(file) = &self.output {
+                builder.write(file)?;
+                text = wrote(file, plan.statements, plan.files);
+            }
             let report = plan.execute(&execution).await?;
-            Reply::new(&report, render(&report))
+            text.push_str(&render(&report));
+            let mut result = as_value(&report)?;
+            if let Some(file) = &self.output {
+                result["output"] = json!(file);
+            }
+            Reply::new(&result, text)
         })
     }
 }
 
 /// The schema folders, as the library takes them.
 fn tree(project: &Project, settings: &Settings) -> Tree {
-    let folders = settings.schema_dirs.value.iter();
     Tree {
         root: project.root.clone(),
-        schema_dirs: folders.map(|folder| below_root(&project.root, folder)).collect(),
+        schema_dirs: project.schema_dirs(settings),
+        // A file of the project may not lead out of it; whoever calls the program may.
+        anywhere: matches!(settings.schema_dirs.origin, Origin::Flag(_) | Origin::Variable(_)),
         include: settings.include.value.clone(),
         exclude: settings.exclude.value.clone(),
     }
+}
+
+fn wrote(file: &Path, statements: usize, files: usize) -> String {
+    let (statements, files) = (numbers::count(statements, "statement"), numbers::count(files, "file"));
+    format!("Wrote {}: {statements} from {files}\n", file.display())
 }
 
 fn render(report: &BuildReport) -> String {

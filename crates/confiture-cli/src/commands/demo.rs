@@ -126,7 +126,7 @@ async fn build(new: &Connection, execution: &Execution) -> Result<()> {
         disk::write_new_file(&folder.path().join("schema").join(path), text)?;
     }
     let root = folder.path().to_path_buf();
-    let tree = Tree { root, schema_dirs: vec!["schema".into()], include: Vec::new(), exclude: Vec::new() };
+    let tree = Tree { schema_dirs: vec!["schema".into()], ..Tree::new(root) };
     let options =
         BuildOptions { drop_existing: false, loss_confirmed: false, cache: false, production: false };
     SchemaBuilder::new(tree).execute(new, options, execution).await?;

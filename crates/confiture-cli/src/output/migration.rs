@@ -19,9 +19,10 @@ pub(crate) fn render(style: Style, report: &MigrationReport) -> String {
             Outcome::CopiedAgain => "migrated again, for its source had changed",
             Outcome::AlreadyDone => "was migrated by an earlier run",
         };
-        let time = match table.outcome {
-            Outcome::AlreadyDone => String::new(),
-            _ => format!(", {} actual", duration(table.elapsed)),
+        // What an earlier run did took no time now.
+        let time = match table.elapsed.is_zero() {
+            true => String::new(),
+            false => format!(", {} actual", duration(table.elapsed)),
         };
         let _ = writeln!(text, "{mark} {} {how} ({}{time})", table.table.short(), count(table.rows, "row"));
     }
@@ -38,14 +39,14 @@ pub(crate) fn render(style: Style, report: &MigrationReport) -> String {
             key.name
         );
     }
-    let _ = writeln!(
-        text,
-        "{} in {}: {} built, {} advanced.",
-        count(report.tables.len(), "table"),
-        duration(report.elapsed),
-        plural(report.rebuilt, "index or constraint", "indexes and constraints"),
-        count(report.sequences.len(), "sequence"),
-    );
+    let beside = [
+        (report.rebuilt, plural(report.rebuilt, "index or constraint", "indexes and constraints") + " built"),
+        (report.sequences.len(), count(report.sequences.len(), "sequence") + " advanced"),
+    ];
+    let beside: Vec<_> = beside.into_iter().filter(|(number, _)| *number > 0).map(|(_, said)| said).collect();
+    let colon = if beside.is_empty() { "" } else { ": " };
+    let (tables, elapsed) = (count(report.tables.len(), "table"), duration(report.elapsed));
+    let _ = writeln!(text, "{tables} in {elapsed}{colon}{}.", beside.join(", "));
     text
 }
 

@@ -12,8 +12,9 @@ pub(crate) mod verification;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use confiture::{Error, Result};
+use confiture::{Error, ErrorKind, Result};
 use serde::Serialize;
 
 use crate::args::Format;
@@ -34,9 +35,7 @@ pub(crate) struct Reply {
 impl Reply {
     /// `result` for programs, `text` for people.
     pub(crate) fn new(result: &impl Serialize, text: impl Into<String>) -> Result<Self> {
-        let result = serde_json::to_value(result)
-            .map_err(|error| Error::unexpected("the result cannot be written as JSON").because(error))?;
-        Ok(Self { result, text: text.into(), verdict: None })
+        Ok(Self { result: as_value(result)?, text: text.into(), verdict: None })
     }
 
     /// The command worked, and its answer is no.
@@ -44,6 +43,12 @@ impl Reply {
         self.verdict = verdict;
         self
     }
+}
+
+/// A report as JSON.
+pub(crate) fn as_value(report: &impl Serialize) -> Result<serde_json::Value> {
+    serde_json::to_value(report)
+        .map_err(|error| Error::unexpected("the result cannot be written as JSON").because(error))
 }
 
 /// Prints what came out of `command` and gives the exit status.
@@ -63,8 +68,13 @@ pub(crate) fn show(terminal: &Terminal, command: &str, outcome: Result<Reply>) -
             }
         }
     }
-    ExitCode::from(error.map_or(exit_code::DONE, |error| exit_code::of(error.kind())))
+    let unheard = UNHEARD.load(Ordering::Relaxed);
+    let done = if unheard { exit_code::of(ErrorKind::Unexpected) } else { exit_code::DONE };
+    ExitCode::from(error.map_or(done, |error| exit_code::of(error.kind())))
 }
+
+/// True once a result could not be written: whoever waits for it must not take silence for success.
+static UNHEARD: AtomicBool = AtomicBool::new(false);
 
 /// Prints a wrong call of the program as JSON and gives its exit status.
 pub(crate) fn usage(error: &Error) -> ExitCode {
@@ -87,5 +97,11 @@ pub(crate) fn print(text: &str) {
     }
     let mut stdout = io::stdout().lock();
     let newline = if text.ends_with('\n') { "" } else { "\n" };
-    let _ = write!(stdout, "{text}{newline}").and_then(|()| stdout.flush());
+    let written = write!(stdout, "{text}{newline}").and_then(|()| stdout.flush());
+    if let Err(error) = written
+        && error.kind() != io::ErrorKind::BrokenPipe
+    {
+        UNHEARD.store(true, Ordering::Relaxed);
+        let _ = writeln!(io::stderr().lock(), "error: the result cannot be written to stdout: {error}");
+    }
 }

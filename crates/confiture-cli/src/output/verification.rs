@@ -36,10 +36,25 @@ pub(crate) fn verdict(report: &VerificationReport) -> Option<Error> {
         .filter(|(number, _)| *number > 0)
         .map(|(number, what)| count(number, what))
         .collect();
-    (!report.ok).then(|| {
-        Error::new(ErrorKind::Found, format!("verification failed: {}", found.join(", ")))
-            .hint("do not cut over; --show-values shows what differs, and a run with --truncate copies anew")
-    })
+    (!report.ok)
+        .then(|| {
+            Error::new(ErrorKind::Found, format!("verification failed: {}", found.join(", "))).hint(
+                "do not cut over; --show-values shows what differs, and a run with --truncate copies anew",
+            )
+        })
+        .map(|error| {
+            if only_lacks(report) {
+                error.hint("where only a part was copied, compare with the same --where and --tables")
+            } else {
+                error
+            }
+        })
+}
+
+/// True where the target has nothing wrong, but less than the source.
+fn only_lacks(report: &VerificationReport) -> bool {
+    let mut differing = report.tables.iter().filter_map(|table| table.differences.as_ref()).peekable();
+    differing.peek().is_some() && differing.all(|found| found.extra == 0 && found.different == 0)
 }
 
 /// How many rows differ, and which.

@@ -46,6 +46,13 @@ impl Bars {
         self.step = Some(spinner);
     }
 
+    /// The running step is said in other words.
+    pub(super) fn reword(&self, words: String) {
+        if let Some(spinner) = &self.step {
+            spinner.set_message(words);
+        }
+    }
+
     /// The step is done.
     pub(super) fn end_step(&mut self) {
         if let Some(spinner) = self.step.take() {

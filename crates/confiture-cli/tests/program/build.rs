@@ -52,7 +52,7 @@ async fn a_database_with_something_in_it_is_refused_and_replaced_only_with_a_yes
     status 8
     --- stdout
     --- stderr
-    error: The database DATABASE is dropped: table users, table posts, all rows, and the database's own settings and privileges: that needs a confirmation, and there is no terminal to ask on
+    error: nothing was changed: dropping the database DATABASE with table users, table posts, all rows, and the database's own settings and privileges needs a yes, and there is no terminal to ask on
     hint: add --yes to agree
     ");
     assert_eq!(psql(&database, "select count(*) from users"), "1");
@@ -140,4 +140,92 @@ fn embedded_needs_no_server() {
     let said = project.call(&["build", "--env", "embedded"]);
     assert_eq!(said.status, 0, "{said}");
     assert_eq!(project.call(&["server", "status"]).stdout, "The server does not run.\n");
+}
+
+#[tokio::test]
+async fn a_folder_that_is_named_may_be_anywhere() {
+    let database = database().await;
+    let project = shop(&database.url());
+    let elsewhere = Project::new();
+    elsewhere.write("ddl/10_tags.sql", "create table tags (id bigint);\n");
+    let folder = elsewhere.path().join("ddl").display().to_string();
+    let said = project.call(&["build", "--env", "local", "--schema-dir", &folder]);
+    assert_eq!(said.status, 0, "{said}");
+    assert_eq!(psql(&database, "select to_regclass('tags') is not null"), "t");
+
+    // From a folder below, by a path that is relative to it; nothing is run, so what the server would refuse is no matter.
+    project.write("web/index.html", "");
+    elsewhere.write("ddl/20_wrong.sql", "create tabel x ();\n");
+    let up = pathdiff(&project.path().join("web"), elsewhere.path());
+    let said = project.call(&["-C", "web", "build", "-o", "x.sql", "--schema-dir", &format!("{up}/ddl")]);
+    assert_eq!(said.status, 0, "{said}");
+    // But a file of the project, which may be another's, leads nowhere else.
+    project.write("confiture.yaml", &format!("schema_dirs: [{folder}]\n"));
+    let refused = project.call(&["build", "-o", "x.sql"]);
+    assert_eq!(refused.status, 5, "{refused}");
+    assert!(refused.stderr.contains("lies outside of the project"), "{refused}");
+    assert!(refused.stderr.contains("hint: --schema-dir may name a folder outside"), "{refused}");
+}
+
+/// The way from one folder to another, by `..`.
+fn pathdiff(from: &std::path::Path, to: &std::path::Path) -> String {
+    let up = from.components().skip(1).map(|_| "..").collect::<Vec<_>>().join("/");
+    format!("{up}{}", to.display())
+}
+
+#[tokio::test]
+async fn a_file_and_a_database_in_one_call() {
+    let database = database().await;
+    let project = shop(&database.url());
+    let file = "db/generated/schema.sql";
+    let only = project.call(&["build", "--env", "local", "--output", file]);
+    assert_eq!((only.status, psql(&database, "select to_regclass('users') is null")), (0, "t".to_owned()));
+    let both = project.call(&["build", "--env", "local", "--output", file, "--execute", "-q"]);
+    insta::assert_snapshot!(both.steady(&[(database.name(), "DATABASE")]), @"
+    status 0
+    --- stdout
+    Wrote db/generated/schema.sql: 2 statements from 2 files
+    Built: DATABASE (2 statements from 2 files) in TIME
+    --- stderr
+    ");
+    assert_eq!(psql(&database, "select to_regclass('users') is null"), "f");
+    let json = project
+        .call(&["build", "-e", "local", "-o", file, "--execute", "--drop-existing", "-y", "--format", "json"])
+        .json();
+    assert_eq!((&json["result"]["output"], &json["result"]["replaced"]), (&file.into(), &true.into()));
+    // A file that cannot be written leaves the database as it was.
+    psql(&database, "insert into users values (1)");
+    let said =
+        project.call(&["build", "-e", "local", "-o", "db", "--execute", "--drop-existing", "--yes", "-q"]);
+    insta::assert_snapshot!(said, @"
+    status 5
+    --- stdout
+    --- stderr
+    error: cannot write db: it is a folder
+    hint: name a file
+    ");
+    assert_eq!(psql(&database, "select count(*) from users"), "1");
+}
+
+#[test]
+fn a_flag_that_a_file_does_not_hear_is_refused() {
+    let project = shop("postgresql://nobody@nowhere.invalid/x");
+    insta::assert_snapshot!(project.call(&["build", "--output", "x.sql", "--drop-existing"]), @"
+    status 2
+    --- stdout
+    --- stderr
+    error: --output only writes a file, so --drop-existing means nothing beside it
+    hint: add --execute to build the database as well, or leave one of the two out
+    ");
+    assert_eq!(project.call(&["build", "--execute"]).status, 2);
+}
+
+/// Cron jobs and containers have no `USER`; the tests' calls have none either.
+#[test]
+fn the_user_is_known_without_a_variable() {
+    let said = shop("postgresql:///x?host=/nowhere").call(&["build", "--env", "local"]);
+    let user = std::process::Command::new("id").arg("-un").output().expect("id starts");
+    let user = String::from_utf8(user.stdout).expect("UTF-8");
+    assert_eq!(said.status, 3, "{said}");
+    assert!(said.stderr.contains(&format!("cannot connect to {}@/nowhere", user.trim())), "{said}");
 }

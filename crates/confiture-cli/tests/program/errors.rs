@@ -84,3 +84,12 @@ fn a_project_that_is_not_there_is_usage() {
 fn quiet_and_verbose_exclude_each_other() {
     assert_eq!(Project::new().call(&["-q", "-v", "init"]).status, 2);
 }
+
+#[test]
+fn a_missing_command_is_said_as_such_in_json() {
+    for arguments in [["migrate", "--format", "json"], ["--format", "json", "migrate"]] {
+        let said = Project::new().call(&arguments).json();
+        assert_eq!(said["error"]["message"], "a command is missing; --help lists them");
+        assert_eq!(said["error"]["hints"][0], "usage: confiture migrate [OPTIONS] <COMMAND>");
+    }
+}

@@ -16,7 +16,7 @@ fn the_help_names_every_command_and_every_exit_status() {
 
     Commands:
       init         Makes a project's folders and a first schema; keeps every file that is there
-      build        Builds an empty database, or one SQL file, from the DDL files
+      build        Builds an empty database, or one SQL file, or both, from the DDL files
       migrate      Moves a database forward
       server       Runs the local PostgreSQL server of this project, which other commands call
                    `embedded`

@@ -20,14 +20,14 @@ const NEW: &str = "
 const MAPPING: &str = "tables:\n  users:\n    from: users u\n    columns:\n      display_name: u.full_name\nothers: same-name\n";
 
 /// Two databases and a project that names them.
-struct Shop {
-    project: Project,
-    old: Database<'static>,
-    new: Database<'static>,
+pub(crate) struct Shop {
+    pub(crate) project: Project,
+    pub(crate) old: Database<'static>,
+    pub(crate) new: Database<'static>,
 }
 
 impl Shop {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let old = Database::create().await.expect("a database");
         let new = Database::create().await.expect("a database");
         psql(&old, OLD);
@@ -40,7 +40,7 @@ impl Shop {
     }
 
     /// `confiture migrate schema-to-schema LINE`.
-    fn call(&self, line: &str) -> Said {
+    pub(crate) fn call(&self, line: &str) -> Said {
         let words: Vec<&str> =
             ["migrate", "schema-to-schema"].into_iter().chain(line.split_whitespace()).collect();
         let socket = self.old.server().socket_dir().display().to_string();
@@ -54,7 +54,7 @@ impl Shop {
     }
 }
 
-fn psql(database: &Database<'_>, sql: &str) -> String {
+pub(crate) fn psql(database: &Database<'_>, sql: &str) -> String {
     let psql = database.server().program("psql");
     let output = std::process::Command::new(psql)
         .args(["-XAt", "-v", "ON_ERROR_STOP=1", "-c", sql, &database.url()])
@@ -76,7 +76,7 @@ async fn everything_in_one_go() {
     --- stdout
     ⚡ users migrated (1,234 rows, TIME actual)
     ⚡ posts migrated (5,000 rows, TIME actual)
-    2 tables in TIME: 2 indexes and constraints built, 0 sequences advanced.
+    2 tables in TIME: 2 indexes and constraints built.
 
     ✅ users: 1,234 (old) = 1,234 (new)
     ✅ posts: 5,000 (old) = 5,000 (new)
@@ -199,7 +199,7 @@ async fn without_a_terminal_and_without_yes_nothing_is_written() {
     status 8
     --- stdout
     --- stderr
-    error: Copying from postgres@SOCKET:PORT/OLD into 2 tables of postgres@SOCKET:PORT/NEW: that needs a confirmation, and there is no terminal to ask on
+    error: nothing was changed: copying from postgres@SOCKET:PORT/OLD into 2 tables of postgres@SOCKET:PORT/NEW needs a yes, and there is no terminal to ask on
     hint: add --yes to agree
     hint: --dry-run shows the plan and changes nothing
     ");

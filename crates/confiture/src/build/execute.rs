@@ -45,8 +45,8 @@ pub struct BuildReport {
 pub(super) async fn execute(plan: BuildPlan, execution: &Execution) -> Result<BuildReport> {
     let start = Instant::now();
     if let Some(loss) = plan.loses().filter(|_| !plan.loss_confirmed) {
-        return Err(Error::refused(format!("{loss}, and nobody has agreed to that"))
-            .hint("Agree at the prompt, or with --yes, after a look at what is there"));
+        return Err(Error::refused(format!("{loss}, needs a yes that nobody has given"))
+            .hint("agree at the prompt, or with --yes, after a look at what is there"));
     }
     let cloned = match &plan.way {
         Way::InPlace => {
@@ -122,7 +122,7 @@ async fn replacing(
                     .context(format!(
                         "the build failed ({error}), and the old database could not be put back"
                     ))
-                    .hint(format!("Put it back with: ALTER DATABASE {aside} RENAME TO {};", plan.database))
+                    .hint(format!("put it back with: ALTER DATABASE {aside} RENAME TO {};", plan.database))
             })?;
             Err(error)
         }
@@ -140,7 +140,7 @@ async fn refuse_leftover(maintenance: &Session, aside: &Identifier) -> Result<()
         return Err(Error::refused(format!(
             "there is a database {aside}, which a broken-off build may have set aside"
         ))
-        .hint("Look into it, then drop or rename it"));
+        .hint("look into it, then drop or rename it"));
     }
     Ok(())
 }
@@ -151,8 +151,8 @@ async fn refuse_users(maintenance: &Session, name: &Identifier) -> Result<()> {
         return Ok(());
     }
     let refusal = Error::refused(format!("the database {name} is in use and cannot be replaced"));
-    let refusal = users.iter().fold(refusal, |refusal, who| refusal.hint(format!("Connected: {who}")));
-    Err(refusal.hint("Stop what uses it, or end a connection with SELECT pg_terminate_backend(pid)"))
+    let refusal = users.iter().fold(refusal, |refusal, who| refusal.hint(format!("connected: {who}")));
+    Err(refusal.hint("stop what uses it, or end a connection with SELECT pg_terminate_backend(pid)"))
 }
 
 async fn run_or_drop(maintenance: &Session, plan: &BuildPlan, execution: &Execution) -> Result<()> {
@@ -187,7 +187,7 @@ impl Failure {
     fn in_place(self, plan: &BuildPlan) -> Error {
         match plan.outside_transaction.first() {
             Some(first) if self.committed => self.error.hint(format!(
-                "What ran before is committed, because {} at {} cannot run in a transaction: drop the database {} before you build again",
+                "what ran before is committed, because {} at {} cannot run in a transaction: drop the database {} before you build again",
                 first.statement, first.place, plan.database
             )),
             _ => self.error,

@@ -112,8 +112,8 @@ impl SchemaBuilder {
 
     /// What stands for this tree, whatever its files hold: where it lies and which part of it is meant.
     fn identity(&self) -> Result<String> {
-        let Tree { root, schema_dirs, include, exclude } = &self.tree;
-        Ok(format!("{:?}", (disk::resolve(root)?, schema_dirs, include, exclude)))
+        let Tree { root, schema_dirs, anywhere: _, include, exclude } = &self.tree;
+        Ok(format!("{:?}", (disk::canonical(root)?, schema_dirs, include, exclude)))
     }
 }
 

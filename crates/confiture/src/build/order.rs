@@ -19,6 +19,9 @@ pub struct Tree {
     pub root: PathBuf,
     /// Folders (or single files) below `root`, in the order in which they run.
     pub schema_dirs: Vec<PathBuf>,
+    /// The schema folders may lie outside of `root`, because the user named them for this very call. Such a folder is a root of
+    /// its own: nothing outside of it is read on its account.
+    pub anywhere: bool,
     /// Globs: with any, only files that one of them matches are taken. A glob is held against the path below the schema folder,
     /// the path below `root`, every folder of these, and, where it has no `/`, the file's name.
     pub include: Vec<String>,
@@ -32,6 +35,7 @@ impl Tree {
         Self {
             root: root.into(),
             schema_dirs: vec!["db/schema".into()],
+            anywhere: false,
             include: Vec::new(),
             exclude: Vec::new(),
         }
@@ -66,10 +70,10 @@ pub(super) fn read_tree(tree: &Tree) -> Result<Vec<TreeFile>> {
         for path in below {
             let relative = normal(&folder.join(path));
             let path = normal(&tree.root).join(&relative);
-            let real = disk::resolve(&path)?;
+            let real = disk::canonical(&path)?;
             if seen.contains(&real) {
                 return Err(Error::config(format!("{} is reached twice", path.display()))
-                    .hint("Two of the schema folders, or a symbolic link, lead to it: keep one way"));
+                    .hint("two of the schema folders, or a symbolic link, lead to it: keep one way"));
             }
             seen.push(real);
             files.push(TreeFile { path: with_slashes(&relative), script: split(disk::read_script(&path)?)? });
@@ -77,13 +81,13 @@ pub(super) fn read_tree(tree: &Tree) -> Result<Vec<TreeFile>> {
     }
     if let Some(glob) = unmatched.first() {
         return Err(Error::config(format!("no .sql file matches `{}`", glob.glob()))
-            .hint("Correct the pattern, or remove it from `include`"));
+            .hint("correct the pattern, or remove it from `include`"));
     }
     if files.is_empty() {
         let folders: Vec<String> =
             tree.schema_dirs.iter().map(|folder| folder.display().to_string()).collect();
         return Err(Error::config(format!("there is no .sql file in {}", folders.join(", ")))
-            .hint("Put CREATE statements into .sql files there, or name another folder with --schema-dir"));
+            .hint("put CREATE statements into .sql files there, or name another folder with --schema-dir"));
     }
     Ok(files)
 }
@@ -108,15 +112,17 @@ fn leading_number(name: &str) -> Option<u64> {
 /// The files below one of the schema folders, relative to it; nothing but itself where it is a file.
 fn list(tree: &Tree, folder: &Path) -> Result<Vec<PathBuf>> {
     let path = normal(&tree.root).join(normal(folder));
-    let root = if tree.root.as_os_str().is_empty() { Path::new(".") } else { &tree.root };
-    if path.is_file() {
-        return disk::check_inside(root, &path).map(|()| vec![PathBuf::new()]);
-    }
-    if !path.exists() {
+    if !disk::try_exists(&path)? {
         return Err(Error::config(format!("the schema folder {} does not exist", path.display()))
-            .hint("Create it with `confiture init`, or name another with --schema-dir"));
+            .hint("create it with `confiture init`, or name another with --schema-dir"));
     }
-    disk::list_files(root, &path, "sql")
+    let root = if tree.root.as_os_str().is_empty() { Path::new(".") } else { &tree.root };
+    let root = match disk::check_inside(root, &path) {
+        Ok(()) => root,
+        Err(_) if tree.anywhere => &path,
+        Err(error) => return Err(error.hint("--schema-dir may name a folder outside of the project")),
+    };
+    if path.is_file() { Ok(vec![PathBuf::new()]) } else { disk::list_files(root, &path, "sql") }
 }
 
 /// What the globs are held against.
@@ -158,7 +164,10 @@ fn normal(path: &Path) -> PathBuf {
 }
 
 fn with_slashes(path: &Path) -> String {
-    path.components().map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/")
+    let root = if path.has_root() { "/" } else { "" };
+    let parts = path.components().filter(|part| !matches!(part, Component::RootDir));
+    let parts: Vec<_> = parts.map(|part| part.as_os_str().to_string_lossy()).collect();
+    format!("{root}{}", parts.join("/"))
 }
 
 #[cfg(test)]
@@ -243,5 +252,26 @@ mod tests {
         assert!(read_tree(&tree).unwrap_err().message().ends_with("lies outside of the project"));
         tree.schema_dirs = vec!["nowhere".into()];
         assert!(read_tree(&tree).unwrap_err().message().ends_with("nowhere does not exist"));
+    }
+
+    #[test]
+    fn a_folder_that_the_user_named_is_a_root_of_its_own() {
+        let (_root, mut tree) = tree(&["a.sql"]);
+        let elsewhere = tempfile::tempdir().unwrap();
+        let outside = elsewhere.path().join("ddl");
+        fs_err::create_dir(&outside).unwrap();
+        fs_err::write(outside.join("b.sql"), "SELECT 2;").unwrap();
+        tree.schema_dirs = vec!["db/schema".into(), outside.clone()];
+        assert!(read_tree(&tree).unwrap_err().message().ends_with("ddl lies outside of the project"));
+        tree.anywhere = true;
+        assert_eq!(paths(&tree), ["a.sql".to_owned(), with_slashes(&outside.join("b.sql"))]);
+        tree.schema_dirs = vec![outside.join("b.sql")];
+        assert_eq!(read_tree(&tree).unwrap().len(), 1);
+
+        // A link still leads nowhere else.
+        fs_err::write(elsewhere.path().join("secret.sql"), "SELECT 3;").unwrap();
+        std::os::unix::fs::symlink("../secret.sql", outside.join("c.sql")).unwrap();
+        tree.schema_dirs = vec![outside];
+        assert!(read_tree(&tree).unwrap_err().message().ends_with("c.sql lies outside of the project"));
     }
 }

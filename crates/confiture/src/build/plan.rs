@@ -107,12 +107,12 @@ fn as_text<S: serde::Serializer>(place: &Place, serializer: S) -> Result<S::Ok, 
 }
 
 impl BuildPlan {
-    /// What is lost, in one sentence to ask the user about; `None` where nothing is.
+    /// What is about to be lost, to ask the user about: "dropping the database …"; `None` where nothing is.
     #[must_use]
     pub fn loses(&self) -> Option<String> {
         match &self.target {
             Target::Occupied { examples, objects } if self.replaces => Some(format!(
-                "The database {} is dropped: {}, all rows, and the database's own settings and privileges",
+                "dropping the database {} with {}, all rows, and the database's own settings and privileges",
                 self.database,
                 some_of(examples, *objects)
             )),
@@ -220,8 +220,8 @@ fn refuse_or_replace(
     };
     if !options.drop_existing {
         return Err(Error::refused(format!("the database {database} is not empty: it holds {}", some_of(examples, *objects)))
-            .hint("Build into another database, or drop and rebuild this one, with all its rows, by --drop-existing")
-            .hint("To change the schema of a database in use, see `confiture migrate`"));
+            .hint("build into another database, or drop and rebuild this one, with all its rows, by --drop-existing")
+            .hint("to change the schema of a database in use, see `confiture migrate`"));
     }
     match server {
         Some(server) if server.may_create => Ok(true),
@@ -238,15 +238,15 @@ fn may_not_create(database: &Identifier, server: Option<&Server>) -> Error {
                 server.role
             ),
         )
-        .hint(format!("Have an administrator run: CREATE DATABASE {database} OWNER {};", server.role))
-        .hint(format!("Or: ALTER ROLE {} CREATEDB;", server.role)),
+        .hint(format!("have an administrator run: CREATE DATABASE {database} OWNER {};", server.role))
+        .hint(format!("or: ALTER ROLE {} CREATEDB;", server.role)),
         None => Error::new(
             crate::ErrorKind::Connect,
             format!(
                 "the database {database} cannot be replaced: no other database of the server can be reached"
             ),
         )
-        .hint("Allow connections to the database postgres, or drop and create the database yourself"),
+        .hint("allow connections to the database postgres, or drop and create the database yourself"),
     }
 }
 
@@ -302,24 +302,24 @@ pub(super) fn arrange(tree: &[TreeFile]) -> Result<Runs<'_>> {
                 return Err(unfit(
                     piece,
                     "a build cannot be rolled back from within",
-                    "Remove the statement, and what it would undo",
+                    "remove the statement, and what it would undo",
                 ));
             }
             ["PREPARE", "TRANSACTION", ..] => {
                 return Err(unfit(
                     piece,
                     "a build cannot be prepared for two-phase commit",
-                    "Remove the statement",
+                    "remove the statement",
                 ));
             }
             ["COPY", ..] if copies_to_client(piece.text()) => {
-                return Err(unfit(piece, "the rows of this COPY have nowhere to go", "Remove the statement"));
+                return Err(unfit(piece, "the rows of this COPY have nowhere to go", "remove the statement"));
             }
             ["SET", "CLIENT_ENCODING" | "NAMES", ..] if !sets_utf8(piece.text()) => {
                 return Err(unfit(
                     piece,
                     "the files are read as UTF-8",
-                    "Remove the statement, and save the file as UTF-8",
+                    "remove the statement, and save the file as UTF-8",
                 ));
             }
             _ => runs.add(piece),

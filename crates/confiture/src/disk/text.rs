@@ -34,6 +34,15 @@ pub fn exists(path: &Path) -> bool {
     path.exists()
 }
 
+/// As [`exists`], but a folder that may not be entered is an error and not an absence.
+///
+/// # Errors
+///
+/// That one.
+pub fn try_exists(path: &Path) -> Result<bool> {
+    path.try_exists().map_err(|error| unreadable(path, error))
+}
+
 /// True where `path` is a file that can be seen.
 #[must_use]
 pub fn is_file(path: &Path) -> bool {
@@ -132,11 +141,18 @@ fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), IoKind::NotFound | IoKind::NotADirectory)
 }
 
-fn unreadable(path: &Path, error: io::Error) -> Error {
-    Error::config(format!("cannot read {}: {}", path.display(), reason(&error))).because(error)
+pub(super) fn unreadable(path: &Path, error: io::Error) -> Error {
+    let wrong = Error::config(format!("cannot read {}: {}", path.display(), reason(&error)));
+    let wrong = match error.kind() {
+        IoKind::PermissionDenied => {
+            wrong.hint("give this user the right to read it, and to enter the folders above")
+        }
+        _ => wrong,
+    };
+    wrong.because(error)
 }
 
-fn unwritable(what: &str, path: &Path, error: io::Error) -> Error {
+pub(super) fn unwritable(what: &str, path: &Path, error: io::Error) -> Error {
     let wrong = Error::config(format!("cannot {what} {}: {}", path.display(), reason(&error)));
     let wrong = match error.kind() {
         IoKind::PermissionDenied => {

@@ -1,8 +1,10 @@
 //! Trees of SQL files: walking them, reading scripts, writing whole files.
 
+use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use super::text::{canonical, unreadable, unwritable};
 use crate::error::{Error, Place, Result};
 use crate::sql::Script;
 
@@ -13,7 +15,7 @@ use crate::sql::Script;
 ///
 /// A folder that cannot be read, a link that leads out of `root` or round in a circle.
 pub fn list_files(root: &Path, folder: &Path, extension: &str) -> Result<Vec<PathBuf>> {
-    let root = resolve(root)?;
+    let root = canonical(root)?;
     let mut found = Vec::new();
     let mut walk = Walk { root: &root, top: folder, extension, above: Vec::new(), found: &mut found };
     walk.enter(folder)?;
@@ -31,14 +33,15 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     fn enter(&mut self, folder: &Path) -> Result<()> {
-        let resolved = self.resolve_inside(folder)?;
+        check_inside(self.root, folder)?;
+        let resolved = canonical(folder)?;
         if self.above.contains(&resolved) {
             return Err(Error::config(format!("the link {} leads round in a circle", folder.display()))
-                .hint("Remove the symbolic link, or exclude it"));
+                .hint("remove the symbolic link, or exclude it"));
         }
         self.above.push(resolved);
-        for entry in fs_err::read_dir(folder).map_err(unreadable)? {
-            let path = entry.map_err(unreadable)?.path();
+        for entry in fs::read_dir(folder).map_err(|error| unreadable(folder, error))? {
+            let path = entry.map_err(|error| unreadable(folder, error))?.path();
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             if name.starts_with('.') {
                 continue;
@@ -47,17 +50,12 @@ impl Walk<'_> {
                 self.enter(&path)?;
             } else if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(self.extension))
             {
-                self.resolve_inside(&path)?;
+                check_inside(self.root, &path)?;
                 self.found.push(path.strip_prefix(self.top).unwrap_or(&path).to_path_buf());
             }
         }
         self.above.pop();
         Ok(())
-    }
-
-    fn resolve_inside(&self, path: &Path) -> Result<PathBuf> {
-        check_inside(self.root, path)?;
-        resolve(path)
     }
 }
 
@@ -67,25 +65,15 @@ impl Walk<'_> {
 ///
 /// That, or a path that cannot be reached.
 pub fn check_inside(root: &Path, path: &Path) -> Result<()> {
-    let (root, resolved) = (resolve(root)?, resolve(path)?);
+    let (root, resolved) = (canonical(root)?, canonical(path)?);
     if resolved.starts_with(&root) {
         return Ok(());
     }
     Err(Error::config(format!("{} lies outside of the project", path.display())).hint(format!(
-        "It is really {}; only files in {} are read",
+        "it is really {}; only files in {} are read",
         resolved.display(),
         root.display()
     )))
-}
-
-/// The real path, without links: two names of one file become equal.
-///
-/// # Errors
-///
-/// A path that does not exist or cannot be reached.
-pub fn resolve(path: &Path) -> Result<PathBuf> {
-    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-    fs_err::canonicalize(path).map_err(unreadable)
 }
 
 /// Reads a file as a script.
@@ -94,7 +82,7 @@ pub fn resolve(path: &Path) -> Result<PathBuf> {
 ///
 /// A file that cannot be read, or that is not UTF-8 text, with the place of the first wrong byte.
 pub fn read_script(path: &Path) -> Result<Script> {
-    let bytes = fs_err::read(path).map_err(unreadable)?;
+    let bytes = fs::read(path).map_err(|error| unreadable(path, error))?;
     let valid = match std::str::from_utf8(&bytes) {
         Ok(text) => text.find('\0').unwrap_or(text.len()),
         Err(error) => error.valid_up_to(),
@@ -103,23 +91,23 @@ pub fn read_script(path: &Path) -> Result<Script> {
         Ok(text) if valid == text.len() => Ok(Script::new(path, text)),
         Ok(_) => Err(Error::config("the file holds a zero byte, which SQL text cannot")
             .at(place_of_byte(path, valid)?)
-            .hint("Save the file as UTF-8 text")),
+            .hint("save the file as UTF-8 text")),
         Err(error)
             if error.as_bytes().starts_with(b"\xff\xfe") || error.as_bytes().starts_with(b"\xfe\xff") =>
         {
             Err(Error::config("the file is UTF-16 text")
                 .at(place_of_byte(path, 0)?)
-                .hint("Save the file as UTF-8"))
+                .hint("save the file as UTF-8"))
         }
         Err(_) => Err(Error::config("the file is not UTF-8 text")
             .at(place_of_byte(path, valid)?)
-            .hint("Save the file as UTF-8, for instance with `iconv -f LATIN1 -t UTF-8`")),
+            .hint("save the file as UTF-8, for instance with `iconv -f LATIN1 -t UTF-8`")),
     }
 }
 
 /// The place of the byte at `offset`, up to which the file is UTF-8.
 fn place_of_byte(path: &Path, offset: usize) -> Result<Place> {
-    let mut bytes = fs_err::read(path).map_err(unreadable)?;
+    let mut bytes = fs::read(path).map_err(|error| unreadable(path, error))?;
     bytes.truncate(offset);
     let before = String::from_utf8_lossy(&bytes);
     let (line, last) = before
@@ -138,36 +126,39 @@ fn place_of_byte(path: &Path, offset: usize) -> Result<Place> {
 ///
 /// Whatever the disk says.
 pub fn write_atomically(path: &Path, text: &str) -> Result<()> {
-    let unwritable =
-        |error: std::io::Error| Error::config(format!("cannot write {}", path.display())).because(error);
+    if path.is_dir() {
+        return Err(
+            Error::config(format!("cannot write {}: it is a folder", path.display())).hint("name a file")
+        );
+    }
+    let unwritable = |error| unwritable("write", path, error);
+    // What is no file, as /dev/stdout or a named pipe, is written to; a file in its place would break more than this.
+    if path.exists() && !path.is_file() {
+        return fs::write(path, text).map_err(unwritable);
+    }
+    // A link stays, and what it leads to is written.
+    let target = if path.exists() { canonical(path)? } else { path.to_owned() };
+    let path = target.as_path();
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
-    fs_err::create_dir_all(folder).map_err(unwritable)?;
+    fs::create_dir_all(folder).map_err(unwritable)?;
     let mut name = std::ffi::OsString::from(".");
     name.push(path.file_name().ok_or_else(|| Error::usage(format!("{} is not a file", path.display())))?);
     name.push(format!(".{}.tmp", std::process::id()));
     let aside = folder.join(name);
     let write = || -> std::io::Result<()> {
-        let mut file = fs_err::File::create(&aside)?;
+        let mut file = fs::File::create(&aside)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
-        fs_err::rename(&aside, path)
+        fs::rename(&aside, path)
     };
     write().map_err(|error| {
         // The first error is the one to tell.
-        drop(fs_err::remove_file(&aside));
+        drop(fs::remove_file(&aside));
         unwritable(error)
     })
-}
-
-fn unreadable(error: std::io::Error) -> Error {
-    let hint = match error.kind() {
-        std::io::ErrorKind::NotFound => "Check the path",
-        _ => "Check that the path is right and that you may read it",
-    };
-    Error::config(error.to_string()).hint(hint).because(error)
 }
 
 #[cfg(test)]
@@ -223,6 +214,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("deep/out.sql");
         write_atomically(&path, "one").unwrap();
+        write_atomically(&path, "two").unwrap();
+        let link = folder.path().join("link.sql");
+        std::os::unix::fs::symlink("deep/out.sql", &link).unwrap();
+        write_atomically(&link, "three").unwrap();
+        assert_eq!(fs_err::read_to_string(&path).unwrap(), "three");
+        assert!(link.is_symlink());
         write_atomically(&path, "two").unwrap();
         assert_eq!(fs_err::read_to_string(&path).unwrap(), "two");
         assert_eq!(fs_err::read_dir(folder.path().join("deep")).unwrap().count(), 1);

@@ -91,7 +91,8 @@ async fn set_up_in_transaction(
             server,
             option_list(&server_options(&options.source, options.fetch_size))
         ))
-        .await?;
+        .await
+        .map_err(explain_import)?;
     let mapping = option_list(&user_options(&options.source));
     session
         .batch(&sql!("CREATE USER MAPPING FOR CURRENT_USER SERVER {} OPTIONS ({})", server, mapping))
@@ -123,6 +124,9 @@ fn explain_import(error: Error) -> Error {
             .context("the target's server cannot reach the source")
             .hint("the target connects to the source by itself: look at firewalls, pg_hba.conf and the host name as seen from there")
             .hint("or let the rows go through this machine: --strategy copy"),
+        Some("42501") => error.hint("GRANT USAGE ON FOREIGN DATA WRAPPER postgres_fdw to this role, or use --strategy copy"),
+        // The server's rule for roles that are no superusers.
+        Some("2F003") => error.hint("a role that is no superuser can use postgres_fdw only with a password for the source: give the source one, or use --strategy copy"),
         Some("42704") => error.hint("the foreign table needs that type on the target; use --strategy copy for this table"),
         Some("42P07") => error.hint("two schemas of the source have tables of this name; use --strategy copy for one of them"),
         _ => error,

@@ -43,7 +43,7 @@ async fn replacing_needs_consent_and_says_what_is_lost() {
     let plan = ground.builder().plan(&ground.connection("mine"), unconfirmed).await.unwrap();
     assert_eq!(
         plan.loses().unwrap(),
-        "The database mine is dropped: table precious, all rows, and the database's own settings and privileges"
+        "dropping the database mine with table precious, all rows, and the database's own settings and privileges"
     );
     for production in [false, true] {
         let error = ground.build("mine", BuildOptions { production, ..unconfirmed }).await.unwrap_err();
@@ -75,7 +75,7 @@ async fn a_database_in_use_is_not_replaced_and_its_users_are_named() {
     let error = ground.build("mine", REPLACE).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsafe);
     assert!(
-        error.hints()[0].starts_with("Connected: confiture of postgres from this machine (pid "),
+        error.hints()[0].starts_with("connected: confiture of postgres from this machine (pid "),
         "{error:?}"
     );
     drop(other);

@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use confiture::Result;
 use confiture::config::Mapping;
 use confiture::event::Execution;
 use confiture::project::Project;
 use confiture::schema_to_schema::{Migration, Options, Plan, clean_up, scaffold as first_mapping};
-use confiture::{Error, ErrorKind, Result};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, json};
 
 use super::options::{SchemaToSchemaOptions, Step};
 use super::{ends, mapping_file, scaffold};
@@ -16,7 +16,7 @@ use crate::confirm::confirm;
 use crate::database::Database;
 use crate::invocation::Invocation;
 use crate::output::style::Style;
-use crate::output::{Reply, migration, numbers, plan, verification};
+use crate::output::{Reply, as_value, migration, numbers, plan, verification};
 use crate::progress::COMPARING;
 use crate::runtime;
 
@@ -157,14 +157,14 @@ async fn migrate(
         .map_err(|error| error.hint("--dry-run shows the plan and changes nothing"))?;
     execution.note("Starting migration...");
     let report = prepared.migration.migrate(execution).await?;
-    let mut result = Map::from_iter([("migration".to_owned(), value(&report)?)]);
+    let mut result = Map::from_iter([("migration".to_owned(), as_value(&report)?)]);
     let mut text = migration::render(style, &report);
     let mut verdict = migration::verdict(&report);
     if options.verify {
         let verified = execution.step(COMPARING, prepared.migration.verify(execution)).await?;
         text.push_str(&format!("\n{}", verification::render(style, &verified)));
         verdict = verification::verdict(&verified).or(verdict);
-        result.insert("verification".to_owned(), value(&verified)?);
+        result.insert("verification".to_owned(), as_value(&verified)?);
     }
     Ok(Reply::new(&result, text)?.but(verdict))
 }
@@ -185,7 +185,7 @@ fn question(options: &SchemaToSchemaOptions, prepared: &Prepared) -> String {
     let production = if prepared.target.settings.production.value { "the production database " } else { "" };
     let truncate = if options.truncate { ", which are emptied first" } else { "" };
     let tables = numbers::count(plan.tables.len(), "table");
-    format!("Copying from {} into {tables} of {production}{}{truncate}", plan.source, plan.target)
+    format!("copying from {} into {tables} of {production}{}{truncate}", plan.source, plan.target)
 }
 
 async fn verify(invocation: &Invocation, prepared: &Prepared, execution: &Execution) -> Result<Reply> {
@@ -203,7 +203,7 @@ async fn cleanup(
 ) -> Result<Reply> {
     let target = ends::target(project, options, mapping).await?;
     if target.settings.production.value {
-        let question = format!("Removing the foreign tables and the records of {}", target.connection);
+        let question = format!("removing the foreign tables and the records of {}", target.connection);
         confirm(&invocation.terminal, execution, options.yes, &question).await?;
     }
     let schema = options.foreign_schema.clone().unwrap_or_else(|| "old_schema".into());
@@ -215,10 +215,4 @@ async fn cleanup(
         (false, false) => "There was nothing to clean up.",
     };
     Reply::new(&report, text)
-}
-
-fn value(report: &impl serde::Serialize) -> Result<Value> {
-    serde_json::to_value(report).map_err(|error| {
-        Error::new(ErrorKind::Unexpected, "a report cannot be written as JSON").because(error)
-    })
 }

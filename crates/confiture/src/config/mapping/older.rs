@@ -18,6 +18,10 @@ impl Reader {
     pub(super) fn override_table(&mut self, entry: &Entry, section: Option<Spanned<Strategy>>) -> Result<()> {
         let mut table = TableMapping::same_name(table_name(entry)?);
         let mut fields = entry.value.fields()?;
+        if section.is_none() {
+            // It is not there, or this would be no older shape; but a misspelt key may have been meant as this.
+            fields.take("from");
+        }
         self.older_fields(&mut table, &mut fields)?;
         finish(fields, &entry.value)?;
         if let (Some(own), Some(section)) = (&table.strategy, &section)

@@ -206,6 +206,7 @@ fn in_older_shapes() {
         "tables: {users: {from: a}}\ntable_overrides:\n  user: {strategy: copy}\n",
         "users:\n  source_table: old users\n",
         "users:\n  columns: {}\n",
+        "tables:\n  users:\n    frm: a\n",
         "users:\n  source_tabel: a\n  columns: {a: b}\n",
         "a: {target_table: t, columns: {x: y}}\nb: {target_table: t, columns: {x: y}}\n",
         "users: {columns: {x: y}}\npage_views:\n",
@@ -213,7 +214,7 @@ fn in_older_shapes() {
     m.yaml:4:19: `split_part(full_name, ' ', 1)` is not a column's name
       without `from:`, a line reads `old_column: new_column`; with `from:` in each table it reads `new_column: expression`
     m.yaml:4:5: unknown key `key` in `tables.users`
-      known keys: columns, where, custom_sql, transform, strategy, parallel
+      known keys: from, columns, where, custom_sql, transform, strategy, parallel
       `key` belongs to the form of tables that have `from:`
     m.yaml:5:10: the column x is written twice
       it is already in line 4: keep one of them
@@ -239,6 +240,9 @@ fn in_older_shapes() {
       a name with other characters than a-z, 0-9 and _ wants double quotes, and YAML quotes around them: '"old users"'
     m.yaml:2:12: `users.columns` names no column
       write lines `old_column: new_column`, or leave `columns` out to copy all columns
+    m.yaml:3:5: unknown key `frm` in `tables.users`
+      did you mean `from`?
+      known keys: from, columns, where, custom_sql, transform, strategy, parallel
     m.yaml:2:3: unknown key `source_tabel` in `users`
       did you mean `source_table`?
       known keys: source_table, target_table, columns, where, custom_sql, transform, strategy, parallel

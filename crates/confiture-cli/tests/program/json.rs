@@ -1,0 +1,194 @@
+//! What `--format json` prints is what docs/schemas says.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use local_postgres::testing::Database;
+use serde_json::Value;
+
+use crate::support::{Project, Said};
+
+const OLD: &str = "
+    create table users (id bigserial primary key, full_name text not null);
+    create table posts (id bigint primary key, user_id bigint not null references users);
+    insert into users (full_name) values ('Ada'), ('Grace');
+    insert into posts values (1, 1), (2, 2);
+    analyze;
+";
+
+/// The folder of the schemas.
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/schemas/v1")
+}
+
+fn read(file: &str) -> Value {
+    let text = std::fs::read_to_string(folder().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{file}: {error}"))
+}
+
+/// Holds `said` against the envelope's schema and, where there is a result, that of `file`.
+#[track_caller]
+fn check(said: &Said, file: &str) {
+    let object = said.json();
+    let mut wrong = Vec::new();
+    hold(&object, &read("reply.json"), "", &mut wrong);
+    match object.get("result") {
+        Some(result) => hold(result, &read(file), "result", &mut wrong),
+        None => assert!(object.get("error").is_some(), "{said}"),
+    }
+    assert!(wrong.is_empty(), "{file}:\n{}\n{said}", wrong.join("\n"));
+    assert_eq!(object["ok"], said.status == 0, "{said}");
+}
+
+/// As much of JSON Schema as our schemas use. Stricter in one thing: a key that they do not name is wrong.
+fn hold(value: &Value, schema: &Value, at: &str, wrong: &mut Vec<String>) {
+    if let Some(reference) = schema["$ref"].as_str() {
+        let (file, pointer) = reference.split_once('#').unwrap_or((reference, ""));
+        let whole = read(file);
+        return hold(value, whole.pointer(pointer).expect("what is referred to"), at, wrong);
+    }
+    let kind = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(number) if number.is_i64() || number.is_u64() => "integer",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    };
+    let fits = |allowed: &Value| allowed == kind || (allowed == "number" && kind == "integer");
+    let allowed = &schema["type"];
+    if !allowed.as_array().map_or_else(|| fits(allowed), |list| list.iter().any(fits)) {
+        wrong.push(format!("{at}: {kind}, not {allowed}"));
+    }
+    if let Some(list) = schema["enum"].as_array().filter(|list| !list.contains(value)) {
+        wrong.push(format!("{at}: {value} is none of {list:?}"));
+    }
+    if schema["minimum"].as_f64().is_some_and(|least| value.as_f64().is_some_and(|number| number < least)) {
+        wrong.push(format!("{at}: {value} is too small"));
+    }
+    for (index, item) in value.as_array().into_iter().flatten().enumerate() {
+        hold(item, &schema["items"], &format!("{at}[{index}]"), wrong);
+    }
+    let (Some(object), Some(properties)) = (value.as_object(), schema["properties"].as_object()) else {
+        return;
+    };
+    for name in schema["required"].as_array().into_iter().flatten() {
+        if !object.contains_key(name.as_str().expect("a key")) {
+            wrong.push(format!("{at}: {name} is missing"));
+        }
+    }
+    for (name, value) in object {
+        match properties.get(name) {
+            Some(schema) => hold(value, schema, &format!("{at}.{name}"), wrong),
+            None => wrong.push(format!("{at}.{name} is not documented")),
+        }
+    }
+}
+
+/// The words of a schema, so that one that [`hold`] does not know is noticed.
+fn words(schema: &Value, found: &mut BTreeSet<String>) {
+    for (word, inner) in schema.as_object().into_iter().flatten() {
+        found.insert(word.clone());
+        match word.as_str() {
+            "properties" => {
+                inner.as_object().into_iter().flatten().for_each(|(_, inner)| words(inner, found));
+            }
+            "items" => words(inner, found),
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn every_schema_is_listed_and_says_no_more_than_is_checked() {
+    let page = std::fs::read_to_string(folder().join("../../json.md")).expect("docs/json.md");
+    let mut found = BTreeSet::new();
+    for entry in std::fs::read_dir(folder()).expect("the folder") {
+        let name = entry.expect("a file").file_name().into_string().expect("UTF-8");
+        assert!(page.contains(&format!("(schemas/v1/{name})")), "{name} is not in docs/json.md");
+        words(&read(&name), &mut found);
+    }
+    let known = "$id $ref $schema description enum items minimum properties required title type";
+    let known: BTreeSet<String> = known.split(' ').map(str::to_owned).collect();
+    assert_eq!(found, known);
+}
+
+#[test]
+fn commands_without_a_database() {
+    let project = Project::new();
+    let call = |line: &str| project.call(&line.split(' ').chain(["--format", "json"]).collect::<Vec<_>>());
+    check(&call("init"), "init.json");
+    check(&call("build --output all.sql"), "build.json");
+    check(&call("server status"), "server.json");
+    check(&call("server url"), "server-url.json");
+    check(&call("completions fish"), "completions.json");
+    check(&call("man"), "man.json");
+    for (line, status) in [
+        ("build --evn", 2),
+        ("migrate", 2),
+        ("build --env nowhere", 5),
+        ("build --env postgresql://127.0.0.1:1/x", 3),
+    ] {
+        let said = call(line);
+        check(&said, "");
+        assert_eq!(
+            (said.status, said.stdout.lines().filter(|line| *line == "{").count()),
+            (status, 1),
+            "{line}"
+        );
+    }
+    project.write("db/schema/99_wrong.sql", "create table x (a text default 'open);\n");
+    let wrong = call("build --output all.sql");
+    check(&wrong, "");
+    assert_eq!(wrong.json()["error"]["place"]["line"], 1);
+}
+
+#[tokio::test]
+async fn a_build_and_a_migration() {
+    let (old, new) =
+        (Database::create().await.expect("a database"), Database::create().await.expect("a database"));
+    let psql = |database: &Database<'_>, sql: &str| {
+        let mut command = std::process::Command::new(database.server().program("psql"));
+        command.args(["-Xqc", sql, "-v", "ON_ERROR_STOP=1", &database.url()]);
+        assert!(command.status().expect("psql starts").success(), "{sql}");
+    };
+    psql(&old, OLD);
+    let project = Project::new();
+    project.write(
+        "db/schema/10.sql",
+        "create table users (id bigserial primary key, display_name text not null, nick text);
+         create table posts (id bigint primary key, user_id bigint not null references users);
+         vacuum users;",
+    );
+    project.write(
+        "mapping.yaml",
+        "others: same-name\ntables:\n  users:\n    from: users u\n    columns: { display_name: u.full_name }\n\
+         validations:\n  - name: some\n    sql: select count(*) > 1 from users\n    expect: true\n",
+    );
+    let call = |words: &[&str]| project.call(&[words, &["--format", "json"]].concat());
+    check(&call(&["build", "--env", &new.url(), "--no-cache"]), "build.json");
+    let ends = ["--from", &old.url(), "--to", &new.url(), "--mapping", "mapping.yaml"];
+    let step =
+        |step: &[&str], more: &[&str]| call(&[&["migrate", "schema-to-schema"], step, &ends, more].concat());
+    check(&step(&["setup"], &["--strategy", "fdw"]), "setup.json");
+    check(&step(&["analyze"], &["--write-mapping", "full.yaml"]), "analyze.json");
+    check(&step(&[], &["--dry-run"]), "analyze.json");
+    check(&step(&["migrate"], &[]), "");
+    let moved = step(&["migrate"], &["--yes"]);
+    check(&moved, "migration.json");
+    assert_eq!(moved.status, 0, "{moved}");
+    check(&step(&["migrate"], &["--yes"]), "migration.json");
+    psql(&new, "update users set display_name = 'x' where id = 1; delete from posts where id = 2");
+    let differing = step(&["verify"], &["--show-values"]);
+    check(&differing, "verification.json");
+    assert_eq!(differing.status, 7, "{differing}");
+    check(&call(&["migrate", "schema-to-schema", "cleanup", "--to", &new.url()]), "cleanup.json");
+}
+
+#[test]
+fn the_demo() {
+    let said = Project::new().call(&["demo", "--users", "50", "--format", "json"]);
+    check(&said, "demo.json");
+    assert_eq!(said.status, 0, "{said}");
+}
