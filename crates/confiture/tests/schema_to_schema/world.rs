@@ -68,17 +68,3 @@ pub(crate) async fn psql(database: &Database<'_>, script: &str) -> String {
     assert!(output.status.success(), "{}\n{script}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
-
-/// The schema as `pg_dump` shows it, without what changes from run to run.
-pub(crate) async fn dump(database: &Database<'_>) -> String {
-    let output = Command::new(database.server().program("pg_dump"))
-        .args(["--schema-only", "--exclude-schema=confiture", "-d", &database.url()])
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let text = String::from_utf8(output.stdout).unwrap();
-    text.lines()
-        .filter(|line| !line.starts_with("\\restrict") && !line.starts_with("\\unrestrict"))
-        .collect::<Vec<_>>()
-        .join("\n")
-}

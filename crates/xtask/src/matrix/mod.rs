@@ -9,7 +9,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use local_postgres::{Binaries, Options, Server, testing};
+use local_postgres::testing::{self, Witness};
+use local_postgres::{Binaries, Options, Server};
 
 use crate::command::{self, cargo};
 use crate::{install, server, test};
@@ -32,6 +33,8 @@ struct Row {
     version: String,
     from: String,
     outcome: Result<String>,
+    /// Who told the tests what a schema is.
+    witness: Option<Witness>,
     time: Duration,
 }
 
@@ -60,6 +63,7 @@ pub(crate) fn run(root: &Path, arguments: &Arguments) -> Result<()> {
                     version: major.to_string(),
                     from: "not to be had".to_owned(),
                     outcome: Err(anyhow::anyhow!("{error:#}")),
+                    witness: None,
                     time: Duration::ZERO,
                 },
             });
@@ -67,7 +71,7 @@ pub(crate) fn run(root: &Path, arguments: &Arguments) -> Result<()> {
         let pairs = program.map(|program| pairs::run(&program, &clients.program("psql"), servers));
         Ok((rows, pairs.unwrap_or_default()))
     })?;
-    print(&rows, &clients);
+    print(&rows);
     pairs::print(&pairs);
     let failed = rows.iter().filter(|row| row.outcome.is_err()).count()
         + pairs.iter().filter(|pair| pair.outcome.is_err()).count();
@@ -109,6 +113,7 @@ fn test_version(root: &Path, binaries: &Binaries, server: &Server, no_tests: boo
         version: binaries.version().to_string(),
         from: binaries.dir().strip_prefix(root).unwrap_or(binaries.dir()).display().to_string(),
         outcome,
+        witness: (!no_tests).then(|| Witness::of(server)),
         time: start.elapsed(),
     }
 }
@@ -148,7 +153,7 @@ fn summary(said: &str) -> String {
     format!("{} passed, {} failed", count("passed"), count("failed"))
 }
 
-fn print(rows: &[Row], clients: &Binaries) {
+fn print(rows: &[Row]) {
     println!("\n{:<8} {:<44} {:>8}  tests", "version", "from", "time");
     for row in rows {
         let outcome = match &row.outcome {
@@ -157,13 +162,8 @@ fn print(rows: &[Row], clients: &Binaries) {
         };
         println!("{:<8} {:<44} {:>6.1} s  {outcome}", row.version, row.from, row.time.as_secs_f64());
     }
-    let newer = rows.iter().filter_map(|row| row.version.split('.').next()?.parse::<u32>().ok());
-    if newer.max().is_some_and(|newest| newest > clients.version().major) {
-        println!(
-            "Where a version brings no clients of its own, those of {} were used; pg_dump {} refuses newer servers.",
-            clients.version(),
-            clients.version().major
-        );
+    for row in rows.iter().filter(|row| row.witness == Some(Witness::Catalog)) {
+        println!("On {} schemas were compared by {}.", row.version, Witness::Catalog);
     }
 }
 
