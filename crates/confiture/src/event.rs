@@ -22,6 +22,7 @@ pub enum Event {
         /// What was done.
         step: String,
         /// How long it took.
+        #[serde(rename = "elapsed_ms", serialize_with = "as_milliseconds")]
         elapsed: Duration,
     },
     /// Something worth saying that is not progress.
@@ -62,8 +63,17 @@ pub enum Event {
         /// Bytes in total.
         bytes: u64,
         /// From its start to its end.
+        #[serde(rename = "elapsed_ms", serialize_with = "as_milliseconds")]
         elapsed: Duration,
     },
+}
+
+/// A duration as milliseconds, to the microsecond: `1234.567`.
+pub(crate) fn as_milliseconds<S: serde::Serializer>(
+    elapsed: &Duration,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64((elapsed.as_secs_f64() * 1e6).round() / 1e3)
 }
 
 /// What is expected of a table before work on it begins.

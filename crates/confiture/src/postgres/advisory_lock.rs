@@ -1,4 +1,7 @@
 //! One run at a time: an advisory lock, on a connection of its own, that names its holder.
+//!
+//! A process that is killed leaves backends behind that go on until they notice. So every session that writes for a run
+//! holds a second lock, shared; whoever takes the first one waits for those of the run before, or ends them.
 
 use crate::config::Connection;
 use crate::error::{Error, ErrorKind, Result};
@@ -13,6 +16,9 @@ pub struct AdvisoryLock {
 /// `confitur` in ASCII: the key of the lock, the same in every database (advisory locks are per database).
 const KEY: i64 = 0x636f_6e66_6974_7572;
 
+/// The key of the lock that all sessions of a run share.
+const MEMBERS: i64 = KEY + 1;
+
 impl AdvisoryLock {
     /// Takes the lock of one database, or says who holds it.
     ///
@@ -20,19 +26,47 @@ impl AdvisoryLock {
     ///
     /// [`ErrorKind::Locked`] with the holder's pid, address and since when.
     pub async fn take(connection: &Connection) -> Result<Self> {
-        let session = Session::connect(connection).await?;
+        Self::take_on(Session::connect(connection).await?).await
+    }
+
+    /// Takes the lock on a session that is given up to it.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Locked`] with the holder's pid, address and since when.
+    pub async fn take_on(session: Session) -> Result<Self> {
         let taken: bool = session
             .query_one(&Sql::literal("SELECT pg_catalog.pg_try_advisory_lock($1)"), &[&KEY])
             .await?
             .get(0);
         if taken {
+            wait_for_members(&session).await?;
             return Ok(Self { session });
         }
-        let holder =
-            session.query_opt(&Sql::literal(include_str!("queries/lock_holder.sql")), &[&KEY]).await?;
-        let who = holder.map_or_else(|| "its holder cannot be seen".to_owned(), |row| row.get(0));
-        Err(Error::new(ErrorKind::Locked, format!("another run is at work on {connection}: {who}"))
-            .hint("wait until it ends, or stop that process; then run this command again"))
+        Err(Self::holder(&session).await?.unwrap_or_else(|| locked(&session, "its holder has just gone")))
+    }
+
+    /// The error that says who holds the lock; `None` where nobody does.
+    ///
+    /// # Errors
+    ///
+    /// Where the connection is lost.
+    pub async fn holder(session: &Session) -> Result<Option<Error>> {
+        let query = Sql::literal(include_str!("queries/lock_holder.sql"));
+        let holder = session.query_opt(&query, &[&KEY]).await?;
+        Ok(holder.map(|row| locked(session, row.get(0))))
+    }
+
+    /// Makes a session one of this run's: the next run begins only when it has ended.
+    ///
+    /// # Errors
+    ///
+    /// Where the connection is lost.
+    pub async fn join(session: &Session) -> Result<()> {
+        session
+            .query(&Sql::literal("SELECT pg_catalog.pg_advisory_lock_shared($1)"), &[&MEMBERS])
+            .await
+            .map(|_| ())
     }
 
     /// False once the connection was lost, and the lock with it.
@@ -40,4 +74,46 @@ impl AdvisoryLock {
     pub fn is_held(&self) -> bool {
         !self.session.is_closed()
     }
+
+    /// Frees the lock, and returns when it is free: a run that begins right now can take it.
+    ///
+    /// # Errors
+    ///
+    /// Where the connection is lost, and the lock with it.
+    pub async fn release(self) -> Result<()> {
+        self.session.query(&Sql::literal("SELECT pg_catalog.pg_advisory_unlock($1)"), &[&KEY]).await?;
+        Ok(())
+    }
+}
+
+fn locked(session: &Session, who: &str) -> Error {
+    let connection = session.connection();
+    Error::new(ErrorKind::Locked, format!("another run is at work on {connection}: {who}"))
+        .hint("wait until it ends, or stop that process; then run this command again")
+}
+
+/// Waits until no session of an earlier run is left, and ends those that take too long.
+async fn wait_for_members(session: &Session) -> Result<()> {
+    for patience in ["1s", "5s", "10s"] {
+        match nobody_left(session, patience).await {
+            Err(error) if error.sqlstate_code() == Some("55P03") => {}
+            outcome => return outcome,
+        }
+        let end = Sql::literal(include_str!("queries/end_lock_holders.sql"));
+        session.query(&end, &[&MEMBERS]).await.map_err(|error| {
+            error.context("ending what a run that was killed had left running").hint(
+                "connect as the role of that run, or end its sessions (application_name confiture) yourself",
+            )
+        })?;
+    }
+    Err(Error::new(ErrorKind::Locked, "sessions of a run that was killed do not end")
+        .hint("look for application_name confiture in pg_stat_activity, and end them; then run this again"))
+}
+
+async fn nobody_left(session: &Session, patience: &str) -> Result<()> {
+    let set = Sql::literal("SELECT pg_catalog.set_config('lock_timeout', $1, false)");
+    session.query(&set, &[&patience]).await?;
+    session.query(&Sql::literal("SELECT pg_catalog.pg_advisory_lock($1)"), &[&MEMBERS]).await?;
+    session.query(&Sql::literal("SELECT pg_catalog.pg_advisory_unlock($1)"), &[&MEMBERS]).await?;
+    Ok(())
 }

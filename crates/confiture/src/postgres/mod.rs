@@ -11,9 +11,12 @@ mod server_error;
 mod session;
 mod tls;
 
+mod worker_thread;
+
 pub use advisory_lock::AdvisoryLock;
 pub use catalog::{read_catalog, read_catalog_in_transaction};
 pub use run::{Piece, run_pieces};
 pub use server_error::ServerError;
 pub use session::{Parameter, Session};
 pub use tokio_postgres::Row;
+pub(crate) use worker_thread::WorkerThread;

@@ -3,9 +3,10 @@
 use crate::catalog::{Catalog, Oid};
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::postgres::Session;
-use crate::schema_to_schema::plan::{ColumnPlan, PageRange};
+use crate::schema_to_schema::plan::{ColumnPlan, PageRange, RowQuery};
 use crate::schema_to_schema::resolve::{Draft, DraftColumn};
-use crate::schema_to_schema::transfer::{compared_type, hashed, transfer};
+use crate::schema_to_schema::transfer::{Transfer, assigned, by_name, compared, text_type, transfer};
+use crate::sql::lex::{TokenKind, lex};
 use crate::sql::{Sql, sql};
 
 /// The columns of one draft, checked, and why the binary format cannot be used, if so.
@@ -25,12 +26,19 @@ pub(crate) async fn check(
     let types = check_expressions(draft, session).await?;
     let transfers: Vec<_> =
         draft.columns.iter().map(|column| transfer(&column.target.data_type, source, target)).collect();
-    let wanted: Vec<&str> =
-        transfers.iter().map(|transfer| transfer.cast.as_deref().unwrap_or("pg_catalog.text")).collect();
+    let wanted: Vec<String> = transfers
+        .iter()
+        .map(|transfer| transfer.cast.as_ref().map_or_else(|| text_type().to_string(), ToString::to_string))
+        .collect();
     let contexts = cast_contexts(session, &types, &wanted).await?;
     let mut columns = Vec::with_capacity(types.len());
     for ((column, transfer), (given, context)) in draft.columns.iter().zip(&transfers).zip(contexts) {
-        columns.push(plan_column(column, transfer.cast.as_deref(), &given, &context, target)?);
+        columns.push(plan_column(column, transfer, &given, &context, source, target)?);
+    }
+    for (column, draft) in columns.iter().zip(&draft.columns).filter(|(_, draft)| is_literal(&draft.shown)) {
+        if let Err(error) = session.prepare(&sql!("SELECT {}", column.sent)).await {
+            return Err(in_mapping(error, &column.target.to_string(), draft.place.as_ref()));
+        }
     }
     let text_because = draft.columns.iter().zip(transfers).find_map(|(column, transfer)| {
         transfer.text_because.map(|reason| format!("{}: {reason}", column.target.name))
@@ -40,21 +48,36 @@ pub(crate) async fn check(
 
 fn plan_column(
     column: &DraftColumn<'_>,
-    cast: Option<&str>,
+    transfer: &Transfer,
     given: &str,
     context: &str,
+    source: &Catalog,
     target: &Catalog,
 ) -> Result<ColumnPlan> {
     let expression = &column.expression;
-    let sent = match (cast, context) {
-        (None, _) | (_, "same") => expression.clone(),
-        (Some(cast), "i" | "a") => sql!("CAST({} AS {})", expression, Sql::from_server(cast)),
-        (Some(cast), _) => return Err(no_assignment(column, given, cast)),
-    };
     let wanted = &column.target.data_type;
-    let compared = match compared_type(wanted, target) {
-        Some((text, of)) => hashed(&sql!("CAST({} AS {})", expression, Sql::from_server(text)), &of, target),
-        None => sql!("CAST({} AS pg_catalog.text) COLLATE pg_catalog.\"C\"", expression),
+    // The server gives a lone literal the type text, though it would read it as any type.
+    let context = if is_literal(&column.shown) { "i" } else { context };
+    let sent = match (&transfer.cast, context) {
+        (None, _) | (_, "same") => expression.clone(),
+        (Some(cast), "i" | "a") => sql!("CAST({} AS {})", expression, cast),
+        (Some(_), _) => return Err(no_assignment(column, given, context)),
+    };
+    let sent = match target.data_type(wanted.oid) {
+        Some(data_type) => by_name(&sent, data_type),
+        None => sent,
+    };
+    let inserted = match (transfer.through_text, target.data_type(wanted.oid)) {
+        (true, Some(data_type)) => {
+            sql!("CAST(CAST({} AS pg_catalog.text) AS {})", expression, data_type.name)
+        }
+        _ => expression.clone(),
+    };
+    let text = || sql!("CAST({} AS pg_catalog.text) COLLATE pg_catalog.\"C\"", expression);
+    let given_type = column.source_column.map(|column| &column.data_type);
+    let compared_source = match assigned(expression, given_type, wanted, target) {
+        Some((value, of)) => compared(&value, &of, target, &source.encoding),
+        None => compared(&text(), &column.target.data_type, &Catalog::default(), &source.encoding),
     };
     Ok(ColumnPlan {
         target: column.target.name.clone(),
@@ -62,19 +85,32 @@ fn plan_column(
         expression: expression.clone(),
         source_column: column.source_column.map(|column| column.name.clone()),
         sent,
-        hashed_source: compared,
-        hashed_target: hashed(&sql!("t.{}", column.target.name), wanted, target),
+        inserted,
+        compared_source,
+        compared_target: compared(&sql!("t.{}", column.target.name), wanted, target, &target.encoding),
         data_type: wanted.text.clone(),
         place: column.place.clone(),
     })
 }
 
-fn no_assignment(column: &DraftColumn<'_>, given: &str, cast: &str) -> Error {
-    let name = &column.target.name;
-    let message =
-        format!("{name} is {}, and PostgreSQL does not assign {given} to it", column.target.data_type.text);
-    let error = Error::config(message)
-        .hint(format!("if every value reads as {cast}, say so: `{name}: \"({})::{cast}\"`", column.shown));
+/// True for one string or NULL and nothing else.
+fn is_literal(text: &str) -> bool {
+    let mut tokens = lex(text).filter(|token| !token.is_blank());
+    let first = tokens.next().is_some_and(|token| {
+        matches!(token.kind, TokenKind::String | TokenKind::DollarString) || token.is_word(text, "null")
+    });
+    first && tokens.next().is_none()
+}
+
+fn no_assignment(column: &DraftColumn<'_>, given: &str, context: &str) -> Error {
+    let (name, wanted) = (&column.target.name, &column.target.data_type.text);
+    let message = format!("{name} is {wanted}, and PostgreSQL does not assign {given} to it");
+    // Where there is no cast at all, a text may still read as the other type.
+    let through = if context == "e" { "" } else { "::text" };
+    let error = Error::config(message).hint(format!(
+        "if every value reads as {wanted}, say so: `{name}: \"({}){through}::{wanted}\"`",
+        column.shown
+    ));
     located(error, column.place.as_ref())
 }
 
@@ -99,30 +135,44 @@ fn refuse_unfilled(draft: &Draft<'_>) -> Result<()> {
 
 /// Has the server analyse the query; returns the type of each column's expression.
 async fn check_expressions(draft: &Draft<'_>, session: &Session) -> Result<Vec<Oid>> {
-    let range = PageRange { storage: 0, pages: None };
+    let paged = draft.query.storage[0].pages.is_some();
+    // A range of pages, because its condition must find its place behind the `from` clause.
+    let range = PageRange { storage: 0, pages: paged.then_some((0, u32::MAX)) };
     // The row's address takes part, so that aggregates and grouping, which no chunk could give, do not pass.
-    let address = match draft.query.storage[0].pages {
-        Some(_) => sql!("{}.ctid", draft.query.alias),
-        None => Sql::literal("1"),
-    };
-    let from = draft.query.from_where(&range);
+    let address = if paged { sql!("{}.ctid", draft.query.alias) } else { Sql::literal("1") };
+    let all_rows = RowQuery { filters: Vec::new(), ..draft.query.clone() };
+    let from = all_rows.from_where(&range);
     if let Err(error) = session.prepare(&sql!("SELECT {} {}", address, from)).await {
         return Err(in_mapping(error, "the `from` clause", draft.from_place.as_ref()));
     }
     if let Some(filter) = &draft.filter {
-        let condition =
-            sql!("SELECT {}, ({}\n) IS TRUE {}", address, Sql::from_user(filter.value.trim()), from);
-        if let Err(error) = session.prepare(&condition).await {
+        let filters = vec![Sql::from_user(filter.value.trim())];
+        let condition = RowQuery { filters, ..draft.query.clone() }.from_where(&range);
+        if let Err(error) = session.prepare(&sql!("SELECT {} {}", address, condition)).await {
             return Err(in_mapping(error, "the `where` condition", filter.place.as_ref()));
         }
     }
-    let expressions = Sql::join(", ", draft.columns.iter().map(|column| &column.expression));
-    let all = sql!("SELECT {}, {} {}", expressions, address, from);
+    let types = check_together(draft, session, &address, &from).await?;
+    // Conditions refuse what gives more or fewer rows than one: set-returning and window functions.
+    let alone = |column: &DraftColumn<'_>| {
+        let rows = RowQuery { filters: vec![sql!("{} IS NULL", column.expression)], ..all_rows.clone() };
+        sql!("SELECT {} {}", address, rows.from_where(&range))
+    };
+    for column in draft.columns.iter().filter(|column| column.source_column.is_none()) {
+        if let Err(error) = session.prepare(&alone(column)).await {
+            return Err(not_one_value(error, column));
+        }
+    }
+    Ok(types)
+}
+
+async fn check_together(draft: &Draft<'_>, session: &Session, address: &Sql, from: &Sql) -> Result<Vec<Oid>> {
+    let all = std::iter::once(address).chain(draft.columns.iter().map(|column| &column.expression));
+    let all = sql!("SELECT {} {}", Sql::join(", ", all), from);
     if let Ok(statement) = session.prepare(&all).await
         && statement.columns().len() == draft.columns.len() + 1
     {
-        let types = statement.columns().iter().map(|column| column.type_().oid());
-        return Ok(types.take(draft.columns.len()).collect());
+        return Ok(statement.columns().iter().skip(1).map(|column| column.type_().oid()).collect());
     }
     for column in &draft.columns {
         let one = sql!("SELECT {}, {} {}", column.expression, address, from);
@@ -132,16 +182,34 @@ async fn check_expressions(draft: &Draft<'_>, session: &Session) -> Result<Vec<O
                 let error = Error::config(format!("{}: this is not one expression", column.target.name));
                 return Err(located(error, column.place.as_ref()));
             }
-            Err(error) => {
-                return Err(in_mapping(error, &column.target.name.to_string(), column.place.as_ref()));
-            }
+            Err(error) => return Err(not_one_value(error, column)),
         }
     }
     let message = format!("the columns of {} cannot be read together", draft.target.name.short());
     Err(located(Error::config(message), draft.place.as_ref()))
 }
 
-async fn cast_contexts(session: &Session, given: &[Oid], wanted: &[&str]) -> Result<Vec<(String, String)>> {
+/// An expression that the server refuses, or that does not give one value for each row by itself.
+fn not_one_value(error: Error, column: &DraftColumn<'_>) -> Error {
+    let name = &column.target.name;
+    let (what, instead) = match error.sqlstate_code() {
+        Some("42803") => {
+            return in_mapping(error, &name.to_string(), column.place.as_ref())
+                .hint("an expression gives one value for each row of `from`; for an aggregate use a subquery: `(SELECT sum(i.price) FROM items i WHERE i.order_id = o.id)`");
+        }
+        Some("42P20") => {
+            ("a window function", "a subquery: `(SELECT count(*) FROM orders p WHERE p.id <= o.id)`")
+        }
+        Some("0A000") => {
+            ("a function that returns rows", "a join in `from`: `JOIN LATERAL unnest(o.tags) AS tag ON true`")
+        }
+        _ => return in_mapping(error, &name.to_string(), column.place.as_ref()),
+    };
+    let message = format!("{name}: {what} does not give one value for each row of `from`");
+    located(Error::config(message).hint(format!("use {instead}")), column.place.as_ref())
+}
+
+async fn cast_contexts(session: &Session, given: &[Oid], wanted: &[String]) -> Result<Vec<(String, String)>> {
     let sql = Sql::literal(include_str!("../postgres/queries/casts.sql"));
     let rows = session.query(&sql, &[&given, &wanted]).await?;
     Ok(rows.iter().map(|row| (row.get(1), row.get(2))).collect())

@@ -1,11 +1,20 @@
 //! Tables cut into page ranges. Pure.
 
-use crate::schema_to_schema::plan::{PageRange, Storage};
+use crate::schema_to_schema::plan::{PageRange, Route, Storage, TablePlan};
 
 /// A range is at least this many pages (4 MiB): less is not worth a transaction.
 const SMALLEST: u32 = 512;
 /// And at most this many (128 MiB): more would be lost by a crash, and starve the other workers at the end.
 const LARGEST: u32 = 16_384;
+
+/// The ranges of a whole table for `workers`.
+pub(crate) fn all_ranges(table: &TablePlan, workers: usize) -> Vec<PageRange> {
+    match table.route {
+        Route::Fdw => vec![PageRange { storage: 0, pages: None }],
+        _ if table.query.statement.is_some() => vec![PageRange { storage: 0, pages: None }],
+        _ => cut(&table.query.storage, workers),
+    }
+}
 
 /// Cuts what `storage` holds into ranges, so that each of `workers` gets several.
 pub(crate) fn cut(storage: &[Storage], workers: usize) -> Vec<PageRange> {

@@ -30,11 +30,21 @@ pub async fn clean_up(
     execution: &Execution,
 ) -> Result<CleanupReport> {
     let session = Session::connect(target).await?;
-    let _lock = AdvisoryLock::take(target).await?;
+    let lock = AdvisoryLock::take(target).await?;
+    let done = clean_up_locked(&session, foreign_schema, execution).await;
+    let released = lock.release().await;
+    done.and_then(|report| released.map(|()| report))
+}
+
+async fn clean_up_locked(
+    session: &Session,
+    foreign_schema: &Identifier,
+    execution: &Execution,
+) -> Result<CleanupReport> {
     let mut schema = foreign_schema.clone();
-    let has_ledger = ledger::exists(&session).await?;
+    let has_ledger = ledger::exists(session).await?;
     if has_ledger {
-        let left = journal::entries(&session).await?;
+        let left = journal::entries(session).await?;
         if !left.is_empty() {
             return Err(Error::refused(format!(
                 "{} keys, indexes or triggers of the target are still taken off",
@@ -48,7 +58,7 @@ pub async fn clean_up(
             schema = Identifier::new(row.get::<_, String>(0));
         }
     }
-    let foreign_tables = foreign::remove(&session, &schema).await?;
+    let foreign_tables = foreign::remove(session, &schema).await?;
     if has_ledger {
         session.batch(&Sql::literal(include_str!("../postgres/queries/drop_ledger.sql"))).await?;
     }

@@ -31,7 +31,7 @@ pub(crate) async fn copy_range(
     let select = table.select_sent(range);
     let stream = source.copy_out(&sql!("COPY ({}) TO STDOUT {}", select, format)).await?;
     let sink = target
-        .copy_in(&sql!("COPY {} ({}) FROM STDIN {}", table.target, table.column_list(), format))
+        .copy_in(&sql!("COPY {} FROM STDIN {}", table.target_columns(), format))
         .await
         .map_err(|error| error.context(table.target.short()))?;
     tokio::pin!(stream, sink);
@@ -74,10 +74,9 @@ fn format_option(format: CopyFormat) -> Sql {
 /// Fills a table with one statement within one database; the rows and their order of columns are the plan's.
 pub(crate) async fn insert_range(table: &TablePlan, range: &PageRange, target: &Session) -> Result<Moved> {
     let insert = sql!(
-        "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE {}",
-        table.target,
-        table.column_list(),
-        table.select_sent(range)
+        "INSERT INTO {} OVERRIDING SYSTEM VALUE {}",
+        table.target_columns(),
+        table.select_inserted(range)
     );
     let rows = target.execute(&insert, &[]).await.map_err(|error| error.context(table.target.short()))?;
     Ok(Moved { rows, bytes: 0 })

@@ -142,12 +142,12 @@ async fn hashes(reader: &Reader<'_>, buckets: &[i32]) -> Result<BTreeMap<i64, Ve
 
 async fn values(reader: &Reader<'_>, keys: &[i64]) -> Result<Rows> {
     let side = reader.side;
-    let texts = side.columns.iter().map(|column| sql!("CAST({} AS pg_catalog.text)", column));
+    let texts = side.shown.iter().map(|column| sql!("CAST({} AS pg_catalog.text)", column));
     let texts = Sql::join(", ", texts);
     let mut found = Rows::new();
     for range in reader.ranges {
         let query = sql!(
-            "SELECT key, texts FROM (SELECT {} AS key, ARRAY[{}] AS texts {}) AS hashed WHERE key = ANY ($1)",
+            "SELECT key, texts FROM (SELECT {} AS key, ARRAY[{}]::pg_catalog.text[] AS texts {}) AS hashed WHERE key = ANY ($1)",
             side.key_hash(),
             texts,
             side.from(range)

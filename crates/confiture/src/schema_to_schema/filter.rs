@@ -3,7 +3,7 @@
 use crate::catalog::{Catalog, ConstraintKind};
 use crate::error::{Error, Result};
 use crate::postgres::Session;
-use crate::schema_to_schema::plan::{PageRange, Remark};
+use crate::schema_to_schema::plan::{PageRange, Remark, RowQuery, Storage};
 use crate::schema_to_schema::resolve::Draft;
 use crate::sql::{Identifier, Sql, sql};
 
@@ -64,7 +64,9 @@ async fn has_columns_of(draft: &Draft<'_>, condition: &Sql, session: &Session) -
         Ok(_) => Ok(true),
         Err(error) if matches!(error.sqlstate_code(), Some("42703" | "42P01")) => Ok(false),
         Err(error) if error.sqlstate_code().is_some() => {
-            Err(Error::config(format!("--where: {}", error.message())))
+            let name = draft.target.name.short();
+            Err(Error::config(format!("--where, for {name}: {}", error.message()))
+                .hint("write the condition for single tables in the mapping, as `where:`"))
         }
         Err(error) => Err(error),
     }
@@ -87,7 +89,10 @@ impl Family<'_> {
         }
         open.push(index);
         for (parent, draft) in self.drafts.iter().enumerate() {
-            let Some(reference) = reference(&self.drafts[index], draft, self.source) else { continue };
+            let references = references(&self.drafts[index], draft, self.source);
+            if references.is_empty() {
+                continue;
+            }
             if open.contains(&parent) {
                 if self.filtered.is_empty() || !self.is_affected(index, &mut Vec::new()) {
                     continue;
@@ -98,8 +103,8 @@ impl Family<'_> {
             }
             let survives = self.survives(parent, open)?;
             if !survives.is_empty() {
-                let survives = Sql::join(" AND ", survives.iter().map(|sql| sql!("({}\n)", sql)));
-                conditions.push(exists_in_parent(&self.drafts[index], draft, &reference, &survives));
+                let kept = |reference| is_in_parent(&self.drafts[index], draft, reference, &survives);
+                conditions.extend(references.iter().map(kept));
             }
         }
         open.pop();
@@ -114,48 +119,42 @@ impl Family<'_> {
         seen.push(index);
         (0..self.drafts.len()).any(|parent| {
             !seen.contains(&parent)
-                && reference(&self.drafts[index], &self.drafts[parent], self.source).is_some()
+                && !references(&self.drafts[index], &self.drafts[parent], self.source).is_empty()
                 && self.is_affected(parent, seen)
         })
     }
 }
 
-/// The columns of a foreign key from `child`'s driving table to `parent`'s.
-fn reference(
-    child: &Draft<'_>,
-    parent: &Draft<'_>,
-    source: &Catalog,
-) -> Option<(Vec<Identifier>, Vec<Identifier>)> {
-    let driving = source.relations.get(&child.driving?.name)?;
-    let referred = &parent.driving?.name;
-    driving.constraints.iter().filter(|constraint| constraint.kind == ConstraintKind::ForeignKey).find_map(
-        |constraint| {
-            let (table, columns) = constraint.references.as_ref()?;
-            (table == referred).then(|| (constraint.columns.clone(), columns.clone()))
-        },
-    )
+/// The columns of a foreign key: those that refer, and those they refer to.
+type Reference = (Vec<Identifier>, Vec<Identifier>);
+
+/// The foreign keys from `child`'s driving table to `parent`'s: an order may refer to two addresses.
+fn references(child: &Draft<'_>, parent: &Draft<'_>, source: &Catalog) -> Vec<Reference> {
+    let (Some(child), Some(parent)) = (child.driving, parent.driving) else { return Vec::new() };
+    let Some(driving) = source.relations.get(&child.name) else { return Vec::new() };
+    let keys = driving.constraints.iter().filter(|key| key.kind == ConstraintKind::ForeignKey);
+    keys.filter_map(|key| {
+        let (table, columns) = key.references.as_ref()?;
+        (table == &parent.name).then(|| (key.columns.clone(), columns.clone()))
+    })
+    .collect()
 }
 
-fn exists_in_parent(
-    child: &Draft<'_>,
-    parent: &Draft<'_>,
-    (from, to): &(Vec<Identifier>, Vec<Identifier>),
-    survives: &Sql,
-) -> Sql {
+/// The child's columns stand outside of the subquery: inside of it the parent's alias may hide the child's.
+fn is_in_parent(child: &Draft<'_>, parent: &Draft<'_>, (from, to): &Reference, survives: &[Sql]) -> Sql {
     let (alias, parent_alias) = (&child.query.alias, &parent.query.alias);
-    let parent_name =
-        parent.driving.map(|driving| driving.name.clone()).expect("a parent has a driving table");
     let null = Sql::join(" OR ", from.iter().map(|column| sql!("{}.{} IS NULL", alias, column)));
-    let equal = Sql::join(
-        " AND ",
-        from.iter().zip(to).map(|(from, to)| sql!("{}.{} = {}.{}", parent_alias, to, alias, from)),
-    );
-    sql!(
-        "{} OR EXISTS (SELECT FROM {} AS {} WHERE {} AND {})",
-        null,
-        parent_name,
-        parent_alias,
-        equal,
-        survives
-    )
+    let given = Sql::join(", ", from.iter().map(|column| sql!("{}.{}", alias, column)));
+    let keys = Sql::join(", ", to.iter().map(|column| sql!("{}.{}", parent_alias, column)));
+    let driving = parent.driving.expect("a parent has a driving table");
+    let whole = Storage { relation: driving.name.clone(), oid: driving.oid, pages: None, only: false };
+    let rows = RowQuery {
+        alias: parent_alias.clone(),
+        storage: vec![whole],
+        joins: parent.query.joins.clone(),
+        filters: survives.to_vec(),
+        statement: None,
+    };
+    let rows = rows.from_where(&PageRange { storage: 0, pages: None });
+    sql!("{} OR ({}) IN (SELECT {} {})", null, given, keys, rows)
 }

@@ -49,8 +49,10 @@ impl Fingerprint {
 pub(crate) struct Side {
     /// Expressions of the key, for the bucket; empty where rows have none.
     pub(crate) key: Vec<Sql>,
-    /// Expressions of all columns.
-    pub(crate) columns: Vec<Sql>,
+    /// All columns as they are hashed.
+    pub(crate) hashed: Vec<Sql>,
+    /// All columns as they are shown.
+    pub(crate) shown: Vec<Sql>,
     /// The relations, joins and conditions.
     pub(crate) query: RowQuery,
     /// A query in place of relations, as `(query) AS s (columns)`.
@@ -65,10 +67,11 @@ impl Side {
             .statement
             .as_ref()
             .map(|query| sql!("FROM ({}\n) AS s ({})", query, table.column_list()));
-        let hashed = table.columns.iter().map(|column| &column.hashed_source);
+        let compared = || table.columns.iter().map(|column| &column.compared_source);
         Self {
-            key: keys(table, &hashed.clone().collect::<Vec<_>>()),
-            columns: hashed.cloned().collect(),
+            key: keys(table, &compared().map(|column| &column.hashed).collect::<Vec<_>>()),
+            hashed: compared().map(|column| column.hashed.clone()).collect(),
+            shown: compared().map(|column| column.shown.clone()).collect(),
             query: table.query.clone(),
             derived,
         }
@@ -76,10 +79,11 @@ impl Side {
 
     /// What the target holds.
     pub(crate) fn of_target(table: &TablePlan, query: RowQuery) -> Self {
-        let hashed = table.columns.iter().map(|column| &column.hashed_target);
+        let compared = || table.columns.iter().map(|column| &column.compared_target);
         Self {
-            key: keys(table, &hashed.clone().collect::<Vec<_>>()),
-            columns: hashed.cloned().collect(),
+            key: keys(table, &compared().map(|column| &column.hashed).collect::<Vec<_>>()),
+            hashed: compared().map(|column| column.hashed.clone()).collect(),
+            shown: compared().map(|column| column.shown.clone()).collect(),
             query,
             derived: None,
         }
@@ -100,7 +104,7 @@ impl Side {
 
     /// The row's hash.
     pub(crate) fn row_hash(&self) -> Sql {
-        hash(&self.columns)
+        hash(&self.hashed)
     }
 
     /// The query that takes the fingerprint of one range.
@@ -123,8 +127,13 @@ fn keys(table: &TablePlan, hashed: &[&Sql]) -> Vec<Sql> {
     table.key.iter().filter_map(position).map(|index| hashed[index].clone()).collect()
 }
 
+/// The hash of a record is a sum over its columns, and a sum of sums would not change when two rows exchange a value: so
+/// it is hashed once more.
 fn hash(values: &[Sql]) -> Sql {
-    sql!("pg_catalog.hash_record_extended(ROW({}), 0)", Sql::join(", ", values))
+    sql!(
+        "pg_catalog.hashtextextended(CAST(pg_catalog.hash_record_extended(ROW({}), 0) AS pg_catalog.text) COLLATE pg_catalog.\"C\", 0)",
+        Sql::join(", ", values)
+    )
 }
 
 /// Takes the fingerprint of `ranges`, with all of `sessions` at once.

@@ -200,16 +200,18 @@ pub(crate) async fn insert(
 /// The SELECT that defines the table's rows, over foreign tables.
 fn select(table: &TablePlan, source: &Catalog, foreign_schema: &Identifier) -> (Sql, Vec<QualifiedName>) {
     let mut found = Vec::new();
-    let mut foreign = |text: &Sql| {
-        let (sql, relations) = relations::to_foreign(text.as_str(), source, foreign_schema);
+    let mut foreign = |text: &Sql, in_from: bool| {
+        let (sql, relations) = relations::to_foreign(text.as_str(), in_from, source, foreign_schema);
         found.extend(relations);
         sql
     };
-    let expressions =
-        Sql::join(", ", table.columns.iter().map(|column| foreign(&column.expression)).collect::<Vec<_>>());
-    let joins = foreign(&table.query.joins);
+    let expressions = Sql::join(
+        ", ",
+        table.columns.iter().map(|column| foreign(&column.inserted, false)).collect::<Vec<_>>(),
+    );
+    let joins = foreign(&table.query.joins, true);
     let filters: Vec<Sql> =
-        table.query.filters.iter().map(|filter| sql!("({}\n)", foreign(filter))).collect();
+        table.query.filters.iter().map(|filter| sql!("({}\n)", foreign(filter, false))).collect();
     let driving = table.source.as_ref().expect("a mapped table has a source").name.clone();
     let driving = QualifiedName::new(foreign_schema.clone(), driving);
     let mut text = sql!("SELECT {} FROM {} AS {} {}", expressions, driving, table.query.alias, joins);

@@ -7,6 +7,7 @@ use crate::catalog::Oid;
 use crate::error::{Error, Result};
 use crate::event::Execution;
 use crate::postgres::Session;
+use crate::schema_to_schema::failpoint;
 use crate::sql::{Sql, sql};
 
 /// What the journal holds of one object.
@@ -28,27 +29,22 @@ pub(crate) enum EntryKind {
     Trigger,
 }
 
-/// Takes everything off `tables` that slows their load or fires in it. Returns how many objects.
+/// Takes everything off `tables` that slows their load or fires in it, in the caller's transaction. Returns how many
+/// objects.
 pub(crate) async fn take_off(session: &Session, tables: &[Oid], execution: &Execution) -> Result<usize> {
-    session.batch(&Sql::literal("BEGIN; SET LOCAL search_path = ''; SET LOCAL lock_timeout = '10s'")).await?;
-    let result = tokio::select! {
-        result = take_off_in_transaction(session, tables, execution) => result,
-        // It may be waiting for a lock: nobody who has pressed Ctrl-C waits along.
-        () = execution.interrupted() => {
-            session.cancel().await?;
-            Err(Error::interrupted("stopped before the first row; no table was changed")
-                .hint("run the same command again"))
-        }
-    };
-    session.batch(&Sql::literal(if result.is_ok() { "COMMIT" } else { "ROLLBACK" })).await?;
-    result
-}
-
-async fn take_off_in_transaction(session: &Session, tables: &[Oid], execution: &Execution) -> Result<usize> {
+    session.batch(&Sql::literal("SET LOCAL search_path = ''")).await?;
     let rows =
         session.query(&Sql::literal(include_str!("../postgres/queries/journal.sql")), &[&tables]).await?;
     let remember = Sql::literal(
-        "INSERT INTO confiture.journal (table_schema, table_name, kind, name, restore) VALUES ($1, $2, $3, $4, $5)",
+        // What an earlier run left in the journal for something that is there again: a foreign key that is still to be
+        // validated keeps that; of anything else, the catalog knows better.
+        "INSERT INTO confiture.journal AS known (table_schema, table_name, kind, name, restore)
+         VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT (table_schema, table_name, kind, name) DO UPDATE SET restore = CASE
+             WHEN known.kind = 'foreign_key' AND NOT excluded.restore @> known.restore
+             THEN excluded.restore || known.restore
+             ELSE excluded.restore
+         END",
     );
     let mut taken = 0;
     for row in &rows {
@@ -70,8 +66,14 @@ async fn take_off_in_transaction(session: &Session, tables: &[Oid], execution: &
             }
             Err(error) => return Err(error.context(format!("taking {name} off {table}"))),
         }
+        failpoint::reached("taken one off");
     }
     Ok(taken)
+}
+
+/// Forgets an object that is no longer there to be put right.
+pub(crate) async fn forget(session: &Session, entry: &Entry) -> Result<()> {
+    session.batch(&sql!("DELETE FROM confiture.journal WHERE id = {}", entry.id)).await
 }
 
 /// Everything that is still to be put back, in order.
@@ -120,14 +122,16 @@ async fn restore_one_by_one(session: &Session, entry: &Entry) -> Result<()> {
     Ok(())
 }
 
-/// Puts a foreign key back without looking at the rows. Returns what is left to do: to validate it.
+/// Puts a foreign key back without looking at the rows, where the server can. Returns what is left to do: to validate it,
+/// or, where that cannot wait and rows violate it, all of it.
 pub(crate) async fn restore_unvalidated(session: &Session, entry: &Entry) -> Result<Option<Entry>> {
     let validates = |statement: &String| statement.contains(" VALIDATE CONSTRAINT ");
     let (later, now): (Vec<String>, Vec<String>) = entry.restore.iter().cloned().partition(validates);
-    restore_statements(session, &now, entry.id, &later)
-        .await
-        .map_err(|error| error.context(format!("adding {} to {}", entry.name, entry.table.short())))?;
-    Ok((!later.is_empty()).then(|| Entry { restore: later, ..entry.clone() }))
+    match restore_statements(session, &now, entry.id, &later).await {
+        Ok(()) => Ok((!later.is_empty()).then(|| Entry { restore: later, ..entry.clone() })),
+        Err(error) if error.sqlstate_code() == Some("23503") => Ok(Some(entry.clone())),
+        Err(error) => Err(error.context(format!("adding {} to {}", entry.name, entry.table.short()))),
+    }
 }
 
 async fn restore_statements(session: &Session, now: &[String], id: i64, later: &[String]) -> Result<()> {

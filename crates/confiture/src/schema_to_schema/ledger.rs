@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::postgres::Session;
 use crate::schema_to_schema::copy::Moved;
 use crate::schema_to_schema::plan::{PageRange, Route, TablePlan};
-use crate::sql::{QualifiedName, Sql};
+use crate::sql::{QualifiedName, Sql, sql};
 
 /// How far a table is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +26,9 @@ pub(crate) struct TableRecord {
     pub(crate) fingerprint: String,
     pub(crate) source: String,
     pub(crate) state: TableState,
+    /// The snapshot of its rows, as `pg_current_snapshot()` showed it.
+    pub(crate) snapshot: String,
+    /// Rows of all chunks.
     pub(crate) rows: u64,
     pub(crate) chunks: Vec<Chunk>,
 }
@@ -44,10 +47,29 @@ pub(crate) async fn exists(session: &Session) -> Result<bool> {
     Ok(session.query_one(&query, &[]).await?.get(0))
 }
 
+/// True where the target has the ledger's schema, or the role may make it.
+pub(crate) async fn may_create(session: &Session) -> Result<bool> {
+    let query = Sql::literal(
+        "SELECT CASE WHEN pg_catalog.to_regnamespace('confiture') IS NULL
+                     THEN pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE')
+                     ELSE pg_catalog.to_regclass('confiture.table_state') IS NOT NULL
+                          OR pg_catalog.has_schema_privilege('confiture', 'CREATE')
+                END",
+    );
+    Ok(session.query_one(&query, &[]).await?.get(0))
+}
+
 /// Makes the ledger where there is none.
 pub(crate) async fn create(session: &Session) -> Result<()> {
-    let ddl = Sql::literal(concat!("BEGIN;\n", include_str!("../postgres/queries/ledger.sql"), "COMMIT"));
-    match session.batch(&ddl).await {
+    if exists(session).await? {
+        return Ok(());
+    }
+    // Asking for a schema that is there needs the privilege to make one; whoever lacks it was given the schema.
+    let there = Sql::literal("SELECT pg_catalog.to_regnamespace('confiture') IS NOT NULL");
+    let there: bool = session.query_one(&there, &[]).await?.get(0);
+    let schema = Sql::literal(if there { "" } else { "CREATE SCHEMA confiture;" });
+    let tables = Sql::literal(include_str!("../postgres/queries/ledger.sql"));
+    match session.batch(&sql!("BEGIN;\n{}\n{}\nCOMMIT", schema, tables)).await {
         Ok(()) => Ok(()),
         Err(error) => {
             session.batch(&Sql::literal("ROLLBACK")).await?;
@@ -107,7 +129,7 @@ pub(crate) async fn read(session: &Session) -> Result<BTreeMap<QualifiedName, Ta
         return Ok(BTreeMap::new());
     }
     let query = Sql::literal(
-        "SELECT table_schema, table_name, fingerprint, source, state, rows FROM confiture.table_state",
+        "SELECT table_schema, table_name, fingerprint, source, state, snapshot FROM confiture.table_state",
     );
     let mut records = BTreeMap::new();
     for row in session.query(&query, &[]).await? {
@@ -120,17 +142,20 @@ pub(crate) async fn read(session: &Session) -> Result<BTreeMap<QualifiedName, Ta
             fingerprint: row.get(2),
             source: row.get(3),
             state,
-            rows: row.get::<_, i64>(5).cast_unsigned(),
+            snapshot: row.get(5),
+            rows: 0,
             chunks: Vec::new(),
         };
         records.insert(QualifiedName::new(row.get::<_, String>(0), row.get::<_, String>(1)), record);
     }
-    let query =
-        Sql::literal("SELECT table_schema, table_name, relation, first_page, end_page FROM confiture.chunk");
+    let query = Sql::literal(
+        "SELECT table_schema, table_name, relation, first_page, end_page, rows FROM confiture.chunk",
+    );
     for row in session.query(&query, &[]).await? {
         let name = QualifiedName::new(row.get::<_, String>(0), row.get::<_, String>(1));
         if let Some(record) = records.get_mut(&name) {
             let page = |index| u32::try_from(row.get::<_, i64>(index)).unwrap_or(u32::MAX);
+            record.rows += row.get::<_, i64>(5).cast_unsigned();
             record.chunks.push(Chunk { relation: row.get(2), first: page(3), end: page(4) });
         }
     }
@@ -174,8 +199,10 @@ pub(crate) async fn begin_table(
 
 /// Forgets a table and its chunks.
 pub(crate) async fn forget_table(session: &Session, table: &QualifiedName) -> Result<()> {
-    let delete =
-        Sql::literal("DELETE FROM confiture.table_state WHERE table_schema = $1 AND table_name = $2");
+    let delete = Sql::literal(
+        "WITH chunks AS (DELETE FROM confiture.chunk WHERE table_schema = $1 AND table_name = $2)
+         DELETE FROM confiture.table_state WHERE table_schema = $1 AND table_name = $2",
+    );
     session.execute(&delete, &[&table.schema.as_str(), &table.name.as_str()]).await?;
     Ok(())
 }
@@ -197,12 +224,8 @@ pub(crate) async fn record_chunk(
     moved: Moved,
 ) -> Result<()> {
     let insert = Sql::literal(
-        "WITH chunk AS (
-             INSERT INTO confiture.chunk (table_schema, table_name, relation, first_page, end_page, rows, bytes)
-             VALUES ($1, $2, $3, $4, $5, $6, $7)
-         )
-         UPDATE confiture.table_state SET rows = rows + $6, bytes = bytes + $7
-         WHERE table_schema = $1 AND table_name = $2",
+        "INSERT INTO confiture.chunk (table_schema, table_name, relation, first_page, end_page, rows, bytes)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
     );
     let relation = table
         .query
@@ -218,26 +241,44 @@ pub(crate) async fn record_chunk(
     Ok(())
 }
 
-/// Moves a table to `copied` or `finished`.
-pub(crate) async fn set_state(session: &Session, table: &QualifiedName, state: TableState) -> Result<()> {
-    let name = match state {
-        TableState::Copying => "copying",
-        TableState::Copied => "copied",
-        TableState::Finished => "finished",
-    };
+/// Says of a table that all of its rows are there.
+pub(crate) async fn set_copied(session: &Session, table: &QualifiedName) -> Result<()> {
     let update = Sql::literal(
-        "UPDATE confiture.table_state
-         SET state = $3, finished_at = CASE $3 WHEN 'finished' THEN pg_catalog.now() END
-         WHERE table_schema = $1 AND table_name = $2",
+        "UPDATE confiture.table_state SET state = 'copied' WHERE table_schema = $1 AND table_name = $2",
     );
-    session.execute(&update, &[&table.schema.as_str(), &table.name.as_str(), &name]).await?;
+    session.execute(&update, &[&table.schema.as_str(), &table.name.as_str()]).await?;
     Ok(())
 }
 
-/// Adds a line to the audit trail.
-pub(crate) async fn record_event(session: &Session, what: &str) -> Result<()> {
-    session.execute(&Sql::literal("INSERT INTO confiture.event (what) VALUES ($1)"), &[&what]).await?;
+/// Says of all tables of a run that they are done, and adds a line to the audit trail: all or nothing, so that the
+/// tables of a run that was cut short are told apart from those of a run that was not.
+pub(crate) async fn finish(session: &Session, tables: &[&QualifiedName], what: &str) -> Result<()> {
+    let finish = Sql::literal(
+        "WITH event AS (INSERT INTO confiture.event (what) VALUES ($3))
+         UPDATE confiture.table_state SET state = 'finished', finished_at = pg_catalog.now()
+         WHERE state <> 'finished' AND (table_schema, table_name) IN
+             (SELECT * FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[])))",
+    );
+    let schemas: Vec<&str> = tables.iter().map(|table| table.schema.as_str()).collect();
+    let names: Vec<&str> = tables.iter().map(|table| table.name.as_str()).collect();
+    session.execute(&finish, &[&schemas, &names, &what]).await?;
     Ok(())
+}
+
+/// True where `table` holds exactly the rows that were copied into it, each as it was copied: the transactions that wrote
+/// its rows are those of its chunks, and each wrote as many.
+pub(crate) async fn is_untouched(session: &Session, table: &QualifiedName) -> Result<bool> {
+    let query = sql!(
+        "WITH held AS (
+             SELECT xmin::text AS transaction, pg_catalog.count(*) AS rows FROM {} GROUP BY 1
+         ), copied AS (
+             SELECT transaction::pg_catalog.xid::text, pg_catalog.sum(rows)::pg_catalog.int8 AS rows
+             FROM confiture.chunk WHERE table_schema = $1 AND table_name = $2 AND rows > 0 GROUP BY 1
+         )
+         SELECT NOT EXISTS ((TABLE held EXCEPT TABLE copied) UNION ALL (TABLE copied EXCEPT TABLE held))",
+        table
+    );
+    Ok(session.query_one(&query, &[&table.schema.as_str(), &table.name.as_str()]).await?.get(0))
 }
 
 fn route_name(route: Route) -> &'static str {

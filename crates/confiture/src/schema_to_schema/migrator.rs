@@ -95,7 +95,7 @@ impl SchemaToSchemaMigrator {
     pub async fn setup_fdw(&self) -> Result<()> {
         let (source, target) =
             tokio::try_join!(Session::connect(&self.source), Session::connect(&self.target))?;
-        let _lock = AdvisoryLock::take(&self.target).await?;
+        let lock = AdvisoryLock::take(&self.target).await?;
         let catalog = read_catalog(&source).await?;
         let visible = |name: &&crate::sql::QualifiedName| catalog.search_path.contains(&name.schema);
         let whole = catalog
@@ -106,7 +106,9 @@ impl SchemaToSchemaMigrator {
         let tables = whole.filter(visible).cloned().collect();
         ledger::create(&target).await?;
         ledger::remember_source(&target, &self.source, None).await?;
-        foreign::set_up(&target, &self.options(Vec::new()), &tables).await
+        let done = foreign::set_up(&target, &self.options(Vec::new()), &tables).await;
+        let released = lock.release().await;
+        done.and(released)
     }
 
     /// Moves one table through a foreign table. `column_mapping` lists source and target columns; columns that it does

@@ -13,25 +13,33 @@
 mod check;
 mod chunk;
 mod cleanup;
+mod constraints;
 mod copy;
 mod difference;
 mod estimate;
 mod execute;
+#[cfg(feature = "failpoints")]
+pub mod failpoint;
+#[cfg(not(feature = "failpoints"))]
+mod failpoint;
 mod filter;
 mod fingerprint;
 mod foreign;
 mod journal;
 mod ledger;
+mod load;
 mod migrator;
 mod options;
 mod plan;
 mod planner;
+mod preflight;
 mod relations;
 mod report;
 mod resolve;
 mod resume;
 mod scaffold;
 mod sequences;
+mod sessions;
 mod setup;
 mod snapshot;
 mod statement;
@@ -39,6 +47,7 @@ mod transfer;
 mod transformation;
 mod triage;
 mod verify;
+mod volatility;
 
 pub use cleanup::{CleanupReport, clean_up};
 pub use difference::{ColumnDifference, Difference, DifferenceKind, Differences};

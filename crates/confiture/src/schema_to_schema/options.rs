@@ -1,5 +1,7 @@
 //! What a user may say of a migration, besides the mapping.
 
+use std::time::Duration;
+
 use crate::config::mapping::{Strategy, TableName};
 use crate::config::{Connection, Mapping};
 use crate::sql::Identifier;
@@ -36,6 +38,8 @@ pub struct Options {
     pub foreign_schema: Identifier,
     /// Rows that a foreign scan fetches at a time.
     pub fetch_size: u32,
+    /// How long this run waits for a lock that somebody else holds.
+    pub lock_timeout: Duration,
     /// Empty target tables that hold rows. Must have been confirmed.
     pub truncate: bool,
     /// Start again, whatever an earlier run left.
@@ -62,6 +66,7 @@ impl Options {
             filter: None,
             foreign_schema: Identifier::new("old_schema"),
             fetch_size: 10_000,
+            lock_timeout: Duration::from_secs(10),
             truncate: false,
             restart: false,
             show_values: false,

@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::catalog::Oid;
 use crate::config::mapping::Validation;
 use crate::error::Place;
+use crate::schema_to_schema::transfer::Compared;
 use crate::sql::{Identifier, QualifiedName, Sql, sql};
 
 /// A whole migration, checked against both catalogs.
@@ -123,12 +124,15 @@ pub struct ColumnPlan {
     /// What the source sends: the expression cast to what the target's receive function takes.
     #[serde(skip)]
     pub sent: Sql,
-    /// What verification hashes on the source.
+    /// What `INSERT … SELECT` selects, for the server to assign.
     #[serde(skip)]
-    pub hashed_source: Sql,
-    /// What verification hashes on the target.
+    pub inserted: Sql,
+    /// How verification reads it on the source.
     #[serde(skip)]
-    pub hashed_target: Sql,
+    pub compared_source: Compared,
+    /// How verification reads it on the target.
+    #[serde(skip)]
+    pub compared_target: Compared,
     /// The target's type with its modifier.
     pub data_type: String,
     /// Where the mapping names it.
@@ -187,9 +191,9 @@ impl RowQuery {
                 conditions.push(sql!("{}.ctid < '({},0)'::pg_catalog.tid", self.alias, end));
             }
         }
-        let mut text = sql!("FROM {}{} AS {} {}", only, storage.relation, self.alias, self.joins);
+        let mut text = sql!("FROM {}{} AS {} {}\n", only, storage.relation, self.alias, self.joins);
         if !conditions.is_empty() {
-            text.push(&sql!("\nWHERE {}", Sql::join(" AND ", &conditions)));
+            text.push(&sql!("WHERE {}", Sql::join(" AND ", &conditions)));
         }
         text
     }
@@ -207,6 +211,22 @@ impl TablePlan {
     pub fn select_sent(&self, range: &PageRange) -> Sql {
         let sent = Sql::join(", ", self.columns.iter().map(|column| &column.sent));
         sql!("SELECT {} {}", sent, self.query.from_where(range))
+    }
+
+    /// The rows of one range as `INSERT … SELECT` takes them.
+    #[must_use]
+    pub fn select_inserted(&self, range: &PageRange) -> Sql {
+        let inserted = Sql::join(", ", self.columns.iter().map(|column| &column.inserted));
+        sql!("SELECT {} {}", inserted, self.query.from_where(range))
+    }
+
+    /// The target and the columns that are written: `public.users (id, name)`; without brackets where there are none.
+    #[must_use]
+    pub fn target_columns(&self) -> Sql {
+        match self.columns.is_empty() {
+            true => sql!("{}", self.target),
+            false => sql!("{} ({})", self.target, self.column_list()),
+        }
     }
 
     /// The written columns, quoted, with commas.

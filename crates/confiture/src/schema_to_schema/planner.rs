@@ -12,7 +12,9 @@ use crate::schema_to_schema::filter;
 use crate::schema_to_schema::options::Options;
 use crate::schema_to_schema::plan::{CopyFormat, Plan, Remark, Route, TablePlan, Topology};
 use crate::schema_to_schema::resolve::{Draft, resolve};
+use crate::schema_to_schema::sessions::{explain_lock, set_lock_timeout};
 use crate::schema_to_schema::statement;
+use crate::schema_to_schema::volatility;
 use crate::sql::sql;
 
 /// A plan, and the connections and catalogs that it was made with.
@@ -35,6 +37,25 @@ impl Migration {
     pub async fn plan(options: Options, execution: &Execution) -> Result<Self> {
         let (source, target) =
             tokio::try_join!(Session::connect(&options.source), Session::connect(&options.target))?;
+        let planned = Self::plan_between(options, source.clone(), target.clone(), execution).await;
+        match planned {
+            Err(error) if error.sqlstate_code() == Some("55P03") => {
+                Err(explain_lock(error, &source, &target).await)
+            }
+            planned => planned,
+        }
+    }
+
+    async fn plan_between(
+        options: Options,
+        source: Session,
+        target: Session,
+        execution: &Execution,
+    ) -> Result<Self> {
+        tokio::try_join!(
+            set_lock_timeout(&source, options.lock_timeout),
+            set_lock_timeout(&target, options.lock_timeout)
+        )?;
         let (source_catalog, target_catalog) =
             tokio::try_join!(read_catalog(&source), read_catalog(&target))?;
         let topology = match is_same_database(&source, &target).await? {
@@ -108,6 +129,8 @@ impl Migration {
     }
 
     async fn plan_table(&self, draft: Draft<'_>, topology: Topology) -> Result<TablePlan> {
+        let mut draft = draft;
+        draft.remarks.extend(volatility::check(&draft, &self.source).await?);
         let rows = match draft.driving {
             Some(driving) => self.count(driving).await?,
             None => 0,
@@ -122,7 +145,12 @@ impl Migration {
             let key = draft.target.key().filter(|key| key.iter().all(filled)).unwrap_or_default();
             (checked.columns, checked.text_because, key)
         };
-        let (route, reason) = self.route(&draft, topology, rows)?;
+        let (route, reason) = match self.route(&draft, topology, rows)? {
+            (Route::Fdw, _) if self.reads_alone(&draft) => {
+                (Route::Copy, "a foreign table would give the rows of its inheritance children too".into())
+            }
+            chosen => chosen,
+        };
         let mut table = TablePlan {
             target: draft.target.name.clone(),
             source: draft.driving.map(|driving| driving.name.clone()),
@@ -178,6 +206,15 @@ impl Migration {
             // Whoever may not read it is told so before anything is written.
             Err(error) if error.sqlstate_code() == Some("42501") => Ok(0),
             Err(error) => Err(error),
+        }
+    }
+
+    /// True for a table that is read without its inheritance children, which are mapped by their own names.
+    fn reads_alone(&self, draft: &Draft<'_>) -> bool {
+        let has_children = |driving: &Relation| self.source_catalog.children(&driving.name).next().is_some();
+        match draft.query.storage.as_slice() {
+            [storage] => storage.only && draft.driving.is_some_and(has_children),
+            _ => false,
         }
     }
 

@@ -21,9 +21,11 @@ pub struct MigrationReport {
     pub rebuilt: usize,
     /// Foreign keys that rows violate: they are there, but NOT VALID.
     pub violated: Vec<ViolatedForeignKey>,
-    /// The snapshot that rows were read from, as `pg_current_snapshot()` shows it.
+    /// The snapshot of this run, as `pg_current_snapshot()` shows it; `None` where nothing was to do. Tables that an earlier
+    /// run finished have another: [`TableReport::snapshot`].
     pub snapshot: Option<String>,
     /// From beginning to end.
+    #[serde(rename = "elapsed_ms", serialize_with = "crate::event::as_milliseconds")]
     pub elapsed: Duration,
 }
 
@@ -38,9 +40,12 @@ pub struct TableReport {
     pub route: Route,
     /// Rows in the target now.
     pub rows: u64,
+    /// The snapshot of its rows, as `pg_current_snapshot()` showed it. Tables of the same snapshot fit together.
+    pub snapshot: String,
     /// Bytes on the wire, in this run.
     pub bytes: u64,
     /// From its first row to its last.
+    #[serde(rename = "elapsed_ms", serialize_with = "crate::event::as_milliseconds")]
     pub elapsed: Duration,
 }
 

@@ -10,6 +10,7 @@ use crate::config::mapping::{
 use crate::error::did_you_mean;
 use crate::error::{Error, Place, Result};
 use crate::schema_to_schema::plan::{Remark, RowQuery, Storage};
+use crate::sql::lex::{Token, TokenKind, lex};
 use crate::sql::{Identifier, QualifiedName, Sql, sql};
 
 /// A target table with what fills it, before the server has said whether the expressions hold.
@@ -162,15 +163,25 @@ fn draft_of_statement<'a>(
 
 /// Rows that no driving row stands behind belong to no chunk and no key: they cannot be moved.
 fn refuse_outer_driving(table: &TableMapping) -> Result<()> {
-    let words = table.from.value.rest.to_ascii_lowercase();
-    let has =
-        |word: &str| words.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|found| found == word);
-    if has("right") || has("full") {
-        let error =
-            Error::config("RIGHT and FULL joins give rows that no row of the driving table stands behind");
-        return Err(table.from.locate(
-            error.hint("begin `from` with the table whose key the target has, and join with LEFT JOIN"),
-        ));
+    let text = table.from.value.rest.as_str();
+    let tokens: Vec<Token> = lex(text).filter(|token| !token.is_blank()).collect();
+    let mut depth = 0_i32;
+    for (index, token) in tokens.iter().enumerate() {
+        match token.kind {
+            TokenKind::Open => depth += 1,
+            TokenKind::Close => depth -= 1,
+            _ => {}
+        }
+        let outer = depth == 0 && (token.is_word(text, "right") || token.is_word(text, "full"));
+        let mut after = tokens[index + 1..].iter().filter(|token| !token.is_word(text, "outer"));
+        if outer && after.next().is_some_and(|token| token.is_word(text, "join")) {
+            let error = Error::config(
+                "RIGHT and FULL joins give rows that no row of the driving table stands behind",
+            );
+            return Err(table.from.locate(
+                error.hint("begin `from` with the table whose key the target has, and join with LEFT JOIN"),
+            ));
+        }
     }
     Ok(())
 }
@@ -216,7 +227,8 @@ fn resolve_columns<'a>(
         }
     }
     columns.sort_by_key(|column| column.target.number);
-    if columns.is_empty() {
+    // A table without columns has rows too.
+    if columns.is_empty() && target.columns.iter().any(Column::is_writable) {
         let message = format!("no column of {} would be filled", target.name.short());
         return Err(table
             .target
@@ -344,7 +356,12 @@ fn storage_of(source: &Catalog, driving: &Relation, alone: bool) -> Vec<Storage>
             only: relation.kind == RelationKind::Table,
         }
     };
-    relations.into_iter().map(storage).collect()
+    let storage: Vec<Storage> = relations.into_iter().map(storage).collect();
+    if !storage.is_empty() {
+        return storage;
+    }
+    // A partitioned table without partitions: nothing to cut, and nothing to read.
+    vec![Storage { relation: driving.name.clone(), oid: driving.oid, pages: None, only: false }]
 }
 
 fn narrow(drafts: &mut Vec<Draft<'_>>, only: &[TableName], target: &Catalog) -> Result<()> {
@@ -393,7 +410,10 @@ fn unknown_table(shown: &str, name: &TableName, catalog: &Catalog, side: &str) -
     let elsewhere = tables().find(|found| found.name == name.name);
     match (elsewhere, did_you_mean(name.name.as_str(), tables().map(|found| found.name.as_str()))) {
         (Some(found), _) => error.hint(format!("there is {found}: name it with its schema")),
-        (None, Some(similar)) => error.hint(format!("did you mean {similar}?")),
+        (None, Some(similar)) => {
+            let full = tables().find(|found| found.name.as_str() == similar).map(QualifiedName::short);
+            error.hint(format!("did you mean {}?", full.unwrap_or_else(|| similar.to_owned())))
+        }
         (None, None) => {
             error.hint(format!("the {side} is {}; is that the right database?", catalog.database))
         }

@@ -1,7 +1,7 @@
 //! Sequences of the target, advanced so that the next number collides with nothing.
 
-use crate::catalog::Catalog;
-use crate::error::Result;
+use crate::catalog::{Catalog, Sequence, TypeKind};
+use crate::error::{Error, ErrorKind, Result};
 use crate::postgres::Session;
 use crate::schema_to_schema::plan::Plan;
 use crate::sql::{Identifier, QualifiedName, Sql, sql};
@@ -33,19 +33,23 @@ pub(crate) async fn advance(
 ) -> Result<Vec<AdvancedSequence>> {
     let mut advanced = Vec::new();
     for pair in pairs(plan, source_catalog, target_catalog) {
-        let increment = target_catalog.sequences[pair.target].increment;
+        let Sequence { increment, min, max, .. } = target_catalog.sequences[pair.target];
         let handed_out = match pair.source {
             Some(name) => last_value(source, name).await?,
             None => None,
         };
         let largest = match pair.column {
-            Some((table, column)) => extreme(target, table, column, increment).await?,
-            None => None,
+            Some((table, column)) if is_integer(table, column, target_catalog) => {
+                extreme(target, table, column, increment).await?
+            }
+            _ => None,
         };
-        let own = last_value(target, pair.target).await?;
-        let further = [handed_out, largest, own].into_iter().flatten();
-        let goal = if increment > 0 { further.max() } else { further.min() };
-        if let Some(goal) = goal.filter(|goal| own != Some(*goal)) {
+        let stands_at = stands_at(target, pair.target, increment).await?;
+        // What the sequence never gives, such as a row 0 that someone wrote by hand, does not move it.
+        let reached = [handed_out, largest].into_iter().flatten().filter(|value| (min..=max).contains(value));
+        let goal = if increment > 0 { reached.max() } else { reached.min() };
+        let is_further = |goal: &i64| if increment > 0 { *goal > stands_at } else { *goal < stands_at };
+        if let Some(goal) = goal.filter(is_further) {
             let set = sql!("SELECT pg_catalog.setval($1::text::pg_catalog.regclass, {}, true)", goal);
             target
                 .query(&set, &[&pair.target.to_string()])
@@ -55,6 +59,35 @@ pub(crate) async fn advance(
         }
     }
     Ok(advanced)
+}
+
+/// Checks that every sequence can be read and set, before anything is written.
+pub(crate) async fn check_privileges(
+    plan: &Plan,
+    source_catalog: &Catalog,
+    target_catalog: &Catalog,
+    source: &Session,
+    target: &Session,
+) -> Result<()> {
+    for pair in pairs(plan, source_catalog, target_catalog) {
+        if let Some(name) = pair.source {
+            last_value(source, name).await?;
+        }
+        last_value(target, pair.target).await?;
+        let may_set =
+            Sql::literal("SELECT pg_catalog.has_sequence_privilege($1::text::pg_catalog.regclass, 'UPDATE')");
+        if !target.query_one(&may_set, &[&pair.target.to_string()]).await?.get::<_, bool>(0) {
+            let user = &target.connection().user;
+            let message =
+                format!("the target's role {user} may not advance the sequence {}", pair.target.short());
+            return Err(Error::new(ErrorKind::Server, message).sqlstate("42501").hint(format!(
+                "on the target: GRANT UPDATE ON SEQUENCE {} TO {}",
+                pair.target,
+                Identifier::new(user.as_str())
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn pairs<'a>(plan: &'a Plan, source: &'a Catalog, target: &'a Catalog) -> Vec<Pair<'a>> {
@@ -100,6 +133,33 @@ async fn last_value(session: &Session, sequence: &QualifiedName) -> Result<Optio
             .hint("the role needs SELECT on the sequence, to hand its position on")
     })?;
     Ok(row.get(0))
+}
+
+/// The last value handed out, or where it would stand just before its first: it is never moved back behind that.
+async fn stands_at(session: &Session, sequence: &QualifiedName, increment: i64) -> Result<i64> {
+    let query = sql!(
+        "SELECT CASE WHEN is_called THEN last_value ELSE last_value - {} END FROM {}",
+        increment,
+        sequence
+    );
+    session.query_one(&query, &[]).await.map(|row| row.get(0)).map_err(|error| {
+        error
+            .context(format!("reading the sequence {}", sequence.short()))
+            .hint("the role needs SELECT on the sequence, to see where it stands")
+    })
+}
+
+/// True for a column whose values are those of its sequence; `'A' || nextval(…)` has others.
+fn is_integer(table: &QualifiedName, column: &Identifier, catalog: &Catalog) -> bool {
+    let column = catalog.relations.get(table).and_then(|relation| relation.column(column));
+    let mut oid = column.map(|column| column.data_type.oid);
+    while let Some(data_type) = oid.and_then(|oid| catalog.data_type(oid)) {
+        match &data_type.kind {
+            TypeKind::Domain { base, .. } => oid = Some(base.oid),
+            _ => return matches!(data_type.text.as_str(), "smallint" | "integer" | "bigint"),
+        }
+    }
+    false
 }
 
 async fn extreme(

@@ -7,9 +7,8 @@ use serde::Serialize;
 use crate::error::Result;
 use crate::event::Execution;
 use crate::postgres::AdvisoryLock;
-use crate::schema_to_schema::plan::Route;
+use crate::schema_to_schema::ledger;
 use crate::schema_to_schema::planner::Migration;
-use crate::schema_to_schema::{foreign, ledger};
 use crate::sql::QualifiedName;
 
 /// What was set up.
@@ -29,23 +28,17 @@ impl Migration {
     ///
     /// Where the role may not create a schema in the target, or the target's server cannot reach the source.
     pub async fn set_up(self: &Arc<Self>, execution: &Execution) -> Result<SetupReport> {
-        let _lock = AdvisoryLock::take(&self.options.target).await?;
+        let lock = AdvisoryLock::take(&self.options.target).await?;
+        let done = self.set_up_locked(execution).await;
+        let released = lock.release().await;
+        done.and_then(|report| released.map(|()| report))
+    }
+
+    async fn set_up_locked(&self, execution: &Execution) -> Result<SetupReport> {
         ledger::create(&self.target).await?;
         ledger::remember_source(&self.target, &self.options.source, self.options.source_name.as_deref())
             .await?;
-        let foreign_tables = self.set_up_foreign(execution).await?;
+        let foreign_tables = self.set_up_foreign(&self.target, execution).await?;
         Ok(SetupReport { source: self.plan.source.clone(), foreign_tables })
-    }
-
-    /// Makes foreign tables for the tables that go through FDW; returns the source relations.
-    pub(crate) async fn set_up_foreign(&self, execution: &Execution) -> Result<Vec<QualifiedName>> {
-        if self.plan.tables.iter().all(|table| table.route != Route::Fdw) {
-            return Ok(Vec::new());
-        }
-        let needed = foreign::needed(&self.plan, &self.source_catalog, &self.options.foreign_schema);
-        execution
-            .step("Setting up foreign tables", foreign::set_up(&self.target, &self.options, &needed))
-            .await?;
-        Ok(needed.into_iter().collect())
     }
 }

@@ -1,8 +1,9 @@
 //! One snapshot of the source that all workers read.
 
 use crate::config::Connection;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::postgres::Session;
+use crate::schema_to_schema::plan::{Plan, Topology};
 use crate::sql::{Literal, Sql, sql};
 
 /// An exported snapshot, alive for as long as this value.
@@ -17,6 +18,32 @@ impl Snapshot {
     /// Freezes what `session` sees from now on, for itself and for others.
     pub(crate) async fn export(session: Session) -> Result<Self> {
         session.batch(&Sql::literal("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")).await?;
+        Self::take(session).await
+    }
+
+    /// Freezes what others see from now on, once everything that the plan reads is locked against TRUNCATE and ALTER
+    /// TABLE: those do not wait for snapshots, and a table that was emptied looks empty to every snapshot there is.
+    ///
+    /// Reading nothing from every table also finds out whether each may be read, before anything is written.
+    pub(crate) async fn export_locked(session: Session, plan: &Plan) -> Result<Self> {
+        // The locks come first, so the snapshot must be a later statement's: that is what READ COMMITTED is for.
+        session.batch(&Sql::literal("BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY")).await?;
+        for table in plan.tables.iter().filter(|table| table.query.statement.is_none()) {
+            for range in table.query.whole() {
+                let nothing = match plan.topology {
+                    Topology::TwoDatabases => sql!("{}\nLIMIT 0", table.select_sent(&range)),
+                    // What else the mapping reads here may be what this run fills, and must lock itself.
+                    Topology::OneDatabase => {
+                        sql!("SELECT FROM {} LIMIT 0", table.query.storage[range.storage].relation)
+                    }
+                };
+                session.query(&nothing, &[]).await.map_err(|error| explain(error, &table.target.short()))?;
+            }
+        }
+        Self::take(session).await
+    }
+
+    async fn take(session: Session) -> Result<Self> {
         let query =
             Sql::literal("SELECT pg_catalog.pg_current_snapshot()::text, pg_catalog.pg_export_snapshot()");
         let row = session.query_one(&query, &[]).await?;
@@ -31,13 +58,29 @@ impl Snapshot {
     /// Another session that reads the same snapshot.
     pub(crate) async fn reader(&self, connection: &Connection) -> Result<Session> {
         let session = Session::connect(connection).await?;
-        session.batch(&Sql::literal("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")).await?;
-        self.adopt(&session).await?;
+        self.share(&session).await?;
         Ok(session)
+    }
+
+    /// Begins a transaction of another session that reads the same snapshot.
+    pub(crate) async fn share(&self, session: &Session) -> Result<()> {
+        session.batch(&Sql::literal("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")).await?;
+        self.adopt(session).await
     }
 
     /// Makes a transaction that has just begun read this snapshot.
     pub(crate) async fn adopt(&self, session: &Session) -> Result<()> {
         session.batch(&sql!("SET TRANSACTION SNAPSHOT {}", Literal(&self.exported))).await
     }
+}
+
+fn explain(error: Error, table: &str) -> Error {
+    let is_row_security =
+        error.sqlstate_code() == Some("42501") && error.message().contains("row-level security");
+    let error = error.context(format!("reading for {table}"));
+    if is_row_security {
+        return error
+            .hint("policies would hide rows, so that less than the table arrives: connect to the source as the owner or as a role with BYPASSRLS");
+    }
+    error
 }

@@ -6,7 +6,7 @@ use crate::catalog::{Catalog, Column, Relation};
 use crate::error::{Error, Result};
 use crate::schema_to_schema::check::located;
 use crate::schema_to_schema::plan::{ColumnPlan, TablePlan, Topology};
-use crate::schema_to_schema::transfer::hashed;
+use crate::schema_to_schema::transfer::{assigned, compared};
 use crate::sql::lex::{Token, TokenKind, lex};
 use crate::sql::{Identifier, QualifiedName, Sql, sql};
 
@@ -65,21 +65,30 @@ pub(crate) fn resolve(
 impl TablePlan {
     /// The user's statement, with the target's name and columns as the plan has them.
     pub(crate) fn insert_statement(&self, query: &Sql) -> Sql {
-        sql!("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE\n{}", self.target, self.column_list(), query)
+        sql!("INSERT INTO {} OVERRIDING SYSTEM VALUE\n{}", self.target_columns(), query)
     }
 }
 
 fn plan_column(column: &Column, target: &Catalog) -> ColumnPlan {
-    let selected = sql!("CAST(s.{} AS {})", column.name, Sql::from_server(column.data_type.text.clone()));
+    let (wanted, encoding) = (&column.data_type, target.encoding.as_str());
+    let read = match assigned(&sql!("s.{}", column.name), None, wanted, target) {
+        Some((value, of)) => compared(&value, &of, target, encoding),
+        None => {
+            let read = sql!("CAST(s.{} AS {})", column.name, Sql::from_server(wanted.text.clone()));
+            compared(&read, wanted, target, encoding)
+        }
+    };
+    let selected = sql!("s.{}", column.name);
     ColumnPlan {
         target: column.name.clone(),
         shown: "(statement)".to_owned(),
         expression: selected.clone(),
         source_column: None,
         sent: selected.clone(),
-        hashed_source: hashed(&selected, &column.data_type, target),
-        hashed_target: hashed(&sql!("t.{}", column.name), &column.data_type, target),
-        data_type: column.data_type.text.clone(),
+        inserted: selected,
+        compared_source: read,
+        compared_target: compared(&sql!("t.{}", column.name), wanted, target, encoding),
+        data_type: wanted.text.clone(),
         place: None,
     }
 }

@@ -9,7 +9,7 @@ use crate::postgres::Session;
 use crate::schema_to_schema::ledger::{self, TableRecord, TableState};
 use crate::schema_to_schema::plan::TablePlan;
 use crate::schema_to_schema::planner::Migration;
-use crate::sql::{QualifiedName, Sql, sql};
+use crate::sql::{QualifiedName, sql};
 
 /// What one table needs.
 #[derive(Debug, Clone)]
@@ -113,55 +113,6 @@ async fn refuse_orphaning(migration: &Migration, emptied: &[&TablePlan], session
             );
             return Err(Error::refused(message).hint("migrate both in one run, or empty it yourself"));
         }
-    }
-    Ok(())
-}
-
-/// Checks what the roles may do, so that nothing fails half-way for want of a privilege.
-pub(crate) async fn check_privileges(migration: &Migration) -> Result<()> {
-    let readable = Sql::literal(
-        "SELECT relation::text FROM pg_catalog.unnest($1::pg_catalog.text[]) AS relation
-         WHERE NOT pg_catalog.has_table_privilege(relation::pg_catalog.regclass, 'SELECT')
-            OR NOT pg_catalog.has_schema_privilege(
-                   (SELECT relnamespace FROM pg_catalog.pg_class WHERE oid = relation::pg_catalog.regclass), 'USAGE')",
-    );
-    let tables = &migration.plan.tables;
-    let sources: Vec<String> = tables
-        .iter()
-        .flat_map(|table| &table.query.storage)
-        .map(|storage| storage.relation.to_string())
-        .collect();
-    let unreadable = migration.source.query(&readable, &[&sources]).await?;
-    if let Some(row) = unreadable.first() {
-        let user = &migration.options.source.user;
-        return Err(Error::new(
-            crate::ErrorKind::Server,
-            format!("the source's role {user} may not read {}", row.get::<_, &str>(0)),
-        )
-        .sqlstate("42501")
-        .hint(format!(
-            "as its owner, on the source: GRANT SELECT ON {} TO {}",
-            row.get::<_, &str>(0),
-            crate::sql::Identifier::new(user.as_str())
-        )));
-    }
-    let owned = Sql::literal(
-        "SELECT relation::text FROM pg_catalog.unnest($1::pg_catalog.text[]) AS relation
-         WHERE NOT pg_catalog.pg_has_role(
-             (SELECT relowner FROM pg_catalog.pg_class WHERE oid = relation::pg_catalog.regclass), 'USAGE')",
-    );
-    let targets: Vec<String> = tables.iter().map(|table| table.target.to_string()).collect();
-    let foreign = migration.target.query(&owned, &[&targets]).await?;
-    if let Some(row) = foreign.first() {
-        let user = &migration.options.target.user;
-        return Err(Error::new(
-            crate::ErrorKind::Server,
-            format!("the target's role {user} does not own {}", row.get::<_, &str>(0)),
-        )
-        .sqlstate("42501")
-        .hint(
-            "its keys and indexes are taken off for the load and built again, which only the owner may do",
-        ));
     }
     Ok(())
 }

@@ -29,6 +29,7 @@ pub struct VerificationReport {
     /// Every assertion of the mapping.
     pub validations: Vec<ValidationResult>,
     /// From beginning to end.
+    #[serde(rename = "elapsed_ms", serialize_with = "crate::event::as_milliseconds")]
     pub elapsed: Duration,
 }
 
@@ -187,7 +188,13 @@ impl Migration {
                 if execution.is_interrupted() {
                     break;
                 }
-                let query = orphans(&relation.name, &key.columns, references, columns);
+                // A key of an inheritance parent speaks of neither side's children.
+                let only = |name: &QualifiedName| {
+                    let is_plain =
+                        catalog.relations.get(name).is_some_and(|found| found.kind == RelationKind::Table);
+                    sql!("{}{}", Sql::literal(if is_plain { "ONLY " } else { "" }), name)
+                };
+                let query = orphans(&only(&relation.name), &key.columns, &only(references), columns);
                 verified.push(ForeignKeyVerification {
                     table: relation.name.clone(),
                     name: key.name.clone(),
@@ -221,12 +228,7 @@ pub(crate) fn target_query(catalog: &Catalog, relation: &Relation) -> RowQuery {
     }
 }
 
-fn orphans(
-    table: &QualifiedName,
-    columns: &[Identifier],
-    references: &QualifiedName,
-    keys: &[Identifier],
-) -> Sql {
+fn orphans(table: &Sql, columns: &[Identifier], references: &Sql, keys: &[Identifier]) -> Sql {
     let given = Sql::join(" AND ", columns.iter().map(|column| sql!("child.{} IS NOT NULL", column)));
     let equal = Sql::join(
         " AND ",
@@ -243,27 +245,22 @@ fn orphans(
 
 async fn validate(validation: &Validation, source: &Session, target: &Session) -> Result<ValidationResult> {
     let query = Sql::from_user(validation.sql.value.trim().trim_end_matches(';'));
-    let rows_of = async |session: &Session, query: &Sql| -> Result<Vec<String>> {
-        let rows = session.query(&sql!("SELECT result::text FROM ({}\n) AS result", query), &[]).await;
+    let rows_of = async |session: &Session, query: &Sql| {
         let context = |error: Error| {
             validation.sql.locate(error.context(format!("the validation {}", validation.name.value)))
         };
-        Ok(rows.map_err(context)?.iter().map(|row| row.get(0)).collect())
+        texts(session, query).await.map_err(context)
     };
     let found = rows_of(target, &query).await?;
     let message = match &validation.expect {
         Expectation::NoRows if found.is_empty() => None,
         Expectation::NoRows => Some(format!("returned {} rows, and none is allowed", found.len())),
         Expectation::Value(wanted) => match found.as_slice() {
-            [one]
-                if one
-                    .strip_prefix('(')
-                    .and_then(|one| one.strip_suffix(')'))
-                    .is_some_and(|one| one.trim_matches('"') == wanted) =>
-            {
-                None
-            }
-            [_] => Some(format!("did not return {wanted}")),
+            [row] => match row.as_slice() {
+                [value] if value.as_ref() == Some(wanted) => None,
+                [_] => Some(format!("did not return {wanted}")),
+                values => Some(format!("returned {} columns instead of one", values.len())),
+            },
             rows => Some(format!("returned {} rows instead of one", rows.len())),
         },
         Expectation::SameAsSource(other) => {
@@ -281,4 +278,14 @@ async fn validate(validation: &Validation, source: &Session, target: &Session) -
         }
     };
     Ok(ValidationResult { name: validation.name.value.clone(), ok: message.is_none(), message })
+}
+
+/// The rows of a query, every value as text.
+async fn texts(session: &Session, query: &Sql) -> Result<Vec<Vec<Option<String>>>> {
+    let columns = session.prepare(query).await?.columns().len();
+    let names: Vec<Identifier> = (0..columns).map(|column| Identifier::new(format!("c{column}"))).collect();
+    let texts = Sql::join(", ", names.iter().map(|name| sql!("CAST({} AS pg_catalog.text)", name)));
+    let columns = if names.is_empty() { Sql::default() } else { sql!("({})", Sql::join(", ", &names)) };
+    let all = sql!("SELECT ARRAY[{}]::pg_catalog.text[] FROM ({}\n) AS result {}", texts, query, columns);
+    Ok(session.query(&all, &[]).await?.iter().map(|row| row.get(0)).collect())
 }

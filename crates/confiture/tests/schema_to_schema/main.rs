@@ -1,5 +1,17 @@
 //! Databases moved to a new schema, on a real server.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "tests that take long say where they are")]
 
 mod api;
+mod casts;
+mod crash;
+mod interrupts;
+mod locks;
+mod mappings;
+mod names;
+mod random;
+mod resume;
+mod shapes;
 mod shop;
+mod types;
+mod versions;
 mod world;

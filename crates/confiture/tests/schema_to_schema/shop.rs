@@ -3,7 +3,7 @@
 use confiture::ErrorKind;
 use confiture::schema_to_schema::Outcome;
 
-use crate::world::{World, psql};
+use crate::world::{World, dump, psql};
 
 const OLD: &str = r#"
 CREATE SCHEMA old;
@@ -58,10 +58,10 @@ tables:
 #[tokio::test]
 async fn every_row_arrives_as_the_mapping_says_and_the_schema_is_as_it_was() {
     let world = World::new(OLD, NEW).await;
-    let before = world.new.schema("confiture");
+    let before = dump(&world.new).await;
     let report = world.migrate(world.options(MAPPING).await).await.unwrap();
     assert!(report.violated.is_empty() && !report.already_done);
-    assert_eq!(world.new.schema("confiture"), before);
+    assert_eq!(dump(&world.new).await, before);
     world.assert_same(
         "SELECT id, split_part(full_name, ' ', 1), split_part(full_name, ' ', 2), email, age::int, round(balance, 2), created_at AT TIME ZONE 'UTC', NULL, length(split_part(full_name, ' ', 1)), 'migrated' FROM old.users WHERE deleted_at IS NULL",
         "SELECT id, first_name, last_name, email, age, balance, created_at, favourite_order, name_length, source FROM users",
@@ -128,10 +128,10 @@ async fn a_changed_a_missing_and_an_extra_row_are_found_by_key() {
 async fn a_target_with_rows_is_refused_and_left_alone() {
     let world = World::new(OLD, NEW).await;
     psql(&world.new, "INSERT INTO users (first_name, last_name, created_at) VALUES ('a', 'b', now())").await;
-    let before = world.new.schema("confiture");
+    let before = dump(&world.new).await;
     let error = world.migrate(world.options(MAPPING).await).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsafe);
-    assert_eq!(world.new.schema("confiture"), before);
+    assert_eq!(dump(&world.new).await, before);
     assert_eq!(psql(&world.new, "SELECT count(*) FROM users").await.trim(), "1");
     let mut options = world.options(MAPPING).await;
     options.truncate = true;

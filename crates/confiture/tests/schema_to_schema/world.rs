@@ -1,23 +1,40 @@
 //! Two databases of one test, and psql as the oracle that is not our own code.
 
-use std::process::Command;
+use std::process::Stdio;
 use std::sync::Arc;
 
 use confiture::config::{Connection, Endpoint, Mapping};
 use confiture::event::Execution;
-use confiture::schema_to_schema::{Migration, MigrationReport, Options, VerificationReport};
+use confiture::schema_to_schema::{Migration, MigrationReport, Options, Plan, VerificationReport};
+use local_postgres::Server;
 use local_postgres::testing::{Database, shared_server};
+use tokio::io::AsyncWriteExt as _;
+use tokio::process::Command;
 
 /// An old database and a new one.
-pub(crate) struct World {
-    pub(crate) old: Database<'static>,
-    pub(crate) new: Database<'static>,
+pub(crate) struct WorldOn<'server> {
+    pub(crate) old: Database<'server>,
+    pub(crate) new: Database<'server>,
 }
 
-impl World {
+/// Both on the server that the tests share.
+pub(crate) type World = WorldOn<'static>;
+
+impl WorldOn<'static> {
     /// Runs `old` in the one and `new` in the other.
     pub(crate) async fn new(old: &str, new: &str) -> Self {
-        let world = Self { old: Database::create().await.unwrap(), new: Database::create().await.unwrap() };
+        let server = shared_server().await;
+        Self::on(server, server, old, new).await
+    }
+}
+
+impl<'server> WorldOn<'server> {
+    /// Runs `old` in a database of the one server and `new` in one of the other.
+    pub(crate) async fn on(from: &'server Server, to: &'server Server, old: &str, new: &str) -> Self {
+        let world = Self {
+            old: Database::create_on(from).await.unwrap(),
+            new: Database::create_on(to).await.unwrap(),
+        };
         psql(&world.old, old).await;
         psql(&world.new, new).await;
         world
@@ -31,14 +48,12 @@ impl World {
 
     /// Plans and migrates.
     pub(crate) async fn migrate(&self, options: Options) -> confiture::Result<MigrationReport> {
-        let execution = Execution::unattended();
-        Arc::new(Migration::plan(options, &execution).await?).migrate(&execution).await
+        migrate(options).await
     }
 
     /// Plans and verifies.
     pub(crate) async fn verify(&self, options: Options) -> VerificationReport {
-        let execution = Execution::unattended();
-        Migration::plan(options, &execution).await.unwrap().verify(&execution).await.unwrap()
+        verify(options).await
     }
 
     /// Asserts that `given` on the old side and `held` on the new side return the same rows.
@@ -52,19 +67,63 @@ impl World {
     }
 }
 
+/// Plans.
+pub(crate) async fn plan(options: Options) -> Plan {
+    Migration::plan(options, &Execution::unattended()).await.unwrap().as_plan().clone()
+}
+
+/// Plans and migrates.
+pub(crate) async fn migrate(options: Options) -> confiture::Result<MigrationReport> {
+    let execution = Execution::unattended();
+    Arc::new(Migration::plan(options, &execution).await?).migrate(&execution).await
+}
+
+/// Plans and verifies.
+pub(crate) async fn verify(options: Options) -> VerificationReport {
+    let execution = Execution::unattended();
+    Migration::plan(options, &execution).await.unwrap().verify(&execution).await.unwrap()
+}
+
 /// How to reach a test's database.
 pub(crate) async fn connection(database: &Database<'_>) -> Connection {
-    let server = shared_server().await;
+    let server = database.server();
     let folder = server.socket_dir().display().to_string();
     Connection::new(Endpoint::new(folder, server.port()), server.user(), database.name())
 }
 
-/// Runs a script with psql and returns what it prints.
+/// Runs a script with psql, in one transaction, and returns what it prints.
 pub(crate) async fn psql(database: &Database<'_>, script: &str) -> String {
-    let output = Command::new(database.server().program("psql"))
-        .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", &database.url(), "-c", script])
+    // Not an argument: some scripts are longer than an argument may be.
+    let mut child = Command::new(shared_server().await.program("psql"))
+        .args(["-X", "-q", "-A", "-t", "-1", "-v", "ON_ERROR_STOP=1", "-d", &database.url(), "-f", "-"])
+        .env("PGOPTIONS", "--client-min-messages=warning")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let write = async move { input.write_all(script.as_bytes()).await };
+    let (written, output) = tokio::join!(write, child.wait_with_output());
+    let output = output.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    written.unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Runs statements on a server's database, each in a transaction of its own.
+pub(crate) fn run(near: &Database<'_>, database: &str, statements: &[&str]) {
+    let output = std::process::Command::new(near.server().program("psql"))
+        .env("PGCLIENTENCODING", "UTF8")
+        .args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", &near.server().url(database)])
+        .args(statements.iter().flat_map(|statement| ["-c", statement]))
         .output()
         .unwrap();
-    assert!(output.status.success(), "{}\n{script}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// The schema without what Confiture keeps beside it.
+#[allow(clippy::unused_async, reason = "like psql, which it stands beside")]
+pub(crate) async fn dump(database: &Database<'_>) -> String {
+    database.schema("confiture")
 }

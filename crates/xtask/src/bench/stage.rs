@@ -88,12 +88,9 @@ impl<'a> Stage<'a> {
         let output = self.migration([]).args(more).output().context("cannot run the program")?;
         self.check_target()?;
         let report: serde_json::Value = serde_json::from_slice(&output.stdout).context("no JSON report")?;
-        let elapsed = &report["result"]["migration"]["tables"][0]["elapsed"];
-        let (seconds, nanoseconds) = (elapsed["secs"].as_u64(), elapsed["nanos"].as_u64());
-        let (Some(seconds), Some(nanoseconds)) = (seconds, nanoseconds) else {
-            bail!("the report does not say how long the table took");
-        };
-        Ok(Duration::from_secs(seconds) + Duration::from_nanos(nanoseconds))
+        let elapsed = report["result"]["migration"]["tables"][0]["elapsed_ms"].as_f64();
+        let elapsed = elapsed.context("the report does not say how long the table took")?;
+        Ok(Duration::from_secs_f64(elapsed / 1e3))
     }
 
     /// Processor time of all sessions that have ended; a short wait lets the last ones end.

@@ -13,10 +13,9 @@ WITH RECURSIVE tree AS (
 ), index_parts AS (
     SELECT index.indexrelid, index.indrelid,
            pg_catalog.format('%I.%I', namespace.nspname, class.relname) AS name, class.relname,
-           CASE WHEN class.reltablespace <> 0
-                THEN ARRAY[pg_catalog.format('SET LOCAL default_tablespace = %L', tablespace.spcname)]
-                ELSE ARRAY['SET LOCAL default_tablespace = ''''']
-           END || pg_catalog.pg_get_indexdef(index.indexrelid) AS build,
+           -- One string with what is built: every element is a transaction of its own.
+           pg_catalog.format('SET LOCAL default_tablespace = %L; ', coalesce(tablespace.spcname, '')) AS placed,
+           pg_catalog.pg_get_indexdef(index.indexrelid) AS build,
            coalesce((
                SELECT pg_catalog.array_agg(pg_catalog.format(
                    'ALTER INDEX %I.%I ALTER COLUMN %s SET STATISTICS %s',
@@ -40,6 +39,9 @@ WITH RECURSIVE tree AS (
 ), own_constraint AS (
     SELECT con.*, relation.name, relation.nspname, relation.relname,
            pg_catalog.pg_get_constraintdef(con.oid) AS definition,
+           -- Partitioned tables refuse NOT VALID keys; and those that refer to one stay half invalid until PostgreSQL 17.
+           relation.relkind = 'r' AND NOT EXISTS (
+               SELECT FROM pg_catalog.pg_partitioned_table WHERE partrelid = con.confrelid) AS may_wait,
            CASE WHEN pg_catalog.obj_description(con.oid, 'pg_constraint') IS NOT NULL THEN ARRAY[pg_catalog.format(
                'COMMENT ON CONSTRAINT %I ON %s IS %L', con.conname, relation.name,
                pg_catalog.obj_description(con.oid, 'pg_constraint'))] ELSE '{}' END AS comment
@@ -49,9 +51,9 @@ WITH RECURSIVE tree AS (
 SELECT 1 AS step, con.nspname AS table_schema, con.relname AS table_name, 'foreign_key' AS kind, con.conname AS name,
        pg_catalog.format('ALTER TABLE %s DROP CONSTRAINT %I', con.name, con.conname) AS take_off,
        ARRAY[pg_catalog.format('ALTER TABLE %s ADD CONSTRAINT %I %s%s', con.name, con.conname, con.definition,
-           CASE WHEN con.convalidated AND relation.relkind = 'r' THEN ' NOT VALID' ELSE '' END)]
+           CASE WHEN con.convalidated AND con.may_wait THEN ' NOT VALID' ELSE '' END)]
        || con.comment
-       || CASE WHEN con.convalidated AND relation.relkind = 'r'
+       || CASE WHEN con.convalidated AND con.may_wait
                THEN ARRAY[pg_catalog.format('ALTER TABLE %s VALIDATE CONSTRAINT %I', con.name, con.conname)]
                ELSE '{}' END AS restore,
        con.conrelid AS oid
@@ -62,12 +64,12 @@ UNION ALL
 SELECT 2, con.nspname, con.relname, 'constraint', con.conname,
        pg_catalog.format('ALTER TABLE %s DROP CONSTRAINT %I', con.name, con.conname),
        CASE WHEN con.contype IN ('p', 'u') AND NOT coalesce((pg_catalog.to_jsonb(con) ->> 'conperiod')::boolean, false)
-            THEN parts.build || pg_catalog.format('ALTER TABLE %s ADD CONSTRAINT %I %s USING INDEX %I%s', con.name, con.conname,
+            THEN ARRAY[parts.placed || parts.build] || pg_catalog.format('ALTER TABLE %s ADD CONSTRAINT %I %s USING INDEX %I%s', con.name, con.conname,
                 CASE con.contype WHEN 'p' THEN 'PRIMARY KEY' ELSE 'UNIQUE' END, parts.relname,
                 CASE WHEN con.condeferrable THEN ' DEFERRABLE' ELSE '' END
                 || CASE WHEN con.condeferred THEN ' INITIALLY DEFERRED' ELSE '' END)
-            ELSE ARRAY[parts.build[1],
-                pg_catalog.format('ALTER TABLE %s ADD CONSTRAINT %I %s', con.name, con.conname, con.definition)]
+            ELSE ARRAY[parts.placed
+                || pg_catalog.format('ALTER TABLE %s ADD CONSTRAINT %I %s', con.name, con.conname, con.definition)]
        END || con.comment || parts.statistics || parts.clustered || parts.identity || parts.comment,
        con.conrelid
 FROM own_constraint AS con
@@ -76,7 +78,7 @@ WHERE con.contype IN ('p', 'u', 'x') AND con.conrelid IN (SELECT oid FROM tree)
 UNION ALL
 SELECT 3, relation.nspname, relation.relname, 'index', parts.relname,
        'DROP INDEX ' || parts.name,
-       parts.build || parts.statistics || parts.clustered || parts.identity || parts.comment,
+       ARRAY[parts.placed || parts.build] || parts.statistics || parts.clustered || parts.identity || parts.comment,
        parts.indrelid
 FROM index_parts AS parts
 JOIN relation ON relation.oid = parts.indrelid

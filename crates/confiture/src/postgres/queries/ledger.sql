@@ -1,6 +1,4 @@
 -- What Confiture remembers of a migration, in the target: every step's effect and its record are one transaction.
-CREATE SCHEMA IF NOT EXISTS confiture;
-
 CREATE TABLE IF NOT EXISTS confiture.migration (
     only_one boolean PRIMARY KEY DEFAULT true CHECK (only_one),
     source text NOT NULL,                  -- user@host:port/database, as shown
@@ -19,8 +17,6 @@ CREATE TABLE IF NOT EXISTS confiture.table_state (
     state text NOT NULL CHECK (state IN ('copying', 'copied', 'finished')),
     route text NOT NULL,
     snapshot text NOT NULL,                -- pg_current_snapshot() of the rows
-    rows bigint NOT NULL DEFAULT 0,
-    bytes bigint NOT NULL DEFAULT 0,
     started_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
     finished_at timestamptz,
     PRIMARY KEY (table_schema, table_name)
@@ -34,9 +30,10 @@ CREATE TABLE IF NOT EXISTS confiture.chunk (
     end_page bigint NOT NULL,              -- the page after the last; 4294967295 for an open end
     rows bigint NOT NULL,
     bytes bigint NOT NULL,
+    transaction xid8 NOT NULL DEFAULT pg_catalog.pg_current_xact_id(), -- xmin of the chunk's rows: who changes one, changes that
     finished_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
-    PRIMARY KEY (table_schema, table_name, relation, first_page),
-    FOREIGN KEY (table_schema, table_name) REFERENCES confiture.table_state ON DELETE CASCADE
+    -- No foreign key to table_state: chunks are recorded under the source's snapshot where both are one database.
+    PRIMARY KEY (table_schema, table_name, relation, first_page)
 );
 
 -- What was taken off tables for the load, and how it is put back.
