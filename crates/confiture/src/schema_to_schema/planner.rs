@@ -13,6 +13,7 @@ use crate::schema_to_schema::options::Options;
 use crate::schema_to_schema::plan::{CopyFormat, Plan, Remark, Route, TablePlan, Topology};
 use crate::schema_to_schema::resolve::{Draft, resolve};
 use crate::schema_to_schema::sessions::{explain_lock, set_lock_timeout};
+use crate::schema_to_schema::snapshot::explain_row_security;
 use crate::schema_to_schema::statement;
 use crate::schema_to_schema::volatility;
 use crate::sql::sql;
@@ -42,7 +43,7 @@ impl Migration {
             Err(error) if error.sqlstate_code() == Some("55P03") => {
                 Err(explain_lock(error, &source, &target).await)
             }
-            planned => planned,
+            planned => planned.map_err(explain_row_security),
         }
     }
 

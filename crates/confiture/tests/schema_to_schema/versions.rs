@@ -30,7 +30,6 @@ fn pairs(servers: &[Server]) -> impl Iterator<Item = (&Server, &Server)> {
 async fn every_type_crosses_between_servers() {
     let servers = servers().await;
     for (from, to) in pairs(&servers) {
-        eprintln!("{:?} to {:?}", from.binaries().version(), to.binaries().version());
         types::between(from, to, Strategy::Copy).await;
         types::between(from, to, Strategy::Fdw).await;
     }
@@ -64,5 +63,39 @@ async fn what_hangs_on_tables_is_put_back_on_every_version() {
         assert_eq!(described(&world.new).await, before, "{:?}", to.binaries().version());
         assert!(before.contains("USING brin") && before.contains("cycle"));
         assert!(world.verify(options).await.ok);
+    }
+}
+
+const OF_18: &str = "
+CREATE EXTENSION btree_gist;
+CREATE SCHEMA s;
+CREATE TABLE s.rooms (id int, during daterange, price int, twice int GENERATED ALWAYS AS (price * 2) VIRTUAL, CONSTRAINT rooms_key PRIMARY KEY (id, during WITHOUT OVERLAPS));
+CREATE TABLE s.stays (id int PRIMARY KEY, room int, during daterange, CONSTRAINT stays_room FOREIGN KEY (room, PERIOD during) REFERENCES s.rooms (id, PERIOD during));
+CREATE TABLE s.loose (id int PRIMARY KEY, stay int CONSTRAINT loose_stay REFERENCES s.stays NOT ENFORCED);
+ALTER TABLE s.loose ADD CONSTRAINT stay_given NOT NULL stay NOT VALID;
+";
+const ROWS_OF_18: &str = "
+CREATE SCHEMA s;
+CREATE TABLE s.rooms (id int, during daterange, price int); CREATE TABLE s.stays (id int, room int, during daterange); CREATE TABLE s.loose (id int, stay int);
+INSERT INTO s.rooms VALUES (1, '[2020-01-01,2020-02-01)', 5), (1, '[2020-02-01,2020-03-01)', 6);
+INSERT INTO s.stays VALUES (1, 1, '[2020-01-10,2020-02-10)'), (2, NULL, '[2020-01-10,2020-02-10)');
+INSERT INTO s.loose VALUES (1, 77);
+";
+
+#[tokio::test]
+async fn what_came_with_18_arrives_and_is_put_back() {
+    let servers = servers().await;
+    for (from, to) in pairs(&servers).filter(|(_, to)| to.binaries().version().major >= 18) {
+        let world = WorldOn::on(from, to, ROWS_OF_18, OF_18).await;
+        let before = described(&world.new).await;
+        let options = world.options("others: same-name").await;
+        let report = world.migrate(options.clone()).await.unwrap();
+        assert!(report.violated.is_empty());
+        assert_eq!(described(&world.new).await, before);
+        assert_eq!(psql(&world.new, "SELECT sum(twice) FROM s.rooms").await, "22\n");
+        let verified = world.verify(options.clone()).await;
+        assert!(verified.ok, "{verified:#?}");
+        psql(&world.new, "SET session_replication_role = replica; DELETE FROM s.rooms WHERE price = 6").await;
+        assert_eq!(world.verify(options).await.foreign_keys[0].orphans, 1);
     }
 }
