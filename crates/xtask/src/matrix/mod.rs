@@ -69,6 +69,9 @@ pub(crate) fn run(root: &Path, arguments: &Arguments) -> Result<()> {
             });
         }
         let pairs = program.map(|program| pairs::run(&program, &clients.program("psql"), servers));
+        if !arguments.no_pairs && servers.len() > 1 {
+            rows.push(test_between_versions(root, servers));
+        }
         Ok((rows, pairs.unwrap_or_default()))
     })?;
     print(&rows);
@@ -118,18 +121,41 @@ fn test_version(root: &Path, binaries: &Binaries, server: &Server, no_tests: boo
     }
 }
 
-/// Runs the tests with their output in a file, and gives their summary line.
+/// The tests that move worlds from every version to every other.
+fn test_between_versions(root: &Path, servers: &[Server]) -> Row {
+    let start = Instant::now();
+    let run = || {
+        let folders = std::env::join_paths(servers.iter().map(Server::bin_dir))?;
+        let mut tests = cargo(["test", "--package", "confiture", "--test", "schema_to_schema", "versions::"]);
+        test::on_server(&mut tests, root, &servers[0]).env("CONFITURE_TEST_BIN_DIRS", folders);
+        run_into(&mut tests, root, "pairs")
+    };
+    let witnesses = servers.iter().map(Witness::of);
+    Row {
+        version: "pairs".to_owned(),
+        from: "every version to every other".to_owned(),
+        outcome: run(),
+        witness: witnesses.into_iter().find(|witness| *witness == Witness::Catalog),
+        time: start.elapsed(),
+    }
+}
+
 fn run_tests(root: &Path, major: u32, server: &Server) -> Result<String> {
-    let folder = root.join("target/matrix");
-    fs::create_dir_all(&folder)?;
-    let log = folder.join(format!("{major}.log"));
     let mut tests = if command::find("cargo-nextest").is_some() {
         cargo(["nextest", "run", "--workspace", "--no-fail-fast", "--no-tests=warn"])
     } else {
         cargo(["test", "--workspace", "--no-fail-fast"])
     };
     test::on_server(&mut tests, root, server);
-    eprintln!("\nTests on PostgreSQL {major}, into {}", log.display());
+    run_into(&mut tests, root, &major.to_string())
+}
+
+/// Runs tests with their output in a file, and gives their summary line.
+fn run_into(tests: &mut Command, root: &Path, name: &str) -> Result<String> {
+    let folder = root.join("target/matrix");
+    fs::create_dir_all(&folder)?;
+    let log = folder.join(format!("{name}.log"));
+    eprintln!("\nTests of {name}, into {}", log.display());
     let file = fs::File::create(&log)?;
     let status = tests.stdout(file.try_clone()?).stderr(file).status().context("cannot run the tests")?;
     let said = fs::read_to_string(&log)?;
@@ -163,7 +189,7 @@ fn print(rows: &[Row]) {
         println!("{:<8} {:<44} {:>6.1} s  {outcome}", row.version, row.from, row.time.as_secs_f64());
     }
     for row in rows.iter().filter(|row| row.witness == Some(Witness::Catalog)) {
-        println!("On {} schemas were compared by {}.", row.version, Witness::Catalog);
+        println!("{}: schemas were compared by {}.", row.version, Witness::Catalog);
     }
 }
 
