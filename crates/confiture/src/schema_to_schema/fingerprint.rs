@@ -128,10 +128,11 @@ fn keys(table: &TablePlan, hashed: &[&Sql]) -> Vec<Sql> {
 }
 
 /// The hash of a record is a sum over its columns, and a sum of sums would not change when two rows exchange a value: so
-/// it is hashed once more.
+/// it is hashed once more. As a double, because the server's hash of a `bigint` keeps 32 bits of it, and that of a double
+/// 53; as text it would be all 64, at half the speed.
 fn hash(values: &[Sql]) -> Sql {
     sql!(
-        "pg_catalog.hashtextextended(CAST(pg_catalog.hash_record_extended(ROW({}), 0) AS pg_catalog.text) COLLATE pg_catalog.\"C\", 0)",
+        "pg_catalog.hashfloat8extended(CAST(pg_catalog.hash_record_extended(ROW({}), 0) AS pg_catalog.float8), 0)",
         Sql::join(", ", values)
     )
 }
