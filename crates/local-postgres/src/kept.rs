@@ -66,7 +66,8 @@ pub(crate) fn keep(dir: &Path, options: &Options) -> Result<Started> {
 /// Refuses a folder with other things in it: its owner and permissions are about to change.
 fn check_is_ours(dir: &Path) -> Result<()> {
     Account::of_owner(dir)?;
-    if dir.join("lock").exists() || fs_err::read_dir(dir)?.next().is_none() {
+    // In this order: another program may be making the lock, the first thing in the folder, right now.
+    if fs_err::read_dir(dir)?.next().is_none() || dir.join("lock").exists() {
         return Ok(());
     }
     Err(Error::new(ErrorKind::Unusable, format!("{} holds other things than a local server", dir.display()))

@@ -1,9 +1,13 @@
 //! One server for all tests of a process, and a database for each of them.
 
+mod dump;
+
 use std::{env, thread};
 
 use postgres_protocol::escape::escape_identifier;
 use tokio::sync::OnceCell;
+
+pub use dump::Witness;
 
 use crate::{Error, ErrorKind, Options, Result, Server, place};
 
@@ -95,6 +99,15 @@ impl<'server> Database<'server> {
     #[must_use]
     pub fn url(&self) -> String {
         self.server.url(&self.name)
+    }
+
+    /// Its schema as `pg_dump`, or who stands in for it, says it.
+    ///
+    /// # Panics
+    /// When it cannot be read.
+    #[must_use]
+    pub fn schema(&self, without: &str) -> String {
+        Witness::of(self.server).schema(self.server, &self.name, without)
     }
 
     /// Its server.

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use confiture::schema_to_schema::{Plan, Remark, Route, TablePlan};
+use confiture::schema_to_schema::{ColumnPlan, Plan, Remark, Route, TablePlan};
+use confiture::sql::QualifiedName;
 
 use super::analysis::{self, TableLine};
 use super::style::Style;
@@ -31,6 +32,42 @@ pub(crate) fn lines(style: Style, plan: &Plan) -> Vec<String> {
         plan.tables.iter().map(|table| analysis::short(style, &line(table))).collect();
     lines.extend(remarks(style, plan));
     lines
+}
+
+/// What becomes of which column, table by table: renames, expressions, joins, conditions, and what is left out.
+pub(crate) fn details(style: Style, plan: &Plan) -> String {
+    let mut text = String::new();
+    for table in &plan.tables {
+        let from =
+            table.source.as_ref().map_or_else(|| "a statement of its own".to_owned(), QualifiedName::short);
+        let _ =
+            writeln!(text, "{} {} {from} {}", style.bold(table.target.short()), style.from(), joined(table));
+        let same = |column: &&ColumnPlan| column.source_column.as_ref() == Some(&column.target);
+        for column in table.columns.iter().filter(|column| !same(column)) {
+            let _ = writeln!(text, "    {} {} {}", column.target, style.from(), one_line(&column.shown));
+        }
+        let names: Vec<String> =
+            table.columns.iter().filter(same).map(|column| column.target.to_string()).collect();
+        if !names.is_empty() {
+            let _ = writeln!(text, "    {}", style.dim(format!("as they are: {}", names.join(", "))));
+        }
+        for (column, reason) in &table.skipped {
+            let _ = writeln!(text, "    {}", style.dim(format!("not written: {column} ({reason})")));
+        }
+    }
+    text
+}
+
+fn joined(table: &TablePlan) -> String {
+    let mut text = one_line(table.query.joins.as_str());
+    for filter in &table.query.filters {
+        let _ = write!(text, "{}where {}", if text.is_empty() { "" } else { " " }, one_line(filter.as_str()));
+    }
+    text
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn page(style: Style, plan: &Plan, tables: &str) -> String {

@@ -41,6 +41,11 @@ impl Style {
         if self.plain { "->" } else { "→" }
     }
 
+    /// Into this, from there.
+    pub(crate) fn from(self) -> &'static str {
+        if self.plain { "<-" } else { "←" }
+    }
+
     /// A heading.
     pub(crate) fn bold(self, text: impl Display) -> String {
         self.paint(Ansi::new().bold(), text)

@@ -173,10 +173,16 @@ async fn a_dry_run_changes_nothing() {
     postgres@SOCKET:PORT/OLD → postgres@SOCKET:PORT/NEW
 
     Fact Tables (COPY):
-      ⚡ users (1.2K rows) → COPY strategy - COPY carries any SELECT, in parallel, from one snapshot
-      ⚡ posts (5K rows) → COPY strategy - COPY carries any SELECT, in parallel, from one snapshot
+      ⚡ users (1.2K rows) → COPY strategy (TIME) - COPY carries any SELECT, in parallel, from one snapshot
+      ⚡ posts (5K rows) → COPY strategy (TIME) - COPY carries any SELECT, in parallel, from one snapshot
 
-    2 tables, about 6.2K rows
+    Estimated total time: TIME
+
+    users ← users
+        display_name ← u.full_name
+        as they are: id
+    posts ← posts
+        as they are: id, user_id, title
 
     Nothing was changed (--dry-run).
     --- stderr

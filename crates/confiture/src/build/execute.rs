@@ -146,6 +146,8 @@ async fn refuse_leftover(maintenance: &Session, aside: &Identifier) -> Result<()
 }
 
 async fn refuse_users(maintenance: &Session, name: &Identifier) -> Result<()> {
+    // Who has just left, such as an earlier build, is not somebody to wait for or to complain about.
+    database::wait_until_unused(maintenance, name).await?;
     let users = database::read_users_of(maintenance, name).await?;
     if users.is_empty() {
         return Ok(());

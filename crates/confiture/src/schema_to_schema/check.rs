@@ -93,11 +93,12 @@ fn plan_column(
     })
 }
 
-/// True for one string or NULL and nothing else.
+/// True for one string or NULL and nothing else. `B'1'` and `X'1'` are bit strings.
 fn is_literal(text: &str) -> bool {
     let mut tokens = lex(text).filter(|token| !token.is_blank());
-    let first = tokens.next().is_some_and(|token| {
-        matches!(token.kind, TokenKind::String | TokenKind::DollarString) || token.is_word(text, "null")
+    let first = tokens.next().is_some_and(|token| match token.kind {
+        TokenKind::String => !token.text(text).starts_with(['b', 'B', 'x', 'X']),
+        kind => kind == TokenKind::DollarString || token.is_word(text, "null"),
     });
     first && tokens.next().is_none()
 }

@@ -71,8 +71,8 @@ pub(crate) struct Reader<'a> {
     pub(crate) session: &'a Session,
 }
 
-/// The values of one row as text.
-type Values = Vec<Option<String>>;
+/// The values of one row, as the bytes of their text: not all that a server calls text is UTF-8.
+type Values = Vec<Option<Vec<u8>>>;
 /// By key hash, one row of it.
 type Rows = BTreeMap<i64, Values>;
 
@@ -142,12 +142,13 @@ async fn hashes(reader: &Reader<'_>, buckets: &[i32]) -> Result<BTreeMap<i64, Ve
 
 async fn values(reader: &Reader<'_>, keys: &[i64]) -> Result<Rows> {
     let side = reader.side;
-    let texts = side.shown.iter().map(|column| sql!("CAST({} AS pg_catalog.text)", column));
+    let texts =
+        side.shown.iter().map(|column| sql!("pg_catalog.textsend(CAST({} AS pg_catalog.text))", column));
     let texts = Sql::join(", ", texts);
     let mut found = Rows::new();
     for range in reader.ranges {
         let query = sql!(
-            "SELECT key, texts FROM (SELECT {} AS key, ARRAY[{}]::pg_catalog.text[] AS texts {}) AS hashed WHERE key = ANY ($1)",
+            "SELECT key, texts FROM (SELECT {} AS key, ARRAY[{}]::pg_catalog.bytea[] AS texts {}) AS hashed WHERE key = ANY ($1)",
             side.key_hash(),
             texts,
             side.from(range)
@@ -169,7 +170,8 @@ fn tell(
     let any = given.or(held);
     let key = table.key.iter().filter_map(|name| {
         let index = table.columns.iter().position(|column| &column.target == name)?;
-        let value = any?.get(index)?.clone().unwrap_or_default();
+        let value = any?.get(index)?.as_deref().unwrap_or_default();
+        let value = String::from_utf8_lossy(value).into_owned();
         let shown =
             if show_values || is_number(&table.columns[index].data_type) { value } else { "***".to_owned() };
         Some((name.clone(), shown))
@@ -180,8 +182,9 @@ fn tell(
         for (index, column) in
             table.columns.iter().enumerate().filter(|(index, _)| given[*index] != held[*index])
         {
-            let shown = |values: &[Option<String>]| {
-                show_values.then(|| values[index].clone().unwrap_or_else(|| "NULL".to_owned()))
+            let shown = |values: &Values| {
+                let value = values[index].as_deref().unwrap_or(b"NULL");
+                show_values.then(|| String::from_utf8_lossy(value).into_owned())
             };
             columns.push(ColumnDifference {
                 column: column.target.clone(),

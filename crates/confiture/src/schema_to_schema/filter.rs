@@ -48,6 +48,15 @@ pub(crate) async fn add_filters(
         )));
     }
     for (draft, conditions) in drafts.iter_mut().zip(conditions) {
+        if draft.query.statement.is_some() {
+            let name = draft.target.name.short();
+            remarks.push(Remark {
+                message: format!("--where does not reach {name}, which a statement of its own fills"),
+                place: draft.place.clone(),
+                warning: true,
+            });
+            continue;
+        }
         draft.query.filters.extend(conditions);
     }
     Ok(())

@@ -35,17 +35,7 @@ pub(crate) async fn take_off(session: &Session, tables: &[Oid], execution: &Exec
     session.batch(&Sql::literal("SET LOCAL search_path = ''")).await?;
     let rows =
         session.query(&Sql::literal(include_str!("../postgres/queries/journal.sql")), &[&tables]).await?;
-    let remember = Sql::literal(
-        // What an earlier run left in the journal for something that is there again: a foreign key that is still to be
-        // validated keeps that; of anything else, the catalog knows better.
-        "INSERT INTO confiture.journal AS known (table_schema, table_name, kind, name, restore)
-         VALUES ($1, $2, $3, $4, $5)
-         ON CONFLICT (table_schema, table_name, kind, name) DO UPDATE SET restore = CASE
-             WHEN known.kind = 'foreign_key' AND NOT excluded.restore @> known.restore
-             THEN excluded.restore || known.restore
-             ELSE excluded.restore
-         END",
-    );
+    let remember = Sql::literal(include_str!("../postgres/queries/remember.sql"));
     let mut taken = 0;
     for row in &rows {
         let (schema, table, kind, name): (&str, &str, &str, &str) =
@@ -117,6 +107,7 @@ async fn restore_one_by_one(session: &Session, entry: &Entry) -> Result<()> {
     let mut left = entry.restore.as_slice();
     while let [statement, later @ ..] = left {
         restore_statements(session, std::slice::from_ref(statement), entry.id, later).await?;
+        failpoint::reached("one statement put back");
         left = later;
     }
     Ok(())
@@ -135,7 +126,9 @@ pub(crate) async fn restore_unvalidated(session: &Session, entry: &Entry) -> Res
 }
 
 async fn restore_statements(session: &Session, now: &[String], id: i64, later: &[String]) -> Result<()> {
-    let mut all = Sql::literal("BEGIN; SET LOCAL search_path = '';\n");
+    // Every name is qualified, so the search path stays the role's: before PostgreSQL 17, functions that an index calls are
+    // run with it, and many need it.
+    let mut all = Sql::literal("BEGIN;\n");
     for statement in now {
         all.push(&sql!("{};\n", Sql::from_server(statement)));
     }

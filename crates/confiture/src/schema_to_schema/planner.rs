@@ -13,9 +13,10 @@ use crate::schema_to_schema::options::Options;
 use crate::schema_to_schema::plan::{CopyFormat, Plan, Remark, Route, TablePlan, Topology};
 use crate::schema_to_schema::resolve::{Draft, resolve};
 use crate::schema_to_schema::sessions::{explain_lock, set_lock_timeout};
+use crate::schema_to_schema::snapshot::explain_row_security;
 use crate::schema_to_schema::statement;
 use crate::schema_to_schema::volatility;
-use crate::sql::sql;
+use crate::sql::{Sql, sql};
 
 /// A plan, and the connections and catalogs that it was made with.
 pub struct Migration {
@@ -42,7 +43,7 @@ impl Migration {
             Err(error) if error.sqlstate_code() == Some("55P03") => {
                 Err(explain_lock(error, &source, &target).await)
             }
-            planned => planned,
+            planned => planned.map_err(explain_row_security),
         }
     }
 
@@ -319,14 +320,14 @@ fn names_relation(name: &TableName, relation: &crate::sql::QualifiedName) -> boo
     name.name == relation.name && name.schema.as_ref().is_none_or(|schema| schema == &relation.schema)
 }
 
-/// Two connections that reach one database agree on when its server started, to the microsecond, and on its OID.
+/// Two connections reach one database where the one sees an advisory lock that the other holds. (Nothing that can be read
+/// alone tells: servers that were copied share their system identifier, and two may have started in one microsecond.)
 async fn is_same_database(source: &Session, target: &Session) -> Result<bool> {
-    let query = crate::sql::Sql::literal(
-        "SELECT pg_catalog.pg_postmaster_start_time()::text, oid::pg_catalog.int8, datname::text
-         FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()",
-    );
-    let (here, there) = tokio::try_join!(source.query_one(&query, &[]), target.query_one(&query, &[]))?;
-    let identity =
-        |row: &crate::postgres::Row| (row.get::<_, String>(0), row.get::<_, i64>(1), row.get::<_, String>(2));
-    Ok(identity(&here) == identity(&there))
+    let draw = Sql::literal("SELECT (pg_catalog.random() * 9e18)::pg_catalog.int8");
+    let key: i64 = source.query_one(&draw, &[]).await?.get(0);
+    source.query(&Sql::literal("SELECT pg_catalog.pg_advisory_lock($1)"), &[&key]).await?;
+    let sees = Sql::literal(include_str!("../postgres/queries/sees_lock.sql"));
+    let seen = target.query_one(&sees, &[&key, &source.backend_pid()]).await;
+    source.query(&Sql::literal("SELECT pg_catalog.pg_advisory_unlock($1)"), &[&key]).await?;
+    Ok(seen?.get(0))
 }

@@ -104,8 +104,8 @@ impl Sessions {
     pub(crate) async fn end(&self, source: &Session, target: &Session, failed: bool) {
         let sides = [(source, take(&self.source)), (target, take(&self.target))];
         if failed {
-            let running = sides.iter().flat_map(|(_, open)| open).filter(|session| !session.is_closed());
-            let cancelled = join_all(running.map(Session::cancel));
+            // Also those that this side has closed: their statements may run on.
+            let cancelled = join_all(sides.iter().flat_map(|(_, open)| open).map(Session::cancel));
             if timeout(Duration::from_millis(300), cancelled).await.is_err() {
                 tracing::warn!("a server does not take requests to cancel");
             }

@@ -75,12 +75,15 @@ impl Snapshot {
 }
 
 fn explain(error: Error, table: &str) -> Error {
-    let is_row_security =
-        error.sqlstate_code() == Some("42501") && error.message().contains("row-level security");
-    let error = error.context(format!("reading for {table}"));
-    if is_row_security {
-        return error
-            .hint("policies would hide rows, so that less than the table arrives: connect to the source as the owner or as a role with BYPASSRLS");
+    explain_row_security(error).context(format!("reading for {table}"))
+}
+
+/// Says what to do where policies would hide rows of the source: our sessions refuse to read less than everything.
+pub(crate) fn explain_row_security(error: Error) -> Error {
+    if error.sqlstate_code() == Some("42501") && error.message().contains("row-level security") {
+        return error.hint(
+            "less than the table would arrive: connect as the table's owner, or as a role with BYPASSRLS",
+        );
     }
     error
 }

@@ -142,6 +142,17 @@ pub(crate) fn compared(value: &Sql, of: &TypeUse, catalog: &Catalog, encoding: &
             "bool" | "int2" | "int4" | "oid" | "uuid" | "date" | "bytea" => {
                 Compared { shown: value.clone(), hashed: value.clone() }
             }
+            // A byte beyond ASCII is no text: PostgreSQL 14 gives it as it is, later versions as an octal number.
+            "char" => {
+                let number = sql!("CAST({} AS pg_catalog.int4)", value);
+                let shown = sql!(
+                    "CASE WHEN {} < 0 THEN pg_catalog.to_hex({}) ELSE CAST({} AS pg_catalog.text) END",
+                    number,
+                    number,
+                    value
+                );
+                Compared { shown, hashed: number }
+            }
             // How many decimals money has follows lc_monetary; its number does not.
             "money" => text(as_text(&sql!("CAST({} AS pg_catalog.numeric)", value))),
             // Without a length, blanks at the end are kept, though a cast to text leaves them out.

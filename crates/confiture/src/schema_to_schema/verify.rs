@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::catalog::{Catalog, ConstraintKind, Relation, RelationKind};
+use crate::catalog::{Catalog, Constraint, ConstraintKind, Relation, RelationKind};
 use crate::config::mapping::{Expectation, Validation};
 use crate::error::{Error, Result};
 use crate::event::{Event, Execution};
@@ -194,7 +194,7 @@ impl Migration {
                         catalog.relations.get(name).is_some_and(|found| found.kind == RelationKind::Table);
                     sql!("{}{}", Sql::literal(if is_plain { "ONLY " } else { "" }), name)
                 };
-                let query = orphans(&only(&relation.name), &key.columns, &only(references), columns);
+                let query = orphans(&only(&relation.name), key, &only(references), columns);
                 verified.push(ForeignKeyVerification {
                     table: relation.name.clone(),
                     name: key.name.clone(),
@@ -228,19 +228,34 @@ pub(crate) fn target_query(catalog: &Catalog, relation: &Relation) -> RowQuery {
     }
 }
 
-fn orphans(table: &Sql, columns: &[Identifier], references: &Sql, keys: &[Identifier]) -> Sql {
-    let given = Sql::join(" AND ", columns.iter().map(|column| sql!("child.{} IS NOT NULL", column)));
-    let equal = Sql::join(
-        " AND ",
-        columns.iter().zip(keys).map(|(column, key)| sql!("parent.{} = child.{}", key, column)),
-    );
-    sql!(
-        "SELECT pg_catalog.count(*) FROM {} AS child WHERE {} AND NOT EXISTS (SELECT FROM {} AS parent WHERE {})",
-        table,
-        given,
-        references,
-        equal
-    )
+/// Counts the rows of `table` that refer to nothing.
+fn orphans(table: &Sql, key: &Constraint, references: &Sql, keys: &[Identifier]) -> Sql {
+    let columns = &key.columns;
+    // PERIOD, from PostgreSQL 18: the last column is a range, covered by those of all rows that it refers to.
+    let period = key.definition.contains(", PERIOD ").then(|| columns.len() - 1);
+    let equal = columns.iter().zip(keys).enumerate().filter(|(index, _)| Some(*index) != period);
+    let equal = Sql::join(" AND ", equal.map(|(_, (column, key))| sql!("parent.{} = child.{}", key, column)));
+    let found = match period {
+        None => sql!("EXISTS (SELECT FROM {} AS parent WHERE {})", references, equal),
+        Some(last) => sql!(
+            "coalesce(child.{} OPERATOR(pg_catalog.<@) (SELECT pg_catalog.range_agg(parent.{}) FROM {} AS parent WHERE {}), false)",
+            columns[last],
+            keys[last],
+            references,
+            equal
+        ),
+    };
+    let nulls = |words: &'static str, between: &'static str| {
+        Sql::join(between, columns.iter().map(|column| sql!("child.{} {}", column, Sql::literal(words))))
+    };
+    let broken = match key.definition.contains(" MATCH FULL") {
+        false => sql!("({}) AND NOT {}", nulls("IS NOT NULL", " AND "), found),
+        // All columns are null, or none.
+        true => {
+            sql!("({}) AND (({}) OR NOT {})", nulls("IS NOT NULL", " OR "), nulls("IS NULL", " OR "), found)
+        }
+    };
+    sql!("SELECT pg_catalog.count(*) FROM {} AS child WHERE {}", table, broken)
 }
 
 async fn validate(validation: &Validation, source: &Session, target: &Session) -> Result<ValidationResult> {

@@ -104,10 +104,9 @@ impl Ground {
         text_of(&psql.output().unwrap());
     }
 
-    /// `pg_dump` of the schema and the rows, without its random key.
+    /// The schema and the rows as `pg_dump`, or who stands in for it, says them.
     pub(crate) fn dump(&self, database: &str) -> String {
-        let dump = text_of(&self.client("pg_dump", database).output().unwrap());
-        dump.lines().filter(|line| !line.contains("restrict ")).collect::<Vec<_>>().join("\n")
+        testing::Witness::of(&self.server).whole(&self.server, database)
     }
 
     /// The databases that are there, without those of every server.

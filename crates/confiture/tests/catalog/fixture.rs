@@ -1,7 +1,5 @@
 //! Databases to read.
 
-use std::process::Command;
-
 use confiture::catalog::{Catalog, Relation};
 use confiture::config::{Connection, Endpoint};
 use confiture::postgres::{Session, read_catalog};
@@ -33,18 +31,6 @@ pub(crate) async fn rich() -> (Database<'static>, Session, Catalog) {
     let session = session(&database).await;
     let catalog = read_catalog(&session).await.unwrap();
     (database, session, catalog)
-}
-
-/// What `pg_dump --schema-only` says, without the key that it makes up anew each time.
-pub(crate) fn dump(database: &Database<'_>) -> String {
-    let output = Command::new(database.server().program("pg_dump"))
-        .args(["--schema-only", "--dbname", &database.url()])
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let text = String::from_utf8(output.stdout).unwrap();
-    let is_key = |line: &&str| line.starts_with("\\restrict") || line.starts_with("\\unrestrict");
-    text.lines().filter(|line| !is_key(line)).map(|line| format!("{line}\n")).collect()
 }
 
 /// The single value of a query, as text.

@@ -4,14 +4,14 @@ use confiture::catalog::{Catalog, Column, Constraint, ConstraintKind, Index, Rel
 use confiture::postgres::Session;
 use confiture::sql::{Sql, sql};
 
-use crate::fixture::{dump, rich};
+use crate::fixture::rich;
 
 #[tokio::test]
 async fn definitions_run_again_make_the_same_schema() {
     let (database, session, catalog) = rich().await;
     // The definitions name everything with its schema: they need no search path.
     session.batch(&Sql::literal("SET search_path = ''; SET client_min_messages = error")).await.unwrap();
-    let before = dump(&database);
+    let before = database.schema("");
     let mut drops = Vec::new();
     let mut creations = Vec::new();
     for relation in catalog.relations.values() {
@@ -27,13 +27,13 @@ async fn definitions_run_again_make_the_same_schema() {
     // What dropping a trigger forgets, and the definition does not say.
     let enabled = "ALTER TABLE app.everything DISABLE TRIGGER off, ENABLE ALWAYS TRIGGER always";
     session.batch(&Sql::literal(enabled)).await.unwrap();
-    assert_eq!(before, dump(&database), "defaults and triggers");
+    assert_eq!(before, database.schema(""), "defaults and triggers");
 
     let (mut drops, mut creations) = (Vec::new(), Vec::new());
     replace_indexes(&catalog, &mut drops, &mut creations);
     replace_constraints(&catalog, &mut drops, &mut creations);
     run(&session, drops, creations).await;
-    assert_eq!(before, dump(&database), "indexes and constraints");
+    assert_eq!(before, database.schema(""), "indexes and constraints");
 }
 
 async fn run(session: &Session, drops: Vec<Sql>, creations: Vec<Sql>) {

@@ -1,6 +1,7 @@
 //! The process dies: at every failpoint, at any time. The same command again ends exactly.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -74,7 +75,7 @@ fn the_process_that_is_killed() {
     let (at, times) = (at.to_owned(), times.parse::<usize>().unwrap());
     let passed = AtomicUsize::new(0);
     failpoint::on_reached(Box::new(move |name| {
-        println!("\npassed {name}");
+        writeln!(std::io::stdout(), "\npassed {name}").unwrap();
         if name == at && passed.fetch_add(1, Ordering::SeqCst) + 1 == times {
             process::abort();
         }
@@ -162,7 +163,6 @@ async fn die_everywhere(part: usize, of: usize) {
                 assert!(died.status.code().is_none(), "{name} {n}: {}", shown(&died));
                 let again = run(child(&here.old, &here.new, None)).await;
                 assert!(again.status.success(), "after {name} {n}: {}", shown(&again));
-                eprintln!("died at {name} {n}");
                 assert_exact(&here, before).await;
             }
         })

@@ -4,8 +4,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use confiture::ErrorKind;
+use confiture::config::mapping::Strategy;
 use confiture::event::{Event, Execution, Observer};
-use confiture::schema_to_schema::Migration;
+use confiture::schema_to_schema::{Migration, MigrationReport, Options, Outcome};
 use tokio_util::sync::CancellationToken;
 
 use crate::crash::{MAPPING, NEW, OLD, assert_exact};
@@ -120,6 +121,43 @@ async fn during_a_long_copy() {
 async fn during_a_long_trigger_in_the_target() {
     let check = format!("{SLOW} ALTER TABLE people ADD CHECK (slow(name) IS NOT NULL)");
     stops_while("", &check, MAPPING, "^COPY .* FROM STDIN").await;
+}
+
+/// Stops after some chunks, and then goes on.
+async fn continues(world: &World, options: Options) -> MigrationReport {
+    let interrupt = CancellationToken::new();
+    let observer =
+        Arc::new(InterruptAt { left: Mutex::new(12), interrupt: interrupt.clone(), since: Mutex::default() });
+    let execution = Execution::new(observer, interrupt);
+    let plan = Migration::plan(options.clone(), &Execution::unattended()).await.unwrap();
+    let error = Arc::new(plan).migrate(&execution).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Interrupted, "{error:?}");
+    assert_ne!(psql(&world.new, "SELECT count(*) FROM confiture.chunk").await.trim(), "0");
+    world.migrate(options).await.unwrap()
+}
+
+#[tokio::test]
+async fn between_two_schemas_of_one_database() {
+    let world = World::new(OLD, &format!("{OLD}{NEW}")).await;
+    let before = dump(&world.new).await;
+    let mut options = world.options(MAPPING).await;
+    options.source = options.target.clone();
+    let report = continues(&world, options).await;
+    assert!(report.tables.iter().any(|table| table.outcome == Outcome::Continued), "{report:#?}");
+    assert_exact(&world, &before).await;
+}
+
+#[tokio::test]
+async fn through_foreign_tables() {
+    let world = World::new(OLD, NEW).await;
+    let before = dump(&world.new).await;
+    let mut options = world.options(MAPPING).await;
+    options.strategy = Some(Strategy::Fdw);
+    continues(&world, options).await;
+    // What pg_dump would show of them.
+    let drop = "SET client_min_messages = error; DROP SCHEMA old_schema CASCADE; DROP EXTENSION postgres_fdw CASCADE";
+    psql(&world.new, drop).await;
+    assert_exact(&world, &before).await;
 }
 
 #[tokio::test]

@@ -2,14 +2,17 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "tests that take long say where they are")]
 
 mod api;
+mod bad_data;
 mod casts;
 mod crash;
 mod interrupts;
 mod locks;
 mod mappings;
 mod names;
+mod privileges;
 mod random;
 mod resume;
+mod servers;
 mod shapes;
 mod shop;
 mod types;

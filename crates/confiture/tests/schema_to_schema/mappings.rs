@@ -281,3 +281,68 @@ validations:
     assert_eq!(names, ["number", "quoted", "none", "same"], "{:#?}", verified.validations);
     assert!(!verified.ok);
 }
+
+#[tokio::test]
+async fn the_same_mapping_moves_rows_within_one_database() {
+    let world = World::new(&format!("{OLD}{NEW}"), "").await;
+    let mut options = world.options(MAPPING).await;
+    options.target = options.source.clone();
+    let report = crate::world::migrate(options.clone()).await.unwrap();
+    assert!(report.tables.iter().all(|table| table.route == Route::Local));
+    let compared = [
+        ("SELECT id, name, email, 'import' FROM old.customers", "SELECT * FROM people"),
+        ("SELECT id, city FROM old.customers WHERE city IS NOT NULL", "SELECT * FROM places"),
+        (
+            "SELECT o.id, o.customer, c.name, b.street, s.street, o.total, 2, 2 * o.id + 3, true
+             FROM old.orders o JOIN old.customers c ON c.id = o.customer LEFT JOIN old.addresses b ON b.id = billing
+             LEFT JOIN old.addresses s ON s.id = shipping",
+            "SELECT * FROM orders",
+        ),
+    ];
+    for (given, held) in compared {
+        let unlike = format!("(({given} EXCEPT ALL {held}) UNION ALL ({held} EXCEPT ALL {given}))");
+        assert_eq!(psql(&world.old, &format!("SELECT count(*) FROM {unlike} AS unlike")).await, "0\n");
+        assert_ne!(psql(&world.old, &format!("SELECT count(*) FROM ({held}) AS held")).await, "0\n");
+    }
+    let verified = crate::world::verify(options).await;
+    assert!(verified.ok, "{verified:#?}");
+}
+
+#[tokio::test]
+async fn the_older_shapes_arrive() {
+    let old = "CREATE TABLE users (id int PRIMARY KEY, full_name text, created timestamptz); INSERT INTO users VALUES (1, 'Ada Lovelace', '2020-01-01Z'), (2, 'Bo', '2021-01-01Z');
+        CREATE TABLE others (id int PRIMARY KEY); INSERT INTO others VALUES (7);
+        CREATE TYPE name AS (first_name text, last_name text);
+        CREATE FUNCTION split_name(text) RETURNS public.name LANGUAGE sql IMMUTABLE AS $$ SELECT ROW(split_part($1, ' ', 1), nullif(split_part($1, ' ', 2), ''))::public.name $$;";
+    let new = "CREATE TABLE users (id int PRIMARY KEY, display_name text, first_name text, last_name text, created timestamptz); CREATE TABLE others (id int PRIMARY KEY);";
+    let split = "SELECT id, (split_name(full_name)).first_name, (split_name(full_name)).last_name, created FROM users";
+    let cases = [
+        (
+            "tables:\n  users:\n    columns:\n      full_name: display_name\n      created:\n        transform: \"created + interval '1 day'\"\n",
+            "SELECT id, full_name, created + interval '1 day' FROM users",
+            "SELECT id, display_name, created FROM users",
+        ),
+        (
+            "users:\n  source_table: users\n  target_table: users\n  columns:\n    full_name: display_name\n    id: id\n",
+            "SELECT id, full_name FROM users",
+            "SELECT id, display_name FROM users",
+        ),
+        (
+            "transformations:\n  old_to_new:\n    full_name:\n      target_columns: [first_name, last_name]\n      function: split_name\n",
+            split,
+            "SELECT id, first_name, last_name, created FROM users",
+        ),
+        (
+            "fdw_tables:\n  users:\n    transform: |\n      INSERT INTO users (id, display_name)\n      SELECT id, upper(full_name) -- loud\n      FROM old_schema.users\ncopy_tables:\n  others:\n    columns: { id: id }\n",
+            "SELECT id, upper(full_name) FROM users UNION ALL SELECT id, 'other' FROM others",
+            "SELECT id, display_name FROM users UNION ALL SELECT id, 'other' FROM others",
+        ),
+    ];
+    for (mapping, given, held) in cases {
+        let world = World::new(old, new).await;
+        let options = world.options(mapping).await;
+        world.migrate(options.clone()).await.unwrap();
+        world.assert_same(given, held).await;
+        assert!(world.verify(options).await.ok);
+    }
+}

@@ -5,7 +5,7 @@ use confiture::config::mapping::TableName;
 use confiture::schema_to_schema::{MigrationReport, Outcome};
 
 use crate::crash::{MAPPING, NEW, OLD, assert_exact, child};
-use crate::world::{World, dump, psql};
+use crate::world::{World, dump, psql, run};
 
 /// A world in which the process died when some chunks of `people` were there.
 async fn cut_short() -> (World, String) {
@@ -23,7 +23,7 @@ fn outcome(report: &MigrationReport, table: &str) -> Outcome {
 
 async fn after(change: &str) -> MigrationReport {
     let (world, before) = cut_short().await;
-    crate::world::run(&world.old, world.old.name(), &[change]);
+    run(&world.old, world.old.name(), &[change]);
     let report = world.migrate(world.options(MAPPING).await).await.unwrap();
     assert_exact(&world, &before).await;
     let snapshot = report.snapshot.clone().unwrap();
@@ -112,6 +112,24 @@ async fn truncate_takes_over_what_an_interrupted_run_left() {
     let mut options = world.options(MAPPING).await;
     options.truncate = true;
     world.migrate(options).await.unwrap();
+    assert_exact(&world, &before).await;
+}
+
+#[tokio::test]
+async fn what_was_half_put_back_is_whole_when_the_table_is_copied_again() {
+    let comments = "COMMENT ON CONSTRAINT people_pkey ON people IS 'key'; COMMENT ON INDEX people_name IS 'name';
+        ALTER TABLE people CLUSTER ON people_pkey; ALTER TABLE kinds REPLICA IDENTITY USING INDEX kinds_pkey;";
+    let world = World::new(OLD, &format!("{NEW}{comments}")).await;
+    let before = dump(&world.new).await;
+    for n in [1, 2, 3, 5, 7] {
+        let mut command = child(&world.old, &world.new, Some(("one statement put back", n)));
+        let died = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        assert!(died.status.code().is_none(), "{n}: {died:?}");
+        // Every table is to be copied again.
+        let change = "UPDATE app.people SET name = name || '.'; UPDATE app.pets SET name = name || '.'; UPDATE app.kinds SET kind = kind || '.'";
+        psql(&world.old, change).await;
+    }
+    world.migrate(world.options(MAPPING).await).await.unwrap();
     assert_exact(&world, &before).await;
 }
 

@@ -122,17 +122,8 @@ pub(crate) fn run(near: &Database<'_>, database: &str, statements: &[&str]) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// The schema as `pg_dump` shows it, without what changes from run to run.
+/// The schema without what Confiture keeps beside it.
+#[allow(clippy::unused_async, reason = "like psql, which it stands beside")]
 pub(crate) async fn dump(database: &Database<'_>) -> String {
-    let output = Command::new(database.server().program("pg_dump"))
-        .args(["--schema-only", "--exclude-schema=confiture", "-d", &database.url()])
-        .output()
-        .await
-        .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let text = String::from_utf8(output.stdout).unwrap();
-    text.lines()
-        .filter(|line| !line.starts_with("\\restrict") && !line.starts_with("\\unrestrict"))
-        .collect::<Vec<_>>()
-        .join("\n")
+    database.schema("confiture")
 }

@@ -3,3 +3,4 @@
 mod kept;
 mod support;
 mod throwaway;
+mod witness;

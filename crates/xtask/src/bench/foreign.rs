@@ -22,12 +22,18 @@ pub(super) fn measure(stage: &Stage<'_>) -> Result<Vec<Row>> {
     let by_hand = || {
         stage.reset_target(BARE)?;
         stage.psql.sql(TARGET, &set_up)?;
-        time(stage.psql.on(TARGET).args(["--command", "INSERT INTO account SELECT * FROM by_hand.account"]))
+        let insert = [
+            "--command",
+            "INSERT INTO account SELECT * FROM by_hand.account",
+            "--command",
+            "ANALYZE account",
+        ];
+        time(stage.psql.on(TARGET).args(insert))
     };
     let (ours, peer) = in_turns(
         stage.runs,
         || stage.timed_migration(BARE, ["--strategy", "fdw", "--no-verify", "--yes"]),
         by_hand,
     )?;
-    Ok(vec![Row::new("foreign / INSERT ... SELECT over postgres_fdw", ours, peer, Unit::Seconds, 1.0)])
+    Ok(vec![Row::new("foreign / INSERT ... SELECT over FDW, then ANALYZE", ours, peer, Unit::Seconds, 1.0)])
 }

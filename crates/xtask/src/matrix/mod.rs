@@ -9,7 +9,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use local_postgres::{Binaries, Options, Server, testing};
+use local_postgres::testing::{self, Witness};
+use local_postgres::{Binaries, Options, Server};
 
 use crate::command::{self, cargo};
 use crate::{install, server, test};
@@ -32,6 +33,8 @@ struct Row {
     version: String,
     from: String,
     outcome: Result<String>,
+    /// Who told the tests what a schema is.
+    witness: Option<Witness>,
     time: Duration,
 }
 
@@ -60,14 +63,18 @@ pub(crate) fn run(root: &Path, arguments: &Arguments) -> Result<()> {
                     version: major.to_string(),
                     from: "not to be had".to_owned(),
                     outcome: Err(anyhow::anyhow!("{error:#}")),
+                    witness: None,
                     time: Duration::ZERO,
                 },
             });
         }
         let pairs = program.map(|program| pairs::run(&program, &clients.program("psql"), servers));
+        if !arguments.no_pairs && servers.len() > 1 {
+            rows.push(test_between_versions(root, servers));
+        }
         Ok((rows, pairs.unwrap_or_default()))
     })?;
-    print(&rows, &clients);
+    print(&rows);
     pairs::print(&pairs);
     let failed = rows.iter().filter(|row| row.outcome.is_err()).count()
         + pairs.iter().filter(|pair| pair.outcome.is_err()).count();
@@ -109,22 +116,46 @@ fn test_version(root: &Path, binaries: &Binaries, server: &Server, no_tests: boo
         version: binaries.version().to_string(),
         from: binaries.dir().strip_prefix(root).unwrap_or(binaries.dir()).display().to_string(),
         outcome,
+        witness: (!no_tests).then(|| Witness::of(server)),
         time: start.elapsed(),
     }
 }
 
-/// Runs the tests with their output in a file, and gives their summary line.
+/// The tests that move worlds from every version to every other.
+fn test_between_versions(root: &Path, servers: &[Server]) -> Row {
+    let start = Instant::now();
+    let run = || {
+        let folders = std::env::join_paths(servers.iter().map(Server::bin_dir))?;
+        let mut tests = cargo(["test", "--package", "confiture", "--test", "schema_to_schema", "versions::"]);
+        test::on_server(&mut tests, root, &servers[0]).env("CONFITURE_TEST_BIN_DIRS", folders);
+        run_into(&mut tests, root, "pairs")
+    };
+    let witnesses = servers.iter().map(Witness::of);
+    Row {
+        version: "pairs".to_owned(),
+        from: "every version to every other".to_owned(),
+        outcome: run(),
+        witness: witnesses.into_iter().find(|witness| *witness == Witness::Catalog),
+        time: start.elapsed(),
+    }
+}
+
 fn run_tests(root: &Path, major: u32, server: &Server) -> Result<String> {
-    let folder = root.join("target/matrix");
-    fs::create_dir_all(&folder)?;
-    let log = folder.join(format!("{major}.log"));
     let mut tests = if command::find("cargo-nextest").is_some() {
         cargo(["nextest", "run", "--workspace", "--no-fail-fast", "--no-tests=warn"])
     } else {
         cargo(["test", "--workspace", "--no-fail-fast"])
     };
     test::on_server(&mut tests, root, server);
-    eprintln!("\nTests on PostgreSQL {major}, into {}", log.display());
+    run_into(&mut tests, root, &major.to_string())
+}
+
+/// Runs tests with their output in a file, and gives their summary line.
+fn run_into(tests: &mut Command, root: &Path, name: &str) -> Result<String> {
+    let folder = root.join("target/matrix");
+    fs::create_dir_all(&folder)?;
+    let log = folder.join(format!("{name}.log"));
+    eprintln!("\nTests of {name}, into {}", log.display());
     let file = fs::File::create(&log)?;
     let status = tests.stdout(file.try_clone()?).stderr(file).status().context("cannot run the tests")?;
     let said = fs::read_to_string(&log)?;
@@ -148,7 +179,7 @@ fn summary(said: &str) -> String {
     format!("{} passed, {} failed", count("passed"), count("failed"))
 }
 
-fn print(rows: &[Row], clients: &Binaries) {
+fn print(rows: &[Row]) {
     println!("\n{:<8} {:<44} {:>8}  tests", "version", "from", "time");
     for row in rows {
         let outcome = match &row.outcome {
@@ -157,13 +188,8 @@ fn print(rows: &[Row], clients: &Binaries) {
         };
         println!("{:<8} {:<44} {:>6.1} s  {outcome}", row.version, row.from, row.time.as_secs_f64());
     }
-    let newer = rows.iter().filter_map(|row| row.version.split('.').next()?.parse::<u32>().ok());
-    if newer.max().is_some_and(|newest| newest > clients.version().major) {
-        println!(
-            "Where a version brings no clients of its own, those of {} were used; pg_dump {} refuses newer servers.",
-            clients.version(),
-            clients.version().major
-        );
+    for row in rows.iter().filter(|row| row.witness == Some(Witness::Catalog)) {
+        println!("{}: schemas were compared by {}.", row.version, Witness::Catalog);
     }
 }
 

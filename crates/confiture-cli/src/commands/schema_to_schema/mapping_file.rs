@@ -67,9 +67,9 @@ fn of_table(source: &TableName, target: &TableName, columns: &[(Identifier, Iden
     Mapping { tables: vec![table], ..Mapping::default() }
 }
 
-/// Writes a mapping to a file that is not there yet.
-pub(super) fn write(mapping: &Mapping, file: &Path) -> Result<()> {
-    if disk::write_new_file(file, &mapping.render())? {
+/// Writes a mapping's text to a file that is not there yet.
+pub(super) fn write(text: &str, file: &Path) -> Result<()> {
+    if disk::write_new_file(file, text)? {
         return Ok(());
     }
     Err(Error::refused(format!("{} is there already, and a mapping is never overwritten", file.display()))

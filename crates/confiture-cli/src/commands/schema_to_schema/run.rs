@@ -1,12 +1,13 @@
 //! The steps, done: options in, what the library reports out.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use confiture::Result;
 use confiture::config::Mapping;
 use confiture::event::Execution;
 use confiture::project::Project;
-use confiture::schema_to_schema::{Migration, Options, Plan, clean_up};
+use confiture::schema_to_schema::{Migration, Options, Plan, clean_up, scaffold as first_mapping};
 use serde_json::{Map, json};
 
 use super::options::{SchemaToSchemaOptions, Step};
@@ -26,6 +27,11 @@ pub(super) fn run(invocation: &Invocation, options: &SchemaToSchemaOptions) -> R
     runtime::run(invocation, async |execution| {
         if options.step == Step::Cleanup {
             return cleanup(invocation, &project, options, &mapping, &execution).await;
+        }
+        if let (Step::Analyze, Some(file), true) =
+            (options.step, &options.write_mapping, mapping.tables.is_empty())
+        {
+            return write_scaffold(&project, options, &mapping, file).await;
         }
         let prepared = prepare(invocation.terminal.stderr, &project, options, mapping, &execution).await?;
         match options.step {
@@ -79,8 +85,34 @@ async fn prepare(
         ..defaults
     };
     execution.note(format!("{}Analyzing tables...", style.chart()));
-    let migration = Arc::new(Migration::plan(told, execution).await?);
+    let mut migration = Migration::plan(told, execution).await?;
+    // Only where somebody reads the estimate before it is over.
+    if options.step == Step::Analyze || options.dry_run || !options.yes {
+        migration.estimate().await?;
+    }
+    let migration = Arc::new(migration);
     Ok(Prepared { migration, mapping, target, _source: source })
+}
+
+/// Without a mapping, a first one: it is written before any plan, which would need it to hold.
+async fn write_scaffold(
+    project: &Project,
+    options: &SchemaToSchemaOptions,
+    mapping: &Mapping,
+    file: &Path,
+) -> Result<Reply> {
+    let target = ends::target(project, options, mapping).await?;
+    let (source, _) = ends::source(project, options, mapping, &target).await?;
+    let text = first_mapping(&source.connection, &target.connection).await?;
+    mapping_file::write(&text, file)?;
+    let open = text.lines().filter(|line| line.contains("# OPEN")).count();
+    let said = format!(
+        "Wrote a first mapping to {}: {} to answer, marked OPEN.\nThen: confiture migrate schema-to-schema analyze --mapping {}\n",
+        file.display(),
+        numbers::count(open, "question"),
+        file.display()
+    );
+    Reply::new(&json!({ "mapping_file": file, "open_questions": open }), said)
 }
 
 async fn setup(prepared: &Prepared, execution: &Execution) -> Result<Reply> {
@@ -94,16 +126,20 @@ async fn setup(prepared: &Prepared, execution: &Execution) -> Result<Reply> {
 }
 
 fn analyze(invocation: &Invocation, options: &SchemaToSchemaOptions, prepared: &Prepared) -> Result<Reply> {
-    let mut text = plan::boxed(invocation.terminal.stdout, prepared.plan());
+    let style = invocation.terminal.stdout;
+    let mut text =
+        format!("{}\n{}", plan::boxed(style, prepared.plan()), plan::details(style, prepared.plan()));
     if let Some(file) = &options.write_mapping {
-        mapping_file::write(&scaffold::complete(&prepared.mapping, prepared.plan()), file)?;
+        mapping_file::write(&scaffold::complete(&prepared.mapping, prepared.plan()).render(), file)?;
         text.push_str(&format!("\nWrote the mapping to {}.\n", file.display()));
     }
     Reply::new(&json!({ "plan": prepared.plan(), "mapping_file": options.write_mapping }), text)
 }
 
 fn dry_run(invocation: &Invocation, prepared: &Prepared) -> Result<Reply> {
-    let mut text = plan::groups(invocation.terminal.stdout, prepared.plan());
+    let style = invocation.terminal.stdout;
+    let mut text =
+        format!("{}\n{}", plan::groups(style, prepared.plan()), plan::details(style, prepared.plan()));
     text.push_str("\nNothing was changed (--dry-run).\n");
     Reply::new(&json!({ "plan": prepared.plan(), "dry_run": true }), text)
 }
