@@ -163,13 +163,17 @@ fn story(moved: &MigrationReport, verified: &VerificationReport, damage: &str) -
     let seconds = moved.elapsed.as_secs_f64().max(0.001);
     format!(
         "What happened\n\
-         - {} rows went from the old shop to the new one in {}: {} rows a second, all of them from one snapshot,\n  \
-           streamed by COPY through this program, never through a file.\n\
-         - On the way, users became customers, one name became two, prices became numbers, a bio moved to a table\n  \
-           of its own, and each order line got its product's name by a join. The mapping says so in SQL.\n\
-         - Keys and indexes were taken off before and built again after ({}), sequences go on where they were.\n\
+         - {} rows went from the old shop to the new one in {}: {} rows\n  \
+           a second, all of one snapshot, streamed by COPY through this program, never\n  \
+           through a file.\n\
+         - On the way, users became customers, one name became two, prices became\n  \
+           numbers, a bio moved to a table of its own, and each order line got its\n  \
+           product's name by a join. The mapping says so in SQL.\n\
+         - Keys and indexes were taken off before and built again after ({}); sequences\n  \
+           go on where they were.\n\
          - Then both servers hashed every row and the sums were compared, in {}: equal.\n\
-         - To see that this means something, one price was changed by a cent. It was found: {damage}.\n\n\
+         - To see that this means something, one price was changed by a cent.\n  \
+           It was found: {damage}.\n\n\
          Next: `confiture init`, and README.md.\n",
         numbers::thousands(rows),
         numbers::duration(moved.elapsed),

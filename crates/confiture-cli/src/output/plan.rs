@@ -12,6 +12,10 @@ use super::{numbers, sentence};
 
 /// The box, for `analyze`.
 pub(crate) fn boxed(style: Style, plan: &Plan) -> String {
+    // In a narrow terminal five columns would be read letter by letter.
+    if style.width.is_some_and(|width| width < 60) {
+        return groups(style, plan);
+    }
     let lines: Vec<TableLine> = plan.tables.iter().map(line).collect();
     page(style, plan, &analysis::boxed(style, &lines, &footer(plan)))
 }

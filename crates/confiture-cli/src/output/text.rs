@@ -49,10 +49,13 @@ impl Boxed<'_> {
         page.push_str(&joined(top));
         page.push('\n');
         let mut marks = self.rows.iter().map(|(_, mark)| *mark);
-        for (index, line) in lines.iter().enumerate().skip(1).take(lines.len().saturating_sub(2)) {
+        let mut below_header = false;
+        for line in lines.iter().skip(1).take(lines.len().saturating_sub(2)) {
             page.push_str(line);
-            // Two lines of header come first; a row that wraps carries its mark on its first line.
-            if index > 2
+            below_header |= line.starts_with(['├', '+']);
+            // A row that wraps carries its mark on its first line.
+            if below_header
+                && !line.starts_with(['├', '+'])
                 && starts_a_row(line)
                 && let Some(mark) = marks.next().filter(|mark| !mark.is_empty())
             {
@@ -100,4 +103,25 @@ fn joined(line: &str) -> String {
 /// True where the first cell of the line holds something.
 fn starts_a_row(line: &str) -> bool {
     line.chars().nth(2).is_some_and(|first| first != ' ')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_stands_beside_its_row_even_where_the_header_wraps() {
+        let row = |table: &str, mark| (vec![table.to_owned(), "because of a long story".to_owned()], mark);
+        let table = Boxed {
+            title: "Tables",
+            header: &[("Table", false), ("The reason why it is so, at length", false)],
+            rows: vec![row("users", ""), row("events", "⚡")],
+            footer: "two",
+        };
+        let page = table.render(Style { width: Some(45), ..Style::default() });
+        let header = page.lines().filter(|line| line.contains("reason") || line.contains("length")).count();
+        assert_eq!(header, 2, "the header wraps:\n{page}");
+        let marked: Vec<&str> = page.lines().filter(|line| line.contains('⚡')).collect();
+        assert!(matches!(marked.as_slice(), [line] if line.contains("events")), "{page}");
+    }
 }

@@ -109,8 +109,13 @@ impl Bars {
     }
 
     fn bar(&self) -> ProgressBar {
-        let style = ProgressStyle::with_template("{prefix:24!} [{bar:24}] {percent:>3}% {msg}")
-            .unwrap_or_else(|_| ProgressStyle::default_bar());
+        // A line that wraps cannot be drawn over.
+        let template = match self.look.width {
+            Some(width) if width < 60 => "{prefix:14!} {percent:>3}%",
+            Some(width) if width < 100 => "{prefix:20!} [{bar:12}] {percent:>3}% {msg}",
+            _ => "{prefix:24!} [{bar:24}] {percent:>3}% {msg}",
+        };
+        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
         ProgressBar::new(1).with_style(style.progress_chars(if self.look.plain { "=> " } else { "█▌ " }))
     }
 }

@@ -151,6 +151,7 @@ async fn a_folder_that_is_named_may_be_anywhere() {
     let folder = elsewhere.path().join("ddl").display().to_string();
     let said = project.call(&["build", "--env", "local", "--schema-dir", &folder]);
     assert_eq!(said.status, 0, "{said}");
+    assert_eq!(said.stderr, "Running 1 statement of 1 file...\n");
     assert_eq!(psql(&database, "select to_regclass('tags') is not null"), "t");
 
     // From a folder below, by a path that is relative to it; nothing is run, so what the server would refuse is no matter.

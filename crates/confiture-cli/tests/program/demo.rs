@@ -17,4 +17,6 @@ fn it_ends_with_every_row_compared_and_a_changed_one_found() {
     ] {
         assert!(said.contains(line), "{line}\n{said}");
     }
+    let story = said.split("What happened").nth(1).expect("the story");
+    assert!(story.lines().all(|line| line.chars().count() <= 80), "{story}");
 }

@@ -177,7 +177,8 @@ fn the_help_of_schema_to_schema_is_complete() {
               Answer the confirmation with yes
 
           --show-values
-              Let reports show rows' values; without it they show keys' hashes and columns' names alone
+              Let reports show rows' values; without it they show columns' names, and of keys only
+              numbers
 
           --verify
               Compare both sides. With a flag that asks for a copy, after it (which is the default);

@@ -42,6 +42,16 @@ async fn columns_that_do_not_match_are_found_before_anything_is_copied() {
     error: posts.kind is NOT NULL, has no default, and nothing fills it
     hint: map it under `columns`: `kind: <column or expression>`
     ");
+    let unmapped = "--from production --to production_new --tables users --yes -q";
+    psql(&shop.old, "alter table users rename to people");
+    insta::assert_snapshot!(shop.call(unmapped), @"
+    status 5
+    --- stdout
+    --- stderr
+    error: nothing maps to the target table users
+    hint: name it in the mapping (--mapping), with the source table that it comes `from`
+    ");
+    psql(&shop.old, "alter table people rename to users");
     psql(
         &shop.new,
         "alter table posts drop column kind; alter table posts alter column title type integer using null",

@@ -202,7 +202,8 @@ async fn run_tree(connection: &Connection, plan: &BuildPlan, execution: &Executi
     let session = Session::connect(connection).await?;
     // The files are read as psql would read them: with the settings of the server, the role and the database.
     session.batch(&Sql::literal("RESET ALL; SET client_min_messages = 'warning'")).await?;
-    let step = format!("Running {} statements of {} files", plan.statements, plan.files);
+    let count = |number, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
+    let step = format!("Running {} of {}", count(plan.statements, "statement"), count(plan.files, "file"));
     let start = Instant::now();
     execution.emit(&Event::StepStarted { step: step.clone() });
     let mut committed = false;

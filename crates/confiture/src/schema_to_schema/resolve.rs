@@ -375,7 +375,8 @@ fn narrow(drafts: &mut Vec<Draft<'_>>, only: &[TableName], target: &Catalog) -> 
         if !drafts.iter().any(|draft| named(name, &draft.target.name)) {
             let shown = name.to_string();
             let error = match target.find(name.schema.as_ref(), &name.name) {
-                Some(_) => Error::config(format!("nothing maps to the target table {shown}")),
+                Some(_) => Error::config(format!("nothing maps to the target table {shown}"))
+                    .hint("name it in the mapping (--mapping), with the source table that it comes `from`"),
                 None => unknown_table(&shown, name, target, "target"),
             };
             return Err(error);

@@ -285,7 +285,7 @@ async fn validate(validation: &Validation, source: &Session, target: &Session) -
             let given = rows_of(source, &other).await?;
             (given != found).then(|| {
                 format!(
-                    "returned {} rows on the source and {} on the target, and they are not the same",
+                    "what it returns differs between source and target (rows: {} and {})",
                     given.len(),
                     found.len()
                 )

@@ -143,7 +143,7 @@ pub(super) struct Run {
     #[arg(short, long)]
     yes: bool,
 
-    /// Let reports show rows' values; without it they show keys' hashes and columns' names alone.
+    /// Let reports show rows' values; without it they show columns' names, and of keys only numbers.
     #[arg(long)]
     show_values: bool,
 }

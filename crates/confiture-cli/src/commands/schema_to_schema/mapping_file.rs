@@ -59,22 +59,10 @@ fn of_table(source: &TableName, target: &TableName, columns: &[(Identifier, Iden
         value: Spanned::nowhere(ColumnValue::Column(source.clone())),
     });
     let table = TableMapping {
-        target: Spanned::nowhere(target.clone()),
-        from: Spanned::nowhere(FromClause {
-            driving: source.clone(),
-            alias: source.name.clone(),
-            aliased: false,
-            rest: String::new(),
-        }),
+        from: Spanned::nowhere(FromClause::table(source.clone())),
         columns: renamed.collect(),
         unnamed_columns,
-        filter: None,
-        key: Vec::new(),
-        depends: Vec::new(),
-        reverse: Vec::new(),
-        statement: None,
-        strategy: None,
-        parallel: None,
+        ..TableMapping::same_name(Spanned::nowhere(target.clone()))
     };
     Mapping { tables: vec![table], ..Mapping::default() }
 }

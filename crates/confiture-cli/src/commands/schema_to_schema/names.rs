@@ -5,12 +5,12 @@ use confiture::sql::Identifier;
 
 /// `users`, `app.users`, `"Weird.Name"`.
 pub(super) fn table(text: &str) -> Result<TableName, String> {
-    let parts = split(text, '.')?;
-    match parts.as_slice() {
-        [name] => Ok(TableName { schema: None, name: identifier(name)? }),
-        [schema, name] => Ok(TableName { schema: Some(identifier(schema)?), name: identifier(name)? }),
-        _ => Err(format!("{text} is not a table's name: write table or schema.table")),
-    }
+    text.parse().map_err(|_| match text.trim() {
+        "" => "a name is missing".to_owned(),
+        text => {
+            format!("`{text}` is no table's name: write table or schema.table, with double quotes as in SQL")
+        }
+    })
 }
 
 /// `users,app.posts`.
@@ -29,24 +29,9 @@ pub(super) fn columns(text: &str) -> Result<Vec<(Identifier, Identifier)>, Strin
 
 /// One name.
 pub(super) fn identifier(text: &str) -> Result<Identifier, String> {
-    let text = text.trim();
-    if let Some(inside) = text.strip_prefix('"') {
-        let inside = inside.strip_suffix('"').ok_or_else(|| format!("{text}: the quote is not closed"))?;
-        let bare = inside.replace("\"\"", "");
-        return if inside.is_empty() || bare.contains('"') {
-            Err(format!("{text} is not a name"))
-        } else {
-            Ok(Identifier::new(inside.replace("\"\"", "\"")))
-        };
-    }
-    let letter = |character: char| character.is_alphabetic() || character == '_' || !character.is_ascii();
-    let fits = |character: char| letter(character) || character.is_ascii_digit() || character == '$';
-    if text.starts_with(letter) && text.chars().all(fits) {
-        Ok(Identifier::new(text.to_ascii_lowercase()))
-    } else if text.is_empty() {
-        Err("a name is missing".to_owned())
-    } else {
-        Err(format!("{text} is not a name: quote it as in SQL, \"{}\"", text.replace('"', "\"\"")))
+    match table(text)? {
+        TableName { schema: None, name } => Ok(name),
+        TableName { .. } => Err(format!("`{text}` is two names where one is expected")),
     }
 }
 

@@ -1,9 +1,7 @@
 //! A mapping to begin with: what the user has written, and a line for everything else that the plan found.
 
 use confiture::config::Spanned;
-use confiture::config::mapping::{
-    ColumnMapping, ColumnValue, FromClause, Mapping, TableMapping, TableName, UnnamedColumns,
-};
+use confiture::config::mapping::{ColumnMapping, ColumnValue, FromClause, Mapping, TableMapping, TableName};
 use confiture::schema_to_schema::{Plan, TablePlan};
 use confiture::sql::QualifiedName;
 
@@ -31,22 +29,9 @@ fn same_names(table: &TablePlan, source: &QualifiedName) -> TableMapping {
         })
     });
     TableMapping {
-        target: Spanned::nowhere(written(&table.target)),
-        from: Spanned::nowhere(FromClause {
-            driving: written(source),
-            alias: source.name.clone(),
-            aliased: false,
-            rest: String::new(),
-        }),
+        from: Spanned::nowhere(FromClause::table(written(source))),
         columns: columns.collect(),
-        unnamed_columns: UnnamedColumns::SameName,
-        filter: None,
-        key: Vec::new(),
-        depends: Vec::new(),
-        reverse: Vec::new(),
-        statement: None,
-        strategy: None,
-        parallel: None,
+        ..TableMapping::same_name(Spanned::nowhere(written(&table.target)))
     }
 }
 
