@@ -142,7 +142,13 @@ pub(super) async fn plan_build(
         }
     };
     let server = match &maintenance {
-        Some(session) => Some(database::read_server(session, &database).await?),
+        Some(session) => {
+            if options.cache {
+                // What a session has written in template1 is counted when it ends.
+                database::wait_until_unused(session, &Identifier::new("template1")).await?;
+            }
+            Some(database::read_server(session, &database).await?)
+        }
         None => None,
     };
     let target = match &server {

@@ -14,7 +14,7 @@ use confiture::event::Execution;
 use confiture::schema_to_schema::{Migration, Options, Outcome, failpoint};
 use local_postgres::testing::{Database, shared_server};
 
-use crate::world::{World, dump, psql};
+use crate::world::{World, WorldOn, dump, psql};
 
 /// Several chunks of one table (its pages are nearly empty), keys, indexes, a trigger, foreign keys both ways, sequences.
 pub(crate) const OLD: &str = "
@@ -92,7 +92,7 @@ fn the_process_that_is_killed() {
 }
 
 /// Everything that a finished migration must be, by others' words than ours.
-pub(crate) async fn assert_exact(world: &World, before: &str) {
+pub(crate) async fn assert_exact(world: &WorldOn<'_>, before: &str) {
     assert_eq!(dump(&world.new).await, before);
     world.assert_same("SELECT id, upper(name), false FROM app.people", "SELECT * FROM people").await;
     world.assert_same("SELECT * FROM app.pets", "SELECT * FROM pets").await;
