@@ -61,13 +61,13 @@ pub(crate) fn run(root: &Path, arguments: &Arguments) -> Result<()> {
 /// The tests, and those in the documentation, which nextest does not run, and cargo only where no filter is named.
 fn test_commands(arguments: &Arguments, locked: &[&str]) -> [(&'static str, Command); 2] {
     let tests = if command::find("cargo-nextest").is_some() {
-        cargo(["nextest", "run", "--workspace", "--no-fail-fast", "--no-tests=warn"])
+        cargo(["nextest", "run", "--workspace", "--no-tests=warn"])
     } else {
         cargo(["test", "--workspace", "--lib", "--bins", "--tests"])
     };
     let doc_tests = cargo(["test", "--workspace", "--doc"]);
     [("tests", tests), ("doc tests", doc_tests)].map(|(name, mut command)| {
-        command.args(arguments.ci.then_some("--no-fail-fast")).args(locked).args(&arguments.filter);
+        command.arg("--no-fail-fast").args(locked).args(&arguments.filter);
         (name, command)
     })
 }
