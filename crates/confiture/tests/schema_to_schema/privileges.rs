@@ -105,6 +105,8 @@ async fn what_the_sources_role_lacks_is_said_first() {
 #[tokio::test]
 async fn what_the_targets_role_lacks_is_said_first() {
     let world = World::new(OLD, NEW).await;
+    // Until PostgreSQL 14 everybody may.
+    psql(&world.new, "REVOKE CREATE ON SCHEMA public FROM PUBLIC").await;
     let before = dump(&world.new).await;
     let writer = role(&world, "writer").await;
     let as_writer = async || options(&world, "postgres", &writer).await;

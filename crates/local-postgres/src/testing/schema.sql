@@ -1,6 +1,6 @@
 -- What a database is made of, one line per thing, for servers that no pg_dump of this machine can read. Runs in psql; the
 -- variable "without" names a schema to leave out. Says nothing that changes when the same thing is made again: no OIDs,
--- no column numbers, only the columns' order.
+-- no column numbers, only the columns' order; privileges that nobody granted are those that the owner has by default.
 -- Of access methods, operators and their classes, casts, conversions, languages, transforms and text search objects, only
 -- that they exist is said, not how they are defined.
 SET search_path = '';
@@ -18,7 +18,8 @@ WITH schema AS (
 ), relation AS (
     SELECT * FROM class WHERE relkind IN ('r', 'p', 'v', 'm', 'f', 'c')
 ), line (line) AS (
-    SELECT ROW('database', pg_get_userbyid(datdba), encoding, datcollate, datctype, datconnlimit, datacl, obj.description)::text
+    SELECT ROW('database', pg_get_userbyid(datdba), encoding, datcollate, datctype, datconnlimit,
+               ARRAY(SELECT acl::text FROM unnest(coalesce(datacl, acldefault('d', datdba))) AS acl ORDER BY 1), obj.description)::text
     FROM pg_catalog.pg_database AS d
     LEFT JOIN pg_catalog.pg_shdescription AS obj ON obj.classoid = 'pg_catalog.pg_database'::pg_catalog.regclass AND obj.objoid = d.oid
     WHERE datname = current_database()
@@ -28,11 +29,13 @@ WITH schema AS (
     JOIN pg_catalog.pg_database AS d ON d.oid = s.setdatabase AND d.datname = current_database()
     LEFT JOIN pg_catalog.pg_roles AS r ON r.oid = s.setrole
     UNION ALL
-    SELECT ROW('schema', nspname, pg_get_userbyid(nspowner), nspacl)::text FROM schema
+    SELECT ROW('schema', nspname, pg_get_userbyid(nspowner),
+               ARRAY(SELECT acl::text FROM unnest(coalesce(nspacl, acldefault('n', nspowner))) AS acl ORDER BY 1))::text FROM schema
     UNION ALL
     SELECT ROW('extension', extname, extversion, extnamespace::regnamespace)::text FROM pg_catalog.pg_extension
     UNION ALL
-    SELECT ROW('relation', c.oid::regclass, c.relkind, c.relpersistence, pg_get_userbyid(c.relowner), c.relacl, c.reloptions,
+    SELECT ROW('relation', c.oid::regclass, c.relkind, c.relpersistence, pg_get_userbyid(c.relowner),
+               ARRAY(SELECT acl::text FROM unnest(coalesce(c.relacl, acldefault('r', c.relowner))) AS acl ORDER BY 1), c.reloptions,
                toast.reloptions, am.amname, t.spcname, c.reloftype::regtype, c.relrowsecurity, c.relforcerowsecurity,
                c.relreplident, c.relispartition, pg_get_expr(c.relpartbound, c.oid), c.relispopulated,
                CASE WHEN c.relkind = 'p' THEN pg_get_partkeydef(c.oid) END,
@@ -95,7 +98,8 @@ WITH schema AS (
     JOIN class ON class.oid = p.polrelid
     UNION ALL
     SELECT ROW('sequence', class.oid::regclass, format_type(s.seqtypid, NULL), s.seqstart, s.seqincrement, s.seqmin, s.seqmax,
-               s.seqcache, s.seqcycle, class.relpersistence, class.relacl, pg_get_userbyid(class.relowner),
+               s.seqcache, s.seqcycle, class.relpersistence,
+               ARRAY(SELECT acl::text FROM unnest(coalesce(class.relacl, acldefault('s', class.relowner))) AS acl ORDER BY 1), pg_get_userbyid(class.relowner),
                nullif(o.refobjid, 0)::regclass, a.attname, o.deptype)::text
     FROM pg_catalog.pg_sequence AS s
     JOIN class ON class.oid = s.seqrelid
@@ -108,7 +112,8 @@ WITH schema AS (
     FROM pg_catalog.pg_statistic_ext AS s
     JOIN schema ON schema.oid = s.stxnamespace
     UNION ALL
-    SELECT ROW('type', t.oid::regtype, t.typtype, t.typcategory, pg_get_userbyid(t.typowner), t.typacl, t.typdefault,
+    SELECT ROW('type', t.oid::regtype, t.typtype, t.typcategory, pg_get_userbyid(t.typowner),
+               ARRAY(SELECT acl::text FROM unnest(coalesce(t.typacl, acldefault('T', t.typowner))) AS acl ORDER BY 1), t.typdefault,
                t.typnotnull, format_type(nullif(t.typbasetype, 0), t.typtypmod), nullif(t.typcollation, 0)::regcollation,
                r.rngsubtype::regtype, r.rngmultitypid::regtype, r.rngsubdiff, t.typinput, t.typstorage, t.typalign,
                ARRAY(SELECT enumlabel FROM pg_catalog.pg_enum WHERE enumtypid = t.oid ORDER BY enumsortorder))::text
@@ -117,7 +122,8 @@ WITH schema AS (
     LEFT JOIN pg_catalog.pg_range AS r ON r.rngtypid = t.oid
     WHERE NOT EXISTS (SELECT FROM member WHERE classid = 'pg_catalog.pg_type'::pg_catalog.regclass AND objid = t.oid)
     UNION ALL
-    SELECT ROW('routine', p.oid::regprocedure, p.prokind, pg_get_userbyid(p.proowner), p.proacl,
+    SELECT ROW('routine', p.oid::regprocedure, p.prokind, pg_get_userbyid(p.proowner),
+               ARRAY(SELECT acl::text FROM unnest(coalesce(p.proacl, acldefault('f', p.proowner))) AS acl ORDER BY 1),
                CASE WHEN p.prokind <> 'a' THEN pg_get_functiondef(p.oid) END, pg_get_function_result(p.oid),
                a.aggkind, a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggtranstype::regtype, a.agginitval)::text
     FROM pg_catalog.pg_proc AS p
