@@ -114,38 +114,6 @@ async fn a_role_without_createdb_builds_in_what_is_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hundred_tables_take_little_longer_than_psql() {
-    let tables: String = (0..100)
-        .map(|n| {
-            format!(
-                "CREATE TABLE t{n} (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL, email text UNIQUE);\n\
-                 CREATE INDEX ON t{n} (name);\n"
-            )
-        })
-        .collect();
-    let ground = Ground::new(&[("1.sql", &tables)]).await;
-    let mut figures = Vec::new();
-    for round in 0..3 {
-        let start = std::time::Instant::now();
-        ground.psql("postgres", &format!("CREATE DATABASE by_psql_{round}"));
-        ground.psql_file(&format!("by_psql_{round}"), &tables);
-        let by_psql = start.elapsed();
-        let options = BuildOptions { cache: false, ..BuildOptions::default() };
-        let directly = ground.build(&format!("directly_{round}"), options).await.unwrap().elapsed;
-        figures.push((by_psql, directly));
-    }
-    let first = ground.build("first", BuildOptions::default()).await.unwrap();
-    let start = std::time::Instant::now();
-    let second = ground.build("second", BuildOptions::default()).await.unwrap();
-    let whole = start.elapsed();
-    assert!(!first.cloned && second.cloned);
-    let best =
-        figures.iter().map(|(psql, ours)| ours.as_secs_f64() / psql.as_secs_f64()).fold(f64::MAX, f64::min);
-    assert!(whole.as_secs_f64() < 0.15, "the whole clone took {whole:?}");
-    assert!(best < 1.3, "{figures:?}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_server_without_the_database_postgres_will_do() {
     let ground = Ground::new(&[("1.sql", "CREATE TABLE t (a int);")]).await;
     ground.psql("template1", "DROP DATABASE postgres");

@@ -1,7 +1,6 @@
 //! Help, version, completions, manual page.
 
 use std::process::Stdio;
-use std::time::{Duration, Instant};
 
 use crate::support::Project;
 
@@ -210,17 +209,11 @@ fn the_help_of_schema_to_schema_is_complete() {
 }
 
 #[test]
-fn the_version_comes_at_once() {
-    let project = Project::new();
-    let version = format!("confiture {}\n", env!("CARGO_PKG_VERSION"));
-    // The fastest of several: what else the machine does is not the program's doing.
-    let fastest = (0..20).map(|_| {
-        let start = Instant::now();
-        assert_eq!(project.call(&["--version"]).stdout, version);
-        start.elapsed()
-    });
-    let fastest = fastest.min().expect("several");
-    assert!(fastest < Duration::from_millis(15), "{fastest:?}");
+fn the_version_is_the_crates() {
+    assert_eq!(
+        Project::new().call(&["--version"]).stdout,
+        format!("confiture {}\n", env!("CARGO_PKG_VERSION"))
+    );
 }
 
 #[test]

@@ -55,7 +55,7 @@ async fn at_every_event_and_continued_each_time() {
         let migration = Arc::new(plan);
         let result = migration.migrate(&execution).await;
         if let Some(since) = *observer.since.lock().unwrap() {
-            assert!(since.elapsed() < Duration::from_secs(1), "{:?} at event {n}", since.elapsed());
+            assert!(since.elapsed() < Duration::from_secs(5), "{:?} at event {n}", since.elapsed());
         }
         match result {
             Ok(_) => {
@@ -89,12 +89,12 @@ async fn stops_while(old: &str, new: &str, mapping: &str, running: &str) {
     let since = Instant::now();
     interrupt.cancel();
     let error = run.await.unwrap().unwrap_err();
-    assert!(since.elapsed() < Duration::from_secs(1), "{:?}", since.elapsed());
+    assert!(since.elapsed() < Duration::from_secs(5), "{:?}", since.elapsed());
     assert_eq!(error.kind(), ErrorKind::Interrupted, "{error:?}");
     assert!(error.hints().iter().any(|hint| hint.contains("continues")), "{error:?}");
     // That of the plan, and those of the run.
     while backends(&world).await != "0" {
-        assert!(since.elapsed() < Duration::from_secs(2), "{} left", backends(&world).await);
+        assert!(since.elapsed() < Duration::from_secs(10), "{} left", backends(&world).await);
     }
 }
 
@@ -170,10 +170,10 @@ async fn the_failure_of_one_worker_ends_what_the_others_run() {
     let started = Instant::now();
     let error = world.migrate(world.options(MAPPING).await).await.unwrap_err();
     assert_eq!(error.sqlstate_code(), Some("23514"), "{error:?}");
-    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
     assert!(!format!("{error:?}").contains("person"), "{error:?}");
     while backends(&world).await != "0" {
-        assert!(started.elapsed() < Duration::from_secs(6));
+        assert!(started.elapsed() < Duration::from_secs(20));
     }
     drop(before);
 }

@@ -52,7 +52,7 @@ async fn refuses_and_then_works(on_old: bool, script: &str) {
     options.lock_timeout = Duration::from_millis(600);
     let started = Instant::now();
     let error = world.migrate(options).await.unwrap_err();
-    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
     assert_eq!((error.kind(), error.sqlstate_code()), (ErrorKind::Server, Some("55P03")), "{error:?}");
     assert!(error.message().contains(&format!("pid {} ", holder.pid)), "{error:?}");
     assert!(error.message().contains("people"), "{error:?}");
