@@ -1,6 +1,5 @@
 //! Shapes of tables, and everything that hangs on them: what is taken off for the load is put back as it was.
 
-
 use confiture::config::mapping::Strategy;
 use confiture::schema_to_schema::Options;
 use local_postgres::Server;

@@ -97,6 +97,8 @@ impl<'a> Stage<'a> {
     pub(super) fn server_processor_time(&self) -> Result<Duration> {
         let others = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()";
         while self.psql.sql("postgres", others)?.trim() != "0" {}
+        // A session is gone from the view before its process is, and counts only once the postmaster has waited for it.
+        self.psql.sql("postgres", "SELECT pg_sleep(0.3)")?;
         let postmaster = self.psql.server.pid().context("the server's process is not known")?;
         ended_sessions_processor_time(postmaster)
     }
