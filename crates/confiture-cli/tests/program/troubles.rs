@@ -60,7 +60,7 @@ async fn columns_that_do_not_match_are_found_before_anything_is_copied() {
     status 5
     --- stdout
     --- stderr
-    error: title is integer, and PostgreSQL does not assign text to it
+    error: posts: title is integer, and PostgreSQL does not assign text to it
     hint: if every value reads as integer, say so: `title: "(posts.title)::integer"`
     "#);
     assert_eq!(psql(&shop.new, "select count(*) from users"), "0");

@@ -33,7 +33,8 @@ pub(crate) async fn check(
     let contexts = cast_contexts(session, &types, &wanted).await?;
     let mut columns = Vec::with_capacity(types.len());
     for ((column, transfer), (given, context)) in draft.columns.iter().zip(&transfers).zip(contexts) {
-        columns.push(plan_column(column, transfer, &given, &context, source, target)?);
+        let planned = plan_column(column, transfer, &given, &context, source, target);
+        columns.push(planned.map_err(|error| error.context(draft.target.name.short()))?);
     }
     for (column, draft) in columns.iter().zip(&draft.columns).filter(|(_, draft)| is_literal(&draft.shown)) {
         if let Err(error) = session.prepare(&sql!("SELECT {}", column.sent)).await {

@@ -44,7 +44,7 @@ pub(crate) async fn add_filters(
     let children = names(&|index| !applies(index));
     if !children.is_empty() {
         remarks.push(remark(format!(
-            "and, so that foreign keys hold, leaves out rows of {children} that refer to what it leaves out"
+            "so that foreign keys hold, rows of {children} that refer to what --where leaves out are left out too"
         )));
     }
     for (draft, conditions) in drafts.iter_mut().zip(conditions) {

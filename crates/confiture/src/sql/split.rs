@@ -133,7 +133,7 @@ impl<'a> Splitter<'a> {
         if let Some(stray) = lex(&text[from..line_end]).find(|token| !token.is_blank()) {
             return Err(Error::config("the rows of a COPY … FROM stdin start on the next line")
                 .at(self.script.place(from + stray.span.start))
-                .hint("Move what stands behind the semicolon below the line `\\.` that ends the rows"));
+                .hint("move what stands behind the semicolon below the line `\\.` that ends the rows"));
         }
         let mut at = line_end;
         for line in text[line_end..].split_inclusive('\n') {
@@ -145,7 +145,7 @@ impl<'a> Splitter<'a> {
         Err(Error::config("the rows of this COPY … FROM stdin have no end")
             .at(self.script.place(current.span.start))
             .excerpt(self.script.excerpt(current.span.clone()))
-            .hint("End the rows with a line that holds only `\\.`"))
+            .hint("end the rows with a line that holds only `\\.`"))
     }
 }
 
