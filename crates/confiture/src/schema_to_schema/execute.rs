@@ -16,7 +16,7 @@ use crate::schema_to_schema::resume::{self, Work};
 use crate::schema_to_schema::sessions::{Crew, Sessions};
 use crate::schema_to_schema::snapshot::Snapshot;
 use crate::schema_to_schema::triage::{self, Need};
-use crate::schema_to_schema::{failpoint, foreign, journal, ledger, preflight, sequences};
+use crate::schema_to_schema::{failpoint, journal, ledger, preflight, sequences};
 use crate::sql::{Sql, sql};
 
 impl Migration {
@@ -190,20 +190,6 @@ impl Migration {
             }
         }
         Ok(())
-    }
-
-    /// Makes foreign tables for the tables that go through FDW; returns the source relations.
-    pub(crate) async fn set_up_foreign(
-        &self,
-        session: &Session,
-        execution: &Execution,
-    ) -> Result<Vec<crate::sql::QualifiedName>> {
-        if self.plan.tables.iter().all(|table| table.route != crate::schema_to_schema::plan::Route::Fdw) {
-            return Ok(Vec::new());
-        }
-        let needed = foreign::needed(&self.plan, &self.source_catalog, &self.options.foreign_schema);
-        execution.step("Setting up foreign tables", foreign::set_up(session, &self.options, &needed)).await?;
-        Ok(needed.into_iter().collect())
     }
 }
 

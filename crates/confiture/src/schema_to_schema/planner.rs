@@ -122,7 +122,7 @@ impl Migration {
             tables.push(self.plan_table(draft, topology).await?);
         }
         for name in options.fdw_tables.iter().chain(&options.copy_tables) {
-            if !tables.iter().any(|table| is_named(table, name)) {
+            if !tables.iter().any(|table| name.names(&table.target)) {
                 return Err(Error::config(format!("no table of this migration is called {name}")));
             }
         }
@@ -222,7 +222,7 @@ impl Migration {
     /// How rows of one table travel, and why.
     fn route(&self, draft: &Draft<'_>, topology: Topology, rows: u64) -> Result<(Route, String)> {
         let options = &self.options;
-        let named = |names: &[TableName]| names.iter().any(|name| names_relation(name, &draft.target.name));
+        let named = |names: &[TableName]| names.iter().any(|name| name.names(&draft.target.name));
         if topology == Topology::OneDatabase {
             return Ok((
                 Route::Local,
@@ -310,14 +310,6 @@ impl TablePlan {
 
 fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn is_named(table: &TablePlan, name: &TableName) -> bool {
-    names_relation(name, &table.target)
-}
-
-fn names_relation(name: &TableName, relation: &crate::sql::QualifiedName) -> bool {
-    name.name == relation.name && name.schema.as_ref().is_none_or(|schema| schema == &relation.schema)
 }
 
 /// Two connections reach one database where the one sees an advisory lock that the other holds. (Nothing that can be read

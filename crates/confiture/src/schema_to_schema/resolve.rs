@@ -368,11 +368,8 @@ fn narrow(drafts: &mut Vec<Draft<'_>>, only: &[TableName], target: &Catalog) -> 
     if only.is_empty() {
         return Ok(());
     }
-    let named = |name: &TableName, relation: &QualifiedName| {
-        name.name == relation.name && name.schema.as_ref().is_none_or(|schema| schema == &relation.schema)
-    };
     for name in only {
-        if !drafts.iter().any(|draft| named(name, &draft.target.name)) {
+        if !drafts.iter().any(|draft| name.names(&draft.target.name)) {
             let shown = name.to_string();
             let error = match target.find(name.schema.as_ref(), &name.name) {
                 Some(_) => Error::config(format!("nothing maps to the target table {shown}"))
@@ -382,7 +379,7 @@ fn narrow(drafts: &mut Vec<Draft<'_>>, only: &[TableName], target: &Catalog) -> 
             return Err(error);
         }
     }
-    drafts.retain(|draft| only.iter().any(|name| named(name, &draft.target.name)));
+    drafts.retain(|draft| only.iter().any(|name| name.names(&draft.target.name)));
     Ok(())
 }
 

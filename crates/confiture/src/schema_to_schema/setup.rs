@@ -6,9 +6,10 @@ use serde::Serialize;
 
 use crate::error::Result;
 use crate::event::Execution;
-use crate::postgres::AdvisoryLock;
-use crate::schema_to_schema::ledger;
+use crate::postgres::{AdvisoryLock, Session};
+use crate::schema_to_schema::plan::Route;
 use crate::schema_to_schema::planner::Migration;
+use crate::schema_to_schema::{foreign, ledger};
 use crate::sql::QualifiedName;
 
 /// What was set up.
@@ -40,5 +41,19 @@ impl Migration {
             .await?;
         let foreign_tables = self.set_up_foreign(&self.target, execution).await?;
         Ok(SetupReport { source: self.plan.source.clone(), foreign_tables })
+    }
+
+    /// Makes foreign tables for the tables that go through FDW; returns the source relations.
+    pub(crate) async fn set_up_foreign(
+        &self,
+        session: &Session,
+        execution: &Execution,
+    ) -> Result<Vec<QualifiedName>> {
+        if self.plan.tables.iter().all(|table| table.route != Route::Fdw) {
+            return Ok(Vec::new());
+        }
+        let needed = foreign::needed(&self.plan, &self.source_catalog, &self.options.foreign_schema);
+        execution.step("Setting up foreign tables", foreign::set_up(session, &self.options, &needed)).await?;
+        Ok(needed.into_iter().collect())
     }
 }

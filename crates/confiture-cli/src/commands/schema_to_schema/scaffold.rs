@@ -9,16 +9,12 @@ use confiture::sql::QualifiedName;
 pub(super) fn complete(mapping: &Mapping, plan: &Plan) -> Mapping {
     let mut complete = mapping.clone();
     for table in &plan.tables {
-        let named = mapping.tables.iter().any(|written| names(&written.target.value, &table.target));
+        let named = mapping.tables.iter().any(|written| written.target.value.names(&table.target));
         if !named && let Some(source) = &table.source {
             complete.tables.push(same_names(table, source));
         }
     }
     complete
-}
-
-fn names(name: &TableName, table: &QualifiedName) -> bool {
-    name.name == table.name && name.schema.as_ref().is_none_or(|schema| *schema == table.schema)
 }
 
 fn same_names(table: &TablePlan, source: &QualifiedName) -> TableMapping {

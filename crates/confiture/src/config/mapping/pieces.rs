@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::lexer::{Fault, Kind, Token, lex};
 use super::{ColumnValue, FromClause, TableName};
-use crate::sql::Identifier;
+use crate::sql::{Identifier, QualifiedName};
 
 impl fmt::Display for TableName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -16,6 +16,12 @@ impl fmt::Display for TableName {
 }
 
 impl TableName {
+    /// True where this name means `relation`; a name without a schema means it in any.
+    #[must_use]
+    pub fn names(&self, relation: &QualifiedName) -> bool {
+        self.name == relation.name && self.schema.as_ref().is_none_or(|schema| *schema == relation.schema)
+    }
+
     /// Reads `users`, `app.users` or `app."Weird Name"`; what is not quoted is folded to lower case, as PostgreSQL does.
     pub(super) fn parse(text: &str) -> Result<Self, Fault> {
         let tokens = lex_name(text)?;
