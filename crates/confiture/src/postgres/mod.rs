@@ -4,6 +4,7 @@ mod advisory_lock;
 mod catalog;
 mod connect;
 pub mod database;
+pub mod feed;
 mod login_error;
 mod redact;
 mod run;

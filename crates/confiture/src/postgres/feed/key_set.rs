@@ -1,0 +1,190 @@
+//! Keys that changed. Pure.
+
+use std::collections::HashSet;
+
+use crate::postgres::feed::KeyColumn;
+use crate::sql::{Literal, Sql, sql};
+
+/// Bytes of keys that one set holds at most; what is more counts as the whole table.
+const LARGEST: usize = 48 << 20;
+
+/// The keys of one table that changed, each once; or the whole table.
+#[derive(Debug, Clone, Default)]
+pub struct KeySet {
+    whole: bool,
+    /// Keys of one column that read as integers.
+    integers: HashSet<i64>,
+    /// All others: the texts of their columns.
+    texts: HashSet<Box<[Box<str>]>>,
+    text_bytes: usize,
+}
+
+impl KeySet {
+    /// Adds a key: the texts of its columns, as the type's output function gives them under our settings.
+    pub fn insert(&mut self, columns: &[&str]) {
+        if self.whole {
+            return;
+        }
+        // What reads as an integer and is not written as one (`007` of a text) stays text.
+        match columns {
+            [one] if one.parse::<i64>().is_ok_and(|number| number.to_string() == **one) => {
+                self.integers.insert(one.parse().unwrap_or_default());
+            }
+            _ => {
+                let key: Box<[Box<str>]> = columns.iter().map(|column| Box::from(*column)).collect();
+                let bytes = key.iter().map(|column| column.len() + 32).sum::<usize>() + 32;
+                if self.texts.insert(key) {
+                    self.text_bytes += bytes;
+                }
+            }
+        }
+        if self.bytes() > LARGEST {
+            self.insert_whole();
+        }
+    }
+
+    /// Says that no key list tells what changed: the table was truncated, or too much of it changed.
+    pub fn insert_whole(&mut self) {
+        *self = Self { whole: true, ..Self::default() };
+    }
+
+    /// Adds all keys of another set.
+    pub fn extend(&mut self, other: Self) {
+        if self.whole || other.whole {
+            return self.insert_whole();
+        }
+        if self.is_empty() {
+            *self = other;
+            return;
+        }
+        self.integers.extend(other.integers);
+        for key in other.texts {
+            self.text_bytes += key.iter().map(|column| column.len() + 32).sum::<usize>() + 32;
+            self.texts.insert(key);
+        }
+        if self.bytes() > LARGEST {
+            self.insert_whole();
+        }
+    }
+
+    /// True where the table has to be compared as a whole.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.whole
+    }
+
+    /// True where nothing changed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        !self.whole && self.len() == 0
+    }
+
+    /// How many keys there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.integers.len() + self.texts.len()
+    }
+
+    /// About how much memory the keys take.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.integers.capacity() * 9 + self.text_bytes
+    }
+
+    /// The keys as queries of at most `most` keys each, with a column for each of `columns`:
+    /// `SELECT * FROM ROWS FROM (unnest('{1,2}'::bigint[]))`.
+    #[must_use]
+    pub fn queries(&self, columns: &[KeyColumn], most: usize) -> Vec<Sql> {
+        let mut keys: Vec<Vec<String>> = self.integers.iter().map(|key| vec![key.to_string()]).collect();
+        keys.extend(self.texts.iter().map(|key| key.iter().map(|column| column.to_string()).collect()));
+        // In order, so that an index is read from one end to the other.
+        keys.sort_unstable_by(|left, right| match (left.as_slice(), right.as_slice()) {
+            ([left], [right]) => left.len().cmp(&right.len()).then_with(|| left.cmp(right)),
+            _ => left.cmp(right),
+        });
+        keys.chunks(most).map(|keys| query(keys, columns)).collect()
+    }
+}
+
+fn query(keys: &[Vec<String>], columns: &[KeyColumn]) -> Sql {
+    let arrays = columns.iter().enumerate().map(|(index, column)| {
+        let mut array = String::from("{");
+        for (position, key) in keys.iter().enumerate() {
+            if position > 0 {
+                array.push(',');
+            }
+            push_element(&mut array, &key[index]);
+        }
+        array.push('}');
+        sql!("pg_catalog.unnest(CAST({} AS {}[]))", Literal(&array), column.data_type)
+    });
+    sql!("SELECT * FROM ROWS FROM ({})", Sql::join(", ", arrays))
+}
+
+/// An element of an array's text form.
+fn push_element(array: &mut String, element: &str) {
+    let plain = |character: char| character.is_ascii_alphanumeric() || matches!(character, '-' | '_' | '.');
+    if !element.is_empty() && element.chars().all(plain) && !element.eq_ignore_ascii_case("null") {
+        return array.push_str(element);
+    }
+    array.push('"');
+    for character in element.chars() {
+        if matches!(character, '"' | '\\') {
+            array.push('\\');
+        }
+        array.push(character);
+    }
+    array.push('"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::QualifiedName;
+
+    fn column(data_type: &str) -> KeyColumn {
+        KeyColumn { name: "k".into(), data_type: QualifiedName::new("pg_catalog", data_type) }
+    }
+
+    #[test]
+    fn every_key_is_there_once() {
+        let mut keys = KeySet::default();
+        for key in ["10", "9", "10", "-1"] {
+            keys.insert(&[key]);
+        }
+        let queries = keys.queries(&[column("int8")], 2);
+        assert_eq!(
+            queries[0].as_str(),
+            "SELECT * FROM ROWS FROM (pg_catalog.unnest(CAST('{9,-1}' AS pg_catalog.int8[])))"
+        );
+        assert_eq!((keys.len(), queries.len()), (3, 2));
+    }
+
+    #[test]
+    fn texts_stay_what_they_are() {
+        let mut keys = KeySet::default();
+        for key in ["007", "7", "", "null", "a\"b\\c", "x,y", "it's"] {
+            keys.insert(&[key, "1"]);
+            keys.insert(&[key]);
+        }
+        let texts = keys.queries(&[column("text")], 100);
+        assert_eq!(keys.len(), 14);
+        assert!(texts[0].as_str().contains(r#""a\"b\\c""#), "{}", texts[0].as_str());
+        assert!(texts[0].as_str().contains("it''s"));
+        assert!(texts[0].as_str().contains(r#""null""#));
+    }
+
+    #[test]
+    fn too_many_keys_are_the_whole_table() {
+        let mut keys = KeySet::default();
+        let long = "x".repeat(1 << 20);
+        for key in 0..100 {
+            keys.insert(&[&format!("{key}{long}")]);
+        }
+        assert!(keys.is_whole() && !keys.is_empty() && keys.bytes() < 1000);
+        let mut other = KeySet::default();
+        other.insert(&["1"]);
+        other.extend(keys);
+        assert!(other.is_whole());
+    }
+}
