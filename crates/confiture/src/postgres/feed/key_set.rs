@@ -96,7 +96,7 @@ impl KeySet {
     #[must_use]
     pub fn queries(&self, columns: &[KeyColumn], most: usize) -> Vec<Sql> {
         let mut keys: Vec<Vec<String>> = self.integers.iter().map(|key| vec![key.to_string()]).collect();
-        keys.extend(self.texts.iter().map(|key| key.iter().map(|column| column.to_string()).collect()));
+        keys.extend(self.texts.iter().map(|key| key.iter().map(std::string::ToString::to_string).collect()));
         // In order, so that an index is read from one end to the other.
         keys.sort_unstable_by(|left, right| match (left.as_slice(), right.as_slice()) {
             ([left], [right]) => left.len().cmp(&right.len()).then_with(|| left.cmp(right)),
@@ -169,7 +169,8 @@ mod tests {
         }
         let texts = keys.queries(&[column("text")], 100);
         assert_eq!(keys.len(), 14);
-        assert!(texts[0].as_str().contains(r#""a\"b\\c""#), "{}", texts[0].as_str());
+        // Escaped for the array, and once more for the literal.
+        assert!(texts[0].as_str().contains(r#""a\\"b\\\\c""#), "{}", texts[0].as_str());
         assert!(texts[0].as_str().contains("it''s"));
         assert!(texts[0].as_str().contains(r#""null""#));
     }
