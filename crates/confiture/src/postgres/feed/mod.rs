@@ -6,6 +6,7 @@
 //! To miss one is not.
 
 mod key_set;
+pub mod queue;
 mod snapshot;
 
 use std::time::Duration;
