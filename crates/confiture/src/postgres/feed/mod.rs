@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-pub use key_set::KeySet;
+pub use key_set::{KeySet, array_text};
 pub use snapshot::SnapshotImage;
 
 use crate::catalog::Oid;
