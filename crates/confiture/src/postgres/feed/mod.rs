@@ -7,6 +7,7 @@
 
 mod key_set;
 mod snapshot;
+pub mod wal;
 
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use futures_util::future::BoxFuture;
 
 pub use key_set::KeySet;
 pub use snapshot::SnapshotImage;
+pub use wal::WalFeed;
 
 use crate::catalog::Oid;
 use crate::error::Result;

@@ -1,0 +1,3 @@
+//! Change feeds, on a real server.
+
+mod wal;
