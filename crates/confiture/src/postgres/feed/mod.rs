@@ -8,6 +8,7 @@
 mod key_set;
 pub mod queue;
 mod snapshot;
+pub mod wal;
 
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use futures_util::future::BoxFuture;
 
 pub use key_set::{KeySet, array_text};
 pub use snapshot::SnapshotImage;
+pub use wal::WalFeed;
 
 use crate::catalog::Oid;
 use crate::error::Result;
