@@ -74,7 +74,10 @@ impl Migration {
         self.set_up_foreign(&target, execution).await?;
         failpoint::reached("foreign tables made");
         execution
-            .step("Taking keys, indexes and triggers off", self.prepare(&target, &work, &snapshot.shown, execution))
+            .step(
+                "Taking keys, indexes and triggers off",
+                self.prepare(&target, &work, &snapshot.shown, execution),
+            )
             .await?;
         failpoint::reached("tables made ready");
         let run = Arc::new(Run::new(Arc::clone(self), work, Reading::Frozen(snapshot), execution.clone()));

@@ -375,7 +375,8 @@ impl Run {
 
 /// The file that holds a relation's main fork; `None` where there is none, or no relation.
 pub(crate) async fn file_of(session: &Session, oid: u32) -> Result<Option<u32>> {
-    let query = Sql::literal("SELECT pg_catalog.pg_relation_filenode($1::pg_catalog.oid::pg_catalog.regclass)");
+    let query =
+        Sql::literal("SELECT pg_catalog.pg_relation_filenode($1::pg_catalog.oid::pg_catalog.regclass)");
     Ok(session.query_one(&query, &[&oid]).await?.get(0))
 }
 

@@ -53,10 +53,8 @@ mod volatility;
 pub use cleanup::{CleanupReport, clean_up};
 pub use difference::{ColumnDifference, Difference, DifferenceKind, Differences};
 pub use estimate::{Basis, Throughput};
-pub use live::{
-    Applied, BatchReport, Capture, FeedKind, FollowReport, Following, Phase, Until, Witness,
-};
 pub use ledger::{RememberedSource, remembered_source};
+pub use live::{Applied, BatchReport, Capture, FeedKind, FollowReport, Following, Phase, Until, Witness};
 pub use migrator::{SchemaToSchemaMigrator, TableAnalysis, TableMatch};
 pub use options::{DEFAULT_THRESHOLD_ROWS, Options};
 pub use plan::{

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use crate::catalog::{Catalog, Column, Relation, RelationKind};
 use crate::config::Spanned;
 use crate::config::mapping::{
-    ColumnMapping, ColumnValue, Dependency, FromClause, Mapping, Strategy, TableMapping, TableName, UnnamedColumns,
+    ColumnMapping, ColumnValue, Dependency, FromClause, Mapping, Strategy, TableMapping, TableName,
+    UnnamedColumns,
 };
 use crate::error::did_you_mean;
 use crate::error::{Error, Place, Result};

@@ -130,6 +130,19 @@ impl KeySet {
     }
 }
 
+impl KeySet {
+    /// The keys as queries of at most `most` keys each, with a column for each of `columns`:
+    /// `SELECT * FROM ROWS FROM (unnest(CAST('{1,2}' AS bigint[])))`.
+    #[must_use]
+    pub fn queries(&self, columns: &[KeyColumn], most: usize) -> Vec<Sql> {
+        let query = |arrays: Vec<Sql>| {
+            let unnest = arrays.iter().map(|array| sql!("pg_catalog.unnest({})", array));
+            sql!("SELECT * FROM ROWS FROM ({})", Sql::join(", ", unnest))
+        };
+        self.arrays(&columns.iter().collect::<Vec<_>>(), most).into_iter().map(query).collect()
+    }
+}
+
 /// An array's text form: `{1,"two words"}`.
 pub fn array_text<'a>(elements: impl IntoIterator<Item = &'a str>) -> String {
     let mut array = String::from("{");

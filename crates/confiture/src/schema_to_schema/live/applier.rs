@@ -131,8 +131,9 @@ impl Applier {
             let texts: BTreeSet<String> =
                 set.iter().map(|mut key| key.swap_remove(dependent.position)).collect();
             let texts: Vec<String> = texts.into_iter().collect();
-            let columns: Vec<_> =
-                (0..followed.key.len()).map(|column| crate::sql::Identifier::new(format!("c{column}"))).collect();
+            let columns: Vec<_> = (0..followed.key.len())
+                .map(|column| crate::sql::Identifier::new(format!("c{column}")))
+                .collect();
             let cast = Sql::join(", ", columns.iter().map(|name| sql!("CAST({} AS pg_catalog.text)", name)));
             let names = Sql::join(", ", &columns);
             let query = sql!("SELECT {} FROM ({}\n) AS driving ({})", cast, dependent.query, names);

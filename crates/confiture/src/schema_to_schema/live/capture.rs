@@ -87,9 +87,8 @@ pub(crate) async fn plan_capture(plan: &Plan, source: &Session, catalog: &Catalo
             let (table, position) = (index(&relation.name), position(&relation.name, column));
             let column = relation.columns.iter().find(|known| known.number == *column);
             let data_type = column.map(|column| key_type(column.data_type.oid, catalog));
-            let array = data_type.map_or_else(Sql::default, |of| {
-                sql!("CAST(CAST($1 AS pg_catalog.text[]) AS {}[])", of)
-            });
+            let array = data_type
+                .map_or_else(Sql::default, |of| sql!("CAST(CAST($1 AS pg_catalog.text[]) AS {}[])", of));
             let query = with_keys(&written.driving.value, &array);
             Dependent { table, position, query, written: (*written).clone() }
         });
@@ -159,8 +158,7 @@ async fn key_columns(
         }
     }
     let (target, from) = (table.target.short(), driving.name.short());
-    let columns: Vec<_> =
-        driving.columns.iter().filter(|column| numbers.contains(&column.number)).collect();
+    let columns: Vec<_> = driving.columns.iter().filter(|column| numbers.contains(&column.number)).collect();
     if columns.is_empty() {
         return Err(Error::config(format!("the key of {target} does not come from {from}, which drives it"))
             .hint("`key: { column: expression }` says how, in columns of the driving table"));
@@ -175,7 +173,9 @@ async fn key_columns(
     let names: BTreeSet<&Identifier> = columns.iter().map(|column| &column.name).collect();
     let finds = |index: &&crate::catalog::Index| {
         let leading = index.key_columns.as_ref().map(|keys| keys.iter().take(names.len()).collect());
-        index.valid && !index.partial && leading.is_some_and(|leading: BTreeSet<&Identifier>| leading == names)
+        index.valid
+            && !index.partial
+            && leading.is_some_and(|leading: BTreeSet<&Identifier>| leading == names)
     };
     let list = Sql::join(", ", names.iter());
     if !driving.indexes.iter().any(|index| finds(&index)) {
@@ -183,12 +183,16 @@ async fn key_columns(
             "no index of {from} finds the rows that changed, by {}",
             list.as_str()
         ))
-        .hint(format!("on the source: CREATE INDEX CONCURRENTLY ON {} ({})", driving.name, list.as_str())));
+        .hint(format!(
+            "on the source: CREATE INDEX CONCURRENTLY ON {} ({})",
+            driving.name,
+            list.as_str()
+        )));
     }
     // Over nothing but these columns, because a deleted row leaves nothing else.
-    let nulls = columns.iter().map(|column| {
-        sql!("CAST(NULL AS {}) AS {}", key_type(column.data_type.oid, catalog), column.name)
-    });
+    let nulls = columns
+        .iter()
+        .map(|column| sql!("CAST(NULL AS {}) AS {}", key_type(column.data_type.oid, catalog), column.name));
     let alone = sql!(
         "SELECT {} FROM (SELECT {}) AS {}",
         Sql::join(", ", expressions),

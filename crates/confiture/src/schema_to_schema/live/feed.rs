@@ -6,6 +6,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::Execution;
 use crate::postgres::Session;
 use crate::postgres::feed::queue::{self, LockPatience, QueueFeed};
+use crate::postgres::feed::wal::WalFeed;
 use crate::postgres::feed::{CapturedTable, ChangeFeed, Obstacle, SnapshotImage};
 use crate::schema_to_schema::live::capture::Captured;
 use crate::schema_to_schema::live::ledger::FeedKind;
@@ -40,8 +41,10 @@ pub(crate) async fn choose(
     let only = |kind, reason: &str| Choice { kind, reason: reason.to_owned() };
     let choice = match capture {
         Capture::Only(FeedKind::Wal) if migration.plan.topology == Topology::OneDatabase => {
-            return Err(Error::config("both schemas are in one database, where changes are captured by the queue")
-                .hint("say --capture queue, or leave it out"));
+            return Err(Error::config(
+                "both schemas are in one database, where changes are captured by the queue",
+            )
+            .hint("say --capture queue, or leave it out"));
         }
         Capture::Only(kind) => only(kind, "--capture says so"),
         Capture::Auto if migration.plan.topology == Topology::OneDatabase => {
@@ -49,7 +52,9 @@ pub(crate) async fn choose(
         }
         Capture::Auto => match fatal(&obstacles(FeedKind::Wal, source, tables).await?) {
             None => only(FeedKind::Wal, "server and role allow it, and it costs the application least"),
-            Some(obstacle) => Choice { kind: FeedKind::Queue, reason: format!("not the WAL: {}", obstacle.message) },
+            Some(obstacle) => {
+                Choice { kind: FeedKind::Queue, reason: format!("not the WAL: {}", obstacle.message) }
+            }
         },
     };
     let found = obstacles(choice.kind, source, tables).await?;
@@ -68,7 +73,7 @@ pub(crate) async fn choose(
 async fn obstacles(kind: FeedKind, source: &Session, tables: &[CapturedTable]) -> Result<Vec<Obstacle>> {
     match kind {
         FeedKind::Queue => queue::obstacles(source, tables).await,
-        FeedKind::Wal => Ok(vec![Obstacle { message: "not merged".into(), hint: String::new(), fatal: true }]),
+        FeedKind::Wal => WalFeed::obstacles(source, tables).await,
     }
 }
 
@@ -92,7 +97,7 @@ pub(crate) async fn new_id(target: &Session) -> Result<String> {
 /// Begins to capture: from its end on, no change is missed. What an earlier run left half done is done.
 pub(crate) async fn set_up(
     kind: FeedKind,
-    _id: &str,
+    id: &str,
     options: &Options,
     captured: &Captured,
     execution: &Execution,
@@ -103,14 +108,17 @@ pub(crate) async fn set_up(
             queue::set_up(&session, &captured.tables, patience(), execution).await?;
             Ok(())
         }
-        FeedKind::Wal => Err(Error::unexpected("not merged")),
+        FeedKind::Wal => {
+            WalFeed::create(&options.source, &captured.tables, id, patience().total).await?;
+            Ok(())
+        }
     }
 }
 
 /// Opens the feed where the last confirmed batch was.
 pub(crate) async fn open(
     kind: FeedKind,
-    _id: &str,
+    id: &str,
     options: &Options,
     captured: &Captured,
     since: Option<SnapshotImage>,
@@ -119,12 +127,16 @@ pub(crate) async fn open(
         FeedKind::Queue => {
             Ok(Box::new(QueueFeed::open(&options.source, captured.tables.clone(), since).await?))
         }
-        FeedKind::Wal => Err(Error::unexpected("not merged")),
+        FeedKind::Wal => {
+            let name = WalFeed::name(id);
+            let (slot, publication) = (name.as_str(), name.as_str());
+            Ok(Box::new(WalFeed::open(&options.source, &captured.tables, slot, publication).await?))
+        }
     }
 }
 
 /// Looks whether changes are still captured. What was missed nobody can say.
-pub(crate) async fn check(kind: FeedKind, _id: &str, source: &Session, captured: &Captured) -> Result<()> {
+pub(crate) async fn check(kind: FeedKind, source: &Session, captured: &Captured) -> Result<()> {
     if kind == FeedKind::Wal {
         return Ok(());
     }

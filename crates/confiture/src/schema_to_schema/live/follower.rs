@@ -101,14 +101,14 @@ impl Follower {
     pub(crate) async fn check_source_shape(&mut self) -> Result<()> {
         let shapes = &mut self.shapes;
         let changes = shapes.source.changes(&self.applier.source, &shapes.source_oids).await?;
-        altered("source", changes)
+        altered("source", &changes)
     }
 
     /// Looks whether a target table was altered.
     pub(crate) async fn check_target_shape(&mut self) -> Result<()> {
         let shapes = &mut self.shapes;
         let changes = shapes.target.changes(&self.applier.target, &shapes.target_oids).await?;
-        altered("target", changes)
+        altered("target", &changes)
     }
 
     /// Tells everybody who wants to know that a batch is done.
@@ -167,7 +167,7 @@ async fn replica_lag(source: &Session) -> Result<Duration> {
     Ok(Duration::from_secs_f64(source.query_one(&query, &[]).await?.get::<_, f64>(0).max(0.0)))
 }
 
-fn altered(side: &str, changes: Vec<String>) -> Result<()> {
+fn altered(side: &str, changes: &[String]) -> Result<()> {
     if changes.is_empty() {
         return Ok(());
     }

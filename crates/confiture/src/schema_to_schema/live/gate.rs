@@ -33,7 +33,8 @@ impl Gate {
     /// Sets what was told; `held` keeps it closed for another reason.
     pub(crate) fn set(&self, control: &Control, held: bool) {
         self.budget.lock().expect("not poisoned").control = control.clone();
-        self.open.send_if_modified(|open| std::mem::replace(open, !(control.paused || held)) == (control.paused || held));
+        let open = !(control.paused || held);
+        self.open.send_if_modified(|was| std::mem::replace(was, open) != open);
     }
 
     /// Returns when the gate is open and what was done before is paid for.
@@ -73,8 +74,8 @@ impl Gate {
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn what_was_done_is_paid_for() {
+    #[test]
+    fn what_was_done_is_paid_for() {
         let gate = Gate::new();
         gate.set(&Control { rows_per_second: Some(1000), ..Control::default() }, false);
         gate.spend(500, 0);

@@ -219,8 +219,7 @@ pub(crate) async fn take_deferred(
              SELECT ctid FROM confiture.deferred WHERE table_schema = $1 AND table_name = $2 LIMIT $3))
          RETURNING key",
     );
-    let rows =
-        session.query(&take, &[&table.schema.as_str(), &table.name.as_str(), &most]).await?;
+    let rows = session.query(&take, &[&table.schema.as_str(), &table.name.as_str(), &most]).await?;
     let mut keys = KeySet::default();
     for row in &rows {
         match row.get::<_, Option<Vec<&str>>>(0) {

@@ -8,6 +8,8 @@ use tokio::task::JoinSet;
 
 use crate::error::{Error, Result};
 use crate::event::Execution;
+use crate::postgres::feed::wal::SlotLost;
+use crate::postgres::feed::{ChangeFeed, KeySet};
 use crate::postgres::{AdvisoryLock, Session};
 use crate::schema_to_schema::chunk::{self, all_ranges};
 use crate::schema_to_schema::journal::{self, EntryKind};
@@ -51,8 +53,8 @@ impl Migration {
         let records = tables::read(&side).await?;
         let mut states = self.states(&records)?;
         let shapes = self.shapes(&side, &captured, &mut states, execution).await?;
-        let feed = feed::open(record.feed, &record.id, options, &captured, record.snapshot.clone()).await?;
-        feed::check(record.feed, &record.id, &self.source, &captured).await?;
+        let feed = self.open_feed(&record, &captured, &side, &mut states, execution).await?;
+        feed::check(record.feed, &self.source, &captured).await?;
         ledger::set_stopped(&side, None).await?;
         let target = sessions.open_target(options).await?;
         AdvisoryLock::join(&target).await?;
@@ -82,6 +84,41 @@ impl Migration {
         follower.count_unbuilt().await?;
         follower.beat(std::time::Duration::ZERO).await?;
         Ok((follower, record.feed))
+    }
+
+    /// Opens the feed; where its slot was lost, makes a new one, and has every row read again.
+    async fn open_feed(
+        &self,
+        record: &FollowRecord,
+        captured: &Captured,
+        side: &Session,
+        states: &mut [TableState],
+        execution: &Execution,
+    ) -> Result<Box<dyn ChangeFeed + Sync>> {
+        let (options, id) = (&self.options, &record.id);
+        let lost = match feed::open(record.feed, id, options, captured, record.snapshot.clone()).await {
+            Err(error) if SlotLost::of(&error).is_some() => error,
+            opened => return opened,
+        };
+        execution.warn(format!("{lost}; changes are captured by a new slot, and all rows are read again"));
+        // The new slot comes last: until then, whoever begins again finds that the old one is lost.
+        for (table, state) in self.plan.tables.iter().zip(states) {
+            self.read_again(side, table, state).await?;
+        }
+        feed::set_up(record.feed, id, options, captured, execution).await?;
+        feed::open(record.feed, id, options, captured, None).await
+    }
+
+    /// Has a whole table read again by the next batches.
+    async fn read_again(&self, side: &Session, table: &TablePlan, state: &mut TableState) -> Result<()> {
+        let mut whole = KeySet::default();
+        whole.insert_whole();
+        ledger::defer(side, &table.target, &whole).await?;
+        if *state == TableState::Following {
+            *state = TableState::CatchingUp;
+            tables::set_state(side, &table.target, *state).await?;
+        }
+        Ok(())
     }
 
     /// The first steps, each of which may have been taken before: the ledger, the capture, the target's tables made ready.
@@ -152,8 +189,10 @@ impl Migration {
         let state = |table: &TablePlan| {
             let name = table.target.short();
             let Some(record) = records.get(&table.target) else {
-                return Err(Error::refused(format!("{name} is new in the mapping of a migration that follows"))
-                    .hint("clean up and begin again, or leave it out with --tables"));
+                return Err(Error::refused(format!(
+                    "{name} is new in the mapping of a migration that follows"
+                ))
+                .hint("clean up and begin again, or leave it out with --tables"));
             };
             if record.fingerprint != table.fingerprint() || record.source != self.plan.source {
                 let what = if record.source == self.plan.source { "mapping" } else { "source" };
@@ -178,9 +217,8 @@ impl Migration {
         states: &mut [TableState],
         execution: &Execution,
     ) -> Result<BothShapes> {
-        let oid = |table: &TablePlan| {
-            self.target_catalog.relations.get(&table.target).map(|relation| relation.oid)
-        };
+        let oid =
+            |table: &TablePlan| self.target_catalog.relations.get(&table.target).map(|relation| relation.oid);
         let target_oids: Vec<u32> = self.plan.tables.iter().filter_map(oid).collect();
         let with_partitions = |table: &crate::postgres::feed::CapturedTable| {
             let partitions: Vec<u32> = table.partitions.iter().map(|(_, oid)| *oid).collect();
@@ -204,13 +242,7 @@ impl Migration {
                     continue;
                 }
                 execution.note(format!("{}: all of its rows are read again", table.target.short()));
-                let mut whole = crate::postgres::feed::KeySet::default();
-                whole.insert_whole();
-                ledger::defer(side, &table.target, &whole).await?;
-                if *state == TableState::Following {
-                    *state = TableState::CatchingUp;
-                    tables::set_state(side, &table.target, *state).await?;
-                }
+                self.read_again(side, table, state).await?;
             }
         }
         source.remember(side, "source").await?;
@@ -265,9 +297,8 @@ impl Follower {
     async fn left_of(&self, table: &TablePlan, record: &TableRecord, files: &[u32]) -> Result<Work> {
         let workers = self.migration.plan.workers;
         let is_same = |chunk: &tables::Chunk| {
-            let is_it = |storage: &crate::schema_to_schema::Storage| {
-                storage.relation.to_string() == chunk.relation
-            };
+            let is_it =
+                |storage: &crate::schema_to_schema::Storage| storage.relation.to_string() == chunk.relation;
             let storage = table.query.storage.iter().position(is_it);
             storage.is_some_and(|storage| chunk.file.is_none_or(|file| files[storage] == file))
         };
@@ -305,12 +336,16 @@ impl Follower {
 
     /// A stage, where a unique index stayed on the table during the load: a row that moved may come twice.
     async fn stage_for_load(&self, index: usize, table: &TablePlan) -> Result<Option<Stage>> {
-        let Some(relation) = self.migration.target_catalog.relations.get(&table.target) else { return Ok(None) };
+        let Some(relation) = self.migration.target_catalog.relations.get(&table.target) else {
+            return Ok(None);
+        };
         let entries = journal::entries(&self.side).await?;
         let is_off = |found: &crate::catalog::Index| {
             let name = found.constraint.as_ref().unwrap_or(&found.name);
             entries.iter().any(|entry| {
-                entry.table == table.target && entry.kind <= EntryKind::Constraint && entry.name == name.as_str()
+                entry.table == table.target
+                    && entry.kind <= EntryKind::Constraint
+                    && entry.name == name.as_str()
             })
         };
         let stays = relation.indexes.iter().any(|found| found.unique && !is_off(found));
@@ -319,13 +354,7 @@ impl Follower {
 }
 
 fn nothing() -> Work {
-    Work {
-        ranges: Vec::new(),
-        outcome: Outcome::Continued,
-        rows_before: 0,
-        truncate: false,
-        snapshot: None,
-    }
+    Work { ranges: Vec::new(), outcome: Outcome::Continued, rows_before: 0, truncate: false, snapshot: None }
 }
 
 /// Has a session write past foreign keys and triggers, where its role may.

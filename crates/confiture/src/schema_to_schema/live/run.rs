@@ -109,7 +109,11 @@ impl Migration {
     /// are not ours, or a table was altered so that the mapping may mean something else; [`ErrorKind::Locked`] where
     /// another run is at work; [`ErrorKind::Connect`] where a server stays away for longer than the patience. None loses a
     /// change: they go on being captured.
-    pub async fn follow(self: &Arc<Self>, following: &Following, execution: &Execution) -> Result<FollowReport> {
+    pub async fn follow(
+        self: &Arc<Self>,
+        following: &Following,
+        execution: &Execution,
+    ) -> Result<FollowReport> {
         let mut migration = Arc::clone(self);
         let mut since: Option<Instant> = None;
         let mut tries = 0;
@@ -146,7 +150,9 @@ impl Migration {
             }
             migration = match replan(&migration, execution).await {
                 Ok(planned) => planned,
-                Err(error) if error.kind() == ErrorKind::Connect && began.elapsed() < following.patience => migration,
+                Err(error) if error.kind() == ErrorKind::Connect && began.elapsed() < following.patience => {
+                    migration
+                }
                 Err(error) if error.kind() == ErrorKind::Config => {
                     migration.say_stopped(&error).await;
                     return Err(error);
@@ -265,7 +271,8 @@ impl Follower {
                 break;
             }
             let is_busy = batch.more || batch.applied.keys > 0;
-            let patience = if is_busy || !building.is_empty() || !referring.is_empty() { PAUSE } else { IDLE };
+            let patience =
+                if is_busy || !building.is_empty() || !referring.is_empty() { PAUSE } else { IDLE };
             let (feed, execution) = (&mut self.feed, &self.execution);
             tokio::select! {
                 () = sleep(PAUSE), if is_busy => {}
@@ -291,7 +298,8 @@ impl Follower {
         loop {
             match self.batch().await {
                 Err(error)
-                    if matches!(error.sqlstate_code(), Some("40001" | "40P01" | "55P03")) && tries < TRIES =>
+                    if matches!(error.sqlstate_code(), Some("40001" | "40P01" | "55P03"))
+                        && tries < TRIES =>
                 {
                     tries += 1;
                     self.execution.note(format!("{error}: the batch is tried again"));
@@ -321,7 +329,8 @@ impl Follower {
         }
         if self.bypasses_constraints {
             let options = &self.migration.options;
-            let (session, builder) = (sessions.open_target(options).await?, sessions.open_target(options).await?);
+            let (session, builder) =
+                (sessions.open_target(options).await?, sessions.open_target(options).await?);
             let execution = self.execution.clone();
             referring.spawn(async move {
                 constraints::put_foreign_keys_back(&session, &[builder], &execution).await

@@ -53,8 +53,7 @@ impl Shapes {
                 found.push(format!("{table} was dropped or renamed"));
                 continue;
             };
-            let (before, after): (Vec<&str>, Vec<&str>) =
-                (before.lines().collect(), after.lines().collect());
+            let (before, after): (Vec<&str>, Vec<&str>) = (before.lines().collect(), after.lines().collect());
             let gone = before.iter().filter(|line| !after.contains(line));
             let come = after.iter().filter(|line| !before.contains(line));
             let mut sentences: Vec<String> = gone.map(|line| format!("had `{}`", described(line))).collect();
@@ -72,8 +71,7 @@ impl Shapes {
         let column = |line: &str| described(line).split(' ').next().unwrap_or_default().to_owned();
         let is_rewritten = |(table, before): &(&String, &String)| {
             let Some(after) = now.tables.get(*table) else { return true };
-            let (before, after): (Vec<&str>, Vec<&str>) =
-                (before.lines().collect(), after.lines().collect());
+            let (before, after): (Vec<&str>, Vec<&str>) = (before.lines().collect(), after.lines().collect());
             let plain = |line: &str| line.trim_end_matches(" NOT NULL").to_owned();
             before.iter().chain(&after).any(|line| {
                 let other = if before.contains(line) { &after } else { &before };

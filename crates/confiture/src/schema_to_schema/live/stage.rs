@@ -110,8 +110,7 @@ impl Stage {
 
     /// Deletes the rows whose key was staged and gave no row; of all rows, where `whole`.
     pub(crate) fn delete_missing(&self, whole: bool) -> Sql {
-        let gone =
-            sql!("NOT EXISTS (SELECT FROM {} AS s WHERE {})", self.rows, self.same_key("s", "t"));
+        let gone = sql!("NOT EXISTS (SELECT FROM {} AS s WHERE {})", self.rows, self.same_key("s", "t"));
         match whole {
             true => sql!("DELETE FROM {} AS t WHERE {}", self.target, gone),
             false => sql!(
@@ -202,7 +201,10 @@ impl Stage {
         let query = &table.query;
         let rows = selected(&self.names);
         if keys.is_whole() {
-            return vec![Reading { keys: None, rows: sql!("SELECT {} {}", rows, query.from_relation(&source, &[])) }];
+            return vec![Reading {
+                keys: None,
+                rows: sql!("SELECT {} {}", rows, query.from_relation(&source, &[])),
+            }];
         }
         let names = Sql::join(", ", columns.iter().map(|column| &column.name));
         let reading = |arrays: Vec<Sql>| {
