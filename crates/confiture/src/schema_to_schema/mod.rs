@@ -54,7 +54,10 @@ pub use cleanup::{CleanupReport, clean_up};
 pub use difference::{ColumnDifference, Difference, DifferenceKind, Differences};
 pub use estimate::{Basis, Throughput};
 pub use ledger::{RememberedSource, remembered_source};
-pub use live::{Applied, BatchReport, Capture, FeedKind, FollowReport, Following, Phase, Until, Witness};
+pub use live::{
+    Applied, BatchReport, Capture, FeedKind, FollowReport, Following, FollowingStatus, Order, Phase, Status,
+    TableStatus, Until, Witness, follows, status, tell,
+};
 pub use migrator::{SchemaToSchemaMigrator, TableAnalysis, TableMatch};
 pub use options::{DEFAULT_THRESHOLD_ROWS, Options};
 pub use plan::{

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::config::Connection;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Execution;
 use crate::postgres::Session;
@@ -9,7 +10,7 @@ use crate::postgres::feed::queue::{self, LockPatience, QueueFeed};
 use crate::postgres::feed::wal::WalFeed;
 use crate::postgres::feed::{CapturedTable, ChangeFeed, Obstacle, SnapshotImage};
 use crate::schema_to_schema::live::capture::Captured;
-use crate::schema_to_schema::live::ledger::FeedKind;
+use crate::schema_to_schema::live::ledger::{self, FeedKind};
 use crate::schema_to_schema::live::run::Capture;
 use crate::schema_to_schema::options::Options;
 use crate::schema_to_schema::plan::Topology;
@@ -150,6 +151,30 @@ pub(crate) async fn check(kind: FeedKind, source: &Session, captured: &Captured)
         ))
         .hint("somebody changed what captures them; clean up and begin again")),
     }
+}
+
+/// Takes away what captures changes for the migration into `target`. Returns whether there was something.
+pub(crate) async fn remove(
+    source: Option<&Connection>,
+    target: &Session,
+    execution: &Execution,
+) -> Result<bool> {
+    let Some(record) = ledger::read(target).await? else { return Ok(false) };
+    let Some(source) = source else {
+        return Err(Error::usage(
+            "changes of the source are captured, and no source is named to remove that from",
+        )
+        .hint("name it with --from"));
+    };
+    let session = Session::connect(source).await?;
+    match record.feed {
+        FeedKind::Queue => queue::tear_down(&session, None, patience(), execution).await?,
+        FeedKind::Wal => {
+            let name = WalFeed::name(&record.id);
+            WalFeed::drop_slot_and_publication(&session, &name, &name).await?;
+        }
+    }
+    Ok(true)
 }
 
 fn patience() -> LockPatience {

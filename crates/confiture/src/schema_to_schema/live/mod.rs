@@ -12,7 +12,7 @@
 mod applier;
 mod batch;
 mod capture;
-mod feed;
+pub(crate) mod feed;
 mod finish;
 mod follower;
 pub(crate) mod gate;
@@ -21,9 +21,11 @@ mod open;
 mod run;
 mod shape;
 pub(crate) mod stage;
+mod status;
 
 pub use applier::Applied;
 pub use batch::BatchReport;
 pub use follower::Witness;
 pub use ledger::{FeedKind, Phase};
 pub use run::{Capture, FollowReport, Following, Until};
+pub use status::{FollowingStatus, Order, Status, TableStatus, follows, status, tell};
