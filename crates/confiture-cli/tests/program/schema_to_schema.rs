@@ -260,6 +260,39 @@ async fn a_difference_is_exit_status_7_with_the_report() {
     assert_eq!(json["result"]["tables"].as_array().map(Vec::len), Some(2));
 }
 
+/// What a run left out by `--where` is no difference, and whoever compares by another condition is told.
+#[tokio::test]
+async fn verify_compares_with_the_condition_of_the_run() {
+    let shop = Shop::new().await;
+    let run =
+        shop.call("--from production --to production_new --mapping db/mapping.yaml --yes --where id<=100");
+    assert_eq!(run.status, 0, "{run}");
+    assert_eq!(psql(&shop.new, "select count(*) from users"), "100");
+    let said = shop.call("verify --target production_new");
+    assert_eq!(said.status, 0, "{said}");
+    assert!(said.stderr.contains("With the run's mapping db/mapping.yaml\n"), "{said}");
+    assert!(said.stderr.contains("Comparing with the rows of the run's --where \"id<=100\"\n"), "{said}");
+    let other = shop.call("verify --target production_new --where id<=50 --tables users");
+    assert_eq!(other.status, 7, "{other}");
+    let warning =
+        "warning: users was copied with another mapping or --where (with --where \"id<=100\") than this";
+    assert!(other.stderr.contains(warning), "{other}");
+}
+
+/// Nobody is asked for a yes to nothing.
+#[tokio::test]
+async fn a_run_on_a_finished_migration_says_so_and_asks_nothing() {
+    let shop = Shop::new().await;
+    let line = "--from production --to production_new --mapping db/mapping.yaml";
+    assert_eq!(shop.call(&format!("{line} --yes")).status, 0);
+    let again = shop.call(line);
+    assert_eq!(again.status, 0, "{again}");
+    assert!(again.stderr.contains("Nothing is left to do"), "{again}");
+    assert!(!again.stderr.contains("COPY strategy"), "{again}");
+    assert!(again.stdout.contains("✅ posts: 5,000 (old) = 5,000 (new)"), "{again}");
+    assert_eq!(shop.call(&format!("{line} --truncate")).status, 8);
+}
+
 #[tokio::test]
 async fn one_table_with_its_mapping_on_the_command_line() {
     let shop = Shop::new().await;

@@ -62,7 +62,7 @@ impl Migration {
         let work = resume::plan_work(self, &needs, &readers, &writers, execution).await?;
         ledger::create(&target).await?;
         failpoint::reached("ledger made");
-        ledger::remember_source(&target, &options.source, options.source_name.as_deref()).await?;
+        ledger::remember_source(&target, options).await?;
         failpoint::reached("source remembered");
         self.set_up_foreign(&target, execution).await?;
         failpoint::reached("foreign tables made");
@@ -183,8 +183,8 @@ impl Migration {
         }
         for (table, work) in tables() {
             if work.is_from_the_start() {
-                let (fingerprint, source) = (table.fingerprint(), &self.plan.source);
-                ledger::begin_table(target, table, &fingerprint, source, &snapshot.shown).await?;
+                let (source, filter) = (&self.plan.source, self.options.filter.as_deref());
+                ledger::begin_table(target, table, source, filter, &snapshot.shown).await?;
             } else if work.outcome == Outcome::Continued {
                 ledger::adopt_snapshot(target, &table.target, &snapshot.shown).await?;
             }

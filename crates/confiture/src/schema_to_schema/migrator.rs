@@ -105,8 +105,9 @@ impl SchemaToSchemaMigrator {
             .map(|relation| &relation.name);
         let tables = whole.filter(visible).cloned().collect();
         ledger::create(&target).await?;
-        ledger::remember_source(&target, &self.source, None).await?;
-        let done = foreign::set_up(&target, &self.options(Vec::new()), &tables).await;
+        let options = self.options(Vec::new());
+        ledger::remember_source(&target, &options).await?;
+        let done = foreign::set_up(&target, &options, &tables).await;
         let released = lock.release().await;
         done.and(released)
     }

@@ -11,6 +11,7 @@ use crate::schema_to_schema::check::{check, located};
 use crate::schema_to_schema::filter;
 use crate::schema_to_schema::options::Options;
 use crate::schema_to_schema::plan::{CopyFormat, Plan, Remark, Route, TablePlan, Topology};
+use crate::schema_to_schema::recall;
 use crate::schema_to_schema::resolve::{Draft, resolve};
 use crate::schema_to_schema::sessions::{explain_lock, set_lock_timeout};
 use crate::schema_to_schema::snapshot::explain_row_security;
@@ -48,7 +49,7 @@ impl Migration {
     }
 
     async fn plan_between(
-        options: Options,
+        mut options: Options,
         source: Session,
         target: Session,
         execution: &Execution,
@@ -59,6 +60,7 @@ impl Migration {
         )?;
         let (source_catalog, target_catalog) =
             tokio::try_join!(read_catalog(&source), read_catalog(&target))?;
+        let copied = recall::copied(&mut options, &target, execution).await?;
         let topology = match is_same_database(&source, &target).await? {
             true => Topology::OneDatabase,
             false => Topology::TwoDatabases,
@@ -81,6 +83,7 @@ impl Migration {
             target_catalog,
         };
         let (tables, remarks) = migration.plan_tables(topology, execution).await?;
+        recall::warn_of_others(&tables, &copied, execution);
         let mut hash = Sha256::new();
         for table in &tables {
             hash.update(table.fingerprint());
@@ -249,6 +252,8 @@ impl Migration {
             return Ok((Route::Copy, "--copy-tables names it".into()));
         }
         let (strategy, whose) = match (draft.strategy, options.strategy, &options.mapping.strategy) {
+            // One way for all tables is an order; to choose for each leaves room for what the mapping says of one.
+            (_, Some(strategy @ (Strategy::Copy | Strategy::Fdw)), _) => (strategy, "--strategy says so"),
             (Some(strategy), _, _) => (strategy, "the mapping says so for this table"),
             (None, Some(strategy), _) => (strategy, "--strategy says so"),
             (None, None, Some(strategy)) => (strategy.value, "the mapping says so"),

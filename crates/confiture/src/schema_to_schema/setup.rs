@@ -37,8 +37,7 @@ impl Migration {
 
     async fn set_up_locked(&self, execution: &Execution) -> Result<SetupReport> {
         ledger::create(&self.target).await?;
-        ledger::remember_source(&self.target, &self.options.source, self.options.source_name.as_deref())
-            .await?;
+        ledger::remember_source(&self.target, &self.options).await?;
         let foreign_tables = self.set_up_foreign(&self.target, execution).await?;
         Ok(SetupReport { source: self.plan.source.clone(), foreign_tables })
     }

@@ -1,6 +1,6 @@
 //! The steps, done: options in, what the library reports out.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use confiture::Result;
@@ -10,7 +10,7 @@ use confiture::project::Project;
 use confiture::schema_to_schema::{Migration, Options, Plan, clean_up, scaffold as first_mapping};
 use serde_json::{Map, json};
 
-use super::options::{SchemaToSchemaOptions, Step};
+use super::options::{MappingFrom, SchemaToSchemaOptions, Step};
 use super::{ends, mapping_file, scaffold};
 use crate::confirm::confirm;
 use crate::database::Database;
@@ -23,7 +23,7 @@ use crate::runtime;
 /// Does what `options` ask for.
 pub(super) fn run(invocation: &Invocation, options: &SchemaToSchemaOptions) -> Result<Reply> {
     let project = Project::open(&invocation.surroundings())?;
-    let (mapping, _) = mapping_file::read(&project, &options.mapping)?;
+    let (mapping, file) = mapping_file::read(&project, &options.mapping)?;
     runtime::run(invocation, async |execution| {
         if options.step == Step::Cleanup {
             return cleanup(invocation, &project, options, &mapping, &execution).await;
@@ -33,6 +33,7 @@ pub(super) fn run(invocation: &Invocation, options: &SchemaToSchemaOptions) -> R
         {
             return write_scaffold(&project, options, &mapping, file).await;
         }
+        let mapping = Named { mapping, file };
         let prepared = prepare(invocation.terminal.stderr, &project, options, mapping, &execution).await?;
         match options.step {
             Step::Setup => setup(&prepared, &execution).await,
@@ -42,6 +43,12 @@ pub(super) fn run(invocation: &Invocation, options: &SchemaToSchemaOptions) -> R
             _ => migrate(invocation, options, &prepared, &execution).await,
         }
     })
+}
+
+/// A mapping, and the file that it was read from.
+struct Named {
+    mapping: Mapping,
+    file: Option<PathBuf>,
 }
 
 /// A plan, and the databases: a local server runs as long as they are held.
@@ -62,14 +69,25 @@ async fn prepare(
     style: Style,
     project: &Project,
     options: &SchemaToSchemaOptions,
-    mapping: Mapping,
+    mut named: Named,
     execution: &Execution,
 ) -> Result<Prepared> {
-    let target = ends::target(project, options, &mapping).await?;
+    let target = ends::target(project, options, &named.mapping).await?;
+    if options.step == Step::Verify
+        && named.file.is_none()
+        && options.mapping == MappingFrom::Project
+        && let Some(file) = ends::remembered_mapping(&target).await?
+    {
+        execution.note(format!("With the run's mapping {}", file.display()));
+        let (mapping, file) = mapping_file::read(project, &MappingFrom::File(file))?;
+        named = Named { mapping, file };
+    }
+    let Named { mapping, file } = named;
     let (source, source_name) = ends::source(project, options, &mapping, &target).await?;
     let defaults = Options::new(source.connection.clone(), target.connection.clone(), mapping.clone());
     let told = Options {
         source_name,
+        mapping_file: file.map(|file| file.display().to_string()),
         strategy: options.strategy,
         fdw_tables: options.fdw_tables.clone(),
         copy_tables: options.copy_tables.clone(),
@@ -77,6 +95,7 @@ async fn prepare(
         threshold_rows: options.threshold_rows,
         parallel: options.parallel,
         filter: options.filter.clone(),
+        as_copied: options.step == Step::Verify,
         foreign_schema: options.foreign_schema.clone().unwrap_or_else(|| defaults.foreign_schema.clone()),
         fetch_size: options.fetch_size.unwrap_or(defaults.fetch_size),
         truncate: options.truncate,
@@ -151,11 +170,15 @@ async fn migrate(
     execution: &Execution,
 ) -> Result<Reply> {
     let style = invocation.terminal.stdout;
-    tell(invocation, prepared.plan(), execution);
-    confirm(&invocation.terminal, execution, options.yes, &question(options, prepared))
-        .await
-        .map_err(|error| error.hint("--dry-run shows the plan and changes nothing"))?;
-    execution.note("Starting migration...");
+    if prepared.migration.is_done().await? {
+        execution.note("Nothing is left to do: an earlier run finished this migration.");
+    } else {
+        tell(invocation, prepared.plan(), execution);
+        confirm(&invocation.terminal, execution, options.yes, &question(options, prepared))
+            .await
+            .map_err(|error| error.hint("--dry-run shows the plan and changes nothing"))?;
+        execution.note("Starting migration...");
+    }
     let report = prepared.migration.migrate(execution).await?;
     let mut result = Map::from_iter([("migration".to_owned(), as_value(&report)?)]);
     let mut text = migration::render(style, &report);
