@@ -162,6 +162,39 @@ async fn ctrl_c_stops_cleanly_and_says_how_to_go_on() {
     assert_eq!(psql(&shop.old, USERS), psql(&shop.new, USERS));
 }
 
+/// Twice: the second ends the process at once, here while it asks a server that does not answer; whoever reads JSON reads
+/// that.
+#[cfg(unix)]
+#[test]
+fn ctrl_c_twice_ends_at_once_with_one_json_object() {
+    use std::io::{BufRead as _, BufReader};
+    use std::process::{Command, Stdio};
+
+    // It takes connections and says nothing.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let target = format!("postgresql://app@{}/shop", silent.local_addr().expect("an address"));
+    let words = ["migrate", "schema-to-schema", "verify", "--target", &target, "--format", "json"];
+    let project = Project::new();
+    let run = project.command(&words).stderr(Stdio::piped()).stdout(Stdio::piped()).spawn();
+    let mut run = run.expect("it starts");
+    let id = run.id().to_string();
+    let interrupt = || Command::new("kill").args(["-INT", &id]).status().expect("kill starts");
+    let held = silent.accept().expect("a connection");
+    assert!(interrupt().success());
+    let mut stderr = BufReader::new(run.stderr.take().expect("a pipe"));
+    let mut said = String::new();
+    while !said.contains("Stopping cleanly") {
+        assert_ne!(stderr.read_line(&mut said).expect("UTF-8"), 0, "{said}");
+    }
+    assert!(interrupt().success());
+    let output = run.wait_with_output().expect("it ends");
+    drop(held);
+    assert_eq!(output.status.code(), Some(130), "{output:?}");
+    let object: serde_json::Value = serde_json::from_slice(&output.stdout).expect("one object");
+    assert_eq!((&object["ok"], &object["error"]["code"]), (&false.into(), &"interrupted".into()));
+    assert!(object["error"]["message"].as_str().is_some_and(|said| said.starts_with("ended at once")));
+}
+
 #[tokio::test]
 async fn a_dry_run_changes_nothing() {
     let shop = Shop::new().await;

@@ -175,7 +175,7 @@ impl SchemaToSchemaMigrator {
     /// Those of [`Migration::plan`].
     pub async fn analyze_tables(&self) -> Result<BTreeMap<String, TableAnalysis>> {
         let mut migration = Migration::plan(self.options(self.mapped.clone()), &self.execution).await?;
-        migration.estimate().await?;
+        migration.estimate(&self.execution).await?;
         let analysis = |table: &crate::schema_to_schema::plan::TablePlan| {
             let analysis = TableAnalysis {
                 strategy: table.route,

@@ -13,7 +13,7 @@ use crate::schema_to_schema::options::Options;
 use crate::schema_to_schema::plan::{CopyFormat, Plan, Remark, Route, TablePlan, Topology};
 use crate::schema_to_schema::recall;
 use crate::schema_to_schema::resolve::{Draft, resolve};
-use crate::schema_to_schema::sessions::{explain_lock, set_lock_timeout};
+use crate::schema_to_schema::sessions::{explain_lock, set_lock_timeout, unless_interrupted};
 use crate::schema_to_schema::snapshot::explain_row_security;
 use crate::schema_to_schema::statement;
 use crate::schema_to_schema::volatility;
@@ -37,9 +37,12 @@ impl Migration {
     /// [`crate::ErrorKind::Config`], with the place in the mapping, where it does not hold against both catalogs;
     /// [`crate::ErrorKind::Connect`] where a server cannot be reached.
     pub async fn plan(options: Options, execution: &Execution) -> Result<Self> {
-        let (source, target) =
-            tokio::try_join!(Session::connect(&options.source), Session::connect(&options.target))?;
-        let planned = Self::plan_between(options, source.clone(), target.clone(), execution).await;
+        const STOPPED: &str = "stopped while planning; nothing was changed";
+        let connecting =
+            async { tokio::try_join!(Session::connect(&options.source), Session::connect(&options.target)) };
+        let (source, target) = unless_interrupted(execution, &[], STOPPED, connecting).await?;
+        let planning = Self::plan_between(options, source.clone(), target.clone(), execution);
+        let planned = unless_interrupted(execution, &[&source, &target], STOPPED, planning).await;
         match planned {
             Err(error) if error.sqlstate_code() == Some("55P03") => {
                 Err(explain_lock(error, &source, &target).await)
@@ -82,7 +85,7 @@ impl Migration {
             source_catalog,
             target_catalog,
         };
-        let (tables, remarks) = migration.plan_tables(topology, execution).await?;
+        let (tables, remarks) = migration.plan_tables(topology).await?;
         recall::warn_of_others(&tables, &copied, execution);
         let mut hash = Sha256::new();
         for table in &tables {
@@ -100,11 +103,7 @@ impl Migration {
         &self.plan
     }
 
-    async fn plan_tables(
-        &self,
-        topology: Topology,
-        execution: &Execution,
-    ) -> Result<(Vec<TablePlan>, Vec<Remark>)> {
+    async fn plan_tables(&self, topology: Topology) -> Result<(Vec<TablePlan>, Vec<Remark>)> {
         let options = &self.options;
         let same = topology == Topology::OneDatabase;
         let (mut drafts, mut remarks) =
@@ -119,9 +118,6 @@ impl Migration {
         .await?;
         let mut tables = Vec::with_capacity(drafts.len());
         for draft in drafts {
-            if execution.is_interrupted() {
-                return Err(Error::interrupted("stopped while planning; nothing was changed"));
-            }
             tables.push(self.plan_table(draft, topology).await?);
         }
         for name in options.fdw_tables.iter().chain(&options.copy_tables) {

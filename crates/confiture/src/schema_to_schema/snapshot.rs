@@ -1,6 +1,5 @@
 //! One snapshot of the source that all workers read.
 
-use crate::config::Connection;
 use crate::error::{Error, Result};
 use crate::postgres::Session;
 use crate::schema_to_schema::plan::{Plan, Topology};
@@ -53,13 +52,6 @@ impl Snapshot {
     /// The session that holds it.
     pub(crate) fn session(&self) -> &Session {
         &self.session
-    }
-
-    /// Another session that reads the same snapshot.
-    pub(crate) async fn reader(&self, connection: &Connection) -> Result<Session> {
-        let session = Session::connect(connection).await?;
-        self.share(&session).await?;
-        Ok(session)
     }
 
     /// Begins a transaction of another session that reads the same snapshot.

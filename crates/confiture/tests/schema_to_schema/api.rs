@@ -49,7 +49,7 @@ async fn estimates_follow_the_configured_throughput_and_else_a_measured_one() {
     let execution = Execution::unattended();
     let mapping = "strategy_config: { copy_throughput: 1_000 }\nfdw_tables: { users: { columns: { full_name: display_name } } }";
     let mut migration = Migration::plan(world.options(mapping).await, &execution).await.unwrap();
-    let throughput = migration.estimate().await.unwrap();
+    let throughput = migration.estimate(&Execution::unattended()).await.unwrap();
     assert_eq!((throughput.copy_basis, throughput.fdw_basis), (Basis::Configured, Basis::Assumed));
     let plan = migration.as_plan();
     assert_eq!((plan.tables[0].route, plan.tables[0].rows), (Route::Fdw, 5000));
@@ -57,7 +57,7 @@ async fn estimates_follow_the_configured_throughput_and_else_a_measured_one() {
     assert_eq!(plan.tables[1].estimated_seconds, Some(7.0));
 
     let mut migration = Migration::plan(world.options("others: same-name").await, &execution).await.unwrap();
-    assert_eq!(migration.estimate().await.unwrap().copy_basis, Basis::Measured);
+    assert_eq!(migration.estimate(&Execution::unattended()).await.unwrap().copy_basis, Basis::Measured);
     assert!(
         migration
             .as_plan()

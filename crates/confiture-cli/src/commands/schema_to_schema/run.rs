@@ -107,7 +107,7 @@ async fn prepare(
     let mut migration = Migration::plan(told, execution).await?;
     // Only where somebody reads the estimate before it is over.
     if options.step == Step::Analyze || options.dry_run || !options.yes {
-        migration.estimate().await?;
+        migration.estimate(execution).await?;
     }
     let migration = Arc::new(migration);
     Ok(Prepared { migration, mapping, target, _source: source })
