@@ -1,6 +1,5 @@
 //! The asynchronous runtime, made only by commands that need one, and Ctrl-C.
 
-use std::future::pending;
 use std::process;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,11 +27,14 @@ pub(crate) fn run<T>(invocation: &Invocation, work: impl AsyncFnOnce(Execution) 
     let interrupt = CancellationToken::new();
     let result = runtime.block_on(async {
         let (terminal, command) = (invocation.terminal.clone(), invocation.command);
-        let listening = listen(interrupt.clone(), Arc::clone(&progress));
-        tokio::spawn(async move {
-            listening.await;
-            process::exit(end_at_once(&terminal, command));
-        });
+        // Registered before there is anything to stop.
+        if let Ok(signals) = Signals::new() {
+            let listening = listen(signals, interrupt.clone(), Arc::clone(&progress));
+            tokio::spawn(async move {
+                listening.await;
+                process::exit(end_at_once(&terminal, command));
+            });
+        }
         work(Execution::new(Arc::clone(&progress) as _, interrupt)).await
     });
     progress.close();
@@ -42,8 +44,7 @@ pub(crate) fn run<T>(invocation: &Invocation, work: impl AsyncFnOnce(Execution) 
 }
 
 /// Returns when the process is to end at once.
-async fn listen(interrupt: CancellationToken, progress: Arc<Progress>) {
-    let Ok(mut signals) = Signals::new() else { return pending().await };
+async fn listen(mut signals: Signals, interrupt: CancellationToken, progress: Arc<Progress>) {
     signals.next().await;
     if !confirm::is_asking() {
         progress.say("Stopping cleanly; Ctrl-C again ends at once.");

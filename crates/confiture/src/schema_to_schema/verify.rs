@@ -1,5 +1,6 @@
 //! Proof: that the target holds what the mapping gives, row by row, and that its foreign keys and assertions hold.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::future::try_join_all;
@@ -8,7 +9,7 @@ use serde::Serialize;
 use crate::catalog::{Catalog, Constraint, ConstraintKind, Relation, RelationKind};
 use crate::config::mapping::{Expectation, Validation};
 use crate::error::{Error, Result};
-use crate::event::{Event, Execution};
+use crate::event::{Event, Execution, TableEstimate};
 use crate::postgres::{Session, read_catalog};
 use crate::schema_to_schema::chunk::cut;
 use crate::schema_to_schema::difference::{self, Differences, Reader};
@@ -109,6 +110,12 @@ impl Migration {
         try_join_all(readers.iter().map(|reader| source.share(reader))).await?;
         try_join_all(writers.iter().map(|writer| target.share(writer))).await?;
         let catalog = read_catalog(&self.target).await?;
+        let expected = |table: &TablePlan| TableEstimate {
+            table: table.target.clone(),
+            rows: table.rows,
+            bytes: table.bytes,
+        };
+        execution.emit(&Event::TablesPlanned { tables: self.plan.tables.iter().map(expected).collect() });
         let mut tables = Vec::new();
         for table in &self.plan.tables {
             tables.push(self.verify_table(table, &catalog, &readers, &writers, execution).await?);
@@ -146,9 +153,16 @@ impl Migration {
         // A statement of the user's reads the source through foreign tables, so it runs on the target.
         let readers = if source.derived.is_some() { writers } else { readers };
         let context = |error: Error| error.context(format!("verifying {}", table.target.short()));
+        // A row counts as compared by half when one side has hashed it.
+        let halves = AtomicU64::new(0);
+        let hashed = |rows: u64| {
+            let before = halves.fetch_add(rows, Ordering::Relaxed);
+            let (table, rows) = (table.target.clone(), (before + rows) / 2 - before / 2);
+            execution.emit(&Event::TableProgress { table, rows, bytes: 0 });
+        };
         let (given, held) = tokio::try_join!(
-            fingerprint::take(&source, &source_ranges, readers),
-            fingerprint::take(&target, &target_ranges, writers),
+            fingerprint::take(&source, &source_ranges, readers, &hashed),
+            fingerprint::take(&target, &target_ranges, writers, &hashed),
         )
         .map_err(context)?;
         let differing = given.differing(&held);
