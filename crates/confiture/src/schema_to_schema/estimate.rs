@@ -56,7 +56,8 @@ impl Migration {
     pub async fn estimate(&mut self, execution: &Execution) -> Result<Throughput> {
         const STOPPED: &str = "stopped while measuring; nothing was changed";
         let (source, target) = (self.source.clone(), self.target.clone());
-        unless_interrupted(execution, &[&source, &target], STOPPED, self.estimate_to_the_end()).await
+        unless_interrupted(execution, &[&source, &target], STOPPED, Box::pin(self.estimate_to_the_end()))
+            .await
     }
 
     async fn estimate_to_the_end(&mut self) -> Result<Throughput> {

@@ -31,7 +31,7 @@ impl Migration {
     pub async fn migrate(self: &Arc<Self>, execution: &Execution) -> Result<MigrationReport> {
         let sessions = Arc::new(Sessions::default());
         let result = tokio::select! {
-            result = self.migrate_with(&sessions, execution) => result,
+            result = Box::pin(self.migrate_with(&sessions, execution)) => result,
             () = execution.interrupted() => Err(interrupted()),
             error = sessions.watch(&self.source, &self.target, self.options.lock_timeout) => Err(error),
         };

@@ -33,6 +33,7 @@ mod options;
 mod plan;
 mod planner;
 mod preflight;
+mod probe;
 mod recall;
 mod relations;
 mod report;

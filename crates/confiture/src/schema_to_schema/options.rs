@@ -49,6 +49,8 @@ pub struct Options {
     pub truncate: bool,
     /// Start again, whatever an earlier run left.
     pub restart: bool,
+    /// How long, in all, the plan may look for rows that the target would refuse; zero for not at all.
+    pub probe: Duration,
     /// Show the values of rows that differ.
     pub show_values: bool,
 }
@@ -76,6 +78,7 @@ impl Options {
             lock_timeout: Duration::from_secs(10),
             truncate: false,
             restart: false,
+            probe: Duration::from_secs(4),
             show_values: false,
         }
     }

@@ -11,6 +11,7 @@ use crate::schema_to_schema::check::{check, located};
 use crate::schema_to_schema::filter;
 use crate::schema_to_schema::options::Options;
 use crate::schema_to_schema::plan::{CopyFormat, Plan, Remark, Route, TablePlan, Topology};
+use crate::schema_to_schema::probe::probe;
 use crate::schema_to_schema::recall;
 use crate::schema_to_schema::resolve::{Draft, resolve};
 use crate::schema_to_schema::sessions::{explain_lock, set_lock_timeout, unless_interrupted};
@@ -41,7 +42,8 @@ impl Migration {
         let connecting =
             async { tokio::try_join!(Session::connect(&options.source), Session::connect(&options.target)) };
         let (source, target) = unless_interrupted(execution, &[], STOPPED, connecting).await?;
-        let planning = Self::plan_between(options, source.clone(), target.clone(), execution);
+        // On the heap: what holds a plan in the making is large, and callers hold several in one.
+        let planning = Box::pin(Self::plan_between(options, source.clone(), target.clone(), execution));
         let planned = unless_interrupted(execution, &[&source, &target], STOPPED, planning).await;
         match planned {
             Err(error) if error.sqlstate_code() == Some("55P03") => {
@@ -85,7 +87,11 @@ impl Migration {
             source_catalog,
             target_catalog,
         };
-        let (tables, remarks) = migration.plan_tables(topology).await?;
+        let (mut tables, remarks) = migration.plan_tables(topology).await?;
+        if !migration.options.as_copied {
+            let (source, target) = (&migration.source_catalog, &migration.target_catalog);
+            probe(&mut tables, &migration.source, source, target, migration.options.probe).await?;
+        }
         recall::warn_of_others(&tables, &copied, execution);
         let mut hash = Sha256::new();
         for table in &tables {

@@ -88,7 +88,7 @@ impl Migration {
     pub async fn verify(&self, execution: &Execution) -> Result<VerificationReport> {
         let sessions = Sessions::default();
         let result = tokio::select! {
-            result = self.verify_with(&sessions, execution) => result,
+            result = Box::pin(self.verify_with(&sessions, execution)) => result,
             () = execution.interrupted() => {
                 Err(Error::interrupted("verification was stopped; nothing was changed, run it again"))
             }
