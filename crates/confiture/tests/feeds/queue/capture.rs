@@ -294,3 +294,34 @@ async fn a_table_that_a_subscription_writes_to() {
         assert!(!publisher.session.is_closed());
     }
 }
+
+#[tokio::test]
+async fn a_key_that_no_statement_names() {
+    let trigger = "CREATE FUNCTION move() RETURNS trigger LANGUAGE plpgsql AS
+                   $$ BEGIN NEW.id := NEW.id + 50; RETURN NEW; END $$;
+                   CREATE TRIGGER move BEFORE UPDATE ON low FOR EACH ROW EXECUTE FUNCTION move();";
+    for table in
+        [PARTITIONED, "CREATE TABLE low (id bigint PRIMARY KEY, v int); INSERT INTO low VALUES (1), (2)"]
+    {
+        let name = if table == PARTITIONED { "t" } else { "low" };
+        let source = Source::capturing(table, &[(name, &["id"])]).await;
+        source.run(trigger).await;
+        let found = gaps(&source.session, &source.tables).await.unwrap();
+        assert!(found.iter().any(|gap| gap.message.contains("BEFORE UPDATE")), "{found:?}");
+        source.set_up().await;
+        assert_eq!(gaps(&source.session, &source.tables).await.unwrap(), []);
+        let mut feed = source.open(None).await;
+        assert_eq!(source.next(&mut feed).await, "whole");
+        source.run(&format!("UPDATE {name} SET v = 1 WHERE id = 1")).await;
+        assert_eq!(source.next(&mut feed).await, "1 51");
+    }
+    let table =
+        "CREATE TABLE t (base bigint, id bigint GENERATED ALWAYS AS (base * 2) STORED PRIMARY KEY, v int);
+                 INSERT INTO t VALUES (1), (2)";
+    let source = Source::capturing(table, &[("t", &["id"])]).await;
+    assert_captured(
+        &source,
+        &[("UPDATE t SET base = 7 WHERE base = 1", "2 14"), ("UPDATE t SET v = 7 WHERE base = 2", "4")],
+    )
+    .await;
+}
