@@ -1,0 +1,4 @@
+//! The feed that follows the WAL.
+
+mod fixture;
+mod statements;
