@@ -192,6 +192,61 @@ async fn every_batch_has_exactly_what_its_snapshot_sees_and_the_one_before_did_n
     assert_eq!(oracle(None).await, Wrong::default());
 }
 
+/// The process dies before, between and after the steps of batches, and begins anew; at last every change was in a batch that
+/// was confirmed.
+#[tokio::test(flavor = "multi_thread")]
+async fn dying_anywhere_loses_nothing() {
+    let source = Source::new("CREATE TABLE t (id int PRIMARY KEY, note text); CREATE SEQUENCE ids").await;
+    let mut feed = source.feed(&["t"]).await;
+    let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let mut writers = tokio::task::JoinSet::new();
+    for writer in 0..4 {
+        let (session, stop) = (source.another().await, stop.clone());
+        writers.spawn(async move {
+            // Some commits take longer than others: they overtake each other.
+            let write = Sql::from_user(format!(
+                "BEGIN; INSERT INTO t SELECT nextval('ids') FROM generate_series(1, {}); SELECT pg_sleep(0.00{writer}); COMMIT",
+                writer * 3 + 1
+            ));
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                session.batch(&write).await.unwrap();
+            }
+        });
+    }
+    let tables = source.tables(&["t"]).await;
+    let mut confirmed = BTreeSet::new();
+    for round in 0..24 {
+        if round % 4 == 1 {
+            drop(feed);
+            feed = source.open(&["t"]).await;
+        }
+        let given = keys_of(&source.session, &source.changes(&mut feed).await, &tables, 0).await;
+        if round % 4 == 2 {
+            drop(feed);
+            feed = source.open(&["t"]).await;
+            continue;
+        }
+        confirmed.extend(given);
+        match round % 8 {
+            3 => feed.confirm().await.unwrap(),
+            _ => source.confirm(&mut feed).await,
+        }
+        if round % 4 == 3 {
+            drop(feed);
+            feed = source.open(&["t"]).await;
+        }
+    }
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    while let Some(writer) = writers.join_next().await {
+        writer.unwrap();
+    }
+    confirmed.extend(keys_of(&source.session, &source.changes(&mut feed).await, &tables, 0).await);
+    let written = source.session.query(&Sql::literal("SELECT '(' || id || ')' FROM t"), &[]).await.unwrap();
+    let written: BTreeSet<String> = written.iter().map(|row| row.get(0)).collect();
+    assert_eq!(written.difference(&confirmed).count(), 0);
+    assert_eq!(written, confirmed);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_oracle_finds_a_missing_split() {
     assert_ne!(oracle(Some(Mutation::NoSplit)).await, Wrong::default());
