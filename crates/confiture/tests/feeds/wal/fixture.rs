@@ -93,11 +93,11 @@ impl<'server> Source<'server> {
 
     /// Confirms, and returns when the server has heard of it.
     pub(crate) async fn confirm(&self, feed: &mut WalFeed) {
-        feed.confirm().await.unwrap();
-        // The feed's task has had no turn yet: its report is later than this.
+        // On a runtime of one thread the feed's task has no turn between these two: its next report is later than this.
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_micros();
+        feed.confirm().await.unwrap();
         let heard = format!(
-            "SELECT (extract(epoch FROM reply_time) * 1000000 >= {now})::text FROM pg_stat_replication \
+            "SELECT coalesce(extract(epoch FROM reply_time) * 1000000 >= {now}, false)::text FROM pg_stat_replication \
              JOIN pg_replication_slots ON active_pid = pid WHERE slot_name = '{}'",
             feed.slot()
         );
