@@ -165,6 +165,7 @@ impl Migration {
             bytes,
             estimated_seconds: None,
             query: draft.query,
+            depends: draft.depends,
             place: draft.place,
             remarks: draft.remarks,
         };
@@ -308,7 +309,7 @@ impl TablePlan {
     }
 }
 
-fn hexadecimal(bytes: &[u8]) -> String {
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

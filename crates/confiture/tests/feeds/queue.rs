@@ -1,0 +1,4 @@
+//! The queue feed.
+
+mod capture;
+mod source;
