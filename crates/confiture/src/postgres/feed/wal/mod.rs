@@ -180,8 +180,15 @@ impl WalFeed {
         let shared = Arc::new(Shared::default());
         let (bell, heard) = watch::channel(());
         let collector = Collector::new(tables, slot.as_str());
-        let stream =
-            Stream { replication, collector, shared: shared.clone(), bell: heard, session: session.clone() };
+        let stream = Stream {
+            replication,
+            collector,
+            shared: shared.clone(),
+            bell: heard,
+            session: session.clone(),
+            received: 0,
+            reported: 0,
+        };
         tokio::spawn(stream::run(stream));
         Ok(Self {
             session,
