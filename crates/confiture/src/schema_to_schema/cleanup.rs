@@ -6,6 +6,7 @@ use crate::config::Connection;
 use crate::error::{Error, Result};
 use crate::event::Execution;
 use crate::postgres::{AdvisoryLock, Session};
+use crate::schema_to_schema::sessions::unless_interrupted;
 use crate::schema_to_schema::{foreign, journal, ledger};
 use crate::sql::{Identifier, Sql};
 
@@ -31,16 +32,14 @@ pub async fn clean_up(
 ) -> Result<CleanupReport> {
     let session = Session::connect(target).await?;
     let lock = AdvisoryLock::take(target).await?;
-    let done = clean_up_locked(&session, foreign_schema, execution).await;
+    const STOPPED: &str = "stopped while cleaning up; run it again";
+    let work = clean_up_locked(&session, foreign_schema);
+    let done = unless_interrupted(execution, &[&session], STOPPED, work).await;
     let released = lock.release().await;
     done.and_then(|report| released.map(|()| report))
 }
 
-async fn clean_up_locked(
-    session: &Session,
-    foreign_schema: &Identifier,
-    execution: &Execution,
-) -> Result<CleanupReport> {
+async fn clean_up_locked(session: &Session, foreign_schema: &Identifier) -> Result<CleanupReport> {
     let mut schema = foreign_schema.clone();
     let has_ledger = ledger::exists(session).await?;
     if has_ledger {
@@ -61,9 +60,6 @@ async fn clean_up_locked(
     let foreign_tables = foreign::remove(session, &schema).await?;
     if has_ledger {
         session.batch(&Sql::literal(include_str!("../postgres/queries/drop_ledger.sql"))).await?;
-    }
-    if !foreign_tables && !has_ledger {
-        execution.note("nothing to clean up");
     }
     Ok(CleanupReport { foreign_tables, ledger: has_ledger })
 }

@@ -50,7 +50,7 @@ impl Migration {
         let lock = AdvisoryLock::take_on(sessions.open_target(options).await?).await?;
         let target = sessions.open_target(options).await?;
         AdvisoryLock::join(&target).await?;
-        let needs = triage::triage(self, &target, execution).await?;
+        let needs = triage::triage(self, &target).await?;
         if needs.iter().all(|need| matches!(need, Need::Nothing(_))) && journal_is_empty(&target).await? {
             return Ok(self.already_done(&needs, started));
         }

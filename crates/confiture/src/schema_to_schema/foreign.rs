@@ -19,18 +19,28 @@ const SERVER: &str = "confiture_source";
 pub(crate) fn needed(plan: &Plan, source: &Catalog, foreign_schema: &Identifier) -> BTreeSet<QualifiedName> {
     let mut needed = BTreeSet::new();
     for table in plan.tables.iter().filter(|table| table.route == Route::Fdw) {
-        match &table.query.statement {
-            Some(query) => {
-                let names = statement::foreign_tables(query.as_str(), foreign_schema);
-                needed.extend(names.iter().filter_map(|name| find_anywhere(source, name)));
-            }
-            None => {
-                needed.extend(table.query.storage.first().and(table.source.clone()));
-                needed.extend(select(table, source, foreign_schema).1);
-            }
-        }
+        needed.extend(needed_by(table, source, foreign_schema));
     }
     needed
+}
+
+/// Those that one of them reads.
+pub(crate) fn needed_by(
+    table: &TablePlan,
+    source: &Catalog,
+    foreign_schema: &Identifier,
+) -> Vec<QualifiedName> {
+    match &table.query.statement {
+        Some(query) => {
+            let names = statement::foreign_tables(query.as_str(), foreign_schema);
+            names.iter().filter_map(|name| find_anywhere(source, name)).collect()
+        }
+        None => {
+            let mut needed = select(table, source, foreign_schema).1;
+            needed.extend(table.query.storage.first().and(table.source.clone()));
+            needed
+        }
+    }
 }
 
 /// A table of this name: through the search path, else wherever it is.
