@@ -149,17 +149,12 @@ impl Migration {
         snapshot: &Snapshot,
         execution: &Execution,
     ) -> Result<()> {
-        target.batch(&Sql::literal("BEGIN")).await?;
-        let result = self.prepare_in_transaction(target, work, snapshot, execution).await;
-        failpoint::reached("tables made ready, not committed");
-        match result {
-            Ok(()) => target.batch(&Sql::literal("COMMIT")).await,
-            Err(error) if target.is_closed() => Err(error),
-            Err(error) => {
-                target.batch(&Sql::literal("ROLLBACK")).await?;
-                Err(error)
-            }
-        }
+        let preparing = async {
+            self.prepare_in_transaction(target, work, snapshot, execution).await?;
+            failpoint::reached("tables made ready, not committed");
+            Ok(())
+        };
+        target.transaction(preparing).await
     }
 
     async fn prepare_in_transaction(

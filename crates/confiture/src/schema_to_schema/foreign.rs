@@ -58,10 +58,9 @@ pub(crate) async fn set_up(
 ) -> Result<()> {
     let schema = &options.foreign_schema;
     extension(session).await?;
-    session.batch(&Sql::literal("BEGIN")).await?;
-    let result = set_up_in_transaction(session, options, tables).await;
-    session.batch(&Sql::literal(if result.is_ok() { "COMMIT" } else { "ROLLBACK" })).await?;
-    result
+    session
+        .transaction(set_up_in_transaction(session, options, tables))
+        .await
         .map_err(|error| error.context(format!("setting up foreign tables in the target's schema {schema}")))
 }
 
@@ -148,10 +147,7 @@ const OURS: &str = "Foreign tables of Confiture; removed by `confiture migrate s
 
 /// Removes the foreign tables, the schema, the user mapping and the server, as far as they are ours.
 pub(crate) async fn remove(session: &Session, schema: &Identifier) -> Result<bool> {
-    session.batch(&Sql::literal("BEGIN")).await?;
-    let result = remove_in_transaction(session, schema).await;
-    session.batch(&Sql::literal(if result.is_ok() { "COMMIT" } else { "ROLLBACK" })).await?;
-    result
+    session.transaction(remove_in_transaction(session, schema)).await
 }
 
 async fn remove_in_transaction(session: &Session, schema: &Identifier) -> Result<bool> {
