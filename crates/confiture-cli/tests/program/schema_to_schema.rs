@@ -205,9 +205,9 @@ async fn a_dry_run_changes_nothing() {
     --- stdout
     postgres@SOCKET:PORT/OLD → postgres@SOCKET:PORT/NEW
 
-    Fact Tables (COPY):
-      ⚡ users (1.2K rows) → COPY strategy (TIME) - COPY carries any SELECT, in parallel, from one snapshot
-      ⚡ posts (5K rows) → COPY strategy (TIME) - COPY carries any SELECT, in parallel, from one snapshot
+    Fact Tables (COPY): COPY carries any SELECT, in parallel, from one snapshot
+      ⚡ users (1.2K rows) → COPY strategy (TIME)
+      ⚡ posts (5K rows) → COPY strategy (TIME)
 
     Estimated total time: TIME
 
@@ -288,6 +288,9 @@ async fn a_difference_is_exit_status_7_with_the_report() {
     error: verification failed: 2 tables
     hint: do not cut over; --show-values shows what differs, and a run with --truncate copies anew
     ");
+    let shown = shop.call(&format!("verify {line} -q --show-values"));
+    assert!(shown.stdout.contains("display_name user 3 (old) x (new)"), "{shown}");
+    assert!(!shown.stderr.contains("--show-values"), "{shown}");
     let json = shop.call(&format!("{line} --verify --format json")).json();
     assert_eq!((&json["ok"], &json["error"]["code"]), (&false.into(), &"check_failed".into()));
     assert_eq!(json["result"]["tables"].as_array().map(Vec::len), Some(2));

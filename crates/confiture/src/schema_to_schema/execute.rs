@@ -57,7 +57,7 @@ impl Migration {
             ))
             .hint("`sync` goes on following; `cleanup` ends it"));
         }
-        let needs = triage::triage(self, &target, execution).await?;
+        let needs = triage::triage(self, &target).await?;
         if needs.iter().all(|need| matches!(need, Need::Nothing(_))) && journal_is_empty(&target).await? {
             return Ok(self.already_done(&needs, started));
         }
@@ -159,17 +159,12 @@ impl Migration {
         snapshot: &str,
         execution: &Execution,
     ) -> Result<()> {
-        target.batch(&Sql::literal("BEGIN")).await?;
-        let result = self.prepare_in_transaction(target, work, snapshot, execution).await;
-        failpoint::reached("tables made ready, not committed");
-        match result {
-            Ok(()) => target.batch(&Sql::literal("COMMIT")).await,
-            Err(error) if target.is_closed() => Err(error),
-            Err(error) => {
-                target.batch(&Sql::literal("ROLLBACK")).await?;
-                Err(error)
-            }
-        }
+        let preparing = async {
+            self.prepare_in_transaction(target, work, snapshot, execution).await?;
+            failpoint::reached("tables made ready, not committed");
+            Ok(())
+        };
+        target.transaction(preparing).await
     }
 
     async fn prepare_in_transaction(

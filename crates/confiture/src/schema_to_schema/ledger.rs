@@ -100,18 +100,16 @@ pub(crate) async fn create(session: &Session) -> Result<()> {
     let there: bool = session.query_one(&there, &[]).await?.get(0);
     let schema = Sql::literal(if there { "" } else { "CREATE SCHEMA confiture;" });
     let tables = Sql::literal(include_str!("../postgres/queries/ledger.sql"));
-    match session.batch(&sql!("BEGIN;\n{}\n{}\nCOMMIT", schema, tables)).await {
-        Ok(()) => Ok(()),
-        Err(error) => {
-            session.batch(&Sql::literal("ROLLBACK")).await?;
-            let error = error.context("making the ledger in the target's schema confiture");
-            Err(match error.sqlstate_code() {
-                Some("42501") => error
-                    .hint("the target's role needs CREATE on the database: GRANT CREATE ON DATABASE … TO …"),
-                _ => error,
-            })
+    let make = sql!("{}\n{}", schema, tables);
+    session.transaction(session.batch(&make)).await.map_err(|error| {
+        let error = error.context("making the ledger in the target's schema confiture");
+        match error.sqlstate_code() {
+            Some("42501") => {
+                error.hint("the target's role needs CREATE on the database: GRANT CREATE ON DATABASE … TO …")
+            }
+            _ => error,
         }
-    }
+    })
 }
 
 /// Remembers the source and the mapping's file, so that later commands need name the target alone. Never a password.

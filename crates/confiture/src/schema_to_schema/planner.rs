@@ -8,7 +8,6 @@ use crate::error::{Error, Result};
 use crate::event::Execution;
 use crate::postgres::{Session, read_catalog};
 use crate::schema_to_schema::check::{check, located};
-use crate::schema_to_schema::filter;
 use crate::schema_to_schema::options::Options;
 use crate::schema_to_schema::plan::{CopyFormat, Plan, Remark, Route, TablePlan, Topology};
 use crate::schema_to_schema::probe::probe;
@@ -18,6 +17,7 @@ use crate::schema_to_schema::sessions::{explain_lock, set_lock_timeout, unless_i
 use crate::schema_to_schema::snapshot::explain_row_security;
 use crate::schema_to_schema::statement;
 use crate::schema_to_schema::volatility;
+use crate::schema_to_schema::{filter, foreign};
 use crate::sql::{Sql, sql};
 
 /// A plan, and the connections and catalogs that it was made with.
@@ -128,7 +128,9 @@ impl Migration {
         }
         for name in options.fdw_tables.iter().chain(&options.copy_tables) {
             if !tables.iter().any(|table| name.names(&table.target)) {
-                return Err(Error::config(format!("no table of this migration is called {name}")));
+                let candidates: Vec<String> = tables.iter().map(|table| table.target.short()).collect();
+                return Err(Error::config(format!("no table of this migration is called {name}"))
+                    .did_you_mean(&name.to_string(), candidates.iter().map(String::as_str)));
             }
         }
         Ok((tables, remarks))
@@ -145,7 +147,14 @@ impl Migration {
         let (columns, text_because, key) = if draft.query.statement.is_some() {
             (Vec::new(), None, Vec::new())
         } else {
-            let checked = check(&draft, &self.source, &self.source_catalog, &self.target_catalog).await?;
+            let checked = check(
+                &draft,
+                &self.options.mapping,
+                &self.source,
+                &self.source_catalog,
+                &self.target_catalog,
+            )
+            .await?;
             let filled =
                 |name: &crate::sql::Identifier| checked.columns.iter().any(|column| &column.target == name);
             let key = draft.target.key().filter(|key| key.iter().all(filled)).unwrap_or_default();
@@ -174,6 +183,11 @@ impl Migration {
             place: draft.place,
             remarks: draft.remarks,
         };
+        if let Some(lacking) = self.lacking_type(&table) {
+            table.route = Route::Copy;
+            table.reason =
+                format!("a foreign table would need the type {lacking}, which the target does not have");
+        }
         if table.query.statement.is_some() {
             statement::resolve(
                 &mut table,
@@ -214,6 +228,20 @@ impl Migration {
             Err(error) if error.sqlstate_code() == Some("42501") => Ok(0),
             Err(error) => Err(error),
         }
+    }
+
+    /// A type without which the target cannot have the foreign tables of `table`: they have all columns of theirs.
+    fn lacking_type(&self, table: &TablePlan) -> Option<String> {
+        if table.route != Route::Fdw || table.query.statement.is_some() {
+            return None;
+        }
+        let needed = foreign::needed_by(table, &self.source_catalog, &self.options.foreign_schema);
+        let relations = needed.iter().filter_map(|name| self.source_catalog.relations.get(name));
+        relations.flat_map(|relation| &relation.columns).find_map(|column| {
+            let needed = self.source_catalog.data_type(column.data_type.oid)?;
+            let has = |name| self.target_catalog.types.values().any(|held| &held.name == name);
+            (!needed.is_built_in() && !has(&needed.name)).then(|| needed.text.clone())
+        })
     }
 
     /// True for a table that is read without its inheritance children, which are mapped by their own names.

@@ -79,7 +79,7 @@ async fn rest(
     {
         let ranges = chunk::remaining(&table.query.storage, &done, migration.plan.workers);
         execution.note(format!(
-            "{name}: the {} rows copied before are proven equal to the source now",
+            "{name}: continued, for the {} rows copied before are proven equal to the source now",
             record.rows
         ));
         let rows_before = record.rows;

@@ -45,7 +45,7 @@ pub(super) fn run(invocation: &Invocation, options: &SchemaToSchemaOptions) -> R
         match options.step {
             Step::Setup => setup(&prepared, &execution).await,
             Step::Analyze => analyze(invocation, options, &prepared),
-            Step::Verify => verify(invocation, &prepared, &execution).await,
+            Step::Verify => verify(invocation, options, &prepared, &execution).await,
             _ if options.dry_run => dry_run(invocation, &prepared),
             _ if options.follow.is_some() => follow(invocation, options, &prepared, &execution).await,
             _ => migrate(invocation, options, &prepared, &execution).await,
@@ -194,7 +194,7 @@ async fn migrate(
     if options.verify {
         let verified = execution.step(COMPARING, prepared.migration.verify(execution)).await?;
         text.push_str(&format!("\n{}", verification::render(style, &verified)));
-        verdict = verification::verdict(&verified).or(verdict);
+        verdict = verification::verdict(&verified, options.show_values).or(verdict);
         result.insert("verification".to_owned(), as_value(&verified)?);
     }
     Ok(Reply::new(&result, text)?.but(verdict))
@@ -220,7 +220,7 @@ async fn follow(
     let told = Following { capture, until, verify: options.verify, ..Following::default() };
     let report = prepared.migration.follow(&told, execution).await?;
     let text = output::render(invocation.terminal.stdout, &report);
-    Ok(Reply::new(&json!({ "following": report }), text)?.but(output::verdict(&report)))
+    Ok(Reply::new(&json!({ "following": report }), text)?.but(output::verdict(&report, options.show_values)))
 }
 
 /// The plan, before the question: as groups, or line by line with `--verbose`.
@@ -242,10 +242,15 @@ fn question(options: &SchemaToSchemaOptions, prepared: &Prepared) -> String {
     format!("copying from {} into {tables} of {production}{}{truncate}", plan.source, plan.target)
 }
 
-async fn verify(invocation: &Invocation, prepared: &Prepared, execution: &Execution) -> Result<Reply> {
+async fn verify(
+    invocation: &Invocation,
+    options: &SchemaToSchemaOptions,
+    prepared: &Prepared,
+    execution: &Execution,
+) -> Result<Reply> {
     let report = execution.step(COMPARING, prepared.migration.verify(execution)).await?;
     let text = verification::render(invocation.terminal.stdout, &report);
-    Ok(Reply::new(&report, text)?.but(verification::verdict(&report)))
+    Ok(Reply::new(&report, text)?.but(verification::verdict(&report, options.show_values)))
 }
 
 async fn cleanup(

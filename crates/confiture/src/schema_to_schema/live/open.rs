@@ -133,7 +133,7 @@ impl Migration {
         execution: &Execution,
     ) -> Result<FollowRecord> {
         let options = &self.options;
-        let needs = triage::triage(self, side, execution).await?;
+        let needs = triage::triage(self, side).await?;
         let work = self.first_work(&needs)?;
         let choice = match &begun {
             Some(record) => feed::Choice::again(record.feed),
