@@ -139,7 +139,7 @@ impl Whole {
                 for action in &alter.actions {
                     match &action.what {
                         What::AddConstraint(one) => {
-                            self.take_constraint(&key, &one.kind, one.columns.first())
+                            self.take_constraint(&key, &one.kind, one.columns.first());
                         }
                         What::AddColumn(column) => {
                             for one in &column.constraints {

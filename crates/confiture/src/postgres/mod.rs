@@ -5,6 +5,7 @@ mod catalog;
 mod connect;
 pub mod database;
 pub mod feed;
+mod lint_ground;
 mod login_error;
 mod redact;
 mod run;
@@ -16,6 +17,7 @@ mod worker_thread;
 
 pub use advisory_lock::AdvisoryLock;
 pub use catalog::{read_catalog, read_catalog_in_transaction};
+pub use lint_ground::read_lint_ground;
 pub use run::{Piece, run_pieces};
 pub use server_error::ServerError;
 pub use session::{Parameter, Session};

@@ -24,7 +24,7 @@ fn check(subject: &Subject<'_>, found: &mut Found<'_>) {
         match old {
             Some(old) if !using && keeps_bytes(old, data_type) => {}
             Some(old) => {
-                found.on(table, span, format!("{column} changes from {old}, which writes {table} anew"))
+                found.on(table, span, format!("{column} changes from {old}, which writes {table} anew"));
             }
             None => {
                 found.on(

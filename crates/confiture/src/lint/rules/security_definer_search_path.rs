@@ -2,7 +2,7 @@ use super::{Concern, Rule, Severity};
 use crate::lint::Found;
 use crate::lint::subject::Subject;
 
-/// A SECURITY DEFINER routine without a search_path of its own.
+/// A SECURITY DEFINER routine without a `search_path` of its own.
 pub(crate) static RULE: Rule = Rule {
     code: "security-definer-search-path",
     concern: Concern::Design,
