@@ -118,7 +118,7 @@ impl Init {
 /// The newest `pg_dump` of this machine; an older one does not read a newer server.
 fn pg_dump(server: u32) -> Result<PathBuf> {
     let mut found = Binaries::all();
-    found.sort_by_key(|binaries| binaries.version());
+    found.sort_by_key(local_postgres::Binaries::version);
     let newest = found.pop().filter(|binaries| binaries.version().major >= server);
     let program = newest.map(|binaries| binaries.program("pg_dump")).filter(|program| disk::is_file(program));
     match program.or_else(|| client_alone(server)) {

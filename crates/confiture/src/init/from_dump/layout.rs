@@ -108,7 +108,7 @@ fn find_homes(pieces: &[Piece], mentioned: &[BTreeSet<Key>]) -> Vec<Home> {
                 // An identity column's: ALTER TABLE … ADD GENERATED … AS IDENTITY (SEQUENCE NAME …).
                 statement.starts_with("ALTER TABLE").then(|| first_name(statement)).flatten()
             }),
-            "TABLE" | "FOREIGN TABLE" => root_of(&parents, (piece.schema.clone(), piece.name.clone())),
+            "TABLE" | "FOREIGN TABLE" => root_of(&parents, &(piece.schema.clone(), piece.name.clone())),
             "SEQUENCE OWNED BY" | "DEFAULT" | "CONSTRAINT" | "CHECK CONSTRAINT" => first_name(statement),
             _ => None,
         };
@@ -212,8 +212,8 @@ fn parents_of_partitions(pieces: &[Piece]) -> BTreeMap<Key, Key> {
 }
 
 /// The table of which `table` is a partition, at the top; `None` where it is none.
-fn root_of(parents: &BTreeMap<Key, Key>, table: Key) -> Option<Key> {
-    let mut root = parents.get(&table)?;
+fn root_of(parents: &BTreeMap<Key, Key>, table: &Key) -> Option<Key> {
+    let mut root = parents.get(table)?;
     while let Some(above) = parents.get(root) {
         root = above;
     }
