@@ -19,6 +19,9 @@ pub mod sql;
 pub mod catalog;
 pub mod config;
 
+// Floor 2: scripts to remarks.
+pub mod lint;
+
 // Floor 3: the world outside.
 pub mod disk;
 pub mod postgres;

@@ -4,7 +4,9 @@ mod advisory_lock;
 mod catalog;
 mod connect;
 pub mod database;
+mod dump;
 pub mod feed;
+mod lint_ground;
 mod login_error;
 mod redact;
 mod replication;
@@ -17,6 +19,8 @@ mod worker_thread;
 
 pub use advisory_lock::AdvisoryLock;
 pub use catalog::{read_catalog, read_catalog_in_transaction};
+pub use dump::{DumpOptions, dump_schema};
+pub use lint_ground::read_lint_ground;
 pub use run::{Piece, run_pieces};
 pub use server_error::ServerError;
 pub use session::{Parameter, Session};
