@@ -117,7 +117,9 @@ mod tests {
         assert_eq!(steps("$.devices[*].ip"), [key("devices"), Step::Any, key("ip")]);
         assert_eq!(steps("$..token"), [Step::Deep, key("token")]);
         assert_eq!(steps("$['a.b'][2]"), [key("a.b"), Step::Index(2)]);
-        for (text, at) in [("a.b", 0), ("$", 1), ("$..", 3), ("$.a[x]", 4), ("$.a[1", 3), ("$.a..", 5), ("$a", 1)] {
+        for (text, at) in
+            [("a.b", 0), ("$", 1), ("$..", 3), ("$.a[x]", 4), ("$.a[1", 3), ("$.a..", 5), ("$a", 1)]
+        {
             assert_eq!(JsonPath::parse(text).unwrap_err().0, at, "{text}");
         }
     }

@@ -37,11 +37,8 @@ impl SyncRules {
             }
             if let Some(node) = defaults.take("unclassified") {
                 // `null` is a word here, and YAML's nothing.
-                rules.unclassified = Some(if node.is_null() {
-                    Unclassified::Null
-                } else {
-                    choice(node, Unclassified::ALL)?
-                });
+                rules.unclassified =
+                    Some(if node.is_null() { Unclassified::Null } else { choice(node, Unclassified::ALL)? });
             }
             defaults.finish()?;
         }
@@ -140,9 +137,9 @@ fn kinds(node: &Node) -> Result<Vec<(PersonalKind, super::Rule)>> {
 
 fn key(node: &Node) -> Result<Spanned<KeySource>> {
     if !matches!(node.value, yaml::Value::Map(_)) {
-        return Err(node
-            .error("the key itself is not written into this file")
-            .hint("write where it is: `key: {env: CONFITURE_SYNC_KEY}`, `{file: path}` or `{command: program}`"));
+        return Err(node.error("the key itself is not written into this file").hint(
+            "write where it is: `key: {env: CONFITURE_SYNC_KEY}`, `{file: path}` or `{command: program}`",
+        ));
     }
     let mut fields = node.fields()?;
     let mut sources = Vec::new();
@@ -167,11 +164,9 @@ fn subset(entry: &Entry) -> Result<SubsetRule> {
     let filter = fields.take("where").map(Node::as_spanned_text).transpose()?;
     let children = match fields.take("children") {
         None => Vec::new(),
-        Some(node) => node
-            .as_list()?
-            .iter()
-            .map(|node| table(node.as_text()?, node))
-            .collect::<Result<_>>()?,
+        Some(node) => {
+            node.as_list()?.iter().map(|node| table(node.as_text()?, node)).collect::<Result<_>>()?
+        }
     };
     if let Some(node) = fields.take("parents") {
         // The only answer that keeps references whole; it may be said, and not be unsaid.

@@ -182,7 +182,12 @@ fn json(node: &Node) -> Result<Vec<(JsonPath, Method)>> {
         let plain = inner == Rule::of(inner.method.clone());
         let possible = !matches!(
             inner.method,
-            Method::Json(_) | Method::Shuffle(_) | Method::Sql(_) | Method::Date(_) | Method::Bucket(_) | Method::Noise(_)
+            Method::Json(_)
+                | Method::Shuffle(_)
+                | Method::Sql(_)
+                | Method::Date(_)
+                | Method::Bucket(_)
+                | Method::Noise(_)
         );
         if !plain || !possible {
             return Err(entry

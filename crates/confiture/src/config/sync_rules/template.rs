@@ -47,7 +47,8 @@ pub(super) struct Fault {
 }
 
 /// The functions, with what stands in their brackets: least and most.
-const FUNCTIONS: [(&str, u8, u8); 4] = [("random", 1, 38), ("fresh", 1, 38), ("unique", 1, 18), ("hash", 4, 64)];
+const FUNCTIONS: [(&str, u8, u8); 4] =
+    [("random", 1, 38), ("fresh", 1, 38), ("unique", 1, 18), ("hash", 4, 64)];
 
 /// How long a hash is where nobody says it.
 pub(super) const HASH_LENGTH: u8 = 16;
@@ -67,10 +68,14 @@ impl MaskTemplate {
                 plain.push_str(brace);
                 rest = after;
             } else if brace == "}" {
-                return Err(fault(at, "`}` closes nothing").hint("a brace that is meant is written twice: `}}`"));
+                return Err(
+                    fault(at, "`}` closes nothing").hint("a brace that is meant is written twice: `}}`")
+                );
             } else {
                 let Some(end) = rest.find('}') else {
-                    return Err(fault(at, "`{` is not closed").hint("a brace that is meant is written twice: `{{`"));
+                    return Err(
+                        fault(at, "`{` is not closed").hint("a brace that is meant is written twice: `{{`")
+                    );
                 };
                 if !plain.is_empty() {
                     pieces.push(Piece::Text(std::mem::take(&mut plain)));
@@ -119,8 +124,7 @@ fn placeholder(inside: &str, at: usize) -> Result<Piece, Fault> {
     }
     if let Some(list) = word.strip_prefix("fake.") {
         return FakeKind::from_word(list).map(Piece::Fake).ok_or_else(|| {
-            fault(at, format!("there is no list `{list}` of fakes"))
-                .meant(list, FakeKind::words())
+            fault(at, format!("there is no list `{list}` of fakes")).meant(list, FakeKind::words())
         });
     }
     match function_call(word, at)? {
@@ -140,7 +144,11 @@ fn function_call(word: &str, at: usize) -> Result<Option<Piece>, Fault> {
     for (prefix, piece) in [("last", Piece::LastDigits as fn(u8) -> Piece), ("first", Piece::First)] {
         match counted(prefix) {
             Some(count @ 1..=4) => return Ok(Some(piece(count))),
-            Some(_) => return Err(fault(at, format!("`{word}` would tell too much")).hint("from 1 to 4 are possible")),
+            Some(_) => {
+                return Err(
+                    fault(at, format!("`{word}` would tell too much")).hint("from 1 to 4 are possible")
+                );
+            }
             None => {}
         }
     }
@@ -150,11 +158,15 @@ fn function_call(word: &str, at: usize) -> Result<Option<Piece>, Fault> {
     };
     let name = name.trim();
     let Some((_, least, most)) = FUNCTIONS.iter().find(|(known, ..)| *known == name) else {
-        return Err(fault(at, format!("there is no function `{name}`")).meant(name, FUNCTIONS.map(|(known, ..)| known)));
+        return Err(fault(at, format!("there is no function `{name}`"))
+            .meant(name, FUNCTIONS.map(|(known, ..)| known)));
     };
     let count = argument.trim().parse::<u8>().ok().filter(|count| (*least..=*most).contains(count));
     let Some(count) = count else {
-        return Err(fault(at, format!("`{name}` wants a number from {least} to {most}, not `{}`", argument.trim())));
+        return Err(fault(
+            at,
+            format!("`{name}` wants a number from {least} to {most}, not `{}`", argument.trim()),
+        ));
     };
     Ok(Some(match name {
         "random" => Piece::Random(count),
@@ -228,7 +240,18 @@ mod tests {
         assert_eq!(fault("a{ransom(4)}").hint.unwrap(), "did you mean `random`?");
         assert_eq!(fault("a{ransom(4)}").at, 2);
         assert_eq!(fault("{fake.nam}").hint.unwrap(), "did you mean `name`?");
-        for text in ["{", "}", "{}", "{random}x(", "{random(0)}", "{random(x)}", "{last9}", "{a b}", "{id|upper}", "{hash(2)}"] {
+        for text in [
+            "{",
+            "}",
+            "{}",
+            "{random}x(",
+            "{random(0)}",
+            "{random(x)}",
+            "{last9}",
+            "{a b}",
+            "{id|upper}",
+            "{hash(2)}",
+        ] {
             // `{random}` alone is a column called random: the plan knows whether there is one.
             if text == "{random}x(" {
                 assert!(MaskTemplate::parse(text).is_ok());

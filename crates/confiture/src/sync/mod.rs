@@ -1,0 +1,3 @@
+//! Production copied to staging with personal data masked.
+
+pub mod mask;
