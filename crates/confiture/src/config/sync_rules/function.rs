@@ -155,7 +155,7 @@ impl PersonalKind {
         }
     }
 
-    /// The kinds that free text can be searched for.
+    /// The kinds that free text can be searched for; telephone numbers last, as others look like them.
     pub const PATTERNS: [Self; 6] =
-        [Self::Email, Self::Phone, Self::Card, Self::Iban, Self::Ip, Self::NationalId];
+        [Self::Email, Self::Iban, Self::Card, Self::NationalId, Self::Ip, Self::Phone];
 }
