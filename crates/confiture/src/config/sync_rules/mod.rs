@@ -128,8 +128,6 @@ pub enum Method {
     Json(Vec<(JsonPath, Method)>),
     /// Free text without e-mail addresses, telephone numbers and their kin.
     Redact(Vec<PersonalKind>),
-    /// The values of a window of so many rows, in another order.
-    Shuffle(u32),
     /// An SQL expression over the row, computed by the source.
     Sql(Spanned<String>),
     /// What `defaults.kinds` or the built-in table say for this kind.

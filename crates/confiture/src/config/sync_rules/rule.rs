@@ -8,9 +8,9 @@ use crate::config::yaml::{Entry, Fields, Node, Value};
 use crate::error::{Error, Result};
 
 /// The methods that a map names.
-const METHODS: [&str; 16] = [
+const METHODS: [&str; 15] = [
     "keep", "null", "constant", "template", "hash", "fpe", "fake", "kind", "date", "bucket", "noise", "json",
-    "redact", "shuffle", "sql", "mask",
+    "redact", "sql", "mask",
 ];
 
 /// Words that stand alone, beside the kinds of personal data.
@@ -152,7 +152,6 @@ fn method(entry: &Entry, locale: Option<Locale>) -> Result<Method> {
         "date" => Method::Date(choice(node, Truncation::ALL)?),
         "bucket" => Method::Bucket(node.as_number(2_u64, 1_000_000_000_000)?),
         "noise" => Method::Noise(node.as_number(1_u64, 1_000_000_000)?),
-        "shuffle" => Method::Shuffle(node.as_number(2_u32, 100_000)?),
         "sql" => Method::Sql(node.as_spanned_text()?),
         "redact" => Method::Redact(kinds(node)?),
         _ => Method::Json(json(node)?),
@@ -182,12 +181,7 @@ fn json(node: &Node) -> Result<Vec<(JsonPath, Method)>> {
         let plain = inner == Rule::of(inner.method.clone());
         let possible = !matches!(
             inner.method,
-            Method::Json(_)
-                | Method::Shuffle(_)
-                | Method::Sql(_)
-                | Method::Date(_)
-                | Method::Bucket(_)
-                | Method::Noise(_)
+            Method::Json(_) | Method::Sql(_) | Method::Date(_) | Method::Bucket(_) | Method::Noise(_)
         );
         if !plain || !possible {
             return Err(entry
