@@ -31,5 +31,6 @@ pub mod build;
 pub mod init;
 pub mod project;
 pub mod schema_to_schema;
+pub mod sync;
 
 pub use error::{Error, ErrorKind, Place, Result};
