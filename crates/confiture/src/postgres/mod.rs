@@ -6,8 +6,10 @@ mod connect;
 pub mod database;
 pub mod feed;
 mod login_error;
+mod objects;
 mod redact;
 mod run;
+pub mod scratch;
 mod server_error;
 mod session;
 mod tls;
@@ -16,6 +18,7 @@ mod worker_thread;
 
 pub use advisory_lock::AdvisoryLock;
 pub use catalog::{read_catalog, read_catalog_in_transaction};
+pub use objects::read_objects;
 pub use run::{Piece, run_pieces};
 pub use server_error::ServerError;
 pub use session::{Parameter, Session};
