@@ -4,6 +4,7 @@
 pub(crate) mod build;
 mod completions;
 mod demo;
+mod diff;
 mod init;
 mod man;
 pub(crate) mod migrate;
@@ -20,6 +21,8 @@ use crate::output::Reply;
 pub(crate) enum Command {
     Init(init::Init),
     Build(build::Build),
+    Diff(Box<diff::Diff>),
+    Drift(diff::Drift),
     Migrate(Box<migrate::Migrate>),
     Server(server::Server),
     Demo(demo::Demo),
@@ -33,6 +36,8 @@ impl Command {
         match self {
             Self::Init(_) => "init",
             Self::Build(_) => "build",
+            Self::Diff(_) => "diff",
+            Self::Drift(_) => "drift",
             Self::Migrate(migrate) => migrate.name(),
             Self::Server(server) => server.name(),
             Self::Demo(_) => "demo",
@@ -46,6 +51,8 @@ impl Command {
         match self {
             Self::Init(init) => init.run(invocation),
             Self::Build(build) => build.run(invocation),
+            Self::Diff(diff) => diff.run(invocation),
+            Self::Drift(drift) => drift.run(invocation),
             Self::Migrate(migrate) => migrate.run(invocation),
             Self::Server(server) => server.run(invocation),
             Self::Demo(demo) => demo.run(invocation),

@@ -85,6 +85,16 @@ pub fn differences(old: &Objects, new: &Objects) -> Vec<String> {
     lines
 }
 
+/// The roles that own something or have been granted something.
+#[must_use]
+pub fn roles(objects: &Objects) -> Vec<String> {
+    let mut roles: std::collections::BTreeSet<String> =
+        objects.all.iter().filter_map(|object| object.owner.clone()).collect();
+    roles.extend(objects.all.iter().flat_map(privileges::grantees));
+    roles.remove("");
+    roles.into_iter().filter(|role| !role.starts_with("pg_")).collect()
+}
+
 /// Tables whose columns stand in another order, which no ALTER TABLE changes.
 #[must_use]
 pub fn other_column_order(old: &Objects, new: &Objects) -> Vec<String> {

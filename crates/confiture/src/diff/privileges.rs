@@ -54,6 +54,11 @@ fn split_name(item: &str) -> (String, &str) {
     (name, rest)
 }
 
+/// The roles that an object's privileges name.
+pub(super) fn grantees(object: &Object) -> Vec<String> {
+    object.acl.iter().flatten().map(|item| split_name(item).0).collect()
+}
+
 fn of(object: &Object) -> Option<Grants> {
     let default = object.acl_default.as_ref()?;
     Some(parse(object.acl.as_ref().unwrap_or(default), object.owner.as_deref()))

@@ -141,6 +141,21 @@ impl Scratch {
         run_pieces(&self.session, &run).await
     }
 
+    /// Makes those of the roles that are not there. Only for a server of our own.
+    ///
+    /// # Errors
+    ///
+    /// What the server refuses.
+    pub async fn make_roles(&self, roles: &[String]) -> Result<()> {
+        for role in roles {
+            let query = Sql::literal("SELECT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = $1::text)");
+            if !self.session.query_one(&query, &[role]).await?.get::<_, bool>(0) {
+                self.session.batch(&sql!("CREATE ROLE {}", Identifier::new(role.as_str()))).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Drops it.
     ///
     /// # Errors

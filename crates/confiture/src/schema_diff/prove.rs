@@ -18,9 +18,22 @@ const CHANCES: usize = 12;
 
 /// One side of a comparison.
 #[derive(Debug, Clone)]
-pub struct Source {
+pub enum Source {
     /// The files that make it, in order.
-    pub scripts: Vec<SplitScript>,
+    Scripts(Vec<SplitScript>),
+    /// A database that is there. It is only read.
+    Live(Box<Connection>),
+}
+
+/// How schemas are compared.
+#[derive(Debug, Clone, Default)]
+pub struct DiffOptions {
+    /// The scratch server is ours: roles that are missing may be made on it.
+    pub make_roles: bool,
+    /// What has a new name: `users.full_name=display_name`.
+    pub renames: Vec<String>,
+    /// Forms that let others go on working.
+    pub online: bool,
 }
 
 /// Steps from one schema to the other, proved.
@@ -41,6 +54,8 @@ pub struct Difference {
     pub down: Plan,
     /// What is worth knowing.
     pub remarks: Vec<String>,
+    /// What is there and not compared.
+    pub uncovered: Vec<String>,
 }
 
 /// Compares what two sources make, and proves the steps between them on the server of `connection`, in scratch databases.
@@ -48,27 +63,25 @@ pub struct Difference {
 /// # Errors
 ///
 /// A source that cannot be built, at its place; a plan that does not lead where it should, with what would still differ.
-pub async fn diff(connection: &Connection, old: &Source, new: &Source, make_roles: bool) -> Result<Difference> {
+pub async fn diff(connection: &Connection, old: &Source, new: &Source, options: &DiffOptions) -> Result<Difference> {
     let (left, right) = tokio::try_join!(Scratch::create(connection), Scratch::create(connection))?;
-    let outcome = diff_in(&left, &right, old, new, make_roles).await;
+    let outcome = diff_in(&left, &right, old, new, options).await;
     let closed = tokio::try_join!(left.close(), right.close());
     let difference = outcome?;
     closed?;
     Ok(difference)
 }
 
-async fn diff_in(left: &Scratch, right: &Scratch, old: &Source, new: &Source, make_roles: bool) -> Result<Difference> {
-    let build = async |scratch: &Scratch, source: &Source| {
-        scratch.run(&source.scripts, make_roles).await?;
-        read_objects(scratch.session(), false).await
-    };
-    let (before, after) = if make_roles {
+async fn diff_in(left: &Scratch, right: &Scratch, old: &Source, new: &Source, options: &DiffOptions) -> Result<Difference> {
+    let build = async |scratch: &Scratch, source: &Source| build(scratch, source, options.make_roles).await;
+    let (before, after) = if options.make_roles {
         // Roles are made on the way: two at a time would be in each other's way.
         (build(left, old).await?, build(right, new).await?)
     } else {
         tokio::try_join!(build(left, old), build(right, new))?
     };
-    let mut remarks = uncovered(&before, &after);
+    let mut remarks = Vec::new();
+    let uncovered = uncovered(&before, &after);
     let (up, reached) = converge(left.session(), before.clone(), &after).await?;
     for table in diff::other_column_order(&reached, &after) {
         remarks.push(format!("the columns of {table} stand in another order than in the files: new ones come last"));
@@ -76,7 +89,29 @@ async fn diff_in(left: &Scratch, right: &Scratch, old: &Source, new: &Source, ma
     let (down, _) = converge(left.session(), reached, &before)
         .await
         .map_err(|error| error.context("on the way back"))?;
-    Ok(Difference { up, down, remarks })
+    Ok(Difference { up, down, remarks, uncovered })
+}
+
+/// Makes a scratch database what `source` says.
+async fn build(scratch: &Scratch, source: &Source, make_roles: bool) -> Result<Objects> {
+    match source {
+        Source::Scripts(scripts) => {
+            scratch.run(scripts, make_roles).await?;
+            read_objects(scratch.session(), false).await
+        }
+        Source::Live(connection) => {
+            let session = Session::connect(connection).await?;
+            let live = read_objects(&session, false).await?;
+            if make_roles {
+                scratch.make_roles(&diff::roles(&live)).await?;
+            }
+            let empty = read_objects(scratch.session(), false).await?;
+            let (_, copy) = converge(scratch.session(), empty, &live).await.map_err(|error| {
+                error.context(format!("the schema of {} cannot be copied into a scratch database", connection.database))
+            })?;
+            Ok(copy)
+        }
+    }
 }
 
 /// What is there and not compared.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use confiture::config::{Connection, Endpoint};
 use confiture::postgres::Session;
-use confiture::schema_diff::{self, Plan, Source};
+use confiture::schema_diff::{self, DiffOptions, Plan, Source};
 use confiture::sql::{Script, Sql, split};
 use local_postgres::Server;
 use local_postgres::testing::Database;
@@ -24,13 +24,14 @@ pub(crate) async fn judge(server: &'static Server, case: &Case) -> Result<(), St
 
     let source = |name: &str, text: &str| {
         let script = split(Script::new(name, text)).map_err(|error| said(name, &error))?;
-        Ok::<_, String>(Source { scripts: vec![script] })
+        Ok::<_, String>(Source::Scripts(vec![script]))
     };
     let (from, to) = (source("old.sql", &case.old)?, source("new.sql", &case.new)?);
-    let found = schema_diff::diff(&connection, &from, &to, true).await.map_err(|error| {
+    let options = DiffOptions { make_roles: true, ..DiffOptions::default() };
+    let found = schema_diff::diff(&connection, &from, &to, &options).await.map_err(|error| {
         format!("diff: {error}\n  {}", error.hints().join("\n  "))
     })?;
-    let again = schema_diff::diff(&connection, &to, &to, true).await.map_err(|error| said("again", &error))?;
+    let again = schema_diff::diff(&connection, &to, &to, &options).await.map_err(|error| said("again", &error))?;
     if !again.up.steps.is_empty() {
         return Err(format!("the same twice differs: {}", listing(&again.up)));
     }
