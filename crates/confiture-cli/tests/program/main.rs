@@ -7,6 +7,7 @@ mod init;
 mod json;
 mod meta;
 mod schema_to_schema;
+mod seed_commands;
 mod server;
 mod support;
 mod troubles;
