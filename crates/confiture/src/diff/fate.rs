@@ -147,8 +147,10 @@ impl Work<'_> {
             | Kind::Trigger
             | Kind::PublicationMember => true,
             Kind::Column => !above.details["generated"].is_null(),
-            Kind::Default => other_base && self.fates[dependant] != Fate::Keep
-                || self.changes[&on].statements.iter().any(|sql| sql.as_str().contains(" USING ")),
+            Kind::Default => {
+                other_base && self.fates[dependant] != Fate::Keep
+                    || self.changes[&on].statements.iter().any(|sql| sql.as_str().contains(" USING "))
+            }
             Kind::Constraint => above.detail("type") == "f" && other_base,
             _ => false,
         }
@@ -197,9 +199,7 @@ impl Work<'_> {
                 && let Some(twin) = self.twins[at]
             {
                 self.made[twin] = true;
-                let holds = |on: &usize| {
-                    old.all[*on].kind == Kind::Column && self.fates[*on] == Fate::Alter
-                };
+                let holds = |on: &usize| old.all[*on].kind == Kind::Column && self.fates[*on] == Fate::Alter;
                 self.set_aside[at] = is_type(old.all[at].kind) && dependants[at].iter().any(holds)
                     || old.all[at].kind == Kind::Table;
             }

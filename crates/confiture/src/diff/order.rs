@@ -179,7 +179,8 @@ impl<'a> Graph<'a> {
                 // A new name, or an identity's sequence, that the alteration gives up.
                 let (before, after) = (&self.old().all[at], &self.new_side().all[twin]);
                 let kept = name_spaces(self.new_side(), after);
-                for space in name_spaces(self.old(), before).into_iter().filter(|space| !kept.contains(space)) {
+                for space in name_spaces(self.old(), before).into_iter().filter(|space| !kept.contains(space))
+                {
                     free.entry(space).or_default().push(act);
                 }
             }
@@ -271,7 +272,10 @@ impl<'a> Graph<'a> {
             };
             let makes_both = matches!((self.acts[act], self.acts[with]), (Act::Make(_), Act::Make(_)));
             let root = self.new_side().root(at);
-            if fits && makes_both && !leads_back(self.new_side(), at, root, |on| self.make_of.contains_key(&on)) {
+            if fits
+                && makes_both
+                && !leads_back(self.new_side(), at, root, |on| self.make_of.contains_key(&on))
+            {
                 self.merged[act] = self.merged[with];
             }
         }
@@ -290,7 +294,10 @@ impl<'a> Graph<'a> {
             columns.iter_mut().for_each(|(_, number)| *number = 0);
             columns
         };
-        let parent = objects.all[partition].depends.iter().find(|on| **on != child && objects.all[**on].kind == Kind::Table);
+        let parent = objects.all[partition]
+            .depends
+            .iter()
+            .find(|on| **on != child && objects.all[**on].kind == Kind::Table);
         parent.is_some_and(|parent| names(*parent) == names(child))
             && objects.all[child].detail("of").is_empty()
     }
@@ -396,7 +403,9 @@ fn name_spaces(objects: &Objects, object: &Object) -> Vec<(u8, String)> {
             }
             spaces
         }
-        Kind::Column => column::identity_sequence(object).map(|name| (0, name.to_owned())).into_iter().collect(),
+        Kind::Column => {
+            column::identity_sequence(object).map(|name| (0, name.to_owned())).into_iter().collect()
+        }
         Kind::Function | Kind::Procedure | Kind::Aggregate => vec![(4, object.identity.clone())],
         _ => Vec::new(),
     }

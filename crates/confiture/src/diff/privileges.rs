@@ -145,7 +145,8 @@ fn phrase(object: &Object) -> (String, String) {
             let column = format!(".{}", quoted(&object.name));
             let identity = &object.identity;
             // The identity is quoted by the server, which may quote a name that needs none.
-            let table = identity.strip_suffix(&column).or_else(|| identity.rsplit_once('.').map(|(table, _)| table));
+            let table =
+                identity.strip_suffix(&column).or_else(|| identity.rsplit_once('.').map(|(table, _)| table));
             format!("TABLE {}", table.unwrap_or(identity))
         }
         Kind::Aggregate => format!("FUNCTION {}", object.identity),

@@ -18,7 +18,8 @@ const AT_A_TIME: usize = 8;
 async fn every_case_leads_to_the_new_schema_and_back() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/diff");
     let only = std::env::var("CONFITURE_CASE").unwrap_or_default();
-    let cases: Vec<Case> = case::read_all(&folder).into_iter().filter(|case| case.name.contains(&only)).collect();
+    let cases: Vec<Case> =
+        case::read_all(&folder).into_iter().filter(|case| case.name.contains(&only)).collect();
     assert!(!cases.is_empty(), "there are no cases");
     let server = shared_server().await;
     let places = Arc::new(Semaphore::new(AT_A_TIME));
