@@ -103,7 +103,7 @@ impl Beside {
         while let Some(ended) = self.comparing.try_join_next() {
             let (batch, compared) = ended.unwrap_or_else(panicked)?;
             ledger::record_verification(&follower.side, batch, &compared).await?;
-            report.verification = Some((batch, compared));
+            (report.verified_batch, report.verification) = (Some(batch), Some(compared));
         }
         Ok(())
     }
