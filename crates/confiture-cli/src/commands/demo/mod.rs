@@ -272,7 +272,7 @@ impl Told<'_> {
                numbers, a bio moved to a table of its own, and each order line got its\n  \
                product's name by a join. The mapping says so in SQL.\n\
              - While they were buying, both servers were frozen in one picture, hashed every\n  \
-               row of it, and the sums were compared: equal. And once more at the end, in {}.\n\
+               row of it, and compared the sums: equal. And once more at the end, in {}.\n\
              - Of the orders that were confirmed, {lost} in the new shop.\n\
              - To see that comparing means something, one price was changed by a cent.\n  \
                It was found: {}.\n\n\
