@@ -2,6 +2,7 @@
 //! line for everything with `--verbose`, nothing with `--quiet`.
 
 mod bars;
+mod following;
 mod line;
 mod meter;
 
@@ -14,6 +15,7 @@ use std::time::{Duration, Instant};
 use confiture::event::{Event, Observer};
 
 use self::bars::Bars;
+use self::following::Batches;
 use self::meter::Meter;
 use crate::output::numbers::{self, count, duration};
 use crate::output::style::Style;
@@ -53,6 +55,7 @@ struct Screen {
     quiet: bool,
     verbose: bool,
     comparing: bool,
+    batches: Batches,
     /// The step that began last, until it ends.
     step: Option<(String, Instant)>,
     /// When a line was last written, so that the next is due a while later.
@@ -70,6 +73,7 @@ impl Progress {
             quiet: terminal.quiet,
             verbose: terminal.verbose,
             comparing: false,
+            batches: Batches::default(),
             step: None,
             told: Instant::now(),
         };
@@ -125,6 +129,9 @@ impl Screen {
             Event::TablesPlanned { tables } => self.meter.plan(tables),
             Event::TableStarted { table } => self.meter.start(&table.short(), now),
             Event::TableProgress { table, rows, bytes } => self.meter.add(&table.short(), *rows, *bytes, now),
+            Event::BatchApplied { number, rows_written, rows_deleted, lag, .. } => {
+                self.batches.add(*number, rows_written + rows_deleted, *lag);
+            }
             Event::TableFinished { table, rows, bytes, .. } => {
                 self.meter.finish(&table.short(), *rows, *bytes, now);
                 if let Some(bars) = &mut self.bars {
@@ -206,16 +213,22 @@ impl Screen {
             }
             bars.total(&total, tables);
         }
+        if !measured && self.step.is_none() && self.batches.any() {
+            let words = self.bars.is_some().then(|| self.batches.words(now)).flatten();
+            if let (Some(bars), Some(words)) = (&mut self.bars, words) {
+                bars.follow(words);
+            }
+        }
         if self.bars.is_none() && now.duration_since(self.told) >= EVERY / 2 {
             self.figures(now).into_iter().for_each(|words| self.write(&words));
         }
     }
 
     /// The figures as a line.
-    fn figures(&self, now: Instant) -> Option<String> {
+    fn figures(&mut self, now: Instant) -> Option<String> {
         let (total, tables) = (self.meter.total(now), self.meter.tables());
         if total.expected_rows == 0 || tables.0 == tables.1 {
-            return self.so_far(now);
+            return self.so_far(now).or_else(|| self.batches.words(now));
         }
         let comparing = if self.comparing { format!("{COMPARING}: ") } else { String::new() };
         Some(format!("{comparing}{}", line::total(&total, tables)))
@@ -269,6 +282,7 @@ mod tests {
             quiet: true,
             verbose: false,
             comparing: false,
+            batches: Batches::default(),
             step: None,
             told: Instant::now(),
         };

@@ -2,6 +2,7 @@
 
 pub(crate) mod analysis;
 pub(crate) mod error;
+pub(crate) mod following;
 mod json;
 pub(crate) mod migration;
 pub(crate) mod numbers;

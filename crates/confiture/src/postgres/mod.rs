@@ -7,6 +7,7 @@ pub mod database;
 pub mod feed;
 mod login_error;
 mod redact;
+mod replication;
 mod run;
 mod server_error;
 mod session;

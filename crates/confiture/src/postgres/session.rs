@@ -75,6 +75,11 @@ impl Session {
         connect::cancel(self.connection(), &connected.client, connected.tls.as_ref()).await
     }
 
+    /// The connection underneath, for one that goes to the same place.
+    pub(super) fn connected(&self) -> &Connected {
+        &self.inner.connected
+    }
+
     /// The driver's client, for what only this floor does.
     pub(super) fn client(&self) -> &tokio_postgres::Client {
         &self.inner.connected.client

@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::Execution;
 use crate::postgres::{AdvisoryLock, Session};
 use crate::schema_to_schema::constraints;
-use crate::schema_to_schema::load::Run;
+use crate::schema_to_schema::load::{Reading, Run};
 use crate::schema_to_schema::plan::TablePlan;
 use crate::schema_to_schema::planner::Migration;
 use crate::schema_to_schema::report::{MigrationReport, Outcome, TableReport};
@@ -16,7 +16,7 @@ use crate::schema_to_schema::resume::{self, Work};
 use crate::schema_to_schema::sessions::{Crew, Sessions};
 use crate::schema_to_schema::snapshot::Snapshot;
 use crate::schema_to_schema::triage::{self, Need};
-use crate::schema_to_schema::{failpoint, journal, ledger, preflight, sequences};
+use crate::schema_to_schema::{failpoint, journal, ledger, live, preflight, sequences};
 use crate::sql::{Sql, sql};
 
 impl Migration {
@@ -50,6 +50,13 @@ impl Migration {
         let lock = AdvisoryLock::take_on(sessions.open_target(options).await?).await?;
         let target = sessions.open_target(options).await?;
         AdvisoryLock::join(&target).await?;
+        if let Some(following) = live::ledger::read(&target).await? {
+            return Err(Error::refused(format!(
+                "the target follows a source, by the {}: a plain copy would not fit in",
+                following.feed.word()
+            ))
+            .hint("`sync` goes on following; `cleanup` ends it"));
+        }
         let needs = triage::triage(self, &target).await?;
         if needs.iter().all(|need| matches!(need, Need::Nothing(_))) && journal_is_empty(&target).await? {
             return Ok(self.already_done(&needs, started));
@@ -67,10 +74,13 @@ impl Migration {
         self.set_up_foreign(&target, execution).await?;
         failpoint::reached("foreign tables made");
         execution
-            .step("Taking keys, indexes and triggers off", self.prepare(&target, &work, &snapshot, execution))
+            .step(
+                "Taking keys, indexes and triggers off",
+                self.prepare(&target, &work, &snapshot.shown, execution),
+            )
             .await?;
         failpoint::reached("tables made ready");
-        let run = Arc::new(Run::new(Arc::clone(self), work, snapshot, execution.clone()));
+        let run = Arc::new(Run::new(Arc::clone(self), work, Reading::Frozen(snapshot), execution.clone()));
         let builders: Vec<Session> = crews.iter().map(|crew| crew.builder.clone()).collect();
         let rebuilt = Run::move_and_build(&run, crews, &target).await?;
         failpoint::reached("rows moved");
@@ -95,7 +105,7 @@ impl Migration {
 
     /// The sessions of every worker, all of them before anything is written. Where a server has no more connections, fewer
     /// workers do; one must.
-    async fn open_crews(&self, sessions: &Sessions, execution: &Execution) -> Result<Vec<Crew>> {
+    pub(crate) async fn open_crews(&self, sessions: &Sessions, execution: &Execution) -> Result<Vec<Crew>> {
         let mut crews = vec![sessions.open_crew(&self.options).await?];
         while crews.len() < self.plan.workers {
             match sessions.open_crew(&self.options).await {
@@ -142,11 +152,11 @@ impl Migration {
 
     /// One transaction: keys, indexes and triggers off the tables that will be loaded, those emptied that must be, and all
     /// of them begun in the ledger. Whatever stops it, the target is as it was.
-    async fn prepare(
+    pub(crate) async fn prepare(
         &self,
         target: &Session,
         work: &[Work],
-        snapshot: &Snapshot,
+        snapshot: &str,
         execution: &Execution,
     ) -> Result<()> {
         let preparing = async {
@@ -161,7 +171,7 @@ impl Migration {
         &self,
         target: &Session,
         work: &[Work],
-        snapshot: &Snapshot,
+        snapshot: &str,
         execution: &Execution,
     ) -> Result<()> {
         let tables = || self.plan.tables.iter().zip(work);
@@ -179,9 +189,9 @@ impl Migration {
         for (table, work) in tables() {
             if work.is_from_the_start() {
                 let (source, filter) = (&self.plan.source, self.options.filter.as_deref());
-                ledger::begin_table(target, table, source, filter, &snapshot.shown).await?;
+                ledger::begin_table(target, table, source, filter, snapshot).await?;
             } else if work.outcome == Outcome::Continued {
-                ledger::adopt_snapshot(target, &table.target, &snapshot.shown).await?;
+                ledger::adopt_snapshot(target, &table.target, snapshot).await?;
             }
         }
         Ok(())

@@ -17,6 +17,12 @@ pub(crate) enum TableState {
     Copying,
     /// All rows are there; indexes, keys and sequences may not be.
     Copied,
+    /// Of a table that follows: its indexes are being built; changes wait.
+    Indexing,
+    /// Of a table that follows: changes that waited are being applied.
+    CatchingUp,
+    /// Every batch leaves it equal to the source.
+    Following,
     /// Done.
     Finished,
 }
@@ -42,6 +48,28 @@ pub(crate) struct Chunk {
     pub(crate) relation: String,
     pub(crate) first: u32,
     pub(crate) end: u32,
+    /// The relation's file then, where changes are captured: another one holds its rows in other pages.
+    pub(crate) file: Option<u32>,
+}
+
+impl TableState {
+    const ALL: [(&'static str, Self); 6] = [
+        ("copying", Self::Copying),
+        ("copied", Self::Copied),
+        ("indexing", Self::Indexing),
+        ("catching_up", Self::CatchingUp),
+        ("following", Self::Following),
+        ("finished", Self::Finished),
+    ];
+
+    /// The word that the ledger has for it.
+    pub(crate) fn word(self) -> &'static str {
+        Self::ALL.iter().find(|(_, state)| *state == self).map_or("", |(word, _)| word)
+    }
+
+    fn of_word(word: &str) -> Self {
+        Self::ALL.iter().find(|(known, _)| *known == word).map_or(Self::Finished, |(_, state)| *state)
+    }
 }
 
 /// True where the target has a ledger.
@@ -134,11 +162,7 @@ pub(crate) async fn read(session: &Session) -> Result<BTreeMap<QualifiedName, Ta
     );
     let mut records = BTreeMap::new();
     for row in session.query(&query, &[]).await? {
-        let state = match row.get::<_, &str>(4) {
-            "copying" => TableState::Copying,
-            "copied" => TableState::Copied,
-            _ => TableState::Finished,
-        };
+        let state = TableState::of_word(row.get(4));
         let record = TableRecord {
             fingerprint: row.get(2),
             source: row.get(3),
@@ -151,14 +175,15 @@ pub(crate) async fn read(session: &Session) -> Result<BTreeMap<QualifiedName, Ta
         records.insert(QualifiedName::new(row.get::<_, String>(0), row.get::<_, String>(1)), record);
     }
     let query = Sql::literal(
-        "SELECT table_schema, table_name, relation, first_page, end_page, rows FROM confiture.chunk",
+        "SELECT table_schema, table_name, relation, first_page, end_page, rows, file FROM confiture.chunk",
     );
     for row in session.query(&query, &[]).await? {
         let name = QualifiedName::new(row.get::<_, String>(0), row.get::<_, String>(1));
         if let Some(record) = records.get_mut(&name) {
             let page = |index| u32::try_from(row.get::<_, i64>(index)).unwrap_or(u32::MAX);
             record.rows += row.get::<_, i64>(5).cast_unsigned();
-            record.chunks.push(Chunk { relation: row.get(2), first: page(3), end: page(4) });
+            let file = row.get(6);
+            record.chunks.push(Chunk { relation: row.get(2), first: page(3), end: page(4), file });
         }
     }
     Ok(records)
@@ -223,10 +248,11 @@ pub(crate) async fn record_chunk(
     table: &TablePlan,
     range: &PageRange,
     moved: Moved,
+    file: Option<u32>,
 ) -> Result<()> {
     let insert = Sql::literal(
-        "INSERT INTO confiture.chunk (table_schema, table_name, relation, first_page, end_page, rows, bytes)
-         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        "INSERT INTO confiture.chunk (table_schema, table_name, relation, first_page, end_page, rows, bytes, file)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
     );
     let relation = table
         .query
@@ -238,16 +264,16 @@ pub(crate) async fn record_chunk(
         range.pages.map_or((0, i64::from(u32::MAX)), |(first, end)| (i64::from(first), i64::from(end)));
     let (schema, name) = (table.target.schema.as_str(), table.target.name.as_str());
     let (rows, bytes) = (moved.rows.cast_signed(), moved.bytes.cast_signed());
-    session.execute(&insert, &[&schema, &name, &relation, &first, &end, &rows, &bytes]).await?;
+    session.execute(&insert, &[&schema, &name, &relation, &first, &end, &rows, &bytes, &file]).await?;
     Ok(())
 }
 
-/// Says of a table that all of its rows are there.
-pub(crate) async fn set_copied(session: &Session, table: &QualifiedName) -> Result<()> {
+/// Says how far a table is.
+pub(crate) async fn set_state(session: &Session, table: &QualifiedName, state: TableState) -> Result<()> {
     let update = Sql::literal(
-        "UPDATE confiture.table_state SET state = 'copied' WHERE table_schema = $1 AND table_name = $2",
+        "UPDATE confiture.table_state SET state = $3 WHERE table_schema = $1 AND table_name = $2",
     );
-    session.execute(&update, &[&table.schema.as_str(), &table.name.as_str()]).await?;
+    session.execute(&update, &[&table.schema.as_str(), &table.name.as_str(), &state.word()]).await?;
     Ok(())
 }
 

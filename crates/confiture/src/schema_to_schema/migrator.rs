@@ -221,7 +221,9 @@ impl SchemaToSchemaMigrator {
     ///
     /// Where a migration is unfinished.
     pub async fn cleanup_fdw(&self) -> Result<()> {
-        clean_up(&self.target, &self.foreign_schema, &self.execution).await.map(|_| ())
+        clean_up(Some(&self.source), &self.target, &self.foreign_schema, false, &self.execution)
+            .await
+            .map(|_| ())
     }
 
     fn options(&self, tables: Vec<TableMapping>) -> Options {

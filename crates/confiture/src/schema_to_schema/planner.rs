@@ -179,6 +179,7 @@ impl Migration {
             bytes,
             estimated_seconds: None,
             query: draft.query,
+            depends: draft.depends,
             place: draft.place,
             remarks: draft.remarks,
         };
@@ -343,7 +344,7 @@ impl TablePlan {
     }
 }
 
-fn hexadecimal(bytes: &[u8]) -> String {
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -49,6 +49,13 @@ impl Snapshot {
         Ok(Self { shown: row.get(0), exported: row.get(1), session })
     }
 
+    /// Takes part in a snapshot that another session exports, and holds it from then on.
+    pub(crate) async fn joined(session: Session, exported: &str) -> Result<Self> {
+        session.batch(&Sql::literal("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")).await?;
+        session.batch(&sql!("SET TRANSACTION SNAPSHOT {}", Literal(exported))).await?;
+        Self::take(session).await
+    }
+
     /// The session that holds it.
     pub(crate) fn session(&self) -> &Session {
         &self.session

@@ -98,10 +98,22 @@ impl Migration {
     }
 
     async fn verify_with(&self, sessions: &Sessions, execution: &Execution) -> Result<VerificationReport> {
-        let started = Instant::now();
         let options = &self.options;
         let source = Snapshot::export(sessions.open_source(options).await?).await?;
         let target = Snapshot::export(sessions.open_target(options).await?).await?;
+        self.verify_between(&source, &target, sessions, execution).await
+    }
+
+    /// Compares both sides in these snapshots.
+    pub(crate) async fn verify_between(
+        &self,
+        source: &Snapshot,
+        target: &Snapshot,
+        sessions: &Sessions,
+        execution: &Execution,
+    ) -> Result<VerificationReport> {
+        let started = Instant::now();
+        let options = &self.options;
         let (mut readers, mut writers) = (Vec::new(), Vec::new());
         for _ in 0..self.plan.workers {
             readers.push(sessions.open_source(options).await?);

@@ -7,16 +7,18 @@ use confiture::Result;
 use confiture::config::Mapping;
 use confiture::event::Execution;
 use confiture::project::Project;
-use confiture::schema_to_schema::{Migration, Options, Plan, clean_up, scaffold as first_mapping};
+use confiture::schema_to_schema::{
+    Following, Migration, Options, Plan, clean_up, follows, scaffold as first_mapping,
+};
 use serde_json::{Map, json};
 
-use super::options::{MappingFrom, SchemaToSchemaOptions, Step};
-use super::{ends, mapping_file, scaffold};
+use super::options::{Follow, MappingFrom, SchemaToSchemaOptions, Step};
+use super::{ends, following, mapping_file, scaffold};
 use crate::confirm::confirm;
 use crate::database::Database;
 use crate::invocation::Invocation;
 use crate::output::style::Style;
-use crate::output::{Reply, as_value, migration, numbers, plan, verification};
+use crate::output::{Reply, as_value, following as output, migration, numbers, plan, verification};
 use crate::progress::COMPARING;
 use crate::runtime;
 
@@ -25,8 +27,13 @@ pub(super) fn run(invocation: &Invocation, options: &SchemaToSchemaOptions) -> R
     let project = Project::open(&invocation.surroundings())?;
     let (mapping, file) = mapping_file::read(&project, &options.mapping)?;
     runtime::run(invocation, async |execution| {
-        if options.step == Step::Cleanup {
-            return cleanup(invocation, &project, options, &mapping, &execution).await;
+        match options.step {
+            Step::Cleanup => return cleanup(invocation, &project, options, &mapping, &execution).await,
+            Step::Status => {
+                return following::status(invocation, &project, options, &mapping, &execution).await;
+            }
+            Step::Tell(order) => return following::tell(&project, options, &mapping, order).await,
+            _ => {}
         }
         if let (Step::Analyze, Some(file), true) =
             (options.step, &options.write_mapping, mapping.tables.is_empty())
@@ -40,6 +47,7 @@ pub(super) fn run(invocation: &Invocation, options: &SchemaToSchemaOptions) -> R
             Step::Analyze => analyze(invocation, options, &prepared),
             Step::Verify => verify(invocation, options, &prepared, &execution).await,
             _ if options.dry_run => dry_run(invocation, &prepared),
+            _ if options.follow.is_some() => follow(invocation, options, &prepared, &execution).await,
             _ => migrate(invocation, options, &prepared, &execution).await,
         }
     })
@@ -192,6 +200,29 @@ async fn migrate(
     Ok(Reply::new(&result, text)?.but(verdict))
 }
 
+/// Copies, and applies what changes meanwhile.
+async fn follow(
+    invocation: &Invocation,
+    options: &SchemaToSchemaOptions,
+    prepared: &Prepared,
+    execution: &Execution,
+) -> Result<Reply> {
+    let Some(Follow { capture, until }) = options.follow else { return Reply::new(&json!({}), "") };
+    let begun = follows(&prepared.target.connection).await?;
+    if !begun {
+        tell(invocation, prepared.plan(), execution);
+        let question = format!("{}, and capturing its changes", question(options, prepared));
+        confirm(&invocation.terminal, execution, options.yes, &question)
+            .await
+            .map_err(|error| error.hint("--dry-run shows the plan and changes nothing"))?;
+    }
+    execution.note(if begun { "Going on..." } else { "Starting migration..." });
+    let told = Following { capture, until, verify: options.verify, ..Following::default() };
+    let report = prepared.migration.follow(&told, execution).await?;
+    let text = output::render(invocation.terminal.stdout, &report);
+    Ok(Reply::new(&json!({ "following": report }), text)?.but(output::verdict(&report)))
+}
+
 /// The plan, before the question: as groups, or line by line with `--verbose`.
 fn tell(invocation: &Invocation, plan: &Plan, execution: &Execution) {
     let style = invocation.terminal.stderr;
@@ -230,17 +261,26 @@ async fn cleanup(
     execution: &Execution,
 ) -> Result<Reply> {
     let target = ends::target(project, options, mapping).await?;
-    if target.settings.production.value {
-        let question = format!("removing the foreign tables and the records of {}", target.connection);
+    if target.settings.production.value || options.abandon {
+        let rows = if options.abandon { "what was copied so far, " } else { "" };
+        let question = format!("removing {rows}the foreign tables and the records of {}", target.connection);
         confirm(&invocation.terminal, execution, options.yes, &question).await?;
     }
     let schema = options.foreign_schema.clone().unwrap_or_else(|| "old_schema".into());
-    let report = clean_up(&target.connection, &schema, execution).await?;
+    // What captures changes is on the source.
+    let source = match follows(&target.connection).await? {
+        true => Some(ends::source(project, options, mapping, &target).await?.0),
+        false => None,
+    };
+    let source = source.as_ref().map(|source| &source.connection);
+    let report = clean_up(source, &target.connection, &schema, options.abandon, execution).await?;
+    let captured = if report.capture { " What captured changes on the source is gone too." } else { "" };
     let text = match (report.foreign_tables, report.ledger) {
         (true, true) => "Removed the foreign tables and the migration's records.",
         (true, false) => "Removed the foreign tables.",
         (false, true) => "Removed the migration's records.",
         (false, false) => "There was nothing to clean up.",
     };
+    let text = format!("{text}{captured}");
     Reply::new(&report, text)
 }

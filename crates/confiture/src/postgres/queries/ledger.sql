@@ -16,7 +16,7 @@ CREATE TABLE IF NOT EXISTS confiture.table_state (
     fingerprint text NOT NULL,             -- of the SELECT that defines the table's rows
     source text NOT NULL,
     filter text,                           -- --where of the run that copied it
-    state text NOT NULL CHECK (state IN ('copying', 'copied', 'finished')),
+    state text NOT NULL CHECK (state IN ('copying', 'copied', 'indexing', 'catching_up', 'following', 'finished')),
     route text NOT NULL,
     snapshot text NOT NULL,                -- pg_current_snapshot() of the rows
     started_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
@@ -32,6 +32,7 @@ CREATE TABLE IF NOT EXISTS confiture.chunk (
     end_page bigint NOT NULL,              -- the page after the last; 4294967295 for an open end
     rows bigint NOT NULL,
     bytes bigint NOT NULL,
+    file oid,                              -- pg_relation_filenode() of it, where changes are captured meanwhile
     transaction xid8 NOT NULL DEFAULT pg_catalog.pg_current_xact_id(), -- xmin of the chunk's rows: who changes one, changes that
     finished_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
     -- No foreign key to table_state: chunks are recorded under the source's snapshot where both are one database.
