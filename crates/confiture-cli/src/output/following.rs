@@ -47,14 +47,15 @@ pub(crate) fn render(style: Style, report: &FollowReport) -> String {
 }
 
 /// "No", where both sides differ, rows violate a foreign key, or the target has not caught up.
-pub(crate) fn verdict(report: &FollowReport) -> Option<Error> {
+pub(crate) fn verdict(report: &FollowReport, shows_values: bool) -> Option<Error> {
     if report.phase < Phase::Following {
         return Some(
             Error::interrupted("stopped before the target had caught up; changes go on being captured")
                 .hint("run the same command again: it goes on from here"),
         );
     }
-    let differs = report.verification.as_ref().and_then(|(_, found)| verification::verdict(found, false));
+    let differs =
+        report.verification.as_ref().and_then(|(_, found)| verification::verdict(found, shows_values));
     if differs.is_some() {
         return differs;
     }

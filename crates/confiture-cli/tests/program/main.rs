@@ -5,6 +5,7 @@ mod demo;
 mod errors;
 mod init;
 mod json;
+mod lint;
 mod meta;
 mod schema_to_schema;
 mod seed_commands;

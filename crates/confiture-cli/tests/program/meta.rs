@@ -17,6 +17,8 @@ fn the_help_names_every_command_and_every_exit_status() {
       init         Makes a project's folders and a first schema; keeps every file that is there
       build        Builds an empty database, or one SQL file, or both, from the DDL files
       migrate      Moves a database forward
+      lint         Says what in migrations and schema files would block an application, break it, lose
+                   data, or be regretted
       server       Runs the local PostgreSQL server of this project, which other commands call
                    `embedded`
       demo         Shows the main job on two servers of its own: a shop of two million rows moves to a
@@ -36,8 +38,10 @@ fn the_help_names_every_command_and_every_exit_status() {
               How the result is printed on stdout
 
               Possible values:
-              - text: For people
-              - json: One JSON object
+              - text:   For people
+              - json:   One JSON object
+              - sarif:  For `lint`: SARIF, as code scanning reads it
+              - github: For `lint`: annotations of a pull request on GitHub
 
               [default: text]
 
@@ -211,8 +215,10 @@ fn the_help_of_schema_to_schema_is_complete() {
               How the result is printed on stdout
 
               Possible values:
-              - text: For people
-              - json: One JSON object
+              - text:   For people
+              - json:   One JSON object
+              - sarif:  For `lint`: SARIF, as code scanning reads it
+              - github: For `lint`: annotations of a pull request on GitHub
 
               [default: text]
 

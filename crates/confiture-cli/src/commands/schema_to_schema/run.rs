@@ -220,7 +220,7 @@ async fn follow(
     let told = Following { capture, until, verify: options.verify, ..Following::default() };
     let report = prepared.migration.follow(&told, execution).await?;
     let text = output::render(invocation.terminal.stdout, &report);
-    Ok(Reply::new(&json!({ "following": report }), text)?.but(output::verdict(&report)))
+    Ok(Reply::new(&json!({ "following": report }), text)?.but(output::verdict(&report, options.show_values)))
 }
 
 /// The plan, before the question: as groups, or line by line with `--verbose`.

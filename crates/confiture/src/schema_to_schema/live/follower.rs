@@ -53,6 +53,8 @@ pub(crate) struct Follower {
     /// Tables of which indexes or constraints are off, and how many.
     pub(crate) unbuilt: BTreeMap<usize, usize>,
     pub(crate) heartbeat: Instant,
+    /// Bytes that the source keeps for the feed, when they were last asked for.
+    pub(crate) retained: u64,
     /// Whether the next batch leaves both sides frozen, to be compared.
     pub(crate) align: bool,
     /// Both sides, where a batch has left them frozen.
@@ -81,6 +83,11 @@ impl Follower {
     /// True once every batch leaves the whole target equal to the source.
     pub(crate) fn is_following(&self) -> bool {
         self.states.iter().all(|state| *state == TableState::Following)
+    }
+
+    /// The tables that are so far.
+    pub(crate) fn tables_in(&self, state: TableState) -> Vec<usize> {
+        (0..self.states.len()).filter(|index| self.states[*index] == state).collect()
     }
 
     pub(crate) fn left_to_build(&self, index: usize) -> bool {
@@ -136,20 +143,36 @@ impl Follower {
     }
 
     /// Says in the ledger that this run is at work, and reads what others told it.
-    pub(crate) async fn beat(&mut self, lag: Duration) -> Result<Control> {
+    pub(crate) async fn beat(&mut self, lag: Duration) -> Result<()> {
+        let control = ledger::control(&self.side).await?;
+        self.hold(&control).await?;
+        ledger::see(&self.side, lag, self.retained).await
+    }
+
+    /// The same while no batch is applied.
+    pub(crate) async fn beat_while_paused(&mut self) -> Result<()> {
+        let control = ledger::control(&self.side).await?;
+        if self.heartbeat.elapsed() >= HEARTBEAT {
+            self.heartbeat = Instant::now();
+            self.hold(&control).await?;
+        }
+        Ok(())
+    }
+
+    /// Opens or closes the gate, as was told and as the source's replicas and disks allow.
+    async fn hold(&mut self, control: &Control) -> Result<()> {
         let state = self.feed.state().await?;
         for warning in state.warnings {
             self.execution.warn(warning);
         }
-        ledger::see(&self.side, lag, state.retained_bytes).await?;
-        let control = ledger::control(&self.side).await?;
         let too_much = control.retained_bytes.is_some_and(|most| state.retained_bytes > most);
         let behind = match control.replica_lag {
             Some(most) => replica_lag(&self.migration.source).await? > most,
             None => false,
         };
-        self.gate.set(&control, too_much || behind);
-        Ok(control)
+        self.gate.set(control, too_much || behind);
+        self.retained = state.retained_bytes;
+        Ok(())
     }
 
     /// Says how far the whole is, where that has changed.

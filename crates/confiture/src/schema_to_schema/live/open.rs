@@ -79,6 +79,7 @@ impl Migration {
             shapes,
             unbuilt: std::collections::BTreeMap::new(),
             heartbeat: Instant::now(),
+            retained: 0,
             align: false,
             aligned: None,
             bypasses_constraints,
