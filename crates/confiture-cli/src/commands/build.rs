@@ -256,9 +256,9 @@ impl Build {
                         if error.kind() == ErrorKind::Interrupted {
                             break;
                         }
-                        execution.warn(
-                            output::error::render(Style::default(), false, &error).trim_end().to_owned(),
-                        );
+                        let said = output::error::render(Style::default(), false, &error);
+                        execution
+                            .warn(format!("not built, and the database is as it was\n{}", said.trim_end()));
                     }
                     Err(error) => return Err(error),
                 }

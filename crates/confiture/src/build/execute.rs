@@ -341,7 +341,7 @@ async fn roll_back(session: &Session) {
 /// Deferred constraints are only checked here, and no statement can be blamed for them.
 async fn commit(session: &Session, statements: usize) -> Result<()> {
     session.batch(&Sql::literal("COMMIT")).await.map_err(|error| {
-        let error = error.context(format!("at the commit of {} statements", statements));
+        let error = error.context(format!("at the commit of {statements} statements"));
         match error.sqlstate_code() {
             Some(code) if code.starts_with("23") => {
                 error.hint("A deferred constraint is violated by rows of these files")

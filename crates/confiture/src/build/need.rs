@@ -251,7 +251,7 @@ fn copy_of(error: &Error) -> Error {
     if let Some(code) = error.sqlstate_code() {
         copy = copy.sqlstate(code);
     }
-    error.hints().iter().fold(copy, |copy, hint| copy.hint(hint))
+    error.hints().iter().fold(copy, super::super::error::Error::hint)
 }
 
 /// What runs after the transaction: of each file the rest from the first statement on that cannot run in one.
