@@ -166,8 +166,7 @@ async fn build(new: &Connection, execution: &Execution) -> Result<()> {
     }
     let root = folder.path().to_path_buf();
     let tree = Tree { schema_dirs: vec!["schema".into()], ..Tree::new(root) };
-    let options =
-        BuildOptions { drop_existing: false, loss_confirmed: false, cache: false, production: false };
+    let options = BuildOptions { cache: false, ..BuildOptions::default() };
     SchemaBuilder::new(tree).execute(new, options, execution).await?;
     Ok(())
 }
