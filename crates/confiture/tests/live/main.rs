@@ -3,6 +3,10 @@
 
 mod first;
 mod oracle;
+mod property;
+mod scene;
+mod seed;
+mod workload;
 #[path = "../schema_to_schema/world.rs"]
 #[allow(dead_code, unused_imports, reason = "shared with another test binary")]
 mod world;

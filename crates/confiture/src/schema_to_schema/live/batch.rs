@@ -43,7 +43,7 @@ impl Follower {
             Ok(report) => Ok(report),
             Err(error) => {
                 self.applier.roll_back().await;
-                Err(error)
+                Err(self.explain_altered(error).await)
             }
         }
     }
@@ -55,7 +55,7 @@ impl Follower {
         self.check_source_shape().await?;
         let changes = self.feed.changes(&self.applier.source, &snapshot).await?;
         failpoint::reached("batch: changes told");
-        let is_quiet = changes.keys.iter().all(KeySet::is_empty) && !self.is_catching_up();
+        let is_quiet = is_empty(&changes) && !self.is_catching_up();
         if let Some(witness) = &self.witness {
             let export = Sql::literal("SELECT pg_catalog.pg_export_snapshot()");
             let exported: String = self.applier.source.query_one(&export, &[]).await?.get(0);
@@ -98,11 +98,16 @@ impl Follower {
         self.applier.begin().await?;
         self.check_target_shape().await?;
         let mut states = self.states.clone();
+        let mut read = Vec::new();
         for (index, state) in states.iter_mut().enumerate() {
+            if *state == TableState::CatchingUp || !is_empty(changes) {
+                read.push(index);
+            }
             let (applied, more) = self.write_table(index, state, changes).await?;
             report.applied += applied;
             report.more |= more;
         }
+        self.check_what_was_read(&read).await?;
         report.elapsed = started.elapsed();
         let record = BatchRecord {
             id: report.number,
@@ -168,4 +173,8 @@ impl Follower {
         };
         Ok((applied, more))
     }
+}
+
+fn is_empty(changes: &Changes) -> bool {
+    changes.keys.iter().all(KeySet::is_empty)
 }

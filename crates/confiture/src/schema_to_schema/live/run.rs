@@ -251,7 +251,9 @@ impl Follower {
                 self.states[index] = TableState::CatchingUp;
             }
             while let Some(ended) = copying.try_join_next() {
-                ended.unwrap_or_else(|panic| Err(panicked(panic)))?;
+                if let Err(error) = ended.unwrap_or_else(|panic| Err(panicked(panic))) {
+                    return Err(self.explain_altered(error).await);
+                }
             }
             if copying.is_empty() && self.phase == Phase::Copying {
                 self.set_phase(Phase::CatchingUp).await?;
