@@ -145,9 +145,7 @@ pub(crate) struct Scene {
 
 impl Scene {
     pub(crate) fn random(random: &mut Random) -> Self {
-        let mut scene = Self { old: "CREATE SCHEMA app;\n".into(), ..Self::default() };
-        scene.new = "CREATE SCHEMA new;\n".into();
-        scene.mapping = "tables:\n".into();
+        let mut tables = Vec::new();
         let count = 1 + random.below(4);
         for index in 0..count {
             let partitioned = random.one_in(3);
@@ -156,7 +154,7 @@ impl Scene {
                 0 => *random.pick(&[Key::Int, Key::Identity]),
                 _ => *random.pick(&KEYS),
             };
-            let table = Table {
+            tables.push(Table {
                 name: format!("t{index}"),
                 key,
                 // Of a partitioned table a unique constraint has the partition key.
@@ -164,13 +162,23 @@ impl Scene {
                 partitioned,
                 parent: (index > 0 && random.one_in(2)).then_some(0),
                 rows: *random.pick(&[0, 30, 500, 500, 6000]),
-            };
+            });
+        }
+        Self::of(&tables, random)
+    }
+
+    /// Those tables, mapped at random.
+    pub(crate) fn of(tables: &[Table], random: &mut Random) -> Self {
+        let mut scene =
+            Self { old: "CREATE SCHEMA app;\n".into(), tables: tables.to_vec(), ..Self::default() };
+        scene.new = "CREATE SCHEMA new;\n".into();
+        scene.mapping = "tables:\n".into();
+        for table in tables {
             scene.old.push_str(&table.create());
-            scene.map(&table, random);
+            scene.map(table, random);
             if random.one_in(4) {
-                scene.split(&table);
+                scene.split(table);
             }
-            scene.tables.push(table);
         }
         scene.old.push_str("ANALYZE;\n");
         scene

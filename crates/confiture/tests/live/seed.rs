@@ -3,7 +3,7 @@
 use std::env;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// SplitMix64.
+/// Of the kind that is called split mix.
 #[derive(Debug, Clone)]
 pub(crate) struct Random(u64);
 
