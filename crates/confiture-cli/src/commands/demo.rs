@@ -78,7 +78,7 @@ impl Demo {
 
         let mapping = Mapping::parse(MAPPING, Path::new("examples/shop/mapping.yaml"))?;
         let mut migration = Migration::plan(Options::new(old, new.clone(), mapping), execution).await?;
-        migration.estimate().await?;
+        migration.estimate(execution).await?;
         let migration = Arc::new(migration);
         execution.note(plan::boxed(invocation.terminal.stderr, migration.as_plan()));
         let moving = migration.migrate(execution);

@@ -9,6 +9,7 @@ use confiture::{Error, ErrorKind};
 use super::numbers::{bytes, count, duration, milliseconds, thousands};
 use super::style::Style;
 use super::text::columns;
+use super::verification;
 
 /// What a run that followed did.
 pub(crate) fn render(style: Style, report: &FollowReport) -> String {
@@ -35,14 +36,29 @@ pub(crate) fn render(style: Style, report: &FollowReport) -> String {
             key.name
         );
     }
+    if let Some((batch, verification)) = &report.verification {
+        let _ = writeln!(text, "Compared as batch {} left both sides:", thousands(batch.unsigned_abs()));
+        text.push_str(&verification::render(style, verification));
+    }
     if report.foreign_keys_wait {
         text.push_str("Foreign keys and triggers of the target stay off until the cutover: its role may not apply changes past them.\n");
     }
     text
 }
 
-/// "No", where rows violate a foreign key.
-pub(crate) fn verdict(report: &FollowReport) -> Option<Error> {
+/// "No", where both sides differ, rows violate a foreign key, or the target has not caught up.
+pub(crate) fn verdict(report: &FollowReport, shows_values: bool) -> Option<Error> {
+    if report.phase < Phase::Following {
+        return Some(
+            Error::interrupted("stopped before the target had caught up; changes go on being captured")
+                .hint("run the same command again: it goes on from here"),
+        );
+    }
+    let differs =
+        report.verification.as_ref().and_then(|(_, found)| verification::verdict(found, shows_values));
+    if differs.is_some() {
+        return differs;
+    }
     let violated = report.violated.len();
     (violated > 0).then(|| {
         Error::new(ErrorKind::Found, format!("rows violate {}", count(violated, "foreign key")))

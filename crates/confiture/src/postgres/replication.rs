@@ -8,12 +8,10 @@ mod lent;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use pgwire_replication::PgWireError;
 use pgwire_replication::protocol::framing::{MessageReader, write_copy_data, write_query};
-use pgwire_replication::protocol::replication::{
-    PG_EPOCH_MICROS, encode_standby_status_update, parse_copy_data,
-};
+use pgwire_replication::protocol::replication::{PG_EPOCH_MICROS, parse_copy_data};
 use pgwire_replication::protocol::{BackendMessage, ErrorFields};
-use pgwire_replication::{Lsn, PgWireError};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpStream, UnixStream};
@@ -26,7 +24,7 @@ use self::lent::{Duplex, Lent, Loan, Tap};
 use super::Session;
 use super::connect::{driver_config, in_time, report};
 use super::login_error::describe;
-use crate::config::Connection;
+use crate::config::{Connection, SslMode};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sql::Sql;
 
@@ -100,11 +98,27 @@ impl Replication {
         self.stream.buffer().len() > 5
     }
 
-    /// Tells the server up to where its WAL is no longer needed.
-    pub(super) async fn report(&mut self, flushed: u64) -> Result<()> {
+    /// Tells the server that all up to `received` has come, and, where there is news, up to where its WAL is no longer needed.
+    ///
+    /// The second is taken back at once (the slot keeps it): a server that stops waits until its walsenders' clients have
+    /// flushed all, and one with synchronous standbys counts those that flush.
+    pub(super) async fn report(&mut self, received: u64, flushed: Option<u64>) -> Result<()> {
+        if let Some(flushed) = flushed {
+            self.send_status(received.max(flushed), flushed).await?;
+        }
+        self.send_status(received, 0).await
+    }
+
+    async fn send_status(&mut self, received: u64, flushed: u64) -> Result<()> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
         let now = i64::try_from(now).unwrap_or(i64::MAX) - PG_EPOCH_MICROS;
-        let status = encode_standby_status_update(Lsn::from_u64(flushed), now, false);
+        let mut status = vec![b'r'];
+        // Received, flushed, applied, when; and no answer is asked for.
+        for position in [received, flushed, flushed] {
+            status.extend_from_slice(&position.to_be_bytes());
+        }
+        status.extend_from_slice(&now.to_be_bytes());
+        status.push(0);
         write_copy_data(&mut self.stream, &status).await.map_err(|error| self.broken(&error))
     }
 
@@ -194,7 +208,11 @@ async fn log_in(session: &Session) -> Result<Box<dyn Duplex>> {
     let endpoint = &connected.endpoint;
     let mut config = driver_config(connection, endpoint, connected.address);
     let loan = Loan::default();
-    let tls = connected.tls.as_ref();
+    // Where TLS is only preferred, the server need not have it.
+    let tls = match connection.ssl_mode {
+        SslMode::Prefer if !is_encrypted(session).await? => None,
+        _ => connected.tls.as_ref(),
+    };
     let outcome = in_time(connection, async {
         let socket = match connected.address {
             Some(address) => TcpStream::connect((address, endpoint.port)).await.map(|socket| {
@@ -238,6 +256,12 @@ async fn log_in(session: &Session) -> Result<Box<dyn Duplex>> {
         }
     }
     loan.take().ok_or_else(|| Error::unexpected("the driver kept the stream"))
+}
+
+async fn is_encrypted(session: &Session) -> Result<bool> {
+    let query =
+        Sql::literal("SELECT ssl FROM pg_catalog.pg_stat_ssl WHERE pid = pg_catalog.pg_backend_pid()");
+    Ok(session.query_opt(&query, &[]).await?.is_some_and(|row| row.get(0)))
 }
 
 /// What the login of a replication connection may lack beyond that of a session.

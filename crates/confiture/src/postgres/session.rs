@@ -90,6 +90,24 @@ impl Session {
         self.client().batch_execute(sql.as_str()).await.map_err(|error| self.refused(error))
     }
 
+    /// Does `work`, whose statements run on this session, in one transaction: committed where it succeeds, rolled back where
+    /// it fails.
+    ///
+    /// # Errors
+    ///
+    /// Those of `work`, and the server's where it refuses to commit.
+    pub async fn transaction<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        self.batch(&Sql::literal("BEGIN")).await?;
+        let result = work.await;
+        match &result {
+            Ok(_) => self.batch(&Sql::literal("COMMIT")).await?,
+            Err(_) if self.is_closed() => {}
+            // Why the work failed is what matters.
+            Err(_) => drop(self.batch(&Sql::literal("ROLLBACK")).await),
+        }
+        result
+    }
+
     /// Runs one statement and returns how many rows it touched.
     pub async fn execute(&self, sql: &Sql, parameters: &[Parameter<'_>]) -> Result<u64> {
         self.client().execute(sql.as_str(), parameters).await.map_err(|error| self.refused(error))

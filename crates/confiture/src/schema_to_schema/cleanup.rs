@@ -8,6 +8,7 @@ use crate::event::Execution;
 use crate::postgres::{AdvisoryLock, Session};
 use crate::schema_to_schema::journal::EntryKind;
 use crate::schema_to_schema::ledger::TableState;
+use crate::schema_to_schema::sessions::unless_interrupted;
 use crate::schema_to_schema::{constraints, foreign, journal, ledger, live};
 use crate::sql::{Identifier, Sql, sql};
 
@@ -39,7 +40,9 @@ pub async fn clean_up(
 ) -> Result<CleanupReport> {
     let session = Session::connect(target).await?;
     let lock = AdvisoryLock::take(target).await?;
-    let done = clean_up_locked(source, &session, foreign_schema, abandon, execution).await;
+    const STOPPED: &str = "stopped while cleaning up; run it again";
+    let work = clean_up_locked(source, &session, foreign_schema, abandon, execution);
+    let done = unless_interrupted(execution, &[&session], STOPPED, work).await;
     let released = lock.release().await;
     done.and_then(|report| released.map(|()| report))
 }
@@ -80,9 +83,6 @@ async fn clean_up_locked(
     }
     if has_ledger {
         session.batch(&Sql::literal(include_str!("../postgres/queries/drop_ledger.sql"))).await?;
-    }
-    if !foreign_tables && !has_ledger {
-        execution.note("nothing to clean up");
     }
     Ok(CleanupReport { foreign_tables, ledger: has_ledger, capture })
 }

@@ -31,7 +31,7 @@ impl Migration {
     pub async fn migrate(self: &Arc<Self>, execution: &Execution) -> Result<MigrationReport> {
         let sessions = Arc::new(Sessions::default());
         let result = tokio::select! {
-            result = self.migrate_with(&sessions, execution) => result,
+            result = Box::pin(self.migrate_with(&sessions, execution)) => result,
             () = execution.interrupted() => Err(interrupted()),
             error = sessions.watch(&self.source, &self.target, self.options.lock_timeout) => Err(error),
         };
@@ -57,7 +57,7 @@ impl Migration {
             ))
             .hint("`sync` goes on following; `cleanup` ends it"));
         }
-        let needs = triage::triage(self, &target, execution).await?;
+        let needs = triage::triage(self, &target).await?;
         if needs.iter().all(|need| matches!(need, Need::Nothing(_))) && journal_is_empty(&target).await? {
             return Ok(self.already_done(&needs, started));
         }
@@ -69,7 +69,7 @@ impl Migration {
         let work = resume::plan_work(self, &needs, &readers, &writers, execution).await?;
         ledger::create(&target).await?;
         failpoint::reached("ledger made");
-        ledger::remember_source(&target, &options.source, options.source_name.as_deref()).await?;
+        ledger::remember_source(&target, options).await?;
         failpoint::reached("source remembered");
         self.set_up_foreign(&target, execution).await?;
         failpoint::reached("foreign tables made");
@@ -159,17 +159,12 @@ impl Migration {
         snapshot: &str,
         execution: &Execution,
     ) -> Result<()> {
-        target.batch(&Sql::literal("BEGIN")).await?;
-        let result = self.prepare_in_transaction(target, work, snapshot, execution).await;
-        failpoint::reached("tables made ready, not committed");
-        match result {
-            Ok(()) => target.batch(&Sql::literal("COMMIT")).await,
-            Err(error) if target.is_closed() => Err(error),
-            Err(error) => {
-                target.batch(&Sql::literal("ROLLBACK")).await?;
-                Err(error)
-            }
-        }
+        let preparing = async {
+            self.prepare_in_transaction(target, work, snapshot, execution).await?;
+            failpoint::reached("tables made ready, not committed");
+            Ok(())
+        };
+        target.transaction(preparing).await
     }
 
     async fn prepare_in_transaction(
@@ -193,8 +188,8 @@ impl Migration {
         }
         for (table, work) in tables() {
             if work.is_from_the_start() {
-                let (fingerprint, source) = (table.fingerprint(), &self.plan.source);
-                ledger::begin_table(target, table, &fingerprint, source, snapshot).await?;
+                let (source, filter) = (&self.plan.source, self.options.filter.as_deref());
+                ledger::begin_table(target, table, source, filter, snapshot).await?;
             } else if work.outcome == Outcome::Continued {
                 ledger::adopt_snapshot(target, &table.target, snapshot).await?;
             }

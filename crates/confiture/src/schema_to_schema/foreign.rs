@@ -19,18 +19,28 @@ const SERVER: &str = "confiture_source";
 pub(crate) fn needed(plan: &Plan, source: &Catalog, foreign_schema: &Identifier) -> BTreeSet<QualifiedName> {
     let mut needed = BTreeSet::new();
     for table in plan.tables.iter().filter(|table| table.route == Route::Fdw) {
-        match &table.query.statement {
-            Some(query) => {
-                let names = statement::foreign_tables(query.as_str(), foreign_schema);
-                needed.extend(names.iter().filter_map(|name| find_anywhere(source, name)));
-            }
-            None => {
-                needed.extend(table.query.storage.first().and(table.source.clone()));
-                needed.extend(select(table, source, foreign_schema).1);
-            }
-        }
+        needed.extend(needed_by(table, source, foreign_schema));
     }
     needed
+}
+
+/// Those that one of them reads.
+pub(crate) fn needed_by(
+    table: &TablePlan,
+    source: &Catalog,
+    foreign_schema: &Identifier,
+) -> Vec<QualifiedName> {
+    match &table.query.statement {
+        Some(query) => {
+            let names = statement::foreign_tables(query.as_str(), foreign_schema);
+            names.iter().filter_map(|name| find_anywhere(source, name)).collect()
+        }
+        None => {
+            let mut needed = select(table, source, foreign_schema).1;
+            needed.extend(table.query.storage.first().and(table.source.clone()));
+            needed
+        }
+    }
 }
 
 /// A table of this name: through the search path, else wherever it is.
@@ -48,10 +58,9 @@ pub(crate) async fn set_up(
 ) -> Result<()> {
     let schema = &options.foreign_schema;
     extension(session).await?;
-    session.batch(&Sql::literal("BEGIN")).await?;
-    let result = set_up_in_transaction(session, options, tables).await;
-    session.batch(&Sql::literal(if result.is_ok() { "COMMIT" } else { "ROLLBACK" })).await?;
-    result
+    session
+        .transaction(set_up_in_transaction(session, options, tables))
+        .await
         .map_err(|error| error.context(format!("setting up foreign tables in the target's schema {schema}")))
 }
 
@@ -138,10 +147,7 @@ const OURS: &str = "Foreign tables of Confiture; removed by `confiture migrate s
 
 /// Removes the foreign tables, the schema, the user mapping and the server, as far as they are ours.
 pub(crate) async fn remove(session: &Session, schema: &Identifier) -> Result<bool> {
-    session.batch(&Sql::literal("BEGIN")).await?;
-    let result = remove_in_transaction(session, schema).await;
-    session.batch(&Sql::literal(if result.is_ok() { "COMMIT" } else { "ROLLBACK" })).await?;
-    result
+    session.transaction(remove_in_transaction(session, schema)).await
 }
 
 async fn remove_in_transaction(session: &Session, schema: &Identifier) -> Result<bool> {

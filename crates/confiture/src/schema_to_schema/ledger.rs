@@ -6,6 +6,7 @@ use crate::config::Connection;
 use crate::error::Result;
 use crate::postgres::Session;
 use crate::schema_to_schema::copy::Moved;
+use crate::schema_to_schema::options::Options;
 use crate::schema_to_schema::plan::{PageRange, Route, TablePlan};
 use crate::sql::{QualifiedName, Sql, sql};
 
@@ -31,6 +32,8 @@ pub(crate) enum TableState {
 pub(crate) struct TableRecord {
     pub(crate) fingerprint: String,
     pub(crate) source: String,
+    /// `--where` of the run that copied it.
+    pub(crate) filter: Option<String>,
     pub(crate) state: TableState,
     /// The snapshot of its rows, as `pg_current_snapshot()` showed it.
     pub(crate) snapshot: String,
@@ -97,33 +100,29 @@ pub(crate) async fn create(session: &Session) -> Result<()> {
     let there: bool = session.query_one(&there, &[]).await?.get(0);
     let schema = Sql::literal(if there { "" } else { "CREATE SCHEMA confiture;" });
     let tables = Sql::literal(include_str!("../postgres/queries/ledger.sql"));
-    match session.batch(&sql!("BEGIN;\n{}\n{}\nCOMMIT", schema, tables)).await {
-        Ok(()) => Ok(()),
-        Err(error) => {
-            session.batch(&Sql::literal("ROLLBACK")).await?;
-            let error = error.context("making the ledger in the target's schema confiture");
-            Err(match error.sqlstate_code() {
-                Some("42501") => error
-                    .hint("the target's role needs CREATE on the database: GRANT CREATE ON DATABASE … TO …"),
-                _ => error,
-            })
+    let make = sql!("{}\n{}", schema, tables);
+    session.transaction(session.batch(&make)).await.map_err(|error| {
+        let error = error.context("making the ledger in the target's schema confiture");
+        match error.sqlstate_code() {
+            Some("42501") => {
+                error.hint("the target's role needs CREATE on the database: GRANT CREATE ON DATABASE … TO …")
+            }
+            _ => error,
         }
-    }
+    })
 }
 
-/// Remembers the source, so that later commands need name the target alone. Never its password.
-pub(crate) async fn remember_source(
-    session: &Session,
-    source: &Connection,
-    name: Option<&str>,
-) -> Result<()> {
+/// Remembers the source and the mapping's file, so that later commands need name the target alone. Never a password.
+pub(crate) async fn remember_source(session: &Session, options: &Options) -> Result<()> {
     let remember = Sql::literal(
-        "INSERT INTO confiture.migration (source, source_connection, source_name, tool_version) VALUES ($1, $2, $3, $4)
+        "INSERT INTO confiture.migration (source, source_connection, source_name, mapping_file, tool_version)
+         VALUES ($1, $2, $3, $4, $5)
          ON CONFLICT (only_one) DO UPDATE SET source = excluded.source, source_connection = excluded.source_connection,
-             source_name = excluded.source_name, tool_version = excluded.tool_version",
+             source_name = excluded.source_name, mapping_file = excluded.mapping_file, tool_version = excluded.tool_version",
     );
-    let (shown, dsn) = (source.to_string(), source.to_dsn());
-    session.execute(&remember, &[&shown, &dsn, &name, &env!("CARGO_PKG_VERSION")]).await?;
+    let (shown, dsn) = (options.source.to_string(), options.source.to_dsn());
+    let (name, file) = (options.source_name.as_deref(), options.mapping_file.as_deref());
+    session.execute(&remember, &[&shown, &dsn, &name, &file, &env!("CARGO_PKG_VERSION")]).await?;
     Ok(())
 }
 
@@ -134,6 +133,8 @@ pub struct RememberedSource {
     pub name: Option<String>,
     /// How to reach it, as a connection string without a password.
     pub dsn: String,
+    /// The file of the mapping that was used last, as it was named then; `None` where names were equal.
+    pub mapping_file: Option<String>,
 }
 
 /// The source that an earlier command named for this target; `None` where there was none.
@@ -146,9 +147,9 @@ pub async fn remembered_source(target: &Connection) -> Result<Option<RememberedS
     if !exists(&session).await? {
         return Ok(None);
     }
-    let query = Sql::literal("SELECT source_name, source_connection FROM confiture.migration");
+    let query = Sql::literal("SELECT source_name, source_connection, mapping_file FROM confiture.migration");
     let row = session.query_opt(&query, &[]).await?;
-    Ok(row.map(|row| RememberedSource { name: row.get(0), dsn: row.get(1) }))
+    Ok(row.map(|row| RememberedSource { name: row.get(0), dsn: row.get(1), mapping_file: row.get(2) }))
 }
 
 /// What the ledger holds of every table; empty where there is no ledger.
@@ -157,7 +158,7 @@ pub(crate) async fn read(session: &Session) -> Result<BTreeMap<QualifiedName, Ta
         return Ok(BTreeMap::new());
     }
     let query = Sql::literal(
-        "SELECT table_schema, table_name, fingerprint, source, state, snapshot FROM confiture.table_state",
+        "SELECT table_schema, table_name, fingerprint, source, state, snapshot, filter FROM confiture.table_state",
     );
     let mut records = BTreeMap::new();
     for row in session.query(&query, &[]).await? {
@@ -165,6 +166,7 @@ pub(crate) async fn read(session: &Session) -> Result<BTreeMap<QualifiedName, Ta
         let record = TableRecord {
             fingerprint: row.get(2),
             source: row.get(3),
+            filter: row.get(6),
             state,
             snapshot: row.get(5),
             rows: 0,
@@ -206,19 +208,18 @@ impl TableRecord {
 pub(crate) async fn begin_table(
     session: &Session,
     table: &TablePlan,
-    fingerprint: &str,
     source: &str,
+    filter: Option<&str>,
     snapshot: &str,
 ) -> Result<()> {
     let insert = Sql::literal(
-        "INSERT INTO confiture.table_state (table_schema, table_name, fingerprint, source, state, route, snapshot)
-         VALUES ($1, $2, $3, $4, 'copying', $5, $6)",
+        "INSERT INTO confiture.table_state (table_schema, table_name, fingerprint, source, filter, state, route, snapshot)
+         VALUES ($1, $2, $3, $4, $5, 'copying', $6, $7)",
     );
     forget_table(session, &table.target).await?;
     let (schema, name) = (table.target.schema.as_str(), table.target.name.as_str());
-    session
-        .execute(&insert, &[&schema, &name, &fingerprint, &source, &route_name(table.route), &snapshot])
-        .await?;
+    let (fingerprint, route) = (table.fingerprint(), route_name(table.route));
+    session.execute(&insert, &[&schema, &name, &fingerprint, &source, &filter, &route, &snapshot]).await?;
     Ok(())
 }
 

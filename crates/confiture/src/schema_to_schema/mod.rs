@@ -34,6 +34,8 @@ mod options;
 mod plan;
 mod planner;
 mod preflight;
+mod probe;
+mod recall;
 mod relations;
 mod report;
 mod resolve;

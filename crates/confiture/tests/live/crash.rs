@@ -119,6 +119,7 @@ impl Life {
             until: Until::CaughtUp,
             patience: Duration::from_secs(30),
             witness: Some(Arc::clone(&oracle) as _),
+            ..Following::default()
         };
         let migration = Arc::new(Migration::plan(options.clone(), &execution).await.unwrap());
         let report = migration.follow(&following, &execution).await;
@@ -198,7 +199,7 @@ fn the_process_that_is_killed() {
     // Who is to die goes on until then.
     let until = if times == 0 { Until::CaughtUp } else { Until::Interrupted };
     let patience = Duration::from_secs(30);
-    let following = Following { capture: Capture::Only(feed), until, patience, witness: None };
+    let following = Following { capture: Capture::Only(feed), until, patience, ..Following::default() };
     runtime.block_on(async {
         let migration = Arc::new(Migration::plan(options, &execution).await.unwrap());
         migration.follow(&following, &execution).await.unwrap();

@@ -109,7 +109,8 @@ pub(crate) async fn follow(
     witness: Option<Arc<dyn Witness>>,
 ) -> confiture::Result<FollowReport> {
     let migration = Arc::new(Migration::plan(options, execution).await?);
-    let following = Following { capture: Capture::Only(feed), until, patience: Duration::ZERO, witness };
+    let following =
+        Following { capture: Capture::Only(feed), until, patience: Duration::ZERO, verify: true, witness };
     migration.follow(&following, execution).await
 }
 
@@ -135,10 +136,15 @@ async fn with_writers(old: &Database<'_>, new: &Database<'_>, feed: FeedKind, op
     let report = following.await.unwrap().unwrap();
     oracle.assert_exact(25);
     assert_eq!(report.phase, Phase::Following);
+    // Compared while the writers were at work.
+    if let Some((_, verification)) = &report.verification {
+        assert!(verification.ok, "{verification:?}");
+    }
     // And once more, after all writers have gone.
     let execution = Execution::unattended();
     let report = follow(options, feed, Until::CaughtUp, &execution, None).await.unwrap();
     assert!(report.violated.is_empty() && !report.foreign_keys_wait, "{report:?}");
+    assert!(report.verification.as_ref().is_some_and(|(_, found)| found.ok), "{report:?}");
     for same in same() {
         assert_same(old, &same.given, new, &same.held).await;
     }

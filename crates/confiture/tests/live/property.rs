@@ -117,6 +117,7 @@ async fn round(seed: u64, feed: FeedKind, local: bool) {
             until: Until::Interrupted,
             patience: Duration::from_secs(30),
             witness: Some(Arc::clone(&oracle) as _),
+            ..Following::default()
         };
         let follow = async {
             let migration = Migration::plan(options.clone(), &execution).await?;
@@ -145,6 +146,7 @@ async fn round(seed: u64, feed: FeedKind, local: bool) {
         until: Until::CaughtUp,
         patience: Duration::from_secs(30),
         witness: Some(Arc::clone(&oracle) as _),
+        ..Following::default()
     };
     migration.follow(&following, &execution).await.unwrap();
     oracle.assert_exact(2);

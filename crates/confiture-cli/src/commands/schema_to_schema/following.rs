@@ -50,7 +50,7 @@ fn show(invocation: &Invocation, found: &Status) -> Result<()> {
     let mut out = std::io::stdout().lock();
     let written = match invocation.terminal.format {
         Format::Json => writeln!(out, "{}", as_value(found)?),
-        Format::Text => {
+        _ => {
             let clear = if invocation.terminal.stdout.plain { "" } else { "\x1b[H\x1b[2J" };
             write!(out, "{clear}{}\n", following::status(invocation.terminal.stdout, found))
         }

@@ -1,6 +1,6 @@
 //! The steps, done: options in, what the library reports out.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use confiture::Result;
@@ -12,7 +12,7 @@ use confiture::schema_to_schema::{
 };
 use serde_json::{Map, json};
 
-use super::options::{Follow, SchemaToSchemaOptions, Step};
+use super::options::{Follow, MappingFrom, SchemaToSchemaOptions, Step};
 use super::{ends, following, mapping_file, scaffold};
 use crate::confirm::confirm;
 use crate::database::Database;
@@ -25,7 +25,7 @@ use crate::runtime;
 /// Does what `options` ask for.
 pub(super) fn run(invocation: &Invocation, options: &SchemaToSchemaOptions) -> Result<Reply> {
     let project = Project::open(&invocation.surroundings())?;
-    let (mapping, _) = mapping_file::read(&project, &options.mapping)?;
+    let (mapping, file) = mapping_file::read(&project, &options.mapping)?;
     runtime::run(invocation, async |execution| {
         match options.step {
             Step::Cleanup => return cleanup(invocation, &project, options, &mapping, &execution).await,
@@ -40,16 +40,23 @@ pub(super) fn run(invocation: &Invocation, options: &SchemaToSchemaOptions) -> R
         {
             return write_scaffold(&project, options, &mapping, file).await;
         }
+        let mapping = Named { mapping, file };
         let prepared = prepare(invocation.terminal.stderr, &project, options, mapping, &execution).await?;
         match options.step {
             Step::Setup => setup(&prepared, &execution).await,
             Step::Analyze => analyze(invocation, options, &prepared),
-            Step::Verify => verify(invocation, &prepared, &execution).await,
+            Step::Verify => verify(invocation, options, &prepared, &execution).await,
             _ if options.dry_run => dry_run(invocation, &prepared),
             _ if options.follow.is_some() => follow(invocation, options, &prepared, &execution).await,
             _ => migrate(invocation, options, &prepared, &execution).await,
         }
     })
+}
+
+/// A mapping, and the file that it was read from.
+struct Named {
+    mapping: Mapping,
+    file: Option<PathBuf>,
 }
 
 /// A plan, and the databases: a local server runs as long as they are held.
@@ -70,14 +77,25 @@ async fn prepare(
     style: Style,
     project: &Project,
     options: &SchemaToSchemaOptions,
-    mapping: Mapping,
+    mut named: Named,
     execution: &Execution,
 ) -> Result<Prepared> {
-    let target = ends::target(project, options, &mapping).await?;
+    let target = ends::target(project, options, &named.mapping).await?;
+    if options.step == Step::Verify
+        && named.file.is_none()
+        && options.mapping == MappingFrom::Project
+        && let Some(file) = ends::remembered_mapping(&target).await?
+    {
+        execution.note(format!("With the run's mapping {}", file.display()));
+        let (mapping, file) = mapping_file::read(project, &MappingFrom::File(file))?;
+        named = Named { mapping, file };
+    }
+    let Named { mapping, file } = named;
     let (source, source_name) = ends::source(project, options, &mapping, &target).await?;
     let defaults = Options::new(source.connection.clone(), target.connection.clone(), mapping.clone());
     let told = Options {
         source_name,
+        mapping_file: file.map(|file| file.display().to_string()),
         strategy: options.strategy,
         fdw_tables: options.fdw_tables.clone(),
         copy_tables: options.copy_tables.clone(),
@@ -85,6 +103,7 @@ async fn prepare(
         threshold_rows: options.threshold_rows,
         parallel: options.parallel,
         filter: options.filter.clone(),
+        as_copied: options.step == Step::Verify,
         foreign_schema: options.foreign_schema.clone().unwrap_or_else(|| defaults.foreign_schema.clone()),
         fetch_size: options.fetch_size.unwrap_or(defaults.fetch_size),
         truncate: options.truncate,
@@ -96,7 +115,7 @@ async fn prepare(
     let mut migration = Migration::plan(told, execution).await?;
     // Only where somebody reads the estimate before it is over.
     if options.step == Step::Analyze || options.dry_run || !options.yes {
-        migration.estimate().await?;
+        migration.estimate(execution).await?;
     }
     let migration = Arc::new(migration);
     Ok(Prepared { migration, mapping, target, _source: source })
@@ -159,11 +178,15 @@ async fn migrate(
     execution: &Execution,
 ) -> Result<Reply> {
     let style = invocation.terminal.stdout;
-    tell(invocation, prepared.plan(), execution);
-    confirm(&invocation.terminal, execution, options.yes, &question(options, prepared))
-        .await
-        .map_err(|error| error.hint("--dry-run shows the plan and changes nothing"))?;
-    execution.note("Starting migration...");
+    if prepared.migration.is_done().await? {
+        execution.note("Nothing is left to do: an earlier run finished this migration.");
+    } else {
+        tell(invocation, prepared.plan(), execution);
+        confirm(&invocation.terminal, execution, options.yes, &question(options, prepared))
+            .await
+            .map_err(|error| error.hint("--dry-run shows the plan and changes nothing"))?;
+        execution.note("Starting migration...");
+    }
     let report = prepared.migration.migrate(execution).await?;
     let mut result = Map::from_iter([("migration".to_owned(), as_value(&report)?)]);
     let mut text = migration::render(style, &report);
@@ -171,7 +194,7 @@ async fn migrate(
     if options.verify {
         let verified = execution.step(COMPARING, prepared.migration.verify(execution)).await?;
         text.push_str(&format!("\n{}", verification::render(style, &verified)));
-        verdict = verification::verdict(&verified).or(verdict);
+        verdict = verification::verdict(&verified, options.show_values).or(verdict);
         result.insert("verification".to_owned(), as_value(&verified)?);
     }
     Ok(Reply::new(&result, text)?.but(verdict))
@@ -194,10 +217,10 @@ async fn follow(
             .map_err(|error| error.hint("--dry-run shows the plan and changes nothing"))?;
     }
     execution.note(if begun { "Going on..." } else { "Starting migration..." });
-    let told = Following { capture, until, ..Following::default() };
+    let told = Following { capture, until, verify: options.verify, ..Following::default() };
     let report = prepared.migration.follow(&told, execution).await?;
     let text = output::render(invocation.terminal.stdout, &report);
-    Ok(Reply::new(&json!({ "following": report }), text)?.but(output::verdict(&report)))
+    Ok(Reply::new(&json!({ "following": report }), text)?.but(output::verdict(&report, options.show_values)))
 }
 
 /// The plan, before the question: as groups, or line by line with `--verbose`.
@@ -219,10 +242,15 @@ fn question(options: &SchemaToSchemaOptions, prepared: &Prepared) -> String {
     format!("copying from {} into {tables} of {production}{}{truncate}", plan.source, plan.target)
 }
 
-async fn verify(invocation: &Invocation, prepared: &Prepared, execution: &Execution) -> Result<Reply> {
+async fn verify(
+    invocation: &Invocation,
+    options: &SchemaToSchemaOptions,
+    prepared: &Prepared,
+    execution: &Execution,
+) -> Result<Reply> {
     let report = execution.step(COMPARING, prepared.migration.verify(execution)).await?;
     let text = verification::render(invocation.terminal.stdout, &report);
-    Ok(Reply::new(&report, text)?.but(verification::verdict(&report)))
+    Ok(Reply::new(&report, text)?.but(verification::verdict(&report, options.show_values)))
 }
 
 async fn cleanup(

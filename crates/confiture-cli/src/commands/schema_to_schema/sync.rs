@@ -30,6 +30,10 @@ pub(super) struct Sync {
     /// Stop once the target equals the source; changes go on being captured.
     #[arg(long)]
     until_caught_up: bool,
+
+    /// Compare both sides once the target follows; this is the default.
+    #[arg(long)]
+    verify: bool,
 }
 
 impl Sync {
@@ -44,6 +48,7 @@ impl Sync {
             confiture::Error::usage("sync follows changes, and --capture none captures none")
                 .hint("to copy once, say `confiture migrate schema-to-schema migrate`")
         })?;
+        options.verify |= self.verify;
         let until = if self.until_caught_up { Until::CaughtUp } else { Until::Interrupted };
         options.follow = Some(Follow { capture, until });
         Ok(options)

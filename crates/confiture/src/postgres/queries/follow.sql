@@ -55,3 +55,15 @@ CREATE TABLE IF NOT EXISTS confiture.control (
     changed_at timestamptz NOT NULL DEFAULT pg_catalog.now()
 );
 INSERT INTO confiture.control DEFAULT VALUES ON CONFLICT DO NOTHING;
+
+-- Comparisons of both sides, each of one batch.
+CREATE TABLE IF NOT EXISTS confiture.verification (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    batch bigint NOT NULL,                 -- after which both sides were frozen
+    at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    ok boolean NOT NULL,
+    tables integer NOT NULL,
+    rows bigint NOT NULL,
+    elapsed_ms double precision NOT NULL,
+    found text                             -- what differed; never a value
+);

@@ -4,6 +4,7 @@ CREATE TABLE IF NOT EXISTS confiture.migration (
     source text NOT NULL,                  -- user@host:port/database, as shown
     source_connection text NOT NULL,       -- how to reach it again; never its password
     source_name text,                      -- the environment that named it
+    mapping_file text,                     -- the mapping of the last run, as it was named; none for equal names
     foreign_schema text,                   -- where foreign tables were made, if so
     tool_version text NOT NULL,
     set_up_at timestamptz NOT NULL DEFAULT pg_catalog.now()
@@ -14,6 +15,7 @@ CREATE TABLE IF NOT EXISTS confiture.table_state (
     table_name text NOT NULL,
     fingerprint text NOT NULL,             -- of the SELECT that defines the table's rows
     source text NOT NULL,
+    filter text,                           -- --where of the run that copied it
     state text NOT NULL CHECK (state IN ('copying', 'copied', 'indexing', 'catching_up', 'following', 'finished')),
     route text NOT NULL,
     snapshot text NOT NULL,                -- pg_current_snapshot() of the rows

@@ -13,6 +13,7 @@ SELECT pg_catalog.current_setting('wal_level') AS wal_level,
        pg_catalog.current_setting('max_wal_senders')::int8 AS senders,
        (SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_get_wal_senders()) AS senders_used,
        (SELECT setting::int8 FROM pg_catalog.pg_settings WHERE name = 'max_slot_wal_keep_size') AS keep_megabytes,
+       pg_catalog.current_setting('synchronous_standby_names') ~ '[*]' AS anyone_is_standby,
        role.rolname::text AS role,
        pg_catalog.current_database()::text AS database
 FROM pg_catalog.pg_roles AS role

@@ -4,12 +4,14 @@
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
+use crate::postgres::Session;
 use crate::postgres::feed::{Changes, KeySet, SnapshotImage};
 use crate::schema_to_schema::failpoint;
 use crate::schema_to_schema::ledger::{TableState, set_state};
 use crate::schema_to_schema::live::applier::Applied;
 use crate::schema_to_schema::live::follower::Follower;
 use crate::schema_to_schema::live::ledger::{self, BatchRecord};
+use crate::schema_to_schema::snapshot::Snapshot;
 use crate::sql::Sql;
 
 /// Keys of one table that waited and that one batch applies at most.
@@ -36,6 +38,14 @@ pub struct BatchReport {
     pub more: bool,
 }
 
+/// Both sides, frozen at the end of one batch: two pictures that must be equal.
+pub(crate) struct Aligned {
+    pub(crate) source: Snapshot,
+    pub(crate) target: Snapshot,
+    /// The batch.
+    pub(crate) batch: i64,
+}
+
 impl Follower {
     /// Applies one batch. A failure leaves the target as it was, and the same changes to the next batch.
     pub(crate) async fn batch(&mut self) -> Result<BatchReport> {
@@ -56,11 +66,7 @@ impl Follower {
         let changes = self.feed.changes(&self.applier.source, &snapshot).await?;
         failpoint::reached("batch: changes told");
         let is_quiet = is_empty(&changes) && !self.is_catching_up();
-        if let Some(witness) = &self.witness {
-            let export = Sql::literal("SELECT pg_catalog.pg_export_snapshot()");
-            let exported: String = self.applier.source.query_one(&export, &[]).await?.get(0);
-            witness.freeze(&exported).await?;
-        }
+        let frozen = self.freeze_for_others().await?;
         let mut report = BatchReport {
             number: self.batches + 1,
             applied: Applied::default(),
@@ -76,8 +82,31 @@ impl Follower {
         } else {
             self.write(&changes, &mut report, started).await?;
         }
+        if let Some(source) = frozen {
+            // Nobody else writes to the target, so that is the picture of the source's snapshot.
+            let session = Session::connect(&self.migration.options.target).await?;
+            self.aligned =
+                Some(Aligned { source, target: Snapshot::export(session).await?, batch: report.number });
+        }
         self.seen(&report).await?;
         Ok(report)
+    }
+
+    /// Lets the witness, and a verification that is due, take part in the source's snapshot.
+    async fn freeze_for_others(&mut self) -> Result<Option<Snapshot>> {
+        if self.witness.is_none() && !self.align {
+            return Ok(None);
+        }
+        let export = Sql::literal("SELECT pg_catalog.pg_export_snapshot()");
+        let exported: String = self.applier.source.query_one(&export, &[]).await?.get(0);
+        if let Some(witness) = &self.witness {
+            witness.freeze(&exported).await?;
+        }
+        if !std::mem::take(&mut self.align) {
+            return Ok(None);
+        }
+        let session = Session::connect(&self.migration.options.source).await?;
+        Snapshot::joined(session, &exported).await.map(Some)
     }
 
     /// Ends a batch in which nothing had changed: there is nothing to commit.

@@ -53,9 +53,10 @@ pub(crate) async fn choose(
         }
         Capture::Auto => match fatal(&obstacles(FeedKind::Wal, source, tables).await?) {
             None => only(FeedKind::Wal, "server and role allow it, and it costs the application least"),
-            Some(obstacle) => {
-                Choice { kind: FeedKind::Queue, reason: format!("not the WAL: {}", obstacle.message) }
-            }
+            Some(obstacle) => Choice {
+                kind: FeedKind::Queue,
+                reason: format!("the WAL cannot tell, because {}", obstacle.message),
+            },
         },
     };
     let found = obstacles(choice.kind, source, tables).await?;

@@ -14,7 +14,7 @@ use crate::postgres::feed::ChangeFeed;
 use crate::schema_to_schema::journal::{self, EntryKind};
 use crate::schema_to_schema::ledger::TableState;
 use crate::schema_to_schema::live::applier::Applier;
-use crate::schema_to_schema::live::batch::BatchReport;
+use crate::schema_to_schema::live::batch::{Aligned, BatchReport};
 use crate::schema_to_schema::live::capture::Captured;
 use crate::schema_to_schema::live::gate::Gate;
 use crate::schema_to_schema::live::ledger::{self, Control, Phase};
@@ -53,6 +53,10 @@ pub(crate) struct Follower {
     /// Tables of which indexes or constraints are off, and how many.
     pub(crate) unbuilt: BTreeMap<usize, usize>,
     pub(crate) heartbeat: Instant,
+    /// Whether the next batch leaves both sides frozen, to be compared.
+    pub(crate) align: bool,
+    /// Both sides, where a batch has left them frozen.
+    pub(crate) aligned: Option<Aligned>,
     /// Whether the applier writes past foreign keys and triggers.
     pub(crate) bypasses_constraints: bool,
 }

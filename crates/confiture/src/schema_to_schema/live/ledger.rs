@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::postgres::Session;
 use crate::postgres::feed::{KeySet, SnapshotImage, array_text};
 use crate::schema_to_schema::live::applier::Applied;
+use crate::schema_to_schema::verify::VerificationReport;
 use crate::sql::{QualifiedName, Sql};
 
 /// Which feed tells what changed.
@@ -186,6 +187,34 @@ pub(crate) async fn see(session: &Session, lag: Duration, retained: u64) -> Resu
     );
     let (lag, retained) = (lag.as_secs_f64() * 1e3, retained.cast_signed());
     session.execute(&update, &[&lag, &retained]).await?;
+    Ok(())
+}
+
+/// Records a comparison of both sides after a batch.
+pub(crate) async fn record_verification(
+    session: &Session,
+    batch: i64,
+    report: &VerificationReport,
+) -> Result<()> {
+    let insert = Sql::literal(
+        "INSERT INTO confiture.verification (batch, ok, tables, rows, elapsed_ms, found)
+         VALUES ($1, $2, $3, $4, $5, $6)",
+    );
+    let different: Vec<String> = report
+        .tables
+        .iter()
+        .filter(|table| !table.ok)
+        .map(|table| format!("{} differs", table.table.short()))
+        .chain(report.foreign_keys.iter().filter(|key| key.orphans > 0).map(|key| {
+            format!("{} rows of {} refer to nothing by {}", key.orphans, key.table.short(), key.name)
+        }))
+        .chain(report.validations.iter().filter(|one| !one.ok).map(|one| format!("{} fails", one.name)))
+        .collect();
+    let found = (!different.is_empty()).then(|| different.join("; "));
+    let rows: i64 = report.tables.iter().map(|table| table.source_rows).sum();
+    let tables = i32::try_from(report.tables.len()).unwrap_or(i32::MAX);
+    let elapsed = report.elapsed.as_secs_f64() * 1e3;
+    session.execute(&insert, &[&batch, &report.ok, &tables, &rows, &elapsed, &found]).await?;
     Ok(())
 }
 

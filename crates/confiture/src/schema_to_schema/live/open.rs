@@ -79,6 +79,8 @@ impl Migration {
             shapes,
             unbuilt: std::collections::BTreeMap::new(),
             heartbeat: Instant::now(),
+            align: false,
+            aligned: None,
             bypasses_constraints,
         };
         follower.count_unbuilt().await?;
@@ -131,7 +133,7 @@ impl Migration {
         execution: &Execution,
     ) -> Result<FollowRecord> {
         let options = &self.options;
-        let needs = triage::triage(self, side, execution).await?;
+        let needs = triage::triage(self, side).await?;
         let work = self.first_work(&needs)?;
         let choice = match &begun {
             Some(record) => feed::Choice::again(record.feed),
@@ -139,7 +141,7 @@ impl Migration {
         };
         tables::create(side).await?;
         ledger::create(side).await?;
-        tables::remember_source(side, &options.source, options.source_name.as_deref()).await?;
+        tables::remember_source(side, options).await?;
         failpoint::reached("follow: ledger made");
         if begun.is_none() {
             ledger::begin(side, &feed::new_id(side).await?, choice.kind, &choice.reason).await?;

@@ -14,7 +14,7 @@ use crate::event::Execution;
 use crate::postgres::AdvisoryLock;
 use crate::schema_to_schema::journal::{self, EntryKind};
 use crate::schema_to_schema::ledger::{TableState, set_state};
-use crate::schema_to_schema::live::batch::BatchReport;
+use crate::schema_to_schema::live::batch::{Aligned, BatchReport};
 use crate::schema_to_schema::live::finish::Finisher;
 use crate::schema_to_schema::live::follower::{ALTERED, Follower, Witness};
 use crate::schema_to_schema::live::ledger::{self, FeedKind, Phase};
@@ -22,6 +22,7 @@ use crate::schema_to_schema::planner::Migration;
 use crate::schema_to_schema::report::ViolatedForeignKey;
 use crate::schema_to_schema::sequences::{self, AdvancedSequence};
 use crate::schema_to_schema::sessions::Sessions;
+use crate::schema_to_schema::verify::VerificationReport;
 use crate::schema_to_schema::{constraints, failpoint};
 
 /// The shortest time between two batches: what is told meanwhile is applied at once.
@@ -61,6 +62,8 @@ pub struct Following {
     pub until: Until,
     /// How long to try again after a connection was lost.
     pub patience: Duration,
+    /// Whether both sides are compared once the target follows, while writes go on.
+    pub verify: bool,
     /// Who sees every batch.
     pub witness: Option<Arc<dyn Witness>>,
 }
@@ -71,6 +74,7 @@ impl Default for Following {
             capture: Capture::Auto,
             until: Until::Interrupted,
             patience: Duration::from_secs(300),
+            verify: false,
             witness: None,
         }
     }
@@ -92,6 +96,8 @@ pub struct FollowReport {
     pub sequences: Vec<AdvancedSequence>,
     /// Foreign keys that rows violate: they are there, but NOT VALID.
     pub violated: Vec<ViolatedForeignKey>,
+    /// What the comparison of both sides found, after the batch of that number; `None` where there was none in this run.
+    pub verification: Option<(i64, VerificationReport)>,
     /// True where foreign keys and triggers of the target are off until the cutover, because the target's role may not
     /// apply changes past them.
     pub foreign_keys_wait: bool,
@@ -204,6 +210,7 @@ impl Follower {
             snapshot: None,
             sequences: Vec::new(),
             violated: Vec::new(),
+            verification: None,
             foreign_keys_wait: false,
             elapsed: Duration::ZERO,
         };
@@ -218,6 +225,7 @@ impl Follower {
         let mut building: JoinSet<Result<usize>> = JoinSet::new();
         let mut at_work = BTreeSet::new();
         let mut referring: JoinSet<Result<Vec<ViolatedForeignKey>>> = JoinSet::new();
+        let mut comparing: JoinSet<Result<(i64, VerificationReport)>> = JoinSet::new();
         let mut full_tables: Vec<usize> = self.indexes_in(TableState::Copied);
         let mut arrived = false;
         loop {
@@ -268,13 +276,29 @@ impl Follower {
             while let Some(violated) = referring.try_join_next() {
                 report.violated = violated.unwrap_or_else(|panic| Err(panicked(panic)))?;
             }
-            let is_done = arrived && referring.is_empty() && following.until == Until::CaughtUp;
+            if let Some(aligned) = self.aligned.take() {
+                comparing.spawn(compare(Arc::clone(&self.migration), aligned, self.execution.clone()));
+            }
+            while let Some(compared) = comparing.try_join_next() {
+                let (number, compared) = compared.unwrap_or_else(|panic| Err(panicked(panic)))?;
+                ledger::record_verification(&self.side, number, &compared).await?;
+                report.verification = Some((number, compared));
+            }
+            let is_compared = report.verification.is_some() || !following.verify;
+            if arrived && referring.is_empty() && comparing.is_empty() && !is_compared {
+                self.align = true;
+            }
+            let is_done =
+                arrived && referring.is_empty() && is_compared && following.until == Until::CaughtUp;
             if self.execution.is_interrupted() || is_done {
                 break;
             }
             let is_busy = batch.more || batch.applied.keys > 0;
-            let patience =
-                if is_busy || !building.is_empty() || !referring.is_empty() { PAUSE } else { IDLE };
+            let patience = if is_busy || self.align || !building.is_empty() || !referring.is_empty() {
+                PAUSE
+            } else {
+                IDLE
+            };
             let (feed, execution) = (&mut self.feed, &self.execution);
             tokio::select! {
                 () = sleep(PAUSE), if is_busy => {}
@@ -285,6 +309,7 @@ impl Follower {
         copying.shutdown().await;
         building.shutdown().await;
         referring.shutdown().await;
+        comparing.shutdown().await;
         report.phase = self.phase;
         report.batches = self.batches;
         if arrived {
@@ -353,6 +378,20 @@ impl Follower {
         )
         .await
     }
+}
+
+/// Compares both sides as one batch left them.
+async fn compare(
+    migration: Arc<Migration>,
+    aligned: Aligned,
+    execution: Execution,
+) -> Result<(i64, VerificationReport)> {
+    let sessions = Sessions::default();
+    let Aligned { source, target, batch } = aligned;
+    let work = migration.verify_between(&source, &target, &sessions, &execution);
+    let result = execution.step("Comparing both sides", work).await;
+    sessions.end(&migration.source, &migration.target, result.is_err()).await;
+    Ok((batch, result?))
 }
 
 /// The same migration, planned again with what is there now.

@@ -1,6 +1,9 @@
 //! What is written to a captured table is in the next batch, however it is written; and what is rolled back is in none.
 
+use std::time::Duration;
+
 use confiture::postgres::feed::ChangeFeed as _;
+use confiture::postgres::feed::queue::gaps;
 
 use super::source::{Source, raw, session_of};
 
@@ -246,4 +249,79 @@ async fn what_was_not_confirmed_is_given_again() {
     let mut feed = source.open(feed.since().cloned()).await;
     assert_eq!(source.next(&mut feed).await, "1 2");
     assert_eq!(source.next(&mut feed).await, "");
+}
+
+/// The process that applies a subscription fires no statement triggers.
+#[tokio::test]
+async fn a_table_that_a_subscription_writes_to() {
+    let table = "CREATE TABLE t (id bigint PRIMARY KEY, v int)";
+    let publisher = Source::new(&format!("{table}; CREATE PUBLICATION p FOR TABLE t")).await;
+    let mut source = Source::new(table).await;
+    let (server, name) = (source.database.server(), source.database.name().to_owned());
+    publisher.run(&format!("SELECT pg_create_logical_replication_slot('{name}', 'pgoutput')")).await;
+    source.describe(&[("t", &["id"])]).await;
+    source.set_up().await;
+    source
+        .run(&format!(
+            "CREATE SUBSCRIPTION {name} CONNECTION 'host={} port={} user=postgres dbname={}' PUBLICATION p
+             WITH (create_slot = false, copy_data = false)",
+            server.socket_dir().display(),
+            server.port(),
+            publisher.database.name()
+        ))
+        .await;
+    // A capture from before the subscription is not enough any more.
+    assert!(!gaps(&source.session, &source.tables).await.unwrap().is_empty());
+    source.set_up().await;
+    assert_eq!(gaps(&source.session, &source.tables).await.unwrap(), []);
+    let mut feed = source.open(None).await;
+    assert_eq!(source.next(&mut feed).await, "whole");
+    for (script, keys) in [
+        ("INSERT INTO t VALUES (1), (2)", "1 2"),
+        ("UPDATE t SET id = 3 WHERE id = 1", "1 3"),
+        ("DELETE FROM t", "2 3"),
+        ("TRUNCATE t", "whole"),
+    ] {
+        publisher.run(script).await;
+        feed.wait(Duration::from_secs(120)).await.unwrap();
+        assert_eq!(source.next(&mut feed).await, keys, "{script}");
+    }
+    source.run(&format!("ALTER SUBSCRIPTION {name} DISABLE")).await;
+    source.run(&format!("ALTER SUBSCRIPTION {name} SET (slot_name = NONE)")).await;
+    source.run(&format!("DROP SUBSCRIPTION {name}")).await;
+    let drop = raw(&format!("SELECT pg_drop_replication_slot('{name}')"));
+    while publisher.session.query(&drop, &[]).await.is_err() {
+        assert!(!publisher.session.is_closed());
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_no_statement_names() {
+    let trigger = "CREATE FUNCTION move() RETURNS trigger LANGUAGE plpgsql AS
+                   $$ BEGIN NEW.id := NEW.id + 50; RETURN NEW; END $$;
+                   CREATE TRIGGER move BEFORE UPDATE ON low FOR EACH ROW EXECUTE FUNCTION move();";
+    for table in
+        [PARTITIONED, "CREATE TABLE low (id bigint PRIMARY KEY, v int); INSERT INTO low VALUES (1), (2)"]
+    {
+        let name = if table == PARTITIONED { "t" } else { "low" };
+        let source = Source::capturing(table, &[(name, &["id"])]).await;
+        source.run(trigger).await;
+        let found = gaps(&source.session, &source.tables).await.unwrap();
+        assert!(found.iter().any(|gap| gap.message.contains("BEFORE UPDATE")), "{found:?}");
+        source.set_up().await;
+        assert_eq!(gaps(&source.session, &source.tables).await.unwrap(), []);
+        let mut feed = source.open(None).await;
+        assert_eq!(source.next(&mut feed).await, "whole");
+        source.run(&format!("UPDATE {name} SET v = 1 WHERE id = 1")).await;
+        assert_eq!(source.next(&mut feed).await, "1 51");
+    }
+    let table =
+        "CREATE TABLE t (base bigint, id bigint GENERATED ALWAYS AS (base * 2) STORED PRIMARY KEY, v int);
+                 INSERT INTO t VALUES (1), (2)";
+    let source = Source::capturing(table, &[("t", &["id"])]).await;
+    assert_captured(
+        &source,
+        &[("UPDATE t SET base = 7 WHERE base = 1", "2 14"), ("UPDATE t SET v = 7 WHERE base = 2", "4")],
+    )
+    .await;
 }

@@ -1,7 +1,7 @@
 //! A source, its captured tables, and batches as whoever applies them makes them.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use confiture::config::{Connection, Endpoint};
 use confiture::postgres::Session;
@@ -86,8 +86,22 @@ impl<'server> Source<'server> {
         reader.batch(&Sql::literal("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")).await?;
         let snapshot: SnapshotImage =
             value(&reader, "SELECT pg_current_snapshot()::text").await.parse().unwrap();
-        let changes = feed.changes(&reader, &snapshot).await?;
+        let changes = tokio::time::timeout(PATIENCE, feed.changes(&reader, &snapshot)).await;
+        let changes = changes.expect("the stream does not reach the marker")?;
         Ok((snapshot, changes))
+    }
+
+    /// Confirms, and returns when the server has heard of it.
+    pub(crate) async fn confirm(&self, feed: &mut WalFeed) {
+        // On a runtime of one thread the feed's task has no turn between these two: its next report is later than this.
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_micros();
+        feed.confirm().await.unwrap();
+        let heard = format!(
+            "SELECT coalesce(extract(epoch FROM reply_time) * 1000000 >= {now}, false)::text FROM pg_stat_replication \
+             JOIN pg_replication_slots ON active_pid = pid WHERE slot_name = '{}'",
+            feed.slot()
+        );
+        until(&self.session, &heard).await;
     }
 
     /// The keys of the only table, as rows: `(1)`; `whole` for all.
@@ -113,6 +127,15 @@ impl Drop for Source<'_> {
         let _ = std::process::Command::new(server.program("psql"))
             .args(["-X", "-q", "-d", &server.url("postgres"), "-c", &script])
             .output();
+    }
+}
+
+/// Returns when the query says `true`.
+pub(crate) async fn until(session: &Session, query: &str) {
+    let begun = Instant::now();
+    while value(session, query).await != "true" {
+        assert!(begun.elapsed() < PATIENCE, "{query}");
+        tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }
 

@@ -21,6 +21,9 @@ mod event {
     pub(super) const TRUNCATE: i16 = 32;
 }
 
+/// The kind of the trigger that writes the key that a row had.
+const KEY: i16 = event::ROW | event::UPDATE;
+
 /// A table, and how its changes are captured.
 #[derive(Debug, Clone)]
 pub(super) struct Capture<'a> {
@@ -39,6 +42,8 @@ pub(super) struct Trigger {
     pub(super) name: String,
     pub(super) kind: i16,
     pub(super) function: String,
+    /// True where it must fire whatever columns a statement names.
+    pub(super) any_column: bool,
 }
 
 /// A function that has to be there.
@@ -121,11 +126,13 @@ END",
 
     /// The triggers that have to be there, with those that partitions have of their root.
     pub(super) fn triggers(&self) -> Vec<Trigger> {
+        let before_update = self.relations.iter().any(|relation| relation.has_before_update);
         let mut triggers = Vec::new();
         for (index, relation) in self.relations.iter().enumerate() {
             let mut add = |name: String, kind: i16, function: &str| {
                 let function = function_name(self.table.oid, function);
-                triggers.push(Trigger { relation: relation.oid, name, kind, function });
+                let any_column = kind != KEY || before_update;
+                triggers.push(Trigger { relation: relation.oid, name, kind, function, any_column });
             };
             let own = |name: &str| format!("confiture_capture_{name}_{}", self.table.oid);
             if self.by_row {
@@ -138,7 +145,7 @@ END",
                 add(own("delete"), event::DELETE, "statement");
             }
             if self.by_row || index == 0 {
-                add(own("key"), event::ROW | event::UPDATE, "old");
+                add(own("key"), KEY, "old");
             }
             add(own("truncate"), event::TRUNCATE, "truncate");
         }
@@ -199,7 +206,6 @@ END",
     }
 
     fn create(&self, trigger: &Trigger, name: &Identifier, relation: &QualifiedName) -> Sql {
-        const KEY: i16 = event::ROW | event::UPDATE;
         const ROW: i16 = event::ROW | event::INSERT | event::UPDATE;
         const ROW_DELETE: i16 = event::ROW | event::DELETE;
         let when = match trigger.kind {
@@ -207,6 +213,10 @@ END",
             event::DELETE | ROW_DELETE => Sql::literal("DELETE"),
             event::TRUNCATE => Sql::literal("TRUNCATE"),
             ROW => Sql::literal("INSERT OR UPDATE"),
+            // Its condition is parsed for every statement that it fires for; most do not name the key.
+            KEY if !trigger.any_column => {
+                sql!("UPDATE OF {}", Sql::join(", ", self.table.key.iter().map(|column| &column.name)))
+            }
             _ => Sql::literal("UPDATE"),
         };
         let each = match trigger.kind {

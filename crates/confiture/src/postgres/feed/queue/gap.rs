@@ -32,11 +32,23 @@ pub async fn gaps(session: &Session, tables: &[CapturedTable]) -> Result<Vec<Gap
 
 /// What stands on the source, of all captures.
 pub(super) struct Standing {
-    /// By relation and name: kind, `tgenabled`, function, and whether it is no clone.
-    triggers: HashMap<(Oid, String), (i16, String, String, bool)>,
+    /// By relation and name.
+    triggers: HashMap<(Oid, String), StandingTrigger>,
     functions: HashMap<String, (String, bool)>,
     /// Tables and sequences, and their comments.
     queues: HashMap<String, String>,
+}
+
+/// A trigger as the server has it.
+struct StandingTrigger {
+    kind: i16,
+    /// As `pg_trigger.tgenabled` has it.
+    enabled: String,
+    function: String,
+    /// False for a partition's clone.
+    is_root: bool,
+    /// True where it fires for statements that name certain columns alone.
+    has_columns: bool,
 }
 
 impl Standing {
@@ -55,7 +67,16 @@ impl Standing {
         Ok(Self {
             triggers: triggers
                 .iter()
-                .map(|row| ((row.get(0), row.get(1)), (row.get(2), row.get(3), row.get(4), row.get(5))))
+                .map(|row| {
+                    let trigger = StandingTrigger {
+                        kind: row.get("tgtype"),
+                        enabled: row.get("enabled"),
+                        function: row.get("function"),
+                        is_root: row.get("is_root"),
+                        has_columns: row.get("has_columns"),
+                    };
+                    ((row.get(0), row.get(1)), trigger)
+                })
                 .collect(),
             functions: functions.iter().map(|row| (row.get(0), (row.get(1), row.get(2)))).collect(),
             queues: queues.iter().map(|row| (row.get(0), row.get(1))).collect(),
@@ -75,10 +96,10 @@ impl Standing {
         let names = super::capture::function_names(capture.table.oid);
         let wanted: HashSet<(Oid, String)> =
             capture.triggers().into_iter().map(|trigger| (trigger.relation, trigger.name)).collect();
-        let is_stray = |(key, (_, _, function, is_root)): &(&(Oid, String), &(i16, String, String, bool))| {
-            *is_root && names.contains(function) && !wanted.contains(key)
+        let is_stray = |(key, trigger): &(&(Oid, String), &StandingTrigger)| {
+            trigger.is_root && names.contains(&trigger.function) && !wanted.contains(*key)
         };
-        let named = |((oid, name), _): (&(Oid, String), &(i16, String, String, bool))| {
+        let named = |((oid, name), _): (&(Oid, String), &StandingTrigger)| {
             let relation = capture.relations.iter().find(|relation| relation.oid == *oid)?;
             Some((relation.name.clone(), name.clone()))
         };
@@ -140,16 +161,18 @@ impl Standing {
     }
 
     fn trigger_fault(&self, trigger: &Trigger) -> Option<&'static str> {
-        match self.triggers.get(&(trigger.relation, trigger.name.clone())) {
-            None => Some("is gone"),
-            Some((kind, _, function, _)) if *kind != trigger.kind || *function != trigger.function => {
-                Some("was changed")
+        let Some(standing) = self.triggers.get(&(trigger.relation, trigger.name.clone())) else {
+            return Some("is gone");
+        };
+        let is_other = standing.kind != trigger.kind || standing.function != trigger.function;
+        match standing.enabled.as_str() {
+            _ if is_other => Some("was changed"),
+            _ if trigger.any_column && standing.has_columns => {
+                Some("does not see what a BEFORE UPDATE trigger does to the key")
             }
-            Some((_, enabled, _, _)) if enabled == "D" => Some("is disabled"),
-            Some((_, enabled, _, _)) if enabled != "A" => {
-                Some("does not fire for sessions in the role replica")
-            }
-            Some(_) => None,
+            "A" => None,
+            "D" => Some("is disabled"),
+            _ => Some("does not fire for sessions in the role replica"),
         }
     }
 }

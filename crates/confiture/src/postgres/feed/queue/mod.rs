@@ -136,14 +136,13 @@ impl QueueFeed {
         let sizes = self.sizes(source).await?;
         // Here and not when a batch is confirmed: until its transaction ends, the source's session uses what it has read.
         self.rotate(&sizes).await?;
+        // A segment without a page holds no row that a snapshot could see.
+        let filled = self.tables.iter().zip(&sizes).filter(|(_, sizes)| **sizes != [0, 0]);
+        let filled: Vec<&CapturedTable> = filled.map(|(queue, _)| &queue.table).collect();
+        let mut read = keys::read(source, &filled, self.since.as_ref()).await?.into_iter();
         let mut changes = Changes::default();
-        for (queue, sizes) in self.tables.iter().zip(sizes) {
-            let is_empty = sizes == [0, 0];
-            let (keys, rows) = if is_empty {
-                Default::default()
-            } else {
-                keys::read(source, &queue.table, self.since.as_ref()).await?
-            };
+        for sizes in sizes {
+            let (keys, rows) = if sizes == [0, 0] { None } else { read.next() }.unwrap_or_default();
             changes.row_changes += rows;
             changes.keys.push(keys);
         }

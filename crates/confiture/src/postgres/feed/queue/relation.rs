@@ -21,6 +21,8 @@ pub(super) struct Relation {
     pub(super) is_child: bool,
     /// True where tables inherit from it that are no partitions.
     pub(super) is_parent: bool,
+    /// True where a trigger may change the rows of an UPDATE before they are written.
+    pub(super) has_before_update: bool,
     /// True where the role owns it.
     pub(super) is_ours: bool,
     pub(super) owner: String,
@@ -44,6 +46,7 @@ pub(super) async fn read_captures<'a>(
             is_subscribed: row.get("is_subscribed"),
             is_child: row.get("is_child"),
             is_parent: row.get("is_parent"),
+            has_before_update: row.get("has_before_update"),
             is_ours: row.get("is_ours"),
             owner: row.get("owner"),
         })

@@ -221,9 +221,14 @@ impl Wait<'_> {
         });
         let Some(holder) = holder else { return error.context(self.doing) };
         let waited = self.patience.total.as_secs();
-        Error::new(ErrorKind::Server, format!("{}: {holder}; tried for {waited} s", self.doing))
-            .sqlstate("55P03")
-            .hint("wait until that session is done, or end it: SELECT pg_terminate_backend(pid)")
-            .hint("then run the same command again: what is captured already stays so")
+        let error = Error::new(ErrorKind::Server, format!("{}: {holder}; tried for {waited} s", self.doing))
+            .sqlstate("55P03");
+        let error = if holder.contains("(autovacuum worker") {
+            // It gives way to whoever has waited for longer than deadlock_timeout, and so does not see short tries.
+            error.hint("wait until vacuuming is done, or let one try take longer than deadlock_timeout (1 s)")
+        } else {
+            error.hint("wait until that session is done, or end it: SELECT pg_terminate_backend(pid)")
+        };
+        error.hint("then run the same command again: what is captured already stays so")
     }
 }

@@ -183,7 +183,7 @@ impl Collector {
 }
 
 /// Reads a key into `key`. A value that is stored out of line and did not change is that of the old row; false where that is
-/// not there either.
+/// not there either, or is no text that we could send back.
 fn read_key(columns: &[usize], tuple: Tuple<'_>, old: Option<Tuple<'_>>, key: &mut Vec<String>) -> bool {
     key.resize_with(columns.len(), String::new);
     let mut found = 0;
@@ -194,6 +194,7 @@ fn read_key(columns: &[usize], tuple: Tuple<'_>, old: Option<Tuple<'_>>, key: &m
             value => value,
         };
         let Value::Text(text) = value else { return false };
+        let Ok(text) = std::str::from_utf8(text) else { return false };
         key[position].clear();
         key[position].push_str(text);
         found += 1;

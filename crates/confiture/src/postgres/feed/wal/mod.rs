@@ -97,10 +97,11 @@ impl WalFeed {
     ) -> Result<Self> {
         let session = control(connection).await?;
         let name = slot::name(migration);
+        // What an earlier try has left takes one of the slots.
+        slot::drop_both(&session, &name, &name).await?;
         if let Some(obstacle) = Self::obstacles(&session, tables).await?.into_iter().find(|one| one.fatal) {
             return Err(Error::refused(obstacle.message).hint(obstacle.hint));
         }
-        slot::drop_both(&session, &name, &name).await?;
         let made = async {
             slot::publish(&session, &name, tables).await?;
             let replication = slot::make(&session, &name, patience).await?;
@@ -180,8 +181,15 @@ impl WalFeed {
         let shared = Arc::new(Shared::default());
         let (bell, heard) = watch::channel(());
         let collector = Collector::new(tables, slot.as_str());
-        let stream =
-            Stream { replication, collector, shared: shared.clone(), bell: heard, session: session.clone() };
+        let stream = Stream {
+            replication,
+            collector,
+            shared: shared.clone(),
+            bell: heard,
+            session: session.clone(),
+            received: 0,
+            reported: 0,
+        };
         tokio::spawn(stream::run(stream));
         Ok(Self {
             session,

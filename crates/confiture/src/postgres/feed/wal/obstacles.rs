@@ -59,6 +59,12 @@ async fn of_server(session: &Session, tables: &[CapturedTable]) -> Result<Vec<Ob
             format!("GRANT CREATE ON DATABASE {database} TO {role}"),
         ));
     }
+    if row.get("anyone_is_standby") {
+        obstacles.push(fatal(
+            "synchronous_standby_names has a `*`: the server would take this feed for a standby, and commits as safe that are not",
+            "name the standbys in synchronous_standby_names, and reload the configuration",
+        ));
+    }
     let used_up = [
         ("slots_used", "slots", "replication slot", "max_replication_slots"),
         ("senders_used", "senders", "process that sends WAL", "max_wal_senders"),

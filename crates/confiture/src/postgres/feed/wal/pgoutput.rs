@@ -63,7 +63,8 @@ pub(super) enum Value<'a> {
     Null,
     /// Stored out of line, and not changed.
     Unchanged,
-    Text(&'a str),
+    /// In UTF-8, but for databases whose encoding is `SQL_ASCII`.
+    Text(&'a [u8]),
 }
 
 impl<'a> Tuple<'a> {
@@ -192,8 +193,7 @@ impl<'a> Reader<'a> {
             b'u' => Ok(Value::Unchanged),
             b't' => {
                 let length = self.u32()?;
-                let text = self.take(length as usize)?;
-                std::str::from_utf8(text).map(Value::Text).map_err(|_| malformed())
+                self.take(length as usize).map(Value::Text)
             }
             _ => Err(malformed()),
         }
@@ -227,9 +227,9 @@ mod tests {
         let data =
             bytes(&[b"U\0\0\0\x07", b"K\0\x02t\0\0\0\x011n", b"N\0\x03t\0\0\0\x012ut\0\0\0\x03a\xc3\xa9"]);
         let Message::Update { relation: 7, old: Some(old), new } = parse(&data).unwrap() else { panic!() };
-        assert_eq!(old.values().collect::<Vec<_>>(), [Value::Text("1"), Value::Null]);
+        assert_eq!(old.values().collect::<Vec<_>>(), [Value::Text(b"1"), Value::Null]);
         let new: Vec<_> = new.values().collect();
-        assert_eq!(new, [Value::Text("2"), Value::Unchanged, Value::Text("aé")]);
+        assert_eq!(new, [Value::Text(b"2"), Value::Unchanged, Value::Text("aé".as_bytes())]);
     }
 
     #[test]

@@ -123,7 +123,10 @@ pub(super) async fn make(session: &Session, slot: &Identifier, patience: Duratio
     drop(reader);
     loop {
         let now = current_snapshot(session).await?;
-        let open: Vec<u64> = now.in_progress().filter(|transaction| before.sees(*transaction)).collect();
+        // Also those that are newer than all that have ended.
+        let newer = now.xmax()..before.xmax();
+        let open: Vec<u64> =
+            now.in_progress().chain(newer).filter(|transaction| before.sees(*transaction)).collect();
         if open.is_empty() {
             return Ok(replication);
         }

@@ -19,6 +19,9 @@ use crate::sql::Sql;
 /// How often the server hears from us without asking.
 const STATUS: Duration = Duration::from_secs(10);
 
+/// How soon it hears that it may let go of WAL in which there was nothing for us.
+const NEWS: Duration = Duration::from_secs(1);
+
 /// How many messages are read before anything else is looked at.
 const AT_ONCE: usize = 1024;
 
@@ -79,6 +82,10 @@ pub(super) struct Stream {
     pub(super) bell: watch::Receiver<()>,
     /// For questions to the catalog.
     pub(super) session: Session,
+    /// Up to where the server has sent.
+    pub(super) received: u64,
+    /// What of the flushed position the server knows.
+    pub(super) reported: u64,
 }
 
 /// Reads until the feed is dropped, or the stream breaks.
@@ -110,6 +117,9 @@ impl Stream {
                 }
                 copied = self.replication.receive() => {
                     self.take(copied?).await?;
+                    if self.shared.lock().flushed > self.reported {
+                        status_due = status_due.min(Instant::now() + NEWS);
+                    }
                     // While more is there already, nothing else is asked.
                     for _ in 0..AT_ONCE {
                         if !self.replication.has_buffered() {
@@ -125,12 +135,15 @@ impl Stream {
 
     async fn report(&mut self) -> Result<()> {
         let flushed = self.shared.lock().flushed;
-        self.replication.report(flushed).await
+        let news = (flushed > self.reported).then_some(flushed);
+        self.reported = flushed;
+        self.replication.report(self.received, news).await
     }
 
     async fn take(&mut self, copied: Copied) -> Result<()> {
         match copied {
             Copied::KeepAlive { wal_end, reply_requested, .. } => {
+                self.received = self.received.max(wal_end.as_u64());
                 if !self.collector.is_underway() {
                     let mut delivery = self.shared.lock();
                     // All that was committed before has been delivered; and where it has been confirmed as well, or there
@@ -141,7 +154,8 @@ impl Stream {
                 }
                 if reply_requested { self.report().await } else { Ok(()) }
             }
-            Copied::XLogData { data, .. } => {
+            Copied::XLogData { data, wal_start, .. } => {
+                self.received = self.received.max(wal_start.as_u64());
                 let message = pgoutput::parse(&data)?;
                 if let Message::Relation(relation) = &message
                     && self.collector.is_strange(relation.oid)

@@ -4,6 +4,7 @@ SELECT coalesce(
            'prepared transaction ' || pg_catalog.quote_literal(prepared.gid) || ' (role ' || prepared.owner || ', since '
                || pg_catalog.to_char(prepared.prepared, 'YYYY-MM-DD HH24:MI:SS TZ') || ')',
            pg_catalog.format('pid %s (%s)', lock.pid, pg_catalog.concat_ws(', ',
+               nullif(activity.backend_type, 'client backend'),
                'role ' || activity.usename,
                nullif(activity.application_name, ''),
                activity.state,

@@ -8,6 +8,9 @@ SELECT root.oid AS root, class.oid, namespace.nspname, class.relname, class.relk
            AND EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE inhrelid = class.oid) AS is_child,
        class.relkind <> 'p'
            AND EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE inhparent = class.oid) AS is_parent,
+       -- ROW, BEFORE and UPDATE: what may change a key that no statement names.
+       EXISTS (SELECT FROM pg_catalog.pg_trigger AS trigger
+               WHERE trigger.tgrelid = class.oid AND trigger.tgtype & 19 = 19) AS has_before_update,
        pg_catalog.pg_has_role(class.relowner, 'USAGE') AS is_ours,
        pg_catalog.pg_get_userbyid(class.relowner) AS owner
 FROM pg_catalog.unnest($1::pg_catalog.oid[]) WITH ORDINALITY AS root (oid, position)
