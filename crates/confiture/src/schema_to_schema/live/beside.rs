@@ -88,7 +88,9 @@ impl Beside {
             follower.states[index] = TableState::CatchingUp;
         }
         while let Some(ended) = self.copying.try_join_next() {
-            ended.unwrap_or_else(panicked)?;
+            if let Err(error) = ended.unwrap_or_else(panicked) {
+                return Err(follower.explain_altered(error).await);
+            }
         }
         if self.copying.is_empty() && follower.phase == Phase::Copying {
             follower.set_phase(Phase::CatchingUp).await?;
