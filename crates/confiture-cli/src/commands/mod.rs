@@ -9,6 +9,7 @@ mod man;
 pub(crate) mod migrate;
 pub(crate) mod schema_to_schema;
 mod server;
+mod sync;
 
 use confiture::Result;
 
@@ -21,6 +22,7 @@ pub(crate) enum Command {
     Init(init::Init),
     Build(build::Build),
     Migrate(Box<migrate::Migrate>),
+    Sync(Box<sync::Sync>),
     Server(server::Server),
     Demo(demo::Demo),
     Completions(completions::Completions),
@@ -34,6 +36,7 @@ impl Command {
             Self::Init(_) => "init",
             Self::Build(_) => "build",
             Self::Migrate(migrate) => migrate.name(),
+            Self::Sync(sync) => sync.name(),
             Self::Server(server) => server.name(),
             Self::Demo(_) => "demo",
             Self::Completions(_) => "completions",
@@ -47,6 +50,7 @@ impl Command {
             Self::Init(init) => init.run(invocation),
             Self::Build(build) => build.run(invocation),
             Self::Migrate(migrate) => migrate.run(invocation),
+            Self::Sync(sync) => sync.run(invocation),
             Self::Server(server) => server.run(invocation),
             Self::Demo(demo) => demo.run(invocation),
             Self::Completions(completions) => completions.run(),

@@ -59,12 +59,8 @@ impl Sync {
         // What is masked by default may be a key too.
         propagate(&mut tables, &components, &target_catalog, &mut notes)?;
         check_components(&references, &tables, &source_catalog)?;
-        for table in &tables {
-            check(table, &source_catalog, &target_catalog, &mut notes)?;
-        }
         let ground = Ground {
             source: &source_catalog,
-            target: &target_catalog,
             rules: &options.rules,
             key: options.key.as_ref(),
             components: &components,
@@ -79,6 +75,9 @@ impl Sync {
                 program,
                 hashes,
             ));
+        }
+        for table in &tables {
+            check(table, &source_catalog, &target_catalog, &mut notes)?;
         }
         ready.sort_by_key(|(plan, ..)| std::cmp::Reverse(plan.bytes));
         let referring =

@@ -1,4 +1,5 @@
 //! Production copied to staging with personal data masked, on a real server.
 
 mod original;
+mod proof;
 mod world;
