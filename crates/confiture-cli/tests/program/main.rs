@@ -9,4 +9,5 @@ mod meta;
 mod schema_to_schema;
 mod server;
 mod support;
+mod sync;
 mod troubles;

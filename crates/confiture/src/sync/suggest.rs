@@ -145,7 +145,8 @@ fn look(row: &Row, index: usize, seen: &mut Seen) {
     for kind in kinds_in(text) {
         let counts = seen.kinds.entry(kind).or_default();
         counts.0 += 1;
-        if text.split_whitespace().count() <= 3 && text.len() < 40 {
+        let is_short = text.split_whitespace().count() <= 3 || !text.contains(char::is_alphabetic);
+        if is_short && text.len() < 40 {
             counts.1 += 1;
         }
     }
@@ -217,7 +218,13 @@ fn decide(column: &Column, seen: Option<&Seen>, catalog: &Catalog) -> (String, S
         }
     }
     let (word, _) = proposal(column, catalog);
-    let because = if word == "keep" { of_type.clone() } else { format!("{of_type}: by its name") };
+    let because = if family == Family::Json {
+        format!("{of_type}: nothing seen, and a document may hold anything")
+    } else if word == "keep" {
+        of_type.clone()
+    } else {
+        format!("{of_type}: by its name")
+    };
     let must_stay = word == "null" && column.not_null;
     (if must_stay { "keep".to_owned() } else { word.to_owned() }, because)
 }
