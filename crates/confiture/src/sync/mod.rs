@@ -31,6 +31,7 @@ mod risk;
 mod scan;
 mod sequences;
 mod stream;
+mod subset;
 mod suggest;
 mod tuple;
 mod types;

@@ -2,4 +2,5 @@
 
 mod original;
 mod proof;
+mod subset;
 mod world;
