@@ -1,10 +1,10 @@
 //! What becomes of each object: it stays, is altered, is made anew, or goes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::catalog::{Kind, Object};
 use crate::diff::compare::{Change, Sides, compare};
-use crate::diff::{PlanOptions, column, twins};
+use crate::diff::{PlanOptions, column, order, twins};
 use crate::sql::Sql;
 
 /// What becomes of an object of the old catalog.
@@ -208,8 +208,16 @@ impl Work<'_> {
             for (at, object) in old.all.iter().enumerate() {
                 self.old_comes_along[at] = object.inherited && self.parents_do(at);
             }
-            for (at, object) in self.sides.new.all.iter().enumerate() {
-                self.new_comes_along[at] = object.inherited;
+            let new = self.sides.new;
+            // A new table that has to be attached, because its columns stand in an order of their own, has to have them.
+            let attached: BTreeSet<usize> = (new.all.iter().enumerate())
+                .filter(|(at, object)| object.kind == Kind::Partition && !order::same_columns(new, *at))
+                .filter_map(|(_, object)| object.parent)
+                .collect();
+            for (at, object) in new.all.iter().enumerate() {
+                let own = object.kind == Kind::Column
+                    && object.parent.is_some_and(|table| attached.contains(&table) && self.made[table]);
+                self.new_comes_along[at] = object.inherited && !own;
             }
         }
     }

@@ -189,9 +189,7 @@ fn make(work: &Work<'_>, at: usize, members: &[Act]) -> Step {
 
 /// What no statement that makes an object can say.
 fn finish_making(step: &mut Step, new: &Objects, object: &Object) {
-    let owned = object.kind == Kind::Sequence
-        && new.by_key.contains_key(&(Kind::SequenceOwner, object.identity.clone()));
-    if !owned {
+    if !compare::is_owned(new, object) {
         step.statements.extend(compare::own(new, object));
     }
     for (_, facet) in object.facets().filter(|(_, facet)| !facet.2 && !facet.1.is_empty()) {

@@ -148,6 +148,7 @@ impl Reader {
                     .ok_or_else(|| Error::unexpected(format!("`{kind}` is no kind of object")))?;
                 let mut object: Object = body(text)?;
                 object.kind = kind;
+                object.settle();
                 let Links { parent, depends } = body(text)?;
                 let address_of = |(class, oid, sub): (String, Value, Value)| address_of(class, &oid, &sub);
                 let parent = parent.map(address_of).transpose()?;
