@@ -163,6 +163,13 @@ impl Object {
             settle(text);
         }
         settle(&mut self.create);
+        if let Some(list) = values_list(self.defined()) {
+            for text in [Some(&mut self.create), self.replace.as_mut()].into_iter().flatten() {
+                if let Some((head, _)) = text.split_once(" AS\n") {
+                    *text = format!("{head} {list}");
+                }
+            }
+        }
         for name in ["generated", "expression"] {
             if let Some(Value::String(text)) = self.details.get_mut(name) {
                 settle(text);
@@ -290,6 +297,21 @@ fn settle(text: &mut String) {
             text.replace_range(open..end, &settled);
         }
     }
+}
+
+/// A view of nothing but VALUES is rendered as a query on a subquery, which, read again, is one. As `(a, b) AS VALUES …`, it
+/// stays.
+fn values_list(definition: &str) -> Option<String> {
+    const SOURCE: &str = "\"*VALUES*\"";
+    let body = definition.trim_start().strip_prefix("SELECT ")?.trim_end().trim_end_matches(';');
+    let (columns, rest) = body.split_once("FROM (VALUES ")?;
+    let values = rest.strip_suffix(&format!(") {SOURCE}"))?;
+    let mut names = Vec::new();
+    for column in columns.split(',') {
+        let column = column.trim().strip_prefix(SOURCE)?.strip_prefix('.')?;
+        names.push(column.split_once(" AS ").map_or(column, |(_, name)| name).to_owned());
+    }
+    Some(format!("({}) AS\n VALUES {values}", names.join(", ")))
 }
 
 /// Where the parenthesis opens that closes behind `text`; nowhere where strings make that uncertain.

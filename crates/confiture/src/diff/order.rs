@@ -117,7 +117,8 @@ impl<'a> Graph<'a> {
             for on in &object.depends {
                 let goes = self.drop_of.get(on).copied();
                 let finish = self.finish_of.get(on).copied();
-                self.before(drop, finish.or(goes));
+                let own_finish = self.finish_of.get(&at).copied();
+                self.before(own_finish.or(drop), finish.or(goes));
                 self.before(drop, goes);
                 let altered = self.alter_of(*on);
                 self.before(drop, altered);

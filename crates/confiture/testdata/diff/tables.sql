@@ -80,14 +80,12 @@ CREATE TABLE a.t (x int, y int); CREATE TABLE b.t (x text);
 CREATE TABLE p (a int, b text DEFAULT 'x');
 CREATE TABLE c (d int) INHERITS (p);
 CREATE TABLE alone (a int, b text);
-CREATE TABLE leaves (z int) INHERITS (p);
 -- new
 CREATE TABLE p (a bigint, b text DEFAULT 'y', n int DEFAULT 5);
 CREATE TABLE c (d int) INHERITS (p);
 ALTER TABLE c ALTER b SET DEFAULT 'mine';
 CREATE TABLE alone (a bigint, b text, n int);
 ALTER TABLE alone INHERIT p;
-CREATE TABLE leaves (a bigint, b text, n int, z int);
 CREATE TABLE q (w int);
 CREATE TABLE two (v int) INHERITS (p, q);
 -- rows
