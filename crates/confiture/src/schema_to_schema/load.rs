@@ -15,7 +15,7 @@ use crate::postgres::Session;
 use crate::schema_to_schema::copy::{Moved, copy_range, insert_range};
 use crate::schema_to_schema::journal::{self, Entry, EntryKind};
 use crate::schema_to_schema::ledger::TableState;
-use crate::schema_to_schema::live::gate::Gate;
+use crate::schema_to_schema::live::gate::{Gate, Passer};
 use crate::schema_to_schema::live::stage::Stage;
 use crate::schema_to_schema::plan::{PageRange, Route, TablePlan};
 use crate::schema_to_schema::planner::Migration;
@@ -231,7 +231,7 @@ impl Run {
             Reading::Captured(captured) => (Some(captured), captured.stages[index].as_ref()),
         };
         if let Some(captured) = captured {
-            captured.gate.wait(&self.execution).await?;
+            captured.gate.wait(Passer::Chunk, &self.execution).await?;
         }
         let begin = match table.route {
             Route::Local => "BEGIN ISOLATION LEVEL REPEATABLE READ",

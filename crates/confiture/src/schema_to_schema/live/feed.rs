@@ -137,20 +137,27 @@ pub(crate) async fn open(
     }
 }
 
-/// Looks whether changes are still captured. What was missed nobody can say.
-pub(crate) async fn check(kind: FeedKind, source: &Session, captured: &Captured) -> Result<()> {
-    if kind == FeedKind::Wal {
-        return Ok(());
-    }
-    let gaps = queue::gaps(source, &captured.tables).await?;
-    match gaps.first() {
-        None => Ok(()),
-        Some(gap) => Err(Error::refused(format!(
-            "changes of {} may have been missed: {}",
-            gap.table.short(),
-            gap.message
-        ))
-        .hint("somebody changed what captures them; clean up and begin again")),
+/// Looks whether changes are still captured; says where not. What was missed nobody can say.
+pub(crate) async fn missed(
+    kind: FeedKind,
+    id: &str,
+    source: &Session,
+    captured: &Captured,
+) -> Result<Option<String>> {
+    match kind {
+        FeedKind::Queue => {
+            let gaps = queue::gaps(source, &captured.tables).await?;
+            let shown = |gap: &queue::Gap| {
+                format!("changes of {} may have been missed: {}", gap.table.short(), gap.message)
+            };
+            Ok(gaps.first().map(shown))
+        }
+        FeedKind::Wal => {
+            let table = WalFeed::unpublished(source, &captured.tables, &WalFeed::name(id)).await?;
+            Ok(table.map(|table| {
+                format!("changes of {} may have been missed: it is no longer published", table.name.short())
+            }))
+        }
     }
 }
 

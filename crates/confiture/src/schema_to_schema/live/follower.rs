@@ -23,7 +23,7 @@ use crate::schema_to_schema::plan::Topology;
 use crate::schema_to_schema::planner::Migration;
 
 /// How often what others told the run is read, and the ledger says that it is at work.
-const HEARTBEAT: Duration = Duration::from_secs(1);
+pub(crate) const HEARTBEAT: Duration = Duration::from_secs(1);
 
 /// Sees every batch while its snapshot of the source is open and nothing else is written to the target: for proofs.
 pub trait Witness: Send + Sync {

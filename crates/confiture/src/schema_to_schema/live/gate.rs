@@ -12,8 +12,24 @@ use crate::schema_to_schema::live::ledger::Control;
 
 /// What everybody passes.
 pub(crate) struct Gate {
-    open: watch::Sender<bool>,
+    open: watch::Sender<Open>,
     budget: Mutex<Budget>,
+}
+
+/// For whom it is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Open {
+    chunks: bool,
+    batches: bool,
+}
+
+/// Who passes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Passer {
+    /// Part of the copy.
+    Chunk,
+    /// A batch of changes: what holds the copy back must not hold back what relieves the source.
+    Batch,
 }
 
 /// When more may be done.
@@ -27,22 +43,26 @@ impl Gate {
     /// An open gate.
     pub(crate) fn new() -> Self {
         let budget = Budget { control: Control::default(), paid: Instant::now() };
-        Self { open: watch::Sender::new(true), budget: Mutex::new(budget) }
+        Self { open: watch::Sender::new(Open { chunks: true, batches: true }), budget: Mutex::new(budget) }
     }
 
-    /// Sets what was told; `held` keeps it closed for another reason.
+    /// Sets what was told; `held` keeps it closed for chunks for another reason.
     pub(crate) fn set(&self, control: &Control, held: bool) {
         self.budget.lock().expect("not poisoned").control = control.clone();
-        let open = !(control.paused || held);
+        let open = Open { chunks: !(control.paused || held), batches: !control.paused };
         self.open.send_if_modified(|was| std::mem::replace(was, open) != open);
     }
 
     /// Returns when the gate is open and what was done before is paid for.
-    pub(crate) async fn wait(&self, execution: &Execution) -> Result<()> {
+    pub(crate) async fn wait(&self, passer: Passer, execution: &Execution) -> Result<()> {
         let pass = async {
             let mut open = self.open.subscribe();
             loop {
-                if open.wait_for(|open| *open).await.is_err() {
+                let is_open = |open: &Open| match passer {
+                    Passer::Chunk => open.chunks,
+                    Passer::Batch => open.batches,
+                };
+                if open.wait_for(is_open).await.is_err() {
                     return;
                 }
                 let paid = self.budget.lock().expect("not poisoned").paid;
@@ -88,9 +108,13 @@ mod tests {
         let gate = Gate::new();
         gate.set(&Control { paused: true, ..Control::default() }, false);
         let execution = Execution::unattended();
-        let waiting = tokio::time::timeout(Duration::from_millis(50), gate.wait(&execution));
+        let waiting = tokio::time::timeout(Duration::from_millis(50), gate.wait(Passer::Batch, &execution));
+        assert!(waiting.await.is_err());
+        gate.set(&Control::default(), true);
+        gate.wait(Passer::Batch, &execution).await.unwrap();
+        let waiting = tokio::time::timeout(Duration::from_millis(50), gate.wait(Passer::Chunk, &execution));
         assert!(waiting.await.is_err());
         gate.set(&Control::default(), false);
-        gate.wait(&execution).await.unwrap();
+        gate.wait(Passer::Chunk, &execution).await.unwrap();
     }
 }

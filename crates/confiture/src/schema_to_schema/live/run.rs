@@ -16,7 +16,8 @@ use crate::schema_to_schema::journal::{self, EntryKind};
 use crate::schema_to_schema::ledger::{TableState, set_state};
 use crate::schema_to_schema::live::batch::{Aligned, BatchReport};
 use crate::schema_to_schema::live::finish::Finisher;
-use crate::schema_to_schema::live::follower::{ALTERED, Follower, Witness};
+use crate::schema_to_schema::live::follower::{ALTERED, Follower, HEARTBEAT, Witness};
+use crate::schema_to_schema::live::gate::Passer;
 use crate::schema_to_schema::live::ledger::{self, FeedKind, Phase};
 use crate::schema_to_schema::planner::Migration;
 use crate::schema_to_schema::report::ViolatedForeignKey;
@@ -234,10 +235,7 @@ impl Follower {
                 self.states[index] = TableState::Copied;
                 full_tables.push(index);
             }
-            self.gate.wait(&self.execution).await.or_else(|error| match self.execution.is_interrupted() {
-                true => Ok(()),
-                false => Err(error),
-            })?;
+            self.pass_gate().await?;
             let batch = self.patient_batch().await?;
             report.snapshot = Some(batch.snapshot.to_string());
             failpoint::reached("batch: done");
@@ -333,6 +331,21 @@ impl Follower {
                     sleep(Duration::from_millis(50 << tries)).await;
                 }
                 done => return done,
+            }
+        }
+    }
+
+    /// Waits for as long as somebody has paused the run, and goes on looking whether it still is.
+    async fn pass_gate(&mut self) -> Result<()> {
+        loop {
+            let (gate, execution) = (Arc::clone(&self.gate), self.execution.clone());
+            tokio::select! {
+                passed = gate.wait(Passer::Batch, &execution) => {
+                    return if execution.is_interrupted() { Ok(()) } else { passed };
+                }
+                () = sleep(HEARTBEAT) => {
+                    self.beat(Duration::ZERO).await?;
+                }
             }
         }
     }

@@ -82,6 +82,22 @@ impl WalFeed {
         obstacles::read(session, tables).await
     }
 
+    /// The first of `tables` that is not published as a whole, if there is one: its changes are not captured.
+    ///
+    /// # Errors
+    ///
+    /// Where the catalog cannot be read.
+    pub async fn unpublished<'a>(
+        session: &Session,
+        tables: &'a [CapturedTable],
+        publication: &Identifier,
+    ) -> Result<Option<&'a CapturedTable>> {
+        let query = Sql::literal(include_str!("../../queries/published.sql"));
+        let rows = session.query(&query, &[&publication.as_str()]).await?;
+        let published: Vec<u32> = rows.iter().map(|row| row.get(0)).collect();
+        Ok(tables.iter().find(|table| !published.contains(&table.oid)))
+    }
+
     /// Publishes the tables and makes a slot, both [named](Self::name) after the migration, and begins to read. Every
     /// transaction that a snapshot taken after this does not see is one that the feed will give.
     ///
