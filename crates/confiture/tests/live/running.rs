@@ -90,9 +90,19 @@ impl Running {
         patience: Duration,
         watched: Option<Vec<Same>>,
     ) -> Self {
+        Self::through(options, options, feed, patience, watched).await
+    }
+
+    /// The same, by another way than that of whoever compares.
+    pub(crate) async fn through(
+        direct: &Options,
+        options: &Options,
+        feed: FeedKind,
+        patience: Duration,
+        watched: Option<Vec<Same>>,
+    ) -> Self {
         let is_watched = watched.is_some();
-        let oracle =
-            Arc::new(Oracle::new(&options.source, &options.target, watched.unwrap_or_default()).await);
+        let oracle = Arc::new(Oracle::new(&direct.source, &direct.target, watched.unwrap_or_default()).await);
         let said = Arc::<Said>::default();
         let interrupt = CancellationToken::new();
         let execution = Execution::new(Arc::clone(&said) as _, interrupt.clone());
@@ -107,7 +117,12 @@ impl Running {
         let options = options.clone();
         let follow = tokio::spawn(async move {
             let migration = Arc::new(Migration::plan(options, &execution).await?);
-            migration.follow(&following, &execution).await
+            execution.note("planned");
+            let report = migration.follow(&following, &execution).await;
+            if let Err(error) = &report {
+                execution.note(format!("{error:?}"));
+            }
+            report
         });
         Self { oracle, said, interrupt, follow }
     }
@@ -144,11 +159,31 @@ impl Running {
 
 /// Goes on until both sides are equal, and looks whether they are. Nobody writes.
 pub(crate) async fn assert_exact(world: &World, options: &Options, same: &[Same]) -> FollowReport {
+    let report = follow_exact(options, same).await;
+    let local = options.source.database == options.target.database;
+    let new = if local { &world.old } else { &world.new };
+    for same in same {
+        assert_equal(&world.old, &same.given, new, &same.held).await;
+    }
+    report
+}
+
+/// Goes on until both sides are equal, every batch watched.
+pub(crate) async fn follow_exact(options: &Options, same: &[Same]) -> FollowReport {
+    caught_up(options, Capture::Auto, same).await
+}
+
+/// Begins by that feed, and goes on until both sides are equal.
+pub(crate) async fn follow_exact_by(options: &Options, feed: FeedKind, same: &[Same]) -> FollowReport {
+    caught_up(options, Capture::Only(feed), same).await
+}
+
+async fn caught_up(options: &Options, capture: Capture, same: &[Same]) -> FollowReport {
     let execution = Execution::unattended();
     let migration = Arc::new(Migration::plan(options.clone(), &execution).await.unwrap());
     let oracle = Arc::new(Oracle::new(&options.source, &options.target, same.to_vec()).await);
     let following = Following {
-        capture: Capture::Auto,
+        capture,
         until: Until::CaughtUp,
         patience: Duration::from_secs(30),
         witness: Some(Arc::clone(&oracle) as _),
@@ -156,10 +191,5 @@ pub(crate) async fn assert_exact(world: &World, options: &Options, same: &[Same]
     };
     let report = migration.follow(&following, &execution).await.unwrap();
     oracle.assert_exact(1);
-    let local = options.source.database == options.target.database;
-    let new = if local { &world.old } else { &world.new };
-    for same in same {
-        assert_equal(&world.old, &same.given, new, &same.held).await;
-    }
     report
 }

@@ -252,6 +252,10 @@ impl WalFeed {
         }
         match why {
             Some(error) if error.kind() != ErrorKind::Server => error,
+            // An internal error of decoding ("could not map filenode … to relation OID") comes again with the same WAL.
+            Some(error) if error.sqlstate_code().is_some_and(|code| code.starts_with("XX")) => {
+                slot::lost(&self.slot, &format!("the server cannot decode its WAL ({error})"))
+            }
             Some(error) => Error::new(ErrorKind::Connect, format!("the server ended the stream: {error}"))
                 .hint("see the server's log, then run this again"),
             None => Error::new(ErrorKind::Connect, "the stream of changes has ended")
