@@ -38,6 +38,35 @@ async fn reach(project: &Project, target: Target) -> Result<Database> {
     }
 }
 
+/// A server for scratch databases: the one that the settings name, else a local one that lives only now.
+pub(crate) async fn scratch(project: &Project, naming: Naming<'_>, flags: &Flags) -> Result<Scratch> {
+    let named = match project.target(naming, flags) {
+        Ok(target) => target.scratch()?,
+        // Without a database there may still be a flag.
+        Err(error) if error.kind() == ErrorKind::Usage => match &flags.scratch_url {
+            Some(url) => {
+                let naming = Naming { named: None, database_url: Some(url) };
+                Some(project.target(naming, &Flags::default())?.database()?)
+            }
+            None => None,
+        },
+        Err(error) => return Err(error),
+    };
+    if let Some(TargetDatabase::Server(connection)) = named {
+        return Ok(Scratch { connection: *connection, _server: None });
+    }
+    let server = Server::throwaway(Options::default()).await.map_err(server_error)?;
+    Ok(Scratch { connection: on_server(&server, "postgres"), _server: Some(server) })
+}
+
+/// A server where databases may be made that nobody keeps.
+#[derive(Debug)]
+pub(crate) struct Scratch {
+    /// Some database of it.
+    pub(crate) connection: Connection,
+    _server: Option<Server>,
+}
+
 /// Where the project's local server has its data.
 pub(crate) fn server_folder(project: &Project) -> PathBuf {
     project.root.join(".confiture/server")

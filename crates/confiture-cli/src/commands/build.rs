@@ -141,7 +141,7 @@ impl Build {
 }
 
 /// The schema folders, as the library takes them.
-fn tree(project: &Project, settings: &Settings) -> Tree {
+pub(crate) fn tree(project: &Project, settings: &Settings) -> Tree {
     Tree {
         root: project.root.clone(),
         schema_dirs: project.schema_dirs(settings),

@@ -2,6 +2,7 @@
 
 use confiture::Result;
 
+use super::migrations;
 use super::schema_to_schema::SchemaToSchema;
 use crate::invocation::Invocation;
 use crate::output::Reply;
@@ -16,6 +17,14 @@ pub(crate) struct Migrate {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    Generate(migrations::Generate),
+    Up(migrations::Up),
+    Down(migrations::Down),
+    Redo(migrations::Redo),
+    Status(migrations::Status),
+    Validate(migrations::Validate),
+    Baseline(migrations::Baseline),
+    Squash(migrations::Squash),
     SchemaToSchema(SchemaToSchema),
 }
 
@@ -23,6 +32,14 @@ impl Migrate {
     /// The command as JSON output names it.
     pub(crate) fn name(&self) -> &'static str {
         match &self.command {
+            Command::Generate(_) => "migrate generate",
+            Command::Up(_) => "migrate up",
+            Command::Down(_) => "migrate down",
+            Command::Redo(_) => "migrate redo",
+            Command::Status(_) => "migrate status",
+            Command::Validate(_) => "migrate validate",
+            Command::Baseline(_) => "migrate baseline",
+            Command::Squash(_) => "migrate squash",
             Command::SchemaToSchema(command) => command.name(),
         }
     }
@@ -30,6 +47,14 @@ impl Migrate {
     /// Does it.
     pub(crate) fn run(self, invocation: &Invocation) -> Result<Reply> {
         match self.command {
+            Command::Generate(command) => command.run(invocation),
+            Command::Up(command) => command.run(invocation),
+            Command::Down(command) => command.run(invocation),
+            Command::Redo(command) => command.run(invocation),
+            Command::Status(command) => command.run(invocation),
+            Command::Validate(command) => command.run(invocation),
+            Command::Baseline(command) => command.run(invocation),
+            Command::Squash(command) => command.run(invocation),
             Command::SchemaToSchema(command) => command.run(invocation),
         }
     }
@@ -37,7 +62,9 @@ impl Migrate {
     /// The only command that there is beneath.
     #[cfg(test)]
     pub(crate) fn into_schema_to_schema(self) -> SchemaToSchema {
-        let Command::SchemaToSchema(command) = self.command;
-        command
+        match self.command {
+            Command::SchemaToSchema(command) => command,
+            other => panic!("{other:?} is another command"),
+        }
     }
 }

@@ -7,6 +7,7 @@ mod demo;
 mod init;
 mod man;
 pub(crate) mod migrate;
+mod migrations;
 pub(crate) mod schema_to_schema;
 mod server;
 

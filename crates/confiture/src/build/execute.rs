@@ -234,14 +234,26 @@ async fn run_all(session: &Session, plan: &BuildPlan, committed: &mut bool) -> R
         match run {
             Run::Together(pieces) => {
                 session.batch(&Sql::literal("BEGIN")).await?;
-                run_pieces(session, &pieces).await?;
+                run_pieces(session, &pieces).await.map_err(advise)?;
                 commit(session, &pieces).await?;
             }
-            Run::Alone(_, piece) => run_pieces(session, &[piece]).await?,
+            Run::Alone(_, piece) => run_pieces(session, &[piece]).await.map_err(advise)?,
         }
         *committed = true;
     }
     Ok(())
+}
+
+/// What is true of a build, and not of every script.
+fn advise(error: Error) -> Error {
+    match error.sqlstate_code() {
+        Some("42P01" | "42704" | "42883" | "3F000") => {
+            error.hint("what a file uses must stand above, or in a file that runs earlier: files run in alphabetical order")
+        }
+        // One transaction holds about 22 locks for each table that it makes.
+        Some("53200") => error.hint("the build is one transaction: raise max_locks_per_transaction on the server"),
+        _ => error,
+    }
 }
 
 /// The server tells an error first and releases the transaction's locks afterwards: this waits until it has. In vain where the
