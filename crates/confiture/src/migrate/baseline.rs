@@ -87,47 +87,56 @@ impl Migrator {
     ) -> Result<Baseline> {
         let (control, _) = self.connect().await?;
         let mut run = Run::begin(control, &self.options, execution, Direction::Up, None).await?;
-        let assessed = run.assess(units);
-        let half = |one: &&crate::migrate::Assessment| {
-            matches!(one.state, Standing::Interrupted | Standing::RevertInterrupted)
+        let outcome = record_in(&mut run, units, &known, source).await;
+        let (outcome, report) = match outcome {
+            Ok(report) => (Ok(()), Some(report)),
+            Err(error) => (Err(error), None),
         };
-        if let Some(one) = assessed.iter().find(half) {
-            return Err(Error::refused(format!("{} is applied in part", one.called()))
-                .hint("finish it first, with `confiture migrate up` or `down`"));
-        }
-        run.prepare().await?;
-        let mut report = Baseline {
-            history_table: run.history.table.to_string(),
-            adopted_from: None,
-            tool: None,
-            migrations: Vec::new(),
-            already: 0,
-            notes: Vec::new(),
-        };
-        let mut statements = Sql::literal("BEGIN;");
-        for one in &known {
-            let version = Version::parse(&one.version);
-            let former = version.as_ref().and_then(|version| run.history.record(version));
-            if former.is_some_and(|former| former.state == State::Applied) {
-                report.already += 1;
-                continue;
-            }
-            let entry = Entry {
-                version: former.map_or(one.version.as_str(), |former| former.version.as_str()),
-                name: &one.name,
-                checksum: one.checksum.as_ref(),
-                source: Some(source),
-                applied_at: one.applied_at.as_deref(),
-            };
-            statements.push(&record(&run.history.table, &entry, State::Applied, Sql::literal("NULL")));
-            statements.push(&Sql::literal(";"));
-            report.migrations.extend(version.map(|version| called(&version, &one.name)));
-        }
-        statements.push(&Sql::literal("COMMIT"));
-        run.lock.session().batch(&statements).await?;
-        run.end().await?;
-        Ok(report)
+        run.end(outcome).await?;
+        report.ok_or_else(|| Error::unexpected("a baseline without a report"))
     }
+}
+
+async fn record_in(run: &mut Run<'_>, units: &[Unit<'_>], known: &[Known], source: &str) -> Result<Baseline> {
+    let assessed = run.assess(units);
+    let half = |one: &&crate::migrate::Assessment| {
+        matches!(one.state, Standing::Interrupted | Standing::RevertInterrupted)
+    };
+    if let Some(one) = assessed.iter().find(half) {
+        return Err(Error::refused(format!("{} is applied in part", one.called()))
+            .hint("finish it first, with `confiture migrate up` or `down`"));
+    }
+    run.prepare().await?;
+    let mut report = Baseline {
+        history_table: run.history.table.to_string(),
+        adopted_from: None,
+        tool: None,
+        migrations: Vec::new(),
+        already: 0,
+        notes: Vec::new(),
+    };
+    let mut statements = Sql::literal("BEGIN;");
+    for one in known {
+        let version = Version::parse(&one.version);
+        let former = version.as_ref().and_then(|version| run.history.record(version));
+        if former.is_some_and(|former| former.state == State::Applied) {
+            report.already += 1;
+            continue;
+        }
+        let entry = Entry {
+            version: former.map_or(one.version.as_str(), |former| former.version.as_str()),
+            name: &one.name,
+            checksum: one.checksum.as_ref(),
+            source: Some(source),
+            applied_at: one.applied_at.as_deref(),
+        };
+        statements.push(&record(&run.history.table, &entry, State::Applied, Sql::literal("NULL")));
+        statements.push(&Sql::literal(";"));
+        report.migrations.extend(version.map(|version| called(&version, &one.name)));
+    }
+    statements.push(&Sql::literal("COMMIT"));
+    run.lock.session().batch(&statements).await?;
+    Ok(report)
 }
 
 impl Known {

@@ -117,9 +117,11 @@ impl Migrator {
         }
         let mut run =
             Run::begin(control, &self.options, execution, Direction::Up, options.interrupted).await?;
-        let plan = self.with_notes(plan_up(&units, &run.assess(&units), options))?;
-        run.execute(&plan, &units).await?;
-        run.end().await
+        let outcome = match self.with_notes(plan_up(&units, &run.assess(&units), options)) {
+            Ok(plan) => run.execute(&plan, &units).await,
+            Err(error) => Err(error),
+        };
+        run.end(outcome).await
     }
 
     /// Says what [`down`](Self::down) would do. Nothing is written.
@@ -147,9 +149,11 @@ impl Migrator {
         }
         let mut run =
             Run::begin(control, &self.options, execution, Direction::Down, options.interrupted).await?;
-        let plan = plan_down(&units, &run.assess(&units), options)?;
-        run.execute(&plan, &units).await?;
-        run.end().await
+        let outcome = match plan_down(&units, &run.assess(&units), options) {
+            Ok(plan) => run.execute(&plan, &units).await,
+            Err(error) => Err(error),
+        };
+        run.end(outcome).await
     }
 
     /// Reverts the last `steps` migrations and applies them again, in one run.
@@ -160,23 +164,27 @@ impl Migrator {
     pub async fn redo(&self, steps: usize, execution: &Execution) -> Result<Report> {
         let units = self.units()?;
         let (control, _) = self.connect().await?;
-        let options = DownOptions { extent: Extent::Steps(steps), interrupted: None };
         let mut run = Run::begin(control, &self.options, execution, Direction::Down, None).await?;
-        let down = plan_down(&units, &run.assess(&units), &options)?;
+        let outcome = self.redo_in(&mut run, &units, steps).await;
+        run.end(outcome).await
+    }
+
+    async fn redo_in(&self, run: &mut Run<'_>, units: &[Unit<'_>], steps: usize) -> Result<()> {
+        let options = DownOptions { extent: Extent::Steps(steps), interrupted: None };
+        let down = plan_down(units, &run.assess(units), &options)?;
         let Some(last) = down.migrations.first().map(|planned| planned.version.clone()) else {
-            return run.end().await;
+            return Ok(());
         };
-        run.execute(&down, &units).await?;
+        run.execute(&down, units).await?;
         run.history = read_history(run.lock.session(), &self.options.history_table).await?;
         // What was pending in between stays so.
         let reverted: Vec<_> = down.migrations.iter().map(|planned| planned.version.clone()).collect();
         let up = UpOptions { target: Some(last), allow_out_of_order: true, repair: true, interrupted: None };
-        let mut plan = plan_up(&units, &run.assess(&units), &up)?;
+        let mut plan = plan_up(units, &run.assess(units), &up)?;
         plan.migrations.retain(|planned| reverted.contains(&planned.version));
         plan.repairs.clear();
         run.report.direction = Direction::Up;
-        run.execute(&plan, &units).await?;
-        run.end().await
+        run.execute(&plan, units).await
     }
 
     fn with_notes(&self, plan: Result<Plan>) -> Result<Plan> {

@@ -247,10 +247,14 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Ends the run: the next one can begin.
-    pub(super) async fn end(mut self) -> Result<Report> {
+    /// Ends the run, whatever came of it: the next one can begin at once.
+    pub(super) async fn end(mut self, outcome: Result<()>) -> Result<Report> {
         self.report.elapsed = self.started.elapsed();
-        self.lock.release().await?;
+        let released = tokio::time::timeout(Duration::from_secs(5), self.lock.release()).await;
+        outcome?;
+        if let Ok(released) = released {
+            released?;
+        }
         Ok(self.report)
     }
 }
@@ -259,11 +263,14 @@ impl<'a> Run<'a> {
 /// one that is two, give it away.
 async fn refuse_pooling(control: &Session, worker: &Session) -> Result<()> {
     let mut pooled = control.backend_pid() == worker.backend_pid();
-    if !pooled {
-        // With a transaction open here, what was shared before must be another connection now.
-        worker.batch(&Sql::literal("BEGIN")).await?;
-        pooled = control.is_served_by_another().await?;
-        worker.batch(&Sql::literal("ROLLBACK")).await?;
+    // A transaction gets the connection that was free last. So one of these gets the other's, where connections are shared.
+    for opens in [control, worker] {
+        if pooled {
+            break;
+        }
+        opens.batch(&Sql::literal("BEGIN")).await?;
+        pooled = control.is_served_by_another().await? || worker.is_served_by_another().await?;
+        opens.batch(&Sql::literal("ROLLBACK")).await?;
     }
     if !pooled {
         return Ok(());

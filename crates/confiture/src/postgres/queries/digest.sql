@@ -52,7 +52,7 @@ FROM pg_catalog.pg_constraint AS con
 JOIN mine ON mine.oid = con.connamespace
 WHERE (conrelid <> $1 OR $1 = 0) AND NOT EXISTS (SELECT FROM members WHERE objid = conrelid AND conrelid <> 0)
 UNION ALL
-SELECT pg_catalog.format('trigger %I on %s', tgname, tgrelid::pg_catalog.regclass), pg_catalog.pg_get_triggerdef(tr.oid) || tgenabled
+SELECT pg_catalog.format('trigger %I on %s', tgname, tgrelid::pg_catalog.regclass), pg_catalog.concat_ws(' ', pg_catalog.pg_get_triggerdef(tr.oid), tgenabled)
 FROM pg_catalog.pg_trigger AS tr JOIN relations ON relations.oid = tgrelid
 WHERE NOT tgisinternal
 UNION ALL
