@@ -6,6 +6,7 @@ mod errors;
 mod init;
 mod json;
 mod meta;
+mod migrations;
 mod schema_to_schema;
 mod server;
 mod support;

@@ -16,7 +16,7 @@ pub struct Digest {
 
 /// An object that two databases do not share.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(tag = "kind", content = "object", rename_all = "snake_case")]
 pub enum Difference {
     /// Only the first has it.
     OnlyFirst(String),

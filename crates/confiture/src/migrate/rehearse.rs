@@ -74,12 +74,13 @@ pub async fn rehearse(connection: &Connection, folder: &Folder, execution: &Exec
         let table = history.table;
         let mut before = read_digest(&session, Some(&table)).await?;
         let mut migrations = Vec::new();
+        let quiet = &execution.unwatched();
         for file in &folder.migrations {
             let called = super::assess::called(&file.version, &file.name);
             let up = UpOptions { target: Some(file.version.clone()), ..UpOptions::default() };
             let rehearsed = execution
                 .step(&format!("Trying {called}"), async {
-                    migrator.up(&up, execution).await?;
+                    migrator.up(&up, quiet).await?;
                     let after = read_digest(&session, Some(&table)).await?;
                     let has_down = file.down.as_ref().is_some_and(|down| !down.is_empty());
                     let mut one = Rehearsed {
@@ -89,7 +90,7 @@ pub async fn rehearse(connection: &Connection, folder: &Folder, execution: &Exec
                         after_redo: Vec::new(),
                     };
                     if has_down {
-                        try_down(&migrator, &session, &table, (&before, &after), &up, &mut one, execution)
+                        try_down(&migrator, &session, &table, (&before, &after), &up, &mut one, quiet)
                             .await?;
                     }
                     Ok((one, after))

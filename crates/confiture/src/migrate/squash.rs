@@ -198,8 +198,11 @@ impl Squash {
     ///
     /// What the server refuses.
     pub async fn prove(&self, connection: &Connection, execution: &Execution) -> Result<Vec<Difference>> {
-        let former = run_in_scratch(connection, &self.old, execution).await?;
-        let new = run_in_scratch(connection, &self.new, execution).await?;
+        let quiet = &execution.unwatched();
+        let former = execution
+            .step("Running the former migrations", run_in_scratch(connection, &self.old, quiet))
+            .await?;
+        let new = execution.step("Running the new one", run_in_scratch(connection, &self.new, quiet)).await?;
         let mut differences = former.after_up.differences(&new.after_up);
         if let Some(after_down) = new.after_down {
             differences.extend(former.after_down.unwrap_or(new.before).differences(&after_down));
