@@ -25,7 +25,7 @@ enum Command {
     Validate(migrations::Validate),
     Baseline(migrations::Baseline),
     Squash(migrations::Squash),
-    SchemaToSchema(SchemaToSchema),
+    SchemaToSchema(Box<SchemaToSchema>),
 }
 
 impl Migrate {
@@ -63,7 +63,7 @@ impl Migrate {
     #[cfg(test)]
     pub(crate) fn into_schema_to_schema(self) -> SchemaToSchema {
         match self.command {
-            Command::SchemaToSchema(command) => command,
+            Command::SchemaToSchema(command) => *command,
             other => panic!("{other:?} is another command"),
         }
     }

@@ -53,12 +53,8 @@ const ELAPSED: &str = "1000 * extract(epoch FROM pg_catalog.clock_timestamp() - 
 impl One<'_, '_> {
     /// All of it in one transaction, with the history's row.
     async fn whole(&self, steps: Option<&Steps<'_>>) -> Result<u32> {
-        let pieces: Vec<Piece<'_>> = steps
-            .into_iter()
-            .flat_map(|steps| &steps.steps)
-            .flat_map(|step| step.pieces())
-            .copied()
-            .collect();
+        let pieces: Vec<Piece<'_>> =
+            steps.into_iter().flat_map(|steps| &steps.steps).flat_map(Step::pieces).copied().collect();
         let mut begin = self.settings();
         begin.push(&Sql::literal("BEGIN;"));
         let end = self.record_whole();
@@ -109,14 +105,14 @@ impl One<'_, '_> {
         let table = &self.run.history.table;
         if self.direction == Direction::Up {
             let entry = self.entry();
-            return record(table, &entry, State::Applied, Sql::literal(ELAPSED));
+            return record(table, &entry, State::Applied, &Sql::literal(ELAPSED));
         }
-        let mut all = record_end(table, &self.version, State::Reverted, Sql::literal(ELAPSED));
+        let mut all = record_end(table, &self.version, State::Reverted, &Sql::literal(ELAPSED));
         // A squash stands for others: with it, they are reverted too.
         for version in self.unit.squashes().iter().filter(|version| **version != self.unit.version) {
             if let Some(part) = self.run.history.record(version) {
                 all.push(&Sql::literal(";"));
-                all.push(&record_end(table, part.version.as_str(), State::Reverted, Sql::literal("NULL")));
+                all.push(&record_end(table, part.version.as_str(), State::Reverted, &Sql::literal("NULL")));
             }
         }
         all
@@ -240,7 +236,7 @@ impl One<'_, '_> {
         let state = if self.direction == Direction::Up { State::Applied } else { State::Reverted };
         let since =
             sql!("1000 * extract(epoch FROM pg_catalog.clock_timestamp() - applied_at)::pg_catalog.float8");
-        let end = record_end(&self.run.history.table, &self.version, state, since);
+        let end = record_end(&self.run.history.table, &self.version, state, &since);
         self.run.lock.session().batch(&end).await?;
         Ok(attempts)
     }
@@ -264,7 +260,7 @@ impl One<'_, '_> {
             run.history.record(&self.unit.version).filter(|former| former.state == self.state_between());
         let Some(former) = former else {
             let begin = match self.direction {
-                Direction::Up => record(table, &self.entry(), State::Applying, Sql::literal("NULL")),
+                Direction::Up => record(table, &self.entry(), State::Applying, &Sql::literal("NULL")),
                 Direction::Down => sql!(
                     "{}; UPDATE {} SET applied_at = pg_catalog.clock_timestamp() WHERE version = {}",
                     record_step(table, &self.version, State::Reverting, 0, false),

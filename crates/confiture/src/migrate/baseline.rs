@@ -130,7 +130,7 @@ async fn record_in(run: &mut Run<'_>, units: &[Unit<'_>], known: &[Known], sourc
             source: Some(source),
             applied_at: one.applied_at.as_deref(),
         };
-        statements.push(&record(&run.history.table, &entry, State::Applied, Sql::literal("NULL")));
+        statements.push(&record(&run.history.table, &entry, State::Applied, &Sql::literal("NULL")));
         statements.push(&Sql::literal(";"));
         report.migrations.extend(version.map(|version| called(&version, &one.name)));
     }

@@ -213,7 +213,7 @@ pub(super) struct Entry<'a> {
 }
 
 /// Records that a migration is applied, or how far it is.
-pub(super) fn record(table: &QualifiedName, entry: &Entry<'_>, state: State, execution_ms: Sql) -> Sql {
+pub(super) fn record(table: &QualifiedName, entry: &Entry<'_>, state: State, execution_ms: &Sql) -> Sql {
     let text = |text: Option<&str>| text.map_or(Sql::literal("NULL"), |text| sql!("{}", Literal(text)));
     let whole = text(entry.checksum.map(|checksum| checksum.whole.as_str()));
     let at = entry.applied_at.map_or(Sql::literal("pg_catalog.clock_timestamp()"), |at| {
@@ -272,7 +272,7 @@ pub(super) fn record_text(table: &QualifiedName, version: &str, checksum: &Check
 }
 
 /// Ends a migration in steps, or one that is reverted.
-pub(super) fn record_end(table: &QualifiedName, version: &str, state: State, execution_ms: Sql) -> Sql {
+pub(super) fn record_end(table: &QualifiedName, version: &str, state: State, execution_ms: &Sql) -> Sql {
     sql!(
         "UPDATE {} SET state = {}, step = 0, running = false, execution_ms = {}, \
          applied_at = pg_catalog.clock_timestamp(), applied_by = session_user, tool = {} WHERE version = {}",

@@ -280,7 +280,7 @@ fn out_of_order(one: &Assessment, assessed: &[Assessment]) -> Error {
         other.version > one.version
             && matches!(other.state, Standing::Applied | Standing::Changed | Standing::Missing)
     });
-    let higher = applied.last().map(Assessment::called).unwrap_or_default();
+    let higher = applied.max_by_key(|other| &other.version).map(Assessment::called).unwrap_or_default();
     Error::refused(format!("{} is pending, and {higher}, which comes later, is applied", one.called()))
         .hint("give it a version behind the last one (`confiture migrate generate` shows the next), so that it runs last everywhere")
         .hint("or, where the order makes no difference: --allow-out-of-order")

@@ -76,7 +76,7 @@ impl Validate {
                     match compare(&scratch.connection, tree, &rehearsed, &execution).await? {
                         Compared::With(finding) => findings.extend(finding),
                         Compared::NoFiles => {
-                            notes.push("there are no schema files to compare with".to_owned())
+                            notes.push("there are no schema files to compare with".to_owned());
                         }
                     }
                 }
