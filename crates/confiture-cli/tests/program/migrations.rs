@@ -140,3 +140,13 @@ async fn destroying_rows_on_production_is_asked_about_and_a_plan_shows_it() {
     assert_eq!(psql(&database, "select count(*) from pg_class where relname = 'confiture_migrations'"), "0");
     assert_eq!(project.call(&["migrate", "up", "-e", "production", "-y", "-q"]).status, 0);
 }
+
+#[test]
+fn the_embedded_server_needs_no_database_beforehand() {
+    let project = Project::new();
+    project.write("db/migrations/001_a.up.sql", "CREATE TABLE a (id int);\n");
+    let said = project.call(&["migrate", "up", "--env", "embedded", "-q"]);
+    assert_eq!(said.status, 0, "{said}");
+    let again = project.call(&["migrate", "status", "--env", "embedded", "--check"]);
+    assert_eq!(again.status, 0, "{again}");
+}

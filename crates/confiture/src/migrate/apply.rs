@@ -387,9 +387,22 @@ impl One<'_, '_> {
                     drop(clear(worker, &deed).await);
                     drop(self.note_step(index, false).await);
                 }
-                Err(error)
+                Err(leftover_hint(what, &deed).into_iter().fold(error, Error::hint))
             }
         }
+    }
+}
+
+/// What a failed statement may have left that nobody can know by its name.
+fn leftover_hint(what: &str, deed: &Deed) -> Option<&'static str> {
+    match (what, deed) {
+        ("CREATE INDEX CONCURRENTLY", Deed::Unknown) => Some(
+            "it may have left an invalid index, which \\d shows: drop it; one with a name would be found and dropped by itself",
+        ),
+        ("REINDEX CONCURRENTLY", _) => {
+            Some("it may have left an invalid index whose name ends in _ccnew, which \\d shows: drop it")
+        }
+        _ => None,
     }
 }
 

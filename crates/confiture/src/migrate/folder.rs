@@ -86,6 +86,9 @@ pub struct Folder {
 /// that two migrations have; a way back without a way up.
 pub fn read_folder(path: &Path) -> Result<Folder> {
     let mut found = Found::default();
+    if !disk::is_folder(path) {
+        found.notes.push(format!("there is no folder {}", path.display()));
+    }
     for file in disk::files_below(path)? {
         let inside = file.components().count() > 1;
         let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();

@@ -66,7 +66,9 @@ impl Watch<'_> {
         work: impl Future<Output = Result<T>>,
     ) -> Result<T, Failure> {
         let often = Duration::from_millis(50);
-        let tick = if patience.is_zero() { often } else { often.min(patience / 4) };
+        let bound = |time: Duration| if patience.is_zero() { time } else { time.min(patience / 4) };
+        let (often, seldom) = (bound(often), bound(Duration::from_millis(250)));
+        let mut tick = often;
         let mut work = pin!(work);
         let (mut stop, mut waited, mut told, mut last) = (Stop::No, Duration::ZERO, Vec::new(), Vec::new());
         loop {
@@ -83,9 +85,14 @@ impl Watch<'_> {
                 stop = self.stop(Stop::LockLost).await;
                 continue;
             }
-            let Some(blocked) = self.read_blocked().await else { continue };
+            let Some(blocked) = self.read_blocked().await else {
+                // What has worked for long undisturbed is looked at less often.
+                tick = (tick + often / 10).min(seldom);
+                continue;
+            };
             waited += tick;
-            if waited >= tick * 2 && told != blocked.by {
+            tick = often;
+            if waited >= often * 2 && told != blocked.by {
                 self.tell(name, &blocked);
                 told.clone_from(&blocked.by);
             }

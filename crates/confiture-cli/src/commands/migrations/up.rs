@@ -73,6 +73,7 @@ impl Up {
                 text.push_str("Nothing was changed.\n");
                 return Reply::new(&json!({ "dry_run": true, "plan": plan }), text);
             }
+            found.database.make_if_local().await?;
             let production = found.database.settings.production.value;
             let plan = found.migrator.plan_up(&options).await?;
             if let Some(loss) = plan.asks(production) {
