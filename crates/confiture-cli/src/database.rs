@@ -16,6 +16,8 @@ pub(crate) struct Database {
     pub(crate) connection: Connection,
     /// The settings of its environment, of the project, and of the command line.
     pub(crate) settings: Settings,
+    /// The environment's name, where one was named.
+    pub(crate) environment: Option<String>,
     /// The local server where the database is on it: it runs as long as this is held.
     server: Option<Server>,
 }
@@ -42,46 +44,28 @@ pub(crate) async fn find(project: &Project, naming: Naming<'_>, flags: &Flags) -
 }
 
 async fn reach(project: &Project, target: Target) -> Result<Database> {
-    let settings = target.settings.clone();
-    match target.database()? {
+    let environment = target.environment.as_ref().map(|environment| environment.name.value.clone());
+    let found = reach_database(project, target.database()?, target.settings.clone()).await?;
+    Ok(Database { environment, ..found })
+}
+
+/// The server on which scratch databases are made: that of `scratch_url`, else the local one.
+pub(crate) async fn scratch(project: &Project, settings: &Settings) -> Result<Database> {
+    reach_database(project, project.scratch(settings)?, settings.clone()).await
+}
+
+async fn reach_database(project: &Project, database: TargetDatabase, settings: Settings) -> Result<Database> {
+    let environment = None;
+    match database {
         TargetDatabase::Server(connection) => {
-            Ok(Database { connection: *connection, settings, server: None })
+            Ok(Database { connection: *connection, settings, environment, server: None })
         }
         TargetDatabase::Embedded(name) => {
             let server =
                 Server::keep(server_folder(project), Options::default()).await.map_err(server_error)?;
-            Ok(Database { connection: on_server(&server, name), settings, server: Some(server) })
+            Ok(Database { connection: on_server(&server, name), settings, environment, server: Some(server) })
         }
     }
-}
-
-/// A server for scratch databases: the one that the settings name, else a local one that lives only now.
-pub(crate) async fn scratch(project: &Project, naming: Naming<'_>, flags: &Flags) -> Result<Scratch> {
-    let named = match project.target(naming, flags) {
-        Ok(target) => target.scratch()?,
-        // Without a database there may still be a flag.
-        Err(error) if error.kind() == ErrorKind::Usage => match &flags.scratch_url {
-            Some(url) => {
-                let naming = Naming { named: None, database_url: Some(url) };
-                Some(project.target(naming, &Flags::default())?.database()?)
-            }
-            None => None,
-        },
-        Err(error) => return Err(error),
-    };
-    if let Some(TargetDatabase::Server(connection)) = named {
-        return Ok(Scratch { connection: *connection, _server: None });
-    }
-    let server = Server::throwaway(Options::default()).await.map_err(server_error)?;
-    Ok(Scratch { connection: on_server(&server, "postgres"), _server: Some(server) })
-}
-
-/// A server where databases may be made that nobody keeps.
-#[derive(Debug)]
-pub(crate) struct Scratch {
-    /// Some database of it.
-    pub(crate) connection: Connection,
-    _server: Option<Server>,
 }
 
 /// Where the project's local server has its data.

@@ -23,6 +23,11 @@ pub mod sql;
 pub mod catalog;
 pub mod config;
 
+// Floor 2: scripts to remarks.
+pub mod lint;
+// Floor 2: two catalogs compared.
+pub mod diff;
+
 // Floor 3: the world outside.
 pub mod disk;
 pub mod postgres;
@@ -32,6 +37,8 @@ pub mod build;
 pub mod init;
 pub mod migrate;
 pub mod project;
+pub mod schema_diff;
 pub mod schema_to_schema;
+pub mod sync;
 
 pub use error::{Error, ErrorKind, Place, Result};

@@ -2,6 +2,7 @@
 
 use confiture::Result;
 
+use super::diff::Diff;
 use super::migrations;
 use super::schema_to_schema::SchemaToSchema;
 use crate::invocation::Invocation;
@@ -25,6 +26,7 @@ enum Command {
     Validate(migrations::Validate),
     Baseline(migrations::Baseline),
     Squash(migrations::Squash),
+    Diff(Box<Diff>),
     SchemaToSchema(Box<SchemaToSchema>),
 }
 
@@ -32,6 +34,7 @@ impl Migrate {
     /// The command as JSON output names it.
     pub(crate) fn name(&self) -> &'static str {
         match &self.command {
+            Command::Diff(_) => "migrate diff",
             Command::Generate(_) => "migrate generate",
             Command::Up(_) => "migrate up",
             Command::Down(_) => "migrate down",
@@ -47,6 +50,7 @@ impl Migrate {
     /// Does it.
     pub(crate) fn run(self, invocation: &Invocation) -> Result<Reply> {
         match self.command {
+            Command::Diff(diff) => diff.run(invocation),
             Command::Generate(command) => command.run(invocation),
             Command::Up(command) => command.run(invocation),
             Command::Down(command) => command.run(invocation),
@@ -59,7 +63,7 @@ impl Migrate {
         }
     }
 
-    /// The only command that there is beneath.
+    /// The command beneath, where it is this one.
     #[cfg(test)]
     pub(crate) fn into_schema_to_schema(self) -> SchemaToSchema {
         match self.command {

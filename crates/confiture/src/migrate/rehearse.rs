@@ -1,7 +1,5 @@
 //! Migrations run in a scratch database, up, down and up again, and compared.
 
-use std::time::SystemTime;
-
 use serde::Serialize;
 
 use crate::config::Connection;
@@ -12,8 +10,8 @@ use crate::migrate::folder::Folder;
 use crate::migrate::migrator::Migrator;
 use crate::migrate::options::{DownOptions, Extent, Options, UpOptions};
 use crate::postgres::Session;
-use crate::postgres::database;
-use crate::sql::{Identifier, QualifiedName};
+use crate::postgres::scratch::{self, Scratch};
+use crate::sql::QualifiedName;
 
 /// What came of it.
 #[derive(Debug, Clone, Serialize)]
@@ -47,14 +45,12 @@ pub async fn in_scratch<T>(
     connection: &Connection,
     work: impl AsyncFnOnce(&Connection) -> Result<T>,
 ) -> Result<T> {
-    let maintenance = database::connect_to_maintenance(connection).await?;
-    let moment = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos();
-    let name = Identifier::new(format!("confiture_scratch_{}_{moment}", maintenance.backend_pid()));
-    database::create(&maintenance, &name, None).await.map_err(|error| {
+    scratch::sweep(connection).await?;
+    let scratch = Scratch::create(connection).await.map_err(|error| {
         error.context("making a scratch database").hint("scratch_url names a server where this role may")
     })?;
-    let outcome = work(&connection.with_database(name.as_str())).await;
-    let dropped = database::drop_ours(&maintenance, &name).await;
+    let outcome = work(scratch.session().connection()).await;
+    let dropped = scratch.close().await;
     let outcome = outcome?;
     dropped.map(|()| outcome)
 }

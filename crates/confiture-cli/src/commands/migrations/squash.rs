@@ -58,7 +58,7 @@ impl Squash {
                 Err(error) => return Err(error),
             };
             let squash = plan_squash(&read(&settings)?, to.as_ref(), &self.name)?;
-            let scratch = database::scratch(&project, self.whereabouts.naming(), &flags).await?;
+            let scratch = database::scratch(&project, &settings).await?;
             let differences = squash.prove(&scratch.connection, &execution).await?;
             if let Some(first) = differences.first() {
                 let (Difference::OnlyFirst(object)

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use confiture::build::{BuildOptions, SchemaBuilder, Tree};
-use confiture::config::Connection;
+use confiture::config::{Connection, Origin, Settings};
 use confiture::event::Execution;
 use confiture::migrate::{Finding, Folder, Rehearsal, check_folder, in_scratch, read_digest, rehearse};
 use confiture::postgres::Session;
@@ -12,7 +12,6 @@ use confiture::{Error, ErrorKind, Result};
 use serde_json::json;
 
 use super::whereabouts::{Whereabouts, read};
-use crate::commands::build::tree;
 use crate::database;
 use crate::invocation::Invocation;
 use crate::output::numbers::count;
@@ -51,7 +50,7 @@ impl Validate {
             let mut flags = self.whereabouts.flags(None);
             flags.scratch_url.clone_from(&self.scratch_url);
             let mut notes = Vec::new();
-            let (settings, of_history) = match self.whereabouts.find(&project, None).await {
+            let (settings, of_history) = match self.whereabouts.find_with(&project, &flags, None).await {
                 Ok(found) => {
                     let status = found.migrator.status().await?;
                     (found.database.settings.clone(), Finding::of_status(&status))
@@ -68,7 +67,7 @@ impl Validate {
             let is_fit = !findings.iter().any(|finding| matches!(finding.code, "empty" | "unfit"));
             let mut rehearsal = None;
             if !self.no_run && is_fit && !folder.migrations.is_empty() {
-                let scratch = database::scratch(&project, self.whereabouts.naming(), &flags).await?;
+                let scratch = database::scratch(&project, &settings).await?;
                 let rehearsed = rehearse(&scratch.connection, &folder, &execution).await?;
                 findings.extend(Finding::of_rehearsal(&rehearsed));
                 if !self.no_schema {
@@ -84,6 +83,18 @@ impl Validate {
             }
             reply(invocation.terminal.stdout, &folder, &findings, &notes, rehearsal.as_ref())
         })
+    }
+}
+
+/// The schema folders, without rows.
+fn tree(project: &Project, settings: &Settings) -> Tree {
+    Tree {
+        schema_dirs: project.schema_dirs(settings),
+        anywhere: matches!(settings.schema_dirs.origin, Origin::Flag(_) | Origin::Variable(_)),
+        include: settings.include.value.clone(),
+        exclude: settings.exclude.value.clone(),
+        order: settings.build_order.value,
+        ..Tree::new(project.root.clone())
     }
 }
 

@@ -79,7 +79,17 @@ impl Whereabouts {
 
     /// The folder, read, and the database, found.
     pub(crate) async fn find(&self, project: &Project, patience: Option<&Patience>) -> Result<Found> {
-        let database = database::find(project, self.naming(), &self.flags(patience)).await?;
+        self.find_with(project, &self.flags(patience), patience).await
+    }
+
+    /// As [`find`](Self::find), with more flags.
+    pub(crate) async fn find_with(
+        &self,
+        project: &Project,
+        flags: &Flags,
+        patience: Option<&Patience>,
+    ) -> Result<Found> {
+        let database = database::find(project, self.naming(), flags).await?;
         let folder = read(&database.settings)?;
         let mut options =
             Options { folder: project.root.clone(), ..Options::from_settings(&database.settings) };
