@@ -14,7 +14,7 @@ use crate::migrate::run::Run;
 use crate::migrate::steps::{Step, Steps, first_words};
 use crate::migrate::unit::{Source, Unit};
 use crate::migrate::watch::{Failure, Watch};
-use crate::postgres::{Piece, run_pieces};
+use crate::postgres::{Piece, run_pieces, run_pieces_between};
 use crate::sql::{Sql, sql};
 
 /// Runs a migration, and says how often it was tried.
@@ -56,19 +56,50 @@ impl One<'_, '_> {
         let pieces: Vec<Piece<'_>> =
             steps.into_iter().flat_map(|steps| &steps.steps).flat_map(Step::pieces).copied().collect();
         let mut begin = self.settings();
-        begin.push(&Sql::literal("BEGIN;"));
-        let end = self.record_whole();
+        begin.push(Sql::literal("BEGIN"));
+        let end = self.end_of(&self.record_whole());
         self.try_often(|| async {
-            self.run.worker.batch(&begin).await?;
             reached("migration begun");
             match self.unit.source {
-                Source::File(_) => run_pieces(&self.run.worker, &pieces).await.map_err(advise)?,
-                Source::Code(_) => self.call_code().await?,
+                Source::File(_) => self.run_between(&begin, &pieces, &end).await?,
+                Source::Code(_) => {
+                    self.run_between(&begin, &[], &[]).await?;
+                    self.call_code().await?;
+                    self.run_between(&[], &[], &end).await?;
+                }
             }
-            reached("migration done");
-            self.commit(&end).await
+            reached("migration committed");
+            Ok(())
         })
         .await
+    }
+
+    /// Statements of the user's between statements of ours, in one message where that can be.
+    async fn run_between(&self, begin: &[Sql], pieces: &[Piece<'_>], end: &[Sql]) -> Result<()> {
+        let outcome = run_pieces_between(&self.run.worker, begin, pieces, end).await;
+        outcome.map_err(|(error, at)| match at {
+            None => advise(error),
+            Some(at) if at + 1 < end.len() => {
+                error.context(format!("recording {} in {}", self.called, self.run.history.table))
+            }
+            Some(_) => {
+                let error = error.context(format!("at the commit of {}", self.called));
+                match error.sqlstate_code() {
+                    Some(code) if code.starts_with("23") => error.hint("a deferred constraint is violated"),
+                    _ => error,
+                }
+            }
+        })
+    }
+
+    /// The record and the end of the transaction. The file may have taken another role, which may not write the history.
+    fn end_of(&self, record: &Sql) -> Vec<Sql> {
+        vec![
+            Sql::literal("RESET SESSION AUTHORIZATION"),
+            Sql::literal("RESET ROLE"),
+            record.clone(),
+            Sql::literal("COMMIT"),
+        ]
     }
 
     async fn call_code(&self) -> Result<()> {
@@ -84,21 +115,23 @@ impl One<'_, '_> {
     }
 
     async fn code_alone(&self) -> Result<u32> {
-        self.run.worker.batch(&self.settings()).await?;
+        self.run_between(&self.settings(), &[], &[]).await?;
         let attempts = self.try_often(|| self.call_code()).await?;
         self.run.lock.session().batch(&self.record_whole()).await?;
         Ok(attempts)
     }
 
     /// The session as psql would have it, with our time limits. Whatever an earlier migration has set is gone.
-    fn settings(&self) -> Sql {
+    fn settings(&self) -> Vec<Sql> {
         let options = self.run.options;
-        sql!(
-            "RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL; SET client_min_messages = 'warning'; \
-             SET lock_timeout = {}; SET statement_timeout = {};",
-            milliseconds(options.lock_timeout),
-            milliseconds(options.statement_timeout)
-        )
+        vec![
+            Sql::literal("RESET SESSION AUTHORIZATION"),
+            Sql::literal("RESET ROLE"),
+            Sql::literal("RESET ALL"),
+            Sql::literal("SET client_min_messages = 'warning'"),
+            sql!("SET lock_timeout = {}", milliseconds(options.lock_timeout)),
+            sql!("SET statement_timeout = {}", milliseconds(options.statement_timeout)),
+        ]
     }
 
     fn record_whole(&self) -> Sql {
@@ -126,23 +159,6 @@ impl One<'_, '_> {
             source: None,
             applied_at: None,
         }
-    }
-
-    /// The record and the end of the transaction. The file may have taken another role, which may not write the history.
-    async fn commit(&self, record: &Sql) -> Result<()> {
-        let mut end = Sql::literal("RESET SESSION AUTHORIZATION; RESET ROLE; ");
-        end.push(record);
-        self.run.worker.batch(&end).await.map_err(|error| {
-            error.context(format!("recording {} in {}", self.called, self.run.history.table))
-        })?;
-        reached("migration recorded");
-        self.run.worker.batch(&Sql::literal("COMMIT")).await.map_err(|error| {
-            let error = error.context(format!("at the commit of {}", self.called));
-            match error.sqlstate_code() {
-                Some(code) if code.starts_with("23") => error.hint("a deferred constraint is violated"),
-                _ => error,
-            }
-        })
     }
 
     /// Tries until locks are to be had: everything is let go in between, so that nobody queues behind us.
@@ -255,7 +271,7 @@ impl One<'_, '_> {
     async fn begin_steps(&self, part: &Part, steps: &Steps<'_>) -> Result<usize> {
         let run = self.run;
         let (table, control) = (&run.history.table, run.lock.session());
-        run.worker.batch(&self.settings()).await?;
+        self.run_between(&self.settings(), &[], &[]).await?;
         let former =
             run.history.record(&self.unit.version).filter(|former| former.state == self.state_between());
         let Some(former) = former else {
@@ -329,10 +345,9 @@ impl One<'_, '_> {
         let worker = &self.run.worker;
         let tried = self
             .try_often(|| async {
-                worker.batch(&Sql::literal("BEGIN")).await?;
-                run_pieces(worker, pieces).await.map_err(advise)?;
+                self.run_between(&[Sql::literal("BEGIN")], pieces, &self.end_of(&done)).await?;
                 reached("step done");
-                self.commit(&done).await
+                Ok(())
             })
             .await?;
         // The record was made as ourselves: a role that the file has taken is taken again.
