@@ -21,6 +21,8 @@ pub mod config;
 
 // Floor 2: scripts to remarks.
 pub mod lint;
+// Floor 2: two catalogs compared.
+pub mod diff;
 
 // Floor 3: the world outside.
 pub mod disk;
@@ -30,6 +32,8 @@ pub mod postgres;
 pub mod build;
 pub mod init;
 pub mod project;
+pub mod schema_diff;
 pub mod schema_to_schema;
+pub mod sync;
 
 pub use error::{Error, ErrorKind, Place, Result};

@@ -4,6 +4,7 @@
 pub(crate) mod build;
 mod completions;
 mod demo;
+mod diff;
 mod init;
 mod lint;
 mod man;
@@ -22,6 +23,8 @@ use crate::output::Reply;
 pub(crate) enum Command {
     Init(init::Init),
     Build(build::Build),
+    Diff(Box<diff::Diff>),
+    Drift(diff::Drift),
     Migrate(Box<migrate::Migrate>),
     Lint(lint::Lint),
     Server(server::Server),
@@ -36,6 +39,8 @@ impl Command {
         match self {
             Self::Init(_) => "init",
             Self::Build(_) => "build",
+            Self::Diff(_) => "diff",
+            Self::Drift(_) => "drift",
             Self::Migrate(migrate) => migrate.name(),
             Self::Lint(_) => "lint",
             Self::Server(server) => server.name(),
@@ -55,6 +60,8 @@ impl Command {
         match self {
             Self::Init(init) => init.run(invocation),
             Self::Build(build) => build.run(invocation),
+            Self::Diff(diff) => diff.run(invocation),
+            Self::Drift(drift) => drift.run(invocation),
             Self::Migrate(migrate) => migrate.run(invocation),
             Self::Lint(lint) => lint.run(invocation),
             Self::Server(server) => server.run(invocation),

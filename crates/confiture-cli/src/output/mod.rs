@@ -2,6 +2,7 @@
 
 pub(crate) mod analysis;
 pub(crate) mod error;
+pub(crate) mod following;
 mod json;
 pub(crate) mod lint;
 pub(crate) mod lint_formats;

@@ -8,6 +8,7 @@ mod json;
 mod lint;
 mod meta;
 mod schema_to_schema;
+mod seed_commands;
 mod server;
 mod support;
 mod troubles;

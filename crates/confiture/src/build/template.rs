@@ -86,7 +86,8 @@ impl Fingerprint {
 
     /// 32 hexadecimal digits: with the prefix they fit into a name.
     fn finish(self) -> String {
-        self.0.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+        let half = self.0.finalize().first_chunk().map_or(0, |half| u128::from_be_bytes(*half));
+        format!("{half:032x}")
     }
 }
 

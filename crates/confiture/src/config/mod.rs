@@ -17,6 +17,7 @@ mod settings;
 mod settings_file;
 mod spanned;
 mod surroundings;
+pub mod sync_rules;
 mod template;
 pub mod yaml;
 
@@ -33,4 +34,5 @@ pub use secret::Secret;
 pub use settings::{BuildOrder, Layer, Origin, Setting, Settings};
 pub use spanned::Spanned;
 pub use surroundings::Surroundings;
+pub use sync_rules::SyncRules;
 pub use template::Template;

@@ -128,23 +128,15 @@ pub(crate) async fn restore_unvalidated(session: &Session, entry: &Entry) -> Res
 async fn restore_statements(session: &Session, now: &[String], id: i64, later: &[String]) -> Result<()> {
     // Every name is qualified, so the search path stays the role's: before PostgreSQL 17, functions that an index calls are
     // run with it, and many need it.
-    let mut all = Sql::literal("BEGIN;\n");
+    let mut all = Sql::default();
     for statement in now {
         all.push(&sql!("{};\n", Sql::from_server(statement)));
     }
     if later.is_empty() {
-        all.push(&sql!("DELETE FROM confiture.journal WHERE id = {};\nCOMMIT", id));
+        all.push(&sql!("DELETE FROM confiture.journal WHERE id = {}", id));
     } else {
         let later = Sql::join(", ", later.iter().map(|statement| crate::sql::Literal(statement)));
-        all.push(&sql!("UPDATE confiture.journal SET restore = ARRAY[{}] WHERE id = {};\nCOMMIT", later, id));
+        all.push(&sql!("UPDATE confiture.journal SET restore = ARRAY[{}] WHERE id = {}", later, id));
     }
-    match session.batch(&all).await {
-        Ok(()) => Ok(()),
-        Err(error) => {
-            if !session.is_closed() {
-                session.batch(&Sql::literal("ROLLBACK")).await?;
-            }
-            Err(error)
-        }
-    }
+    session.transaction(session.batch(&all)).await
 }

@@ -58,13 +58,17 @@ impl<'server> WorldOn<'server> {
 
     /// Asserts that `given` on the old side and `held` on the new side return the same rows.
     pub(crate) async fn assert_same(&self, given: &str, held: &str) {
-        let copy = |query: &str| {
-            format!("COPY (SELECT * FROM ({query}) AS q ORDER BY q::text COLLATE \"C\") TO STDOUT")
-        };
-        let (old, new) = (psql(&self.old, &copy(given)).await, psql(&self.new, &copy(held)).await);
-        assert!(!old.trim().is_empty(), "the oracle compares nothing: {given}");
-        assert_eq!(old, new, "{given}\n{held}");
+        assert_same(&self.old, given, &self.new, held).await;
     }
+}
+
+/// Asserts that `given` in the one database and `held` in the other return the same rows.
+pub(crate) async fn assert_same(old: &Database<'_>, given: &str, new: &Database<'_>, held: &str) {
+    let copy =
+        |query: &str| format!("COPY (SELECT * FROM ({query}) AS q ORDER BY q::text COLLATE \"C\") TO STDOUT");
+    let (given_rows, held_rows) = (psql(old, &copy(given)).await, psql(new, &copy(held)).await);
+    assert!(!given_rows.trim().is_empty(), "the oracle compares nothing: {given}");
+    assert_eq!(given_rows, held_rows, "{given}\n{held}");
 }
 
 /// Plans.

@@ -6,14 +6,17 @@
 //! To miss one is not.
 
 mod key_set;
+pub mod queue;
 mod snapshot;
+pub mod wal;
 
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-pub use key_set::KeySet;
+pub use key_set::{KeySet, array_text};
 pub use snapshot::SnapshotImage;
+pub use wal::WalFeed;
 
 use crate::catalog::Oid;
 use crate::error::Result;

@@ -1,0 +1,8 @@
+//! Databases that are moved to a new schema while writers go on.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "tests that take long say where they are")]
+
+mod first;
+mod oracle;
+#[path = "../schema_to_schema/world.rs"]
+#[allow(dead_code, unused_imports, reason = "shared with another test binary")]
+mod world;

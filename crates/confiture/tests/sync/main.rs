@@ -1,0 +1,4 @@
+//! Production copied to staging with personal data masked, on a real server.
+
+mod original;
+mod world;
