@@ -71,13 +71,12 @@ impl Ends<'_> {
 
     async fn tree(&self, folders: &[PathBuf], anywhere: bool) -> Result<Vec<SplitScript>> {
         let tree = Tree {
-            root: self.project.root.clone(),
             schema_dirs: folders.to_vec(),
             anywhere: anywhere || !self.flags.schema_dirs.is_empty(),
             include: self.settings.include.value.clone(),
             exclude: self.settings.exclude.value.clone(),
             order: self.settings.build_order.value,
-            seeds: None,
+            ..Tree::new(self.project.root.clone())
         };
         let builder = SchemaBuilder::new(tree);
         if self.settings.build_order.value == BuildOrder::Dependencies {

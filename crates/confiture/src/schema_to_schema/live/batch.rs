@@ -14,8 +14,8 @@ use crate::schema_to_schema::live::ledger::{self, BatchRecord};
 use crate::schema_to_schema::snapshot::Snapshot;
 use crate::sql::Sql;
 
-/// Keys of one table that waited and that one batch applies at most.
-const WAITING_AT_ONCE: i64 = 50_000;
+/// Keys of one table that waited and that one batch applies at most. Few in tests, so that they wait for several.
+const WAITING_AT_ONCE: i64 = if cfg!(feature = "failpoints") { 200 } else { 50_000 };
 
 /// What one batch did.
 #[derive(Debug, Clone)]
@@ -53,7 +53,7 @@ impl Follower {
             Ok(report) => Ok(report),
             Err(error) => {
                 self.applier.roll_back().await;
-                Err(error)
+                Err(self.explain_altered(error).await)
             }
         }
     }
@@ -65,7 +65,7 @@ impl Follower {
         self.check_source_shape().await?;
         let changes = self.feed.changes(&self.applier.source, &snapshot).await?;
         failpoint::reached("batch: changes told");
-        let is_quiet = changes.keys.iter().all(KeySet::is_empty) && !self.is_catching_up();
+        let is_quiet = is_empty(&changes) && !self.is_catching_up();
         let frozen = self.freeze_for_others().await?;
         let mut report = BatchReport {
             number: self.batches + 1,
@@ -127,11 +127,16 @@ impl Follower {
         self.applier.begin().await?;
         self.check_target_shape().await?;
         let mut states = self.states.clone();
+        let mut read = Vec::new();
         for (index, state) in states.iter_mut().enumerate() {
+            if *state == TableState::CatchingUp || !is_empty(changes) {
+                read.push(index);
+            }
             let (applied, more) = self.write_table(index, state, changes).await?;
             report.applied += applied;
             report.more |= more;
         }
+        self.check_what_was_read(&read).await?;
         report.elapsed = started.elapsed();
         let record = BatchRecord {
             id: report.number,
@@ -193,8 +198,16 @@ impl Follower {
         }
         let applied = match keys.is_empty() {
             true => Applied::default(),
-            false => self.applier.apply(index, &keys).await?,
+            false => {
+                self.writing = Some(index);
+                self.applier.apply(index, &keys).await?
+            }
         };
+        self.writing = None;
         Ok((applied, more))
     }
+}
+
+fn is_empty(changes: &Changes) -> bool {
+    changes.keys.iter().all(KeySet::is_empty)
 }

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
+use tokio::time::sleep;
 
 use crate::error::{Error, Result};
 use crate::event::Execution;
+use crate::postgres::Session;
 use crate::schema_to_schema::constraints;
 use crate::schema_to_schema::journal::{self, EntryKind};
 use crate::schema_to_schema::ledger::{TableState, set_state};
@@ -60,6 +63,11 @@ impl Beside {
         })
     }
 
+    /// What tables are made ready with.
+    pub(crate) fn finisher(&self) -> &Finisher {
+        &self.finisher
+    }
+
     /// Before a batch: tables that are full by now. Whatever moved while they were copied waits once that batch is done.
     pub(crate) fn take_full(&mut self, states: &mut [TableState]) {
         while let Ok(index) = self.filled.try_recv() {
@@ -88,7 +96,9 @@ impl Beside {
             follower.states[index] = TableState::CatchingUp;
         }
         while let Some(ended) = self.copying.try_join_next() {
-            ended.unwrap_or_else(panicked)?;
+            if let Err(error) = ended.unwrap_or_else(panicked) {
+                return Err(follower.explain_altered(error).await);
+            }
         }
         if self.copying.is_empty() && follower.phase == Phase::Copying {
             follower.set_phase(Phase::CatchingUp).await?;
@@ -121,8 +131,7 @@ impl Beside {
         let session = self.sessions.open_target(options).await?;
         let builder = self.sessions.open_target(options).await?;
         let execution = follower.execution.clone();
-        self.referring
-            .spawn(async move { constraints::put_foreign_keys_back(&session, &[builder], &execution).await });
+        self.referring.spawn(put_back_patiently(session, builder, execution));
         Ok(false)
     }
 
@@ -162,6 +171,26 @@ async fn compare(
     let result = execution.step("Comparing both sides", work).await;
     sessions.end(&migration.source, &migration.target, result.is_err()).await;
     Ok((batch, result?))
+}
+
+/// Puts foreign keys back beside batches. A foreign key locks two tables in its own order, and so does a batch: one of them
+/// may be a deadlock's victim.
+async fn put_back_patiently(
+    session: Session,
+    builder: Session,
+    execution: Execution,
+) -> Result<Vec<ViolatedForeignKey>> {
+    let builders = [builder];
+    let mut tries = 0;
+    loop {
+        match constraints::put_foreign_keys_back(&session, &builders, &execution).await {
+            Err(error) if matches!(error.sqlstate_code(), Some("40P01" | "55P03")) && tries < 50 => {
+                tries += 1;
+                sleep(Duration::from_millis(20 * tries)).await;
+            }
+            done => return done,
+        }
+    }
 }
 
 fn panicked<T>(panic: JoinError) -> Result<T> {

@@ -1,7 +1,7 @@
 //! A run that follows: opened from what the ledger says, it copies what is not there, builds keys and indexes, and applies
 //! batch after batch. Whatever ends it, the next run goes on from the ledger.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,14 +16,18 @@ use crate::schema_to_schema::ledger::TableState;
 use crate::schema_to_schema::live::applier::Applier;
 use crate::schema_to_schema::live::batch::{Aligned, BatchReport};
 use crate::schema_to_schema::live::capture::Captured;
+use crate::schema_to_schema::live::feed;
 use crate::schema_to_schema::live::gate::Gate;
-use crate::schema_to_schema::live::ledger::{self, Control, Phase};
+use crate::schema_to_schema::live::ledger::{self, Control, FeedKind, Phase};
 use crate::schema_to_schema::live::shape::Shapes;
 use crate::schema_to_schema::plan::Topology;
 use crate::schema_to_schema::planner::Migration;
 
 /// How often what others told the run is read, and the ledger says that it is at work.
 const HEARTBEAT: Duration = Duration::from_secs(1);
+
+/// How often it is looked whether everything is still captured.
+const GAPS: Duration = Duration::from_secs(10);
 
 /// Sees every batch while its snapshot of the source is open and nothing else is written to the target: for proofs.
 pub trait Witness: Send + Sync {
@@ -53,6 +57,12 @@ pub(crate) struct Follower {
     /// Tables of which indexes or constraints are off, and how many.
     pub(crate) unbuilt: BTreeMap<usize, usize>,
     pub(crate) heartbeat: Instant,
+    /// Which feed it is.
+    pub(crate) kind: FeedKind,
+    /// When it was last looked whether everything is still captured.
+    pub(crate) looked_for_gaps: Instant,
+    /// The table that a batch is writing, or was when it failed.
+    pub(crate) writing: Option<usize>,
     /// Bytes that the source keeps for the feed, when they were last asked for.
     pub(crate) retained: u64,
     /// Whether the next batch leaves both sides frozen, to be compared.
@@ -115,6 +125,48 @@ impl Follower {
         altered("source", &changes)
     }
 
+    /// Looks whether what was read for the target tables at `read` is what the batch's snapshot saw. TRUNCATE and whatever
+    /// rewrites a table take its rows away from older snapshots as well, and a column may have been renamed since.
+    pub(crate) async fn check_what_was_read(&self, read: &[usize]) -> Result<()> {
+        let tables: BTreeSet<usize> = read
+            .iter()
+            .map(|index| &self.captured.followed[*index])
+            .flat_map(|followed| {
+                std::iter::once(followed.driving).chain(followed.depends.iter().map(|one| one.table))
+            })
+            .collect();
+        let oids: Vec<u32> =
+            tables.into_iter().flat_map(|table| self.captured.tables[table].oids()).collect();
+        if oids.is_empty() {
+            return Ok(());
+        }
+        let (then, now) = tokio::try_join!(
+            Shapes::digest(&self.applier.source, &oids),
+            Shapes::digest(&self.migration.source, &oids)
+        )?;
+        if then == now {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::Server,
+            "a source table was altered, rewritten or emptied while its rows were read",
+        )
+        .sqlstate("40001")
+        .hint("nothing was written; run the command again"))
+    }
+
+    /// An error that a source table's alteration explains is that alteration's.
+    pub(crate) async fn explain_altered(&mut self, error: Error) -> Error {
+        if !error.sqlstate_code().is_some_and(|code| code.starts_with("42")) {
+            return error;
+        }
+        let shapes = &mut self.shapes;
+        match shapes.source.changes(&self.migration.source, &shapes.source_oids).await {
+            Ok(changes) => altered("source", &changes).err().unwrap_or(error),
+            Err(_) => error,
+        }
+    }
+
     /// Looks whether a target table was altered.
     pub(crate) async fn check_target_shape(&mut self) -> Result<()> {
         let shapes = &mut self.shapes;
@@ -146,6 +198,17 @@ impl Follower {
     pub(crate) async fn beat(&mut self, lag: Duration) -> Result<()> {
         let control = ledger::control(&self.side).await?;
         self.hold(&control).await?;
+        if self.looked_for_gaps.elapsed() >= GAPS {
+            self.looked_for_gaps = Instant::now();
+            let gaps = feed::gaps(self.kind, &self.migration.source, &self.captured).await?;
+            if let Some(gap) = gaps.first() {
+                return Err(Error::new(ErrorKind::Unsafe, format!("changes may have been missed: {gap}"))
+                    .sqlstate(ALTERED)
+                    .hint(
+                        "run the command again: that is mended, and what may have been missed is read again",
+                    ));
+            }
+        }
         ledger::see(&self.side, lag, self.retained).await
     }
 

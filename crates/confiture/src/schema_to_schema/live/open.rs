@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use crate::error::{Error, Result};
 use crate::event::Execution;
 use crate::postgres::feed::wal::SlotLost;
-use crate::postgres::feed::{ChangeFeed, KeySet};
+use crate::postgres::feed::{CapturedTable, ChangeFeed, KeySet};
 use crate::postgres::{AdvisoryLock, Session};
 use crate::schema_to_schema::chunk::{self, all_ranges};
 use crate::schema_to_schema::journal::{self, EntryKind};
@@ -53,8 +53,8 @@ impl Migration {
         let records = tables::read(&side).await?;
         let mut states = self.states(&records)?;
         let shapes = self.shapes(&side, &captured, &mut states, execution).await?;
+        self.mend_capture(record.feed, &captured, &side, &mut states, execution).await?;
         let feed = self.open_feed(&record, &captured, &side, &mut states, execution).await?;
-        feed::check(record.feed, &self.source, &captured).await?;
         ledger::set_stopped(&side, None).await?;
         let target = sessions.open_target(options).await?;
         AdvisoryLock::join(&target).await?;
@@ -80,6 +80,9 @@ impl Migration {
             unbuilt: std::collections::BTreeMap::new(),
             heartbeat: Instant::now(),
             retained: 0,
+            kind: record.feed,
+            looked_for_gaps: Instant::now(),
+            writing: None,
             align: false,
             aligned: None,
             bypasses_constraints,
@@ -110,6 +113,32 @@ impl Migration {
         }
         feed::set_up(record.feed, id, options, captured, execution).await?;
         feed::open(record.feed, id, options, captured, None).await
+    }
+
+    /// Mends what captures changes, where somebody broke it, and has everything read again that may have been missed.
+    async fn mend_capture(
+        &self,
+        feed: FeedKind,
+        captured: &Captured,
+        side: &Session,
+        states: &mut [TableState],
+        execution: &Execution,
+    ) -> Result<()> {
+        let gaps = feed::gaps(feed, &self.source, captured).await?;
+        if gaps.is_empty() {
+            return Ok(());
+        }
+        for gap in gaps {
+            execution.warn(format!("changes may have been missed: {gap}"));
+        }
+        let anew = feed::mend(&self.options, captured, execution).await?;
+        for ((followed, table), state) in captured.followed.iter().zip(&self.plan.tables).zip(states) {
+            let read = std::iter::once(followed.driving).chain(followed.depends.iter().map(|one| one.table));
+            if read.into_iter().any(|index| anew.contains(&captured.tables[index].name)) {
+                self.read_again(side, table, state).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Has a whole table read again by the next batches.
@@ -223,11 +252,7 @@ impl Migration {
         let oid =
             |table: &TablePlan| self.target_catalog.relations.get(&table.target).map(|relation| relation.oid);
         let target_oids: Vec<u32> = self.plan.tables.iter().filter_map(oid).collect();
-        let with_partitions = |table: &crate::postgres::feed::CapturedTable| {
-            let partitions: Vec<u32> = table.partitions.iter().map(|(_, oid)| *oid).collect();
-            std::iter::once(table.oid).chain(partitions)
-        };
-        let source_oids: Vec<u32> = captured.tables.iter().flat_map(with_partitions).collect();
+        let source_oids: Vec<u32> = captured.tables.iter().flat_map(CapturedTable::oids).collect();
         let source = Shapes::read(&self.source, &source_oids).await?;
         let target = Shapes::read(side, &target_oids).await?;
         if let Some(before) = Shapes::remembered(side, "source").await? {
