@@ -117,7 +117,8 @@ async fn clone(
     Ok(was_there)
 }
 
-/// Makes the database with `make`. The one that is to be replaced is only set aside meanwhile: when `make` fails, it comes back.
+/// Makes the database with `make`. The one that is to be replaced is only set aside meanwhile: when `make` fails, it
+/// comes back.
 async fn replacing(
     maintenance: &Session,
     plan: &BuildPlan,
@@ -341,8 +342,8 @@ pub(super) async fn find_order(
     order
 }
 
-/// The server tells an error first and releases the transaction's locks afterwards: this waits until it has. In vain where the
-/// connection is lost, and then there is nothing to wait for.
+/// The server tells an error first and releases the transaction's locks afterwards: this waits until it has. In vain
+/// where the connection is lost, and then there is nothing to wait for.
 async fn roll_back(session: &Session) {
     let statement = Sql::literal("ROLLBACK");
     drop(tokio::time::timeout(Duration::from_secs(5), session.batch(&statement)).await);
