@@ -113,7 +113,7 @@ fn hash(key: &Keyed, length: u8, normalize: bool, value: &str, out: &mut String)
     push_hexadecimal(&key.hash(&[value.as_bytes()]), usize::from(length), out);
 }
 
-/// An address of 198.18.0.0/15 (for benchmarks) or 2001:db8::/32 (for documentation), with the same mask behind it.
+/// An address of `198.18.0.0/15` (for benchmarks) or `2001:db8::/32` (for documentation), with the same mask behind it.
 fn ip(key: &Keyed, value: &str, out: &mut String) {
     let (address, network) =
         value.split_once('/').map_or((value, None), |(address, bits)| (address, Some(bits)));
