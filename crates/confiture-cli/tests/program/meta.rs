@@ -17,6 +17,8 @@ fn the_help_names_every_command_and_every_exit_status() {
       init         Makes a project's folders and a first schema; keeps every file that is there
       build        Builds an empty database, or one SQL file, or both, from the DDL files
       migrate      Moves a database forward
+      sync         Copies tables to another database with personal data masked: all or nothing, and only
+                   what is classified
       server       Runs the local PostgreSQL server of this project, which other commands call
                    `embedded`
       demo         Shows the main job on two servers of its own: a shop of two million rows moves to a

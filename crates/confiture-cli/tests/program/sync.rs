@@ -161,7 +161,25 @@ async fn a_plan_shows_what_will_leave_production_and_no_original() {
     shop.project.write("db/sync_config.yaml", RULES);
     let said = shop.call("plan --from production --to local --tables payments");
     assert!(!said.stdout.contains("4111 1111"), "{said}");
-    insta::assert_snapshot!(said.stdout.lines().filter(|line| !line.contains("hashtext")).collect::<Vec<_>>().join("\n"), @"");
+    insta::assert_snapshot!(said.stdout.lines().filter(|line| !line.contains("hashtext")).collect::<Vec<_>>().join("\n"), @"
+    Sync plan
+    postgres@SOCKET:PORT/PRODUCTION → postgres@SOCKET:PORT/LOCAL
+
+    payments (about 50 rows, 16 kB)
+      id           keep                    copied as it is (rules)
+      credit_card  **** **** **** {last4}  made without the value: the source sends a fragment or a mark (rules)
+      runs on the source:
+      credit_card: 9999 → **** **** **** 1110
+      credit_card: 9999 → **** **** **** 1111
+      credit_card: 9999 → **** **** **** 1112
+
+    Notes
+      the rules for comments wait: it is not synced
+      the rules for posts wait: it is not synced
+      the rules for users wait: it is not synced
+
+    1 table, 1 column masked. Nothing was changed.
+    ");
     assert_eq!(psql(&shop.local, "select count(*) from payments"), "0");
 }
 
