@@ -28,6 +28,8 @@ pub(super) fn measure(stage: &Stage<'_>) -> Result<Vec<Row>> {
     prepare(stage)?;
     let (masked, plain) =
         in_turns(stage.runs, || stream(stage, &rules.masked), || stream(stage, &rules.plain))?;
+    let (format, also_plain) =
+        in_turns(stage.runs, || stream(stage, &rules.format), || stream(stage, &rules.plain))?;
     let (whole, pipe) = in_turns(
         stage.runs,
         || {
@@ -46,6 +48,7 @@ pub(super) fn measure(stage: &Stage<'_>) -> Result<Vec<Row>> {
     let memory = cost(&mut command(stage, &rules.masked))?.peak_mebibytes;
     Ok(vec![
         Row::new("sync: stream, four keyed rules / no rule", masked, plain, Unit::Seconds, 1.25),
+        Row::new("sync: two of them format-preserving / no rule", format, also_plain, Unit::Seconds, 2.0),
         Row::new("sync: the command / psql | psql, indexed", whole, pipe, Unit::Seconds, 1.6),
         Row::new("sync: client memory / 64 MiB", memory, 64.0, Unit::Mebibytes, 1.0),
     ])
@@ -55,6 +58,7 @@ pub(super) fn measure(stage: &Stage<'_>) -> Result<Vec<Row>> {
 struct Rules {
     _folder: tempfile::TempDir,
     masked: std::path::PathBuf,
+    format: std::path::PathBuf,
     plain: std::path::PathBuf,
 }
 
@@ -67,10 +71,13 @@ impl Rules {
             anyhow::Ok(file)
         };
         let masked =
+            "    email: email\n    full_name: {fake: name}\n    phone: {hash: 20}\n    card: {hash: 20}\n";
+        let format =
             "    email: email\n    full_name: {fake: name}\n    phone: {fpe: digits}\n    card: card\n";
         let plain = "    email: keep\n    full_name: keep\n    phone: keep\n    card: keep\n";
         Ok(Self {
             masked: write("masked.yaml", masked)?,
+            format: write("format.yaml", format)?,
             plain: write("plain.yaml", plain)?,
             _folder: folder,
         })
