@@ -110,6 +110,16 @@ impl Sync {
         Ok(Self { options, plan, programs, hashes, seed, source, source_catalog, target_catalog, references })
     }
 
+    /// Has every mask of the stream do nothing. Only tests can: what follows must be found out.
+    #[cfg(feature = "failpoints")]
+    #[must_use]
+    pub fn with_broken_masks(mut self) -> Self {
+        for column in self.programs.iter_mut().flat_map(|program| &mut program.columns) {
+            column.mask = column.mask.take().map(|mask| crate::sync::mask::Mask::Broken(Box::new(mask)));
+        }
+        self
+    }
+
     /// The plan as data.
     #[must_use]
     pub fn as_plan(&self) -> &Plan {
