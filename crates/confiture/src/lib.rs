@@ -19,6 +19,11 @@ pub mod sql;
 pub mod catalog;
 pub mod config;
 
+// Floor 2: scripts to remarks.
+pub mod lint;
+// Floor 2: two catalogs compared.
+pub mod diff;
+
 // Floor 3: the world outside.
 pub mod disk;
 pub mod postgres;
@@ -27,6 +32,7 @@ pub mod postgres;
 pub mod build;
 pub mod init;
 pub mod project;
+pub mod schema_diff;
 pub mod schema_to_schema;
 pub mod sync;
 

@@ -2,6 +2,7 @@
 
 use confiture::Result;
 
+use super::diff::Diff;
 use super::schema_to_schema::SchemaToSchema;
 use crate::invocation::Invocation;
 use crate::output::Reply;
@@ -16,6 +17,7 @@ pub(crate) struct Migrate {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    Diff(Box<Diff>),
     SchemaToSchema(SchemaToSchema),
 }
 
@@ -23,6 +25,7 @@ impl Migrate {
     /// The command as JSON output names it.
     pub(crate) fn name(&self) -> &'static str {
         match &self.command {
+            Command::Diff(_) => "migrate diff",
             Command::SchemaToSchema(command) => command.name(),
         }
     }
@@ -30,14 +33,17 @@ impl Migrate {
     /// Does it.
     pub(crate) fn run(self, invocation: &Invocation) -> Result<Reply> {
         match self.command {
+            Command::Diff(diff) => diff.run(invocation),
             Command::SchemaToSchema(command) => command.run(invocation),
         }
     }
 
-    /// The only command that there is beneath.
+    /// The command beneath, where it is this one.
     #[cfg(test)]
     pub(crate) fn into_schema_to_schema(self) -> SchemaToSchema {
-        let Command::SchemaToSchema(command) = self.command;
-        command
+        match self.command {
+            Command::SchemaToSchema(command) => command,
+            Command::Diff(_) => panic!("not schema-to-schema"),
+        }
     }
 }

@@ -2,7 +2,10 @@
 
 pub(crate) mod analysis;
 pub(crate) mod error;
+pub(crate) mod following;
 mod json;
+pub(crate) mod lint;
+pub(crate) mod lint_formats;
 pub(crate) mod migration;
 pub(crate) mod numbers;
 pub(crate) mod plan;
@@ -60,7 +63,7 @@ pub(crate) fn show(terminal: &Terminal, command: &str, outcome: Result<Reply>) -
     };
     match terminal.format {
         Format::Json => json::print(&json::object(command, reply.map(|(result, _)| result), error.as_ref())),
-        Format::Text => {
+        Format::Text | Format::Sarif | Format::Github => {
             if let Some((_, text)) = reply {
                 print(&text);
             }

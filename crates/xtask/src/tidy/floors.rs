@@ -10,7 +10,7 @@ pub(super) const FLOORS: &[(usize, &[&str])] = &[
     (1, &["catalog", "config"]),
     (2, &["diff", "lint"]),
     (3, &["postgres", "disk", "project"]),
-    (FEATURES, &["init", "build", "migrate", "sync", "schema_to_schema"]),
+    (FEATURES, &["init", "build", "migrate", "schema_diff", "sync", "schema_to_schema"]),
 ];
 
 const FEATURES: usize = 4;

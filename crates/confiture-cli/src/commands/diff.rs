@@ -1,0 +1,225 @@
+//! `confiture diff`, `confiture migrate diff`, and `confiture drift`.
+
+mod file_name;
+mod sides;
+
+use std::path::PathBuf;
+
+use confiture::config::Flags;
+use confiture::project::Project;
+use confiture::schema_diff::{self, DiffOptions, Difference, Direction};
+use confiture::{Error, ErrorKind, Result, disk};
+use serde_json::json;
+
+use crate::invocation::Invocation;
+use crate::output::{Reply, as_value, numbers};
+use crate::runtime;
+use sides::{Ends, Place, Scratches};
+
+/// Shows the SQL that turns one schema into another, and back; with --generate, writes it as a migration.
+///
+/// A schema is a `.sql` file, a folder of DDL files, a folder of migrations, an environment, or a database. Without any, the
+/// migrations are compared with the DDL files. Both schemas are built in scratch databases, and the SQL is proved there, both
+/// ways, before it is shown.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Diff {
+    /// What is there: a file, a folder, an environment, a PostgreSQL URL.
+    #[arg(value_name = "OLD")]
+    old: Option<String>,
+
+    /// What it is to become.
+    #[arg(value_name = "NEW", requires = "old")]
+    new: Option<String>,
+
+    /// As OLD.
+    #[arg(long, visible_alias = "source", value_name = "OLD", conflicts_with = "old")]
+    from: Option<String>,
+
+    /// As NEW.
+    #[arg(long, visible_alias = "target", value_name = "NEW", conflicts_with = "new")]
+    to: Option<String>,
+
+    /// Write the migration's two files into the migrations folder.
+    #[arg(long, requires = "name")]
+    generate: bool,
+
+    /// The migration's name.
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+
+    /// A table, column, type or other thing has a new name: `users.full_name=display_name`. May be repeated.
+    #[arg(long, value_name = "OLD=NEW")]
+    rename: Vec<String>,
+
+    /// `on`: indexes and constraints in forms that let others go on working; `off`: the plain forms, in one transaction.
+    #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
+    online: Online,
+
+    /// What cannot be compared is an error, and not only a remark.
+    #[arg(long)]
+    strict: bool,
+
+    #[command(flatten)]
+    folders: Folders,
+}
+
+/// Which forms generated statements have.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+enum Online {
+    /// Others go on working.
+    On,
+    /// The plain forms.
+    #[default]
+    Off,
+}
+
+/// Where things are.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(crate) struct Folders {
+    /// A folder of DDL files, instead of those that are configured; may be repeated.
+    #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
+    schema_dir: Vec<PathBuf>,
+
+    /// The folder of the migrations.
+    #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
+    migrations_dir: Option<PathBuf>,
+
+    /// The server on which scratch databases are made; without it, one of Confiture's own.
+    #[arg(long, value_name = "URL")]
+    scratch_url: Option<String>,
+}
+
+impl Folders {
+    fn flags(&self) -> Flags {
+        Flags {
+            schema_dirs: self.schema_dir.clone(),
+            migrations_dir: self.migrations_dir.clone(),
+            scratch_url: self.scratch_url.clone(),
+            ..Flags::default()
+        }
+    }
+}
+
+impl Diff {
+    /// Does it.
+    pub(crate) fn run(self, invocation: &Invocation) -> Result<Reply> {
+        let project = Project::open(&invocation.surroundings())?;
+        let flags = self.folders.flags();
+        let settings = project.settings(&flags)?;
+        let given =
+            |first: &Option<String>, second: &Option<String>| first.clone().or_else(|| second.clone());
+        let old = given(&self.old, &self.from).map_or(Place::Migrations, Place::Named);
+        let new = given(&self.new, &self.to).map_or(Place::Schema, Place::Named);
+        let options = DiffOptions {
+            renames: self.rename.clone(),
+            online: self.online == Online::On,
+            ..DiffOptions::default()
+        };
+        let difference = runtime::run(invocation, async |_| {
+            let ends = Ends { project: &project, flags: &flags, settings: &settings };
+            compare(&ends, &old, &new, options).await
+        })?;
+        if self.strict && !difference.uncovered.is_empty() {
+            let error = Error::new(ErrorKind::Found, "something is there that is not compared");
+            return Err(difference.uncovered.iter().fold(error, |error, line| error.hint(line.clone())));
+        }
+        match &self.name {
+            Some(name) if self.generate => write(&settings.migrations_dir.value, name, &difference),
+            _ => Reply::new(&difference, show(&difference)),
+        }
+    }
+}
+
+async fn compare(ends: &Ends<'_>, old: &Place, new: &Place, options: DiffOptions) -> Result<Difference> {
+    let (from, to) = (ends.source(old).await?, ends.source(new).await?);
+    let scratches = Scratches::find(ends).await?;
+    let options = DiffOptions { make_roles: scratches.ours(), ..options };
+    let found = schema_diff::diff(scratches.connection(), &from.source, &to.source, &options).await;
+    scratches.leave().await?;
+    found
+}
+
+fn show(difference: &Difference) -> String {
+    let mut text = String::new();
+    if difference.up.steps.is_empty() {
+        text.push_str("-- The schemas are the same.\n");
+    }
+    for line in difference.remarks.iter().chain(&difference.uncovered) {
+        text.push_str(&format!("-- {line}\n"));
+    }
+    text.push_str(&schema_diff::render_steps(&difference.up));
+    text
+}
+
+fn write(folder: &std::path::Path, name: &str, difference: &Difference) -> Result<Reply> {
+    if difference.up.steps.is_empty() {
+        return Reply::new(
+            &json!({ "files": [], "difference": difference }),
+            "The schemas are the same; nothing is written.\n",
+        );
+    }
+    let name = file_name::slug(name)?;
+    let version = file_name::next_version(folder)?;
+    let mut files = Vec::new();
+    for (direction, plan, ending) in
+        [(Direction::Up, &difference.up, "up"), (Direction::Down, &difference.down, "down")]
+    {
+        let path = folder.join(format!("{version}_{name}.{ending}.sql"));
+        let remarks: Vec<String> = difference.remarks.iter().chain(&difference.uncovered).cloned().collect();
+        let remarks = if direction == Direction::Up { remarks.as_slice() } else { &[] };
+        if !disk::write_new_file(&path, &schema_diff::render(plan, &name, &version, direction, remarks))? {
+            return Err(Error::config(format!("{} is there already", path.display())));
+        }
+        files.push(path);
+    }
+    let text = format!(
+        "Wrote {}: {}\nWrote {}: {}\n",
+        files[0].display(),
+        numbers::count(difference.up.steps.len(), "step"),
+        files[1].display(),
+        numbers::count(difference.down.steps.len(), "step"),
+    );
+    Reply::new(&json!({ "files": files, "difference": as_value(difference)? }), text)
+}
+
+/// Compares a live database with the DDL files, or with another schema; exit status 7 where they differ.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Drift {
+    /// The database: an environment's name, an environment file, a PostgreSQL URL.
+    #[arg(short, long, visible_alias = "from", value_name = "DATABASE")]
+    env: Option<String>,
+
+    /// As --env.
+    #[arg(long, value_name = "URL", conflicts_with = "env")]
+    database_url: Option<String>,
+
+    /// What it should be, instead of the DDL files: a file, a folder, migrations, an environment, a PostgreSQL URL.
+    #[arg(long, visible_alias = "to", value_name = "SCHEMA")]
+    against: Option<String>,
+
+    #[command(flatten)]
+    folders: Folders,
+}
+
+impl Drift {
+    /// Does it.
+    pub(crate) fn run(self, invocation: &Invocation) -> Result<Reply> {
+        let project = Project::open(&invocation.surroundings())?;
+        let flags = self.folders.flags();
+        let settings = project.settings(&flags)?;
+        let old = Place::Database(self.env.clone().or_else(|| self.database_url.clone()));
+        let new = self.against.clone().map_or(Place::Schema, Place::Named);
+        let difference = runtime::run(invocation, async |_| {
+            let ends = Ends { project: &project, flags: &flags, settings: &settings };
+            compare(&ends, &old, &new, DiffOptions::default()).await
+        })?;
+        if difference.up.steps.is_empty() {
+            return Reply::new(&difference, "The database is as it should be.\n");
+        }
+        let count = difference.up.steps.len();
+        let text = format!("-- What would make the database as it should be:\n{}", show(&difference));
+        let verdict =
+            Error::new(ErrorKind::Found, format!("the database differs: {}", numbers::count(count, "step")));
+        Ok(Reply::new(&difference, text)?.but(Some(verdict)))
+    }
+}

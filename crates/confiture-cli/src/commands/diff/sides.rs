@@ -1,0 +1,144 @@
+//! What the two sides of a comparison are, and where scratch databases are made.
+
+use std::path::{Path, PathBuf};
+
+use confiture::build::{SchemaBuilder, Tree};
+use confiture::config::{Connection, Flags, Settings};
+use confiture::project::{Naming, Project};
+use confiture::schema_diff::Source;
+use confiture::sql::{SplitScript, split};
+use confiture::{Error, Result, disk};
+use local_postgres::{Options, Server};
+
+use crate::database::{self, Database, on_server, server_error};
+
+/// What was named.
+#[derive(Debug, Clone)]
+pub(super) enum Place {
+    /// By the user: a file, a folder, an environment, a URL.
+    Named(String),
+    /// A database, and nothing else.
+    Database(Option<String>),
+    /// The project's migrations.
+    Migrations,
+    /// The project's DDL files.
+    Schema,
+}
+
+/// What is needed to find the sides.
+pub(super) struct Ends<'a> {
+    pub(super) project: &'a Project,
+    pub(super) flags: &'a Flags,
+    pub(super) settings: &'a Settings,
+}
+
+/// A side, and what has to be held meanwhile.
+pub(super) struct Side {
+    pub(super) source: Source,
+    _database: Option<Database>,
+}
+
+impl Ends<'_> {
+    /// Reads files, or finds a database.
+    pub(super) async fn source(&self, place: &Place) -> Result<Side> {
+        let scripts = |scripts| Ok(Side { source: Source::Scripts(scripts), _database: None });
+        match place {
+            Place::Schema => scripts(self.tree(&self.project.schema_dirs(self.settings), false)?),
+            Place::Migrations => scripts(migrations(&self.settings.migrations_dir.value)?),
+            Place::Named(name)
+                if name.ends_with(".sql") || disk::is_file(Path::new(name)) && !is_yaml(name) =>
+            {
+                scripts(vec![split(disk::read_script(Path::new(name))?)?])
+            }
+            Place::Named(name) if disk::is_folder(Path::new(name)) => {
+                let folder = PathBuf::from(name);
+                if !ups(&folder)?.is_empty() {
+                    return scripts(migrations(&folder)?);
+                }
+                scripts(self.tree(&[folder], true)?)
+            }
+            Place::Named(name) => self.database(Some(name)).await,
+            Place::Database(name) => self.database(name.as_deref()).await,
+        }
+    }
+
+    async fn database(&self, name: Option<&str>) -> Result<Side> {
+        let naming = Naming { named: name.map(|name| ("--from", name)), database_url: None };
+        let found = database::find(self.project, naming, self.flags).await?;
+        Ok(Side { source: Source::Live(Box::new(found.connection.clone())), _database: Some(found) })
+    }
+
+    fn tree(&self, folders: &[PathBuf], anywhere: bool) -> Result<Vec<SplitScript>> {
+        let tree = Tree {
+            schema_dirs: folders.to_vec(),
+            anywhere: anywhere || !self.flags.schema_dirs.is_empty(),
+            include: self.settings.include.value.clone(),
+            exclude: self.settings.exclude.value.clone(),
+            ..Tree::new(self.project.root.clone())
+        };
+        Ok(SchemaBuilder::new(tree).files()?.into_iter().map(|file| file.script).collect())
+    }
+}
+
+fn is_yaml(name: &str) -> bool {
+    name.ends_with(".yaml") || name.ends_with(".yml")
+}
+
+/// The `.up.sql` files of a folder, in order.
+fn ups(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = disk::files_below(folder)?;
+    files.retain(|file| file.components().count() == 1 && file.to_string_lossy().ends_with(".up.sql"));
+    Ok(files)
+}
+
+fn migrations(folder: &Path) -> Result<Vec<SplitScript>> {
+    let files = ups(folder)?;
+    files.iter().map(|file| split(disk::read_script(&folder.join(file))?)).collect()
+}
+
+/// Where scratch databases are made.
+pub(super) enum Scratches {
+    /// On the server that was named.
+    Named(Box<Connection>),
+    /// On a server of our own: the project's, where it runs, else one for the occasion.
+    Ours(Box<Server>, Box<Connection>),
+}
+
+impl Scratches {
+    pub(super) async fn find(ends: &Ends<'_>) -> Result<Self> {
+        if let Some(url) = &ends.settings.scratch_url.value {
+            let _ = url;
+            let named = ends.flags.scratch_url.as_deref().map(|url| ("--scratch-url", url));
+            if let Some(named) = named {
+                let naming = Naming { named: Some(named), database_url: None };
+                let found = database::find(ends.project, naming, ends.flags).await?;
+                return Ok(Self::Named(Box::new(found.connection)));
+            }
+            return Err(Error::config("scratch_url is only read from --scratch-url here")
+                .hint("name the server with --scratch-url, or leave it out for one of Confiture's own"));
+        }
+        let server = match Server::find(database::server_folder(ends.project)).await.map_err(server_error)? {
+            Some(server) => server,
+            None => Server::throwaway(Options::default()).await.map_err(server_error)?,
+        };
+        let connection = on_server(&server, "postgres");
+        Ok(Self::Ours(Box::new(server), Box::new(connection)))
+    }
+
+    pub(super) fn connection(&self) -> &Connection {
+        match self {
+            Self::Named(connection) | Self::Ours(_, connection) => connection,
+        }
+    }
+
+    /// True where roles may be made.
+    pub(super) fn ours(&self) -> bool {
+        matches!(self, Self::Ours(..))
+    }
+
+    /// A server that was only found runs on.
+    pub(super) async fn leave(self) -> Result<()> {
+        drop(self);
+        Ok(())
+    }
+}

@@ -1,0 +1,364 @@
+//! Every object of a database in one form: what identifies it, what makes it, and what it depends on.
+//!
+//! The server renders the statements itself (`queries/objects/*.sql`), so that forty kinds need no forty structs. What only
+//! some kinds have lies in [`Object::details`], which the files of [`crate::diff`] that know these kinds read.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use serde::Deserialize;
+use serde_json::Value;
+
+macro_rules! kinds {
+    ($($variant:ident $text:literal,)*) => {
+        /// The kinds of object, in the order in which they are made where nothing else decides.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[allow(missing_docs, reason = "the name is the manual's")]
+        pub enum Kind { $($variant,)* }
+
+        impl Kind {
+            /// The kind that the queries call `text`.
+            #[must_use]
+            pub fn parse(text: &str) -> Option<Self> {
+                match text { $($text => Some(Self::$variant),)* _ => None }
+            }
+
+            /// What the manual calls it.
+            #[must_use]
+            pub fn text(self) -> &'static str {
+                match self { $(Self::$variant => $text,)* }
+            }
+        }
+    };
+}
+
+kinds! {
+    Schema "schema",
+    Extension "extension",
+    Language "language",
+    AccessMethod "access method",
+    Collation "collation",
+    Enum "enum",
+    Domain "domain",
+    DomainConstraint "domain constraint",
+    CompositeType "composite type",
+    Attribute "attribute",
+    Range "range",
+    BaseType "base type",
+    Sequence "sequence",
+    Function "function",
+    Procedure "procedure",
+    Aggregate "aggregate",
+    Operator "operator",
+    OperatorFamily "operator family",
+    OperatorFamilyMember "operator family member",
+    OperatorClass "operator class",
+    Cast "cast",
+    Transform "transform",
+    Conversion "conversion",
+    TextSearchParser "text search parser",
+    TextSearchTemplate "text search template",
+    TextSearchDictionary "text search dictionary",
+    TextSearchConfiguration "text search configuration",
+    TextSearchMapping "text search mapping",
+    ForeignDataWrapper "foreign data wrapper",
+    Server "server",
+    UserMapping "user mapping",
+    Table "table",
+    ForeignTable "foreign table",
+    Column "column",
+    Default "default",
+    SequenceOwner "sequence owner",
+    Inheritance "inheritance",
+    Partition "partition",
+    Constraint "constraint",
+    Index "index",
+    Statistics "statistics",
+    View "view",
+    MaterializedView "materialized view",
+    ViewColumn "view column",
+    Rule "rule",
+    Trigger "trigger",
+    Policy "policy",
+    Publication "publication",
+    PublicationMember "publication member",
+    EventTrigger "event trigger",
+    DefaultPrivileges "default privileges",
+}
+
+/// What names an object: the same in two databases.
+pub type Key = (Kind, String);
+
+/// A part of an object that a statement of its own sets: its value, that statement, and whether making the object gives it.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Facet(pub Value, pub String, pub bool);
+
+/// An object of a database.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Object {
+    /// Its kind.
+    #[serde(skip, default = "any_kind")]
+    pub kind: Kind,
+    /// Its schema.
+    pub schema: Option<String>,
+    /// Its name, unquoted.
+    pub name: String,
+    /// What identifies it among those of its kind, quoted: `app.users.id`, `app.f(integer)`.
+    pub identity: String,
+    /// How `COMMENT ON` and `ALTER … OWNER` name it; empty where they cannot.
+    pub phrase: String,
+    /// The statement that makes it; empty where it comes with another object.
+    pub create: String,
+    /// What is compared; the statement that makes it where there is nothing better.
+    pub definition: Option<String>,
+    /// The statement that makes it take this form where it exists in another.
+    pub replace: Option<String>,
+    /// The statement that drops it.
+    pub drop: String,
+    /// The beginning of the statements that alter it.
+    pub alter: Option<String>,
+    /// Storage parameters, `name=value`.
+    pub options: Option<Vec<String>>,
+    /// `OPTIONS (…)` of what is foreign, `name=value`.
+    pub foreign_options: Option<Vec<String>>,
+    /// Its owner.
+    pub owner: Option<String>,
+    /// Its privileges as `aclitem` renders them.
+    pub acl: Option<Vec<String>>,
+    /// What stands for no privileges.
+    pub acl_default: Option<Vec<String>>,
+    /// Parts with statements of their own.
+    #[serde(default)]
+    facets: Option<BTreeMap<String, Option<Facet>>>,
+    /// What only this kind has.
+    #[serde(default)]
+    pub details: Value,
+    /// True where an object of the table's parent brought it along.
+    #[serde(default)]
+    pub inherited: bool,
+    /// Its comment.
+    #[serde(skip)]
+    pub comment: Option<String>,
+    /// The object that it is a part of, and with which it goes.
+    #[serde(skip)]
+    pub parent: Option<usize>,
+    /// What it depends on.
+    #[serde(skip)]
+    pub depends: BTreeSet<usize>,
+}
+
+fn any_kind() -> Kind {
+    Kind::Schema
+}
+
+impl Object {
+    /// What names it in both databases.
+    #[must_use]
+    pub fn key(&self) -> Key {
+        (self.kind, self.identity.clone())
+    }
+
+    /// Brings the statements into a form that PostgreSQL, when it reads them, renders again in the same way.
+    pub fn settle(&mut self) {
+        for text in [&mut self.definition, &mut self.replace].into_iter().flatten() {
+            settle(text);
+        }
+        settle(&mut self.create);
+        if let Some(list) = values_list(self.defined()) {
+            for text in [Some(&mut self.create), self.replace.as_mut()].into_iter().flatten() {
+                if let Some((head, _)) = text.split_once(" AS\n") {
+                    *text = format!("{head} {list}");
+                }
+            }
+        }
+        for name in ["generated", "expression"] {
+            if let Some(Value::String(text)) = self.details.get_mut(name) {
+                settle(text);
+            }
+        }
+    }
+
+    /// What is compared.
+    #[must_use]
+    pub fn defined(&self) -> &str {
+        self.definition.as_deref().unwrap_or(&self.create)
+    }
+
+    /// Parts with statements of their own.
+    pub fn facets(&self) -> impl Iterator<Item = (&str, &Facet)> {
+        let all = self.facets.iter().flatten();
+        all.filter_map(|(name, facet)| Some((name.as_str(), facet.as_ref()?)))
+    }
+
+    /// One of these parts.
+    #[must_use]
+    pub fn facet(&self, name: &str) -> Option<&Facet> {
+        self.facets.as_ref()?.get(name)?.as_ref()
+    }
+
+    /// Text among the details; empty where there is none.
+    #[must_use]
+    pub fn detail(&self, name: &str) -> &str {
+        self.details[name].as_str().unwrap_or_default()
+    }
+
+    /// True where this detail is `true`.
+    #[must_use]
+    pub fn is(&self, name: &str) -> bool {
+        self.details[name].as_bool().unwrap_or_default()
+    }
+
+    /// Kind and name, as people say it: `table app.users`.
+    #[must_use]
+    pub fn title(&self) -> String {
+        format!("{} {}", self.kind.text(), self.identity)
+    }
+}
+
+/// Everything that a database holds, except what belongs to the system and to extensions.
+#[derive(Debug, Clone, Default)]
+pub struct Objects {
+    /// `server_version_num`: 150018 is 15.18.
+    pub server_version: u32,
+    /// The role that reads it: what it owns has the owner that new objects get.
+    pub role: String,
+    /// The objects.
+    pub all: Vec<Object>,
+    /// Where each is in `all`.
+    pub by_key: HashMap<Key, usize>,
+    /// Kinds that are there and not compared, with their number.
+    pub uncovered: Vec<(String, u64)>,
+    /// Casts that a type change may use without being asked: source and target type.
+    pub assignments: BTreeSet<(String, String)>,
+    /// Casts that need `USING`.
+    pub casts: BTreeSet<(String, String)>,
+}
+
+impl Objects {
+    /// The object of this name, with its position.
+    #[must_use]
+    pub fn find(&self, key: &Key) -> Option<(usize, &Object)> {
+        let at = *self.by_key.get(key)?;
+        Some((at, &self.all[at]))
+    }
+
+    /// The objects that are part of each.
+    #[must_use]
+    pub fn children(&self) -> Vec<Vec<usize>> {
+        let mut children = vec![Vec::new(); self.all.len()];
+        for (at, object) in self.all.iter().enumerate() {
+            if let Some(parent) = object.parent {
+                children[parent].push(at);
+            }
+        }
+        children
+    }
+
+    /// The objects that depend on each.
+    #[must_use]
+    pub fn dependants(&self) -> Vec<Vec<usize>> {
+        let mut dependants = vec![Vec::new(); self.all.len()];
+        for (at, object) in self.all.iter().enumerate() {
+            for on in &object.depends {
+                dependants[*on].push(at);
+            }
+        }
+        dependants
+    }
+
+    /// The table, view or type that an object belongs to; itself where it belongs to none.
+    #[must_use]
+    pub fn root(&self, mut at: usize) -> usize {
+        while let Some(parent) = self.all[at].parent {
+            at = parent;
+        }
+        at
+    }
+}
+
+/// `varchar IN ('a', 'b')` is rendered as `(c)::text = ANY ((ARRAY['a'::character varying, …])::text[])`, which, read again,
+/// becomes something else: the cast goes down to the elements. Without the casts to `text` it stays as it is.
+fn settle(text: &mut String) {
+    const ITEM: &str = "::character varying";
+    const END: &str = "])::text[])";
+    for operator in [" = ANY ", " <> ALL "] {
+        let middle = format!(")::text{operator}((ARRAY[");
+        let mut from = 0;
+        while let Some(at) = text[from..].find(&middle).map(|at| at + from) {
+            from = at + middle.len();
+            let Some(open) = opening(&text[..at]) else { continue };
+            let Some(length) = items(&text[from..], ITEM) else { continue };
+            if !text[from + length..].starts_with(END) {
+                continue;
+            }
+            let settled = format!("{}{operator}(ARRAY[{}])", &text[open + 1..at], &text[from..from + length]);
+            let end = from + length + END.len();
+            from = open + settled.len();
+            text.replace_range(open..end, &settled);
+        }
+    }
+}
+
+/// A view of nothing but VALUES is rendered as a query on a subquery, which, read again, is one. As `(a, b) AS VALUES …`, it
+/// stays.
+fn values_list(definition: &str) -> Option<String> {
+    const SOURCE: &str = "\"*VALUES*\"";
+    let body = definition.trim_start().strip_prefix("SELECT ")?.trim_end().trim_end_matches(';');
+    let (columns, rest) = body.split_once("FROM (VALUES ")?;
+    let values = rest.strip_suffix(&format!(") {SOURCE}"))?;
+    let mut names = Vec::new();
+    for column in columns.split(',') {
+        let column = column.trim().strip_prefix(SOURCE)?.strip_prefix('.')?;
+        names.push(column.split_once(" AS ").map_or(column, |(_, name)| name).to_owned());
+    }
+    Some(format!("({}) AS\n VALUES {values}", names.join(", ")))
+}
+
+/// Where the parenthesis opens that closes behind `text`; nowhere where strings make that uncertain.
+fn opening(text: &str) -> Option<usize> {
+    let mut depth = 0;
+    for (at, byte) in text.bytes().enumerate().rev() {
+        match byte {
+            b'\'' => return None,
+            b')' => depth += 1,
+            b'(' if depth == 0 => return Some(at),
+            b'(' => depth -= 1,
+            _ => {}
+        }
+    }
+    None
+}
+
+/// How long the list of strings is that `text` begins with, each followed by `cast`.
+fn items(text: &str, cast: &str) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        let rest = text[at..].strip_prefix('\'')?;
+        let mut end = rest.find('\'')?;
+        while rest[end + 1..].starts_with('\'') {
+            end += 2 + rest[end + 2..].find('\'')?;
+        }
+        at += 1 + end + 1;
+        at += text[at..].starts_with(cast).then_some(cast.len())?;
+        match text[at..].strip_prefix(", ") {
+            Some(_) => at += 2,
+            None => return Some(at),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_strings_is_rendered_so_that_it_stays() {
+        let mut text =
+            "CHECK (((s)::text = ANY ((ARRAY['a'::character varying, 'it''s'::character varying])::text[])))"
+                .to_owned();
+        settle(&mut text);
+        assert_eq!(text, "CHECK ((s = ANY (ARRAY['a'::character varying, 'it''s'::character varying])))");
+        let mut other = "CHECK ((s = ANY (ARRAY['a'::text])))".to_owned();
+        settle(&mut other);
+        assert_eq!(other, "CHECK ((s = ANY (ARRAY['a'::text])))");
+    }
+}

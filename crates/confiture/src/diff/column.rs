@@ -1,0 +1,243 @@
+//! Columns: how they are written, and how one becomes another without losing what it holds.
+
+use serde_json::Value;
+
+use crate::catalog::{Object, Objects};
+use crate::diff::compare::{Change, Sides, quoted};
+use crate::diff::hazard::Hazard;
+
+/// The sequence behind an identity column.
+struct Sequence<'a> {
+    name: &'a str,
+    parameters: &'a str,
+    is_plain: bool,
+    schema: &'a str,
+    bare: &'a str,
+}
+
+fn sequence(column: &Object) -> Option<Sequence<'_>> {
+    let row = column.details["sequence"].as_array()?;
+    let text = |at: usize| row.get(at).and_then(Value::as_str).unwrap_or_default();
+    Some(Sequence {
+        name: text(0),
+        parameters: text(1),
+        is_plain: row.get(2).and_then(Value::as_bool).unwrap_or_default(),
+        schema: text(4),
+        bare: text(5),
+    })
+}
+
+/// The name of the sequence of an identity column, quoted and with its schema.
+pub(super) fn identity_sequence(column: &Object) -> Option<&str> {
+    sequence(column).map(|sequence| sequence.name)
+}
+
+/// `GENERATED … AS IDENTITY (…)`.
+fn identity(column: &Object) -> Option<String> {
+    let sequence = sequence(column)?;
+    let table = table_of(column);
+    let schema = column.schema.as_deref().unwrap_or_default();
+    let expected = format!("{}_{}_seq", bare(&table, schema), column.name);
+    let mut parts = Vec::new();
+    if sequence.bare != expected || sequence.schema != schema {
+        parts.push(format!("SEQUENCE NAME {}", sequence.name));
+    }
+    if !sequence.is_plain {
+        parts.push(sequence.parameters.to_owned());
+    }
+    let list = if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(" ")) };
+    Some(format!("GENERATED {} AS IDENTITY{list}", column.detail("identity")))
+}
+
+/// The table's name without schema and quotes.
+fn bare(table: &str, schema: &str) -> String {
+    let name = table.strip_prefix(&format!("{}.", quoted(schema))).unwrap_or(table);
+    name.strip_prefix('"').and_then(|name| name.strip_suffix('"')).unwrap_or(name).replace("\"\"", "\"")
+}
+
+/// The quoted name of the table that a column is of.
+pub(super) fn table_of(column: &Object) -> String {
+    let own = format!(".{}", quoted(&column.name));
+    let other = format!(".\"{}\"", column.name.replace('"', "\"\""));
+    let identity = &column.identity;
+    identity.strip_suffix(&own).or_else(|| identity.strip_suffix(&other)).unwrap_or(identity).to_owned()
+}
+
+/// The column as `CREATE TABLE` and `ADD COLUMN` take it.
+pub(super) fn render(column: &Object, default: Option<&str>) -> String {
+    let mut text = format!("{} {}", column.create, column.detail("type"));
+    if let Some(collation) = column.details["collation"].as_str() {
+        text.push_str(&format!(" COLLATE {collation}"));
+    }
+    text.push_str(&super::options::foreign(column));
+    if let Some(expression) = column.details["generated"].as_str() {
+        text.push_str(&format!(" GENERATED ALWAYS AS ({expression}) {}", column.detail("generated_kind")));
+    }
+    if let Some(default) = default {
+        text.push_str(&format!(" DEFAULT {default}"));
+    }
+    if let Some(identity) = identity(column) {
+        text.push_str(&format!(" {identity}"));
+    }
+    if column.is("not_null") {
+        text.push_str(" NOT NULL");
+    }
+    text
+}
+
+/// Compares two columns of one name.
+pub(super) fn compare(sides: Sides<'_>, old: &Object, new: &Object) -> Change {
+    let mut change = Change::default();
+    // Types and NOT NULL go down to partitions and children; ONLY would be refused.
+    let alter = new.alter.as_deref().unwrap_or_default().replacen(" TABLE ONLY ", " TABLE ", 1);
+    match (old.details["generated"].as_str(), new.details["generated"].as_str()) {
+        (None, None) => {}
+        (Some(before), Some(after))
+            if before == after && old.detail("generated_kind") == new.detail("generated_kind") => {}
+        (Some(_), None) if old.detail("generated_kind") == "STORED" => {
+            change.push(format!("{alter} DROP EXPRESSION"));
+        }
+        (Some(_), Some(after))
+            if sides.old.server_version >= 170_000
+                && old.detail("generated_kind") == new.detail("generated_kind") =>
+        {
+            change.push(format!("{alter} SET EXPRESSION AS ({after})"));
+            change.disturbs = true;
+            change.hazards.push(Hazard::Rewrites("the column is computed anew"));
+        }
+        _ => {
+            let mut change = Change::rebuild();
+            change.hazards.push(Hazard::Note(
+                "the column is generated: it is made anew, and then stands behind the others",
+            ));
+            if old.details["generated"].is_null() {
+                change.hazards.push(Hazard::DataLoss("the values of the column give way to generated ones"));
+            }
+            return change;
+        }
+    }
+    let drops_identity = !old.detail("identity").is_empty() && new.detail("identity").is_empty();
+    if drops_identity {
+        change.push(format!("{alter} DROP IDENTITY"));
+    }
+    let retyped = old.detail("type") != new.detail("type");
+    if retyped || old.details["collation"] != new.details["collation"] {
+        let using = if retyped { using(sides.old, old, new) } else { None };
+        retype(&mut change, &alter, new, using.as_deref());
+        if !is_cheap(old, new) {
+            change.hazards.push(Hazard::Rewrites("every row gets the column's new type"));
+        }
+        if using.is_some() || old.detail("base") != new.detail("base") {
+            change.hazards.push(Hazard::MayFail("a value that the new type cannot hold stops it"));
+        }
+    }
+    match (old.is("not_null"), new.is("not_null")) {
+        (false, true) => {
+            change.push(format!("{alter} SET NOT NULL"));
+            change.hazards.push(Hazard::MayFail("a row with NULL in the column stops it"));
+        }
+        (true, false) => change.push(format!("{alter} DROP NOT NULL")),
+        _ => {}
+    }
+    compare_identities(&mut change, &alter, old, new, retyped);
+    change
+}
+
+/// Gives a column the type of `new`.
+pub(super) fn retype(change: &mut Change, alter: &str, new: &Object, using: Option<&str>) {
+    let collation = match new.details["collation"].as_str() {
+        Some(collation) => format!(" COLLATE {collation}"),
+        None => String::new(),
+    };
+    let using = using.map_or_else(String::new, |using| format!(" USING {using}"));
+    change.push(format!("{alter} TYPE {}{collation}{using}", new.detail("type")));
+    change.disturbs = true;
+}
+
+fn compare_identities(change: &mut Change, alter: &str, old: &Object, new: &Object, retyped: bool) {
+    let (kind, now) = (old.detail("identity"), new.detail("identity"));
+    let Some(after) = sequence(new) else { return };
+    let Some(before) = sequence(old) else {
+        change.push(format!("{alter} ADD {}", identity(new).unwrap_or_default()));
+        // The rows that are there have numbers already. Their sequence may be gone, but the highest of them tells where to go on.
+        if !after.parameters.contains("INCREMENT BY -") {
+            change.push(format!(
+                "SELECT pg_catalog.setval('{}', pg_catalog.max({column}), true) FROM {} HAVING pg_catalog.max({column}) >= 1",
+                after.name.replace('\'', "''"),
+                table_of(new),
+                column = quoted(&new.name),
+            ));
+        }
+        return;
+    };
+    if kind != now {
+        change.push(format!("{alter} SET GENERATED {now}"));
+    }
+    if before.parameters != after.parameters && !(retyped && before.is_plain && after.is_plain) {
+        let words = ["INCREMENT BY", "MINVALUE", "MAXVALUE", "START WITH", "CACHE", "NO CYCLE"];
+        let mut text = after.parameters.to_owned();
+        for word in words {
+            text = text.replacen(word, &format!("SET {word}"), 1);
+        }
+        if !text.contains("NO CYCLE") {
+            text = text.replacen("CYCLE", "SET CYCLE", 1);
+        }
+        change.push(format!("{alter} {text}"));
+    }
+    if before.name != after.name {
+        change.push(format!("ALTER SEQUENCE {} RENAME TO {}", before.name, quoted(after.bare)));
+    }
+}
+
+/// The expression that turns old values into new ones, where no assignment cast does.
+pub(super) fn using(objects: &Objects, old: &Object, new: &Object) -> Option<String> {
+    let (from, to) = (old.detail("base"), new.detail("base"));
+    let column = quoted(&new.name);
+    if from == to {
+        return None;
+    }
+    let pair = (from.to_owned(), to.to_owned());
+    let arrays = (from.strip_suffix("[]"), to.strip_suffix("[]"));
+    let elements = match arrays {
+        (Some(from), Some(to)) => Some((from.to_owned(), to.to_owned())),
+        _ => None,
+    };
+    let assigns = |pair: &(String, String)| {
+        objects.assignments.contains(pair) || is_text(&pair.1) && !objects.casts.contains(pair)
+    };
+    if assigns(&pair) || elements.as_ref().is_some_and(|pair| pair.0 == pair.1 || assigns(pair)) {
+        return None;
+    }
+    let explicit = |pair: &(String, String)| objects.casts.contains(pair) || is_text(&pair.0);
+    let target = new.detail("type");
+    if explicit(&pair) || elements.as_ref().is_some_and(explicit) {
+        return Some(format!("{column}::{target}"));
+    }
+    Some(match arrays {
+        (None, Some(_)) => format!("ARRAY[{column}]::text[]::{target}"),
+        (Some(_), Some(_)) => format!("{column}::text[]::{target}"),
+        _ => format!("{column}::text::{target}"),
+    })
+}
+
+fn is_text(name: &str) -> bool {
+    matches!(name, "text" | "character varying" | "character" | "\"char\"" | "name" | "bpchar")
+}
+
+/// Type changes that leave the rows as they are: a longer or no limit, `varchar` to `text`.
+fn is_cheap(old: &Object, new: &Object) -> bool {
+    let (before, after) = (old.detail("type"), new.detail("type"));
+    let limit =
+        |text: &str| text.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')')?.parse::<u32>().ok());
+    let varying = |text: &str| text.starts_with("character varying") && !text.ends_with(']');
+    match (varying(before), varying(after)) {
+        (true, true) => match (limit(before), limit(after)) {
+            (_, None) => true,
+            (Some(before), Some(after)) => after >= before,
+            (None, Some(_)) => false,
+        },
+        (true, false) => after == "text",
+        (false, true) => before == "text" && limit(after).is_none(),
+        _ => false,
+    }
+}

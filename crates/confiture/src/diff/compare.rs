@@ -1,0 +1,194 @@
+//! What it takes to turn an object into another of the same name.
+
+use serde_json::Value;
+
+use crate::catalog::{Kind, Object, Objects};
+use crate::diff::hazard::Hazard;
+use crate::diff::{column, data_type, options, privileges};
+use crate::sql::Sql;
+
+/// How an object becomes what it is to be.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Change {
+    /// Statements that alter it in place, in order.
+    pub(super) statements: Vec<Sql>,
+    /// It cannot be altered: it has to be made anew.
+    pub(super) rebuild: bool,
+    /// What depends on it has to go for the time of the change.
+    pub(super) disturbs: bool,
+    /// What there is to be known.
+    pub(super) hazards: Vec<Hazard>,
+    /// Statements that need a commit before what they add can be used.
+    pub(super) commits: bool,
+}
+
+impl Change {
+    /// True where both are the same.
+    pub(super) fn is_none(&self) -> bool {
+        self.statements.is_empty() && !self.rebuild
+    }
+
+    pub(super) fn push(&mut self, statement: impl Into<String>) {
+        self.statements.push(Sql::from_server(statement));
+    }
+
+    pub(super) fn rebuild() -> Self {
+        Self { rebuild: true, ..Self::default() }
+    }
+}
+
+/// The two databases that are compared.
+#[derive(Clone, Copy)]
+pub(super) struct Sides<'a> {
+    pub(super) old: &'a Objects,
+    pub(super) new: &'a Objects,
+}
+
+/// Compares two objects of one name.
+pub(super) fn compare(sides: Sides<'_>, old: &Object, new: &Object) -> Change {
+    let mut change = match old.kind {
+        Kind::Column => column::compare(sides, old, new),
+        Kind::Enum => data_type::compare_enums(old, new),
+        Kind::CompositeType => data_type::compare_composites(sides, old, new),
+        _ if old.defined() == new.defined() => Change::default(),
+        Kind::View => replace_if(new, is_prefix(&old.details["columns"], &new.details["columns"])),
+        Kind::Function | Kind::Procedure => replace_if(new, is_replaceable_routine(old, new)),
+        Kind::Policy => replace_if(new, old.detail("shape") == new.detail("shape")),
+        Kind::Constraint | Kind::DomainConstraint => compare_constraints(old, new),
+        Kind::Default | Kind::Rule | Kind::SequenceOwner | Kind::TextSearchMapping => replace_if(new, true),
+        _ => Change::rebuild(),
+    };
+    if change.rebuild {
+        return change;
+    }
+    for (name, facet) in new.facets() {
+        let same = old.facet(name).is_some_and(|old| old.0 == facet.0);
+        if !same && !facet.1.is_empty() && !(old.facet(name).is_none() && facet.2) {
+            change.push(facet.1.clone());
+        }
+    }
+    options::alter(&mut change, old, new);
+    if is_attached_late(old, new) {
+        change.push(format!(
+            "ALTER INDEX {} ATTACH PARTITION {}",
+            new.detail("index_parent"),
+            index_name(new)
+        ));
+    }
+    if owner(sides.old, old) != owner(sides.new, new)
+        && let Some(owner) = &new.owner
+        && !new.phrase.is_empty()
+        && !is_owned(sides.new, new)
+    {
+        change.push(format!("ALTER {} OWNER TO {}", new.phrase, quoted(owner)));
+    }
+    if old.comment != new.comment {
+        change.statements.extend(comment(new));
+    }
+    change.statements.extend(privileges::change(old, new));
+    change
+}
+
+/// The owner, where it is not the role that everything belongs to.
+fn owner<'a>(objects: &Objects, object: &'a Object) -> Option<&'a str> {
+    object.owner.as_deref().filter(|owner| *owner != objects.role)
+}
+
+/// A sequence that a column owns belongs to whom the table belongs to.
+pub(super) fn is_owned(objects: &Objects, object: &Object) -> bool {
+    object.kind == Kind::Sequence
+        && objects.by_key.contains_key(&(Kind::SequenceOwner, object.identity.clone()))
+}
+
+/// `ALTER … OWNER TO`, for a new object whose owner is not the one that makes it.
+pub(super) fn own(objects: &Objects, object: &Object) -> Option<Sql> {
+    let owner = owner(objects, object).filter(|_| !object.phrase.is_empty())?;
+    Some(Sql::from_server(format!("ALTER {} OWNER TO {}", object.phrase, quoted(owner))))
+}
+
+pub(super) fn quoted(name: &str) -> String {
+    crate::sql::Identifier::new(name).to_string()
+}
+
+/// `COMMENT ON …`, also to remove one.
+pub(super) fn comment(object: &Object) -> Option<Sql> {
+    if object.phrase.is_empty() {
+        return None;
+    }
+    let text = match &object.comment {
+        Some(comment) => crate::sql::Literal(comment).to_string(),
+        None => "NULL".to_owned(),
+    };
+    Some(Sql::from_server(format!("COMMENT ON {} IS {}", object.phrase, text.trim_start())))
+}
+
+fn replace_if(new: &Object, possible: bool) -> Change {
+    let mut change = Change::default();
+    match &new.replace {
+        Some(replace) if possible => change.push(replace.clone()),
+        _ => change.rebuild = true,
+    }
+    change
+}
+
+/// A view keeps its columns when it is replaced, and may get more behind them.
+fn is_prefix(old: &Value, new: &Value) -> bool {
+    match (old.as_array(), new.as_array()) {
+        (Some(old), Some(new)) => new.starts_with(old),
+        (None, _) => true,
+        _ => false,
+    }
+}
+
+/// What `CREATE OR REPLACE FUNCTION` may not change: the result, the kind, names of arguments, and defaults taken away.
+fn is_replaceable_routine(old: &Object, new: &Object) -> bool {
+    let same = |name: &str| old.details[name] == new.details[name];
+    let named = |object: &Object| -> Vec<String> {
+        let names = object.details["all_names"].as_array().into_iter().flatten();
+        names.map(|name| name.as_str().unwrap_or_default().to_owned()).collect()
+    };
+    let (before, after) = (named(old), named(new));
+    let names_kept =
+        before.iter().enumerate().all(|(at, name)| name.is_empty() || after.get(at) == Some(name));
+    let fewer_defaults = old.details["defaults"].as_i64() > new.details["defaults"].as_i64();
+    same("result") && same("kind") && same("modes") && same("arguments") && names_kept && !fewer_defaults
+}
+
+fn compare_constraints(old: &Object, new: &Object) -> Change {
+    let mut change = Change::default();
+    let alter = new.alter.as_deref().unwrap_or_default();
+    let name = quoted(&new.name);
+    let (before, after) = (old.defined(), new.defined());
+    if before.strip_suffix(" NOT VALID") == Some(after) {
+        change.push(format!("{alter} VALIDATE CONSTRAINT {name}"));
+        change.hazards.push(Hazard::MayFail("rows that violate the constraint stop it"));
+    } else if new.detail("type") == "f" && without_timing(before) == without_timing(after) {
+        let timing = match timing_of(after) {
+            "" => "NOT DEFERRABLE",
+            timing => timing,
+        };
+        change.push(format!("{alter} ALTER CONSTRAINT {name} {timing}"));
+    } else {
+        change.rebuild = true;
+    }
+    change
+}
+
+const TIMINGS: [&str; 2] = ["DEFERRABLE INITIALLY DEFERRED", "DEFERRABLE"];
+
+fn timing_of(definition: &str) -> &str {
+    TIMINGS.into_iter().find(|timing| definition.ends_with(timing)).unwrap_or_default()
+}
+
+fn without_timing(definition: &str) -> &str {
+    definition.strip_suffix(timing_of(definition)).unwrap_or(definition).trim_end()
+}
+
+/// An index that stood alone and is to belong to the index of the partitioned table.
+pub(super) fn is_attached_late(old: &Object, new: &Object) -> bool {
+    old.detail("index_parent").is_empty() && !new.detail("index_parent").is_empty()
+}
+
+fn index_name(object: &Object) -> String {
+    format!("{}.{}", quoted(object.schema.as_deref().unwrap_or_default()), quoted(&object.name))
+}

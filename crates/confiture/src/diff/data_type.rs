@@ -1,0 +1,80 @@
+//! Enumerations and composite types.
+
+use serde_json::Value;
+
+use crate::catalog::{Kind, Object};
+use crate::diff::compare::{Change, Sides, quoted};
+use crate::sql::Literal;
+
+fn labels(object: &Object) -> Vec<&str> {
+    object.details["labels"].as_array().into_iter().flatten().filter_map(Value::as_str).collect()
+}
+
+/// Labels can be added in place, anywhere; one that goes or moves needs a new type.
+pub(super) fn compare_enums(old: &Object, new: &Object) -> Change {
+    let (before, after) = (labels(old), labels(new));
+    if before == after {
+        return Change::default();
+    }
+    let kept: Vec<_> = after.iter().copied().filter(|label| before.contains(label)).collect();
+    if kept != before || before.is_empty() {
+        return Change::rebuild();
+    }
+    let mut change = Change { commits: true, ..Change::default() };
+    let literal = |label: &str| Literal(label).to_string().trim_start().to_owned();
+    for (at, label) in after.iter().enumerate().filter(|(_, label)| !before.contains(label)) {
+        // What stands before is there already: either of old, or added just now.
+        let place = match at.checked_sub(1) {
+            Some(previous) if at + 1 == after.len() && after[previous] == *before.last().unwrap_or(&"") => {
+                String::new()
+            }
+            Some(previous) => format!(" AFTER {}", literal(after[previous])),
+            None => format!(" BEFORE {}", literal(kept[0])),
+        };
+        change.push(format!("ALTER TYPE {} ADD VALUE {}{place}", new.identity, literal(label)));
+    }
+    change
+}
+
+/// Attributes are added, dropped and altered in place, unless a table's column has the type or the order would differ.
+pub(super) fn compare_composites(sides: Sides<'_>, old: &Object, new: &Object) -> Change {
+    let mut change = Change::default();
+    let attributes = |object: &Object| -> Vec<(String, String)> {
+        let rows = object.details["attributes"].as_array().into_iter().flatten();
+        let text = |row: &Value, at: usize| row[at].as_str().unwrap_or_default().to_owned();
+        rows.map(|row| (text(row, 0), text(row, 1))).collect()
+    };
+    let (before, after) = (attributes(old), attributes(new));
+    if before == after {
+        return change;
+    }
+    let names: Vec<_> = after.iter().map(|(name, _)| name).collect();
+    let kept: Vec<_> = before.iter().map(|(name, _)| name).filter(|name| names.contains(name)).collect();
+    let retyped = before.iter().any(|(name, kind)| after.iter().any(|(n, k)| n == name && k != kind));
+    let at = sides.old.by_key.get(&old.key()).copied();
+    let used = sides
+        .old
+        .all
+        .iter()
+        .any(|object| object.kind == Kind::Column && at.is_some_and(|at| object.depends.contains(&at)));
+    if !names.starts_with(&kept) || (retyped && used) {
+        return Change::rebuild();
+    }
+    for (name, _) in before.iter().filter(|(name, _)| !names.contains(&name)) {
+        change.push(format!("ALTER TYPE {} DROP ATTRIBUTE {}", new.identity, quoted(name)));
+    }
+    for (name, kind) in &after {
+        match before.iter().find(|(other, _)| other == name) {
+            None => change.push(format!("ALTER TYPE {} ADD ATTRIBUTE {} {kind}", new.identity, quoted(name))),
+            Some((_, old)) if old != kind => {
+                change.push(format!(
+                    "ALTER TYPE {} ALTER ATTRIBUTE {} TYPE {kind}",
+                    new.identity,
+                    quoted(name)
+                ));
+            }
+            Some(_) => {}
+        }
+    }
+    change
+}

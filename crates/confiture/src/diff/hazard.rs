@@ -1,0 +1,45 @@
+//! What there is to be known before a step runs.
+
+use serde::Serialize;
+
+/// A reason to look twice.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(tag = "hazard", content = "why", rename_all = "snake_case")]
+pub enum Hazard {
+    /// Rows or values are lost.
+    DataLoss(&'static str),
+    /// The table is rewritten or read as a whole under a lock that keeps everybody out.
+    Rewrites(&'static str),
+    /// Nobody can write meanwhile.
+    BlocksWrites(&'static str),
+    /// Rows that are there can make it fail.
+    MayFail(&'static str),
+    /// Worth knowing.
+    Note(&'static str),
+}
+
+impl Hazard {
+    /// The class, as a comment in a migration says it.
+    #[must_use]
+    pub fn class(&self) -> &'static str {
+        match self {
+            Self::DataLoss(_) => "data loss",
+            Self::Rewrites(_) => "rewrites the table",
+            Self::BlocksWrites(_) => "blocks writes",
+            Self::MayFail(_) => "may fail on existing rows",
+            Self::Note(_) => "note",
+        }
+    }
+
+    /// Why.
+    #[must_use]
+    pub fn why(&self) -> &'static str {
+        match self {
+            Self::DataLoss(why)
+            | Self::Rewrites(why)
+            | Self::BlocksWrites(why)
+            | Self::MayFail(why)
+            | Self::Note(why) => why,
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! From two catalogs to the steps that turn one into the other.
+//!
+//! [`plan`] compares object by object ([`compare`]), decides which have to go for the time of the change because of what they
+//! depend on (`fate`), puts the work in an order that every dependency allows (`order`), and writes it down (`render`).
+//! Nothing here knows a server: that a plan does what it says is proved by whoever has one.
+
+mod column;
+mod compare;
+mod data_type;
+mod fate;
+mod hazard;
+mod options;
+mod order;
+mod privileges;
+mod render;
+mod twins;
+
+use serde::Serialize;
+
+use crate::catalog::{Key, Objects};
+use crate::sql::Sql;
+
+pub use hazard::Hazard;
+
+/// One step of a plan: statements that belong together.
+#[derive(Debug, Clone, Serialize)]
+pub struct Step {
+    /// What it is about: `table app.users`.
+    pub title: String,
+    /// What it does.
+    #[serde(serialize_with = "as_texts")]
+    pub statements: Vec<Sql>,
+    /// What there is to be known before.
+    pub hazards: Vec<Hazard>,
+    /// What it adds can only be used after a commit.
+    pub commits: bool,
+    /// Its statements cannot run in a transaction.
+    pub alone: bool,
+    /// The object of the old catalog that it alters, where making it anew would do as well.
+    #[serde(skip)]
+    pub alters: Option<Key>,
+}
+
+fn as_texts<S: serde::Serializer>(statements: &[Sql], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(statements.iter().map(Sql::as_str))
+}
+
+/// How a plan is made.
+#[derive(Debug, Clone, Default)]
+pub struct PlanOptions {
+    /// What earlier steps have brought along with a parent is there by now: what is still missing is made.
+    pub after_first: bool,
+    /// Objects that are made anew although they seem to be alterable.
+    pub rebuild: Vec<Key>,
+}
+
+/// The steps that turn `old` into `new`; none where both are the same.
+#[must_use]
+pub fn plan(old: &Objects, new: &Objects, options: &PlanOptions) -> Vec<Step> {
+    let sides = compare::Sides { old, new };
+    let work = fate::decide(sides, options);
+    let order = order::arrange(&work);
+    render::steps(&work, &order)
+}
+
+/// What differs between two catalogs, one line for each object: `table app.users: only in the old one`.
+#[must_use]
+pub fn differences(old: &Objects, new: &Objects) -> Vec<String> {
+    let sides = compare::Sides { old, new };
+    let mut lines = Vec::new();
+    for object in &old.all {
+        match new.find(&object.key()) {
+            None => lines.push(format!("{} is there, and should not be", object.title())),
+            Some((_, other)) => {
+                let change = compare::compare(sides, object, other);
+                if !change.is_none() {
+                    let how = change.statements.first().map_or_else(String::new, |sql| format!(": {sql}"));
+                    lines.push(format!("{} differs{how}", object.title()));
+                }
+            }
+        }
+    }
+    let missing = new.all.iter().filter(|object| old.find(&object.key()).is_none());
+    lines.extend(missing.map(|object| format!("{} is missing", object.title())));
+    lines
+}
+
+/// The roles that own something or have been granted something.
+#[must_use]
+pub fn roles(objects: &Objects) -> Vec<String> {
+    let mut roles: std::collections::BTreeSet<String> =
+        objects.all.iter().filter_map(|object| object.owner.clone()).collect();
+    roles.extend(objects.all.iter().flat_map(privileges::grantees));
+    roles.remove("");
+    roles.into_iter().filter(|role| !role.starts_with("pg_")).collect()
+}
+
+/// Tables whose columns stand in another order, which no ALTER TABLE changes.
+#[must_use]
+pub fn other_column_order(old: &Objects, new: &Objects) -> Vec<String> {
+    render::other_column_order(old, new)
+}

@@ -1,0 +1,408 @@
+//! The order of the work: what is dropped goes after what depends on it, what is made comes after what it depends on.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet};
+
+use crate::catalog::{Kind, Object, Objects};
+use crate::diff::column;
+use crate::diff::fate::{Fate, Work};
+
+/// One piece of work: on an object of the old catalog, of the new, or both, by their positions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Act {
+    /// Drops it, or sets it aside where something has to move over first.
+    Drop(usize),
+    /// Makes it.
+    Make(usize),
+    /// Alters the first into the second.
+    Alter(usize, usize),
+    /// Drops what was set aside.
+    Finish(usize),
+}
+
+/// A piece of work and those that are done along with it.
+pub(super) struct Group {
+    pub(super) act: Act,
+    pub(super) members: Vec<Act>,
+}
+
+/// Puts all work in order.
+pub(super) fn arrange(work: &Work<'_>) -> Vec<Group> {
+    let mut graph = Graph::new(work);
+    graph.connect_old();
+    graph.connect_new();
+    graph.connect_both();
+    graph.merge_drops();
+    graph.merge_makes();
+    graph.sort()
+}
+
+struct Graph<'a> {
+    work: &'a Work<'a>,
+    acts: Vec<Act>,
+    drop_of: HashMap<usize, usize>,
+    make_of: HashMap<usize, usize>,
+    finish_of: HashMap<usize, usize>,
+    /// First, then second; soft ones give way where they make a circle.
+    edges: Vec<(usize, usize, bool)>,
+    /// The act that does this one's work along with its own.
+    merged: Vec<usize>,
+}
+
+impl<'a> Graph<'a> {
+    fn new(work: &'a Work<'a>) -> Self {
+        let mut graph = Self {
+            work,
+            acts: Vec::new(),
+            drop_of: HashMap::new(),
+            make_of: HashMap::new(),
+            finish_of: HashMap::new(),
+            edges: Vec::new(),
+            merged: Vec::new(),
+        };
+        for (at, fate) in work.fates.iter().enumerate().filter(|(at, _)| !work.old_comes_along[*at]) {
+            match (fate, work.twins[at]) {
+                (Fate::Gone | Fate::Rebuild, _) => {
+                    let act = graph.add(Act::Drop(at));
+                    graph.drop_of.insert(at, act);
+                    if work.set_aside[at] {
+                        let act = graph.add(Act::Finish(at));
+                        graph.finish_of.insert(at, act);
+                    }
+                }
+                (Fate::Alter, Some(twin)) => {
+                    let act = graph.add(Act::Alter(at, twin));
+                    graph.make_of.insert(twin, act);
+                }
+                _ => {}
+            }
+        }
+        for at in (0..work.made.len()).filter(|at| work.made[*at] && !work.new_comes_along[*at]) {
+            let act = graph.add(Act::Make(at));
+            graph.make_of.insert(at, act);
+        }
+        graph.merged = (0..graph.acts.len()).collect();
+        graph
+    }
+
+    fn add(&mut self, act: Act) -> usize {
+        self.acts.push(act);
+        self.acts.len() - 1
+    }
+
+    fn old(&self) -> &'a Objects {
+        self.work.sides.old
+    }
+
+    fn new_side(&self) -> &'a Objects {
+        self.work.sides.new
+    }
+
+    /// The work that alters an old object.
+    fn alter_of(&self, old: usize) -> Option<usize> {
+        let act = *self.make_of.get(&self.work.twins[old]?)?;
+        matches!(self.acts[act], Act::Alter(..)).then_some(act)
+    }
+
+    fn before(&mut self, first: Option<usize>, second: Option<usize>) {
+        if let (Some(first), Some(second)) = (first, second) {
+            self.edges.push((first, second, false));
+        }
+    }
+
+    fn connect_old(&mut self) {
+        for (at, object) in self.old().all.iter().enumerate() {
+            let drop = self.drop_of.get(&at).copied();
+            let alter = self.alter_of(at);
+            for on in &object.depends {
+                let goes = self.drop_of.get(on).copied();
+                let finish = self.finish_of.get(on).copied();
+                let own_finish = self.finish_of.get(&at).copied();
+                self.before(own_finish.or(drop), finish.or(goes));
+                self.before(drop, goes);
+                let altered = self.alter_of(*on);
+                self.before(drop, altered);
+                // Where it is made anew, the altered one takes the new one over: that is an edge of the new side.
+                if self.work.fates[*on] == Fate::Gone || finish.is_some() {
+                    self.before(alter, finish.or(goes));
+                }
+            }
+        }
+    }
+
+    fn connect_new(&mut self) {
+        for (at, object) in self.new_side().all.iter().enumerate() {
+            let made = self.make_of.get(&at).copied();
+            for on in &object.depends {
+                let before = self.make_of.get(on).copied();
+                self.before(before, made);
+            }
+        }
+        self.connect_mentions();
+    }
+
+    /// What the text of a function mentions should be there before the function can be called, by an index or a default.
+    fn connect_mentions(&mut self) {
+        let is_routine = |object: &Object| matches!(object.kind, Kind::Function | Kind::Procedure);
+        let named = |object: &Object| {
+            is_routine(object)
+                || matches!(object.kind, Kind::Table | Kind::View | Kind::MaterializedView | Kind::Aggregate)
+        };
+        let objects = &self.new_side().all;
+        let mut names: HashMap<&str, Vec<usize>> = HashMap::new();
+        for (&at, _) in &self.make_of {
+            if named(&objects[at]) {
+                names.entry(objects[at].name.as_str()).or_default().push(at);
+            }
+        }
+        for (&at, &act) in &self.make_of {
+            let object = &objects[at];
+            if is_routine(object) && !object.detail("body").is_empty() {
+                let words = object.detail("body").split(|c: char| !c.is_alphanumeric() && c != '_');
+                let words: HashSet<&str> = words.collect();
+                let mentioned = words.iter().filter_map(|word| names.get(word)).flatten();
+                let edges: Vec<_> = mentioned.filter(|on| **on != at).map(|on| self.make_of[on]).collect();
+                self.edges.extend(edges.into_iter().map(|first| (first, act, true)));
+            }
+        }
+    }
+
+    /// A name is free before it is taken again; what was set aside goes last.
+    fn connect_both(&mut self) {
+        let mut free: HashMap<(u8, String), Vec<usize>> = HashMap::new();
+        for (&at, &drop) in &self.drop_of {
+            for space in name_spaces(self.old(), &self.old().all[at]) {
+                free.entry(space).or_default().push(drop);
+            }
+        }
+        for (&twin, &act) in &self.make_of {
+            if let Act::Alter(at, _) = self.acts[act] {
+                // A new name, or an identity's sequence, that the alteration gives up.
+                let (before, after) = (&self.old().all[at], &self.new_side().all[twin]);
+                let kept = name_spaces(self.new_side(), after);
+                for space in name_spaces(self.old(), before).into_iter().filter(|space| !kept.contains(space))
+                {
+                    free.entry(space).or_default().push(act);
+                }
+            }
+        }
+        let mut edges = Vec::new();
+        for (&at, &make) in &self.make_of {
+            for space in name_spaces(self.new_side(), &self.new_side().all[at]) {
+                let firsts = free.get(&space).into_iter().flatten().filter(|first| **first != make);
+                edges.extend(firsts.map(|first| (*first, make, matches!(self.acts[*first], Act::Alter(..)))));
+            }
+        }
+        for (at, twin) in self.work.twins.iter().enumerate() {
+            if let (Some(&drop), Some(twin)) = (self.drop_of.get(&at), twin) {
+                let make = self.make_of.get(twin).copied();
+                edges.extend(make.map(|make| (drop, make, false)));
+                if let (Some(&finish), Some(make)) = (self.finish_of.get(&at), make) {
+                    edges.push((make, finish, false));
+                }
+            }
+        }
+        self.edges.extend(edges);
+    }
+
+    /// What goes with its parent needs no statement of its own.
+    fn merge_drops(&mut self) {
+        let drops: Vec<(usize, usize)> = self.drop_of.iter().map(|(at, act)| (*at, *act)).collect();
+        for (at, act) in drops {
+            let object = &self.old().all[at];
+            // What leaves a table that is only set aside has to be taken off it, for its name is needed again.
+            let stays = |parent: usize| self.work.set_aside[parent] && object.kind != Kind::Column;
+            let parent = match object.kind {
+                Kind::Sequence => self.owner_of(at),
+                Kind::SequenceOwner if self.sequence_stays(at) => None,
+                Kind::Constraint if object.detail("type") == "f" && self.refers_to_dropped(at) => None,
+                Kind::Column | Kind::Default | Kind::SequenceOwner => object.parent,
+                _ => object.parent,
+            };
+            if let Some(parent) = parent
+                && let Some(&with) = self.drop_of.get(&parent)
+                && !stays(self.old().root(at))
+                && !self.leads_back_old(at, parent)
+            {
+                self.merged[act] = with;
+            }
+        }
+    }
+
+    /// The column that owns a sequence.
+    fn owner_of(&self, sequence: usize) -> Option<usize> {
+        let key = (Kind::SequenceOwner, self.old().all[sequence].identity.clone());
+        self.old().find(&key)?.1.parent
+    }
+
+    fn sequence_stays(&self, owner: usize) -> bool {
+        let key = (Kind::Sequence, self.old().all[owner].identity.clone());
+        self.old().find(&key).is_some_and(|(at, _)| !self.drop_of.contains_key(&at))
+    }
+
+    /// True for a foreign key to another table that goes as well: then it goes first, so that no circle can be.
+    fn refers_to_dropped(&self, at: usize) -> bool {
+        let own = self.old().all[at].parent;
+        self.old().all[at].depends.iter().any(|on| {
+            let root = self.old().root(*on);
+            Some(root) != own && self.drop_of.contains_key(&root)
+        })
+    }
+
+    fn leads_back_old(&self, at: usize, parent: usize) -> bool {
+        let root = self.old().root(parent);
+        leads_back(self.old(), at, root, |on| self.drop_of.contains_key(&on))
+    }
+
+    /// Columns, defaults and most constraints are written into the statement that makes their table.
+    fn merge_makes(&mut self) {
+        let mut makes: Vec<(usize, usize)> = self.make_of.iter().map(|(at, act)| (*at, *act)).collect();
+        // Columns before their defaults: a default follows its column wherever that has gone.
+        makes.sort_by_key(|(at, _)| (self.new_side().all[*at].kind, *at));
+        for (at, act) in makes {
+            let object = &self.new_side().all[at];
+            let Some(parent) = object.parent else { continue };
+            let Some(&with) = self.make_of.get(&parent) else { continue };
+            let fits = match object.kind {
+                Kind::Column | Kind::Default | Kind::ViewColumn | Kind::Attribute => true,
+                Kind::Constraint => object.detail("type") != "f" && !object.defined().ends_with(" NOT VALID"),
+                Kind::DomainConstraint => !object.defined().ends_with(" NOT VALID"),
+                Kind::Partition => same_columns(self.new_side(), at),
+                Kind::Inheritance => true,
+                _ => false,
+            };
+            let makes_both = matches!((self.acts[act], self.acts[with]), (Act::Make(_), Act::Make(_)));
+            let root = self.new_side().root(at);
+            if fits
+                && makes_both
+                && !leads_back(self.new_side(), at, root, |on| self.make_of.contains_key(&on))
+            {
+                self.merged[act] = self.merged[with];
+            }
+        }
+    }
+
+    fn sort(self) -> Vec<Group> {
+        let count = self.acts.len();
+        let root = |mut act: usize| {
+            while self.merged[act] != act {
+                act = self.merged[act];
+            }
+            act
+        };
+        let mut members: Vec<Vec<Act>> = vec![Vec::new(); count];
+        for act in (0..count).filter(|act| root(*act) != *act) {
+            members[root(act)].push(self.acts[act]);
+        }
+        let mut after: Vec<BTreeSet<(usize, bool)>> = vec![BTreeSet::new(); count];
+        let mut waits = vec![(0_usize, 0_usize); count];
+        for (first, second, soft) in &self.edges {
+            let (first, second) = (root(*first), root(*second));
+            if first != second && after[first].insert((second, *soft)) {
+                let wait = &mut waits[second];
+                *(if *soft { &mut wait.1 } else { &mut wait.0 }) += 1;
+            }
+        }
+        let rank = |act: usize| self.rank(self.acts[act]);
+        let mut ready = BinaryHeap::new();
+        let mut open: BTreeSet<usize> = (0..count).filter(|act| root(*act) == *act).collect();
+        for act in open.iter().filter(|act| waits[**act] == (0, 0)) {
+            ready.push(Reverse((rank(*act), *act)));
+        }
+        let mut sorted = Vec::new();
+        while !open.is_empty() {
+            let next = match ready.pop() {
+                Some(Reverse((_, act))) if !open.contains(&act) => continue,
+                Some(Reverse((_, act))) => act,
+                // A circle: the one that waits for the least that is certain begins.
+                None => match open.iter().copied().min_by_key(|act| (waits[*act], rank(*act))) {
+                    Some(act) => act,
+                    None => break,
+                },
+            };
+            open.remove(&next);
+            sorted.push(Group { act: self.acts[next], members: std::mem::take(&mut members[next]) });
+            for (second, soft) in &after[next] {
+                let wait = &mut waits[*second];
+                *(if *soft { &mut wait.1 } else { &mut wait.0 }) -= 1;
+                if *wait == (0, 0) && open.contains(second) {
+                    ready.push(Reverse((rank(*second), *second)));
+                }
+            }
+        }
+        sorted
+    }
+
+    /// Where nothing else decides: first what goes, then what changes, then what comes.
+    fn rank(&self, act: Act) -> (u8, u16, usize) {
+        match act {
+            Act::Drop(at) => (0, u16::MAX - self.old().all[at].kind as u16, usize::MAX - at),
+            Act::Alter(_, at) => (1, self.new_side().all[at].kind as u16, at),
+            Act::Make(at) => (2, self.new_side().all[at].kind as u16, at),
+            Act::Finish(at) => (3, 0, at),
+        }
+    }
+}
+
+/// `PARTITION OF` takes the columns as they stand in the parent.
+pub(super) fn same_columns(objects: &Objects, partition: usize) -> bool {
+    let Some(child) = objects.all[partition].parent else { return false };
+    let names = |table: usize| -> Vec<&str> {
+        let mut columns: Vec<_> = (objects.all.iter())
+            .filter(|object| object.kind == Kind::Column && object.parent == Some(table))
+            .map(|object| (object.details["number"].as_i64().unwrap_or_default(), object.name.as_str()))
+            .collect();
+        columns.sort_unstable();
+        columns.into_iter().map(|(_, name)| name).collect()
+    };
+    let is_parent = |on: &&usize| **on != child && objects.all[**on].kind == Kind::Table;
+    let parent = objects.all[partition].depends.iter().find(is_parent);
+    parent.is_some_and(|parent| names(*parent) == names(child)) && objects.all[child].detail("of").is_empty()
+}
+
+/// True where something that `at` depends on outside of its table depends on that table: then it cannot be made in one go.
+fn leads_back(objects: &Objects, at: usize, table: usize, works: impl Fn(usize) -> bool) -> bool {
+    let outside = |on: &&usize| objects.root(**on) != table;
+    let mut open: Vec<usize> = objects.all[at].depends.iter().filter(outside).copied().collect();
+    let mut seen = HashSet::new();
+    while let Some(on) = open.pop() {
+        if !works(on) && !works(objects.root(on)) || !seen.insert(on) {
+            continue;
+        }
+        if objects.root(on) == table {
+            return true;
+        }
+        open.extend(&objects.all[on].depends);
+        open.extend(objects.all[on].parent);
+    }
+    false
+}
+
+/// The name spaces in which an object takes a name: relations share one in a schema, types another.
+fn name_spaces(objects: &Objects, object: &Object) -> Vec<(u8, String)> {
+    let schema = || super::compare::quoted(object.schema.as_deref().unwrap_or_default());
+    let full = || format!("{}.{}", schema(), super::compare::quoted(&object.name));
+    match object.kind {
+        Kind::Table | Kind::ForeignTable | Kind::View | Kind::MaterializedView | Kind::CompositeType => {
+            vec![(0, full()), (1, full())]
+        }
+        Kind::Sequence | Kind::Index => vec![(0, full())],
+        Kind::Enum | Kind::Domain | Kind::Range | Kind::BaseType => vec![(1, full())],
+        Kind::Constraint => {
+            let table = object.parent.map(|parent| objects.all[parent].identity.clone()).unwrap_or_default();
+            let mut spaces = vec![(2, format!("{table} {}", object.name))];
+            if matches!(object.detail("type"), "p" | "u" | "x") {
+                spaces.push((0, full()));
+            }
+            if object.detail("type") == "p" {
+                spaces.push((3, table));
+            }
+            spaces
+        }
+        Kind::Column => {
+            column::identity_sequence(object).map(|name| (0, name.to_owned())).into_iter().collect()
+        }
+        Kind::Function | Kind::Procedure | Kind::Aggregate => vec![(4, object.identity.clone())],
+        _ => Vec::new(),
+    }
+}

@@ -1,0 +1,316 @@
+//! Work in order, written down as SQL.
+
+use std::collections::HashMap;
+
+use crate::catalog::{Kind, Object, Objects};
+use crate::diff::compare::{self, quoted};
+use crate::diff::fate::{Fate, Work};
+use crate::diff::order::{Act, Group};
+use crate::diff::{Hazard, Step, column, options, privileges};
+use crate::sql::Sql;
+
+/// The steps of a plan.
+pub(super) fn steps(work: &Work<'_>, groups: &[Group]) -> Vec<Step> {
+    groups.iter().map(|group| step(work, group)).filter(|step| !step.statements.is_empty()).collect()
+}
+
+fn step(work: &Work<'_>, group: &Group) -> Step {
+    let (old, new) = (work.sides.old, work.sides.new);
+    match group.act {
+        Act::Drop(at) => drop(work, at),
+        Act::Finish(at) => finish(work, at),
+        Act::Make(at) => make(work, at, &group.members),
+        Act::Alter(from, to) => {
+            let change = &work.changes[&from];
+            let title = if old.all[from].identity == new.all[to].identity {
+                new.all[to].title()
+            } else {
+                format!("{} becomes {}", old.all[from].title(), new.all[to].identity)
+            };
+            Step {
+                title,
+                statements: change.statements.clone(),
+                hazards: change.hazards.clone(),
+                commits: change.commits,
+                alone: false,
+                alters: Some(old.all[from].key()),
+            }
+        }
+    }
+}
+
+fn plain(title: String, statements: Vec<Sql>) -> Step {
+    Step { title, statements, hazards: Vec::new(), commits: false, alone: false, alters: None }
+}
+
+/// The name under which a type or a table waits for what has to move over.
+fn aside(object: &Object) -> String {
+    aside_name(&object.name)
+}
+
+fn aside_name(name: &str) -> String {
+    let mut name = name.to_owned();
+    name.truncate(name.floor_char_boundary(57));
+    quoted(&format!("{name}__old"))
+}
+
+fn drop(work: &Work<'_>, at: usize) -> Step {
+    let object = &work.sides.old.all[at];
+    if work.set_aside[at] {
+        let alter = object.alter.clone().unwrap_or_else(|| format!("ALTER {}", object.phrase));
+        let mut statements = Vec::new();
+        for row in object.details["constructors"].as_array().into_iter().flatten() {
+            if let (Some(signature), Some(name)) = (row[0].as_str(), row[1].as_str()) {
+                statements.push(Sql::from_server(format!(
+                    "ALTER FUNCTION {signature} RENAME TO {}",
+                    aside_name(name)
+                )));
+            }
+        }
+        statements.push(Sql::from_server(format!("{alter} RENAME TO {}", aside(object))));
+        if let (Some(full), Some(name)) =
+            (object.details["multirange"][0].as_str(), object.details["multirange"][1].as_str())
+        {
+            statements.push(Sql::from_server(format!("ALTER TYPE {full} RENAME TO {}", aside_name(name))));
+        }
+        let schema = quoted(object.schema.as_deref().unwrap_or_default());
+        for column in columns_of(work.sides.old, at) {
+            if column::identity_sequence(column).is_some() {
+                statements.push(Sql::from_server(format!(
+                    "ALTER TABLE {schema}.{} ALTER COLUMN {} DROP IDENTITY",
+                    aside(object),
+                    quoted(&column.name)
+                )));
+            }
+        }
+        return plain(format!("{} is set aside", object.title()), statements);
+    }
+    let statements = match object.kind {
+        Kind::DefaultPrivileges => privileges::unmake(object),
+        _ if object.drop.is_empty() => Vec::new(),
+        _ => vec![Sql::from_server(object.drop.clone())],
+    };
+    let mut step = plain(object.title(), statements);
+    if work.fates[at] == Fate::Gone {
+        step.hazards.extend(match object.kind {
+            Kind::Table => Some(Hazard::DataLoss("the rows of the table are lost")),
+            Kind::Column if object.details["generated"].is_null() => {
+                Some(Hazard::DataLoss("the values of the column are lost"))
+            }
+            Kind::Sequence => Some(Hazard::DataLoss("where the sequence stands is lost")),
+            _ => None,
+        });
+    } else if let Some(change) = work.changes.get(&at) {
+        step.hazards.clone_from(&change.hazards);
+    }
+    step
+}
+
+fn finish(work: &Work<'_>, at: usize) -> Step {
+    let object = &work.sides.old.all[at];
+    let schema = quoted(object.schema.as_deref().unwrap_or_default());
+    let name = format!("{schema}.{}", aside(object));
+    let mut statements = Vec::new();
+    if object.kind == Kind::Table
+        && let Some(twin) = work.twins[at]
+    {
+        statements.extend(copy_rows(work, at, twin, &name));
+    }
+    let what = object.phrase.split(' ').next().unwrap_or("TYPE");
+    statements.push(Sql::from_server(format!("DROP {what} {name}")));
+    plain(format!("{}: what was set aside", object.title()), statements)
+}
+
+/// Rows go from the table that was set aside to the one that has taken its place.
+fn copy_rows(work: &Work<'_>, from: usize, to: usize, name: &str) -> Vec<Sql> {
+    let (before, after) = (columns_of(work.sides.old, from), columns_of(work.sides.new, to));
+    let mut names = Vec::new();
+    let mut values = Vec::new();
+    for column in after.iter().filter(|column| column.details["generated"].is_null()) {
+        let Some(old) = before.iter().find(|old| old.name == column.name) else { continue };
+        names.push(quoted(&column.name));
+        let retyped = old.detail("type") != column.detail("type");
+        let using = retyped.then(|| column::using(work.sides.old, old, column)).flatten();
+        values.push(using.unwrap_or_else(|| quoted(&column.name)));
+    }
+    if names.is_empty() {
+        return Vec::new();
+    }
+    let table = &work.sides.new.all[to];
+    let mut statements = vec![Sql::from_server(format!(
+        "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {name}",
+        table.identity,
+        names.join(", "),
+        values.join(", ")
+    ))];
+    for column in &after {
+        if let Some(sequence) = column::identity_sequence(column) {
+            let column = quoted(&column.name);
+            statements.push(Sql::from_server(format!(
+                "SELECT pg_catalog.setval('{}', pg_catalog.max({column}), true) FROM {} HAVING pg_catalog.max({column}) >= 1",
+                sequence.replace('\'', "''"),
+                table.identity
+            )));
+        }
+    }
+    statements
+}
+
+fn columns_of(objects: &Objects, table: usize) -> Vec<&Object> {
+    let mut columns: Vec<_> = (objects.all.iter())
+        .filter(|object| object.kind == Kind::Column && object.parent == Some(table))
+        .collect();
+    columns.sort_by_key(|column| column.details["number"].as_i64());
+    columns
+}
+
+fn make(work: &Work<'_>, at: usize, members: &[Act]) -> Step {
+    let new = work.sides.new;
+    let object = &new.all[at];
+    let members: Vec<&Object> = (members.iter())
+        .filter_map(|act| if let Act::Make(at) = act { Some(&new.all[*at]) } else { None })
+        .collect();
+    let mut step = plain(object.title(), Vec::new());
+    match object.kind {
+        Kind::Table | Kind::ForeignTable => step.statements.push(Sql::from_server(table(object, &members))),
+        Kind::Column => {
+            let table = object.parent.and_then(|parent| new.all[parent].alter.clone()).unwrap_or_default();
+            let default = members.iter().find(|member| member.kind == Kind::Default);
+            let expression = default.map(|default| default.detail("expression"));
+            if object.is("not_null") && default.is_none() && object.detail("identity").is_empty() {
+                step.hazards.push(Hazard::MayFail("rows that are there have no value for it"));
+            }
+            step.statements
+                .push(Sql::from_server(format!("{table} ADD COLUMN {}", column::render(object, expression))));
+        }
+        Kind::Domain => step.statements.push(Sql::from_server(domain(object, &members))),
+        // Without ONLY, the indexes of partitions come along.
+        Kind::Index if object.is("valid") => {
+            step.statements.push(Sql::from_server(object.create.replacen(" ON ONLY ", " ON ", 1)));
+        }
+        Kind::Statistics | Kind::Index => step.statements.push(Sql::from_server(object.create.clone())),
+        _ if object.create.is_empty() => {}
+        _ => step.statements.push(Sql::from_server(format!("{}{}", object.create, options::foreign(object)))),
+    }
+    if object.kind == Kind::Constraint && matches!(object.detail("type"), "f" | "c") {
+        step.hazards.push(Hazard::MayFail("rows that violate the constraint stop it"));
+    }
+    for part in std::iter::once(object).chain(members) {
+        finish_making(&mut step, new, part);
+    }
+    step
+}
+
+/// What no statement that makes an object can say.
+fn finish_making(step: &mut Step, new: &Objects, object: &Object) {
+    step.statements.extend(compare::own(new, object));
+    for (_, facet) in object.facets().filter(|(_, facet)| !facet.2 && !facet.1.is_empty()) {
+        step.statements.push(Sql::from_server(facet.1.clone()));
+    }
+    if matches!(object.kind, Kind::Column | Kind::ViewColumn | Kind::MaterializedView) {
+        step.statements.extend(options::set(object));
+    }
+    if object.comment.is_some() {
+        step.statements.extend(compare::comment(object));
+    }
+    step.statements.extend(privileges::make(object));
+}
+
+fn domain(object: &Object, members: &[&Object]) -> String {
+    let mut text = object.create.clone();
+    for constraint in members.iter().filter(|member| member.kind == Kind::DomainConstraint) {
+        text.push_str(&format!("\n    CONSTRAINT {} {}", quoted(&constraint.name), constraint.defined()));
+    }
+    text
+}
+
+/// A whole `CREATE TABLE`.
+fn table(object: &Object, members: &[&Object]) -> String {
+    let of_kind = |kind: Kind| members.iter().copied().filter(move |member| member.kind == kind);
+    let partition = of_kind(Kind::Partition).next();
+    let inherits: Vec<&Object> = of_kind(Kind::Inheritance).collect();
+    let defaults: HashMap<&str, &str> =
+        of_kind(Kind::Default).map(|default| (default.name.as_str(), default.detail("expression"))).collect();
+    let mut columns: Vec<&Object> = of_kind(Kind::Column).collect();
+    columns.sort_by_key(|column| column.details["number"].as_i64());
+    let comes_along = |column: &&Object| column.inherited && (partition.is_some() || !inherits.is_empty());
+    let mut lines: Vec<String> = Vec::new();
+    if partition.is_none() && object.detail("of").is_empty() {
+        let written = columns.into_iter().filter(|column| !comes_along(column));
+        lines.extend(
+            written.map(|column| column::render(column, defaults.get(column.name.as_str()).copied())),
+        );
+    }
+    let mut constraints: Vec<&Object> = of_kind(Kind::Constraint).collect();
+    let rank = |constraint: &&Object| match constraint.detail("type") {
+        "p" => 0,
+        "u" => 1,
+        "x" => 2,
+        _ => 3,
+    };
+    constraints.sort_by_key(rank);
+    lines.extend(
+        constraints
+            .iter()
+            .map(|constraint| format!("CONSTRAINT {} {}", quoted(&constraint.name), constraint.defined())),
+    );
+    let body = match lines.as_slice() {
+        [] => "()".to_owned(),
+        lines => format!("(\n    {}\n)", lines.join(",\n    ")),
+    };
+    let mut text = object.create.clone();
+    match (partition, object.detail("of")) {
+        (Some(partition), _) => {
+            text.push_str(&format!(" PARTITION OF {}", partition.detail("parent")));
+            if !lines.is_empty() {
+                text.push_str(&format!(" {body}"));
+            }
+            text.push_str(&format!(" {}", partition.detail("bound")));
+        }
+        (None, "") => text.push_str(&format!(" {body}")),
+        (None, of) => {
+            text.push_str(&format!(" OF {of}"));
+            if !lines.is_empty() {
+                text.push_str(&format!(" {body}"));
+            }
+        }
+    }
+    if !inherits.is_empty() {
+        let mut inherits = inherits;
+        inherits.sort_by_key(|one| one.details["number"].as_i64());
+        let parents: Vec<&str> = inherits.iter().map(|one| one.detail("parent")).collect();
+        text.push_str(&format!(" INHERITS ({})", parents.join(", ")));
+    }
+    if object.kind == Kind::ForeignTable {
+        text.push_str(&format!(" SERVER {}{}", quoted(object.detail("server")), options::foreign(object)));
+    } else {
+        text.push_str(object.detail("tail"));
+        text.push_str(&options::with(object));
+        text.push_str(object.detail("tablespace"));
+    }
+    text
+}
+
+/// Tables whose columns stand in another order.
+pub(super) fn other_column_order(old: &Objects, new: &Objects) -> Vec<String> {
+    let tables = |objects: &Objects| -> HashMap<String, Vec<(i64, String)>> {
+        let mut found: HashMap<String, Vec<(i64, String)>> = HashMap::new();
+        for column in objects.all.iter().filter(|object| object.kind == Kind::Column) {
+            let number = column.details["number"].as_i64().unwrap_or_default();
+            found.entry(column::table_of(column)).or_default().push((number, column.name.clone()));
+        }
+        found.values_mut().for_each(|columns| columns.sort());
+        found
+    };
+    let (before, after) = (tables(old), tables(new));
+    let mut others: Vec<String> = (before.iter())
+        .filter(|(table, columns)| {
+            after.get(*table).is_some_and(|other| {
+                !columns.iter().map(|(_, name)| name).eq(other.iter().map(|(_, name)| name))
+            })
+        })
+        .map(|(table, _)| table.clone())
+        .collect();
+    others.sort();
+    others
+}

@@ -1,0 +1,292 @@
+//! Reading every object of a database, in one round trip.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio_postgres::SimpleQueryMessage;
+
+use crate::catalog::{Kind, Object, Objects};
+use crate::error::{Error, Result};
+use crate::postgres::Session;
+
+/// The queries, each of which runs in psql where `search_path` is empty.
+const QUERIES: [&str; 29] = [
+    include_str!("queries/objects/schemas.sql"),
+    include_str!("queries/objects/extensions.sql"),
+    include_str!("queries/objects/types.sql"),
+    include_str!("queries/objects/sequences.sql"),
+    include_str!("queries/objects/tables.sql"),
+    include_str!("queries/objects/columns.sql"),
+    include_str!("queries/objects/defaults.sql"),
+    include_str!("queries/objects/inheritance.sql"),
+    include_str!("queries/objects/constraints.sql"),
+    include_str!("queries/objects/indexes.sql"),
+    include_str!("queries/objects/statistics.sql"),
+    include_str!("queries/objects/routines.sql"),
+    include_str!("queries/objects/views.sql"),
+    include_str!("queries/objects/rules.sql"),
+    include_str!("queries/objects/triggers.sql"),
+    include_str!("queries/objects/policies.sql"),
+    include_str!("queries/objects/operators.sql"),
+    include_str!("queries/objects/casts.sql"),
+    include_str!("queries/objects/collations.sql"),
+    include_str!("queries/objects/text_search.sql"),
+    include_str!("queries/objects/foreign_data.sql"),
+    include_str!("queries/objects/publications.sql"),
+    include_str!("queries/objects/event_triggers.sql"),
+    include_str!("queries/objects/default_privileges.sql"),
+    include_str!("queries/objects/assignments.sql"),
+    include_str!("queries/objects/uncovered.sql"),
+    include_str!("queries/objects/descriptions.sql"),
+    include_str!("queries/objects/depends.sql"),
+    "SELECT 'role' AS kind, '' AS class, 0 AS oid, 0 AS sub, pg_catalog.to_json(current_user) AS body",
+];
+
+/// An object as the system catalogs address it: catalog, OID, part.
+type Address = (String, u32, i64);
+
+/// Reads everything that the database of `session` holds. In a transaction of its own, or in the one that is open: this
+/// is how a plan's outcome is seen before it is committed.
+///
+/// # Errors
+///
+/// What the server refuses.
+pub async fn read_objects(session: &Session, in_transaction: bool) -> Result<Objects> {
+    let members = if session.server_version() >= 150_000 {
+        include_str!("queries/objects/publication_members.sql")
+    } else {
+        include_str!("queries/objects/publication_members_14.sql")
+    };
+    let mut text = String::new();
+    if !in_transaction {
+        text.push_str("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;\n");
+    }
+    text.push_str("SET LOCAL search_path = ''; SET LOCAL jit = off;\n");
+    for query in QUERIES.into_iter().chain([members]) {
+        text.push_str(query);
+        text.push_str(";\n");
+    }
+    if !in_transaction {
+        text.push_str("COMMIT;\n");
+    }
+    let answers = session.client().simple_query(&text).await.map_err(|error| session.refused(error));
+    if answers.is_err() && !in_transaction {
+        let _ = session.client().simple_query("ROLLBACK").await;
+    }
+    let mut reader = Reader::default();
+    reader.found.server_version = session.server_version();
+    for answer in answers? {
+        if let SimpleQueryMessage::Row(row) = answer {
+            let field = |index: usize| row.get(index).unwrap_or_default();
+            let address = (field(1).to_owned(), parse(field(2))?, parse(field(3))?);
+            reader.take(field(0), address, field(4))?;
+        }
+    }
+    Ok(reader.finish())
+}
+
+fn parse<T: std::str::FromStr>(text: &str) -> Result<T> {
+    text.parse().map_err(|_| Error::unexpected("a number of the catalog cannot be read"))
+}
+
+fn body<T: DeserializeOwned>(text: &str) -> Result<T> {
+    serde_json::from_str(text)
+        .map_err(|error| Error::unexpected("an object of the catalog cannot be read").because(error))
+}
+
+#[derive(Deserialize)]
+struct Links {
+    parent: Option<(String, Value, Value)>,
+    depends: Option<Vec<(String, Value, Value)>>,
+}
+
+/// JSON has OIDs as text and other numbers as numbers.
+fn address_of(class: String, oid: &Value, sub: &Value) -> Result<Address> {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    Ok((class, parse(&text(oid))?, parse(&text(sub))?))
+}
+
+#[derive(Default)]
+struct Reader {
+    found: Objects,
+    addresses: Vec<Address>,
+    /// The parent of each, and what it depends on beside what `pg_depend` says.
+    links: Vec<(Option<Address>, Vec<Address>)>,
+    /// Who depends on whom, and how (`pg_depend.deptype`).
+    edges: Vec<(Address, Address, char)>,
+    comments: HashMap<Address, String>,
+}
+
+impl Reader {
+    fn take(&mut self, kind: &str, address: Address, text: &str) -> Result<()> {
+        match kind {
+            "role" => self.found.role = body(text)?,
+            "assignment" => {
+                let (source, target, context): (String, String, char) = body(text)?;
+                let casts = if context == 'e' { &mut self.found.casts } else { &mut self.found.assignments };
+                casts.insert((source, target));
+            }
+            "uncovered" => {
+                let row: Value = body(text)?;
+                let what = row["what"].as_str().unwrap_or_default().to_owned();
+                self.found.uncovered.push((what, row["count"].as_u64().unwrap_or_default()));
+            }
+            "description" => {
+                let row: Value = body(text)?;
+                self.comments.insert(address, row["comment"].as_str().unwrap_or_default().to_owned());
+            }
+            "security label" => {}
+            "depends" => {
+                let (class, oid, sub, how): (String, Value, Value, char) = body(text)?;
+                self.edges.push((address, address_of(class, &oid, &sub)?, how));
+            }
+            _ => {
+                let kind = Kind::parse(kind)
+                    .ok_or_else(|| Error::unexpected(format!("`{kind}` is no kind of object")))?;
+                let mut object: Object = body(text)?;
+                object.kind = kind;
+                object.settle();
+                let Links { parent, depends } = body(text)?;
+                let address_of = |(class, oid, sub): (String, Value, Value)| address_of(class, &oid, &sub);
+                let parent = parent.map(address_of).transpose()?;
+                let depends =
+                    depends.unwrap_or_default().into_iter().map(address_of).collect::<Result<_>>()?;
+                self.links.push((parent, depends));
+                self.found.all.push(object);
+                self.addresses.push(address);
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Objects {
+        self.leave_out_members();
+        let at: HashMap<Address, usize> =
+            self.addresses.iter().cloned().enumerate().map(|(index, address)| (address, index)).collect();
+        let places = Places::new(&at, &self.edges);
+        for (from, to, how) in &self.edges {
+            if *how == 'e' {
+                continue;
+            }
+            if let (Some(from), Some(to)) = (places.of(from), places.of(to))
+                && from != to
+                && !is_told_otherwise(&self.found.all[from], &self.found.all[to])
+            {
+                self.found.all[from].depends.insert(to);
+            }
+        }
+        for (index, (parent, depends)) in self.links.iter().enumerate() {
+            let parent = parent.as_ref().and_then(|address| places.of(address));
+            self.found.all[index].parent = parent.filter(|parent| *parent != index);
+            let more = depends.iter().filter_map(|address| places.of(address));
+            let more: Vec<_> = more.chain(parent).filter(|on| *on != index).collect();
+            self.found.all[index].depends.extend(more);
+            self.found.all[index].comment = self.comments.remove(&self.addresses[index]);
+        }
+        self.lift();
+        let base = self.found.all.iter().filter(|object| object.kind == Kind::BaseType).count();
+        if base > 0 {
+            self.found.uncovered.push(("base type".to_owned(), base as u64));
+        }
+        self.found.by_key =
+            self.found.all.iter().enumerate().map(|(index, object)| (object.key(), index)).collect();
+        self.found
+    }
+
+    /// A composite type depends on what its attributes depend on; who depends on a view's column depends on the view.
+    fn lift(&mut self) {
+        for index in 0..self.found.all.len() {
+            let object = &self.found.all[index];
+            if let Some(parent) = object.parent.filter(|_| object.kind == Kind::Attribute) {
+                let on: Vec<usize> = object.depends.iter().copied().filter(|on| *on != parent).collect();
+                self.found.all[parent].depends.extend(on);
+            }
+            let views = self.found.all[index].depends.iter().filter_map(|on| {
+                let on = &self.found.all[*on];
+                on.parent.filter(|_| on.kind == Kind::ViewColumn)
+            });
+            let views: Vec<usize> = views.filter(|view| *view != index).collect();
+            self.found.all[index].depends.extend(views);
+        }
+    }
+
+    /// What belongs to an extension comes and goes with it.
+    fn leave_out_members(&mut self) {
+        let of_extension = |edge: &&(Address, Address, char)| edge.2 == 'e';
+        let mut members: HashSet<(String, u32)> =
+            self.edges.iter().filter(of_extension).map(|(from, ..)| (from.0.clone(), from.1)).collect();
+        // The members of an operator family or class, the constraints of a domain: with what they are part of.
+        loop {
+            let more: Vec<_> = (self.edges.iter())
+                .filter(|(from, to, how)| {
+                    matches!(how, 'i' | 'a')
+                        && members.contains(&(to.0.clone(), to.1))
+                        && !members.contains(&(from.0.clone(), from.1))
+                })
+                .map(|(from, ..)| (from.0.clone(), from.1))
+                .collect();
+            if more.is_empty() {
+                break;
+            }
+            members.extend(more);
+        }
+        let mut keep =
+            self.addresses.iter().map(|address| !members.contains(&(address.0.clone(), address.1)));
+        let keep: Vec<bool> = keep.by_ref().collect();
+        let mut flags = keep.iter();
+        self.found.all.retain(|_| *flags.next().unwrap_or(&true));
+        let mut flags = keep.iter();
+        self.addresses.retain(|_| *flags.next().unwrap_or(&true));
+        let mut flags = keep.iter();
+        self.links.retain(|_| *flags.next().unwrap_or(&true));
+    }
+}
+
+/// Edges that another object stands for: a table in its parent, a sequence of its column, columns of their parents' columns.
+fn is_told_otherwise(from: &Object, to: &Object) -> bool {
+    let table = |object: &Object| matches!(object.kind, Kind::Table | Kind::ForeignTable);
+    table(from) && (table(to) || to.kind == Kind::Column)
+        || from.kind == Kind::Sequence && matches!(to.kind, Kind::Column | Kind::Table)
+        || from.kind == Kind::Index && to.kind == Kind::Index
+        || from.kind == Kind::Constraint && from.inherited && to.kind == Kind::Constraint
+        || from.kind == Kind::Trigger && from.inherited && to.kind == Kind::Trigger
+}
+
+/// Which object an address means: what is internal stands for what it is internal to, a member for its extension.
+struct Places<'a> {
+    at: &'a HashMap<Address, usize>,
+    owners: HashMap<(&'a str, u32), &'a Address>,
+}
+
+impl<'a> Places<'a> {
+    fn new(at: &'a HashMap<Address, usize>, edges: &'a [(Address, Address, char)]) -> Self {
+        let mut owners = HashMap::new();
+        for (from, to, how) in edges {
+            if matches!(how, 'i' | 'P' | 'e') {
+                owners.entry((from.0.as_str(), from.1)).or_insert(to);
+            }
+        }
+        Self { at, owners }
+    }
+
+    fn of(&self, address: &Address) -> Option<usize> {
+        let mut address = address;
+        let mut seen = BTreeSet::new();
+        loop {
+            if let Some(at) = self.at.get(address) {
+                return Some(*at);
+            }
+            if address.2 != 0
+                && let Some(at) = self.at.get(&(address.0.clone(), address.1, 0))
+            {
+                return Some(*at);
+            }
+            if !seen.insert(address) {
+                return None;
+            }
+            address = self.owners.get(&(address.0.as_str(), address.1))?;
+        }
+    }
+}

@@ -1,0 +1,44 @@
+SELECT CASE WHEN c.relkind IN ('v', 'm') THEN 'view column' ELSE 'column' END AS kind, 'pg_class' AS class, c.oid, a.attnum::int AS sub, json_build_object(
+    'schema', n.nspname, 'name', a.attname, 'identity', format('%I.%I.%I', n.nspname, c.relname, a.attname),
+    'phrase', format('COLUMN %I.%I.%I', n.nspname, c.relname, a.attname),
+    'parent', json_build_array('pg_class', c.oid, 0),
+    'create', CASE WHEN c.relkind IN ('v', 'm') THEN '' ELSE format('%I', a.attname) END,
+    'definition', '',
+    'drop', CASE WHEN c.relkind IN ('v', 'm') THEN '' ELSE format('ALTER%s TABLE %I.%I DROP COLUMN %I',
+        CASE c.relkind WHEN 'f' THEN ' FOREIGN' ELSE '' END, n.nspname, c.relname, a.attname) END,
+    'acl', a.attacl::text[], 'acl_default', '{}'::text[], 'owner', NULL,
+    'inherited', a.attinhcount > 0 AND NOT a.attislocal,
+    'alter', format('ALTER%s TABLE %I.%I ALTER COLUMN %I', CASE c.relkind WHEN 'f' THEN ' FOREIGN' WHEN 'm' THEN ' MATERIALIZED VIEW' ELSE '' END, n.nspname, c.relname, a.attname),
+    'foreign_options', a.attfdwoptions,
+    'options', a.attoptions,
+    'facets', CASE WHEN c.relkind <> 'v' THEN json_build_object(
+        'storage', json_build_array(a.attstorage, format('%s SET STORAGE %s', x.alter, CASE a.attstorage WHEN 'p' THEN 'PLAIN' WHEN 'e' THEN 'EXTERNAL' WHEN 'x' THEN 'EXTENDED' ELSE 'MAIN' END), a.attstorage = t.typstorage),
+        'compression', json_build_array(a.attcompression, format('%s SET COMPRESSION %s', x.alter, CASE a.attcompression WHEN 'p' THEN 'pglz' WHEN 'l' THEN 'lz4' ELSE 'default' END), a.attcompression = ''),
+        'statistics', json_build_array(coalesce(a.attstattarget, -1), format('%s SET STATISTICS %s', x.alter, coalesce(a.attstattarget, -1)), coalesce(a.attstattarget, -1) = -1)) END,
+    'details', json_build_object('number', a.attnum, 'local', a.attislocal, 'inherit_count', a.attinhcount,
+        'type', format_type(a.atttypid, a.atttypmod),
+        'base', format_type(b.base, NULL), 'plain', format_type(a.atttypid, NULL), 'typtype', t.typtype, 'category', t.typcategory,
+        'collation', CASE WHEN a.attcollation <> t.typcollation THEN format('%I.%I', cn.nspname, co.collname) END,
+        'not_null', a.attnotnull,
+        'generated', CASE WHEN a.attgenerated <> '' THEN pg_get_expr(d.adbin, d.adrelid) END,
+        'generated_kind', CASE a.attgenerated WHEN 's' THEN 'STORED' WHEN 'v' THEN 'VIRTUAL' END,
+        'identity', CASE a.attidentity WHEN 'a' THEN 'ALWAYS' WHEN 'd' THEN 'BY DEFAULT' END,
+        'sequence', CASE WHEN a.attidentity <> '' THEN (
+            SELECT json_build_array(format('%I.%I', sn.nspname, s.relname), format('INCREMENT BY %s MINVALUE %s MAXVALUE %s START WITH %s CACHE %s %s',
+                q.seqincrement, q.seqmin, q.seqmax, q.seqstart, q.seqcache, CASE WHEN q.seqcycle THEN 'CYCLE' ELSE 'NO CYCLE' END),
+                q.seqincrement = 1 AND q.seqmin = 1 AND q.seqstart = 1 AND q.seqcache = 1 AND NOT q.seqcycle AND q.seqmax = CASE a.atttypid
+                    WHEN 'int8'::regtype THEN 9223372036854775807 WHEN 'int4'::regtype THEN 2147483647 ELSE 32767 END,
+                s.relpersistence, sn.nspname, s.relname)
+            FROM pg_depend dp JOIN pg_class s ON s.oid = dp.objid JOIN pg_namespace sn ON sn.oid = s.relnamespace JOIN pg_sequence q ON q.seqrelid = s.oid
+            WHERE dp.refclassid = 'pg_class'::regclass AND dp.refobjid = c.oid AND dp.refobjsubid = a.attnum AND dp.deptype = 'i' AND dp.classid = 'pg_class'::regclass LIMIT 1) END)) AS body
+FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_type t ON t.oid = a.atttypid
+CROSS JOIN LATERAL (SELECT format('ALTER%s TABLE ONLY %I.%I ALTER COLUMN %I', CASE c.relkind WHEN 'f' THEN ' FOREIGN' ELSE '' END, n.nspname, c.relname, a.attname)) AS y(base)
+CROSS JOIN LATERAL (SELECT CASE c.relkind WHEN 'm' THEN format('ALTER MATERIALIZED VIEW %I.%I ALTER COLUMN %I', n.nspname, c.relname, a.attname) ELSE y.base END) AS x(alter)
+CROSS JOIN LATERAL (WITH RECURSIVE down AS (SELECT t.oid, t.typtype, t.typbasetype UNION ALL SELECT u.oid, u.typtype, u.typbasetype FROM down JOIN pg_type u ON u.oid = down.typbasetype WHERE down.typtype = 'd')
+    SELECT oid FROM down WHERE typtype <> 'd') AS b(base)
+LEFT JOIN pg_collation co ON co.oid = a.attcollation LEFT JOIN pg_namespace cn ON cn.oid = co.collnamespace
+LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum AND a.attgenerated <> ''
+WHERE a.attnum > 0 AND NOT a.attisdropped AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'
+    AND c.relkind IN ('r', 'p', 'f', 'v', 'm')
+ORDER BY c.oid, a.attnum

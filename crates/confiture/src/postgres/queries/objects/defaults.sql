@@ -1,0 +1,13 @@
+SELECT 'default' AS kind, 'pg_attrdef' AS class, d.oid, 0 AS sub, json_build_object(
+    'schema', n.nspname, 'name', a.attname, 'identity', format('%I.%I.%I', n.nspname, c.relname, a.attname),
+    'phrase', '',
+    'parent', json_build_array('pg_class', c.oid, CASE c.relkind WHEN 'v' THEN 0 ELSE a.attnum END),
+    'create', format('%s ALTER COLUMN %I SET DEFAULT %s', x.alter, a.attname, pg_get_expr(d.adbin, d.adrelid)),
+    'replace', format('%s ALTER COLUMN %I SET DEFAULT %s', x.alter, a.attname, pg_get_expr(d.adbin, d.adrelid)),
+    'drop', format('%s ALTER COLUMN %I DROP DEFAULT', x.alter, a.attname),
+    'inherited', false,
+    'details', json_build_object('expression', pg_get_expr(d.adbin, d.adrelid), 'inherit_count', a.attinhcount)) AS body
+FROM pg_attrdef d JOIN pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+CROSS JOIN LATERAL (SELECT CASE c.relkind WHEN 'v' THEN format('ALTER VIEW %I.%I', n.nspname, c.relname)
+    ELSE format('ALTER%s TABLE ONLY %I.%I', CASE c.relkind WHEN 'f' THEN ' FOREIGN' ELSE '' END, n.nspname, c.relname) END) AS x(alter)
+WHERE a.attgenerated = '' AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'

@@ -1,0 +1,8 @@
+SELECT 'extension' AS kind, 'pg_extension' AS class, e.oid, 0 AS sub, json_build_object(
+    'name', e.extname, 'identity', quote_ident(e.extname), 'phrase', format('EXTENSION %I', e.extname),
+    'create', format('CREATE EXTENSION %I WITH SCHEMA %I', e.extname, n.nspname),
+    'definition', '', 'drop', format('DROP EXTENSION %I', e.extname),
+    'facets', json_build_object(
+        'version', json_build_array(e.extversion, format('ALTER EXTENSION %I UPDATE TO %L', e.extname, e.extversion), true),
+        'schema', json_build_array(CASE WHEN e.extrelocatable THEN n.nspname END, format('ALTER EXTENSION %I SET SCHEMA %I', e.extname, n.nspname), true))) AS body
+FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace

@@ -1,0 +1,21 @@
+SELECT 'index' AS kind, 'pg_class' AS class, c.oid, 0 AS sub, json_build_object(
+    'schema', n.nspname, 'name', c.relname, 'identity', format('%I.%I', n.nspname, c.relname),
+    'phrase', format('INDEX %I.%I', n.nspname, c.relname),
+    'parent', json_build_array('pg_class', i.indrelid, 0),
+    'create', d.definition, 'definition', format('%s%s', CASE WHEN i.indisunique THEN 'UNIQUE' END, substr(d.definition, strpos(d.definition, format(' INDEX %I ON ', c.relname)) + length(format(' INDEX %I', c.relname)))),
+    'drop', format('DROP INDEX %I.%I', n.nspname, c.relname),
+    'inherited', c.relispartition,
+    'facets', (json_build_object(
+        'clustered', json_build_array(i.indisclustered, CASE WHEN i.indisclustered THEN format('ALTER TABLE %I.%I CLUSTER ON %I', n.nspname, t.relname, c.relname) ELSE format('ALTER TABLE %I.%I SET WITHOUT CLUSTER', n.nspname, t.relname) END, NOT i.indisclustered),
+        'replica identity', json_build_array(i.indisreplident, CASE WHEN i.indisreplident THEN format('ALTER TABLE ONLY %I.%I REPLICA IDENTITY USING INDEX %I', n.nspname, t.relname, c.relname) ELSE '' END, NOT i.indisreplident),
+        'tablespace', json_build_array(s.spcname, format('ALTER INDEX %I.%I SET TABLESPACE %I', n.nspname, c.relname, coalesce(s.spcname, 'pg_default')), s.spcname IS NULL))::jsonb
+        || coalesce((SELECT jsonb_object_agg('statistics ' || a.attnum, jsonb_build_array(coalesce(a.attstattarget, -1), format('ALTER INDEX %I.%I ALTER COLUMN %s SET STATISTICS %s', n.nspname, c.relname, a.attnum, coalesce(a.attstattarget, -1)), coalesce(a.attstattarget, -1) = -1)) FROM pg_attribute a WHERE a.attrelid = c.oid AND i.indkey[a.attnum - 1] = 0), '{}'))::json,
+    'details', json_build_object('valid', i.indisvalid, 'relkind', c.relkind, 'unique', i.indisunique, 'table', format('%I.%I', tn.nspname, t.relname), 'table_kind', t.relkind,
+        'index_parent', (SELECT format('%I.%I', pn.nspname, p.relname) FROM pg_inherits h JOIN pg_class p ON p.oid = h.inhparent JOIN pg_namespace pn ON pn.oid = p.relnamespace WHERE h.inhrelid = c.oid))) AS body
+FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_class t ON t.oid = i.indrelid JOIN pg_namespace tn ON tn.oid = t.relnamespace
+LEFT JOIN pg_tablespace s ON s.oid = c.reltablespace
+CROSS JOIN LATERAL (SELECT pg_get_indexdef(c.oid)) AS d(definition)
+WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'
+    AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid AND k.contype IN ('p', 'u', 'x'))
+ORDER BY c.oid

@@ -1,0 +1,44 @@
+SELECT CASE t.typtype WHEN 'e' THEN 'enum' WHEN 'd' THEN 'domain' WHEN 'r' THEN 'range' WHEN 'c' THEN 'composite type' ELSE 'base type' END AS kind, 'pg_type' AS class, t.oid, 0 AS sub, json_build_object(
+    'schema', n.nspname, 'name', t.typname, 'identity', format('%I.%I', n.nspname, t.typname),
+    'phrase', format('%s %I.%I', CASE t.typtype WHEN 'd' THEN 'DOMAIN' ELSE 'TYPE' END, n.nspname, t.typname),
+    'create', CASE t.typtype
+        WHEN 'e' THEN format('CREATE TYPE %I.%I AS ENUM (%s)', n.nspname, t.typname, (SELECT string_agg(quote_literal(e.enumlabel), ', ' ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = t.oid))
+        WHEN 'd' THEN format('CREATE DOMAIN %I.%I AS %s%s%s%s', n.nspname, t.typname, format_type(t.typbasetype, t.typtypmod),
+            CASE WHEN t.typcollation <> bt.typcollation THEN format(' COLLATE %I.%I', cn.nspname, co.collname) END, ' DEFAULT ' || t.typdefault, CASE WHEN t.typnotnull THEN ' NOT NULL' END)
+        WHEN 'r' THEN format('CREATE TYPE %I.%I AS RANGE (%s)', n.nspname, t.typname, concat_ws(', ', 'SUBTYPE = ' || format_type(r.rngsubtype, NULL),
+            CASE WHEN NOT opc.opcdefault THEN format('SUBTYPE_OPCLASS = %I.%I', opn.nspname, opc.opcname) END,
+            CASE WHEN r.rngcollation <> st.typcollation THEN format('COLLATION = %I.%I', rcn.nspname, rco.collname) END,
+            CASE WHEN r.rngcanonical <> 0 THEN 'CANONICAL = ' || r.rngcanonical::regproc END, CASE WHEN r.rngsubdiff <> 0 THEN 'SUBTYPE_DIFF = ' || r.rngsubdiff::regproc END,
+            CASE WHEN mt.typname IS NOT NULL THEN format('MULTIRANGE_TYPE_NAME = %I.%I', mn.nspname, mt.typname) END))
+        WHEN 'c' THEN format('CREATE TYPE %I.%I AS (%s)', n.nspname, t.typname, coalesce((SELECT string_agg(format('%I %s', a.attname, format_type(a.atttypid, a.atttypmod))
+            || CASE WHEN a.attcollation <> ty.typcollation THEN format(' COLLATE %I.%I', an.nspname, ac.collname) ELSE '' END, ', ' ORDER BY a.attnum)
+            FROM pg_attribute a JOIN pg_type ty ON ty.oid = a.atttypid LEFT JOIN pg_collation ac ON ac.oid = a.attcollation LEFT JOIN pg_namespace an ON an.oid = ac.collnamespace WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped), ''))
+        ELSE '' END,
+    'definition', CASE t.typtype WHEN 'd' THEN format('%s %s', format_type(t.typbasetype, t.typtypmod), t.typcollation::regcollation) WHEN 'c' THEN (SELECT json_agg(json_build_array(a.attname, format_type(a.atttypid, a.atttypmod), a.attcollation::regcollation::text) ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped)::text END,
+    'drop', format('DROP %s %I.%I', CASE t.typtype WHEN 'd' THEN 'DOMAIN' ELSE 'TYPE' END, n.nspname, t.typname),
+    'owner', pg_get_userbyid(t.typowner), 'acl', t.typacl::text[], 'acl_default', acldefault('T', t.typowner)::text[],
+    'facets', CASE t.typtype WHEN 'd' THEN json_build_object(
+        'default', json_build_array(t.typdefault, format('ALTER DOMAIN %I.%I %s', n.nspname, t.typname, coalesce('SET DEFAULT ' || t.typdefault, 'DROP DEFAULT')), true),
+        'not null', json_build_array(t.typnotnull, format('ALTER DOMAIN %I.%I %s NOT NULL', n.nspname, t.typname, CASE WHEN t.typnotnull THEN 'SET' ELSE 'DROP' END), true)) END,
+    'details', json_build_object(
+        'constructors', CASE t.typtype WHEN 'r' THEN (SELECT json_agg(json_build_array(p.oid::regprocedure::text, p.proname)) FROM pg_depend d JOIN pg_proc p ON p.oid = d.objid
+            WHERE d.classid = 'pg_proc'::regclass AND d.refclassid = 'pg_type'::regclass AND d.refobjid IN (t.oid, mt.oid) AND d.deptype = 'i') END,
+        'multirange', CASE WHEN mt.typname IS NOT NULL THEN json_build_array(format('%I.%I', mn.nspname, mt.typname), mt.typname) END,
+        'labels', (SELECT json_agg(e.enumlabel ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = t.oid),
+        'attributes', CASE WHEN t.typtype = 'c' THEN (SELECT json_agg(json_build_array(a.attname, format_type(a.atttypid, a.atttypmod) || CASE WHEN a.attcollation <> ty.typcollation THEN format(' COLLATE %I.%I', an.nspname, ac.collname) ELSE '' END,
+                col_description(a.attrelid, a.attnum)) ORDER BY a.attnum)
+            FROM pg_attribute a JOIN pg_type ty ON ty.oid = a.atttypid LEFT JOIN pg_collation ac ON ac.oid = a.attcollation LEFT JOIN pg_namespace an ON an.oid = ac.collnamespace WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped) END)) AS body
+FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
+LEFT JOIN pg_type bt ON bt.oid = t.typbasetype
+LEFT JOIN pg_collation co ON co.oid = t.typcollation LEFT JOIN pg_namespace cn ON cn.oid = co.collnamespace
+LEFT JOIN pg_class rc ON rc.oid = t.typrelid
+LEFT JOIN pg_range r ON r.rngtypid = t.oid LEFT JOIN pg_type st ON st.oid = r.rngsubtype LEFT JOIN pg_opclass opc ON opc.oid = r.rngsubopc LEFT JOIN pg_namespace opn ON opn.oid = opc.opcnamespace
+LEFT JOIN pg_type mt ON mt.oid = r.rngmultitypid LEFT JOIN pg_namespace mn ON mn.oid = mt.typnamespace
+LEFT JOIN pg_collation rco ON rco.oid = r.rngcollation LEFT JOIN pg_namespace rcn ON rcn.oid = rco.collnamespace
+WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'
+    AND (t.typtype IN ('e', 'd', 'r') OR t.typtype = 'c' AND rc.relkind = 'c' OR t.typtype = 'b' AND NOT EXISTS (SELECT FROM pg_type el WHERE el.typarray = t.oid))
+UNION ALL
+SELECT 'attribute', 'pg_class', c.oid, a.attnum::int, json_build_object('schema', n.nspname, 'name', a.attname, 'identity', format('%I.%I.%I', n.nspname, c.relname, a.attname),
+    'phrase', format('COLUMN %I.%I.%I', n.nspname, c.relname, a.attname), 'parent', json_build_array('pg_type', c.reltype, 0), 'create', '', 'drop', '')
+FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid AND c.relkind = 'c' JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE a.attnum > 0 AND NOT a.attisdropped AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'

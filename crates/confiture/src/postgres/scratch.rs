@@ -1,0 +1,203 @@
+//! Scratch databases: made for a question, and dropped with the answer.
+//!
+//! Each holds an advisory lock under its name as long as it is in use. So one that a killed process has left is recognised,
+//! and dropped when the next one is made.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::config::Connection;
+use crate::error::Result;
+use crate::postgres::database;
+use crate::postgres::{Piece, Session, run_pieces};
+use crate::sql::{Identifier, Literal, SplitScript, Sql, sql};
+
+const PREFIX: &str = "confiture_scratch_";
+
+/// How often a build that stumbles over a role that is not there may make one.
+const ROLES: usize = 50;
+
+/// A database that nobody else knows.
+pub struct Scratch {
+    maintenance: Session,
+    name: Identifier,
+    session: Session,
+}
+
+impl Scratch {
+    /// A new, empty database on the server of `connection`.
+    ///
+    /// # Errors
+    ///
+    /// A server that cannot be reached, or a role that may not create databases.
+    pub async fn create(connection: &Connection) -> Result<Self> {
+        Self::create_from(connection, &Identifier::new("template0")).await
+    }
+
+    /// A new database, a copy of `template`, to which nobody may be connected.
+    ///
+    /// # Errors
+    ///
+    /// As [`create`](Self::create).
+    pub async fn create_from(connection: &Connection, template: &Identifier) -> Result<Self> {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let maintenance = database::connect_to_maintenance(connection).await?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let pid = maintenance.backend_pid();
+        let name = Identifier::new(format!("{PREFIX}{:x}_{pid}_{number}", now.as_micros()));
+        maintenance
+            .batch(&sql!("SELECT pg_advisory_lock(hashtextextended({}, 0))", Literal(name.as_str())))
+            .await?;
+        database::create(&maintenance, &name, Some(template)).await?;
+        let session = match Session::connect(&connection.with_database(name.as_str())).await {
+            Ok(session) => session,
+            Err(error) => {
+                database::drop_ours(&maintenance, &name).await?;
+                return Err(error);
+            }
+        };
+        Ok(Self { maintenance, name, session })
+    }
+
+    /// The connection to it.
+    #[must_use]
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// Runs scripts as a build does: with the server's own settings, all in one transaction where that can be.
+    ///
+    /// Roles belong to the server and not to the database. With `make_roles`, on a server of our own, those that the scripts
+    /// name are made when they are missing, and a `CREATE ROLE` of one that is there is passed over.
+    ///
+    /// # Errors
+    ///
+    /// What the server refused, at its place in the user's file.
+    pub async fn run(&self, scripts: &[SplitScript], make_roles: bool) -> Result<()> {
+        let mut skip: Vec<(usize, usize)> = Vec::new();
+        for _ in 0..ROLES {
+            match self.run_once(scripts, &skip).await {
+                Ok(()) => return Ok(()),
+                Err(error) if make_roles && error.sqlstate_code() == Some("42704") => {
+                    let Some(role) = missing_role(error.message()) else { return Err(error) };
+                    self.session.batch(&sql!("CREATE ROLE {}", Identifier::new(role))).await?;
+                }
+                Err(error) if make_roles && error.sqlstate_code() == Some("42710") => {
+                    let creates_role = scripts.iter().enumerate().find_map(|(file, script)| {
+                        let at = script.statements.iter().position(|statement| {
+                            let place = script.script.place(statement.span.start);
+                            error.place() == Some(&place)
+                        })?;
+                        is_create_role(script.text_of(&script.statements[at])).then_some((file, at))
+                    });
+                    let Some(found) = creates_role.filter(|found| !skip.contains(found)) else {
+                        return Err(error);
+                    };
+                    skip.push(found);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        self.run_once(scripts, &skip).await
+    }
+
+    async fn run_once(&self, scripts: &[SplitScript], skip: &[(usize, usize)]) -> Result<()> {
+        self.session
+            .batch(&Sql::literal(
+                "RESET ALL; SET client_min_messages = 'warning'; SET synchronous_commit = off",
+            ))
+            .await?;
+        let pieces = scripts.iter().enumerate().flat_map(|(file, script)| {
+            let statements = script.statements.iter().enumerate();
+            statements
+                .filter(move |(at, _)| !skip.contains(&(file, *at)))
+                .map(move |(_, statement)| Piece { script, statement })
+        });
+        let alone = |piece: &Piece<'_>| crate::sql::cannot_run_in_transaction(piece.text()).is_some();
+        let (apart, together): (Vec<_>, Vec<_>) = pieces.partition(alone);
+        if apart.is_empty() {
+            self.session.batch(&Sql::literal("BEGIN")).await?;
+            let outcome = match run_pieces(&self.session, &together).await {
+                Ok(()) => self.session.batch(&Sql::literal("COMMIT")).await,
+                Err(error) => Err(error),
+            };
+            if outcome.is_err() {
+                self.session.batch(&Sql::literal("ROLLBACK")).await?;
+            }
+            return outcome;
+        }
+        let mut run = Vec::new();
+        for (file, script) in scripts.iter().enumerate() {
+            for (at, statement) in script.statements.iter().enumerate() {
+                if skip.contains(&(file, at)) {
+                    continue;
+                }
+                let piece = Piece { script, statement };
+                if alone(&piece) {
+                    run_pieces(&self.session, &std::mem::take(&mut run)).await?;
+                    run_pieces(&self.session, &[piece]).await?;
+                } else {
+                    run.push(piece);
+                }
+            }
+        }
+        run_pieces(&self.session, &run).await
+    }
+
+    /// Makes those of the roles that are not there. Only for a server of our own.
+    ///
+    /// # Errors
+    ///
+    /// What the server refuses.
+    pub async fn make_roles(&self, roles: &[String]) -> Result<()> {
+        for role in roles {
+            let query =
+                Sql::literal("SELECT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = $1::text)");
+            if !self.session.query_one(&query, &[role]).await?.get::<_, bool>(0) {
+                self.session.batch(&sql!("CREATE ROLE {}", Identifier::new(role.as_str()))).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Drops it.
+    ///
+    /// # Errors
+    ///
+    /// A connection that is lost; the next scratch database then finds what stays behind.
+    pub async fn close(self) -> Result<()> {
+        let Self { maintenance, name, session } = self;
+        std::mem::drop(session);
+        database::drop_ours(&maintenance, &name).await
+    }
+}
+
+/// Drops the scratch databases that processes have left that are no more.
+///
+/// # Errors
+///
+/// What the server refuses.
+pub async fn sweep(connection: &Connection) -> Result<()> {
+    let maintenance = database::connect_to_maintenance(connection).await?;
+    let query = Sql::literal(
+        "SELECT datname::text FROM pg_catalog.pg_database WHERE datname LIKE 'confiture\\_scratch\\_%' \
+         AND pg_catalog.pg_try_advisory_lock(pg_catalog.hashtextextended(datname, 0))",
+    );
+    for row in maintenance.query(&query, &[]).await? {
+        database::drop_ours(&maintenance, &Identifier::new(row.get::<_, String>(0))).await?;
+    }
+    Ok(())
+}
+
+/// The role in `role "app" does not exist`.
+fn missing_role(message: &str) -> Option<String> {
+    let (_, rest) = message.split_once("role \"")?;
+    Some(rest.strip_suffix("\" does not exist").unwrap_or(rest.split('"').next()?).to_owned())
+}
+
+fn is_create_role(statement: &str) -> bool {
+    let mut words = statement.split_whitespace().map(str::to_ascii_uppercase);
+    words.next().as_deref() == Some("CREATE")
+        && matches!(words.next().as_deref(), Some("ROLE" | "USER" | "GROUP"))
+}

@@ -1,0 +1,11 @@
+//! The difference between two schemas as a plan that is proved before it is shown.
+//!
+//! Both schemas are built in scratch databases. The plan is made from their catalogs ([`crate::diff`]), carried out on the old
+//! one, and what comes out is compared with the new one; then back. What statements bring along, such as the indexes of a
+//! new partition, is seen in between and set right in another round. A plan that does not lead where it should is an error.
+
+mod file;
+mod prove;
+
+pub use file::{Direction, render, render_steps};
+pub use prove::{DiffOptions, Difference, Plan, Source, diff};

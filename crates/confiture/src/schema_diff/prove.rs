@@ -1,0 +1,254 @@
+//! Makes a plan and carries it out where nobody minds.
+
+use serde::Serialize;
+
+use crate::catalog::{Key, Objects};
+use crate::config::Connection;
+use crate::diff::{self, PlanOptions, Step};
+use crate::error::{Error, ErrorKind, Result};
+use crate::postgres::scratch::Scratch;
+use crate::postgres::{Session, read_objects};
+use crate::sql::{SplitScript, Sql};
+
+/// How often a plan is looked at again for what its statements have brought along.
+const ROUNDS: usize = 5;
+
+/// How many objects that could not be altered are made anew instead.
+const CHANCES: usize = 12;
+
+/// One side of a comparison.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// The files that make it, in order.
+    Scripts(Vec<SplitScript>),
+    /// A database that is there. It is only read.
+    Live(Box<Connection>),
+}
+
+/// How schemas are compared.
+#[derive(Debug, Clone, Default)]
+pub struct DiffOptions {
+    /// The scratch server is ours: roles that are missing may be made on it.
+    pub make_roles: bool,
+    /// What has a new name: `users.full_name=display_name`.
+    pub renames: Vec<String>,
+    /// Forms that let others go on working.
+    pub online: bool,
+}
+
+/// Steps from one schema to the other, proved.
+#[derive(Debug, Clone, Serialize)]
+pub struct Plan {
+    /// The steps, in order.
+    pub steps: Vec<Step>,
+    /// It can run in one transaction.
+    pub one_transaction: bool,
+}
+
+/// The difference between two schemas, both ways.
+#[derive(Debug, Clone, Serialize)]
+pub struct Difference {
+    /// From the old one to the new one.
+    pub up: Plan,
+    /// And back.
+    pub down: Plan,
+    /// What is worth knowing.
+    pub remarks: Vec<String>,
+    /// What is there and not compared.
+    pub uncovered: Vec<String>,
+}
+
+/// Compares what two sources make, and proves the steps between them on the server of `connection`, in scratch databases.
+///
+/// # Errors
+///
+/// A source that cannot be built, at its place; a plan that does not lead where it should, with what would still differ.
+pub async fn diff(
+    connection: &Connection,
+    old: &Source,
+    new: &Source,
+    options: &DiffOptions,
+) -> Result<Difference> {
+    let (left, right) = tokio::try_join!(Scratch::create(connection), Scratch::create(connection))?;
+    let outcome = diff_in(&left, &right, old, new, options).await;
+    let closed = tokio::try_join!(left.close(), right.close());
+    let difference = outcome?;
+    closed?;
+    Ok(difference)
+}
+
+async fn diff_in(
+    left: &Scratch,
+    right: &Scratch,
+    old: &Source,
+    new: &Source,
+    options: &DiffOptions,
+) -> Result<Difference> {
+    let build = async |scratch: &Scratch, source: &Source| build(scratch, source, options.make_roles).await;
+    let (before, after) = if options.make_roles {
+        // Roles are made on the way: two at a time would be in each other's way.
+        (build(left, old).await?, build(right, new).await?)
+    } else {
+        tokio::try_join!(build(left, old), build(right, new))?
+    };
+    let mut remarks = Vec::new();
+    let uncovered = uncovered(&before, &after);
+    let (up, reached) = converge(left.session(), before.clone(), &after).await?;
+    for table in diff::other_column_order(&reached, &after) {
+        remarks.push(format!(
+            "the columns of {table} stand in another order than in the files: new ones come last"
+        ));
+    }
+    let (down, _) =
+        converge(left.session(), reached, &before).await.map_err(|error| error.context("on the way back"))?;
+    Ok(Difference { up, down, remarks, uncovered })
+}
+
+/// Makes a scratch database what `source` says.
+async fn build(scratch: &Scratch, source: &Source, make_roles: bool) -> Result<Objects> {
+    match source {
+        Source::Scripts(scripts) => {
+            scratch.run(scripts, make_roles).await?;
+            read_objects(scratch.session(), false).await
+        }
+        Source::Live(connection) => {
+            let session = Session::connect(connection).await?;
+            let live = read_objects(&session, false).await?;
+            if make_roles {
+                scratch.make_roles(&diff::roles(&live)).await?;
+            }
+            let empty = read_objects(scratch.session(), false).await?;
+            let (_, copy) = converge(scratch.session(), empty, &live).await.map_err(|error| {
+                error.context(format!(
+                    "the schema of {} cannot be copied into a scratch database",
+                    connection.database
+                ))
+            })?;
+            Ok(copy)
+        }
+    }
+}
+
+/// What is there and not compared.
+fn uncovered(before: &Objects, after: &Objects) -> Vec<String> {
+    let sides = [("old", before), ("new", after)];
+    let all = sides.into_iter().flat_map(|(side, objects)| {
+        let one = move |(what, count): &(String, u64)| {
+            let plural = if *count == 1 { "" } else { "s" };
+            format!(
+                "{count} {what}{plural} of the {side} schema {} not compared",
+                if *count == 1 { "is" } else { "are" }
+            )
+        };
+        objects.uncovered.iter().map(one)
+    });
+    all.collect()
+}
+
+/// What stopped an attempt.
+struct Failure {
+    error: Error,
+    /// The object whose alteration was refused.
+    alters: Option<Key>,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self { error, alters: None }
+    }
+}
+
+/// Plans and carries out until nothing differs. Everything is one transaction, so that another attempt starts afresh.
+async fn converge(session: &Session, from: Objects, to: &Objects) -> Result<(Plan, Objects)> {
+    let mut options = PlanOptions::default();
+    let mut one_transaction = true;
+    if diff::plan(&from, to, &options).is_empty() {
+        return Ok((Plan { steps: Vec::new(), one_transaction }, from));
+    }
+    loop {
+        begin(session).await?;
+        match attempt(session, from.clone(), to, &options, one_transaction).await {
+            Ok((mut steps, reached)) => {
+                session
+                    .batch(&Sql::literal("COMMIT"))
+                    .await
+                    .map_err(|error| error.context("the plan fails at its commit"))?;
+                if one_transaction {
+                    steps.iter_mut().for_each(|step| step.commits = false);
+                }
+                return Ok((Plan { steps, one_transaction }, reached));
+            }
+            Err(failure) => {
+                // Where something was committed, this is all that there is.
+                session.batch(&Sql::literal("ROLLBACK")).await?;
+                match failure.alters {
+                    _ if one_transaction && failure.error.sqlstate_code() == Some("55P04") => {
+                        one_transaction = false
+                    }
+                    Some(key)
+                        if one_transaction
+                            && options.rebuild.len() < CHANCES
+                            && !options.rebuild.contains(&key) =>
+                    {
+                        options.rebuild.push(key);
+                    }
+                    _ => return Err(failure.error),
+                }
+            }
+        }
+    }
+}
+
+async fn begin(session: &Session) -> Result<()> {
+    session
+        .batch(&Sql::literal(
+            "BEGIN; SET LOCAL check_function_bodies = off; SET LOCAL client_min_messages = 'error'",
+        ))
+        .await
+}
+
+async fn attempt(
+    session: &Session,
+    from: Objects,
+    to: &Objects,
+    options: &PlanOptions,
+    one_transaction: bool,
+) -> Result<(Vec<Step>, Objects), Failure> {
+    let mut state = from;
+    let mut steps = Vec::new();
+    for round in 0..ROUNDS {
+        let options = PlanOptions { after_first: round > 0, ..options.clone() };
+        let more = diff::plan(&state, to, &options);
+        if more.is_empty() {
+            break;
+        }
+        for step in more {
+            carry_out(session, &step).await?;
+            if step.commits && !one_transaction {
+                session.batch(&Sql::literal("COMMIT")).await?;
+                begin(session).await?;
+            }
+            steps.push(step);
+        }
+        state = read_objects(session, true).await?;
+        session.batch(&Sql::literal("SET LOCAL search_path = DEFAULT")).await?;
+    }
+    let rest = diff::differences(&state, to);
+    if rest.is_empty() {
+        return Ok((steps, state));
+    }
+    let error =
+        Error::new(ErrorKind::Unexpected, "the plan does not lead to the new schema, so it is not shown");
+    let error = rest.iter().take(5).fold(error, |error, line| error.hint(line.clone()));
+    Err(error.into())
+}
+
+async fn carry_out(session: &Session, step: &Step) -> Result<(), Failure> {
+    for statement in &step.statements {
+        if let Err(error) = session.batch(statement).await {
+            let error = error.context(format!("the plan fails at {}", step.title)).hint(statement.as_str());
+            return Err(Failure { error, alters: step.alters.clone() });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,57 @@
+//! Cases as files have them: `-- case: NAME`, then `-- old`, `-- new`, and rows for the old one where there are some.
+
+use std::fs;
+use std::path::Path;
+
+/// Two schemas, and rows that have to survive.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Case {
+    pub(crate) name: String,
+    pub(crate) old: String,
+    pub(crate) new: String,
+    pub(crate) rows: String,
+}
+
+pub(crate) fn read_all(folder: &Path) -> Vec<Case> {
+    let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files.iter().flat_map(|file| read(file)).collect()
+}
+
+fn read(file: &Path) -> Vec<Case> {
+    let kind = file.file_stem().unwrap().to_string_lossy().into_owned();
+    let text = fs::read_to_string(file).unwrap();
+    let mut cases: Vec<Case> = Vec::new();
+    let mut part = "";
+    for line in text.lines() {
+        if let Some(name) = line.strip_prefix("-- case: ") {
+            cases.push(Case { name: format!("{kind}/{name}"), ..Case::default() });
+            part = "";
+            continue;
+        }
+        match line {
+            "-- both" => part = "both",
+            "-- old" => part = "old",
+            "-- new" => part = "new",
+            "-- rows" => part = "rows",
+            line => {
+                let Some(case) = cases.last_mut() else { continue };
+                let add = |text: &mut String| {
+                    text.push_str(line);
+                    text.push('\n');
+                };
+                match part {
+                    "old" => add(&mut case.old),
+                    "new" => add(&mut case.new),
+                    "rows" => add(&mut case.rows),
+                    "both" => {
+                        add(&mut case.old);
+                        add(&mut case.new);
+                    }
+                    _ => assert!(line.trim().is_empty() || line.starts_with("--"), "{}: {line}", case.name),
+                }
+            }
+        }
+    }
+    cases
+}
