@@ -45,6 +45,8 @@ impl Sync {
         check_target(&options)?;
         let (source, target) =
             tokio::try_join!(Session::connect(&options.source), Session::connect(&options.target))?;
+        // What the rules have the source compute must not write there either.
+        source.batch(&Sql::literal("SET default_transaction_read_only = on")).await?;
         refuse_one_database(&source, &target).await?;
         let (source_catalog, target_catalog) =
             tokio::try_join!(read_catalog(&source), read_catalog(&target))?;
