@@ -126,7 +126,8 @@ impl Forms {
     }
 }
 
-/// The set of fingerprints. It has a fixed size: values beyond it are counted and not looked for.
+/// The set of fingerprints. It has a fixed size. Where more values are expected than it holds, a part of them is left out by
+/// their hash, so that every table and column is looked after alike; what is left out is counted.
 pub(crate) struct Fingerprints {
     pub(crate) seed: u64,
     slots: Mutex<Slots>,
@@ -134,6 +135,8 @@ pub(crate) struct Fingerprints {
 
 struct Slots {
     tags: Vec<u32>,
+    /// Values are kept whose hash has none of these bits.
+    left_out: u64,
     forms: Forms,
     used: usize,
     refused: u64,
@@ -155,15 +158,16 @@ impl Fingerprints {
     pub(crate) fn new(expected: u64, seed: u64) -> Self {
         let slots = usize::try_from(expected.saturating_mul(2)).unwrap_or(MOST_SLOTS);
         let slots = slots.clamp(1 << 16, MOST_SLOTS).next_power_of_two();
-        Self {
-            seed,
-            slots: Mutex::new(Slots {
-                tags: vec![0; slots],
-                forms: Forms(Box::new([0; 128])),
-                used: 0,
-                refused: 0,
-            }),
-        }
+        // A number may have a second fingerprint, without its separators.
+        let parts = expected.saturating_mul(2).div_ceil(slots as u64 * 4 / 5 * 2).next_power_of_two();
+        let slots = Slots {
+            tags: vec![0; slots],
+            left_out: (parts - 1) << 40,
+            forms: Forms(Box::new([0; 128])),
+            used: 0,
+            refused: 0,
+        };
+        Self { seed, slots: Mutex::new(slots) }
     }
 
     /// Adds what was gathered.
@@ -193,6 +197,10 @@ fn home(hash: u64, slots: usize) -> (usize, u32) {
 
 impl Slots {
     fn insert(&mut self, hash: u64) {
+        if hash & self.left_out != 0 {
+            self.refused += 1;
+            return;
+        }
         self.forms.add(hash);
         let mask = self.tags.len() - 1;
         let (mut at, tag) = home(hash, self.tags.len());
@@ -295,6 +303,15 @@ mod tests {
         assert!(!found(&["Ann"], "Ann"), "too short to prove anything");
         let long = "a value of very many words that nobody would look for in parts of it";
         assert!(found(&[long], long));
+    }
+
+    #[test]
+    fn of_too_many_values_a_part_is_looked_for_and_the_rest_counted() {
+        let fingerprints = Fingerprints::new(100_000_000, 1);
+        fingerprints.add(&mut (0..100_000_u64).map(|number| fingerprint(&number.to_be_bytes(), 1)).collect());
+        let frozen = fingerprints.freeze();
+        assert!((3_000..12_000).contains(&frozen.held), "{}", frozen.held);
+        assert_eq!(frozen.held as u64 + frozen.refused, 100_000);
     }
 
     #[test]
