@@ -230,6 +230,32 @@ async fn incremental_migrations() {
     check(&on("squash", &["--dry-run"]), "");
 }
 
+#[tokio::test]
+async fn a_sync() {
+    let (old, new) =
+        (Database::create().await.expect("a database"), Database::create().await.expect("a database"));
+    crate::schema_to_schema::psql(&old, OLD);
+    crate::schema_to_schema::psql(&new, OLD);
+    let project = Project::new();
+    let (from, to) = (old.url(), new.url());
+    let call = |words: &[&str]| {
+        project.call(
+            &[&["sync"], words, &["--from", &from, "--to", &to, "--ephemeral-key", "--format", "json"]]
+                .concat(),
+        )
+    };
+    check(&call(&["--yes"]), "");
+    check(&call(&["suggest"]), "sync-suggest.json");
+    check(&call(&["suggest", "--output", "db/sync_config.yaml"]), "sync-suggest.json");
+    check(&call(&["plan"]), "sync-plan.json");
+    let synced = call(&["--yes"]);
+    check(&synced, "sync.json");
+    assert_eq!(synced.status, 0, "{synced}");
+    check(&call(&["verify"]), "sync-verify.json");
+    check(&call(&["risk", "--quasi", "posts:user_id"]), "sync-risk.json");
+    check(&call(&["--repair"]), "sync-repair.json");
+}
+
 #[test]
 fn the_demo() {
     let said = Project::new().call(&["demo", "--users", "50", "--format", "json"]);

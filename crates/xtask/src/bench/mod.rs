@@ -13,6 +13,7 @@ mod migrations;
 mod pgcopydb;
 mod stage;
 mod startup;
+mod sync;
 mod table;
 mod verify;
 mod workers;
@@ -65,6 +66,7 @@ const BENCHMARKS: &[Benchmark] = &[
     Benchmark { name: "pgcopydb", measure: pgcopydb::measure },
     Benchmark { name: "foreign", measure: foreign::measure },
     Benchmark { name: "verify", measure: verify::measure },
+    Benchmark { name: "sync", measure: sync::measure },
     Benchmark { name: "client-cost", measure: client_cost::measure },
 ];
 
