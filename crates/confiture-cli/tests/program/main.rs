@@ -3,6 +3,7 @@
 mod build;
 mod demo;
 mod errors;
+mod full_name;
 mod init;
 mod json;
 mod lint;
