@@ -132,6 +132,9 @@ impl Migration {
         following: &Following,
         execution: &Execution,
     ) -> Result<FollowReport> {
+        if self.options.restart {
+            self.restart_following(execution).await?;
+        }
         let mut migration = Arc::clone(self);
         let mut since: Option<Instant> = None;
         let mut tries = 0;
