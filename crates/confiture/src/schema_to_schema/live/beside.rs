@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
+use tokio::time::sleep;
 
 use crate::error::{Error, Result};
 use crate::event::Execution;
@@ -88,7 +90,9 @@ impl Beside {
             follower.states[index] = TableState::CatchingUp;
         }
         while let Some(ended) = self.copying.try_join_next() {
-            ended.unwrap_or_else(panicked)?;
+            if let Err(error) = ended.unwrap_or_else(panicked) {
+                return Err(follower.explain_altered(error).await);
+            }
         }
         if self.copying.is_empty() && follower.phase == Phase::Copying {
             follower.set_phase(Phase::CatchingUp).await?;
@@ -103,7 +107,7 @@ impl Beside {
         while let Some(ended) = self.comparing.try_join_next() {
             let (batch, compared) = ended.unwrap_or_else(panicked)?;
             ledger::record_verification(&follower.side, batch, &compared).await?;
-            report.verification = Some((batch, compared));
+            (report.verified_batch, report.verification) = (Some(batch), Some(compared));
         }
         Ok(())
     }
