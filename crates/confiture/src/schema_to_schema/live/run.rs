@@ -146,7 +146,7 @@ impl Migration {
             let sessions = Arc::new(Sessions::default());
             let progressed = Instant::now();
             let result = tokio::select! {
-                result = migration.follow_once(following, &sessions, execution) => result,
+                result = Box::pin(migration.follow_once(following, &sessions, execution)) => result,
                 () = stopped_hard(execution) => Err(interrupted()),
             };
             let cut = result.is_err() || execution.is_interrupted();
