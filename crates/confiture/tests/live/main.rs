@@ -12,6 +12,7 @@ mod seed;
 mod seed_faults;
 #[path = "../schema_to_schema/standby.rs"]
 mod standby;
+mod waiting;
 mod workload;
 #[path = "../schema_to_schema/world.rs"]
 #[allow(dead_code, unused_imports, reason = "shared with another test binary")]

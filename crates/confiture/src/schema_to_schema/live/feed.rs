@@ -15,7 +15,7 @@ use crate::schema_to_schema::live::run::Capture;
 use crate::schema_to_schema::options::Options;
 use crate::schema_to_schema::plan::Topology;
 use crate::schema_to_schema::planner::Migration;
-use crate::sql::Sql;
+use crate::sql::{QualifiedName, Sql};
 
 /// A feed, and why that one.
 #[derive(Debug, Clone)]
@@ -112,8 +112,7 @@ pub(crate) async fn set_up(
         FeedKind::Queue => {
             queue::refuse_others(&session, &captured.tables, Some(id)).await?;
             queue::set_up(&session, &captured.tables, patience(), execution).await?;
-            let target = options.target.to_string();
-            queue::claim(&session, &captured.tables, &Reader { migration: id.to_owned(), target }).await
+            queue::claim(&session, &captured.tables, &reader(id, options)).await
         }
         FeedKind::Wal => {
             WalFeed::create(&options.source, &captured.tables, id, patience().total).await?;
@@ -142,22 +141,45 @@ pub(crate) async fn open(
     }
 }
 
-/// Looks whether changes are still captured, for this migration alone. What was missed nobody can say.
-pub(crate) async fn check(kind: FeedKind, id: &str, source: &Session, captured: &Captured) -> Result<()> {
+/// Looks whether changes are still captured, and by what everything is that is not: a sentence each.
+pub(crate) async fn gaps(kind: FeedKind, source: &Session, captured: &Captured) -> Result<Vec<String>> {
     if kind == FeedKind::Wal {
-        return Ok(());
+        return Ok(Vec::new());
     }
-    queue::refuse_others(source, &captured.tables, Some(id)).await?;
     let gaps = queue::gaps(source, &captured.tables).await?;
-    match gaps.first() {
-        None => Ok(()),
-        Some(gap) => Err(Error::refused(format!(
-            "changes of {} may have been missed: {}",
-            gap.table.short(),
-            gap.message
-        ))
-        .hint("somebody changed what captures them; clean up and begin again")),
+    Ok(gaps.iter().map(|gap| format!("{}: {}", gap.table.short(), gap.message)).collect())
+}
+
+/// Looks whether changes are captured for this migration.
+pub(crate) async fn refuse_others(
+    kind: FeedKind,
+    id: &str,
+    source: &Session,
+    captured: &Captured,
+) -> Result<()> {
+    match kind {
+        FeedKind::Wal => Ok(()),
+        FeedKind::Queue => queue::refuse_others(source, &captured.tables, Some(id)).await,
     }
+}
+
+/// Mends what captures changes, where somebody broke it. Returns the tables of which changes may have been missed and that
+/// the feed itself does not give as a whole.
+pub(crate) async fn mend(
+    id: &str,
+    options: &Options,
+    captured: &Captured,
+    execution: &Execution,
+) -> Result<Vec<QualifiedName>> {
+    let session = Session::connect(&options.source).await?;
+    let anew = queue::set_up(&session, &captured.tables, patience(), execution).await?;
+    queue::claim(&session, &captured.tables, &reader(id, options)).await?;
+    Ok(anew)
+}
+
+/// The migration, as its queues name it.
+fn reader(id: &str, options: &Options) -> Reader {
+    Reader { migration: id.to_owned(), target: options.target.to_string() }
 }
 
 /// Takes away what captures changes for the migration into `target`, and nothing that another one reads. Returns whether

@@ -54,9 +54,10 @@ impl Migration {
         let records = tables::read(&side).await?;
         let mut states = self.states(&records)?;
         let shapes = self.shapes(&side, &captured, &mut states, execution).await?;
+        feed::refuse_others(record.feed, &record.id, &self.source, &captured).await?;
         self.check_servers(&mut record, &side, &mut states, execution).await?;
+        self.mend_capture(&record, &captured, &side, &mut states, execution).await?;
         let feed = self.open_feed(&record, &captured, &side, &mut states, execution).await?;
-        feed::check(record.feed, &record.id, &self.source, &captured).await?;
         ledger::set_stopped(&side, None).await?;
         let target = sessions.open_target(options).await?;
         AdvisoryLock::join(&target).await?;
@@ -82,6 +83,9 @@ impl Migration {
             unbuilt: std::collections::BTreeMap::new(),
             heartbeat: Instant::now(),
             retained: 0,
+            kind: record.feed,
+            looked_for_gaps: Instant::now(),
+            writing: None,
             align: false,
             aligned: None,
             bypasses_constraints,
@@ -162,6 +166,32 @@ impl Migration {
     async fn read_all_again(&self, side: &Session, states: &mut [TableState]) -> Result<()> {
         for (table, state) in self.plan.tables.iter().zip(states) {
             self.read_again(side, table, state).await?;
+        }
+        Ok(())
+    }
+
+    /// Mends what captures changes, where somebody broke it, and has everything read again that may have been missed.
+    async fn mend_capture(
+        &self,
+        record: &FollowRecord,
+        captured: &Captured,
+        side: &Session,
+        states: &mut [TableState],
+        execution: &Execution,
+    ) -> Result<()> {
+        let gaps = feed::gaps(record.feed, &self.source, captured).await?;
+        if gaps.is_empty() {
+            return Ok(());
+        }
+        for gap in gaps {
+            execution.warn(format!("changes may have been missed: {gap}"));
+        }
+        let anew = feed::mend(&record.id, &self.options, captured, execution).await?;
+        for ((followed, table), state) in captured.followed.iter().zip(&self.plan.tables).zip(states) {
+            let read = std::iter::once(followed.driving).chain(followed.depends.iter().map(|one| one.table));
+            if read.into_iter().any(|index| anew.contains(&captured.tables[index].name)) {
+                self.read_again(side, table, state).await?;
+            }
         }
         Ok(())
     }
