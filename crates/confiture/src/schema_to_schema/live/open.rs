@@ -92,6 +92,9 @@ impl Migration {
         };
         follower.count_unbuilt().await?;
         follower.beat(std::time::Duration::ZERO).await?;
+        if ledger::control(&follower.side).await?.paused {
+            execution.note("Paused, as somebody told it: nothing is copied or applied until `resume`.");
+        }
         Ok((follower, record.feed))
     }
 
