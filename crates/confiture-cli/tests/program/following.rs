@@ -196,7 +196,7 @@ async fn an_ordinary_owner_follows_and_foreign_keys_wait() {
             database,
             &format!(
                 "alter table users owner to {role}; alter table posts owner to {role};
-            grant create on database {} to {role}",
+            grant create on database {} to {role}; grant all on schema public to {role}",
                 database.name()
             ),
         );
