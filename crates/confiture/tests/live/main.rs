@@ -6,13 +6,17 @@ mod failover;
 mod first;
 mod oracle;
 mod property;
+mod proxy;
 mod readers;
+mod running;
 mod scene;
 mod seed;
 mod seed_faults;
+mod shapes;
 #[path = "../schema_to_schema/standby.rs"]
 mod standby;
 mod waiting;
+mod wire;
 mod workload;
 #[path = "../schema_to_schema/world.rs"]
 #[allow(dead_code, unused_imports, reason = "shared with another test binary")]
