@@ -256,6 +256,24 @@ async fn a_sync() {
     check(&call(&["--repair"]), "sync-repair.json");
 }
 
+#[tokio::test]
+async fn a_migration_that_follows() {
+    let shop = crate::schema_to_schema::Shop::new().await;
+    let ends = "--from production --to production_new --mapping db/mapping.yaml --format json";
+    let call = |line: &str| shop.call(&format!("{line} --format json"));
+    let first = shop.call(&format!("sync {ends} --yes --until-caught-up"));
+    check(&first, "schema-to-schema-sync.json");
+    assert_eq!(first.status, 0, "{first}");
+    check(&shop.call(&format!("migrate {ends} --yes --capture auto --no-verify")), "schema-to-schema-sync.json");
+    check(&call("status --to production_new"), "status.json");
+    for line in ["pause", "throttle --rows 5 --bytes 1000", "status", "resume", "throttle"] {
+        let file = if line == "status" { "status.json" } else { "tell.json" };
+        check(&call(&format!("{line} --to production_new")), file);
+    }
+    check(&call("cleanup --to production_new"), "cleanup.json");
+    check(&call("status --to production_new"), "");
+}
+
 #[test]
 fn the_demo() {
     let said = Project::new().call(&["demo", "--users", "50", "--format", "json"]);

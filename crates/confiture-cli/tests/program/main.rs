@@ -3,6 +3,8 @@
 mod build;
 mod demo;
 mod errors;
+mod following;
+mod full_name;
 mod init;
 mod json;
 mod lint;
