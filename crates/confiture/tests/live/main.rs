@@ -3,6 +3,7 @@
 
 mod first;
 mod oracle;
+mod verification;
 #[path = "../schema_to_schema/world.rs"]
 #[allow(dead_code, unused_imports, reason = "shared with another test binary")]
 mod world;
