@@ -57,7 +57,7 @@ pub use difference::{ColumnDifference, Difference, DifferenceKind, Differences};
 pub use estimate::{Basis, Throughput};
 pub use ledger::{RememberedSource, remembered_source};
 pub use live::{
-    Applied, BatchReport, Capture, FeedKind, FollowReport, Following, FollowingStatus, Order, Phase, Status,
+    Applied, BatchReport, Capture, CoverageStatus, FeedKind, FollowReport, Following, FollowingStatus, Order, Phase, Status,
     TableStatus, Until, Verifying, Witness, follows, status, tell,
 };
 pub use migrator::{SchemaToSchemaMigrator, TableAnalysis, TableMatch};

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use confiture::event::Execution;
 use confiture::postgres::Session;
 use confiture::schema_to_schema::{
-    Capture, FeedKind, FollowReport, Following, Migration, Options, Until, VerificationReport, Verifying,
+    Capture, FeedKind, FollowReport, Following, Migration, Options, VerificationReport, Verifying,
 };
 use confiture::sql::Sql;
 use local_postgres::testing::Database;
@@ -47,18 +47,10 @@ tables:
       - { table: app.people, driving: "select v.id, v.part from app.visits v where v.person = any($keys)" }
 validations:
   - name: as many people
-    sql: select count(*) from app.people
-    expect: same_as_source
+    sql: select count(*) from new.people
+    expect: same-as-source
+    source_sql: select count(*) from app.people
 "#;
-
-/// Without the validation that speaks of one side's schema.
-fn mapping(local: bool) -> String {
-    let people = "select count(*) from new.people";
-    let source = "select count(*) from app.people";
-    let _ = local;
-    let whole = MAPPING.split("validations:").next().unwrap().to_owned();
-    format!("{whole}validations:\n  - name: as many people\n    sql: {people}\n    same_as_source: {source}\n")
-}
 
 const SAME: [(&str, &str); 3] = [
     ("SELECT id, upper(name), email FROM app.people", "SELECT id, name, email FROM new.people"),
@@ -111,6 +103,18 @@ async fn write(options: Options, first: u64, stop: Arc<AtomicBool>, written: Arc
     }
 }
 
+/// What a run warns of, on stderr.
+struct Told;
+
+impl confiture::event::Observer for Told {
+    fn observe(&self, event: &confiture::event::Event) {
+        use confiture::event::Event;
+        if let Event::Warning { message } | Event::Note { message } = event {
+            eprintln!("{message}");
+        }
+    }
+}
+
 /// A run at work, that ends with it.
 struct Running {
     options: Options,
@@ -122,7 +126,7 @@ impl Running {
     /// Starts one, and returns once it follows.
     async fn start(options: &Options, feed: FeedKind, verification: Verifying) -> Self {
         let interrupt = CancellationToken::new();
-        let execution = Execution::new(Arc::new(()), interrupt.clone());
+        let execution = Execution::new(Arc::new(Told), interrupt.clone());
         let following = Following {
             capture: Capture::Only(feed),
             verify: verification.every.is_some(),
@@ -132,7 +136,9 @@ impl Running {
         let report = {
             let options = options.clone();
             tokio::spawn(async move {
-                Arc::new(Migration::plan(options, &execution).await?).follow(&following, &execution).await
+                let planned = Arc::new(Migration::plan(options, &execution).await?);
+                let ended = planned.follow(&following, &execution).await;
+                ended.inspect_err(|error| eprintln!("the run ended: {error:?}"))
             })
         };
         let running = Self { options: options.clone(), interrupt, report };
@@ -218,14 +224,14 @@ async fn no_false_alarm(old: &Database<'_>, new: &Database<'_>, feed: FeedKind, 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_false_alarm_by_the_queue() {
     let world = World::new(OLD, NEW).await;
-    let options = world.options(&mapping(false)).await;
+    let options = world.options(MAPPING).await;
     no_false_alarm(&world.old, &world.new, FeedKind::Queue, options).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_false_alarm_by_the_wal() {
     let world = World::new(OLD, NEW).await;
-    let options = world.options(&mapping(false)).await;
+    let options = world.options(MAPPING).await;
     no_false_alarm(&world.old, &world.new, FeedKind::Wal, options).await;
 }
 
@@ -233,7 +239,7 @@ async fn no_false_alarm_by_the_wal() {
 async fn no_false_alarm_in_one_database() {
     let world = World::new(OLD, "").await;
     psql(&world.old, NEW).await;
-    let options = world.options(&mapping(true)).await;
+    let options = world.options(MAPPING).await;
     let options = Options { target: options.source.clone(), ..options };
     no_false_alarm(&world.old, &world.old, FeedKind::Queue, options).await;
 }
@@ -259,7 +265,7 @@ fn differences(found: &VerificationReport) -> [u64; 3] {
 #[tokio::test(flavor = "multi_thread")]
 async fn always_a_true_alarm_and_repaired() {
     let world = World::new(OLD, NEW).await;
-    let options = world.options(&mapping(false)).await;
+    let options = world.options(MAPPING).await;
     let running = Running::start(&options, FeedKind::Queue, CHANGED).await;
     assert!(running.verify(CHANGED).await.ok);
     for (damage, counts) in DAMAGE {
@@ -291,7 +297,7 @@ async fn always_a_true_alarm_and_repaired() {
 async fn a_touched_key_that_differs_is_found_by_its_key() {
     let world = World::new(OLD, NEW).await;
     // The target's role changes a row behind our back, whenever it is written.
-    let options = world.options(&mapping(false)).await;
+    let options = world.options(MAPPING).await;
     let running = Running::start(&options, FeedKind::Queue, CHANGED).await;
     assert!(running.verify(CHANGED).await.ok);
     let lie = "
@@ -312,7 +318,7 @@ async fn a_touched_key_that_differs_is_found_by_its_key() {
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_that_changed_since_are_all_that_is_compared() {
     let world = World::new(OLD, NEW).await;
-    let options = world.options(&mapping(false)).await;
+    let options = world.options(MAPPING).await;
     let running = Running::start(&options, FeedKind::Wal, CHANGED).await;
     let keys = |found: &VerificationReport| found.tables.iter().map(|table| table.keys).collect::<Vec<_>>();
     assert_eq!(keys(&running.verify(CHANGED).await), [None, None, None]);
@@ -342,7 +348,7 @@ async fn keys_that_changed_since_are_all_that_is_compared() {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_snapshot_is_held_for_longer_than_told() {
     let world = World::new(OLD, NEW).await;
-    let options = world.options(&mapping(false)).await;
+    let options = world.options(MAPPING).await;
     let running = Running::start(&options, FeedKind::Queue, CHANGED).await;
     psql(&world.new, "UPDATE confiture.control SET max_snapshot = '0'").await;
     let stop = Arc::new(AtomicBool::new(false));

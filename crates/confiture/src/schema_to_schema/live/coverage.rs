@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use crate::error::Result;
 use crate::postgres::Session;
 use crate::postgres::feed::{KeySet, array_text};
+use crate::schema_to_schema::live::status::CoverageStatus;
 use crate::schema_to_schema::plan::Plan;
 use crate::sql::{Literal, QualifiedName, Sql, sql};
 
@@ -200,6 +201,25 @@ impl Coverage {
         session.execute(&forget, &[&name.schema.as_str(), &name.name.as_str()]).await?;
         Ok(())
     }
+}
+
+/// What is known of every table, for whoever looks.
+pub(crate) async fn status(session: &Session) -> Result<BTreeMap<QualifiedName, CoverageStatus>> {
+    let query = Sql::literal(
+        "SELECT table_schema, table_name, batch,
+             extract(epoch FROM pg_catalog.clock_timestamp() - at)::pg_catalog.float8,
+             extract(epoch FROM pg_catalog.clock_timestamp() - complete_at)::pg_catalog.float8,
+             (SELECT coalesce(pg_catalog.sum(pg_catalog.cardinality(keys)), 0)::pg_catalog.int8
+              FROM confiture.touched AS t WHERE t.table_schema = c.table_schema AND t.table_name = c.table_name)
+         FROM confiture.coverage AS c",
+    );
+    let status = |row: &crate::postgres::Row| {
+        let name = QualifiedName::new(row.get::<_, String>(0), row.get::<_, String>(1));
+        let (batch, seconds_ago, complete_seconds_ago, touched_keys) =
+            (row.get(2), row.get(3), row.get(4), row.get(5));
+        (name, CoverageStatus { batch, seconds_ago, complete_seconds_ago, touched_keys })
+    };
+    Ok(session.query(&query, &[]).await?.iter().map(status).collect())
 }
 
 fn most(rows: i64) -> u64 {

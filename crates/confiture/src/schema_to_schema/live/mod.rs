@@ -36,4 +36,4 @@ pub use follower::Witness;
 pub use ledger::{FeedKind, Phase};
 pub use run::{Capture, FollowReport, Following, Until};
 pub use verifier::Verifying;
-pub use status::{FollowingStatus, Order, Status, TableStatus, follows, status, tell};
+pub use status::{CoverageStatus, FollowingStatus, Order, Status, TableStatus, follows, status, tell};
