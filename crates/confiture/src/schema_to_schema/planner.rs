@@ -15,9 +15,7 @@ use crate::schema_to_schema::recall;
 use crate::schema_to_schema::resolve::{Draft, resolve};
 use crate::schema_to_schema::sessions::{explain_lock, set_lock_timeout, unless_interrupted};
 use crate::schema_to_schema::snapshot::explain_row_security;
-use crate::schema_to_schema::statement;
-use crate::schema_to_schema::volatility;
-use crate::schema_to_schema::{filter, foreign};
+use crate::schema_to_schema::{filter, foreign, journal, ledger, statement, volatility};
 use crate::sql::{Sql, sql};
 
 /// A plan, and the connections and catalogs that it was made with.
@@ -63,8 +61,15 @@ impl Migration {
             set_lock_timeout(&source, options.lock_timeout),
             set_lock_timeout(&target, options.lock_timeout)
         )?;
-        let (source_catalog, target_catalog) =
+        let (source_catalog, mut target_catalog) =
             tokio::try_join!(read_catalog(&source), read_catalog(&target))?;
+        if ledger::exists(&target).await? {
+            match journal::entries(&target).await {
+                // A role that may only compare.
+                Err(error) if error.sqlstate_code() == Some("42501") => {}
+                entries => journal::complete(&mut target_catalog, &entries?),
+            }
+        }
         let copied = recall::copied(&mut options, &target, execution).await?;
         let topology = match is_same_database(&source, &target).await? {
             true => Topology::OneDatabase,

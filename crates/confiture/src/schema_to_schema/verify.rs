@@ -185,7 +185,9 @@ impl Migration {
         let mut tables = Vec::new();
         for table in &self.plan.tables {
             let sides = Sides { source: &readers, target: &writers, lets_go: false };
-            tables.push(self.verify_table(table, &catalog, &sides, self.options.show_values, execution).await?.0);
+            tables.push(
+                self.verify_table(table, &catalog, &sides, self.options.show_values, execution).await?.0,
+            );
         }
         let foreign_keys = self.verify_foreign_keys(&catalog, target.session()).await?;
         let mut validations = Vec::new();

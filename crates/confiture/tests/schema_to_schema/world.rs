@@ -64,11 +64,22 @@ impl<'server> WorldOn<'server> {
 
 /// Asserts that `given` in the one database and `held` in the other return the same rows.
 pub(crate) async fn assert_same(old: &Database<'_>, given: &str, new: &Database<'_>, held: &str) {
-    let copy =
-        |query: &str| format!("COPY (SELECT * FROM ({query}) AS q ORDER BY q::text COLLATE \"C\") TO STDOUT");
-    let (given_rows, held_rows) = (psql(old, &copy(given)).await, psql(new, &copy(held)).await);
-    assert!(!given_rows.trim().is_empty(), "the oracle compares nothing: {given}");
-    assert_eq!(given_rows, held_rows, "{given}\n{held}");
+    let rows = assert_equal(old, given, new, held).await;
+    assert!(!rows.trim().is_empty(), "the oracle compares nothing: {given}");
+}
+
+/// The same, of queries that may return nothing.
+pub(crate) async fn assert_equal(old: &Database<'_>, given: &str, new: &Database<'_>, held: &str) -> String {
+    let given_rows = rows(old, given).await;
+    assert_eq!(given_rows, rows(new, held).await, "{given}\n{held}");
+    given_rows
+}
+
+async fn rows(database: &Database<'_>, query: &str) -> String {
+    let copy = format!(
+        "SET DateStyle = ISO; COPY (SELECT * FROM ({query}) AS q ORDER BY q::text COLLATE \"C\") TO STDOUT"
+    );
+    psql(database, &copy).await
 }
 
 /// Plans.

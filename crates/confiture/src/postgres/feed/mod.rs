@@ -36,6 +36,13 @@ pub struct CapturedTable {
     pub partitions: Vec<(QualifiedName, Oid)>,
 }
 
+impl CapturedTable {
+    /// The OIDs of the table and its partitions.
+    pub(crate) fn oids(&self) -> impl Iterator<Item = Oid> + '_ {
+        std::iter::once(self.oid).chain(self.partitions.iter().map(|(_, oid)| *oid))
+    }
+}
+
 /// A column of a key.
 #[derive(Debug, Clone)]
 pub struct KeyColumn {

@@ -47,6 +47,9 @@ CREATE TABLE IF NOT EXISTS confiture.journal (
     kind text NOT NULL CHECK (kind IN ('index', 'constraint', 'foreign_key', 'trigger')),
     name text NOT NULL,
     restore text[] NOT NULL,               -- statements, in order; each may be run again after a crash
+    key text[],                            -- of a unique index over plain columns and all rows: the columns
+    is_primary boolean NOT NULL DEFAULT false,
+    is_immediate boolean NOT NULL DEFAULT true, -- false where its uniqueness is checked late
     taken_off_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
     UNIQUE (table_schema, table_name, kind, name)
 );

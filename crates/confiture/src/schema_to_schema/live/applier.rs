@@ -106,7 +106,9 @@ impl Applier {
     }
 
     /// Ends what is open on both sides, after an error.
-    pub(crate) async fn roll_back(&self) {
+    pub(crate) async fn roll_back(&mut self) {
+        // A stage that the transaction made goes with it.
+        self.staged.clear();
         for session in [&self.target, &self.source] {
             session.batch(&Sql::literal("ROLLBACK")).await.ok();
         }

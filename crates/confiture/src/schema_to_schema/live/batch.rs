@@ -54,7 +54,7 @@ impl Follower {
             Ok(report) => Ok(report),
             Err(error) => {
                 self.applier.roll_back().await;
-                Err(error)
+                Err(self.explain_altered(error).await)
             }
         }
     }
@@ -66,7 +66,7 @@ impl Follower {
         self.check_source_shape().await?;
         let changes = self.feed.changes(&self.applier.source, &snapshot).await?;
         failpoint::reached("batch: changes told");
-        let is_quiet = changes.keys.iter().all(KeySet::is_empty) && !self.is_catching_up();
+        let is_quiet = is_empty(&changes) && !self.is_catching_up();
         let frozen = self.freeze_for_others().await?;
         let mut report = BatchReport {
             number: self.batches + 1,
@@ -128,11 +128,16 @@ impl Follower {
         self.applier.begin().await?;
         self.check_target_shape().await?;
         let (mut states, mut coverage) = (self.states.clone(), self.coverage.clone());
+        let mut read = Vec::new();
         for (index, state) in states.iter_mut().enumerate() {
+            if *state == TableState::CatchingUp || !is_empty(changes) {
+                read.push(index);
+            }
             let (applied, more) = self.write_table(index, state, changes, &mut coverage).await?;
             report.applied += applied;
             report.more |= more;
         }
+        self.check_what_was_read(&read).await?;
         report.elapsed = started.elapsed();
         let record = BatchRecord {
             id: report.number,
@@ -201,4 +206,8 @@ impl Follower {
         };
         Ok((applied, more))
     }
+}
+
+fn is_empty(changes: &Changes) -> bool {
+    changes.keys.iter().all(KeySet::is_empty)
 }

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
+use tokio::time::sleep;
 
 use crate::error::{Error, Result};
 use crate::schema_to_schema::constraints;
@@ -82,7 +84,9 @@ impl Beside {
             follower.states[index] = TableState::CatchingUp;
         }
         while let Some(ended) = self.copying.try_join_next() {
-            ended.unwrap_or_else(panicked)?;
+            if let Err(error) = ended.unwrap_or_else(panicked) {
+                return Err(follower.explain_altered(error).await);
+            }
         }
         if self.copying.is_empty() && follower.phase == Phase::Copying {
             follower.set_phase(Phase::CatchingUp).await?;

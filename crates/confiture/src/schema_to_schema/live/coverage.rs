@@ -268,7 +268,9 @@ pub(crate) async fn touched(
 fn elements(text: &str) -> Vec<String> {
     let mut found = vec![String::new()];
     let (mut quoted, mut escaped) = (false, false);
-    for character in text.strip_prefix('{').and_then(|text| text.strip_suffix('}')).unwrap_or_default().chars() {
+    for character in
+        text.strip_prefix('{').and_then(|text| text.strip_suffix('}')).unwrap_or_default().chars()
+    {
         let last = found.last_mut().expect("never empty");
         match character {
             _ if escaped => {

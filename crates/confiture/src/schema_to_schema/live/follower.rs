@@ -1,7 +1,7 @@
 //! A run that follows: opened from what the ledger says, it copies what is not there, builds keys and indexes, and applies
 //! batch after batch. Whatever ends it, the next run goes on from the ledger.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -116,6 +116,48 @@ impl Follower {
         let shapes = &mut self.shapes;
         let changes = shapes.source.changes(&self.applier.source, &shapes.source_oids).await?;
         altered("source", &changes)
+    }
+
+    /// Looks whether what was read for the target tables at `read` is what the batch's snapshot saw. TRUNCATE and whatever
+    /// rewrites a table take its rows away from older snapshots as well, and a column may have been renamed since.
+    pub(crate) async fn check_what_was_read(&self, read: &[usize]) -> Result<()> {
+        let tables: BTreeSet<usize> = read
+            .iter()
+            .map(|index| &self.captured.followed[*index])
+            .flat_map(|followed| {
+                std::iter::once(followed.driving).chain(followed.depends.iter().map(|one| one.table))
+            })
+            .collect();
+        let oids: Vec<u32> =
+            tables.into_iter().flat_map(|table| self.captured.tables[table].oids()).collect();
+        if oids.is_empty() {
+            return Ok(());
+        }
+        let (then, now) = tokio::try_join!(
+            Shapes::digest(&self.applier.source, &oids),
+            Shapes::digest(&self.migration.source, &oids)
+        )?;
+        if then == now {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::Server,
+            "a source table was altered, rewritten or emptied while its rows were read",
+        )
+        .sqlstate("40001")
+        .hint("nothing was written; run the command again"))
+    }
+
+    /// An error that a source table's alteration explains is that alteration's.
+    pub(crate) async fn explain_altered(&mut self, error: Error) -> Error {
+        if !error.sqlstate_code().is_some_and(|code| code.starts_with("42")) {
+            return error;
+        }
+        let shapes = &mut self.shapes;
+        match shapes.source.changes(&self.migration.source, &shapes.source_oids).await {
+            Ok(changes) => altered("source", &changes).err().unwrap_or(error),
+            Err(_) => error,
+        }
     }
 
     /// Looks whether a target table was altered.

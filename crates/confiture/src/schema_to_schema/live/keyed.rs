@@ -51,7 +51,11 @@ impl<'a> Keyed<'a> {
     }
 
     /// Compares the rows of these keys of the source; `None` where they differ.
-    pub(crate) async fn compare(&self, keys: &KeySet, sides: &Sides<'_>) -> Result<Option<TableVerification>> {
+    pub(crate) async fn compare(
+        &self,
+        keys: &KeySet,
+        sides: &Sides<'_>,
+    ) -> Result<Option<TableVerification>> {
         let Some(driving) = &self.table.source else { return Ok(None) };
         let (source, target) = (&sides.source[0], &sides.target[0]);
         let (mut given_rows, mut held_rows) = (0, 0);
@@ -126,8 +130,21 @@ fn has_exact_text(oid: Oid, catalog: &Catalog) -> bool {
         TypeKind::Enum { .. } => true,
         TypeKind::Base if data_type.is_built_in() => matches!(
             data_type.name.name.as_str(),
-            "int2" | "int4" | "int8" | "numeric" | "text" | "varchar" | "bpchar" | "uuid" | "bool" | "date"
-                | "timestamp" | "timestamptz" | "bytea" | "inet" | "cidr"
+            "int2"
+                | "int4"
+                | "int8"
+                | "numeric"
+                | "text"
+                | "varchar"
+                | "bpchar"
+                | "uuid"
+                | "bool"
+                | "date"
+                | "timestamp"
+                | "timestamptz"
+                | "bytea"
+                | "inet"
+                | "cidr"
         ),
         _ => false,
     }

@@ -35,5 +35,5 @@ pub use batch::BatchReport;
 pub use follower::Witness;
 pub use ledger::{FeedKind, Phase};
 pub use run::{Capture, FollowReport, Following, Until};
-pub use verifier::Verifying;
 pub use status::{CoverageStatus, FollowingStatus, Order, Status, TableStatus, follows, status, tell};
+pub use verifier::Verifying;

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use crate::error::{Error, Result};
 use crate::event::Execution;
 use crate::postgres::feed::wal::SlotLost;
-use crate::postgres::feed::{ChangeFeed, KeySet};
+use crate::postgres::feed::{CapturedTable, ChangeFeed, KeySet};
 use crate::postgres::{AdvisoryLock, Session};
 use crate::schema_to_schema::chunk::{self, all_ranges};
 use crate::schema_to_schema::journal::{self, EntryKind};
@@ -228,11 +228,7 @@ impl Migration {
         let oid =
             |table: &TablePlan| self.target_catalog.relations.get(&table.target).map(|relation| relation.oid);
         let target_oids: Vec<u32> = self.plan.tables.iter().filter_map(oid).collect();
-        let with_partitions = |table: &crate::postgres::feed::CapturedTable| {
-            let partitions: Vec<u32> = table.partitions.iter().map(|(_, oid)| *oid).collect();
-            std::iter::once(table.oid).chain(partitions)
-        };
-        let source_oids: Vec<u32> = captured.tables.iter().flat_map(with_partitions).collect();
+        let source_oids: Vec<u32> = captured.tables.iter().flat_map(CapturedTable::oids).collect();
         let source = Shapes::read(&self.source, &source_oids).await?;
         let target = Shapes::read(side, &target_oids).await?;
         if let Some(before) = Shapes::remembered(side, "source").await? {

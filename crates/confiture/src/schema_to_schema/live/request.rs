@@ -88,8 +88,9 @@ impl Request {
 
     /// Leaves it to another run.
     pub(crate) async fn give_back(&self, session: &Session) -> Result<()> {
-        let back =
-            Sql::literal("UPDATE confiture.request SET state = 'waiting' WHERE id = $1 AND state = 'at_work'");
+        let back = Sql::literal(
+            "UPDATE confiture.request SET state = 'waiting' WHERE id = $1 AND state = 'at_work'",
+        );
         session.execute(&back, &[&self.id]).await?;
         Ok(())
     }
@@ -132,7 +133,7 @@ impl Migration {
                 Err(error) if error.kind() == ErrorKind::Locked => sleep(LOOK).await,
                 Err(error) => return Err(error),
                 Ok(report) => match report.verification {
-                    Some((_, mut found)) => {
+                    Some(mut found) => {
                         if !self.options.tables.is_empty() {
                             let names = self.plan.tables.iter().map(|table| table.target.clone());
                             found.keep_only(&names.collect::<Vec<_>>());
@@ -181,7 +182,9 @@ impl Migration {
         };
         // Also the report: it may hold values.
         let forget = Sql::literal(match answered {
-            Err(_) => "UPDATE confiture.request SET state = 'cancelled', answer = NULL WHERE id = $1 AND state <> 'done'",
+            Err(_) => {
+                "UPDATE confiture.request SET state = 'cancelled', answer = NULL WHERE id = $1 AND state <> 'done'"
+            }
             Ok(_) => "UPDATE confiture.request SET answer = NULL WHERE id = $1",
         });
         session.execute(&forget, &[&id]).await?;

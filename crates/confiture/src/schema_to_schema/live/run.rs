@@ -96,8 +96,11 @@ pub struct FollowReport {
     pub sequences: Vec<AdvancedSequence>,
     /// Foreign keys that rows violate: they are there, but NOT VALID.
     pub violated: Vec<ViolatedForeignKey>,
-    /// What the comparison of both sides found, after the batch of that number; `None` where there was none in this run.
-    pub verification: Option<(i64, VerificationReport)>,
+    /// What the comparison of both sides found; `None` where there was none in this run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verification: Option<VerificationReport>,
+    /// The batch that left both sides as they were compared.
+    pub verified_batch: Option<i64>,
     /// True where foreign keys and triggers of the target are off until the cutover, because the target's role may not
     /// apply changes past them.
     pub foreign_keys_wait: bool,
@@ -116,6 +119,7 @@ impl FollowReport {
             sequences: Vec::new(),
             violated: Vec::new(),
             verification: None,
+            verified_batch: None,
             foreign_keys_wait: false,
             elapsed: Duration::ZERO,
         }

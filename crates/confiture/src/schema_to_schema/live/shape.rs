@@ -25,7 +25,8 @@ impl Shapes {
         Ok(Self { digest, tables })
     }
 
-    async fn digest(session: &Session, oids: &[u32]) -> Result<String> {
+    /// What changes with them and costs little: in a transaction, as its snapshot has it.
+    pub(crate) async fn digest(session: &Session, oids: &[u32]) -> Result<String> {
         let query = Sql::literal(include_str!("../../postgres/queries/shapes_digest.sql"));
         Ok(session.query_one(&query, &[&oids]).await?.get(0))
     }

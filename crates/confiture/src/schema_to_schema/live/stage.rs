@@ -8,6 +8,9 @@ use crate::sql::{Identifier, QualifiedName, Sql, sql};
 /// Keys that one query reads at most: what is more is read by the next one.
 const KEYS_AT_ONCE: usize = 20_000;
 
+/// Types of which equal values are the same: smallint, integer, bigint, oid, bytea, date, timestamp, timestamptz, uuid.
+const PLAIN: [u32; 9] = [21, 23, 20, 26, 17, 1082, 1114, 1184, 2950];
+
 /// The statements of one target table.
 #[derive(Debug)]
 pub(crate) struct Stage {
@@ -47,8 +50,14 @@ impl Stage {
     pub(crate) fn new(index: usize, table: &TablePlan, relation: &Relation) -> Self {
         let stage = |what: &str| QualifiedName::new("pg_temp", format!("confiture_{what}_{index}"));
         let names: Vec<Identifier> = table.columns.iter().map(|column| column.target.clone()).collect();
-        let updated: Vec<Identifier> =
-            names.iter().filter(|name| !table.key.contains(name)).cloned().collect();
+        // Of the key what may be equal and yet differ: `1.0` and `1.00`, or text under some collations.
+        let differs = |name: &&Identifier| {
+            !table.key.contains(name)
+                || relation.column(name).is_some_and(|column| {
+                    column.identity != Some(Identity::Always) && !PLAIN.contains(&column.data_type.oid)
+                })
+        };
+        let updated: Vec<Identifier> = names.iter().filter(differs).cloned().collect();
         // An identity that is GENERATED ALWAYS takes a value in a new row, never in one that is there; and a constraint that
         // may be deferred tells no conflict.
         let fixed = |name: &Identifier| {

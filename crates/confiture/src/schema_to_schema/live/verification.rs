@@ -12,6 +12,7 @@ use futures_util::future::try_join_all;
 use crate::catalog::{Catalog, Oid};
 use crate::error::{Error, Result};
 use crate::event::{Event, Execution, TableEstimate};
+use crate::postgres::feed::CapturedTable;
 use crate::postgres::{Session, read_catalog};
 use crate::schema_to_schema::fingerprint::{LOOK, let_go};
 use crate::schema_to_schema::live::batch::Aligned;
@@ -152,10 +153,8 @@ impl Comparison {
                 return Ok(found);
             }
         }
-        let (found, _) = self
-            .migration
-            .verify_table(table, catalog, sides, self.show_values, &self.execution)
-            .await?;
+        let (found, _) =
+            self.migration.verify_table(table, catalog, sides, self.show_values, &self.execution).await?;
         Ok(found)
     }
 
@@ -189,18 +188,14 @@ impl Comparison {
     fn oids_of(&self, index: usize) -> Vec<Oid> {
         let followed = &self.captured.followed[index];
         let tables = std::iter::once(followed.driving).chain(followed.depends.iter().map(|one| one.table));
-        tables.flat_map(|table| oids(&self.captured.tables[table])).collect()
+        tables.flat_map(|table| self.captured.tables[table].oids()).collect()
     }
 
     /// The files of all captured tables, as the session's snapshot has them.
     async fn files(&self, session: &Session) -> Result<BTreeMap<Oid, Oid>> {
-        let all: Vec<Oid> = self.captured.tables.iter().flat_map(oids).collect();
+        let all: Vec<Oid> = self.captured.tables.iter().flat_map(CapturedTable::oids).collect();
         let query = Sql::literal("SELECT oid, relfilenode FROM pg_catalog.pg_class WHERE oid = ANY ($1)");
         let rows = session.query(&query, &[&all]).await?;
         Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
     }
-}
-
-fn oids(table: &crate::postgres::feed::CapturedTable) -> Vec<Oid> {
-    std::iter::once(table.oid).chain(table.partitions.iter().map(|(_, oid)| *oid)).collect()
 }

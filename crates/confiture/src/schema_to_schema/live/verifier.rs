@@ -114,7 +114,8 @@ impl Verifier {
                 aligned,
             };
             let execution = follower.execution.clone();
-            self.comparing.spawn(async move { execution.step("Comparing both sides", comparison.run()).await });
+            self.comparing
+                .spawn(async move { execution.step("Comparing both sides", comparison.run()).await });
         }
         while let Some(ended) = self.comparing.try_join_next() {
             let ended =
@@ -282,9 +283,11 @@ impl Verifier {
         if let Some(request) = round.request {
             request.answer(&follower.side, &found).await?;
         } else if self.following.until == crate::schema_to_schema::live::Until::Interrupted && !found.ok {
-            follower.execution.warn("both sides differ: `verify` says where, `verify --repair` reads those rows again");
+            follower
+                .execution
+                .warn("both sides differ: `verify` says where, `verify --repair` reads those rows again");
         }
-        report.verification = Some((round.batch, found));
+        (report.verified_batch, report.verification) = (Some(round.batch), Some(found));
         Ok(())
     }
 
@@ -302,7 +305,8 @@ impl Verifier {
 
 /// How long one pair of snapshots may be held.
 async fn patience(session: &Session) -> Result<Duration> {
-    let query = Sql::literal("SELECT extract(epoch FROM max_snapshot)::pg_catalog.float8 FROM confiture.control");
+    let query =
+        Sql::literal("SELECT extract(epoch FROM max_snapshot)::pg_catalog.float8 FROM confiture.control");
     let row = session.query_opt(&query, &[]).await?;
     let seconds = row.map_or(300.0, |row| row.get::<_, f64>(0));
     Ok(Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX))
