@@ -13,3 +13,4 @@ mod server;
 mod support;
 mod sync;
 mod troubles;
+mod verifying;
