@@ -18,8 +18,15 @@ pub(crate) fn render(style: Style, report: &VerificationReport) -> String {
         let line = table(style, &found.table.short(), old, new, found.ok);
         let _ = match found.keys {
             None => writeln!(text, "{line}"),
-            Some(0) => writeln!(text, "{} {}: nothing changed since it was found equal", style.done(), found.table.short()),
-            Some(keys) => writeln!(text, "{line}, of {} that changed since all were equal", count(keys, "key")),
+            Some(0) => writeln!(
+                text,
+                "{} {}: nothing changed since it was found equal",
+                style.done(),
+                found.table.short()
+            ),
+            Some(keys) => {
+                writeln!(text, "{line}, of {} that changed since all were equal", count(keys, "key"))
+            }
         };
         if let Some(repaired) = &found.repaired {
             text.push_str("   repaired:\n");

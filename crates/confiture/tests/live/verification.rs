@@ -211,7 +211,11 @@ async fn no_false_alarm(old: &Database<'_>, new: &Database<'_>, feed: FeedKind, 
         assert!(found.ok, "round {round}: {found:#?}");
         assert_eq!(found.tables.len(), 3);
         let writes = written.load(Ordering::SeqCst);
-        eprintln!("round {round}: {:?}, {writes} writes so far, {:?} of comparing", started.elapsed(), found.elapsed);
+        eprintln!(
+            "round {round}: {:?}, {writes} writes so far, {:?} of comparing",
+            started.elapsed(),
+            found.elapsed
+        );
         by_keys += found.tables.iter().filter(|table| table.keys.is_some()).count();
     }
     stop.store(true, Ordering::SeqCst);

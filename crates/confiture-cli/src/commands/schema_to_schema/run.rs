@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use confiture::{Error, Result};
 use confiture::config::Mapping;
 use confiture::event::Execution;
 use confiture::project::Project;
 use confiture::schema_to_schema::{
     Following, Migration, Options, Plan, clean_up, follows, scaffold as first_mapping,
 };
+use confiture::{Error, Result};
 use serde_json::{Map, json};
 
 use super::options::{Follow, MappingFrom, SchemaToSchemaOptions, Step};
@@ -257,8 +257,10 @@ async fn verify(
     let report = if follows(&prepared.target.connection).await? {
         prepared.migration.verify_following(options.verifying, execution).await?
     } else if options.verifying.repair {
-        return Err(Error::refused("the target does not follow its source, so nothing reads rows of it again")
-            .hint("see what differs without --repair; a run with --truncate copies anew"));
+        return Err(Error::refused(
+            "the target does not follow its source, so nothing reads rows of it again",
+        )
+        .hint("see what differs without --repair; a run with --truncate copies anew"));
     } else {
         execution.step(COMPARING, prepared.migration.verify(execution)).await?
     };
