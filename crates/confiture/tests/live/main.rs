@@ -8,6 +8,7 @@ mod property;
 mod scene;
 mod seed;
 mod verification;
+mod waiting;
 mod workload;
 #[path = "../schema_to_schema/world.rs"]
 #[allow(dead_code, unused_imports, reason = "shared with another test binary")]

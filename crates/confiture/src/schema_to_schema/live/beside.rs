@@ -2,11 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
+use tokio::time::sleep;
 
 use crate::error::{Error, Result};
+use crate::event::Execution;
+use crate::postgres::Session;
 use crate::schema_to_schema::constraints;
 use crate::schema_to_schema::journal::{self, EntryKind};
 use crate::schema_to_schema::ledger::{TableState, set_state};
@@ -52,6 +56,11 @@ impl Beside {
             built: BTreeSet::new(),
             referring: JoinSet::new(),
         })
+    }
+
+    /// What tables are made ready with.
+    pub(crate) fn finisher(&self) -> &Finisher {
+        &self.finisher
     }
 
     /// Before a batch: tables that are full by now. Whatever moved while they were copied waits once that batch is done.
@@ -108,8 +117,7 @@ impl Beside {
         let session = self.sessions.open_target(options).await?;
         let builder = self.sessions.open_target(options).await?;
         let execution = follower.execution.clone();
-        self.referring
-            .spawn(async move { constraints::put_foreign_keys_back(&session, &[builder], &execution).await });
+        self.referring.spawn(put_back_patiently(session, builder, execution));
         Ok(false)
     }
 
@@ -128,6 +136,26 @@ impl Beside {
         self.copying.shutdown().await;
         self.building.shutdown().await;
         self.referring.shutdown().await;
+    }
+}
+
+/// Puts foreign keys back beside batches. A foreign key locks two tables in its own order, and so does a batch: one of them
+/// may be a deadlock's victim.
+async fn put_back_patiently(
+    session: Session,
+    builder: Session,
+    execution: Execution,
+) -> Result<Vec<ViolatedForeignKey>> {
+    let builders = [builder];
+    let mut tries = 0;
+    loop {
+        match constraints::put_foreign_keys_back(&session, &builders, &execution).await {
+            Err(error) if matches!(error.sqlstate_code(), Some("40P01" | "55P03")) && tries < 50 => {
+                tries += 1;
+                sleep(Duration::from_millis(20 * tries)).await;
+            }
+            done => return done,
+        }
     }
 }
 
