@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use confiture::config::{Connection, Endpoint, Mapping};
 use confiture::event::Execution;
 use confiture::postgres::Session;
 use confiture::schema_to_schema::{
-    Capture, FeedKind, FollowReport, Following, Migration, Options, VerificationReport, Verifying,
+    Capture, FeedKind, FollowReport, Following, Migration, Options, VerificationReport, Verifying, failpoint,
 };
 use confiture::sql::Sql;
 use local_postgres::testing::Database;
@@ -62,11 +63,12 @@ const SAME: [(&str, &str); 3] = [
 ];
 
 /// Statements of an application that does everything; `n` says which.
-fn statement(n: u64) -> String {
+fn statement(n: u64, empties: bool) -> String {
     let id = 1 + (n * 7919) % 400;
     let other = 1 + (n * 104_729) % 400;
     // Often enough that comparisons meet it, seldom enough that there is time for one.
     match n % 1000 {
+        _ if !empties => {}
         301 => return "TRUNCATE app.places".to_owned(),
         602 => return "TRUNCATE app.visits_1".to_owned(),
         903 => {
@@ -97,15 +99,25 @@ fn statement(n: u64) -> String {
     }
 }
 
-async fn write(options: Options, first: u64, stop: Arc<AtomicBool>, written: Arc<AtomicU64>) {
+/// What the writers are told, and what they tell.
+#[derive(Default)]
+struct Writers {
+    stop: AtomicBool,
+    /// Whether tables are emptied, too.
+    empty: AtomicBool,
+    written: AtomicU64,
+}
+
+async fn write(options: Options, first: u64, writers: Arc<Writers>) {
     let session = Session::connect(&options.source).await.unwrap();
     let mut n = first;
-    while !stop.load(Ordering::SeqCst) {
-        if session.batch(&Sql::from_user(statement(n))).await.is_err() {
+    while !writers.stop.load(Ordering::SeqCst) {
+        let empties = writers.empty.load(Ordering::SeqCst);
+        if session.batch(&Sql::from_user(statement(n, empties))).await.is_err() {
             session.batch(&Sql::literal("ROLLBACK")).await.unwrap();
         }
         n += 3;
-        written.fetch_add(1, Ordering::SeqCst);
+        writers.written.fetch_add(1, Ordering::SeqCst);
         // Leaves the machine to others, too.
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
@@ -194,23 +206,22 @@ const CHANGED: Verifying = Verifying { every: None, complete: false, repair: fal
 const REPAIR: Verifying = Verifying { every: None, complete: true, repair: true };
 
 async fn no_false_alarm(old: &Database<'_>, new: &Database<'_>, feed: FeedKind, options: Options) {
-    let stop = Arc::new(AtomicBool::new(false));
-    let written = Arc::new(AtomicU64::new(0));
-    let writers: Vec<_> = (0..3)
-        .map(|first| tokio::spawn(write(options.clone(), first, Arc::clone(&stop), Arc::clone(&written))))
-        .collect();
+    let told = Arc::new(Writers::default());
+    let writers: Vec<_> =
+        (0..3).map(|first| tokio::spawn(write(options.clone(), first, Arc::clone(&told)))).collect();
     let running = Running::start(&options, feed, CHANGED).await;
     let mut by_keys = 0;
     for round in 0..6 {
         let started = Instant::now();
+        told.empty.store(round < 3, Ordering::SeqCst);
         if round == 4 {
             // Each table in a pair of snapshots of its own.
             psql(new, "UPDATE confiture.control SET max_snapshot = '0'").await;
         }
-        let found = running.verify(if round % 3 == 0 { COMPLETE } else { CHANGED }).await;
+        let found = running.verify(if round % 4 == 0 { COMPLETE } else { CHANGED }).await;
         assert!(found.ok, "round {round}: {found:#?}");
         assert_eq!(found.tables.len(), 3);
-        let writes = written.load(Ordering::SeqCst);
+        let writes = told.written.load(Ordering::SeqCst);
         eprintln!(
             "round {round}: {:?}, {writes} writes so far, {:?} of comparing",
             started.elapsed(),
@@ -218,11 +229,11 @@ async fn no_false_alarm(old: &Database<'_>, new: &Database<'_>, feed: FeedKind, 
         );
         by_keys += found.tables.iter().filter(|table| table.keys.is_some()).count();
     }
-    stop.store(true, Ordering::SeqCst);
+    told.stop.store(true, Ordering::SeqCst);
     for writer in writers {
         writer.await.unwrap();
     }
-    assert!(written.load(Ordering::SeqCst) > 100);
+    assert!(told.written.load(Ordering::SeqCst) > 100);
     assert!(by_keys > 0, "never by keys alone");
     running.stop().await;
     let found = verify(&options, COMPLETE).await.unwrap();
@@ -366,10 +377,10 @@ async fn no_snapshot_is_held_for_longer_than_told() {
     let options = world.options(MAPPING).await;
     let running = Running::start(&options, FeedKind::Queue, CHANGED).await;
     psql(&world.new, "UPDATE confiture.control SET max_snapshot = '0'").await;
-    let stop = Arc::new(AtomicBool::new(false));
-    let writer = tokio::spawn(write(options.clone(), 0, Arc::clone(&stop), Arc::default()));
+    let told = Arc::new(Writers::default());
+    let writer = tokio::spawn(write(options.clone(), 0, Arc::clone(&told)));
     let found = running.verify(COMPLETE).await;
-    stop.store(true, Ordering::SeqCst);
+    told.stop.store(true, Ordering::SeqCst);
     writer.await.unwrap();
     assert!(found.ok, "{found:#?}");
     let mut batches: Vec<_> = found.tables.iter().map(|table| table.batch.unwrap()).collect();
@@ -420,4 +431,69 @@ async fn a_lost_slot_leaves_what_did_not_change_alone() {
     assert!((6..600).contains(&written), "{written}");
     assert!(running.verify(COMPLETE).await.ok);
     running.stop().await;
+}
+
+const CHILD: &str = "CONFITURE_TEST_VERIFY";
+
+/// A process of its own that compares all rows, repairs, and dies at a failpoint.
+#[test]
+fn the_process_that_dies_while_it_compares() {
+    let Ok(what) = std::env::var(CHILD) else {
+        assert!(std::env::current_exe().unwrap().exists());
+        return;
+    };
+    let what: Vec<&str> = what.split('\n').collect();
+    let [folder, old, new, at] = what[..] else { panic!("{what:?}") };
+    let at = at.to_owned();
+    failpoint::on_reached(Box::new(move |name| {
+        if name == at {
+            std::process::abort();
+        }
+    }));
+    let connect = |database| Connection::new(Endpoint::new(folder, 5432), "postgres", database);
+    let mapping = Mapping::parse(MAPPING, std::path::Path::new("mapping.yaml")).unwrap();
+    let options = Options::new(connect(old), connect(new), mapping);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async { verify(&options, REPAIR).await.unwrap() });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dying_while_comparing_or_repairing_loses_nothing() {
+    let world = World::new(OLD, NEW).await;
+    let options = world.options(MAPPING).await;
+    let running = Running::start(&options, FeedKind::Queue, CHANGED).await;
+    assert!(running.verify(CHANGED).await.ok);
+    running.stop().await;
+    let server = world.old.server();
+    let points = [
+        ("verification: compared, not recorded", REPAIR),
+        ("verification: recorded", REPAIR),
+        // What is to be read again waits in the target.
+        ("verification: repair deferred", COMPLETE),
+        // So does what batches have touched.
+        ("batch: recorded, not committed", REPAIR),
+        ("batch: committed, not confirmed", REPAIR),
+    ];
+    for (round, (at, then)) in points.into_iter().enumerate() {
+        psql(&world.new, "UPDATE new.people SET name = 'WRONG' WHERE id = 17").await;
+        psql(&world.old, &format!("UPDATE app.people SET name = 'round {round}' WHERE id IN (18, 19)")).await;
+        let told = [server.socket_dir().to_str().unwrap(), world.old.name(), world.new.name(), at].join("\n");
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+        child
+            .args([
+                "--exact",
+                "verification::the_process_that_dies_while_it_compares",
+                "--nocapture",
+                "--test-threads=1",
+            ])
+            .env(CHILD, told);
+        let ended = tokio::task::spawn_blocking(move || child.output().unwrap()).await.unwrap();
+        assert!(ended.status.code().is_none(), "{at}: {}", String::from_utf8_lossy(&ended.stderr));
+        let found = verify(&options, then).await.unwrap();
+        assert!(found.ok, "{at}: {found:#?}");
+        for (given, held) in SAME {
+            world.assert_same(given, held).await;
+        }
+        assert!(verify(&options, CHANGED).await.unwrap().ok, "{at}");
+    }
 }
