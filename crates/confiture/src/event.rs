@@ -93,6 +93,14 @@ pub(crate) fn as_milliseconds<S: serde::Serializer>(
     serializer.serialize_f64((elapsed.as_secs_f64() * 1e6).round() / 1e3)
 }
 
+/// The same, read back.
+pub(crate) fn from_milliseconds<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Duration, D::Error> {
+    let milliseconds: f64 = serde::Deserialize::deserialize(deserializer)?;
+    Duration::try_from_secs_f64(milliseconds / 1e3).map_err(serde::de::Error::custom)
+}
+
 /// What is expected of a table before work on it begins.
 #[derive(Debug, Clone, Serialize)]
 pub struct TableEstimate {

@@ -16,3 +16,4 @@ mod server;
 mod support;
 mod sync;
 mod troubles;
+mod verifying;

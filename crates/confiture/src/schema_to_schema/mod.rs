@@ -57,8 +57,8 @@ pub use difference::{ColumnDifference, Difference, DifferenceKind, Differences};
 pub use estimate::{Basis, Throughput};
 pub use ledger::{RememberedSource, remembered_source};
 pub use live::{
-    Applied, BatchReport, Capture, FeedKind, FollowReport, Following, FollowingStatus, Order, Phase, Status,
-    TableStatus, Until, Witness, follows, status, tell,
+    Applied, BatchReport, Capture, CoverageStatus, FeedKind, FollowReport, Following, FollowingStatus, Order,
+    Phase, Status, TableStatus, Until, Verifying, Witness, follows, status, tell,
 };
 pub use migrator::{SchemaToSchemaMigrator, TableAnalysis, TableMatch};
 pub use options::{DEFAULT_THRESHOLD_ROWS, Options};

@@ -111,8 +111,14 @@ pub(crate) async fn follow(
     witness: Option<Arc<dyn Witness>>,
 ) -> confiture::Result<FollowReport> {
     let migration = Arc::new(Migration::plan(options, execution).await?);
-    let following =
-        Following { capture: Capture::Only(feed), until, patience: Duration::ZERO, verify: true, witness };
+    let following = Following {
+        capture: Capture::Only(feed),
+        until,
+        patience: Duration::ZERO,
+        verify: true,
+        witness,
+        ..Following::default()
+    };
     migration.follow(&following, execution).await
 }
 

@@ -15,6 +15,7 @@ mod seed_faults;
 mod shapes;
 #[path = "../schema_to_schema/standby.rs"]
 mod standby;
+mod verification;
 mod waiting;
 mod wire;
 mod workload;

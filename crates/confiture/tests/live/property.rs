@@ -118,6 +118,7 @@ async fn round(seed: u64, feed: FeedKind, local: bool) {
             patience: Duration::from_secs(30),
             verify: random.one_in(2),
             witness: Some(Arc::clone(&oracle) as _),
+            ..Following::default()
         };
         let follow = async {
             let migration = Migration::plan(options.clone(), &execution).await?;

@@ -11,7 +11,7 @@ use crate::postgres::feed::{KeySet, SnapshotImage};
 use crate::schema_to_schema::copy::format_option;
 use crate::schema_to_schema::failpoint;
 use crate::schema_to_schema::live::capture::Captured;
-use crate::schema_to_schema::live::stage::{Reading, Stage};
+use crate::schema_to_schema::live::stage::{Reading, Share, Stage};
 use crate::schema_to_schema::plan::Topology;
 use crate::schema_to_schema::planner::Migration;
 use crate::sql::{Sql, sql};
@@ -43,7 +43,7 @@ impl std::ops::AddAssign for Applied {
 
 /// Applies batches.
 pub(crate) struct Applier {
-    migration: Arc<Migration>,
+    pub(crate) migration: Arc<Migration>,
     captured: Arc<Captured>,
     /// Its open transaction is the snapshot. The target's session, where both sides are one database.
     pub(crate) source: Session,
@@ -158,14 +158,23 @@ impl Applier {
     }
 
     async fn apply_keys(&mut self, index: usize, keys: &KeySet) -> Result<Applied> {
-        let (rows, bytes) = self.read(index, keys, true).await?;
+        let differing = match keys.is_whole() {
+            true => self.differing(index).await?,
+            false => None,
+        };
+        let ((rows, bytes), share) = match differing {
+            Some(None) => return Ok(Applied::default()),
+            Some(Some(differing)) => (self.read_where(index, differing.source).await?, differing.target),
+            None if keys.is_whole() => (self.read(index, keys, true).await?, Share::All),
+            None => (self.read(index, keys, true).await?, Share::Keys),
+        };
         failpoint::reached("batch: rows staged");
         let stage = &self.stages[index];
         if rows.max(keys.len() as u64) > MANY {
             self.target.batch(&stage.analyze()).await?;
         }
         let mut applied = Applied { keys: keys.len() as u64, bytes, ..Applied::default() };
-        applied.rows_deleted = self.target.execute(&stage.delete_missing(keys.is_whole()), &[]).await?;
+        applied.rows_deleted = self.target.execute(&stage.delete_missing(&share), &[]).await?;
         applied.rows_written = self.write(stage).await?;
         failpoint::reached("batch: rows written");
         Ok(applied)
@@ -230,6 +239,19 @@ impl Applier {
             }
         }
         Ok((rows, bytes))
+    }
+
+    /// Stages the rows of the source of which `condition` is true. Returns rows and bytes.
+    async fn read_where(&mut self, index: usize, condition: Sql) -> Result<(u64, u64)> {
+        let table = &self.migration.plan.tables[index];
+        let stage = &self.stages[index];
+        if self.staged.insert(index) {
+            self.target.batch(&stage.create()).await?;
+        }
+        let Some(source) = table.source.as_ref().map(|source| sql!("{}", source)) else { return Ok((0, 0)) };
+        let rows = stage.selected_rows(table, self.is_local());
+        let query = sql!("SELECT {} {}", rows, table.query.from_relation(&source, &[condition]));
+        self.fill(&stage.row_columns(), &query, index).await
     }
 
     /// Fills a stage with what a query of the source gives. Returns rows and bytes.

@@ -9,6 +9,7 @@ use crate::postgres::feed::{Changes, KeySet, SnapshotImage};
 use crate::schema_to_schema::failpoint;
 use crate::schema_to_schema::ledger::{TableState, set_state};
 use crate::schema_to_schema::live::applier::Applied;
+use crate::schema_to_schema::live::coverage::Coverage;
 use crate::schema_to_schema::live::follower::Follower;
 use crate::schema_to_schema::live::ledger::{self, BatchRecord};
 use crate::schema_to_schema::snapshot::Snapshot;
@@ -126,13 +127,13 @@ impl Follower {
     async fn write(&mut self, changes: &Changes, report: &mut BatchReport, started: Instant) -> Result<()> {
         self.applier.begin().await?;
         self.check_target_shape().await?;
-        let mut states = self.states.clone();
+        let (mut states, mut coverage) = (self.states.clone(), self.coverage.clone());
         let mut read = Vec::new();
         for (index, state) in states.iter_mut().enumerate() {
             if *state == TableState::CatchingUp || !is_empty(changes) {
                 read.push(index);
             }
-            let (applied, more) = self.write_table(index, state, changes).await?;
+            let (applied, more) = self.write_table(index, state, changes, &mut coverage).await?;
             report.applied += applied;
             report.more |= more;
         }
@@ -147,11 +148,12 @@ impl Follower {
             lag: report.lag,
             elapsed: report.elapsed,
         };
+        coverage.write(&self.applier.target, report.number).await?;
         ledger::record_batch(&self.applier.target, &record).await?;
         failpoint::reached("batch: recorded, not committed");
         self.applier.commit().await?;
         failpoint::reached("batch: committed, not confirmed");
-        self.states = states;
+        (self.states, self.coverage) = (states, coverage);
         self.batches = report.number;
         self.feed.confirm().await?;
         failpoint::reached("batch: confirmed");
@@ -167,6 +169,7 @@ impl Follower {
         index: usize,
         state: &mut TableState,
         changes: &Changes,
+        coverage: &mut Coverage,
     ) -> Result<(Applied, bool)> {
         let name = self.migration.plan.tables[index].target.clone();
         let mut more = false;
@@ -196,6 +199,7 @@ impl Follower {
                 return Err(Error::unexpected(format!("{name} is finished, and follows")));
             }
         }
+        coverage.touch(index, &keys);
         let applied = match keys.is_empty() {
             true => Applied::default(),
             false => {

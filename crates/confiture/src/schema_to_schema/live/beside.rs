@@ -1,4 +1,4 @@
-//! What goes on beside the batches: tables are copied, keys and indexes built, foreign keys put back, both sides compared.
+//! What goes on beside the batches: tables are copied, keys and indexes built, foreign keys put back.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -11,21 +11,15 @@ use tokio::time::sleep;
 use crate::error::{Error, Result};
 use crate::event::Execution;
 use crate::postgres::Session;
-use crate::postgres::feed::CapturedTable;
 use crate::schema_to_schema::constraints;
 use crate::schema_to_schema::journal::{self, EntryKind};
 use crate::schema_to_schema::ledger::{TableState, set_state};
-use crate::schema_to_schema::live::batch::Aligned;
-use crate::schema_to_schema::live::capture::Captured;
 use crate::schema_to_schema::live::finish::Finisher;
 use crate::schema_to_schema::live::follower::Follower;
-use crate::schema_to_schema::live::ledger::{self, Phase};
+use crate::schema_to_schema::live::ledger::Phase;
 use crate::schema_to_schema::live::run::FollowReport;
-use crate::schema_to_schema::live::shape::Shapes;
-use crate::schema_to_schema::planner::Migration;
 use crate::schema_to_schema::report::ViolatedForeignKey;
 use crate::schema_to_schema::sessions::Sessions;
-use crate::schema_to_schema::verify::VerificationReport;
 
 /// Everything that goes on beside the batches.
 pub(crate) struct Beside {
@@ -39,7 +33,6 @@ pub(crate) struct Beside {
     building: JoinSet<Result<usize>>,
     built: BTreeSet<usize>,
     referring: JoinSet<Result<Vec<ViolatedForeignKey>>>,
-    comparing: JoinSet<Result<Option<(i64, VerificationReport)>>>,
 }
 
 impl Beside {
@@ -62,7 +55,6 @@ impl Beside {
             building: JoinSet::new(),
             built: BTreeSet::new(),
             referring: JoinSet::new(),
-            comparing: JoinSet::new(),
         })
     }
 
@@ -109,15 +101,6 @@ impl Beside {
         while let Some(ended) = self.referring.try_join_next() {
             report.violated = ended.unwrap_or_else(panicked)?;
         }
-        if let Some(aligned) = follower.aligned.take() {
-            let (migration, captured) = (Arc::clone(&follower.migration), Arc::clone(&follower.captured));
-            self.comparing.spawn(compare(migration, captured, aligned, follower.execution.clone()));
-        }
-        while let Some(ended) = self.comparing.try_join_next() {
-            let Some((batch, compared)) = ended.unwrap_or_else(panicked)? else { continue };
-            ledger::record_verification(&follower.side, batch, &compared).await?;
-            (report.verified_batch, report.verification) = (Some(batch), Some(compared));
-        }
         Ok(())
     }
 
@@ -143,11 +126,6 @@ impl Beside {
         !self.referring.is_empty()
     }
 
-    /// True while both sides are being compared.
-    pub(crate) fn is_comparing(&self) -> bool {
-        !self.comparing.is_empty()
-    }
-
     /// True while something is going to change how far a table is.
     pub(crate) fn is_building(&self) -> bool {
         !self.copying.is_empty() || !self.building.is_empty() || !self.referring.is_empty()
@@ -158,35 +136,6 @@ impl Beside {
         self.copying.shutdown().await;
         self.building.shutdown().await;
         self.referring.shutdown().await;
-        self.comparing.shutdown().await;
-    }
-}
-
-/// Compares both sides as one batch left them; `None` where the source can no longer be read as it was then.
-async fn compare(
-    migration: Arc<Migration>,
-    captured: Arc<Captured>,
-    aligned: Aligned,
-    execution: Execution,
-) -> Result<Option<(i64, VerificationReport)>> {
-    let sessions = Sessions::default();
-    let Aligned { source, target, batch } = aligned;
-    let work = migration.verify_between(&source, &target, &sessions, &execution);
-    let result = execution.step("Comparing both sides", work).await;
-    sessions.end(&migration.source, &migration.target, result.is_err()).await;
-    // TRUNCATE and what rewrites a table take its rows away from older snapshots too. That is no difference.
-    let oids: Vec<u32> = captured.tables.iter().flat_map(CapturedTable::oids).collect();
-    let (then, now) =
-        tokio::try_join!(Shapes::digest(source.session(), &oids), Shapes::digest(&migration.source, &oids))?;
-    match result {
-        Ok(report) if report.ok || then == now => Ok(Some((batch, report))),
-        Err(error) if then == now => Err(error),
-        _ => {
-            execution.note(
-                "A source table was altered or emptied while both sides were compared: they are compared again.",
-            );
-            Ok(None)
-        }
     }
 }
 

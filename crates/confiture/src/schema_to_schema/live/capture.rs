@@ -281,7 +281,7 @@ fn captured(relation: &Relation, numbers: &BTreeSet<i16>, catalog: &Catalog) -> 
 }
 
 /// A type without what a domain adds to it.
-fn key_type(oid: u32, catalog: &Catalog) -> QualifiedName {
+pub(crate) fn key_type(oid: u32, catalog: &Catalog) -> QualifiedName {
     match catalog.data_type(oid) {
         Some(data_type) => match &data_type.kind {
             TypeKind::Domain { base, .. } => key_type(base.oid, catalog),

@@ -16,6 +16,7 @@ use crate::schema_to_schema::ledger::TableState;
 use crate::schema_to_schema::live::applier::Applier;
 use crate::schema_to_schema::live::batch::{Aligned, BatchReport};
 use crate::schema_to_schema::live::capture::Captured;
+use crate::schema_to_schema::live::coverage::Coverage;
 use crate::schema_to_schema::live::feed;
 use crate::schema_to_schema::live::gate::Gate;
 use crate::schema_to_schema::live::ledger::{self, Control, FeedKind, Phase};
@@ -67,6 +68,8 @@ pub(crate) struct Follower {
     pub(crate) writing: Option<usize>,
     /// Bytes that the source keeps for the feed, when they were last asked for.
     pub(crate) retained: u64,
+    /// What is known to be equal.
+    pub(crate) coverage: Coverage,
     /// Whether the next batch leaves both sides frozen, to be compared.
     pub(crate) align: bool,
     /// Both sides, where a batch has left them frozen.

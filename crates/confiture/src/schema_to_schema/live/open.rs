@@ -17,11 +17,13 @@ use crate::schema_to_schema::journal::{self, EntryKind};
 use crate::schema_to_schema::ledger::{self as tables, TableRecord, TableState};
 use crate::schema_to_schema::live::applier::Applier;
 use crate::schema_to_schema::live::capture::{Captured, plan_capture};
+use crate::schema_to_schema::live::coverage::Coverage;
 use crate::schema_to_schema::live::feed;
 use crate::schema_to_schema::live::follower::{ALTERED, BothShapes, Follower};
 use crate::schema_to_schema::live::gate::Gate;
 use crate::schema_to_schema::live::identity::Identity;
 use crate::schema_to_schema::live::ledger::{self, FeedKind, FollowRecord, Phase};
+use crate::schema_to_schema::live::request;
 use crate::schema_to_schema::live::run::Following;
 use crate::schema_to_schema::live::shape::Shapes;
 use crate::schema_to_schema::live::stage::Stage;
@@ -66,6 +68,8 @@ impl Migration {
         let feed = self.open_feed(&record, &captured, &side, &mut states, execution).await?;
         let shapes = self.shapes(&side, &captured, &mut states, &edited, execution).await?;
         ledger::set_stopped(&side, None).await?;
+        let coverage = Coverage::read(&side, &self.plan).await?;
+        request::take_over(&side).await?;
         let target = sessions.open_target(options).await?;
         AdvisoryLock::join(&target).await?;
         let source = match self.plan.topology {
@@ -90,6 +94,7 @@ impl Migration {
             unbuilt: std::collections::BTreeMap::new(),
             heartbeat: Instant::now(),
             retained: 0,
+            coverage,
             kind: record.feed,
             id: record.id.clone(),
             looked_for_gaps: Instant::now(),

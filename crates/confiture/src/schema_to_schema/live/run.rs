@@ -19,6 +19,7 @@ use crate::schema_to_schema::live::finish::Finisher;
 use crate::schema_to_schema::live::follower::{ALTERED, Follower, Witness};
 use crate::schema_to_schema::live::gate::Passer;
 use crate::schema_to_schema::live::ledger::{self, FeedKind, Phase};
+use crate::schema_to_schema::live::verifier::{Verifier, Verifying};
 use crate::schema_to_schema::planner::Migration;
 use crate::schema_to_schema::report::ViolatedForeignKey;
 use crate::schema_to_schema::sequences::{self, AdvancedSequence};
@@ -64,6 +65,8 @@ pub struct Following {
     pub patience: Duration,
     /// Whether both sides are compared once the target follows, while writes go on.
     pub verify: bool,
+    /// What is compared, and how.
+    pub verification: Verifying,
     /// Who sees every batch.
     pub witness: Option<Arc<dyn Witness>>,
 }
@@ -75,6 +78,7 @@ impl Default for Following {
             until: Until::Interrupted,
             patience: Duration::from_secs(300),
             verify: false,
+            verification: Verifying::default(),
             witness: None,
         }
     }
@@ -233,6 +237,7 @@ impl Follower {
     ) -> Result<FollowReport> {
         let mut report = FollowReport::new(feed, self.phase, self.batches);
         let mut beside = Beside::start(self, sessions).await?;
+        let mut verifier = Verifier::new(following);
         let mut arrived = false;
         loop {
             beside.take_full(&mut self.states);
@@ -251,16 +256,16 @@ impl Follower {
                 report.sequences = self.advance_sequences().await?;
                 report.foreign_keys_wait = beside.put_foreign_keys_back(self).await?;
             }
-            let is_settled = arrived && !beside.is_referring() && !beside.is_comparing();
-            let is_compared = report.verification.is_some() || !following.verify;
-            self.align = is_settled && !is_compared;
-            let is_done = is_settled && is_compared && following.until == Until::CaughtUp;
+            let is_settled = arrived && !beside.is_referring();
+            self.align = verifier.go_on(self, &mut report, is_settled).await?;
+            let is_done = is_settled && verifier.is_done() && following.until == Until::CaughtUp;
             if self.execution.is_interrupted() || is_done {
                 break;
             }
             self.rest(&batch, beside.is_building()).await?;
         }
         beside.end().await;
+        verifier.end(self).await?;
         (report.phase, report.batches) = (self.phase, self.batches);
         if arrived {
             report.sequences.extend(self.advance_sequences().await?);
