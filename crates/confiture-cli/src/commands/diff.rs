@@ -7,14 +7,14 @@ use std::path::PathBuf;
 
 use confiture::config::Flags;
 use confiture::project::Project;
-use confiture::schema_diff::{self, Difference, DiffOptions, Direction};
+use confiture::schema_diff::{self, DiffOptions, Difference, Direction};
 use confiture::{Error, ErrorKind, Result, disk};
 use serde_json::json;
 
 use crate::invocation::Invocation;
 use crate::output::{Reply, as_value, numbers};
 use crate::runtime;
-use sides::{Place, Ends, Scratches};
+use sides::{Ends, Place, Scratches};
 
 /// Shows the SQL that turns one schema into another, and back; with --generate, writes it as a migration.
 ///
@@ -106,7 +106,8 @@ impl Diff {
         let project = Project::open(&invocation.surroundings())?;
         let flags = self.folders.flags();
         let settings = project.settings(&flags)?;
-        let given = |first: &Option<String>, second: &Option<String>| first.clone().or_else(|| second.clone());
+        let given =
+            |first: &Option<String>, second: &Option<String>| first.clone().or_else(|| second.clone());
         let old = given(&self.old, &self.from).map_or(Place::Migrations, Place::Named);
         let new = given(&self.new, &self.to).map_or(Place::Schema, Place::Named);
         let options = DiffOptions {
@@ -134,7 +135,7 @@ async fn compare(ends: &Ends<'_>, old: &Place, new: &Place, options: DiffOptions
     let scratches = Scratches::find(ends).await?;
     let options = DiffOptions { make_roles: scratches.ours(), ..options };
     let found = schema_diff::diff(scratches.connection(), &from.source, &to.source, &options).await;
-    scratches.leave().await?;
+    scratches.leave();
     found
 }
 
@@ -152,12 +153,17 @@ fn show(difference: &Difference) -> String {
 
 fn write(folder: &std::path::Path, name: &str, difference: &Difference) -> Result<Reply> {
     if difference.up.steps.is_empty() {
-        return Reply::new(&json!({ "files": [], "difference": difference }), "The schemas are the same; nothing is written.\n");
+        return Reply::new(
+            &json!({ "files": [], "difference": difference }),
+            "The schemas are the same; nothing is written.\n",
+        );
     }
     let name = file_name::slug(name)?;
     let version = file_name::next_version(folder)?;
     let mut files = Vec::new();
-    for (direction, plan, ending) in [(Direction::Up, &difference.up, "up"), (Direction::Down, &difference.down, "down")] {
+    for (direction, plan, ending) in
+        [(Direction::Up, &difference.up, "up"), (Direction::Down, &difference.down, "down")]
+    {
         let path = folder.join(format!("{version}_{name}.{ending}.sql"));
         let remarks: Vec<String> = difference.remarks.iter().chain(&difference.uncovered).cloned().collect();
         let remarks = if direction == Direction::Up { remarks.as_slice() } else { &[] };
@@ -212,7 +218,8 @@ impl Drift {
         }
         let count = difference.up.steps.len();
         let text = format!("-- What would make the database as it should be:\n{}", show(&difference));
-        let verdict = Error::new(ErrorKind::Found, format!("the database differs: {}", numbers::count(count, "step")));
+        let verdict =
+            Error::new(ErrorKind::Found, format!("the database differs: {}", numbers::count(count, "step")));
         Ok(Reply::new(&difference, text)?.but(Some(verdict)))
     }
 }

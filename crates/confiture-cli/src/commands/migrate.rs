@@ -18,7 +18,7 @@ pub(crate) struct Migrate {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     Diff(Box<Diff>),
-    SchemaToSchema(SchemaToSchema),
+    SchemaToSchema(Box<SchemaToSchema>),
 }
 
 impl Migrate {
@@ -42,7 +42,7 @@ impl Migrate {
     #[cfg(test)]
     pub(crate) fn into_schema_to_schema(self) -> SchemaToSchema {
         match self.command {
-            Command::SchemaToSchema(command) => command,
+            Command::SchemaToSchema(command) => *command,
             Command::Diff(_) => panic!("not schema-to-schema"),
         }
     }

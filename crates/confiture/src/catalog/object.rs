@@ -290,8 +290,7 @@ fn settle(text: &mut String) {
             if !text[from + length..].starts_with(END) {
                 continue;
             }
-            let settled =
-                format!("{}{operator}(ARRAY[{}])", &text[open + 1..at], &text[from..from + length]);
+            let settled = format!("{}{operator}(ARRAY[{}])", &text[open + 1..at], &text[from..from + length]);
             let end = from + length + END.len();
             from = open + settled.len();
             text.replace_range(open..end, &settled);
@@ -353,7 +352,9 @@ mod tests {
 
     #[test]
     fn a_list_of_strings_is_rendered_so_that_it_stays() {
-        let mut text = "CHECK (((s)::text = ANY ((ARRAY['a'::character varying, 'it''s'::character varying])::text[])))".to_owned();
+        let mut text =
+            "CHECK (((s)::text = ANY ((ARRAY['a'::character varying, 'it''s'::character varying])::text[])))"
+                .to_owned();
         settle(&mut text);
         assert_eq!(text, "CHECK ((s = ANY (ARRAY['a'::character varying, 'it''s'::character varying])))");
         let mut other = "CHECK ((s = ANY (ARRAY['a'::text])))".to_owned();

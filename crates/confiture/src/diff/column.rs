@@ -220,6 +220,12 @@ pub(super) fn using(objects: &Objects, old: &Object, new: &Object) -> Option<Str
     })
 }
 
+/// The expression that takes a value from a type to another of the same name.
+pub(super) fn through_text(column: &Object) -> String {
+    let through = if column.detail("plain").ends_with("[]") { "text[]" } else { "text" };
+    format!("{}::{through}::{}", quoted(&column.name), column.detail("type"))
+}
+
 fn is_text(name: &str) -> bool {
     matches!(name, "text" | "character varying" | "character" | "\"char\"" | "name" | "bpchar")
 }
@@ -227,7 +233,8 @@ fn is_text(name: &str) -> bool {
 /// Type changes that leave the rows as they are: a longer or no limit, `varchar` to `text`.
 fn is_cheap(old: &Object, new: &Object) -> bool {
     let (before, after) = (old.detail("type"), new.detail("type"));
-    let limit = |text: &str| text.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')')?.parse::<u32>().ok());
+    let limit =
+        |text: &str| text.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')')?.parse::<u32>().ok());
     let varying = |text: &str| text.starts_with("character varying") && !text.ends_with(']');
     match (varying(before), varying(after)) {
         (true, true) => match (limit(before), limit(after)) {

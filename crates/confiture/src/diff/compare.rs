@@ -63,13 +63,18 @@ pub(super) fn compare(sides: Sides<'_>, old: &Object, new: &Object) -> Change {
     }
     for (name, facet) in new.facets() {
         let same = old.facet(name).is_some_and(|old| old.0 == facet.0);
-        if !same && !facet.1.is_empty() && !(old.facet(name).is_none() && facet.2) {
+        let initial = old.facet(name).is_none() && facet.2;
+        if !same && !facet.1.is_empty() && !initial {
             change.push(facet.1.clone());
         }
     }
     options::alter(&mut change, old, new);
     if is_attached_late(old, new) {
-        change.push(format!("ALTER INDEX {} ATTACH PARTITION {}", new.detail("index_parent"), index_name(new)));
+        change.push(format!(
+            "ALTER INDEX {} ATTACH PARTITION {}",
+            new.detail("index_parent"),
+            index_name(new)
+        ));
     }
     if owner(sides.old, old) != owner(sides.new, new)
         && let Some(owner) = &new.owner
@@ -144,7 +149,8 @@ fn is_replaceable_routine(old: &Object, new: &Object) -> bool {
         names.map(|name| name.as_str().unwrap_or_default().to_owned()).collect()
     };
     let (before, after) = (named(old), named(new));
-    let names_kept = before.iter().enumerate().all(|(at, name)| name.is_empty() || after.get(at) == Some(name));
+    let names_kept =
+        before.iter().enumerate().all(|(at, name)| name.is_empty() || after.get(at) == Some(name));
     let fewer_defaults = old.details["defaults"].as_i64() > new.details["defaults"].as_i64();
     same("result") && same("kind") && same("modes") && same("arguments") && names_kept && !fewer_defaults
 }

@@ -52,9 +52,11 @@ pub(super) fn compare_composites(sides: Sides<'_>, old: &Object, new: &Object) -
     let kept: Vec<_> = before.iter().map(|(name, _)| name).filter(|name| names.contains(name)).collect();
     let retyped = before.iter().any(|(name, kind)| after.iter().any(|(n, k)| n == name && k != kind));
     let at = sides.old.by_key.get(&old.key()).copied();
-    let used = sides.old.all.iter().any(|object| {
-        object.kind == Kind::Column && at.is_some_and(|at| object.depends.contains(&at))
-    });
+    let used = sides
+        .old
+        .all
+        .iter()
+        .any(|object| object.kind == Kind::Column && at.is_some_and(|at| object.depends.contains(&at)));
     if !names.starts_with(&kept) || (retyped && used) {
         return Change::rebuild();
     }
@@ -65,7 +67,11 @@ pub(super) fn compare_composites(sides: Sides<'_>, old: &Object, new: &Object) -
         match before.iter().find(|(other, _)| other == name) {
             None => change.push(format!("ALTER TYPE {} ADD ATTRIBUTE {} {kind}", new.identity, quoted(name))),
             Some((_, old)) if old != kind => {
-                change.push(format!("ALTER TYPE {} ALTER ATTRIBUTE {} TYPE {kind}", new.identity, quoted(name)));
+                change.push(format!(
+                    "ALTER TYPE {} ALTER ATTRIBUTE {} TYPE {kind}",
+                    new.identity,
+                    quoted(name)
+                ));
             }
             Some(_) => {}
         }

@@ -118,7 +118,9 @@ impl Work<'_> {
             Fate::Keep => false,
             Fate::Alter if self.must_go_for_alter(on, dependant) => self.rebuild(dependant),
             Fate::Alter => false,
-            Fate::Gone if self.fates[dependant] == Fate::Alter && !is_part && above.kind != Kind::Column => false,
+            Fate::Gone if self.fates[dependant] == Fate::Alter && !is_part && above.kind != Kind::Column => {
+                false
+            }
             Fate::Gone | Fate::Rebuild => match above.kind {
                 _ if is_part => self.rebuild(dependant),
                 Kind::Column if above.details["generated"].is_null() => {
@@ -147,8 +149,10 @@ impl Work<'_> {
             | Kind::Trigger
             | Kind::PublicationMember => true,
             Kind::Column => !above.details["generated"].is_null(),
-            Kind::Default => other_base && self.fates[dependant] != Fate::Keep
-                || self.changes[&on].statements.iter().any(|sql| sql.as_str().contains(" USING ")),
+            Kind::Default => {
+                other_base && self.fates[dependant] != Fate::Keep
+                    || self.changes[&on].statements.iter().any(|sql| sql.as_str().contains(" USING "))
+            }
             Kind::Constraint => above.detail("type") == "f" && other_base,
             _ => false,
         }
@@ -181,9 +185,7 @@ impl Work<'_> {
             return false;
         }
         let alter = after.alter.as_deref().unwrap_or_default().replacen(" TABLE ONLY ", " TABLE ", 1);
-        let name = super::compare::quoted(&after.name);
-        let through = if after.detail("plain").ends_with("[]") { "text[]" } else { "text" };
-        let using = format!("{name}::{through}::{}", after.detail("type"));
+        let using = column::through_text(after);
         let mut retyped = Change::default();
         column::retype(&mut retyped, &alter, after, (!only_collation).then_some(using.as_str()));
         retyped.statements.append(&mut change.statements);
@@ -198,25 +200,35 @@ impl Work<'_> {
     fn settle(&mut self, options: &PlanOptions) {
         let old = self.sides.old;
         let dependants = old.dependants();
-        for at in 0..old.all.len() {
+        for (at, dependants) in dependants.iter().enumerate() {
             if matches!(self.fates[at], Fate::Rebuild | Fate::Gone) {
                 if let Some(twin) = self.twins[at] {
                     self.made[twin] = true;
                 }
-                let holds = |on: &usize| {
-                    old.all[*on].kind == Kind::Column && self.fates[*on] == Fate::Alter
-                };
+                let holds = |on: &usize| old.all[*on].kind == Kind::Column && self.fates[*on] == Fate::Alter;
+                let holds = |on: &usize| holds(on) || self.waits_with_its_table(*on);
                 let retyped = |on: &usize| holds(on) && self.keeps_type(*on);
                 self.set_aside[at] = if self.fates[at] == Fate::Rebuild {
-                    is_type(old.all[at].kind) && dependants[at].iter().any(holds) || old.all[at].kind == Kind::Table
+                    is_type(old.all[at].kind) && dependants.iter().any(holds)
+                        || old.all[at].kind == Kind::Table
                 } else {
-                    is_type(old.all[at].kind) && dependants[at].iter().any(retyped)
+                    is_type(old.all[at].kind) && dependants.iter().any(retyped)
                 };
             }
         }
         if !options.after_first {
+            // What is taken off its parent looks after itself.
+            let taken_off: BTreeSet<usize> = (old.all.iter().enumerate())
+                .filter(|(at, object)| {
+                    matches!(object.kind, Kind::Partition | Kind::Inheritance)
+                        && matches!(self.fates[*at], Fate::Gone | Fate::Rebuild)
+                })
+                .filter_map(|(_, object)| object.parent)
+                .filter(|table| !matches!(self.fates[*table], Fate::Gone | Fate::Rebuild))
+                .collect();
             for (at, object) in old.all.iter().enumerate() {
-                self.old_comes_along[at] = object.inherited && self.parents_do(at);
+                let alone = object.parent.is_some_and(|table| taken_off.contains(&table));
+                self.old_comes_along[at] = object.inherited && !alone && self.parents_do(at);
             }
             let new = self.sides.new;
             // A new table that has to be attached, because its columns stand in an order of their own, has to have them.
@@ -229,7 +241,22 @@ impl Work<'_> {
                     && object.parent.is_some_and(|table| attached.contains(&table) && self.made[table]);
                 self.new_comes_along[at] = object.inherited && !own;
             }
+            // So does the default of a column that comes along; where it has its own, that is seen afterwards.
+            for (at, object) in new.all.iter().enumerate() {
+                if let (Kind::Default, Some(column)) = (object.kind, object.parent) {
+                    self.new_comes_along[at] = self.new_comes_along[column] && self.made[column];
+                }
+            }
         }
+    }
+
+    /// True for a column of a table that is set aside until its rows have moved over.
+    pub(super) fn waits_with_its_table(&self, at: usize) -> bool {
+        let object = &self.sides.old.all[at];
+        let table = |table: usize| {
+            self.sides.old.all[table].kind == Kind::Table && self.fates[table] == Fate::Rebuild
+        };
+        object.kind == Kind::Column && object.parent.is_some_and(table)
     }
 
     /// True where work on an inherited object is left to its parent: dropping, making, a type or NOT NULL.

@@ -61,8 +61,11 @@ pub(super) fn alter(change: &mut Change, old: &Object, new: &Object) {
     let (before, after) = (pairs(old.options.as_ref()), pairs(new.options.as_ref()));
     let set: Vec<_> =
         after.iter().copied().filter(|(name, value)| value_of(&before, name) != Some(value)).collect();
-    let reset: Vec<_> =
-        before.iter().filter(|(name, _)| value_of(&after, name).is_none()).map(|(name, _)| parameter(name)).collect();
+    let reset: Vec<_> = before
+        .iter()
+        .filter(|(name, _)| value_of(&after, name).is_none())
+        .map(|(name, _)| parameter(name))
+        .collect();
     if !set.is_empty() {
         change.push(format!("{alter} SET ({})", list(&set)));
     }

@@ -61,8 +61,10 @@ fn drop(work: &Work<'_>, at: usize) -> Step {
         let mut statements = Vec::new();
         for row in object.details["constructors"].as_array().into_iter().flatten() {
             if let (Some(signature), Some(name)) = (row[0].as_str(), row[1].as_str()) {
-                statements
-                    .push(Sql::from_server(format!("ALTER FUNCTION {signature} RENAME TO {}", aside_name(name))));
+                statements.push(Sql::from_server(format!(
+                    "ALTER FUNCTION {signature} RENAME TO {}",
+                    aside_name(name)
+                )));
             }
         }
         statements.push(Sql::from_server(format!("{alter} RENAME TO {}", aside(object))));
@@ -128,7 +130,12 @@ fn copy_rows(work: &Work<'_>, from: usize, to: usize, name: &str) -> Vec<Sql> {
         let Some(old) = before.iter().find(|old| old.name == column.name) else { continue };
         names.push(quoted(&column.name));
         let retyped = old.detail("type") != column.detail("type");
-        let using = retyped.then(|| column::using(work.sides.old, old, column)).flatten();
+        let using = if retyped {
+            column::using(work.sides.old, old, column)
+        } else {
+            let anew = |on: &usize| work.set_aside[*on] && work.sides.old.all[*on].kind != Kind::Collation;
+            old.depends.iter().any(anew).then(|| column::through_text(column))
+        };
         values.push(using.unwrap_or_else(|| quoted(&column.name)));
     }
     if names.is_empty() {
@@ -178,10 +185,8 @@ fn make(work: &Work<'_>, at: usize, members: &[Act]) -> Step {
             if object.is("not_null") && default.is_none() && object.detail("identity").is_empty() {
                 step.hazards.push(Hazard::MayFail("rows that are there have no value for it"));
             }
-            step.statements.push(Sql::from_server(format!(
-                "{table} ADD COLUMN {}",
-                column::render(object, expression)
-            )));
+            step.statements
+                .push(Sql::from_server(format!("{table} ADD COLUMN {}", column::render(object, expression))));
         }
         Kind::Domain => step.statements.push(Sql::from_server(domain(object, &members))),
         // Without ONLY, the indexes of partitions come along.
@@ -190,9 +195,7 @@ fn make(work: &Work<'_>, at: usize, members: &[Act]) -> Step {
         }
         Kind::Statistics | Kind::Index => step.statements.push(Sql::from_server(object.create.clone())),
         _ if object.create.is_empty() => {}
-        _ => step
-            .statements
-            .push(Sql::from_server(format!("{}{}", object.create, options::foreign(object)))),
+        _ => step.statements.push(Sql::from_server(format!("{}{}", object.create, options::foreign(object)))),
     }
     if object.kind == Kind::Constraint && matches!(object.detail("type"), "f" | "c") {
         step.hazards.push(Hazard::MayFail("rows that violate the constraint stop it"));
@@ -231,16 +234,17 @@ fn table(object: &Object, members: &[&Object]) -> String {
     let of_kind = |kind: Kind| members.iter().copied().filter(move |member| member.kind == kind);
     let partition = of_kind(Kind::Partition).next();
     let inherits: Vec<&Object> = of_kind(Kind::Inheritance).collect();
-    let defaults: HashMap<&str, &str> = of_kind(Kind::Default)
-        .map(|default| (default.name.as_str(), default.detail("expression")))
-        .collect();
+    let defaults: HashMap<&str, &str> =
+        of_kind(Kind::Default).map(|default| (default.name.as_str(), default.detail("expression"))).collect();
     let mut columns: Vec<&Object> = of_kind(Kind::Column).collect();
     columns.sort_by_key(|column| column.details["number"].as_i64());
     let comes_along = |column: &&Object| column.inherited && (partition.is_some() || !inherits.is_empty());
     let mut lines: Vec<String> = Vec::new();
     if partition.is_none() && object.detail("of").is_empty() {
         let written = columns.into_iter().filter(|column| !comes_along(column));
-        lines.extend(written.map(|column| column::render(column, defaults.get(column.name.as_str()).copied())));
+        lines.extend(
+            written.map(|column| column::render(column, defaults.get(column.name.as_str()).copied())),
+        );
     }
     let mut constraints: Vec<&Object> = of_kind(Kind::Constraint).collect();
     let rank = |constraint: &&Object| match constraint.detail("type") {
@@ -250,7 +254,11 @@ fn table(object: &Object, members: &[&Object]) -> String {
         _ => 3,
     };
     constraints.sort_by_key(rank);
-    lines.extend(constraints.iter().map(|constraint| format!("CONSTRAINT {} {}", quoted(&constraint.name), constraint.defined())));
+    lines.extend(
+        constraints
+            .iter()
+            .map(|constraint| format!("CONSTRAINT {} {}", quoted(&constraint.name), constraint.defined())),
+    );
     let body = match lines.as_slice() {
         [] => "()".to_owned(),
         lines => format!("(\n    {}\n)", lines.join(",\n    ")),

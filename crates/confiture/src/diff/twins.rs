@@ -8,8 +8,7 @@ use crate::diff::compare::quoted;
 
 /// The position in `new` of each object of `old`.
 pub(super) fn pair(old: &Objects, new: &Objects) -> Vec<Option<usize>> {
-    let mut twins: Vec<_> =
-        old.all.iter().map(|object| new.by_key.get(&object.key()).copied()).collect();
+    let mut twins: Vec<_> = old.all.iter().map(|object| new.by_key.get(&object.key()).copied()).collect();
     let taken: Vec<bool> = {
         let mut taken = vec![false; new.all.len()];
         twins.iter().flatten().for_each(|at| taken[*at] = true);

@@ -125,8 +125,7 @@ impl Reader {
             "role" => self.found.role = body(text)?,
             "assignment" => {
                 let (source, target, context): (String, String, char) = body(text)?;
-                let casts =
-                    if context == 'e' { &mut self.found.casts } else { &mut self.found.assignments };
+                let casts = if context == 'e' { &mut self.found.casts } else { &mut self.found.assignments };
                 casts.insert((source, target));
             }
             "uncovered" => {
@@ -152,7 +151,8 @@ impl Reader {
                 let Links { parent, depends } = body(text)?;
                 let address_of = |(class, oid, sub): (String, Value, Value)| address_of(class, &oid, &sub);
                 let parent = parent.map(address_of).transpose()?;
-                let depends = depends.unwrap_or_default().into_iter().map(address_of).collect::<Result<_>>()?;
+                let depends =
+                    depends.unwrap_or_default().into_iter().map(address_of).collect::<Result<_>>()?;
                 self.links.push((parent, depends));
                 self.found.all.push(object);
                 self.addresses.push(address);
@@ -232,7 +232,8 @@ impl Reader {
             }
             members.extend(more);
         }
-        let mut keep = self.addresses.iter().map(|address| !members.contains(&(address.0.clone(), address.1)));
+        let mut keep =
+            self.addresses.iter().map(|address| !members.contains(&(address.0.clone(), address.1)));
         let keep: Vec<bool> = keep.by_ref().collect();
         let mut flags = keep.iter();
         self.found.all.retain(|_| *flags.next().unwrap_or(&true));

@@ -91,7 +91,9 @@ impl Scratch {
                         })?;
                         is_create_role(script.text_of(&script.statements[at])).then_some((file, at))
                     });
-                    let Some(found) = creates_role.filter(|found| !skip.contains(found)) else { return Err(error) };
+                    let Some(found) = creates_role.filter(|found| !skip.contains(found)) else {
+                        return Err(error);
+                    };
                     skip.push(found);
                 }
                 Err(error) => return Err(error),
@@ -102,7 +104,9 @@ impl Scratch {
 
     async fn run_once(&self, scripts: &[SplitScript], skip: &[(usize, usize)]) -> Result<()> {
         self.session
-            .batch(&Sql::literal("RESET ALL; SET client_min_messages = 'warning'; SET synchronous_commit = off"))
+            .batch(&Sql::literal(
+                "RESET ALL; SET client_min_messages = 'warning'; SET synchronous_commit = off",
+            ))
             .await?;
         let pieces = scripts.iter().enumerate().flat_map(|(file, script)| {
             let statements = script.statements.iter().enumerate();
@@ -148,7 +152,8 @@ impl Scratch {
     /// What the server refuses.
     pub async fn make_roles(&self, roles: &[String]) -> Result<()> {
         for role in roles {
-            let query = Sql::literal("SELECT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = $1::text)");
+            let query =
+                Sql::literal("SELECT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = $1::text)");
             if !self.session.query_one(&query, &[role]).await?.get::<_, bool>(0) {
                 self.session.batch(&sql!("CREATE ROLE {}", Identifier::new(role.as_str()))).await?;
             }

@@ -63,7 +63,12 @@ pub struct Difference {
 /// # Errors
 ///
 /// A source that cannot be built, at its place; a plan that does not lead where it should, with what would still differ.
-pub async fn diff(connection: &Connection, old: &Source, new: &Source, options: &DiffOptions) -> Result<Difference> {
+pub async fn diff(
+    connection: &Connection,
+    old: &Source,
+    new: &Source,
+    options: &DiffOptions,
+) -> Result<Difference> {
     let (left, right) = tokio::try_join!(Scratch::create(connection), Scratch::create(connection))?;
     let outcome = diff_in(&left, &right, old, new, options).await;
     let closed = tokio::try_join!(left.close(), right.close());
@@ -72,7 +77,13 @@ pub async fn diff(connection: &Connection, old: &Source, new: &Source, options: 
     Ok(difference)
 }
 
-async fn diff_in(left: &Scratch, right: &Scratch, old: &Source, new: &Source, options: &DiffOptions) -> Result<Difference> {
+async fn diff_in(
+    left: &Scratch,
+    right: &Scratch,
+    old: &Source,
+    new: &Source,
+    options: &DiffOptions,
+) -> Result<Difference> {
     let build = async |scratch: &Scratch, source: &Source| build(scratch, source, options.make_roles).await;
     let (before, after) = if options.make_roles {
         // Roles are made on the way: two at a time would be in each other's way.
@@ -84,11 +95,12 @@ async fn diff_in(left: &Scratch, right: &Scratch, old: &Source, new: &Source, op
     let uncovered = uncovered(&before, &after);
     let (up, reached) = converge(left.session(), before.clone(), &after).await?;
     for table in diff::other_column_order(&reached, &after) {
-        remarks.push(format!("the columns of {table} stand in another order than in the files: new ones come last"));
+        remarks.push(format!(
+            "the columns of {table} stand in another order than in the files: new ones come last"
+        ));
     }
-    let (down, _) = converge(left.session(), reached, &before)
-        .await
-        .map_err(|error| error.context("on the way back"))?;
+    let (down, _) =
+        converge(left.session(), reached, &before).await.map_err(|error| error.context("on the way back"))?;
     Ok(Difference { up, down, remarks, uncovered })
 }
 
@@ -107,7 +119,10 @@ async fn build(scratch: &Scratch, source: &Source, make_roles: bool) -> Result<O
             }
             let empty = read_objects(scratch.session(), false).await?;
             let (_, copy) = converge(scratch.session(), empty, &live).await.map_err(|error| {
-                error.context(format!("the schema of {} cannot be copied into a scratch database", connection.database))
+                error.context(format!(
+                    "the schema of {} cannot be copied into a scratch database",
+                    connection.database
+                ))
             })?;
             Ok(copy)
         }
@@ -120,7 +135,10 @@ fn uncovered(before: &Objects, after: &Objects) -> Vec<String> {
     let all = sides.into_iter().flat_map(|(side, objects)| {
         let one = move |(what, count): &(String, u64)| {
             let plural = if *count == 1 { "" } else { "s" };
-            format!("{count} {what}{plural} of the {side} schema {} not compared", if *count == 1 { "is" } else { "are" })
+            format!(
+                "{count} {what}{plural} of the {side} schema {} not compared",
+                if *count == 1 { "is" } else { "are" }
+            )
         };
         objects.uncovered.iter().map(one)
     });
@@ -151,7 +169,10 @@ async fn converge(session: &Session, from: Objects, to: &Objects) -> Result<(Pla
         begin(session).await?;
         match attempt(session, from.clone(), to, &options, one_transaction).await {
             Ok((mut steps, reached)) => {
-                session.batch(&Sql::literal("COMMIT")).await.map_err(|error| error.context("the plan fails at its commit"))?;
+                session
+                    .batch(&Sql::literal("COMMIT"))
+                    .await
+                    .map_err(|error| error.context("the plan fails at its commit"))?;
                 if one_transaction {
                     steps.iter_mut().for_each(|step| step.commits = false);
                 }
@@ -161,9 +182,13 @@ async fn converge(session: &Session, from: Objects, to: &Objects) -> Result<(Pla
                 // Where something was committed, this is all that there is.
                 session.batch(&Sql::literal("ROLLBACK")).await?;
                 match failure.alters {
-                    _ if one_transaction && failure.error.sqlstate_code() == Some("55P04") => one_transaction = false,
+                    _ if one_transaction && failure.error.sqlstate_code() == Some("55P04") => {
+                        one_transaction = false;
+                    }
                     Some(key)
-                        if one_transaction && options.rebuild.len() < CHANCES && !options.rebuild.contains(&key) =>
+                        if one_transaction
+                            && options.rebuild.len() < CHANCES
+                            && !options.rebuild.contains(&key) =>
                     {
                         options.rebuild.push(key);
                     }
@@ -175,7 +200,11 @@ async fn converge(session: &Session, from: Objects, to: &Objects) -> Result<(Pla
 }
 
 async fn begin(session: &Session) -> Result<()> {
-    session.batch(&Sql::literal("BEGIN; SET LOCAL check_function_bodies = off; SET LOCAL client_min_messages = 'error'")).await
+    session
+        .batch(&Sql::literal(
+            "BEGIN; SET LOCAL check_function_bodies = off; SET LOCAL client_min_messages = 'error'",
+        ))
+        .await
 }
 
 async fn attempt(
@@ -208,7 +237,8 @@ async fn attempt(
     if rest.is_empty() {
         return Ok((steps, state));
     }
-    let error = Error::new(ErrorKind::Unexpected, "the plan does not lead to the new schema, so it is not shown");
+    let error =
+        Error::new(ErrorKind::Unexpected, "the plan does not lead to the new schema, so it is not shown");
     let error = rest.iter().take(5).fold(error, |error, line| error.hint(line.clone()));
     Err(error.into())
 }

@@ -19,7 +19,9 @@ pub(crate) async fn judge(server: &'static Server, case: &Case) -> Result<(), St
     let session = Session::connect(&connection).await.map_err(|error| said("connect", &error))?;
     run(&session, &case.old).await.map_err(|error| said("old", &error))?;
     run(&session, &case.rows).await.map_err(|error| said("rows", &error))?;
-    let other = Session::connect(&connection.with_database(new.name())).await.map_err(|error| said("connect", &error))?;
+    let other = Session::connect(&connection.with_database(new.name()))
+        .await
+        .map_err(|error| said("connect", &error))?;
     run(&other, &case.new).await.map_err(|error| said("new", &error))?;
 
     let source = |name: &str, text: &str| {
@@ -28,9 +30,9 @@ pub(crate) async fn judge(server: &'static Server, case: &Case) -> Result<(), St
     };
     let (from, to) = (source("old.sql", &case.old)?, source("new.sql", &case.new)?);
     let options = DiffOptions { make_roles: true, ..DiffOptions::default() };
-    let found = schema_diff::diff(&connection, &from, &to, &options).await.map_err(|error| {
-        format!("diff: {error}\n  {}", error.hints().join("\n  "))
-    })?;
+    let found = schema_diff::diff(&connection, &from, &to, &options)
+        .await
+        .map_err(|error| format!("diff: {error}\n  {}", error.hints().join("\n  ")))?;
     let (before, goal) = (dump(&old), dump(&new));
     if before != goal && found.up.steps.is_empty() {
         return Err("a silent miss: no step, and the schemas differ".to_owned());
@@ -38,14 +40,19 @@ pub(crate) async fn judge(server: &'static Server, case: &Case) -> Result<(), St
     let rows = rows_of(&session).await?;
     apply(&session, &found.up).await.map_err(|error| format!("up: {error}\n{}", listing(&found.up)))?;
     same(&dump(&old), &goal).map_err(|why| format!("up:\n{why}\nplan:\n{}", listing(&found.up)))?;
-    survive(&rows, &rows_of(&session).await?).map_err(|why| format!("{why}\nplan:\n{}", listing(&found.up)))?;
+    survive(&rows, &rows_of(&session).await?)
+        .map_err(|why| format!("{why}\nplan:\n{}", listing(&found.up)))?;
     apply(&session, &found.down).await.map_err(|error| format!("down: {error}\n{}", listing(&found.down)))?;
     same(&dump(&old), &before).map_err(|why| format!("down:\n{why}\nplan:\n{}", listing(&found.down)))?;
     Ok(())
 }
 
 pub(crate) fn connection(server: &Server, database: &str) -> Connection {
-    Connection::new(Endpoint::new(server.socket_dir().display().to_string(), server.port()), server.user(), database)
+    Connection::new(
+        Endpoint::new(server.socket_dir().display().to_string(), server.port()),
+        server.user(),
+        database,
+    )
 }
 
 async fn run(session: &Session, text: &str) -> confiture::Result<()> {
@@ -75,7 +82,10 @@ fn dump(database: &Database<'_>) -> BTreeSet<String> {
     let text = database.schema("");
     let mut entries = BTreeSet::new();
     for entry in text.split("\n--\n-- Name: ") {
-        let lines: Vec<&str> = entry.lines().filter(|line| !line.starts_with("\\restrict") && !line.starts_with("\\unrestrict")).collect();
+        let lines: Vec<&str> = entry
+            .lines()
+            .filter(|line| !line.starts_with("\\restrict") && !line.starts_with("\\unrestrict"))
+            .collect();
         entries.insert(with_sorted_columns(&lines).trim().to_owned());
     }
     entries
@@ -109,8 +119,10 @@ fn same(got: &BTreeSet<String>, wanted: &BTreeSet<String>) -> Result<(), String>
     if got == wanted {
         return Ok(());
     }
-    let missing: Vec<_> = wanted.difference(got).map(|entry| format!("  missing: {}", entry.replace('\n', "\n    "))).collect();
-    let extra: Vec<_> = got.difference(wanted).map(|entry| format!("  extra: {}", entry.replace('\n', "\n    "))).collect();
+    let missing: Vec<_> =
+        wanted.difference(got).map(|entry| format!("  missing: {}", entry.replace('\n', "\n    "))).collect();
+    let extra: Vec<_> =
+        got.difference(wanted).map(|entry| format!("  extra: {}", entry.replace('\n', "\n    "))).collect();
     Err(format!("{}\n{}", missing.join("\n"), extra.join("\n")))
 }
 

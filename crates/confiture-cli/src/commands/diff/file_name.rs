@@ -10,7 +10,9 @@ pub(super) fn slug(name: &str) -> Result<String> {
     let slug: String = name.trim().chars().map(plain).collect();
     let slug = slug.trim_matches('_').to_owned();
     if slug.is_empty() {
-        return Err(Error::usage("a migration's name needs a letter").hint("for instance: --name add_user_bio"));
+        return Err(
+            Error::usage("a migration's name needs a letter").hint("for instance: --name add_user_bio")
+        );
     }
     Ok(slug)
 }

@@ -45,7 +45,9 @@ impl Ends<'_> {
         match place {
             Place::Schema => scripts(self.tree(&self.project.schema_dirs(self.settings), false)?),
             Place::Migrations => scripts(migrations(&self.settings.migrations_dir.value)?),
-            Place::Named(name) if name.ends_with(".sql") || disk::is_file(Path::new(name)) && !is_yaml(name) => {
+            Place::Named(name)
+                if name.ends_with(".sql") || disk::is_file(Path::new(name)) && !is_yaml(name) =>
+            {
                 scripts(vec![split(disk::read_script(Path::new(name))?)?])
             }
             Place::Named(name) if disk::is_folder(Path::new(name)) => {
@@ -135,8 +137,9 @@ impl Scratches {
     }
 
     /// A server that was only found runs on.
-    pub(super) async fn leave(self) -> Result<()> {
-        drop(self);
-        Ok(())
+    pub(super) fn leave(self) {
+        if let Self::Ours(server, _) = self {
+            drop(server);
+        }
     }
 }
