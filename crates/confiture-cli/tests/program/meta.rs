@@ -16,6 +16,10 @@ fn the_help_names_every_command_and_every_exit_status() {
     Commands:
       init         Makes a project's folders and a first schema; keeps every file that is there
       build        Builds an empty database, or one SQL file, or both, from the DDL files
+      diff         Shows the SQL that turns one schema into another, and back; with --generate, writes
+                   it as a migration
+      drift        Compares a live database with the DDL files, or with another schema; exit status 7
+                   where they differ
       migrate      Moves a database forward
       server       Runs the local PostgreSQL server of this project, which other commands call
                    `embedded`
