@@ -57,6 +57,10 @@ pub(crate) enum Format {
     Text,
     /// One JSON object.
     Json,
+    /// For `lint`: SARIF, as code scanning reads it.
+    Sarif,
+    /// For `lint`: annotations of a pull request on GitHub.
+    Github,
 }
 
 /// Reads the arguments, the program's name first.

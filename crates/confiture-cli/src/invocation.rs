@@ -14,12 +14,14 @@ use crate::terminal::Terminal;
 pub(crate) struct Invocation {
     /// What is written to.
     pub(crate) terminal: Terminal,
+    /// What was called, as JSON output names it.
+    pub(crate) command: &'static str,
 }
 
 impl Invocation {
     /// Looks at the streams; reads no more of the environment than their looks need.
-    pub(crate) fn new(global: &Global) -> Self {
-        Self { terminal: Terminal::new(global) }
+    pub(crate) fn new(global: &Global, command: &'static str) -> Self {
+        Self { terminal: Terminal::new(global), command }
     }
 
     /// Goes to the project's folder (`--project`): every relative path starts there.

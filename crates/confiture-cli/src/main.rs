@@ -21,11 +21,10 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(stop) => return stop.print(),
     };
-    let invocation = Invocation::new(&cli.global);
+    let invocation = Invocation::new(&cli.global, cli.command.name());
     panic::catch(&invocation, || {
-        let name = cli.command.name();
         let outcome =
             invocation.enter(cli.global.project.as_deref()).and_then(|()| cli.command.run(&invocation));
-        output::show(&invocation.terminal, name, outcome)
+        output::show(&invocation.terminal, invocation.command, outcome)
     })
 }

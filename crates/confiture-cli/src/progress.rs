@@ -2,6 +2,7 @@
 //! line for everything with `--verbose`, nothing with `--quiet`.
 
 mod bars;
+mod following;
 mod line;
 mod meter;
 
@@ -14,6 +15,7 @@ use std::time::{Duration, Instant};
 use confiture::event::{Event, Observer};
 
 use self::bars::Bars;
+use self::following::Batches;
 use self::meter::Meter;
 use crate::output::numbers::{self, count, duration};
 use crate::output::style::Style;
@@ -53,6 +55,7 @@ struct Screen {
     quiet: bool,
     verbose: bool,
     comparing: bool,
+    batches: Batches,
     /// The step that began last, until it ends.
     step: Option<(String, Instant)>,
     /// When a line was last written, so that the next is due a while later.
@@ -70,6 +73,7 @@ impl Progress {
             quiet: terminal.quiet,
             verbose: terminal.verbose,
             comparing: false,
+            batches: Batches::default(),
             step: None,
             told: Instant::now(),
         };
@@ -125,6 +129,9 @@ impl Screen {
             Event::TablesPlanned { tables } => self.meter.plan(tables),
             Event::TableStarted { table } => self.meter.start(&table.short(), now),
             Event::TableProgress { table, rows, bytes } => self.meter.add(&table.short(), *rows, *bytes, now),
+            Event::BatchApplied { number, rows_written, rows_deleted, lag, .. } => {
+                self.batches.add(*number, rows_written + rows_deleted, *lag);
+            }
             Event::TableFinished { table, rows, bytes, .. } => {
                 self.meter.finish(&table.short(), *rows, *bytes, now);
                 if let Some(bars) = &mut self.bars {
@@ -167,7 +174,7 @@ impl Screen {
             Event::StepFinished { step, elapsed } => {
                 self.verbose.then(|| format!("{} {step} ({})", look.done(), duration(*elapsed)))
             }
-            Event::TablesPlanned { tables } => self.verbose.then(|| {
+            Event::TablesPlanned { tables } => (self.verbose && !self.comparing).then(|| {
                 let rows = tables.iter().map(|table| table.rows).sum();
                 format!("{}, about {}", count(tables.len(), "table"), numbers::rows(rows))
             }),
@@ -193,8 +200,7 @@ impl Screen {
     fn tick(&mut self, now: Instant) {
         let total = self.meter.total(now);
         let tables = self.meter.tables();
-        // Comparing tells of no rows on the way, so there is nothing to draw.
-        let measured = !self.comparing && total.expected_rows > 0 && tables.0 < tables.1;
+        let measured = total.expected_rows > 0 && tables.0 < tables.1;
         let compared = self.comparing.then(|| self.compared());
         if let (Some(bars), Some(words)) = (&self.bars, compared) {
             bars.reword(words);
@@ -207,10 +213,25 @@ impl Screen {
             }
             bars.total(&total, tables);
         }
-        if self.bars.is_none() && now.duration_since(self.told) >= EVERY / 2 {
-            let words = if measured { Some(line::total(&total, tables)) } else { self.so_far(now) };
-            words.into_iter().for_each(|words| self.write(&words));
+        if !measured && self.step.is_none() && self.batches.any() {
+            let words = self.bars.is_some().then(|| self.batches.words(now)).flatten();
+            if let (Some(bars), Some(words)) = (&mut self.bars, words) {
+                bars.follow(words);
+            }
         }
+        if self.bars.is_none() && now.duration_since(self.told) >= EVERY / 2 {
+            self.figures(now).into_iter().for_each(|words| self.write(&words));
+        }
+    }
+
+    /// The figures as a line.
+    fn figures(&mut self, now: Instant) -> Option<String> {
+        let (total, tables) = (self.meter.total(now), self.meter.tables());
+        if total.expected_rows == 0 || tables.0 == tables.1 {
+            return self.so_far(now).or_else(|| self.batches.words(now));
+        }
+        let comparing = if self.comparing { format!("{COMPARING}: ") } else { String::new() };
+        Some(format!("{comparing}{}", line::total(&total, tables)))
     }
 
     /// What is being done that cannot be measured.
@@ -225,7 +246,7 @@ impl Screen {
         running.map(|(what, since)| line::so_far(&what, now.duration_since(since)))
     }
 
-    /// How far comparing is: its tables are not planned ahead, so nobody knows how many remain.
+    /// How far comparing is.
     fn compared(&self) -> String {
         format!("{COMPARING}, {} done", count(self.meter.tables().0, "table"))
     }
@@ -261,6 +282,7 @@ mod tests {
             quiet: true,
             verbose: false,
             comparing: false,
+            batches: Batches::default(),
             step: None,
             told: Instant::now(),
         };
@@ -285,6 +307,23 @@ mod tests {
         let building = Event::StepStarted { step: "Building t0_pkey on t0".into() };
         assert!(screen(20).words(&building).is_some());
         assert_eq!(screen(500).words(&building), None);
+    }
+
+    #[test]
+    fn comparing_shows_rows_as_copying_does() {
+        let mut screen = screen(0);
+        let start = Instant::now();
+        screen.show(&Event::StepStarted { step: COMPARING.into() }, start);
+        let table = QualifiedName::new("public", "t0");
+        let estimate = TableEstimate { table: table.clone(), rows: 1_000, bytes: 5 };
+        screen.show(&Event::TablesPlanned { tables: vec![estimate] }, start);
+        screen.show(&Event::TableStarted { table: table.clone() }, start);
+        let second = start + Duration::from_secs(1);
+        screen.show(&Event::TableProgress { table, rows: 250, bytes: 0 }, second);
+        assert_eq!(
+            screen.figures(second).as_deref(),
+            Some("Comparing both sides: 0 of 1 table, 250 of 1K rows (25%), 250 rows/s, 3 sec left")
+        );
     }
 
     #[test]

@@ -11,7 +11,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::confirm;
 use crate::invocation::Invocation;
+use crate::output;
 use crate::progress::Progress;
+use crate::terminal::Terminal;
 
 /// Runs `work`, watched by the progress display.
 ///
@@ -24,7 +26,15 @@ pub(crate) fn run<T>(invocation: &Invocation, work: impl AsyncFnOnce(Execution) 
     let progress = Arc::new(Progress::new(&invocation.terminal));
     let interrupt = CancellationToken::new();
     let result = runtime.block_on(async {
-        tokio::spawn(listen(interrupt.clone(), Arc::clone(&progress)));
+        let (terminal, command) = (invocation.terminal.clone(), invocation.command);
+        // Registered before there is anything to stop.
+        if let Ok(signals) = Signals::new() {
+            let listening = listen(signals, interrupt.clone(), Arc::clone(&progress));
+            tokio::spawn(async move {
+                listening.await;
+                process::exit(end_at_once(&terminal, command));
+            });
+        }
         work(Execution::new(Arc::clone(&progress) as _, interrupt)).await
     });
     progress.close();
@@ -33,15 +43,23 @@ pub(crate) fn run<T>(invocation: &Invocation, work: impl AsyncFnOnce(Execution) 
     result
 }
 
-async fn listen(interrupt: CancellationToken, progress: Arc<Progress>) {
-    let Ok(mut signals) = Signals::new() else { return };
+/// Returns when the process is to end at once.
+async fn listen(mut signals: Signals, interrupt: CancellationToken, progress: Arc<Progress>) {
     signals.next().await;
     if !confirm::is_asking() {
         progress.say("Stopping cleanly; Ctrl-C again ends at once.");
     }
     interrupt.cancel();
     signals.next().await;
-    process::exit(130);
+    progress.close();
+}
+
+/// Says that nothing was waited for, as whoever reads the output expects it, and gives the exit status.
+fn end_at_once(terminal: &Terminal, command: &str) -> i32 {
+    let error = Error::interrupted("ended at once: what the servers were doing ends with the connections")
+        .hint("run the same command again: it looks at what is there");
+    output::show(terminal, command, Err(error));
+    130
 }
 
 /// Ctrl-C, and what `kill` sends. Registered once, so that none between two waits is missed.

@@ -54,6 +54,23 @@ pub enum Event {
         /// Bytes added.
         bytes: u64,
     },
+    /// A batch of changes is in the target.
+    BatchApplied {
+        /// Its number, from 1.
+        number: i64,
+        /// Keys that were read again.
+        keys: u64,
+        /// Rows that are new or that differed.
+        rows_written: u64,
+        /// Rows that are no more.
+        rows_deleted: u64,
+        /// From its snapshot of the source until everything that this sees had been told.
+        #[serde(rename = "lag_ms", serialize_with = "as_milliseconds")]
+        lag: Duration,
+        /// From its snapshot until the target had committed.
+        #[serde(rename = "elapsed_ms", serialize_with = "as_milliseconds")]
+        elapsed: Duration,
+    },
     /// A table is done.
     TableFinished {
         /// The target table.

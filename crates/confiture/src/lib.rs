@@ -19,6 +19,8 @@ pub mod sql;
 pub mod catalog;
 pub mod config;
 
+// Floor 2: scripts to remarks.
+pub mod lint;
 // Floor 2: two catalogs compared.
 pub mod diff;
 
@@ -32,5 +34,6 @@ pub mod init;
 pub mod project;
 pub mod schema_diff;
 pub mod schema_to_schema;
+pub mod sync;
 
 pub use error::{Error, ErrorKind, Place, Result};

@@ -6,13 +6,16 @@ mod completions;
 mod demo;
 mod diff;
 mod init;
+mod lint;
 mod man;
 pub(crate) mod migrate;
 pub(crate) mod schema_to_schema;
 mod server;
+mod sync;
 
-use confiture::Result;
+use confiture::{Error, Result};
 
+use crate::args::Format;
 use crate::invocation::Invocation;
 use crate::output::Reply;
 
@@ -24,6 +27,8 @@ pub(crate) enum Command {
     Diff(Box<diff::Diff>),
     Drift(diff::Drift),
     Migrate(Box<migrate::Migrate>),
+    Lint(lint::Lint),
+    Sync(Box<sync::Sync>),
     Server(server::Server),
     Demo(demo::Demo),
     Completions(completions::Completions),
@@ -39,6 +44,8 @@ impl Command {
             Self::Diff(_) => "diff",
             Self::Drift(_) => "drift",
             Self::Migrate(migrate) => migrate.name(),
+            Self::Lint(_) => "lint",
+            Self::Sync(sync) => sync.name(),
             Self::Server(server) => server.name(),
             Self::Demo(_) => "demo",
             Self::Completions(_) => "completions",
@@ -48,12 +55,19 @@ impl Command {
 
     /// Does it.
     pub(crate) fn run(self, invocation: &Invocation) -> Result<Reply> {
+        let format = invocation.terminal.format;
+        if matches!(format, Format::Sarif | Format::Github) && !matches!(self, Self::Lint(_)) {
+            return Err(Error::usage("--format sarif and --format github are for `confiture lint`")
+                .hint("every command has --format text and --format json"));
+        }
         match self {
             Self::Init(init) => init.run(invocation),
             Self::Build(build) => build.run(invocation),
             Self::Diff(diff) => diff.run(invocation),
             Self::Drift(drift) => drift.run(invocation),
             Self::Migrate(migrate) => migrate.run(invocation),
+            Self::Lint(lint) => lint.run(invocation),
+            Self::Sync(sync) => sync.run(invocation),
             Self::Server(server) => server.run(invocation),
             Self::Demo(demo) => demo.run(invocation),
             Self::Completions(completions) => completions.run(),

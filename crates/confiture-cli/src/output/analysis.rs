@@ -47,20 +47,29 @@ pub(crate) fn groups(style: Style, tables: &[TableLine], footer: &str) -> String
     for (title, strategy) in
         [("Dimension Tables (FDW):", "FDW"), ("Fact Tables (COPY):", "COPY"), ("Local Tables:", "LOCAL")]
     {
-        let mut group = tables.iter().filter(|table| table.strategy == strategy).peekable();
-        if group.peek().is_none() {
+        let group: Vec<&TableLine> = tables.iter().filter(|table| table.strategy == strategy).collect();
+        if group.is_empty() {
             continue;
         }
         page.push_str(&style.bold(title));
+        let common = common_reason(&group);
+        page.push_str(&common.map(|reason| style.dim(format!(" {reason}"))).unwrap_or_default());
         page.push('\n');
         for table in group {
-            page.push_str(&format!("  {}\n", line(style, table)));
+            page.push_str(&format!("  {}\n", line(style, table, common)));
         }
         page.push('\n');
     }
     page.push_str(footer);
     page.push('\n');
     page
+}
+
+/// What several tables have in common is said once, above them.
+fn common_reason<'a>(group: &[&'a TableLine]) -> Option<&'a str> {
+    let reasons = || group.iter().map(|table| table.reason.as_str()).filter(|reason| !reason.is_empty());
+    let times = |wanted: &str| reasons().filter(|reason| *reason == wanted).count();
+    reasons().filter(|reason| times(reason) > 1).max_by_key(|reason| times(reason))
 }
 
 /// `events (100M rows) → COPY (15 sec estimated)`.
@@ -70,7 +79,7 @@ pub(crate) fn short(style: Style, table: &TableLine) -> String {
 }
 
 /// `⚡ events (100M rows) → COPY strategy (15 sec) - 10x faster!`
-fn line(style: Style, table: &TableLine) -> String {
+fn line(style: Style, table: &TableLine, said: Option<&str>) -> String {
     let mark = if table.fast { style.fast() } else { style.done() };
     let rows = rows(table.rows);
     let arrow = style.arrow();
@@ -82,7 +91,7 @@ fn line(style: Style, table: &TableLine) -> String {
     match table.faster.filter(|faster| *faster >= 1.5) {
         Some(faster) if faster < 9.5 => text.push_str(&format!(" - {faster:.1}x faster!")),
         Some(faster) => text.push_str(&format!(" - {faster:.0}x faster!")),
-        None if table.reason.is_empty() => {}
+        None if table.reason.is_empty() || said == Some(&table.reason) => {}
         None => text.push_str(&style.dim(format!(" - {}", table.reason))),
     }
     text
@@ -162,11 +171,11 @@ mod tests {
     #[test]
     fn the_groups_are_those_of_the_seed() {
         insta::assert_snapshot!(groups(Style::default(), &seed(), TOTAL), @"
-        Dimension Tables (FDW):
-          ✅ users (10M rows) → FDW strategy (20 sec) - custom SQL
-          ✅ posts (50M rows) → FDW strategy (90 sec) - custom SQL
+        Dimension Tables (FDW): custom SQL
+          ✅ users (10M rows) → FDW strategy (20 sec)
+          ✅ posts (50M rows) → FDW strategy (90 sec)
 
-        Fact Tables (COPY):
+        Fact Tables (COPY): large
           ⚡ events (100M rows) → COPY strategy (15 sec) - 10x faster!
           ⚡ page_views (500M rows) → COPY strategy (50 sec) - 10x faster!
 

@@ -2,11 +2,15 @@
 
 pub(crate) mod analysis;
 pub(crate) mod error;
+pub(crate) mod following;
 mod json;
+pub(crate) mod lint;
+pub(crate) mod lint_formats;
 pub(crate) mod migration;
 pub(crate) mod numbers;
 pub(crate) mod plan;
 pub(crate) mod style;
+pub(crate) mod sync;
 pub(crate) mod text;
 pub(crate) mod verification;
 
@@ -59,7 +63,7 @@ pub(crate) fn show(terminal: &Terminal, command: &str, outcome: Result<Reply>) -
     };
     match terminal.format {
         Format::Json => json::print(&json::object(command, reply.map(|(result, _)| result), error.as_ref())),
-        Format::Text => {
+        Format::Text | Format::Sarif | Format::Github => {
             if let Some((_, text)) = reply {
                 print(&text);
             }

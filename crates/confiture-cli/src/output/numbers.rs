@@ -46,6 +46,16 @@ pub(crate) fn duration(duration: Duration) -> String {
     }
 }
 
+/// `4 ms`, `0.3 ms`, `2.1 sec`: a duration of which milliseconds matter.
+pub(crate) fn milliseconds(elapsed: Duration) -> String {
+    let milliseconds = elapsed.as_secs_f64() * 1e3;
+    match milliseconds {
+        _ if milliseconds >= 999.5 => duration(elapsed),
+        _ if milliseconds >= 0.95 => format!("{milliseconds:.0} ms"),
+        _ => format!("{milliseconds:.1} ms"),
+    }
+}
+
 /// `1 table`, `3 tables`.
 pub(crate) fn count(number: impl TryInto<u64>, one: &str) -> String {
     let number = number.try_into().unwrap_or(u64::MAX);

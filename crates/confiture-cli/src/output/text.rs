@@ -21,6 +21,19 @@ const PLAIN: TableStyle = TableStyle::new()
     .content_lines(Content::new('|', '|', '|'))
     .bottom_border(Line::new('+', '-', '+', '+'));
 
+/// Rows under one another without lines around, each column as wide as its widest cell.
+pub(crate) fn columns<const N: usize>(rows: &[[String; N]]) -> String {
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
+    let widths: [usize; N] = std::array::from_fn(width);
+    let mut text = String::new();
+    for row in rows {
+        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}"));
+        text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}
+
 /// A boxed table with a title above its header and a line below its rows, both inside the box.
 #[derive(Debug)]
 pub(crate) struct Boxed<'a> {

@@ -27,7 +27,7 @@ pub(crate) fn render(style: Style, report: &VerificationReport) -> String {
 }
 
 /// "No", where anything is wrong.
-pub(crate) fn verdict(report: &VerificationReport) -> Option<Error> {
+pub(crate) fn verdict(report: &VerificationReport, shows_values: bool) -> Option<Error> {
     let tables = report.tables.iter().filter(|table| !table.ok).count();
     let keys = report.foreign_keys.iter().filter(|key| key.orphans != 0).count();
     let validations = report.validations.iter().filter(|validation| !validation.ok).count();
@@ -38,9 +38,9 @@ pub(crate) fn verdict(report: &VerificationReport) -> Option<Error> {
         .collect();
     (!report.ok)
         .then(|| {
-            Error::new(ErrorKind::Found, format!("verification failed: {}", found.join(", "))).hint(
-                "do not cut over; --show-values shows what differs, and a run with --truncate copies anew",
-            )
+            let shown = if shows_values { "" } else { "--show-values shows what differs, and " };
+            Error::new(ErrorKind::Found, format!("verification failed: {}", found.join(", ")))
+                .hint(format!("do not cut over; {shown}a run with --truncate copies anew"))
         })
         .map(|error| {
             if only_lacks(report) {

@@ -46,6 +46,14 @@ impl Bars {
         self.step = Some(spinner);
     }
 
+    /// What batches did: one line, always the last one.
+    pub(super) fn follow(&mut self, words: String) {
+        if self.step.is_none() {
+            self.step("Following");
+        }
+        self.reword(words);
+    }
+
     /// The running step is said in other words.
     pub(super) fn reword(&self, words: String) {
         if let Some(spinner) = &self.step {

@@ -5,10 +5,12 @@ use std::time::Duration;
 use super::meter::Figures;
 use crate::output::numbers::{bytes, duration, magnitude};
 
-/// `1.2M rows/s, 84 MB/s, 1.2 minutes left`.
+/// `1.2M rows/s, 84 MB/s, 1.2 minutes left`; without bytes where none are counted.
 pub(super) fn speed(figures: &Figures) -> String {
-    let rows = magnitude(figures.rows_per_second as u64);
-    let mut text = format!("{rows} rows/s, {}/s", bytes(figures.bytes_per_second as u64));
+    let mut text = format!("{} rows/s", magnitude(figures.rows_per_second as u64));
+    if figures.bytes > 0 {
+        text.push_str(&format!(", {}/s", bytes(figures.bytes_per_second as u64)));
+    }
     if let Some(remaining) = figures.remaining {
         text.push_str(&format!(", {} left", duration(remaining)));
     }
@@ -48,6 +50,8 @@ mod tests {
             remaining: Some(Duration::from_secs(73)),
         };
         insta::assert_snapshot!(total(&figures, (2, 4)), @"2 of 4 tables, 12M of 100M rows (12%), 1.2M rows/s, 84 MB/s, 73 sec left");
+        let compared = Figures { bytes: 0, ..figures };
+        assert_eq!(speed(&compared), "1.2M rows/s, 73 sec left");
         let nothing = Figures { rows: 0, expected_rows: 0, remaining: None, ..figures };
         assert!(total(&nothing, (0, 1)).starts_with("0 of 1 table, 0 of 0 rows (100%)"));
     }

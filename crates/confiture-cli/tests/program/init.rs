@@ -1,5 +1,7 @@
 //! `confiture init`.
 
+use local_postgres::testing::{Database, Witness};
+
 use crate::support::Project;
 
 #[test]
@@ -65,4 +67,76 @@ fn a_file_in_the_way_is_one_clear_error() {
     error: cannot create the folder db/schema/00_common: it is not a folder
     hint: there is a file where a folder should be: move it away, or choose another folder
     ");
+}
+
+/// Runs a script by psql.
+fn psql(database: &Database<'_>, script: &str) {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), script).expect("a file");
+    let mut psql = std::process::Command::new(database.server().program("psql"));
+    psql.args(["-Xq", "-v", "ON_ERROR_STOP=1", "-d", &database.url(), "-f"]).arg(file.path());
+    let output = psql.output().expect("psql starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+const RICH: &str =
+    concat!(include_str!("../../../confiture/tests/catalog/rich.sql"), include_str!("from_database.sql"));
+
+/// The oracle is `pg_dump`: what is built from the files is what the files were made of.
+#[tokio::test]
+async fn a_live_schema_becomes_files_that_build_the_same() {
+    let (live, rebuilt) =
+        (Database::create().await.expect("a database"), Database::create().await.expect("a database"));
+    psql(&live, RICH);
+    for flags in [&["--with-owners", "--with-privileges"][..], &[]] {
+        let project = Project::new();
+        let said = project.call(&[&["init", "--from-database", &live.url(), "-q"], flags].concat());
+        if Witness::of(live.server()) == Witness::Catalog {
+            assert!(said.stderr.contains("no pg_dump of version"), "{said}");
+            return;
+        }
+        assert_eq!(said.status, 0, "{said}");
+        let built =
+            project.call(&["build", "--env", &rebuilt.url(), "--drop-existing", "--yes", "--no-cache"]);
+        assert_eq!(built.status, 0, "{built}");
+        if flags.is_empty() {
+            // Without owners and privileges, only these may differ.
+            continue;
+        }
+        let (expected, found) = (live.schema(""), rebuilt.schema(""));
+        assert!(expected == found, "{}", first_difference(&expected, &found));
+    }
+}
+
+fn first_difference(one: &str, other: &str) -> String {
+    let mut pairs = one.lines().zip(other.lines());
+    pairs.find(|(one, other)| one != other).map_or_else(String::new, |(one, other)| format!("{one}\n{other}"))
+}
+
+#[tokio::test]
+async fn a_schema_that_is_there_is_not_mixed_with_a_live_one() {
+    let live = Database::create().await.expect("a database");
+    psql(&live, "create table users (id bigint primary key);");
+    let project = Project::new();
+    project.write("db/schema/a.sql", "select 1;");
+    let said = project.call(&["init", "--from-database", &live.url()]);
+    insta::assert_snapshot!(said, @"
+    status 8
+    --- stdout
+    --- stderr
+    error: db/schema holds a schema already: db/schema/a.sql
+    hint: name another folder with --schema-dir, or move these files away
+    ");
+    let json = project.call(&[
+        "init",
+        "--schema-dir",
+        "db/live",
+        "--from-database",
+        &live.url(),
+        "--format",
+        "json",
+    ]);
+    if Witness::of(live.server()) != Witness::Catalog {
+        assert_eq!(json.json()["result"]["created"][0], "db/live/10_tables/users.sql", "{json}");
+    }
 }

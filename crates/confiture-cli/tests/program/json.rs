@@ -120,6 +120,8 @@ fn commands_without_a_database() {
     let call = |line: &str| project.call(&line.split(' ').chain(["--format", "json"]).collect::<Vec<_>>());
     check(&call("init"), "init.json");
     check(&call("build --output all.sql"), "build.json");
+    check(&call("lint"), "lint.json");
+    check(&call("lint --explain drop-table"), "lint.json");
     check(&call("server status"), "server.json");
     check(&call("server url"), "server-url.json");
     check(&call("completions fish"), "completions.json");

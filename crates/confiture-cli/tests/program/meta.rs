@@ -21,10 +21,12 @@ fn the_help_names_every_command_and_every_exit_status() {
       drift        Compares a live database with the DDL files, or with another schema; exit status 7
                    where they differ
       migrate      Moves a database forward
+      lint         Says what in migrations and schema files would block an application, break it, lose
+                   data, or be regretted
       server       Runs the local PostgreSQL server of this project, which other commands call
                    `embedded`
       demo         Shows the main job on two servers of its own: a shop of two million rows moves to a
-                   new schema, with proof
+                   new schema while people go on buying, with proof
       completions  Prints a shell's completion script
       help         Print this message or the help of the given subcommand(s)
 
@@ -40,8 +42,10 @@ fn the_help_names_every_command_and_every_exit_status() {
               How the result is printed on stdout
 
               Possible values:
-              - text: For people
-              - json: One JSON object
+              - text:   For people
+              - json:   One JSON object
+              - sarif:  For `lint`: SARIF, as code scanning reads it
+              - github: For `lint`: annotations of a pull request on GitHub
 
               [default: text]
 
@@ -92,10 +96,18 @@ fn the_help_of_schema_to_schema_is_complete() {
       analyze        Shows how each table would travel, why, and how long it would take. Changes nothing
       migrate        Copies the tables, then compares both sides
       migrate-table  Copies one table whose mapping stands on the command line, then compares both sides
+      sync           Copies what is not there and follows the source, change by change, while the
+                     application keeps writing
+      status         Says how far a migration is: phase, rows, lag, what waits, what the source keeps
+                     for it, who is at work
+      pause          Pauses a run that is at work: it neither copies nor applies, and changes go on
+                     being captured
+      resume         Lets a paused run go on
+      throttle       Tells a run how fast it may be; without a figure, as fast as it can
       verify         Compares both sides, every row and value: counts, contents, foreign keys, and the
                      mapping's validations
-      cleanup        Takes away what `setup` made on the target: foreign tables, foreign server,
-                     records. Rows stay
+      cleanup        Takes away what was made beside the rows: foreign tables, foreign server, records,
+                     and what captures changes on the source
       help           Print this message or the help of the given subcommand(s)
 
     Options:
@@ -183,6 +195,21 @@ fn the_help_of_schema_to_schema_is_complete() {
               Let reports show rows' values; without it they show columns' names, and of keys only
               numbers
 
+    Changes meanwhile:
+          --capture <FEED>
+              Capture what the application changes while the tables are copied, and apply it [default:
+              none, or auto with --follow]
+
+              Possible values:
+              - auto:  The WAL where server and role allow it, else the queue
+              - wal:   Logical decoding: a publication and a slot. Costs the application least
+              - queue: Triggers that write the keys of changed rows to a queue. Works for any owner of
+                the tables
+              - none:  Copy once, from one snapshot; what changes meanwhile is not in it
+
+          --follow
+              Go on applying changes after the copy, until Ctrl-C
+
           --verify
               Compare both sides. With a flag that asks for a copy, after it (which is the default);
               else it is all that is done
@@ -192,8 +219,10 @@ fn the_help_of_schema_to_schema_is_complete() {
               How the result is printed on stdout
 
               Possible values:
-              - text: For people
-              - json: One JSON object
+              - text:   For people
+              - json:   One JSON object
+              - sarif:  For `lint`: SARIF, as code scanning reads it
+              - github: For `lint`: annotations of a pull request on GitHub
 
               [default: text]
 

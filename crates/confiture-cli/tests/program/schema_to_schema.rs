@@ -162,6 +162,39 @@ async fn ctrl_c_stops_cleanly_and_says_how_to_go_on() {
     assert_eq!(psql(&shop.old, USERS), psql(&shop.new, USERS));
 }
 
+/// Twice: the second ends the process at once, here while it asks a server that does not answer; whoever reads JSON reads
+/// that.
+#[cfg(unix)]
+#[test]
+fn ctrl_c_twice_ends_at_once_with_one_json_object() {
+    use std::io::{BufRead as _, BufReader};
+    use std::process::{Command, Stdio};
+
+    // It takes connections and says nothing.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let target = format!("postgresql://app@{}/shop", silent.local_addr().expect("an address"));
+    let words = ["migrate", "schema-to-schema", "verify", "--target", &target, "--format", "json"];
+    let project = Project::new();
+    let run = project.command(&words).stderr(Stdio::piped()).stdout(Stdio::piped()).spawn();
+    let mut run = run.expect("it starts");
+    let id = run.id().to_string();
+    let interrupt = || Command::new("kill").args(["-INT", &id]).status().expect("kill starts");
+    let held = silent.accept().expect("a connection");
+    assert!(interrupt().success());
+    let mut stderr = BufReader::new(run.stderr.take().expect("a pipe"));
+    let mut said = String::new();
+    while !said.contains("Stopping cleanly") {
+        assert_ne!(stderr.read_line(&mut said).expect("UTF-8"), 0, "{said}");
+    }
+    assert!(interrupt().success());
+    let output = run.wait_with_output().expect("it ends");
+    drop(held);
+    assert_eq!(output.status.code(), Some(130), "{output:?}");
+    let object: serde_json::Value = serde_json::from_slice(&output.stdout).expect("one object");
+    assert_eq!((&object["ok"], &object["error"]["code"]), (&false.into(), &"interrupted".into()));
+    assert!(object["error"]["message"].as_str().is_some_and(|said| said.starts_with("ended at once")));
+}
+
 #[tokio::test]
 async fn a_dry_run_changes_nothing() {
     let shop = Shop::new().await;
@@ -172,9 +205,9 @@ async fn a_dry_run_changes_nothing() {
     --- stdout
     postgres@SOCKET:PORT/OLD → postgres@SOCKET:PORT/NEW
 
-    Fact Tables (COPY):
-      ⚡ users (1.2K rows) → COPY strategy (TIME) - COPY carries any SELECT, in parallel, from one snapshot
-      ⚡ posts (5K rows) → COPY strategy (TIME) - COPY carries any SELECT, in parallel, from one snapshot
+    Fact Tables (COPY): COPY carries any SELECT, in parallel, from one snapshot
+      ⚡ users (1.2K rows) → COPY strategy (TIME)
+      ⚡ posts (5K rows) → COPY strategy (TIME)
 
     Estimated total time: TIME
 
@@ -255,9 +288,45 @@ async fn a_difference_is_exit_status_7_with_the_report() {
     error: verification failed: 2 tables
     hint: do not cut over; --show-values shows what differs, and a run with --truncate copies anew
     ");
+    let shown = shop.call(&format!("verify {line} -q --show-values"));
+    assert!(shown.stdout.contains("display_name user 3 (old) x (new)"), "{shown}");
+    assert!(!shown.stderr.contains("--show-values"), "{shown}");
     let json = shop.call(&format!("{line} --verify --format json")).json();
     assert_eq!((&json["ok"], &json["error"]["code"]), (&false.into(), &"check_failed".into()));
     assert_eq!(json["result"]["tables"].as_array().map(Vec::len), Some(2));
+}
+
+/// What a run left out by `--where` is no difference, and whoever compares by another condition is told.
+#[tokio::test]
+async fn verify_compares_with_the_condition_of_the_run() {
+    let shop = Shop::new().await;
+    let run =
+        shop.call("--from production --to production_new --mapping db/mapping.yaml --yes --where id<=100");
+    assert_eq!(run.status, 0, "{run}");
+    assert_eq!(psql(&shop.new, "select count(*) from users"), "100");
+    let said = shop.call("verify --target production_new");
+    assert_eq!(said.status, 0, "{said}");
+    assert!(said.stderr.contains("With the run's mapping db/mapping.yaml\n"), "{said}");
+    assert!(said.stderr.contains("Comparing with the rows of the run's --where \"id<=100\"\n"), "{said}");
+    let other = shop.call("verify --target production_new --where id<=50 --tables users");
+    assert_eq!(other.status, 7, "{other}");
+    let warning =
+        "warning: users was copied with another mapping or --where (with --where \"id<=100\") than this";
+    assert!(other.stderr.contains(warning), "{other}");
+}
+
+/// Nobody is asked for a yes to nothing.
+#[tokio::test]
+async fn a_run_on_a_finished_migration_says_so_and_asks_nothing() {
+    let shop = Shop::new().await;
+    let line = "--from production --to production_new --mapping db/mapping.yaml";
+    assert_eq!(shop.call(&format!("{line} --yes")).status, 0);
+    let again = shop.call(line);
+    assert_eq!(again.status, 0, "{again}");
+    assert!(again.stderr.contains("Nothing is left to do"), "{again}");
+    assert!(!again.stderr.contains("COPY strategy"), "{again}");
+    assert!(again.stdout.contains("✅ posts: 5,000 (old) = 5,000 (new)"), "{again}");
+    assert_eq!(shop.call(&format!("{line} --truncate")).status, 8);
 }
 
 #[tokio::test]

@@ -31,6 +31,61 @@ async fn a_column_that_does_not_exist_is_named_with_its_neighbour() {
     ");
 }
 
+/// Not where the expression begins, but where the server points in it, also in a block of several lines.
+#[tokio::test]
+async fn an_error_inside_an_expression_is_at_its_place() {
+    let shop = Shop::new().await;
+    let mapping = |text: &str| shop.project.write("db/mapping.yaml", text);
+    mapping(
+        "tables:\n  users:\n    from: users u\n    columns:\n      display_name: \"'é' || loewer(u.full_name)\"\n",
+    );
+    let said = shop.call(ENDS);
+    assert!(said.stderr.contains("\n--> db/mapping.yaml:5:29\n"), "{said}");
+    mapping(
+        "tables:\n  users:\n    from: users u\n    columns:\n      display_name: |\n        upper(\n          u.fullname)\n",
+    );
+    let said = shop.call(ENDS);
+    assert!(said.stderr.contains("\n--> db/mapping.yaml:7:11\n"), "{said}");
+    mapping(
+        "tables:\n  users:\n    from: users u\n    where: u.id > 1 and u.nmae is not null\n    columns:\n      display_name: u.full_name\n",
+    );
+    let said = shop.call(ENDS);
+    assert!(said.stderr.contains("\n--> db/mapping.yaml:4:25\n"), "{said}");
+}
+
+#[tokio::test]
+async fn a_table_that_a_flag_misspells_is_understood() {
+    let shop = Shop::new().await;
+    for flag in ["--tables", "--fdw-tables", "--copy-tables"] {
+        let said = shop.call(&format!("{ENDS} {flag} psots"));
+        assert_eq!(said.status, 5, "{said}");
+        assert!(said.stderr.contains("hint: did you mean"), "{flag}: {said}");
+        assert!(said.stderr.contains("posts"), "{flag}: {said}");
+    }
+}
+
+/// A foreign table has all columns of its source, so their types must be there.
+#[tokio::test]
+async fn a_table_whose_types_a_foreign_table_cannot_have_goes_by_copy() {
+    let shop = Shop::new().await;
+    psql(
+        &shop.old,
+        "create type mood as enum ('calm'); alter table posts add column mood mood default 'calm'",
+    );
+    let said = shop.call(&format!("{ENDS} --strategy fdw --format json"));
+    assert_eq!(said.status, 0, "{said}");
+    let result = &said.json()["result"];
+    let route = |index: usize| result["migration"]["tables"][index]["route"].clone();
+    assert_eq!((route(0), route(1)), ("fdw".into(), "copy".into()));
+    let dry = shop
+        .call("--from production --to production_new --mapping db/mapping.yaml --strategy fdw --dry-run -q");
+    assert!(
+        dry.stdout
+            .contains("a foreign table would need the type public.mood, which the target does not have"),
+        "{dry}"
+    );
+}
+
 #[tokio::test]
 async fn columns_that_do_not_match_are_found_before_anything_is_copied() {
     let shop = Shop::new().await;

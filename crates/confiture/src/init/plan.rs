@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use crate::error::{Error, Result};
+
 /// What is there already. Paths are relative to the project's folder.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Existing {
@@ -90,6 +92,30 @@ pub fn plan_schema(folder: &Path, existing: &Existing) -> Plan {
 }
 
 impl Plan {
+    /// Puts these files, relative to `folder`, in the place of the example schema.
+    ///
+    /// # Errors
+    ///
+    /// A folder that holds SQL files: two schemas in one folder would be neither.
+    pub fn replace_schema(&mut self, folder: &Path, files: Vec<NewFile>, existing: &Existing) -> Result<()> {
+        let is_sql = |file: &&PathBuf| {
+            file.starts_with(folder)
+                && file.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("sql"))
+        };
+        if let Some(file) = existing.files.iter().find(is_sql) {
+            return Err(Error::refused(format!(
+                "{} holds a schema already: {}",
+                folder.display(),
+                file.display()
+            ))
+            .hint("name another folder with --schema-dir, or move these files away"));
+        }
+        self.files.retain(|file| !file.path.starts_with(folder));
+        let below = files.into_iter().map(|file| NewFile { path: folder.join(file.path), ..file });
+        self.files.splice(0..0, below);
+        Ok(())
+    }
+
     /// Plans files for `folder`, unless somebody has put files of their own there: examples would only disturb them.
     /// Returns whether that is so.
     fn add_examples(

@@ -19,6 +19,9 @@ use crate::error::{Error, ErrorKind, Result};
 /// A connection that logged in and has its settings pinned.
 pub(super) struct Connected {
     pub(super) client: Client,
+    /// Which of the endpoints it is, and the address that it was looked up to.
+    pub(super) endpoint: Endpoint,
+    pub(super) address: Option<IpAddr>,
     /// The TLS that it has, for cancelling over the same.
     pub(super) tls: Option<MakeRustlsConnect>,
     pub(super) server_version: u32,
@@ -51,7 +54,7 @@ pub(super) async fn connect(connection: &Connection) -> Result<Connected> {
 }
 
 /// One error for all endpoints that failed.
-fn report(connection: &Connection, failures: Vec<(&Endpoint, Failure)>) -> Error {
+pub(super) fn report(connection: &Connection, failures: Vec<(&Endpoint, Failure)>) -> Error {
     let several = failures.len() > 1;
     let mut said = Vec::new();
     let mut error_of = None;
@@ -116,7 +119,7 @@ async fn try_address(
     let Some(tls) = tls else {
         let logged_in =
             in_time(connection, log_in_plain(&config)).await?.map_err(|error| describe(error, false))?;
-        return settle(connection, logged_in, None).await;
+        return settle(connection, endpoint, address, logged_in, None).await;
     };
     let mut with_tls = config.clone();
     with_tls.ssl_mode(match connection.ssl_mode {
@@ -124,13 +127,13 @@ async fn try_address(
         SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => DriverSslMode::Require,
     });
     match in_time(connection, log_in_with_tls(&with_tls, tls)).await? {
-        Ok(logged_in) => settle(connection, logged_in, Some(tls.clone())).await,
+        Ok(logged_in) => settle(connection, endpoint, address, logged_in, Some(tls.clone())).await,
         Err(error) => {
             let failure = describe(error, true);
             if connection.ssl_mode == SslMode::Prefer && failure.may_do_without_tls {
                 // Should this fail as well, the first failure says more.
                 if let Ok(Ok(logged_in)) = in_time(connection, log_in_plain(&config)).await {
-                    return settle(connection, logged_in, None).await;
+                    return settle(connection, endpoint, address, logged_in, None).await;
                 }
             }
             Err(failure)
@@ -138,13 +141,13 @@ async fn try_address(
     }
 }
 
-async fn in_time<F: Future>(connection: &Connection, work: F) -> Result<F::Output, Failure> {
+pub(super) async fn in_time<F: Future>(connection: &Connection, work: F) -> Result<F::Output, Failure> {
     tokio::time::timeout(connection.connect_timeout, work)
         .await
         .map_err(|_| Failure::timeout(connection.connect_timeout))
 }
 
-fn driver_config(connection: &Connection, endpoint: &Endpoint, address: Option<IpAddr>) -> Config {
+pub(super) fn driver_config(connection: &Connection, endpoint: &Endpoint, address: Option<IpAddr>) -> Config {
     let mut config = Config::new();
     config
         .host(&endpoint.host)
@@ -217,6 +220,8 @@ const PIN_AND_IDENTIFY: &str = concat!(
 /// Pins the settings and asks who answers, in one round trip.
 async fn settle(
     connection: &Connection,
+    endpoint: &Endpoint,
+    address: Option<IpAddr>,
     (client, last_words): (Client, LastWords),
     tls: Option<MakeRustlsConnect>,
 ) -> Result<Connected, Failure> {
@@ -244,7 +249,8 @@ async fn settle(
     }
     let backend_pid = field(0).parse().map_err(|_| Failure::not_postgresql())?;
     let server_version = field(1).parse().map_err(|_| Failure::not_postgresql())?;
-    Ok(Connected { client, tls, server_version, backend_pid, last_words })
+    let endpoint = endpoint.clone();
+    Ok(Connected { client, endpoint, address, tls, server_version, backend_pid, last_words })
 }
 
 /// Turns the end of a connection into an error, with the server's reason where it gave one.

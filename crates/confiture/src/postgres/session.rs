@@ -75,6 +75,11 @@ impl Session {
         connect::cancel(self.connection(), &connected.client, connected.tls.as_ref()).await
     }
 
+    /// The connection underneath, for one that goes to the same place.
+    pub(super) fn connected(&self) -> &Connected {
+        &self.inner.connected
+    }
+
     /// The driver's client, for what only this floor does.
     pub(super) fn client(&self) -> &tokio_postgres::Client {
         &self.inner.connected.client
@@ -83,6 +88,24 @@ impl Session {
     /// Runs one or more statements without parameters; several are one implicit transaction.
     pub async fn batch(&self, sql: &Sql) -> Result<()> {
         self.client().batch_execute(sql.as_str()).await.map_err(|error| self.refused(error))
+    }
+
+    /// Does `work`, whose statements run on this session, in one transaction: committed where it succeeds, rolled back where
+    /// it fails.
+    ///
+    /// # Errors
+    ///
+    /// Those of `work`, and the server's where it refuses to commit.
+    pub async fn transaction<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        self.batch(&Sql::literal("BEGIN")).await?;
+        let result = work.await;
+        match &result {
+            Ok(_) => self.batch(&Sql::literal("COMMIT")).await?,
+            Err(_) if self.is_closed() => {}
+            // Why the work failed is what matters.
+            Err(_) => drop(self.batch(&Sql::literal("ROLLBACK")).await),
+        }
+        result
     }
 
     /// Runs one statement and returns how many rows it touched.

@@ -1,8 +1,9 @@
 //! What only the source's server can say of a draft: whether each expression holds, and what type it has.
 
 use crate::catalog::{Catalog, Oid};
+use crate::config::Mapping;
 use crate::error::{Error, ErrorKind, Place, Result};
-use crate::postgres::Session;
+use crate::postgres::{ServerError, Session};
 use crate::schema_to_schema::plan::{ColumnPlan, PageRange, RowQuery};
 use crate::schema_to_schema::resolve::{Draft, DraftColumn};
 use crate::schema_to_schema::transfer::{Transfer, assigned, by_name, compared, text_type, transfer};
@@ -18,12 +19,13 @@ pub(crate) struct Checked {
 /// Checks the `from` clause, the conditions, every expression and every type of `draft`.
 pub(crate) async fn check(
     draft: &Draft<'_>,
+    mapping: &Mapping,
     session: &Session,
     source: &Catalog,
     target: &Catalog,
 ) -> Result<Checked> {
     refuse_unfilled(draft)?;
-    let types = check_expressions(draft, session).await?;
+    let types = check_expressions(draft, mapping, session).await?;
     let transfers: Vec<_> =
         draft.columns.iter().map(|column| transfer(&column.target.data_type, source, target)).collect();
     let wanted: Vec<String> = transfers
@@ -136,7 +138,7 @@ fn refuse_unfilled(draft: &Draft<'_>) -> Result<()> {
 }
 
 /// Has the server analyse the query; returns the type of each column's expression.
-async fn check_expressions(draft: &Draft<'_>, session: &Session) -> Result<Vec<Oid>> {
+async fn check_expressions(draft: &Draft<'_>, mapping: &Mapping, session: &Session) -> Result<Vec<Oid>> {
     let paged = draft.query.storage[0].pages.is_some();
     // A range of pages, because its condition must find its place behind the `from` clause.
     let range = PageRange { storage: 0, pages: paged.then_some((0, u32::MAX)) };
@@ -150,11 +152,14 @@ async fn check_expressions(draft: &Draft<'_>, session: &Session) -> Result<Vec<O
     if let Some(filter) = &draft.filter {
         let filters = vec![Sql::from_user(filter.value.trim())];
         let condition = RowQuery { filters, ..draft.query.clone() }.from_where(&range);
-        if let Err(error) = session.prepare(&sql!("SELECT {} {}", address, condition)).await {
-            return Err(in_mapping(error, "the `where` condition", filter.place.as_ref()));
+        let query = sql!("SELECT {} {}", address, condition);
+        if let Err(error) = session.prepare(&query).await {
+            let at = query.as_str().rfind(filter.value.trim());
+            let place = exact_place(&error, &query, at, filter.value.trim(), filter.place.as_ref(), mapping);
+            return Err(in_mapping(error, "the `where` condition", place.as_ref()));
         }
     }
-    let types = check_together(draft, session, &address, &from).await?;
+    let types = check_together(draft, mapping, session, &address, &from).await?;
     // Conditions refuse what gives more or fewer rows than one: set-returning and window functions.
     let alone = |column: &DraftColumn<'_>| {
         let rows = RowQuery { filters: vec![sql!("{} IS NULL", column.expression)], ..all_rows.clone() };
@@ -162,13 +167,19 @@ async fn check_expressions(draft: &Draft<'_>, session: &Session) -> Result<Vec<O
     };
     for column in draft.columns.iter().filter(|column| column.source_column.is_none()) {
         if let Err(error) = session.prepare(&alone(column)).await {
-            return Err(not_one_value(error, column));
+            return Err(not_one_value(error, column, column.place.as_ref()));
         }
     }
     Ok(types)
 }
 
-async fn check_together(draft: &Draft<'_>, session: &Session, address: &Sql, from: &Sql) -> Result<Vec<Oid>> {
+async fn check_together(
+    draft: &Draft<'_>,
+    mapping: &Mapping,
+    session: &Session,
+    address: &Sql,
+    from: &Sql,
+) -> Result<Vec<Oid>> {
     let all = std::iter::once(address).chain(draft.columns.iter().map(|column| &column.expression));
     let all = sql!("SELECT {} {}", Sql::join(", ", all), from);
     if let Ok(statement) = session.prepare(&all).await
@@ -184,7 +195,11 @@ async fn check_together(draft: &Draft<'_>, session: &Session, address: &Sql, fro
                 let error = Error::config(format!("{}: this is not one expression", column.target.name));
                 return Err(located(error, column.place.as_ref()));
             }
-            Err(error) => return Err(not_one_value(error, column)),
+            Err(error) => {
+                let at = one.as_str().find(column.shown.as_str());
+                let place = exact_place(&error, &one, at, &column.shown, column.place.as_ref(), mapping);
+                return Err(not_one_value(error, column, place.as_ref()));
+            }
         }
     }
     let message = format!("the columns of {} cannot be read together", draft.target.name.short());
@@ -192,11 +207,11 @@ async fn check_together(draft: &Draft<'_>, session: &Session, address: &Sql, fro
 }
 
 /// An expression that the server refuses, or that does not give one value for each row by itself.
-fn not_one_value(error: Error, column: &DraftColumn<'_>) -> Error {
+fn not_one_value(error: Error, column: &DraftColumn<'_>, place: Option<&Place>) -> Error {
     let name = &column.target.name;
     let (what, instead) = match error.sqlstate_code() {
         Some("42803") => {
-            return in_mapping(error, &name.to_string(), column.place.as_ref())
+            return in_mapping(error, &name.to_string(), place)
                 .hint("an expression gives one value for each row of `from`; for an aggregate use a subquery: `(SELECT sum(i.price) FROM items i WHERE i.order_id = o.id)`");
         }
         Some("42P20") => {
@@ -205,16 +220,36 @@ fn not_one_value(error: Error, column: &DraftColumn<'_>) -> Error {
         Some("0A000") => {
             ("a function that returns rows", "a join in `from`: `JOIN LATERAL unnest(o.tags) AS tag ON true`")
         }
-        _ => return in_mapping(error, &name.to_string(), column.place.as_ref()),
+        _ => return in_mapping(error, &name.to_string(), place),
     };
     let message = format!("{name}: {what} does not give one value for each row of `from`");
-    located(Error::config(message).hint(format!("use {instead}")), column.place.as_ref())
+    located(Error::config(message).hint(format!("use {instead}")), place)
 }
 
 async fn cast_contexts(session: &Session, given: &[Oid], wanted: &[String]) -> Result<Vec<(String, String)>> {
     let sql = Sql::literal(include_str!("../postgres/queries/casts.sql"));
     let rows = session.query(&sql, &[&given, &wanted]).await?;
     Ok(rows.iter().map(|row| (row.get(1), row.get(2))).collect())
+}
+
+/// Where in the mapping the server points: into `text`, a piece that starts at `place` and stands in the statement `sent`
+/// from the byte `at` on. Where the server points nowhere or elsewhere, the beginning of the piece.
+fn exact_place(
+    error: &Error,
+    sent: &Sql,
+    at: Option<usize>,
+    text: &str,
+    place: Option<&Place>,
+    mapping: &Mapping,
+) -> Option<Place> {
+    let place = place?;
+    let position = ServerError::of(error).and_then(|server| server.position);
+    let byte = position.and_then(|position| sent.as_str().char_indices().nth(position.checked_sub(1)?));
+    let offset = byte.zip(at).and_then(|((byte, _), at)| byte.checked_sub(at));
+    Some(match offset.filter(|offset| *offset < text.len()) {
+        Some(offset) => mapping.place_in(place, offset),
+        None => place.clone(),
+    })
 }
 
 /// A server's refusal of a piece of the mapping, as an error of the mapping.

@@ -6,8 +6,11 @@ use crate::config::Connection;
 use crate::error::{Error, Result};
 use crate::event::Execution;
 use crate::postgres::{AdvisoryLock, Session};
-use crate::schema_to_schema::{foreign, journal, ledger};
-use crate::sql::{Identifier, Sql};
+use crate::schema_to_schema::journal::EntryKind;
+use crate::schema_to_schema::ledger::TableState;
+use crate::schema_to_schema::sessions::unless_interrupted;
+use crate::schema_to_schema::{constraints, foreign, journal, ledger, live};
+use crate::sql::{Identifier, Sql, sql};
 
 /// What was removed.
 #[derive(Debug, Clone, Serialize)]
@@ -16,36 +19,50 @@ pub struct CleanupReport {
     pub foreign_tables: bool,
     /// The ledger: the schema `confiture`.
     pub ledger: bool,
+    /// What captured changes on the source: slot and publication, or triggers and queue.
+    pub capture: bool,
 }
 
-/// Removes foreign tables and the ledger from `target`. Run again, it finds nothing to do.
+/// Removes foreign tables and the ledger from `target`, and from `source` what captured its changes. Run again, it finds
+/// nothing to do. `abandon` gives up a migration that has not caught up yet: what it copied is removed.
 ///
 /// # Errors
 ///
+/// [`crate::ErrorKind::Usage`] where changes of a source are captured that is not named.
 /// [`crate::ErrorKind::Unsafe`] where a migration is unfinished: the journal would be lost, and with it the indexes that
 /// are still to be built.
 pub async fn clean_up(
+    source: Option<&Connection>,
     target: &Connection,
     foreign_schema: &Identifier,
+    abandon: bool,
     execution: &Execution,
 ) -> Result<CleanupReport> {
     let session = Session::connect(target).await?;
     let lock = AdvisoryLock::take(target).await?;
-    let done = clean_up_locked(&session, foreign_schema, execution).await;
+    const STOPPED: &str = "stopped while cleaning up; run it again";
+    let work = clean_up_locked(source, &session, foreign_schema, abandon, execution);
+    let done = unless_interrupted(execution, &[&session], STOPPED, Box::pin(work)).await;
     let released = lock.release().await;
     done.and_then(|report| released.map(|()| report))
 }
 
 async fn clean_up_locked(
+    source: Option<&Connection>,
     session: &Session,
     foreign_schema: &Identifier,
+    abandon: bool,
     execution: &Execution,
 ) -> Result<CleanupReport> {
     let mut schema = foreign_schema.clone();
     let has_ledger = ledger::exists(session).await?;
+    let follows = live::ledger::read(session).await?.is_some();
+    if follows {
+        refuse_unfinished(session, abandon).await?;
+    }
     if has_ledger {
         let left = journal::entries(session).await?;
-        if !left.is_empty() {
+        if !left.is_empty() && !follows {
             return Err(Error::refused(format!(
                 "{} keys, indexes or triggers of the target are still taken off",
                 left.len()
@@ -59,11 +76,50 @@ async fn clean_up_locked(
         }
     }
     let foreign_tables = foreign::remove(session, &schema).await?;
+    // What captures comes off before the record of it.
+    let capture = live::feed::remove(source, session, execution).await?;
+    if follows {
+        put_all_back(session, execution).await?;
+    }
     if has_ledger {
         session.batch(&Sql::literal(include_str!("../postgres/queries/drop_ledger.sql"))).await?;
     }
-    if !foreign_tables && !has_ledger {
-        execution.note("nothing to clean up");
+    Ok(CleanupReport { foreign_tables, ledger: has_ledger, capture })
+}
+
+/// A target that is no picture of its source yet is left only when the user says so; what was copied of it goes.
+async fn refuse_unfinished(session: &Session, abandon: bool) -> Result<()> {
+    let records = ledger::read(session).await?;
+    let is_unfinished = |state: TableState| !matches!(state, TableState::Following | TableState::Finished);
+    let unfinished: Vec<_> =
+        records.iter().filter(|(_, record)| is_unfinished(record.state)).map(|(name, _)| name).collect();
+    match (unfinished.first(), abandon) {
+        (None, _) => Ok(()),
+        (Some(_), true) => session.batch(&sql!("TRUNCATE {}", Sql::join(", ", &unfinished))).await,
+        (Some(first), false) => Err(Error::refused(format!(
+            "{} of {} tables are not a picture of the source yet: {} is {}",
+            unfinished.len(),
+            records.len(),
+            first.short(),
+            records[*first].state.word()
+        ))
+        .hint("let it catch up: confiture migrate schema-to-schema sync")
+        .hint("to give the migration up and remove what was copied, say --abandon")),
     }
-    Ok(CleanupReport { foreign_tables, ledger: has_ledger })
+}
+
+/// Puts back what was taken off for the load and had to wait.
+async fn put_all_back(session: &Session, execution: &Execution) -> Result<()> {
+    for entry in journal::entries(session).await? {
+        if entry.kind <= EntryKind::Constraint {
+            journal::restore(session, &entry).await?;
+        }
+    }
+    constraints::put_foreign_keys_back(session, std::slice::from_ref(session), execution).await?;
+    for entry in journal::entries(session).await? {
+        if entry.kind == EntryKind::Trigger {
+            journal::restore(session, &entry).await?;
+        }
+    }
+    Ok(())
 }

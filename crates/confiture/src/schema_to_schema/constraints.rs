@@ -30,12 +30,39 @@ pub(crate) async fn put_back(
     for entry in entries.iter().filter(|entry| entry.kind <= EntryKind::Constraint) {
         journal::restore(target, entry).await?;
     }
+    let keys = entries.iter().filter(|entry| entry.kind == EntryKind::ForeignKey).copied();
+    let violated = put_keys_back(keys, !waiting.is_empty(), target, builders, execution).await?;
+    for entry in entries.iter().filter(|entry| entry.kind == EntryKind::Trigger) {
+        journal::restore(target, entry).await?;
+        failpoint::reached("trigger put back");
+    }
+    Ok(violated)
+}
+
+/// Puts the foreign keys back that the journal still holds, and validates them.
+pub(crate) async fn put_foreign_keys_back(
+    target: &Session,
+    builders: &[Session],
+    execution: &Execution,
+) -> Result<Vec<ViolatedForeignKey>> {
+    let entries = journal::entries(target).await?;
+    let keys = entries.iter().filter(|entry| entry.kind == EntryKind::ForeignKey);
+    put_keys_back(keys, false, target, builders, execution).await
+}
+
+async fn put_keys_back<'a>(
+    keys: impl Iterator<Item = &'a Entry>,
+    some_wait: bool,
+    target: &Session,
+    builders: &[Session],
+    execution: &Execution,
+) -> Result<Vec<ViolatedForeignKey>> {
     let mut unvalidated = Vec::new();
-    for entry in entries.iter().filter(|entry| entry.kind == EntryKind::ForeignKey) {
+    for entry in keys {
         match journal::restore_unvalidated(target, entry).await {
             Ok(left) => unvalidated.extend(left),
             // The table that it refers to is not full yet, so its key is off, and this run leaves that table out.
-            Err(error) if error.sqlstate_code() == Some("42830") && !waiting.is_empty() => {
+            Err(error) if error.sqlstate_code() == Some("42830") && some_wait => {
                 execution.note(format!(
                     "the foreign key {} of {} comes back when the table that it refers to is migrated",
                     entry.name,
@@ -46,16 +73,11 @@ pub(crate) async fn put_back(
         }
         failpoint::reached("foreign key put back");
     }
-    let mut violated = Vec::new();
-    if !unvalidated.is_empty() {
-        let work = validate(unvalidated, builders, execution);
-        violated = execution.step("Validating foreign keys", work).await?;
+    if unvalidated.is_empty() {
+        return Ok(Vec::new());
     }
-    for entry in entries.iter().filter(|entry| entry.kind == EntryKind::Trigger) {
-        journal::restore(target, entry).await?;
-        failpoint::reached("trigger put back");
-    }
-    Ok(violated)
+    let work = validate(unvalidated, builders, execution);
+    execution.step("Validating foreign keys", work).await
 }
 
 /// Tables that an earlier run left unfinished and that this run leaves out: what was taken off them waits for their own.

@@ -19,10 +19,12 @@ pub(crate) struct Moved {
     pub(crate) bytes: u64,
 }
 
-/// Streams one range with COPY; never holds more than some messages of it. The target's transaction is the caller's.
+/// Streams one range with COPY into `into`, a table with its columns; never holds more than some messages of it. The
+/// target's transaction is the caller's.
 pub(crate) async fn copy_range(
     table: &TablePlan,
     range: &PageRange,
+    into: &Sql,
     source: &Session,
     target: &Session,
     execution: &Execution,
@@ -31,7 +33,7 @@ pub(crate) async fn copy_range(
     let select = table.select_sent(range);
     let stream = source.copy_out(&sql!("COPY ({}) TO STDOUT {}", select, format)).await?;
     let sink = target
-        .copy_in(&sql!("COPY {} FROM STDIN {}", table.target_columns(), format))
+        .copy_in(&sql!("COPY {} FROM STDIN {}", into, format))
         .await
         .map_err(|error| error.context(table.target.short()))?;
     tokio::pin!(stream, sink);
@@ -64,7 +66,8 @@ fn progress(table: &TablePlan, rows: u64, bytes: usize, execution: &Execution) {
     execution.emit(&Event::TableProgress { table: table.target.clone(), rows, bytes: bytes as u64 });
 }
 
-fn format_option(format: CopyFormat) -> Sql {
+/// The format of a table's COPY.
+pub(crate) fn format_option(format: CopyFormat) -> Sql {
     Sql::literal(match format {
         CopyFormat::Binary => "(FORMAT binary)",
         CopyFormat::Text => "",
@@ -72,11 +75,18 @@ fn format_option(format: CopyFormat) -> Sql {
 }
 
 /// Fills a table with one statement within one database; the rows and their order of columns are the plan's.
-pub(crate) async fn insert_range(table: &TablePlan, range: &PageRange, target: &Session) -> Result<Moved> {
+/// `pass_over` the rows that are there already.
+pub(crate) async fn insert_range(
+    table: &TablePlan,
+    range: &PageRange,
+    pass_over: bool,
+    target: &Session,
+) -> Result<Moved> {
     let insert = sql!(
-        "INSERT INTO {} OVERRIDING SYSTEM VALUE {}",
+        "INSERT INTO {} OVERRIDING SYSTEM VALUE {}{}",
         table.target_columns(),
-        table.select_inserted(range)
+        table.select_inserted(range),
+        Sql::literal(if pass_over { " ON CONFLICT DO NOTHING" } else { "" })
     );
     let rows = target.execute(&insert, &[]).await.map_err(|error| error.context(table.target.short()))?;
     Ok(Moved { rows, bytes: 0 })

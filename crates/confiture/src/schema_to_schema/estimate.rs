@@ -7,9 +7,11 @@ use futures_util::{SinkExt, StreamExt};
 use serde::Serialize;
 
 use crate::error::Result;
+use crate::event::Execution;
 use crate::postgres::Session;
 use crate::schema_to_schema::plan::{CopyFormat, PageRange, Route, TablePlan};
 use crate::schema_to_schema::planner::Migration;
+use crate::schema_to_schema::sessions::unless_interrupted;
 use crate::sql::{Sql, sql};
 
 /// Pages that the calibration copies: 8 MiB of heap.
@@ -51,7 +53,14 @@ impl Migration {
     /// # Errors
     ///
     /// Where a server is lost. A role that may not make temporary tables is no error: then only reading is measured.
-    pub async fn estimate(&mut self) -> Result<Throughput> {
+    pub async fn estimate(&mut self, execution: &Execution) -> Result<Throughput> {
+        const STOPPED: &str = "stopped while measuring; nothing was changed";
+        let (source, target) = (self.source.clone(), self.target.clone());
+        unless_interrupted(execution, &[&source, &target], STOPPED, Box::pin(self.estimate_to_the_end()))
+            .await
+    }
+
+    async fn estimate_to_the_end(&mut self) -> Result<Throughput> {
         let mapping = &self.options.mapping;
         let mut throughput = Throughput {
             copy_rows: mapping.copy_throughput,

@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::Execution;
 use crate::postgres::{AdvisoryLock, Session};
 use crate::schema_to_schema::constraints;
-use crate::schema_to_schema::load::Run;
+use crate::schema_to_schema::load::{Reading, Run};
 use crate::schema_to_schema::plan::TablePlan;
 use crate::schema_to_schema::planner::Migration;
 use crate::schema_to_schema::report::{MigrationReport, Outcome, TableReport};
@@ -16,7 +16,7 @@ use crate::schema_to_schema::resume::{self, Work};
 use crate::schema_to_schema::sessions::{Crew, Sessions};
 use crate::schema_to_schema::snapshot::Snapshot;
 use crate::schema_to_schema::triage::{self, Need};
-use crate::schema_to_schema::{failpoint, journal, ledger, preflight, sequences};
+use crate::schema_to_schema::{failpoint, journal, ledger, live, preflight, sequences};
 use crate::sql::{Sql, sql};
 
 impl Migration {
@@ -31,7 +31,7 @@ impl Migration {
     pub async fn migrate(self: &Arc<Self>, execution: &Execution) -> Result<MigrationReport> {
         let sessions = Arc::new(Sessions::default());
         let result = tokio::select! {
-            result = self.migrate_with(&sessions, execution) => result,
+            result = Box::pin(self.migrate_with(&sessions, execution)) => result,
             () = execution.interrupted() => Err(interrupted()),
             error = sessions.watch(&self.source, &self.target, self.options.lock_timeout) => Err(error),
         };
@@ -50,7 +50,14 @@ impl Migration {
         let lock = AdvisoryLock::take_on(sessions.open_target(options).await?).await?;
         let target = sessions.open_target(options).await?;
         AdvisoryLock::join(&target).await?;
-        let needs = triage::triage(self, &target, execution).await?;
+        if let Some(following) = live::ledger::read(&target).await? {
+            return Err(Error::refused(format!(
+                "the target follows a source, by the {}: a plain copy would not fit in",
+                following.feed.word()
+            ))
+            .hint("`sync` goes on following; `cleanup` ends it"));
+        }
+        let needs = triage::triage(self, &target).await?;
         if needs.iter().all(|need| matches!(need, Need::Nothing(_))) && journal_is_empty(&target).await? {
             return Ok(self.already_done(&needs, started));
         }
@@ -62,15 +69,18 @@ impl Migration {
         let work = resume::plan_work(self, &needs, &readers, &writers, execution).await?;
         ledger::create(&target).await?;
         failpoint::reached("ledger made");
-        ledger::remember_source(&target, &options.source, options.source_name.as_deref()).await?;
+        ledger::remember_source(&target, options).await?;
         failpoint::reached("source remembered");
         self.set_up_foreign(&target, execution).await?;
         failpoint::reached("foreign tables made");
         execution
-            .step("Taking keys, indexes and triggers off", self.prepare(&target, &work, &snapshot, execution))
+            .step(
+                "Taking keys, indexes and triggers off",
+                self.prepare(&target, &work, &snapshot.shown, execution),
+            )
             .await?;
         failpoint::reached("tables made ready");
-        let run = Arc::new(Run::new(Arc::clone(self), work, snapshot, execution.clone()));
+        let run = Arc::new(Run::new(Arc::clone(self), work, Reading::Frozen(snapshot), execution.clone()));
         let builders: Vec<Session> = crews.iter().map(|crew| crew.builder.clone()).collect();
         let rebuilt = Run::move_and_build(&run, crews, &target).await?;
         failpoint::reached("rows moved");
@@ -95,7 +105,7 @@ impl Migration {
 
     /// The sessions of every worker, all of them before anything is written. Where a server has no more connections, fewer
     /// workers do; one must.
-    async fn open_crews(&self, sessions: &Sessions, execution: &Execution) -> Result<Vec<Crew>> {
+    pub(crate) async fn open_crews(&self, sessions: &Sessions, execution: &Execution) -> Result<Vec<Crew>> {
         let mut crews = vec![sessions.open_crew(&self.options).await?];
         while crews.len() < self.plan.workers {
             match sessions.open_crew(&self.options).await {
@@ -142,31 +152,26 @@ impl Migration {
 
     /// One transaction: keys, indexes and triggers off the tables that will be loaded, those emptied that must be, and all
     /// of them begun in the ledger. Whatever stops it, the target is as it was.
-    async fn prepare(
+    pub(crate) async fn prepare(
         &self,
         target: &Session,
         work: &[Work],
-        snapshot: &Snapshot,
+        snapshot: &str,
         execution: &Execution,
     ) -> Result<()> {
-        target.batch(&Sql::literal("BEGIN")).await?;
-        let result = self.prepare_in_transaction(target, work, snapshot, execution).await;
-        failpoint::reached("tables made ready, not committed");
-        match result {
-            Ok(()) => target.batch(&Sql::literal("COMMIT")).await,
-            Err(error) if target.is_closed() => Err(error),
-            Err(error) => {
-                target.batch(&Sql::literal("ROLLBACK")).await?;
-                Err(error)
-            }
-        }
+        let preparing = async {
+            self.prepare_in_transaction(target, work, snapshot, execution).await?;
+            failpoint::reached("tables made ready, not committed");
+            Ok(())
+        };
+        target.transaction(preparing).await
     }
 
     async fn prepare_in_transaction(
         &self,
         target: &Session,
         work: &[Work],
-        snapshot: &Snapshot,
+        snapshot: &str,
         execution: &Execution,
     ) -> Result<()> {
         let tables = || self.plan.tables.iter().zip(work);
@@ -183,10 +188,10 @@ impl Migration {
         }
         for (table, work) in tables() {
             if work.is_from_the_start() {
-                let (fingerprint, source) = (table.fingerprint(), &self.plan.source);
-                ledger::begin_table(target, table, &fingerprint, source, &snapshot.shown).await?;
+                let (source, filter) = (&self.plan.source, self.options.filter.as_deref());
+                ledger::begin_table(target, table, source, filter, snapshot).await?;
             } else if work.outcome == Outcome::Continued {
-                ledger::adopt_snapshot(target, &table.target, &snapshot.shown).await?;
+                ledger::adopt_snapshot(target, &table.target, snapshot).await?;
             }
         }
         Ok(())

@@ -137,15 +137,22 @@ fn hash(values: &[Sql]) -> Sql {
     )
 }
 
-/// Takes the fingerprint of `ranges`, with all of `sessions` at once.
-pub(crate) async fn take(side: &Side, ranges: &[PageRange], sessions: &[Session]) -> Result<Fingerprint> {
+/// Takes the fingerprint of `ranges`, with all of `sessions` at once; `hashed` is told of the rows of each range.
+pub(crate) async fn take(
+    side: &Side,
+    ranges: &[PageRange],
+    sessions: &[Session],
+    hashed: &(dyn Fn(u64) + Sync),
+) -> Result<Fingerprint> {
     let next = Arc::new(AtomicUsize::new(0));
     let workers = sessions.iter().map(|session| {
         let next = Arc::clone(&next);
         async move {
             let mut part = Fingerprint::default();
             while let Some(range) = ranges.get(next.fetch_add(1, Ordering::Relaxed)) {
-                part.add(&session.query(&side.fingerprint(range), &[]).await?);
+                let rows = session.query(&side.fingerprint(range), &[]).await?;
+                part.add(&rows);
+                hashed(rows.iter().map(|row| row.get::<_, i64>(1).unsigned_abs()).sum());
             }
             Ok::<_, crate::Error>(part)
         }

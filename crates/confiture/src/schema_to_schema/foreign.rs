@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::catalog::Catalog;
 use crate::config::Connection;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::postgres::Session;
 use crate::schema_to_schema::copy::Moved;
 use crate::schema_to_schema::options::Options;
@@ -19,18 +19,28 @@ const SERVER: &str = "confiture_source";
 pub(crate) fn needed(plan: &Plan, source: &Catalog, foreign_schema: &Identifier) -> BTreeSet<QualifiedName> {
     let mut needed = BTreeSet::new();
     for table in plan.tables.iter().filter(|table| table.route == Route::Fdw) {
-        match &table.query.statement {
-            Some(query) => {
-                let names = statement::foreign_tables(query.as_str(), foreign_schema);
-                needed.extend(names.iter().filter_map(|name| find_anywhere(source, name)));
-            }
-            None => {
-                needed.extend(table.query.storage.first().and(table.source.clone()));
-                needed.extend(select(table, source, foreign_schema).1);
-            }
-        }
+        needed.extend(needed_by(table, source, foreign_schema));
     }
     needed
+}
+
+/// Those that one of them reads.
+pub(crate) fn needed_by(
+    table: &TablePlan,
+    source: &Catalog,
+    foreign_schema: &Identifier,
+) -> Vec<QualifiedName> {
+    match &table.query.statement {
+        Some(query) => {
+            let names = statement::foreign_tables(query.as_str(), foreign_schema);
+            names.iter().filter_map(|name| find_anywhere(source, name)).collect()
+        }
+        None => {
+            let mut needed = select(table, source, foreign_schema).1;
+            needed.extend(table.query.storage.first().and(table.source.clone()));
+            needed
+        }
+    }
 }
 
 /// A table of this name: through the search path, else wherever it is.
@@ -48,10 +58,9 @@ pub(crate) async fn set_up(
 ) -> Result<()> {
     let schema = &options.foreign_schema;
     extension(session).await?;
-    session.batch(&Sql::literal("BEGIN")).await?;
-    let result = set_up_in_transaction(session, options, tables).await;
-    session.batch(&Sql::literal(if result.is_ok() { "COMMIT" } else { "ROLLBACK" })).await?;
-    result
+    session
+        .transaction(set_up_in_transaction(session, options, tables))
+        .await
         .map_err(|error| error.context(format!("setting up foreign tables in the target's schema {schema}")))
 }
 
@@ -97,6 +106,7 @@ async fn set_up_in_transaction(
     session
         .batch(&sql!("CREATE USER MAPPING FOR CURRENT_USER SERVER {} OPTIONS ({})", server, mapping))
         .await?;
+    reach(session, options, &server).await.map_err(explain_import)?;
     let mut by_schema: BTreeMap<&Identifier, Vec<&Identifier>> = BTreeMap::new();
     for table in tables {
         by_schema.entry(&table.schema).or_default().push(&table.name);
@@ -116,6 +126,27 @@ async fn set_up_in_transaction(
         .execute(&Sql::literal("UPDATE confiture.migration SET foreign_schema = $1"), &[&schema.as_str()])
         .await?;
     Ok(())
+}
+
+/// Has the target's server connect to the source, by importing nothing. From PostgreSQL 16 on, `connect_timeout` does not
+/// count there: a source that does not answer would be waited for without end.
+async fn reach(session: &Session, options: &Options, server: &Identifier) -> Result<()> {
+    let patience = options.source.connect_timeout.as_secs().clamp(2, 600) + 3;
+    let limit = |milliseconds| sql!("SET LOCAL statement_timeout = {}", milliseconds);
+    session.batch(&limit(i64::try_from(patience * 1000).unwrap_or(i64::MAX))).await?;
+    let nothing = sql!(
+        "IMPORT FOREIGN SCHEMA pg_catalog LIMIT TO (confiture_reaches_it) FROM SERVER {} INTO {}",
+        server,
+        options.foreign_schema
+    );
+    match session.batch(&nothing).await {
+        Ok(()) => session.batch(&limit(0)).await,
+        Err(error) if error.sqlstate_code() == Some("57014") => {
+            let message = format!("no answer within {patience} s");
+            Err(Error::new(ErrorKind::Server, message).sqlstate("08001"))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 fn explain_import(error: Error) -> Error {
@@ -138,10 +169,7 @@ const OURS: &str = "Foreign tables of Confiture; removed by `confiture migrate s
 
 /// Removes the foreign tables, the schema, the user mapping and the server, as far as they are ours.
 pub(crate) async fn remove(session: &Session, schema: &Identifier) -> Result<bool> {
-    session.batch(&Sql::literal("BEGIN")).await?;
-    let result = remove_in_transaction(session, schema).await;
-    session.batch(&Sql::literal(if result.is_ok() { "COMMIT" } else { "ROLLBACK" })).await?;
-    result
+    session.transaction(remove_in_transaction(session, schema)).await
 }
 
 async fn remove_in_transaction(session: &Session, schema: &Identifier) -> Result<bool> {

@@ -3,12 +3,12 @@
 //! Taking an object off and remembering how to put it back are one transaction, and so are putting it back and
 //! forgetting it: whenever a process dies, the journal and the catalog agree.
 
-use crate::catalog::Oid;
+use crate::catalog::{Catalog, Constraint, ConstraintKind, Index, Oid};
 use crate::error::{Error, Result};
 use crate::event::Execution;
-use crate::postgres::Session;
+use crate::postgres::{Parameter, Session};
 use crate::schema_to_schema::failpoint;
-use crate::sql::{Sql, sql};
+use crate::sql::{Identifier, Sql, sql};
 
 /// What the journal holds of one object.
 #[derive(Debug, Clone)]
@@ -18,6 +18,16 @@ pub(crate) struct Entry {
     pub(crate) kind: EntryKind,
     pub(crate) name: String,
     pub(crate) restore: Vec<String>,
+    /// Of a unique index over plain columns and all rows.
+    pub(crate) key: Option<UniqueKey>,
+}
+
+/// What a unique index that was taken off keeps apart.
+#[derive(Debug, Clone)]
+pub(crate) struct UniqueKey {
+    columns: Vec<Identifier>,
+    primary: bool,
+    immediate: bool,
 }
 
 /// The kinds of object, in the order in which they are put back.
@@ -44,7 +54,11 @@ pub(crate) async fn take_off(session: &Session, tables: &[Oid], execution: &Exec
         session.batch(&Sql::literal("SAVEPOINT one")).await?;
         match session.batch(&Sql::from_server(row.get::<_, &str>(5))).await {
             Ok(()) => {
-                session.execute(&remember, &[&schema, &table, &kind, &name, &restore]).await?;
+                let (key, primary, immediate): (Option<Vec<&str>>, bool, bool) =
+                    (row.get(8), row.get(9), row.get(10));
+                let parameters: [Parameter<'_>; 8] =
+                    [&schema, &table, &kind, &name, &restore, &key, &primary, &immediate];
+                session.execute(&remember, &parameters).await?;
                 session.batch(&Sql::literal("RELEASE SAVEPOINT one")).await?;
                 taken += 1;
             }
@@ -69,7 +83,8 @@ pub(crate) async fn forget(session: &Session, entry: &Entry) -> Result<()> {
 /// Everything that is still to be put back, in order.
 pub(crate) async fn entries(session: &Session) -> Result<Vec<Entry>> {
     let query = Sql::literal(
-        "SELECT id, table_schema, table_name, kind, name, restore FROM confiture.journal ORDER BY id",
+        "SELECT id, table_schema, table_name, kind, name, restore, key, is_primary, is_immediate
+         FROM confiture.journal ORDER BY id",
     );
     let entry = |row: &crate::postgres::Row| {
         let kind = match row.get::<_, &str>(3) {
@@ -79,11 +94,63 @@ pub(crate) async fn entries(session: &Session) -> Result<Vec<Entry>> {
             _ => EntryKind::Trigger,
         };
         let table = crate::sql::QualifiedName::new(row.get::<_, String>(1), row.get::<_, String>(2));
-        Entry { id: row.get(0), table, kind, name: row.get(4), restore: row.get(5) }
+        let columns: Option<Vec<String>> = row.get(6);
+        let key = columns.map(|columns| UniqueKey {
+            columns: columns.into_iter().map(Identifier::new).collect(),
+            primary: row.get(7),
+            immediate: row.get(8),
+        });
+        Entry { id: row.get(0), table, kind, name: row.get(4), restore: row.get(5), key }
     };
     let mut entries: Vec<Entry> = session.query(&query, &[]).await?.iter().map(entry).collect();
     entries.sort_by_key(|entry| entry.kind);
     Ok(entries)
+}
+
+/// Adds to a catalog the unique keys that are off and will be put back: a run that goes on must know what it knew at the
+/// beginning.
+pub(crate) fn complete(catalog: &mut Catalog, entries: &[Entry]) {
+    for entry in entries {
+        let (Some(key), Some(relation)) = (&entry.key, catalog.relations.get_mut(&entry.table)) else {
+            continue;
+        };
+        let name = Identifier::new(entry.name.as_str());
+        let constraint = (entry.kind == EntryKind::Constraint).then(|| name.clone());
+        // One that was put back in part may be there without its constraint.
+        relation.indexes.retain(|index| index.name != name);
+        relation.indexes.push(Index {
+            name: name.clone(),
+            definition: String::new(),
+            key_columns: Some(key.columns.clone()),
+            unique: true,
+            primary: key.primary,
+            partial: false,
+            immediate: key.immediate,
+            valid: true,
+            clustered: false,
+            replica_identity: false,
+            constraint: constraint.clone(),
+            parent: None,
+            bytes: 0,
+            statistics: Vec::new(),
+            comment: None,
+        });
+        if constraint.is_some() && !relation.constraints.iter().any(|found| found.name == name) {
+            relation.constraints.push(Constraint {
+                name: name.clone(),
+                kind: if key.primary { ConstraintKind::PrimaryKey } else { ConstraintKind::Unique },
+                definition: String::new(),
+                columns: key.columns.clone(),
+                references: None,
+                index: Some(name),
+                validated: true,
+                enforced: true,
+                deferrable: !key.immediate,
+                inherited: false,
+                comment: None,
+            });
+        }
+    }
 }
 
 /// Puts one object back and forgets it: each statement in a transaction of its own, with what is left in the journal.
@@ -128,23 +195,15 @@ pub(crate) async fn restore_unvalidated(session: &Session, entry: &Entry) -> Res
 async fn restore_statements(session: &Session, now: &[String], id: i64, later: &[String]) -> Result<()> {
     // Every name is qualified, so the search path stays the role's: before PostgreSQL 17, functions that an index calls are
     // run with it, and many need it.
-    let mut all = Sql::literal("BEGIN;\n");
+    let mut all = Sql::default();
     for statement in now {
         all.push(&sql!("{};\n", Sql::from_server(statement)));
     }
     if later.is_empty() {
-        all.push(&sql!("DELETE FROM confiture.journal WHERE id = {};\nCOMMIT", id));
+        all.push(&sql!("DELETE FROM confiture.journal WHERE id = {}", id));
     } else {
         let later = Sql::join(", ", later.iter().map(|statement| crate::sql::Literal(statement)));
-        all.push(&sql!("UPDATE confiture.journal SET restore = ARRAY[{}] WHERE id = {};\nCOMMIT", later, id));
+        all.push(&sql!("UPDATE confiture.journal SET restore = ARRAY[{}] WHERE id = {}", later, id));
     }
-    match session.batch(&all).await {
-        Ok(()) => Ok(()),
-        Err(error) => {
-            if !session.is_closed() {
-                session.batch(&Sql::literal("ROLLBACK")).await?;
-            }
-            Err(error)
-        }
-    }
+    session.transaction(session.batch(&all)).await
 }

@@ -6,6 +6,7 @@ use crate::config::Connection;
 use crate::error::Result;
 use crate::postgres::Session;
 use crate::schema_to_schema::copy::Moved;
+use crate::schema_to_schema::options::Options;
 use crate::schema_to_schema::plan::{PageRange, Route, TablePlan};
 use crate::sql::{QualifiedName, Sql, sql};
 
@@ -16,6 +17,12 @@ pub(crate) enum TableState {
     Copying,
     /// All rows are there; indexes, keys and sequences may not be.
     Copied,
+    /// Of a table that follows: its indexes are being built; changes wait.
+    Indexing,
+    /// Of a table that follows: changes that waited are being applied.
+    CatchingUp,
+    /// Every batch leaves it equal to the source.
+    Following,
     /// Done.
     Finished,
 }
@@ -25,6 +32,8 @@ pub(crate) enum TableState {
 pub(crate) struct TableRecord {
     pub(crate) fingerprint: String,
     pub(crate) source: String,
+    /// `--where` of the run that copied it.
+    pub(crate) filter: Option<String>,
     pub(crate) state: TableState,
     /// The snapshot of its rows, as `pg_current_snapshot()` showed it.
     pub(crate) snapshot: String,
@@ -39,6 +48,28 @@ pub(crate) struct Chunk {
     pub(crate) relation: String,
     pub(crate) first: u32,
     pub(crate) end: u32,
+    /// The relation's file then, where changes are captured: another one holds its rows in other pages.
+    pub(crate) file: Option<u32>,
+}
+
+impl TableState {
+    const ALL: [(&'static str, Self); 6] = [
+        ("copying", Self::Copying),
+        ("copied", Self::Copied),
+        ("indexing", Self::Indexing),
+        ("catching_up", Self::CatchingUp),
+        ("following", Self::Following),
+        ("finished", Self::Finished),
+    ];
+
+    /// The word that the ledger has for it.
+    pub(crate) fn word(self) -> &'static str {
+        Self::ALL.iter().find(|(_, state)| *state == self).map_or("", |(word, _)| word)
+    }
+
+    fn of_word(word: &str) -> Self {
+        Self::ALL.iter().find(|(known, _)| *known == word).map_or(Self::Finished, |(_, state)| *state)
+    }
 }
 
 /// True where the target has a ledger.
@@ -69,33 +100,29 @@ pub(crate) async fn create(session: &Session) -> Result<()> {
     let there: bool = session.query_one(&there, &[]).await?.get(0);
     let schema = Sql::literal(if there { "" } else { "CREATE SCHEMA confiture;" });
     let tables = Sql::literal(include_str!("../postgres/queries/ledger.sql"));
-    match session.batch(&sql!("BEGIN;\n{}\n{}\nCOMMIT", schema, tables)).await {
-        Ok(()) => Ok(()),
-        Err(error) => {
-            session.batch(&Sql::literal("ROLLBACK")).await?;
-            let error = error.context("making the ledger in the target's schema confiture");
-            Err(match error.sqlstate_code() {
-                Some("42501") => error
-                    .hint("the target's role needs CREATE on the database: GRANT CREATE ON DATABASE … TO …"),
-                _ => error,
-            })
+    let make = sql!("{}\n{}", schema, tables);
+    session.transaction(session.batch(&make)).await.map_err(|error| {
+        let error = error.context("making the ledger in the target's schema confiture");
+        match error.sqlstate_code() {
+            Some("42501") => {
+                error.hint("the target's role needs CREATE on the database: GRANT CREATE ON DATABASE … TO …")
+            }
+            _ => error,
         }
-    }
+    })
 }
 
-/// Remembers the source, so that later commands need name the target alone. Never its password.
-pub(crate) async fn remember_source(
-    session: &Session,
-    source: &Connection,
-    name: Option<&str>,
-) -> Result<()> {
+/// Remembers the source and the mapping's file, so that later commands need name the target alone. Never a password.
+pub(crate) async fn remember_source(session: &Session, options: &Options) -> Result<()> {
     let remember = Sql::literal(
-        "INSERT INTO confiture.migration (source, source_connection, source_name, tool_version) VALUES ($1, $2, $3, $4)
+        "INSERT INTO confiture.migration (source, source_connection, source_name, mapping_file, tool_version)
+         VALUES ($1, $2, $3, $4, $5)
          ON CONFLICT (only_one) DO UPDATE SET source = excluded.source, source_connection = excluded.source_connection,
-             source_name = excluded.source_name, tool_version = excluded.tool_version",
+             source_name = excluded.source_name, mapping_file = excluded.mapping_file, tool_version = excluded.tool_version",
     );
-    let (shown, dsn) = (source.to_string(), source.to_dsn());
-    session.execute(&remember, &[&shown, &dsn, &name, &env!("CARGO_PKG_VERSION")]).await?;
+    let (shown, dsn) = (options.source.to_string(), options.source.to_dsn());
+    let (name, file) = (options.source_name.as_deref(), options.mapping_file.as_deref());
+    session.execute(&remember, &[&shown, &dsn, &name, &file, &env!("CARGO_PKG_VERSION")]).await?;
     Ok(())
 }
 
@@ -106,6 +133,8 @@ pub struct RememberedSource {
     pub name: Option<String>,
     /// How to reach it, as a connection string without a password.
     pub dsn: String,
+    /// The file of the mapping that was used last, as it was named then; `None` where names were equal.
+    pub mapping_file: Option<String>,
 }
 
 /// The source that an earlier command named for this target; `None` where there was none.
@@ -118,9 +147,9 @@ pub async fn remembered_source(target: &Connection) -> Result<Option<RememberedS
     if !exists(&session).await? {
         return Ok(None);
     }
-    let query = Sql::literal("SELECT source_name, source_connection FROM confiture.migration");
+    let query = Sql::literal("SELECT source_name, source_connection, mapping_file FROM confiture.migration");
     let row = session.query_opt(&query, &[]).await?;
-    Ok(row.map(|row| RememberedSource { name: row.get(0), dsn: row.get(1) }))
+    Ok(row.map(|row| RememberedSource { name: row.get(0), dsn: row.get(1), mapping_file: row.get(2) }))
 }
 
 /// What the ledger holds of every table; empty where there is no ledger.
@@ -129,18 +158,15 @@ pub(crate) async fn read(session: &Session) -> Result<BTreeMap<QualifiedName, Ta
         return Ok(BTreeMap::new());
     }
     let query = Sql::literal(
-        "SELECT table_schema, table_name, fingerprint, source, state, snapshot FROM confiture.table_state",
+        "SELECT table_schema, table_name, fingerprint, source, state, snapshot, filter FROM confiture.table_state",
     );
     let mut records = BTreeMap::new();
     for row in session.query(&query, &[]).await? {
-        let state = match row.get::<_, &str>(4) {
-            "copying" => TableState::Copying,
-            "copied" => TableState::Copied,
-            _ => TableState::Finished,
-        };
+        let state = TableState::of_word(row.get(4));
         let record = TableRecord {
             fingerprint: row.get(2),
             source: row.get(3),
+            filter: row.get(6),
             state,
             snapshot: row.get(5),
             rows: 0,
@@ -149,14 +175,15 @@ pub(crate) async fn read(session: &Session) -> Result<BTreeMap<QualifiedName, Ta
         records.insert(QualifiedName::new(row.get::<_, String>(0), row.get::<_, String>(1)), record);
     }
     let query = Sql::literal(
-        "SELECT table_schema, table_name, relation, first_page, end_page, rows FROM confiture.chunk",
+        "SELECT table_schema, table_name, relation, first_page, end_page, rows, file FROM confiture.chunk",
     );
     for row in session.query(&query, &[]).await? {
         let name = QualifiedName::new(row.get::<_, String>(0), row.get::<_, String>(1));
         if let Some(record) = records.get_mut(&name) {
             let page = |index| u32::try_from(row.get::<_, i64>(index)).unwrap_or(u32::MAX);
             record.rows += row.get::<_, i64>(5).cast_unsigned();
-            record.chunks.push(Chunk { relation: row.get(2), first: page(3), end: page(4) });
+            let file = row.get(6);
+            record.chunks.push(Chunk { relation: row.get(2), first: page(3), end: page(4), file });
         }
     }
     Ok(records)
@@ -181,19 +208,18 @@ impl TableRecord {
 pub(crate) async fn begin_table(
     session: &Session,
     table: &TablePlan,
-    fingerprint: &str,
     source: &str,
+    filter: Option<&str>,
     snapshot: &str,
 ) -> Result<()> {
     let insert = Sql::literal(
-        "INSERT INTO confiture.table_state (table_schema, table_name, fingerprint, source, state, route, snapshot)
-         VALUES ($1, $2, $3, $4, 'copying', $5, $6)",
+        "INSERT INTO confiture.table_state (table_schema, table_name, fingerprint, source, filter, state, route, snapshot)
+         VALUES ($1, $2, $3, $4, $5, 'copying', $6, $7)",
     );
     forget_table(session, &table.target).await?;
     let (schema, name) = (table.target.schema.as_str(), table.target.name.as_str());
-    session
-        .execute(&insert, &[&schema, &name, &fingerprint, &source, &route_name(table.route), &snapshot])
-        .await?;
+    let (fingerprint, route) = (table.fingerprint(), route_name(table.route));
+    session.execute(&insert, &[&schema, &name, &fingerprint, &source, &filter, &route, &snapshot]).await?;
     Ok(())
 }
 
@@ -222,10 +248,11 @@ pub(crate) async fn record_chunk(
     table: &TablePlan,
     range: &PageRange,
     moved: Moved,
+    file: Option<u32>,
 ) -> Result<()> {
     let insert = Sql::literal(
-        "INSERT INTO confiture.chunk (table_schema, table_name, relation, first_page, end_page, rows, bytes)
-         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        "INSERT INTO confiture.chunk (table_schema, table_name, relation, first_page, end_page, rows, bytes, file)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
     );
     let relation = table
         .query
@@ -237,16 +264,16 @@ pub(crate) async fn record_chunk(
         range.pages.map_or((0, i64::from(u32::MAX)), |(first, end)| (i64::from(first), i64::from(end)));
     let (schema, name) = (table.target.schema.as_str(), table.target.name.as_str());
     let (rows, bytes) = (moved.rows.cast_signed(), moved.bytes.cast_signed());
-    session.execute(&insert, &[&schema, &name, &relation, &first, &end, &rows, &bytes]).await?;
+    session.execute(&insert, &[&schema, &name, &relation, &first, &end, &rows, &bytes, &file]).await?;
     Ok(())
 }
 
-/// Says of a table that all of its rows are there.
-pub(crate) async fn set_copied(session: &Session, table: &QualifiedName) -> Result<()> {
+/// Says how far a table is.
+pub(crate) async fn set_state(session: &Session, table: &QualifiedName, state: TableState) -> Result<()> {
     let update = Sql::literal(
-        "UPDATE confiture.table_state SET state = 'copied' WHERE table_schema = $1 AND table_name = $2",
+        "UPDATE confiture.table_state SET state = $3 WHERE table_schema = $1 AND table_name = $2",
     );
-    session.execute(&update, &[&table.schema.as_str(), &table.name.as_str()]).await?;
+    session.execute(&update, &[&table.schema.as_str(), &table.name.as_str(), &state.word()]).await?;
     Ok(())
 }
 

@@ -9,11 +9,14 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Execution, TableEstimate};
 use crate::postgres::Session;
 use crate::schema_to_schema::copy::{Moved, copy_range, insert_range};
 use crate::schema_to_schema::journal::{self, Entry, EntryKind};
+use crate::schema_to_schema::ledger::TableState;
+use crate::schema_to_schema::live::gate::{Gate, Passer};
+use crate::schema_to_schema::live::stage::Stage;
 use crate::schema_to_schema::plan::{PageRange, Route, TablePlan};
 use crate::schema_to_schema::planner::Migration;
 use crate::schema_to_schema::report::{MigrationReport, TableReport, ViolatedForeignKey};
@@ -26,13 +29,42 @@ use crate::sql::{Sql, sql};
 /// What all workers of one run share.
 pub(crate) struct Run {
     migration: Arc<Migration>,
-    snapshot: Snapshot,
+    reading: Reading,
     execution: Execution,
     /// Cancelled when one worker fails, so that the others stop too.
     stop: CancellationToken,
     work: Vec<Work>,
     queue: Mutex<VecDeque<(usize, PageRange)>>,
     progress: Vec<Progress>,
+}
+
+/// What the chunks are read in.
+pub(crate) enum Reading {
+    /// One snapshot for all.
+    Frozen(Snapshot),
+    /// A snapshot each, while changes are captured.
+    Captured(WhileCaptured),
+}
+
+/// What reading each chunk in a snapshot of its own needs. A row that moved from one chunk to another may be there twice or
+/// not at all; but it has changed, so its key was captured.
+pub(crate) struct WhileCaptured {
+    /// The files of every table's storage: rows of another file have other pages, which nobody captures.
+    pub(crate) files: Vec<Vec<u32>>,
+    /// Tables on which a unique index stayed, so that a row that is there twice must be passed over.
+    pub(crate) stages: Vec<Option<Stage>>,
+    /// Lets chunks pass.
+    pub(crate) gate: Arc<Gate>,
+}
+
+impl Reading {
+    /// The snapshot, as it is shown.
+    fn shown(&self) -> &str {
+        match self {
+            Self::Frozen(snapshot) => &snapshot.shown,
+            Self::Captured(_) => "",
+        }
+    }
 }
 
 #[derive(Default)]
@@ -48,7 +80,7 @@ impl Run {
     pub(crate) fn new(
         migration: Arc<Migration>,
         work: Vec<Work>,
-        snapshot: Snapshot,
+        reading: Reading,
         execution: Execution,
     ) -> Self {
         let tables = &migration.plan.tables;
@@ -65,7 +97,7 @@ impl Run {
         }
         Self {
             migration,
-            snapshot,
+            reading,
             execution,
             stop: CancellationToken::new(),
             work,
@@ -76,16 +108,7 @@ impl Run {
 
     /// Moves all rows, and builds each table's indexes as soon as its rows are there. Returns how many were built.
     pub(crate) async fn move_and_build(run: &Arc<Self>, crews: Vec<Crew>, target: &Session) -> Result<usize> {
-        let plan = &run.migration.plan;
-        let estimate = |(table, work): (&TablePlan, &Work)| {
-            (!work.ranges.is_empty()).then(|| TableEstimate {
-                table: table.target.clone(),
-                rows: table.rows,
-                bytes: table.bytes,
-            })
-        };
-        let tables = plan.tables.iter().zip(&run.work).filter_map(estimate).collect();
-        run.execution.emit(&Event::TablesPlanned { tables });
+        run.announce();
         let (full, filled) = mpsc::unbounded_channel();
         for (index, work) in run.work.iter().enumerate() {
             if work.ranges.is_empty() {
@@ -105,6 +128,36 @@ impl Run {
         drop(full);
         run.join(workers).await?;
         Ok(builds.built.load(Ordering::Relaxed))
+    }
+
+    /// Moves all rows, and says of each table when it is full.
+    pub(crate) async fn move_rows(
+        run: &Arc<Self>,
+        crews: Vec<Crew>,
+        full: mpsc::UnboundedSender<usize>,
+    ) -> Result<()> {
+        run.announce();
+        let mut workers = JoinSet::new();
+        for crew in crews {
+            let (copying, full) = (Arc::clone(run), full.clone());
+            let copy =
+                async move { copying.guard(copying.copy_worker(full, crew.reader, crew.writer)).await };
+            workers.spawn_on(copy, &crew.thread);
+        }
+        drop(full);
+        run.join(workers).await
+    }
+
+    fn announce(&self) {
+        let estimate = |(table, work): (&TablePlan, &Work)| {
+            (!work.ranges.is_empty()).then(|| TableEstimate {
+                table: table.target.clone(),
+                rows: table.rows,
+                bytes: table.bytes,
+            })
+        };
+        let tables = self.migration.plan.tables.iter().zip(&self.work).filter_map(estimate).collect();
+        self.execution.emit(&Event::TablesPlanned { tables });
     }
 
     /// Runs a worker until it is done or another worker fails.
@@ -147,12 +200,15 @@ impl Run {
             let table = &self.migration.plan.tables[index];
             self.begin(index);
             let moved = self.move_range(index, &range, &source, &target).await?;
+            if let Reading::Captured(captured) = &self.reading {
+                captured.gate.spend(moved.rows, moved.bytes);
+            }
             let progress = &self.progress[index];
             progress.rows.fetch_add(moved.rows, Ordering::Relaxed);
             progress.bytes.fetch_add(moved.bytes, Ordering::Relaxed);
             if progress.open.fetch_sub(1, Ordering::AcqRel) == 1 {
                 failpoint::reached("table copied, not marked");
-                ledger::set_copied(&target, &table.target).await?;
+                ledger::set_state(&target, &table.target, TableState::Copied).await?;
                 failpoint::reached("table marked copied");
                 self.finish(index);
                 full.send(index).ok();
@@ -170,26 +226,51 @@ impl Run {
     ) -> Result<Moved> {
         let table = &self.migration.plan.tables[index];
         let (catalog, schema) = (&self.migration.source_catalog, &self.migration.options.foreign_schema);
+        let (captured, stage) = match &self.reading {
+            Reading::Frozen(_) => (None, None),
+            Reading::Captured(captured) => (Some(captured), captured.stages[index].as_ref()),
+        };
+        if let Some(captured) = captured {
+            captured.gate.wait(Passer::Chunk, &self.execution).await?;
+        }
+        let begin = match table.route {
+            Route::Local => "BEGIN ISOLATION LEVEL REPEATABLE READ",
+            Route::Copy | Route::Fdw => "BEGIN",
+        };
+        target.batch(&Sql::literal(begin)).await?;
         let moved = match table.route {
-            Route::Copy => {
-                target.batch(&Sql::literal("BEGIN")).await?;
-                copy_range(table, range, source, target, &self.execution).await?
-            }
+            Route::Copy => match stage {
+                None => {
+                    let into = table.target_columns();
+                    copy_range(table, range, &into, source, target, &self.execution).await?
+                }
+                Some(stage) => {
+                    target.batch(&stage.create()).await?;
+                    let into = stage.row_columns();
+                    copy_range(table, range, &into, source, target, &self.execution).await?;
+                    let rows = target.execute(&stage.insert_new(), &[]).await?;
+                    Moved { rows, bytes: 0 }
+                }
+            },
             Route::Local => {
-                target.batch(&Sql::literal("BEGIN ISOLATION LEVEL REPEATABLE READ")).await?;
-                self.snapshot.adopt(target).await?;
+                if let Reading::Frozen(snapshot) = &self.reading {
+                    snapshot.adopt(target).await?;
+                }
                 match &table.query.statement {
                     Some(_) => foreign::insert(table, catalog, schema, target).await?,
-                    None => insert_range(table, range, target).await?,
+                    None => insert_range(table, range, stage.is_some(), target).await?,
                 }
             }
-            Route::Fdw => {
-                target.batch(&Sql::literal("BEGIN")).await?;
-                foreign::insert(table, catalog, schema, target).await?
-            }
+            Route::Fdw => foreign::insert(table, catalog, schema, target).await?,
         };
         failpoint::reached("chunk sent, not recorded");
-        ledger::record_chunk(target, table, range, moved).await?;
+        let file = match captured {
+            Some(captured) if table.route != Route::Fdw => {
+                Some(self.same_file(table, range, captured.files[index][range.storage], source).await?)
+            }
+            _ => None,
+        };
+        ledger::record_chunk(target, table, range, moved, file).await?;
         failpoint::reached("chunk recorded, not committed");
         target.batch(&Sql::literal("COMMIT")).await?;
         failpoint::reached("chunk committed");
@@ -198,6 +279,27 @@ impl Run {
             self.execution.emit(&Event::TableProgress { table: name, rows, bytes: moved.bytes });
         }
         Ok(moved)
+    }
+
+    /// The file of a range's relation, which must be what it was when the first range was read.
+    async fn same_file(
+        &self,
+        table: &TablePlan,
+        range: &PageRange,
+        file: u32,
+        source: &Session,
+    ) -> Result<u32> {
+        let relation = &table.query.storage[range.storage];
+        if file_of(source, relation.oid).await? == Some(file) {
+            return Ok(file);
+        }
+        let relation = relation.relation.short();
+        Err(Error::new(
+            ErrorKind::Server,
+            format!("{relation} was rewritten or emptied on the source while it was being copied"),
+        )
+        .sqlstate("40001")
+        .hint("run the command again: that table is begun anew, the others go on"))
     }
 
     fn begin(&self, index: usize) {
@@ -254,7 +356,7 @@ impl Run {
             table: table.target.clone(),
             outcome: work.outcome,
             route: table.route,
-            snapshot: work.snapshot.clone().unwrap_or_else(|| self.snapshot.shown.clone()),
+            snapshot: work.snapshot.clone().unwrap_or_else(|| self.reading.shown().to_owned()),
             rows: work.rows_before + progress.rows.load(Ordering::Relaxed),
             bytes: progress.bytes.load(Ordering::Relaxed),
             elapsed: *progress.elapsed.lock().expect("not poisoned"),
@@ -265,10 +367,17 @@ impl Run {
             sequences,
             rebuilt,
             violated,
-            snapshot: Some(self.snapshot.shown.clone()),
+            snapshot: Some(self.reading.shown().to_owned()),
             elapsed: started.elapsed(),
         }
     }
+}
+
+/// The file that holds a relation's main fork; `None` where there is none, or no relation.
+pub(crate) async fn file_of(session: &Session, oid: u32) -> Result<Option<u32>> {
+    let query =
+        Sql::literal("SELECT pg_catalog.pg_relation_filenode($1::pg_catalog.oid::pg_catalog.regclass)");
+    Ok(session.query_one(&query, &[&oid]).await?.get(0))
 }
 
 /// A table by its index in the plan, and what to build on it.

@@ -105,8 +105,9 @@ impl SchemaToSchemaMigrator {
             .map(|relation| &relation.name);
         let tables = whole.filter(visible).cloned().collect();
         ledger::create(&target).await?;
-        ledger::remember_source(&target, &self.source, None).await?;
-        let done = foreign::set_up(&target, &self.options(Vec::new()), &tables).await;
+        let options = self.options(Vec::new());
+        ledger::remember_source(&target, &options).await?;
+        let done = foreign::set_up(&target, &options, &tables).await;
         let released = lock.release().await;
         done.and(released)
     }
@@ -174,7 +175,7 @@ impl SchemaToSchemaMigrator {
     /// Those of [`Migration::plan`].
     pub async fn analyze_tables(&self) -> Result<BTreeMap<String, TableAnalysis>> {
         let mut migration = Migration::plan(self.options(self.mapped.clone()), &self.execution).await?;
-        migration.estimate().await?;
+        migration.estimate(&self.execution).await?;
         let analysis = |table: &crate::schema_to_schema::plan::TablePlan| {
             let analysis = TableAnalysis {
                 strategy: table.route,
@@ -220,7 +221,9 @@ impl SchemaToSchemaMigrator {
     ///
     /// Where a migration is unfinished.
     pub async fn cleanup_fdw(&self) -> Result<()> {
-        clean_up(&self.target, &self.foreign_schema, &self.execution).await.map(|_| ())
+        clean_up(Some(&self.source), &self.target, &self.foreign_schema, false, &self.execution)
+            .await
+            .map(|_| ())
     }
 
     fn options(&self, tables: Vec<TableMapping>) -> Options {

@@ -27,12 +27,15 @@ mod fingerprint;
 mod foreign;
 mod journal;
 mod ledger;
+mod live;
 mod load;
 mod migrator;
 mod options;
 mod plan;
 mod planner;
 mod preflight;
+mod probe;
+mod recall;
 mod relations;
 mod report;
 mod resolve;
@@ -53,6 +56,10 @@ pub use cleanup::{CleanupReport, clean_up};
 pub use difference::{ColumnDifference, Difference, DifferenceKind, Differences};
 pub use estimate::{Basis, Throughput};
 pub use ledger::{RememberedSource, remembered_source};
+pub use live::{
+    Applied, BatchReport, Capture, FeedKind, FollowReport, Following, FollowingStatus, Order, Phase, Status,
+    TableStatus, Until, Witness, follows, status, tell,
+};
 pub use migrator::{SchemaToSchemaMigrator, TableAnalysis, TableMatch};
 pub use options::{DEFAULT_THRESHOLD_ROWS, Options};
 pub use plan::{

@@ -16,6 +16,8 @@ pub struct Options {
     pub source: Connection,
     /// The environment that named the source, to be remembered in the target.
     pub source_name: Option<String>,
+    /// The file that the mapping was read from, to be remembered in the target.
+    pub mapping_file: Option<String>,
     /// The new database, which has the new schema already.
     pub target: Connection,
     /// The mapping; an empty one maps tables and columns of the same name.
@@ -34,6 +36,9 @@ pub struct Options {
     pub parallel: Option<u16>,
     /// A condition on the source's rows, for the tables that have the columns it names.
     pub filter: Option<String>,
+    /// Plan what an earlier run copied, to compare it: where no condition is given, that of the run, which the target
+    /// remembers.
+    pub as_copied: bool,
     /// The schema on the target that holds foreign tables.
     pub foreign_schema: Identifier,
     /// Rows that a foreign scan fetches at a time.
@@ -44,6 +49,8 @@ pub struct Options {
     pub truncate: bool,
     /// Start again, whatever an earlier run left.
     pub restart: bool,
+    /// How long, in all, the plan may look for rows that the target would refuse; zero for not at all.
+    pub probe: Duration,
     /// Show the values of rows that differ.
     pub show_values: bool,
 }
@@ -55,6 +62,7 @@ impl Options {
         Self {
             source,
             source_name: None,
+            mapping_file: None,
             target,
             mapping,
             strategy: None,
@@ -64,11 +72,13 @@ impl Options {
             threshold_rows: None,
             parallel: None,
             filter: None,
+            as_copied: false,
             foreign_schema: Identifier::new("old_schema"),
             fetch_size: 10_000,
             lock_timeout: Duration::from_secs(10),
             truncate: false,
             restart: false,
+            probe: Duration::from_secs(4),
             show_values: false,
         }
     }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::catalog::Oid;
-use crate::config::mapping::Validation;
+use crate::config::mapping::{Dependency, Validation};
 use crate::error::Place;
 use crate::schema_to_schema::transfer::Compared;
 use crate::sql::{Identifier, QualifiedName, Sql, sql};
@@ -80,6 +80,9 @@ pub struct TablePlan {
     /// The rows, as parts that copying and verification put together.
     #[serde(skip)]
     pub query: RowQuery,
+    /// How changes of other tables find the driving rows, for following.
+    #[serde(skip)]
+    pub depends: Vec<Dependency>,
     /// Where the mapping names it.
     #[serde(skip)]
     pub place: Option<Place>,
@@ -183,7 +186,7 @@ impl RowQuery {
     pub fn from_where(&self, range: &PageRange) -> Sql {
         let storage = &self.storage[range.storage];
         let only = Sql::literal(if storage.only { "ONLY " } else { "" });
-        let mut conditions: Vec<Sql> = self.filters.iter().map(|filter| sql!("({}\n)", filter)).collect();
+        let mut conditions = Vec::new();
         if let Some((first, end)) = range.pages {
             conditions.push(sql!("{}.ctid >= '({},0)'::pg_catalog.tid", self.alias, first));
             // The last range of a relation is open, for rows that were added to its end before the snapshot.
@@ -191,9 +194,17 @@ impl RowQuery {
                 conditions.push(sql!("{}.ctid < '({},0)'::pg_catalog.tid", self.alias, end));
             }
         }
-        let mut text = sql!("FROM {}{} AS {} {}\n", only, storage.relation, self.alias, self.joins);
-        if !conditions.is_empty() {
-            text.push(&sql!("WHERE {}", Sql::join(" AND ", &conditions)));
+        self.from_relation(&sql!("{}{}", only, storage.relation), &conditions)
+    }
+
+    /// `FROM … WHERE …` with `relation` as the driving one, under more conditions.
+    #[must_use]
+    pub fn from_relation(&self, relation: &Sql, conditions: &[Sql]) -> Sql {
+        let own = self.filters.iter().map(|filter| sql!("({}\n)", filter));
+        let all: Vec<Sql> = own.chain(conditions.iter().cloned()).collect();
+        let mut text = sql!("FROM {} AS {} {}\n", relation, self.alias, self.joins);
+        if !all.is_empty() {
+            text.push(&sql!("WHERE {}", Sql::join(" AND ", &all)));
         }
         text
     }

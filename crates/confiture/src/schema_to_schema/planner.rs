@@ -8,14 +8,14 @@ use crate::error::{Error, Result};
 use crate::event::Execution;
 use crate::postgres::{Session, read_catalog};
 use crate::schema_to_schema::check::{check, located};
-use crate::schema_to_schema::filter;
 use crate::schema_to_schema::options::Options;
 use crate::schema_to_schema::plan::{CopyFormat, Plan, Remark, Route, TablePlan, Topology};
+use crate::schema_to_schema::probe::probe;
+use crate::schema_to_schema::recall;
 use crate::schema_to_schema::resolve::{Draft, resolve};
-use crate::schema_to_schema::sessions::{explain_lock, set_lock_timeout};
+use crate::schema_to_schema::sessions::{explain_lock, set_lock_timeout, unless_interrupted};
 use crate::schema_to_schema::snapshot::explain_row_security;
-use crate::schema_to_schema::statement;
-use crate::schema_to_schema::volatility;
+use crate::schema_to_schema::{filter, foreign, journal, ledger, statement, volatility};
 use crate::sql::{Sql, sql};
 
 /// A plan, and the connections and catalogs that it was made with.
@@ -36,9 +36,13 @@ impl Migration {
     /// [`crate::ErrorKind::Config`], with the place in the mapping, where it does not hold against both catalogs;
     /// [`crate::ErrorKind::Connect`] where a server cannot be reached.
     pub async fn plan(options: Options, execution: &Execution) -> Result<Self> {
-        let (source, target) =
-            tokio::try_join!(Session::connect(&options.source), Session::connect(&options.target))?;
-        let planned = Self::plan_between(options, source.clone(), target.clone(), execution).await;
+        const STOPPED: &str = "stopped while planning; nothing was changed";
+        let connecting =
+            async { tokio::try_join!(Session::connect(&options.source), Session::connect(&options.target)) };
+        let (source, target) = unless_interrupted(execution, &[], STOPPED, connecting).await?;
+        // On the heap: what holds a plan in the making is large, and callers hold several in one.
+        let planning = Box::pin(Self::plan_between(options, source.clone(), target.clone(), execution));
+        let planned = unless_interrupted(execution, &[&source, &target], STOPPED, planning).await;
         match planned {
             Err(error) if error.sqlstate_code() == Some("55P03") => {
                 Err(explain_lock(error, &source, &target).await)
@@ -48,7 +52,7 @@ impl Migration {
     }
 
     async fn plan_between(
-        options: Options,
+        mut options: Options,
         source: Session,
         target: Session,
         execution: &Execution,
@@ -57,8 +61,16 @@ impl Migration {
             set_lock_timeout(&source, options.lock_timeout),
             set_lock_timeout(&target, options.lock_timeout)
         )?;
-        let (source_catalog, target_catalog) =
+        let (source_catalog, mut target_catalog) =
             tokio::try_join!(read_catalog(&source), read_catalog(&target))?;
+        if ledger::exists(&target).await? {
+            match journal::entries(&target).await {
+                // A role that may only compare.
+                Err(error) if error.sqlstate_code() == Some("42501") => {}
+                entries => journal::complete(&mut target_catalog, &entries?),
+            }
+        }
+        let copied = recall::copied(&mut options, &target, execution).await?;
         let topology = match is_same_database(&source, &target).await? {
             true => Topology::OneDatabase,
             false => Topology::TwoDatabases,
@@ -80,7 +92,12 @@ impl Migration {
             source_catalog,
             target_catalog,
         };
-        let (tables, remarks) = migration.plan_tables(topology, execution).await?;
+        let (mut tables, remarks) = migration.plan_tables(topology).await?;
+        if !migration.options.as_copied {
+            let (source, target) = (&migration.source_catalog, &migration.target_catalog);
+            probe(&mut tables, &migration.source, source, target, migration.options.probe).await?;
+        }
+        recall::warn_of_others(&tables, &copied, execution);
         let mut hash = Sha256::new();
         for table in &tables {
             hash.update(table.fingerprint());
@@ -97,11 +114,7 @@ impl Migration {
         &self.plan
     }
 
-    async fn plan_tables(
-        &self,
-        topology: Topology,
-        execution: &Execution,
-    ) -> Result<(Vec<TablePlan>, Vec<Remark>)> {
+    async fn plan_tables(&self, topology: Topology) -> Result<(Vec<TablePlan>, Vec<Remark>)> {
         let options = &self.options;
         let same = topology == Topology::OneDatabase;
         let (mut drafts, mut remarks) =
@@ -116,14 +129,13 @@ impl Migration {
         .await?;
         let mut tables = Vec::with_capacity(drafts.len());
         for draft in drafts {
-            if execution.is_interrupted() {
-                return Err(Error::interrupted("stopped while planning; nothing was changed"));
-            }
             tables.push(self.plan_table(draft, topology).await?);
         }
         for name in options.fdw_tables.iter().chain(&options.copy_tables) {
             if !tables.iter().any(|table| name.names(&table.target)) {
-                return Err(Error::config(format!("no table of this migration is called {name}")));
+                let candidates: Vec<String> = tables.iter().map(|table| table.target.short()).collect();
+                return Err(Error::config(format!("no table of this migration is called {name}"))
+                    .did_you_mean(&name.to_string(), candidates.iter().map(String::as_str)));
             }
         }
         Ok((tables, remarks))
@@ -140,7 +152,14 @@ impl Migration {
         let (columns, text_because, key) = if draft.query.statement.is_some() {
             (Vec::new(), None, Vec::new())
         } else {
-            let checked = check(&draft, &self.source, &self.source_catalog, &self.target_catalog).await?;
+            let checked = check(
+                &draft,
+                &self.options.mapping,
+                &self.source,
+                &self.source_catalog,
+                &self.target_catalog,
+            )
+            .await?;
             let filled =
                 |name: &crate::sql::Identifier| checked.columns.iter().any(|column| &column.target == name);
             let key = draft.target.key().filter(|key| key.iter().all(filled)).unwrap_or_default();
@@ -165,9 +184,15 @@ impl Migration {
             bytes,
             estimated_seconds: None,
             query: draft.query,
+            depends: draft.depends,
             place: draft.place,
             remarks: draft.remarks,
         };
+        if let Some(lacking) = self.lacking_type(&table) {
+            table.route = Route::Copy;
+            table.reason =
+                format!("a foreign table would need the type {lacking}, which the target does not have");
+        }
         if table.query.statement.is_some() {
             statement::resolve(
                 &mut table,
@@ -210,6 +235,20 @@ impl Migration {
         }
     }
 
+    /// A type without which the target cannot have the foreign tables of `table`: they have all columns of theirs.
+    fn lacking_type(&self, table: &TablePlan) -> Option<String> {
+        if table.route != Route::Fdw || table.query.statement.is_some() {
+            return None;
+        }
+        let needed = foreign::needed_by(table, &self.source_catalog, &self.options.foreign_schema);
+        let relations = needed.iter().filter_map(|name| self.source_catalog.relations.get(name));
+        relations.flat_map(|relation| &relation.columns).find_map(|column| {
+            let needed = self.source_catalog.data_type(column.data_type.oid)?;
+            let has = |name| self.target_catalog.types.values().any(|held| &held.name == name);
+            (!needed.is_built_in() && !has(&needed.name)).then(|| needed.text.clone())
+        })
+    }
+
     /// True for a table that is read without its inheritance children, which are mapped by their own names.
     fn reads_alone(&self, draft: &Draft<'_>) -> bool {
         let has_children = |driving: &Relation| self.source_catalog.children(&driving.name).next().is_some();
@@ -249,6 +288,8 @@ impl Migration {
             return Ok((Route::Copy, "--copy-tables names it".into()));
         }
         let (strategy, whose) = match (draft.strategy, options.strategy, &options.mapping.strategy) {
+            // One way for all tables is an order; to choose for each leaves room for what the mapping says of one.
+            (_, Some(strategy @ (Strategy::Copy | Strategy::Fdw)), _) => (strategy, "--strategy says so"),
             (Some(strategy), _, _) => (strategy, "the mapping says so for this table"),
             (None, Some(strategy), _) => (strategy, "--strategy says so"),
             (None, None, Some(strategy)) => (strategy.value, "the mapping says so"),
@@ -308,7 +349,7 @@ impl TablePlan {
     }
 }
 
-fn hexadecimal(bytes: &[u8]) -> String {
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use crate::catalog::{Catalog, Column, Relation, RelationKind};
 use crate::config::Spanned;
 use crate::config::mapping::{
-    ColumnMapping, ColumnValue, FromClause, Mapping, Strategy, TableMapping, TableName, UnnamedColumns,
+    ColumnMapping, ColumnValue, Dependency, FromClause, Mapping, Strategy, TableMapping, TableName,
+    UnnamedColumns,
 };
 use crate::error::did_you_mean;
 use crate::error::{Error, Place, Result};
@@ -23,6 +24,7 @@ pub(crate) struct Draft<'a> {
     pub(crate) columns: Vec<DraftColumn<'a>>,
     pub(crate) skipped: Vec<(Identifier, String)>,
     pub(crate) strategy: Option<Strategy>,
+    pub(crate) depends: Vec<Dependency>,
     pub(crate) place: Option<Place>,
     pub(crate) from_place: Option<Place>,
     pub(crate) remarks: Vec<Remark>,
@@ -134,6 +136,7 @@ fn resolve_table<'a>(
         columns,
         skipped,
         strategy: table.strategy.as_ref().map(|strategy| strategy.value),
+        depends: table.depends.clone(),
         place,
         from_place: table.from.place.clone(),
         remarks: Vec::new(),
@@ -155,6 +158,7 @@ fn draft_of_statement<'a>(
         columns: Vec::new(),
         skipped: Vec::new(),
         strategy: table.strategy.as_ref().map(|strategy| strategy.value),
+        depends: table.depends.clone(),
         place: statement.place.clone(),
         from_place: table.from.place.clone(),
         remarks: Vec::new(),

@@ -79,7 +79,7 @@ async fn rest(
     {
         let ranges = chunk::remaining(&table.query.storage, &done, migration.plan.workers);
         execution.note(format!(
-            "{name}: the {} rows copied before are proven equal to the source now",
+            "{name}: continued, for the {} rows copied before are proven equal to the source now",
             record.rows
         ));
         let rows_before = record.rows;
@@ -122,8 +122,8 @@ async fn is_proven(
     let held = chunk::cut(&target.query.storage, writers.len());
     let given = Side::of_source(table);
     let (given, held) = tokio::try_join!(
-        fingerprint::take(&given, done, readers),
-        fingerprint::take(&target, &held, writers),
+        fingerprint::take(&given, done, readers, &|_| {}),
+        fingerprint::take(&target, &held, writers, &|_| {}),
     )
     .map_err(|error| error.context(format!("proving the rows of {}", table.target.short())))?;
     Ok(given == held)

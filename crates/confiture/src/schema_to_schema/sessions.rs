@@ -9,6 +9,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
 use crate::config::Connection;
 use crate::error::{Error, ErrorKind, Result};
+use crate::event::Execution;
 use crate::postgres::{AdvisoryLock, Session, WorkerThread};
 use crate::schema_to_schema::options::Options;
 use crate::sql::Sql;
@@ -120,6 +121,33 @@ impl Sessions {
         }
         take(&self.threads);
     }
+}
+
+/// Does `work`, which runs statements on `sessions`; where the user asks to stop, ends those statements and says `stopped`.
+pub(crate) async fn unless_interrupted<T>(
+    execution: &Execution,
+    sessions: &[&Session],
+    stopped: &str,
+    work: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    tokio::select! {
+        done = work => return done,
+        () = execution.interrupted() => {}
+    }
+    join_all(sessions.iter().map(|session| stop(session))).await;
+    Err(Error::interrupted(stopped))
+}
+
+/// Ends what `session` runs, or has sent to be run. What comes after on the same connection is answered only then.
+async fn stop(session: &Session) {
+    for _ in 0..5 {
+        let asked = timeout(Duration::from_millis(300), session.cancel()).await;
+        let answered = timeout(Duration::from_millis(100), session.batch(&Sql::literal(""))).await;
+        if answered.is_ok() || asked.is_err() {
+            return;
+        }
+    }
+    tracing::warn!("a server does not take requests to cancel");
 }
 
 /// Lets a session wait for locks for so long, and no longer.

@@ -9,6 +9,7 @@ use crate::event::Execution;
 use crate::postgres::{AdvisoryLock, Session};
 use crate::schema_to_schema::plan::Route;
 use crate::schema_to_schema::planner::Migration;
+use crate::schema_to_schema::sessions::unless_interrupted;
 use crate::schema_to_schema::{foreign, ledger};
 use crate::sql::QualifiedName;
 
@@ -30,15 +31,16 @@ impl Migration {
     /// Where the role may not create a schema in the target, or the target's server cannot reach the source.
     pub async fn set_up(self: &Arc<Self>, execution: &Execution) -> Result<SetupReport> {
         let lock = AdvisoryLock::take(&self.options.target).await?;
-        let done = self.set_up_locked(execution).await;
+        const STOPPED: &str = "stopped while setting up; run it again";
+        let done =
+            unless_interrupted(execution, &[&self.target], STOPPED, self.set_up_locked(execution)).await;
         let released = lock.release().await;
         done.and_then(|report| released.map(|()| report))
     }
 
     async fn set_up_locked(&self, execution: &Execution) -> Result<SetupReport> {
         ledger::create(&self.target).await?;
-        ledger::remember_source(&self.target, &self.options.source, self.options.source_name.as_deref())
-            .await?;
+        ledger::remember_source(&self.target, &self.options).await?;
         let foreign_tables = self.set_up_foreign(&self.target, execution).await?;
         Ok(SetupReport { source: self.plan.source.clone(), foreign_tables })
     }

@@ -1,6 +1,5 @@
 //! One snapshot of the source that all workers read.
 
-use crate::config::Connection;
 use crate::error::{Error, Result};
 use crate::postgres::Session;
 use crate::schema_to_schema::plan::{Plan, Topology};
@@ -50,16 +49,16 @@ impl Snapshot {
         Ok(Self { shown: row.get(0), exported: row.get(1), session })
     }
 
+    /// Takes part in a snapshot that another session exports, and holds it from then on.
+    pub(crate) async fn joined(session: Session, exported: &str) -> Result<Self> {
+        session.batch(&Sql::literal("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")).await?;
+        session.batch(&sql!("SET TRANSACTION SNAPSHOT {}", Literal(exported))).await?;
+        Self::take(session).await
+    }
+
     /// The session that holds it.
     pub(crate) fn session(&self) -> &Session {
         &self.session
-    }
-
-    /// Another session that reads the same snapshot.
-    pub(crate) async fn reader(&self, connection: &Connection) -> Result<Session> {
-        let session = Session::connect(connection).await?;
-        self.share(&session).await?;
-        Ok(session)
     }
 
     /// Begins a transaction of another session that reads the same snapshot.

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use crate::catalog::ConstraintKind;
 use crate::error::{Error, Result};
-use crate::event::Execution;
 use crate::postgres::Session;
 use crate::schema_to_schema::ledger::{self, TableRecord, TableState};
 use crate::schema_to_schema::plan::TablePlan;
@@ -26,15 +25,11 @@ pub(crate) enum Need {
 }
 
 /// Decides for every table, and refuses before anything is written.
-pub(crate) async fn triage(
-    migration: &Migration,
-    session: &Session,
-    execution: &Execution,
-) -> Result<Vec<Need>> {
+pub(crate) async fn triage(migration: &Migration, session: &Session) -> Result<Vec<Need>> {
     let records = ledger::read(session).await?;
     let mut needs = Vec::new();
     for table in &migration.plan.tables {
-        needs.push(need(migration, table, &records, session, execution).await?);
+        needs.push(need(migration, table, &records, session).await?);
     }
     let emptied: Vec<&TablePlan> = migration
         .plan
@@ -53,7 +48,6 @@ async fn need(
     table: &TablePlan,
     records: &BTreeMap<QualifiedName, TableRecord>,
     session: &Session,
-    execution: &Execution,
 ) -> Result<Need> {
     let options = &migration.options;
     let name = table.target.short();
@@ -74,10 +68,7 @@ async fn need(
     let same = record.fingerprint == table.fingerprint() && record.source == migration.plan.source;
     match (same, record.state) {
         (true, TableState::Finished) => Ok(Need::Nothing(record.clone())),
-        (true, _) => {
-            execution.note(format!("{name}: continuing what an earlier run began"));
-            Ok(Need::Rest(record.clone()))
-        }
+        (true, _) => Ok(Need::Rest(record.clone())),
         (false, _) => {
             let what = if record.source == migration.plan.source { "mapping" } else { "source" };
             Err(Error::refused(format!("{name} was migrated, in part or in whole, with another {what}"))

@@ -1,19 +1,22 @@
 //! Proof: that the target holds what the mapping gives, row by row, and that its foreign keys and assertions hold.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use futures_util::future::try_join_all;
 use serde::Serialize;
 
 use crate::catalog::{Catalog, Constraint, ConstraintKind, Relation, RelationKind};
 use crate::config::mapping::{Expectation, Validation};
 use crate::error::{Error, Result};
-use crate::event::{Event, Execution};
+use crate::event::{Event, Execution, TableEstimate};
 use crate::postgres::{Session, read_catalog};
 use crate::schema_to_schema::chunk::cut;
 use crate::schema_to_schema::difference::{self, Differences, Reader};
 use crate::schema_to_schema::fingerprint::{self, Side};
 use crate::schema_to_schema::plan::{PageRange, RowQuery, Storage, TablePlan};
 use crate::schema_to_schema::planner::Migration;
+use crate::schema_to_schema::sessions::Sessions;
 use crate::schema_to_schema::snapshot::Snapshot;
 use crate::sql::{Identifier, QualifiedName, Sql, sql};
 
@@ -83,34 +86,57 @@ impl Migration {
     ///
     /// Errors are failures to verify. A difference is no error: the report says it.
     pub async fn verify(&self, execution: &Execution) -> Result<VerificationReport> {
+        let sessions = Sessions::default();
+        let result = tokio::select! {
+            result = Box::pin(self.verify_with(&sessions, execution)) => result,
+            () = execution.interrupted() => {
+                Err(Error::interrupted("verification was stopped; nothing was changed, run it again"))
+            }
+        };
+        sessions.end(&self.source, &self.target, result.is_err()).await;
+        result
+    }
+
+    async fn verify_with(&self, sessions: &Sessions, execution: &Execution) -> Result<VerificationReport> {
+        let options = &self.options;
+        let source = Snapshot::export(sessions.open_source(options).await?).await?;
+        let target = Snapshot::export(sessions.open_target(options).await?).await?;
+        self.verify_between(&source, &target, sessions, execution).await
+    }
+
+    /// Compares both sides in these snapshots.
+    pub(crate) async fn verify_between(
+        &self,
+        source: &Snapshot,
+        target: &Snapshot,
+        sessions: &Sessions,
+        execution: &Execution,
+    ) -> Result<VerificationReport> {
         let started = Instant::now();
         let options = &self.options;
-        let source = Snapshot::export(Session::connect(&options.source).await?).await?;
-        let target = Snapshot::export(Session::connect(&options.target).await?).await?;
         let (mut readers, mut writers) = (Vec::new(), Vec::new());
         for _ in 0..self.plan.workers {
-            readers.push(source.reader(&options.source).await?);
-            writers.push(target.reader(&options.target).await?);
+            readers.push(sessions.open_source(options).await?);
+            writers.push(sessions.open_target(options).await?);
         }
+        try_join_all(readers.iter().map(|reader| source.share(reader))).await?;
+        try_join_all(writers.iter().map(|writer| target.share(writer))).await?;
         let catalog = read_catalog(&self.target).await?;
-        let work = async {
-            let mut tables = Vec::new();
-            for table in &self.plan.tables {
-                tables.push(self.verify_table(table, &catalog, &readers, &writers, execution).await?);
-            }
-            let foreign_keys = self.verify_foreign_keys(&catalog, target.session(), execution).await?;
-            let mut validations = Vec::new();
-            for validation in &self.plan.validations {
-                validations.push(validate(validation, source.session(), target.session()).await?);
-            }
-            Ok((tables, foreign_keys, validations))
+        let expected = |table: &TablePlan| TableEstimate {
+            table: table.target.clone(),
+            rows: table.rows,
+            bytes: table.bytes,
         };
-        let (tables, foreign_keys, validations) = tokio::select! {
-            done = work => done?,
-            () = execution.interrupted() => {
-                return Err(Error::interrupted("verification was stopped; nothing was changed, run it again"));
-            }
-        };
+        execution.emit(&Event::TablesPlanned { tables: self.plan.tables.iter().map(expected).collect() });
+        let mut tables = Vec::new();
+        for table in &self.plan.tables {
+            tables.push(self.verify_table(table, &catalog, &readers, &writers, execution).await?);
+        }
+        let foreign_keys = self.verify_foreign_keys(&catalog, target.session()).await?;
+        let mut validations = Vec::new();
+        for validation in &self.plan.validations {
+            validations.push(validate(validation, source.session(), target.session()).await?);
+        }
         let ok = tables.iter().all(|table| table.ok)
             && foreign_keys.iter().all(|key| key.orphans == 0)
             && validations.iter().all(|validation| validation.ok);
@@ -139,9 +165,16 @@ impl Migration {
         // A statement of the user's reads the source through foreign tables, so it runs on the target.
         let readers = if source.derived.is_some() { writers } else { readers };
         let context = |error: Error| error.context(format!("verifying {}", table.target.short()));
+        // A row counts as compared by half when one side has hashed it.
+        let halves = AtomicU64::new(0);
+        let hashed = |rows: u64| {
+            let before = halves.fetch_add(rows, Ordering::Relaxed);
+            let (table, rows) = (table.target.clone(), (before + rows) / 2 - before / 2);
+            execution.emit(&Event::TableProgress { table, rows, bytes: 0 });
+        };
         let (given, held) = tokio::try_join!(
-            fingerprint::take(&source, &source_ranges, readers),
-            fingerprint::take(&target, &target_ranges, writers),
+            fingerprint::take(&source, &source_ranges, readers, &hashed),
+            fingerprint::take(&target, &target_ranges, writers, &hashed),
         )
         .map_err(context)?;
         let differing = given.differing(&held);
@@ -175,7 +208,6 @@ impl Migration {
         &self,
         catalog: &Catalog,
         session: &Session,
-        execution: &Execution,
     ) -> Result<Vec<ForeignKeyVerification>> {
         let mut verified = Vec::new();
         for relation in self.plan.tables.iter().filter_map(|table| catalog.relations.get(&table.target)) {
@@ -185,9 +217,6 @@ impl Migration {
                 .filter(|key| key.kind == ConstraintKind::ForeignKey && key.enforced && !key.inherited)
             {
                 let Some((references, columns)) = &key.references else { continue };
-                if execution.is_interrupted() {
-                    break;
-                }
                 // A key of an inheritance parent speaks of neither side's children.
                 let only = |name: &QualifiedName| {
                     let is_plain =

@@ -89,6 +89,11 @@ fn calls(text: &str, place: Option<&Place>) -> Vec<Call> {
     calls
 }
 
+/// The names that `text` calls as functions, and words that only look so.
+pub(crate) fn called(text: &str) -> impl Iterator<Item = String> {
+    calls(text, None).into_iter().map(|call| call.name.as_str().to_owned())
+}
+
 /// A remark about the first word that means the present moment.
 fn clock(text: &str, place: Option<&Place>) -> Option<Remark> {
     const CALLED: [&str; 3] = ["now", "transaction_timestamp", "statement_timestamp"];

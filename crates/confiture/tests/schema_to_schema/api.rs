@@ -1,7 +1,10 @@
 //! The library's own way in: a table at a time, analysis, the scaffold.
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
 use confiture::config::Mapping;
-use confiture::event::Execution;
+use confiture::event::{Event, Execution, Observer};
 use confiture::schema_to_schema::{Basis, Migration, Options, Route, SchemaToSchemaMigrator, scaffold};
 
 use crate::world::{World, connection, psql};
@@ -42,6 +45,53 @@ async fn a_table_at_a_time_through_foreign_tables_and_through_copy() {
     assert_eq!(psql(&world.new, "SELECT count(*) FROM pg_foreign_server").await.trim(), "0");
 }
 
+/// Rows that verification has compared, by table, as it tells on the way.
+#[derive(Default)]
+struct Compared {
+    planned: Mutex<Vec<(String, u64)>>,
+    rows: Mutex<BTreeMap<String, Vec<u64>>>,
+}
+
+impl Observer for Compared {
+    fn observe(&self, event: &Event) {
+        match event {
+            Event::TablesPlanned { tables } => {
+                self.planned
+                    .lock()
+                    .unwrap()
+                    .extend(tables.iter().map(|table| (table.table.short(), table.rows)));
+            }
+            Event::TableProgress { table, rows, .. } => {
+                self.rows.lock().unwrap().entry(table.short()).or_default().push(*rows);
+            }
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn verification_tells_how_many_rows_are_compared() {
+    // Few rows a page: several ranges.
+    let wide = "CREATE TABLE wide (id bigint PRIMARY KEY, fill text) WITH (fillfactor = 10)";
+    let world = World::new(
+        &format!(
+            "{wide}; INSERT INTO wide SELECT i, repeat('x', 500) FROM generate_series(1, 5001) AS i; ANALYZE"
+        ),
+        wide,
+    )
+    .await;
+    let options = world.options("others: same-name").await;
+    world.migrate(options.clone()).await.unwrap();
+    let compared = Arc::new(Compared::default());
+    let execution = Execution::new(compared.clone(), tokio_util::sync::CancellationToken::new());
+    let migration = Migration::plan(options, &execution).await.unwrap();
+    assert!(migration.verify(&execution).await.unwrap().ok);
+    assert_eq!(*compared.planned.lock().unwrap(), [("wide".to_owned(), 5001)]);
+    let rows = &compared.rows.lock().unwrap()["wide"];
+    assert_eq!(rows.iter().sum::<u64>(), 5001);
+    assert!(rows.len() > 4, "not only at the end: {rows:?}");
+}
+
 #[tokio::test]
 async fn estimates_follow_the_configured_throughput_and_else_a_measured_one() {
     let world = World::new(OLD, NEW).await;
@@ -49,7 +99,7 @@ async fn estimates_follow_the_configured_throughput_and_else_a_measured_one() {
     let execution = Execution::unattended();
     let mapping = "strategy_config: { copy_throughput: 1_000 }\nfdw_tables: { users: { columns: { full_name: display_name } } }";
     let mut migration = Migration::plan(world.options(mapping).await, &execution).await.unwrap();
-    let throughput = migration.estimate().await.unwrap();
+    let throughput = migration.estimate(&Execution::unattended()).await.unwrap();
     assert_eq!((throughput.copy_basis, throughput.fdw_basis), (Basis::Configured, Basis::Assumed));
     let plan = migration.as_plan();
     assert_eq!((plan.tables[0].route, plan.tables[0].rows), (Route::Fdw, 5000));
@@ -57,7 +107,7 @@ async fn estimates_follow_the_configured_throughput_and_else_a_measured_one() {
     assert_eq!(plan.tables[1].estimated_seconds, Some(7.0));
 
     let mut migration = Migration::plan(world.options("others: same-name").await, &execution).await.unwrap();
-    assert_eq!(migration.estimate().await.unwrap().copy_basis, Basis::Measured);
+    assert_eq!(migration.estimate(&Execution::unattended()).await.unwrap().copy_basis, Basis::Measured);
     assert!(
         migration
             .as_plan()

@@ -1,14 +1,20 @@
 //! Rows that the new schema does not take: a clear error without values, and a way forward.
 
+use std::time::Duration;
+
 use confiture::ErrorKind;
+use confiture::event::Execution;
+use confiture::schema_to_schema::{Migration, Options};
 
 use crate::crash::{MAPPING, NEW, OLD, assert_exact};
-use crate::world::{World, dump, psql};
+use crate::world::{World, dump, plan, psql};
 
 async fn fails(new: &str, mapping: &str, sqlstate: &str, words: &str) -> (World, String) {
     let world = World::new(OLD, &format!("{NEW}{new}")).await;
     let before = dump(&world.new).await;
-    let error = world.migrate(world.options(mapping).await).await.unwrap_err();
+    // As if there were too many rows to look at them before.
+    let options = Options { probe: Duration::ZERO, ..world.options(mapping).await };
+    let error = world.migrate(options).await.unwrap_err();
     assert_eq!((error.kind(), error.sqlstate_code()), (ErrorKind::Server, Some(sqlstate)), "{error:?}");
     assert!(error.message().contains(words), "{error:?}");
     assert!(!format!("{error:?}").to_lowercase().contains("person "), "no values: {error:?}");
@@ -105,4 +111,64 @@ async fn a_violated_foreign_key_that_is_dropped_by_hand_is_settled() {
     psql(&world.new, "ALTER TABLE pets DROP CONSTRAINT pets_owner_fkey").await;
     assert!(world.migrate(world.options(MAPPING).await).await.unwrap().violated.is_empty());
     assert!(world.migrate(world.options(MAPPING).await).await.unwrap().already_done);
+}
+
+/// Plans `mapping` between two tables `t`, and returns what is refused: place, message.
+async fn refused(old: &str, new: &str, mapping: &str) -> String {
+    let world = World::new(old, new).await;
+    let plan = Migration::plan(world.options(mapping).await, &Execution::unattended()).await;
+    let error = plan.err().expect("refused");
+    assert_eq!(error.kind(), ErrorKind::Config, "{error:?}");
+    assert!(!format!("{error:?}").contains("secret"), "{error:?}");
+    let place = error.place().map(|place| format!("{}:{}: ", place.line, place.column)).unwrap_or_default();
+    format!("{place}{}", error.message())
+}
+
+const T: &str = "CREATE TABLE t (id bigint PRIMARY KEY, a text, n numeric, big bigint, mood text);
+INSERT INTO t VALUES (1, 'secret one   ', 1, 1, 'calm'), (2, 'secret two', 99.994, 2, 'calm'), (3, NULL, 'NaN', 3, 'calm');";
+
+#[tokio::test]
+async fn rows_that_cannot_fit_are_counted_when_the_plan_is_made() {
+    let all = "others: same-name";
+    let not_null = "CREATE TABLE t (id bigint PRIMARY KEY, a text NOT NULL)";
+    insta::assert_snapshot!(refused(T, not_null, all).await, @"t.a is NOT NULL, and the mapping gives no value for it in 1 row");
+    let mapped = "tables:\n  t:\n    from: t\n    columns:\n      a: CASE WHEN t.id = 1 THEN t.a END";
+    insta::assert_snapshot!(refused(T, not_null, mapped).await, @"5:10: t.a is NOT NULL, and the mapping gives no value for it in 2 rows");
+    let short = "CREATE TABLE t (id bigint PRIMARY KEY, a varchar(9))";
+    insta::assert_snapshot!(refused(T, short, all).await, @"t.a is character varying(9), which is too small for the value of 2 rows");
+    let number = "CREATE TABLE t (id bigint PRIMARY KEY, n numeric(3, 1))";
+    insta::assert_snapshot!(refused(&T.replace("99.994", "99.95"), number, all).await, @"t.n is numeric(3,1), which is too small for the value of 1 row");
+    let int = "CREATE TABLE t (id bigint PRIMARY KEY, big integer)";
+    insta::assert_snapshot!(refused(&T.replace("1, 1,", "1, 4294967296,"), int, all).await, @"t.big is integer, which is too small for the value of 1 row");
+    let check = "CREATE TABLE t (id bigint PRIMARY KEY, a text, mood text, CONSTRAINT calm CHECK (length(a) < 11 OR mood <> 'calm'))";
+    insta::assert_snapshot!(refused(T, check, all).await, @"t: its constraint calm refuses 1 row");
+}
+
+#[tokio::test]
+async fn rows_that_fit_by_the_rules_of_assignment_pass() {
+    // Blanks at the end that are too many go; a number is rounded; NaN has no size; what is not written down is left out.
+    let new = "CREATE FUNCTION odd(v text) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT true';
+        CREATE TABLE t (id bigint PRIMARY KEY CHECK (id > 0), a varchar(10) CHECK (a <> '' AND odd(a)), n numeric(4, 2), big integer NOT NULL);";
+    let world = World::new(T, new).await;
+    world.migrate(world.options("others: same-name").await).await.unwrap();
+    assert!(world.verify(world.options("others: same-name").await).await.ok);
+    let filtered = World::new(T, "CREATE TABLE t (id bigint PRIMARY KEY, a text NOT NULL)").await;
+    let mapping = "tables:\n  t:\n    from: t\n    where: t.a IS NOT NULL";
+    filtered.migrate(filtered.options(mapping).await).await.unwrap();
+}
+
+/// The copy would say it too, but the plan does not wait for it.
+#[tokio::test]
+async fn what_takes_too_long_is_left_to_the_copy_and_said() {
+    let slow = "CREATE FUNCTION slow(v text) RETURNS text STABLE LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_catalog.pg_sleep(0.2); RETURN v; END $$;
+        INSERT INTO t SELECT i, 'x' FROM generate_series(10, 40) i;";
+    let world =
+        World::new(&format!("{T}{slow}"), "CREATE TABLE t (id bigint PRIMARY KEY, a text NOT NULL)").await;
+    let mapping = "tables:\n  t:\n    from: t\n    columns:\n      a: slow(t.a)";
+    let options = Options { probe: Duration::from_millis(300), ..world.options(mapping).await };
+    let plan = plan(options).await;
+    assert!(
+        plan.tables[0].remarks.iter().any(|remark| remark.message.contains("takes too long")),
+        "{plan:#?}"
+    );
 }

@@ -123,6 +123,7 @@ async fn what_does_not_fit_is_refused_without_its_value() {
             psql(&world.new, &format!("CREATE TABLE t{index} (c {to})")).await;
             let mut options = world.options(&format!("tables: {{ t{index}: {{ from: t{index} }} }}")).await;
             options.strategy = Some(strategy);
+            options.probe = std::time::Duration::ZERO;
             let error = world.migrate(options).await.unwrap_err();
             let text = everything(&error);
             assert!(text.contains(word) && text.contains(&format!("t{index}")), "{from} → {to}: {text}");

@@ -10,6 +10,7 @@ use confiture::schema_to_schema::{Migration, MigrationReport, Options, Outcome};
 use tokio_util::sync::CancellationToken;
 
 use crate::crash::{MAPPING, NEW, OLD, assert_exact};
+use crate::locks::Holder;
 use crate::world::{World, dump, psql};
 
 /// Interrupts at the n-th event.
@@ -123,6 +124,59 @@ async fn during_a_long_trigger_in_the_target() {
     stops_while("", &check, MAPPING, "^COPY .* FROM STDIN").await;
 }
 
+/// Interrupts `work` while a statement runs for which `running` holds; soon nothing of it is left on the servers, before the
+/// connections could have noticed by themselves.
+async fn leaves_nothing_running<T: std::fmt::Debug>(
+    world: &World,
+    running: &str,
+    work: impl AsyncFnOnce(Execution) -> confiture::Result<T>,
+) {
+    let interrupt = CancellationToken::new();
+    let execution = Execution::new(Arc::new(()), interrupt.clone());
+    let is_running = format!(
+        "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'confiture' AND state = 'active' AND {running} AND datname IN ('{}', '{}')",
+        world.old.name(),
+        world.new.name()
+    );
+    let interrupting = async {
+        let patience = Instant::now() + Duration::from_secs(20);
+        while psql(&world.new, &is_running).await.trim() == "0" && Instant::now() < patience {}
+        interrupt.cancel();
+        Instant::now()
+    };
+    let (ended, since) = tokio::join!(work(execution), interrupting);
+    let error = ended.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Interrupted, "{error:?}");
+    assert!(since.elapsed() < Duration::from_secs(2), "{:?}", since.elapsed());
+    assert_eq!(psql(&world.new, &is_running).await.trim(), "0");
+    while backends(world).await != "0" {
+        assert!(since.elapsed() < Duration::from_secs(5), "{} left", backends(world).await);
+    }
+}
+
+#[tokio::test]
+async fn during_verification() {
+    let world = World::new(&format!("{OLD}{}", SLOW.replace("slow(", "app.slow(")), NEW).await;
+    let mapping = MAPPING.replace("upper(p.name)", "app.slow(p.name)");
+    let options = world.options(&mapping).await;
+    leaves_nothing_running(&world, "query ~ 'hash_record'", async |execution| {
+        Migration::plan(options, &execution).await?.verify(&execution).await
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn during_planning() {
+    let world = World::new(OLD, NEW).await;
+    let holder = Holder::new(&world.old, "LOCK app.pets IN ACCESS EXCLUSIVE MODE");
+    let options = world.options(MAPPING).await;
+    leaves_nothing_running(&world, "wait_event_type = 'Lock'", async |execution| {
+        Migration::plan(options, &execution).await.map(|_| ())
+    })
+    .await;
+    drop(holder);
+}
+
 /// Stops after some chunks, and then goes on.
 async fn continues(world: &World, options: Options) -> MigrationReport {
     let interrupt = CancellationToken::new();
@@ -168,7 +222,8 @@ async fn the_failure_of_one_worker_ends_what_the_others_run() {
     let world = World::new(OLD, &new).await;
     let before = dump(&world.new).await;
     let started = Instant::now();
-    let error = world.migrate(world.options(MAPPING).await).await.unwrap_err();
+    let options = Options { probe: Duration::ZERO, ..world.options(MAPPING).await };
+    let error = world.migrate(options).await.unwrap_err();
     assert_eq!(error.sqlstate_code(), Some("23514"), "{error:?}");
     assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
     assert!(!format!("{error:?}").contains("person"), "{error:?}");

@@ -11,13 +11,13 @@ use crate::crash::{MAPPING, NEW, OLD, assert_exact, child};
 use crate::world::{World, dump, psql};
 
 /// A psql that ran a script in a transaction, and holds it open.
-struct Holder {
+pub(crate) struct Holder {
     psql: Child,
     pid: String,
 }
 
 impl Holder {
-    fn new(database: &Database<'_>, script: &str) -> Self {
+    pub(crate) fn new(database: &Database<'_>, script: &str) -> Self {
         let mut psql = Command::new(database.server().program("psql"))
             .args(["-X", "-q", "-A", "-t", "-d", &database.url()])
             .stdin(Stdio::piped())

@@ -16,5 +16,6 @@ mod servers;
 mod shapes;
 mod shop;
 mod types;
+mod unreachable;
 mod versions;
 mod world;

@@ -58,13 +58,28 @@ impl<'server> WorldOn<'server> {
 
     /// Asserts that `given` on the old side and `held` on the new side return the same rows.
     pub(crate) async fn assert_same(&self, given: &str, held: &str) {
-        let copy = |query: &str| {
-            format!("COPY (SELECT * FROM ({query}) AS q ORDER BY q::text COLLATE \"C\") TO STDOUT")
-        };
-        let (old, new) = (psql(&self.old, &copy(given)).await, psql(&self.new, &copy(held)).await);
-        assert!(!old.trim().is_empty(), "the oracle compares nothing: {given}");
-        assert_eq!(old, new, "{given}\n{held}");
+        assert_same(&self.old, given, &self.new, held).await;
     }
+}
+
+/// Asserts that `given` in the one database and `held` in the other return the same rows.
+pub(crate) async fn assert_same(old: &Database<'_>, given: &str, new: &Database<'_>, held: &str) {
+    let rows = assert_equal(old, given, new, held).await;
+    assert!(!rows.trim().is_empty(), "the oracle compares nothing: {given}");
+}
+
+/// The same, of queries that may return nothing.
+pub(crate) async fn assert_equal(old: &Database<'_>, given: &str, new: &Database<'_>, held: &str) -> String {
+    let given_rows = rows(old, given).await;
+    assert_eq!(given_rows, rows(new, held).await, "{given}\n{held}");
+    given_rows
+}
+
+async fn rows(database: &Database<'_>, query: &str) -> String {
+    let copy = format!(
+        "SET DateStyle = ISO; COPY (SELECT * FROM ({query}) AS q ORDER BY q::text COLLATE \"C\") TO STDOUT"
+    );
+    psql(database, &copy).await
 }
 
 /// Plans.

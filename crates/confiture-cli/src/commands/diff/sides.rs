@@ -75,6 +75,8 @@ impl Ends<'_> {
             anywhere: anywhere || !self.flags.schema_dirs.is_empty(),
             include: self.settings.include.value.clone(),
             exclude: self.settings.exclude.value.clone(),
+            order: self.settings.build_order.value,
+            seeds: None,
         };
         Ok(SchemaBuilder::new(tree).files()?.into_iter().map(|file| file.script).collect())
     }

@@ -6,7 +6,9 @@ use super::flags::Ends;
 use super::names;
 use super::options::{SchemaToSchemaOptions, Step};
 
-/// Takes away what `setup` made on the target: foreign tables, foreign server, records. Rows stay.
+/// Takes away what was made beside the rows: foreign tables, foreign server, records, and what captures changes on the source.
+///
+/// Rows stay, and so does everything that Confiture did not make.
 ///
 /// Doing it twice is no error.
 #[derive(Debug, clap::Args)]
@@ -18,7 +20,11 @@ pub(super) struct Cleanup {
     #[arg(long, value_name = "SCHEMA", value_parser = names::identifier)]
     foreign_schema: Option<Identifier>,
 
-    /// Answer the confirmation, which only a production database asks for, with yes.
+    /// Give up a migration that has not caught up: what it copied is removed from the target.
+    #[arg(long)]
+    abandon: bool,
+
+    /// Answer the confirmation, which a production database and --abandon ask for, with yes.
     #[arg(short, long)]
     yes: bool,
 }
@@ -28,6 +34,7 @@ impl Cleanup {
         let mut options = SchemaToSchemaOptions::new(Step::Cleanup);
         self.ends.fill(&mut options);
         options.foreign_schema = self.foreign_schema;
+        options.abandon = self.abandon;
         options.yes = self.yes;
         options
     }

@@ -1,5 +1,7 @@
 //! The two databases of a migration: named, in the mapping, or remembered by the target.
 
+use std::path::PathBuf;
+
 use confiture::config::{DatabaseName, Flags, Mapping, Spanned};
 use confiture::project::{Naming, Project};
 use confiture::schema_to_schema::remembered_source;
@@ -19,6 +21,12 @@ pub(super) async fn target(
         Error::usage("no target database is named")
             .hint("name it with --to (or --target), or write `target:` into the mapping")
     })
+}
+
+/// The mapping that an earlier run used, where the command and the project name none.
+pub(super) async fn remembered_mapping(target: &Database) -> Result<Option<PathBuf>> {
+    let remembered = remembered_source(&target.connection).await?;
+    Ok(remembered.and_then(|remembered| remembered.mapping_file).map(PathBuf::from))
 }
 
 /// The source, and the name by which the target may remember it.

@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use clap::ValueHint;
 use confiture::config::mapping::{Strategy, TableName};
+use confiture::schema_to_schema::{Capture, FeedKind, Until};
 use confiture::sql::Identifier;
 use confiture::{Error, Result};
 
 use super::names;
-use super::options::{MappingFrom, SchemaToSchemaOptions};
+use super::options::{Follow, MappingFrom, SchemaToSchemaOptions};
 use crate::args::rows;
 
 /// Tables of one `--tables a,b`; a type of its own, or clap would take the list for repeated values.
@@ -146,6 +147,68 @@ pub(super) struct Run {
     /// Let reports show rows' values; without it they show columns' names, and of keys only numbers.
     #[arg(long)]
     show_values: bool,
+}
+
+/// `--capture`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum CaptureName {
+    /// The WAL where server and role allow it, else the queue.
+    Auto,
+    /// Logical decoding: a publication and a slot. Costs the application least.
+    Wal,
+    /// Triggers that write the keys of changed rows to a queue. Works for any owner of the tables.
+    Queue,
+    /// Copy once, from one snapshot; what changes meanwhile is not in it.
+    None,
+}
+
+impl CaptureName {
+    /// The feed; `None` for none.
+    pub(super) fn capture(self) -> Option<Capture> {
+        match self {
+            Self::Auto => Some(Capture::Auto),
+            Self::Wal => Some(Capture::Only(FeedKind::Wal)),
+            Self::Queue => Some(Capture::Only(FeedKind::Queue)),
+            Self::None => None,
+        }
+    }
+}
+
+/// Whether changes are captured.
+#[derive(Debug, Default, clap::Args)]
+#[command(next_help_heading = "Changes meanwhile")]
+pub(super) struct Changes {
+    /// Capture what the application changes while the tables are copied, and apply it [default: none, or auto with --follow].
+    #[arg(long, value_enum, value_name = "FEED")]
+    capture: Option<CaptureName>,
+
+    /// Go on applying changes after the copy, until Ctrl-C.
+    #[arg(long)]
+    follow: bool,
+}
+
+impl Changes {
+    /// True where a flag was given.
+    pub(super) fn is_asked(&self) -> bool {
+        self.follow || self.capture.is_some()
+    }
+
+    /// Writes itself into `options`.
+    pub(super) fn fill(self, options: &mut SchemaToSchemaOptions) -> Result<()> {
+        let capture = match (self.capture, self.follow) {
+            (None, false) | (Some(CaptureName::None), false) => return Ok(()),
+            (Some(CaptureName::None), true) => {
+                return Err(Error::usage(
+                    "--follow needs changes to be captured, and --capture none says they are not",
+                ));
+            }
+            (None, true) => Capture::Auto,
+            (Some(name), _) => name.capture().unwrap_or_default(),
+        };
+        let until = if self.follow { Until::Interrupted } else { Until::CaughtUp };
+        options.follow = Some(Follow { capture, until });
+        Ok(())
+    }
 }
 
 impl Ends {

@@ -2,7 +2,7 @@
 
 use confiture::Result;
 
-use super::flags::{Ends, How, Run, Which};
+use super::flags::{Changes, Ends, How, Run, Which};
 use super::options::{SchemaToSchemaOptions, Step};
 
 /// Copies the tables, then compares both sides.
@@ -22,6 +22,9 @@ pub(super) struct Migrate {
     #[command(flatten)]
     run: Run,
 
+    #[command(flatten)]
+    changes: Changes,
+
     /// Compare both sides after the copy; this is the default.
     #[arg(long)]
     verify: bool,
@@ -34,6 +37,7 @@ impl Migrate {
         self.which.fill(&mut options);
         self.how.fill(&mut options)?;
         self.run.fill(&mut options);
+        self.changes.fill(&mut options)?;
         options.verify |= self.verify;
         Ok(options)
     }

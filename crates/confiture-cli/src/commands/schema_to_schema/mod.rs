@@ -4,6 +4,7 @@ mod analyze;
 mod cleanup;
 mod ends;
 mod flags;
+mod following;
 mod mapping_file;
 mod migrate;
 mod migrate_table;
@@ -14,11 +15,14 @@ mod scaffold;
 #[cfg(test)]
 mod seed_forms;
 mod setup;
+mod status;
+mod sync;
+mod tell;
 mod verify;
 
 use confiture::{Error, Result};
 
-use self::flags::{Ends, How, Run, Which};
+use self::flags::{Changes, Ends, How, Run, Which};
 use self::options::{SchemaToSchemaOptions, Step};
 use crate::invocation::Invocation;
 use crate::output::Reply;
@@ -52,6 +56,9 @@ struct Everything {
     #[command(flatten)]
     run: Run,
 
+    #[command(flatten)]
+    changes: Changes,
+
     /// Compare both sides. With a flag that asks for a copy, after it (which is the default); else it is all that is done.
     #[arg(long)]
     verify: bool,
@@ -67,6 +74,11 @@ enum Steps {
     Analyze(analyze::Analyze),
     Migrate(migrate::Migrate),
     MigrateTable(migrate_table::MigrateTable),
+    Sync(sync::Sync),
+    Status(status::Status),
+    Pause(tell::Pause),
+    Resume(tell::Resume),
+    Throttle(tell::Throttle),
     Verify(verify::Verify),
     Cleanup(cleanup::Cleanup),
 }
@@ -80,6 +92,11 @@ impl SchemaToSchema {
             Some(Steps::Analyze(_)) => "migrate schema-to-schema analyze",
             Some(Steps::Migrate(_)) => "migrate schema-to-schema migrate",
             Some(Steps::MigrateTable(_)) => "migrate schema-to-schema migrate-table",
+            Some(Steps::Sync(_)) => "migrate schema-to-schema sync",
+            Some(Steps::Status(_)) => "migrate schema-to-schema status",
+            Some(Steps::Pause(_)) => "migrate schema-to-schema pause",
+            Some(Steps::Resume(_)) => "migrate schema-to-schema resume",
+            Some(Steps::Throttle(_)) => "migrate schema-to-schema throttle",
             Some(Steps::Verify(_)) => "migrate schema-to-schema verify",
             Some(Steps::Cleanup(_)) => "migrate schema-to-schema cleanup",
         }
@@ -93,6 +110,11 @@ impl SchemaToSchema {
             Some(Steps::Analyze(analyze)) => analyze.options(),
             Some(Steps::Migrate(migrate)) => migrate.options(),
             Some(Steps::MigrateTable(table)) => table.options(),
+            Some(Steps::Sync(sync)) => sync.options(),
+            Some(Steps::Status(status)) => Ok(status.options()),
+            Some(Steps::Pause(pause)) => Ok(pause.options()),
+            Some(Steps::Resume(resume)) => Ok(resume.options()),
+            Some(Steps::Throttle(throttle)) => Ok(throttle.options()),
             Some(Steps::Verify(verify)) => Ok(verify.options()),
             Some(Steps::Cleanup(cleanup)) => Ok(cleanup.options()),
         }
@@ -110,13 +132,15 @@ impl Everything {
             return Err(Error::usage("--add-column: one column more needs no second schema")
                 .hint("add it to the DDL files, then `confiture migrate diff --generate --name NAME` writes the migration"));
         }
-        let only_verify = self.verify && !self.how.is_asked() && !self.run.is_asked();
+        let only_verify =
+            self.verify && !self.how.is_asked() && !self.run.is_asked() && !self.changes.is_asked();
         let mut options =
             SchemaToSchemaOptions::new(if only_verify { Step::Verify } else { Step::Everything });
         self.ends.fill(&mut options);
         self.which.fill(&mut options);
         self.how.fill(&mut options)?;
         self.run.fill(&mut options);
+        self.changes.fill(&mut options)?;
         Ok(options)
     }
 }

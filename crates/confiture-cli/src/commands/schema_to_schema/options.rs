@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use confiture::config::mapping::{Strategy, TableName};
+use confiture::schema_to_schema::{Capture, Order, Until};
 use confiture::sql::Identifier;
 
 /// A schema-to-schema call, checked and complete; what is `None` or empty is left to the mapping and the defaults.
@@ -48,6 +49,21 @@ pub(crate) struct SchemaToSchemaOptions {
     pub(crate) show_values: bool,
     /// Write the mapping, in its canonical form, here.
     pub(crate) write_mapping: Option<PathBuf>,
+    /// Capture changes, and follow until then.
+    pub(crate) follow: Option<Follow>,
+    /// Show the status again and again.
+    pub(crate) watch: bool,
+    /// Give up a migration that has not caught up.
+    pub(crate) abandon: bool,
+}
+
+/// How changes are captured, and when following ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Follow {
+    /// Where changes come from.
+    pub(crate) capture: Capture,
+    /// When it ends.
+    pub(crate) until: Until,
 }
 
 /// What to do.
@@ -65,6 +81,12 @@ pub(crate) enum Step {
     MigrateTable,
     /// Compare.
     Verify,
+    /// Follow the source.
+    Sync,
+    /// Say how far it is.
+    Status,
+    /// Tell a run that is at work something.
+    Tell(Order),
     /// Take away what `setup` made.
     Cleanup,
 }
@@ -111,6 +133,9 @@ impl SchemaToSchemaOptions {
             restart: false,
             show_values: false,
             write_mapping: None,
+            follow: None,
+            watch: false,
+            abandon: false,
         }
     }
 }

@@ -1,47 +1,62 @@
 //! The steps, done: options in, what the library reports out.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use confiture::Result;
 use confiture::config::Mapping;
 use confiture::event::Execution;
 use confiture::project::Project;
-use confiture::schema_to_schema::{Migration, Options, Plan, clean_up, scaffold as first_mapping};
+use confiture::schema_to_schema::{
+    Following, Migration, Options, Plan, clean_up, follows, scaffold as first_mapping,
+};
 use serde_json::{Map, json};
 
-use super::options::{SchemaToSchemaOptions, Step};
-use super::{ends, mapping_file, scaffold};
+use super::options::{Follow, MappingFrom, SchemaToSchemaOptions, Step};
+use super::{ends, following, mapping_file, scaffold};
 use crate::confirm::confirm;
 use crate::database::Database;
 use crate::invocation::Invocation;
 use crate::output::style::Style;
-use crate::output::{Reply, as_value, migration, numbers, plan, verification};
+use crate::output::{Reply, as_value, following as output, migration, numbers, plan, verification};
 use crate::progress::COMPARING;
 use crate::runtime;
 
 /// Does what `options` ask for.
 pub(super) fn run(invocation: &Invocation, options: &SchemaToSchemaOptions) -> Result<Reply> {
     let project = Project::open(&invocation.surroundings())?;
-    let (mapping, _) = mapping_file::read(&project, &options.mapping)?;
+    let (mapping, file) = mapping_file::read(&project, &options.mapping)?;
     runtime::run(invocation, async |execution| {
-        if options.step == Step::Cleanup {
-            return cleanup(invocation, &project, options, &mapping, &execution).await;
+        match options.step {
+            Step::Cleanup => return cleanup(invocation, &project, options, &mapping, &execution).await,
+            Step::Status => {
+                return following::status(invocation, &project, options, &mapping, &execution).await;
+            }
+            Step::Tell(order) => return following::tell(&project, options, &mapping, order).await,
+            _ => {}
         }
         if let (Step::Analyze, Some(file), true) =
             (options.step, &options.write_mapping, mapping.tables.is_empty())
         {
             return write_scaffold(&project, options, &mapping, file).await;
         }
+        let mapping = Named { mapping, file };
         let prepared = prepare(invocation.terminal.stderr, &project, options, mapping, &execution).await?;
         match options.step {
             Step::Setup => setup(&prepared, &execution).await,
             Step::Analyze => analyze(invocation, options, &prepared),
-            Step::Verify => verify(invocation, &prepared, &execution).await,
+            Step::Verify => verify(invocation, options, &prepared, &execution).await,
             _ if options.dry_run => dry_run(invocation, &prepared),
+            _ if options.follow.is_some() => follow(invocation, options, &prepared, &execution).await,
             _ => migrate(invocation, options, &prepared, &execution).await,
         }
     })
+}
+
+/// A mapping, and the file that it was read from.
+struct Named {
+    mapping: Mapping,
+    file: Option<PathBuf>,
 }
 
 /// A plan, and the databases: a local server runs as long as they are held.
@@ -62,14 +77,25 @@ async fn prepare(
     style: Style,
     project: &Project,
     options: &SchemaToSchemaOptions,
-    mapping: Mapping,
+    mut named: Named,
     execution: &Execution,
 ) -> Result<Prepared> {
-    let target = ends::target(project, options, &mapping).await?;
+    let target = ends::target(project, options, &named.mapping).await?;
+    if options.step == Step::Verify
+        && named.file.is_none()
+        && options.mapping == MappingFrom::Project
+        && let Some(file) = ends::remembered_mapping(&target).await?
+    {
+        execution.note(format!("With the run's mapping {}", file.display()));
+        let (mapping, file) = mapping_file::read(project, &MappingFrom::File(file))?;
+        named = Named { mapping, file };
+    }
+    let Named { mapping, file } = named;
     let (source, source_name) = ends::source(project, options, &mapping, &target).await?;
     let defaults = Options::new(source.connection.clone(), target.connection.clone(), mapping.clone());
     let told = Options {
         source_name,
+        mapping_file: file.map(|file| file.display().to_string()),
         strategy: options.strategy,
         fdw_tables: options.fdw_tables.clone(),
         copy_tables: options.copy_tables.clone(),
@@ -77,6 +103,7 @@ async fn prepare(
         threshold_rows: options.threshold_rows,
         parallel: options.parallel,
         filter: options.filter.clone(),
+        as_copied: options.step == Step::Verify,
         foreign_schema: options.foreign_schema.clone().unwrap_or_else(|| defaults.foreign_schema.clone()),
         fetch_size: options.fetch_size.unwrap_or(defaults.fetch_size),
         truncate: options.truncate,
@@ -88,7 +115,7 @@ async fn prepare(
     let mut migration = Migration::plan(told, execution).await?;
     // Only where somebody reads the estimate before it is over.
     if options.step == Step::Analyze || options.dry_run || !options.yes {
-        migration.estimate().await?;
+        migration.estimate(execution).await?;
     }
     let migration = Arc::new(migration);
     Ok(Prepared { migration, mapping, target, _source: source })
@@ -151,11 +178,15 @@ async fn migrate(
     execution: &Execution,
 ) -> Result<Reply> {
     let style = invocation.terminal.stdout;
-    tell(invocation, prepared.plan(), execution);
-    confirm(&invocation.terminal, execution, options.yes, &question(options, prepared))
-        .await
-        .map_err(|error| error.hint("--dry-run shows the plan and changes nothing"))?;
-    execution.note("Starting migration...");
+    if prepared.migration.is_done().await? {
+        execution.note("Nothing is left to do: an earlier run finished this migration.");
+    } else {
+        tell(invocation, prepared.plan(), execution);
+        confirm(&invocation.terminal, execution, options.yes, &question(options, prepared))
+            .await
+            .map_err(|error| error.hint("--dry-run shows the plan and changes nothing"))?;
+        execution.note("Starting migration...");
+    }
     let report = prepared.migration.migrate(execution).await?;
     let mut result = Map::from_iter([("migration".to_owned(), as_value(&report)?)]);
     let mut text = migration::render(style, &report);
@@ -163,10 +194,33 @@ async fn migrate(
     if options.verify {
         let verified = execution.step(COMPARING, prepared.migration.verify(execution)).await?;
         text.push_str(&format!("\n{}", verification::render(style, &verified)));
-        verdict = verification::verdict(&verified).or(verdict);
+        verdict = verification::verdict(&verified, options.show_values).or(verdict);
         result.insert("verification".to_owned(), as_value(&verified)?);
     }
     Ok(Reply::new(&result, text)?.but(verdict))
+}
+
+/// Copies, and applies what changes meanwhile.
+async fn follow(
+    invocation: &Invocation,
+    options: &SchemaToSchemaOptions,
+    prepared: &Prepared,
+    execution: &Execution,
+) -> Result<Reply> {
+    let Some(Follow { capture, until }) = options.follow else { return Reply::new(&json!({}), "") };
+    let begun = follows(&prepared.target.connection).await?;
+    if !begun {
+        tell(invocation, prepared.plan(), execution);
+        let question = format!("{}, and capturing its changes", question(options, prepared));
+        confirm(&invocation.terminal, execution, options.yes, &question)
+            .await
+            .map_err(|error| error.hint("--dry-run shows the plan and changes nothing"))?;
+    }
+    execution.note(if begun { "Going on..." } else { "Starting migration..." });
+    let told = Following { capture, until, verify: options.verify, ..Following::default() };
+    let report = prepared.migration.follow(&told, execution).await?;
+    let text = output::render(invocation.terminal.stdout, &report);
+    Ok(Reply::new(&json!({ "following": report }), text)?.but(output::verdict(&report, options.show_values)))
 }
 
 /// The plan, before the question: as groups, or line by line with `--verbose`.
@@ -188,10 +242,15 @@ fn question(options: &SchemaToSchemaOptions, prepared: &Prepared) -> String {
     format!("copying from {} into {tables} of {production}{}{truncate}", plan.source, plan.target)
 }
 
-async fn verify(invocation: &Invocation, prepared: &Prepared, execution: &Execution) -> Result<Reply> {
+async fn verify(
+    invocation: &Invocation,
+    options: &SchemaToSchemaOptions,
+    prepared: &Prepared,
+    execution: &Execution,
+) -> Result<Reply> {
     let report = execution.step(COMPARING, prepared.migration.verify(execution)).await?;
     let text = verification::render(invocation.terminal.stdout, &report);
-    Ok(Reply::new(&report, text)?.but(verification::verdict(&report)))
+    Ok(Reply::new(&report, text)?.but(verification::verdict(&report, options.show_values)))
 }
 
 async fn cleanup(
@@ -202,17 +261,26 @@ async fn cleanup(
     execution: &Execution,
 ) -> Result<Reply> {
     let target = ends::target(project, options, mapping).await?;
-    if target.settings.production.value {
-        let question = format!("removing the foreign tables and the records of {}", target.connection);
+    if target.settings.production.value || options.abandon {
+        let rows = if options.abandon { "what was copied so far, " } else { "" };
+        let question = format!("removing {rows}the foreign tables and the records of {}", target.connection);
         confirm(&invocation.terminal, execution, options.yes, &question).await?;
     }
     let schema = options.foreign_schema.clone().unwrap_or_else(|| "old_schema".into());
-    let report = clean_up(&target.connection, &schema, execution).await?;
+    // What captures changes is on the source.
+    let source = match follows(&target.connection).await? {
+        true => Some(ends::source(project, options, mapping, &target).await?.0),
+        false => None,
+    };
+    let source = source.as_ref().map(|source| &source.connection);
+    let report = clean_up(source, &target.connection, &schema, options.abandon, execution).await?;
+    let captured = if report.capture { " What captured changes on the source is gone too." } else { "" };
     let text = match (report.foreign_tables, report.ledger) {
         (true, true) => "Removed the foreign tables and the migration's records.",
         (true, false) => "Removed the foreign tables.",
         (false, true) => "Removed the migration's records.",
         (false, false) => "There was nothing to clean up.",
     };
+    let text = format!("{text}{captured}");
     Reply::new(&report, text)
 }

@@ -210,6 +210,7 @@ fn verify_alone_only_looks_and_beside_a_copy_comes_after_it() {
 fn what_contradicts_itself_is_refused() {
     assert!(read(&["--fdw-tables", "a,b", "--copy-tables", "b"]).is_err());
     assert!(read(&["--no-streaming"]).is_err());
+    assert!(read(&["--capture", "none", "--follow"]).is_err());
     let refused = |line: &str| {
         let words = ["confiture", "migrate", "schema-to-schema"].into_iter().chain(line.split(' '));
         assert!(args::parse(words.map(Into::into)).is_err(), "{line}");
@@ -221,7 +222,7 @@ fn what_contradicts_itself_is_refused() {
         "--threshold 0",
         "--parallel 0",
         "--tables a..b",
-        "--capture none",
+        "--capture some",
         "--from a setup",
         "migrate-table --target b",
         "cleanup --truncate",

@@ -22,6 +22,15 @@ impl TableName {
         self.name == relation.name && self.schema.as_ref().is_none_or(|schema| *schema == relation.schema)
     }
 
+    /// Reads `users`, `app.users` or `app."Weird Name"`.
+    ///
+    /// # Errors
+    ///
+    /// Where it is no such name; without a place.
+    pub fn read(text: &str) -> crate::Result<Self> {
+        Self::parse(text).map_err(|fault| fault.error())
+    }
+
     /// Reads `users`, `app.users` or `app."Weird Name"`; what is not quoted is folded to lower case, as PostgreSQL does.
     pub(super) fn parse(text: &str) -> Result<Self, Fault> {
         let tokens = lex_name(text)?;

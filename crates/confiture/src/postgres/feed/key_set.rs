@@ -91,34 +91,69 @@ impl KeySet {
         self.integers.capacity() * 9 + self.text_bytes
     }
 
-    /// The keys as queries of at most `most` keys each, with a column for each of `columns`:
-    /// `SELECT * FROM ROWS FROM (unnest('{1,2}'::bigint[]))`.
+    /// The same keys with only the columns at `positions`.
     #[must_use]
-    pub fn queries(&self, columns: &[KeyColumn], most: usize) -> Vec<Sql> {
-        let mut keys: Vec<Vec<String>> = self.integers.iter().map(|key| vec![key.to_string()]).collect();
-        keys.extend(self.texts.iter().map(|key| key.iter().map(std::string::ToString::to_string).collect()));
+    pub fn project(&self, positions: &[usize], columns: usize) -> Self {
+        if self.whole || positions.iter().copied().eq(0..columns) {
+            return self.clone();
+        }
+        let mut projected = Self::default();
+        for key in self.iter() {
+            let columns: Vec<&str> = positions.iter().map(|position| key[*position].as_str()).collect();
+            projected.insert(&columns);
+        }
+        projected
+    }
+
+    /// All keys, as the texts of their columns.
+    pub fn iter(&self) -> impl Iterator<Item = Vec<String>> + '_ {
+        let integers = self.integers.iter().map(|key| vec![key.to_string()]);
+        integers.chain(self.texts.iter().map(|key| key.iter().map(ToString::to_string).collect()))
+    }
+
+    /// The keys in pieces of at most `most`: for each piece an array for each of `columns`, `CAST('{1,2}' AS bigint[])`.
+    #[must_use]
+    pub fn arrays(&self, columns: &[&KeyColumn], most: usize) -> Vec<Vec<Sql>> {
+        let mut keys: Vec<Vec<String>> = self.iter().collect();
         // In order, so that an index is read from one end to the other.
         keys.sort_unstable_by(|left, right| match (left.as_slice(), right.as_slice()) {
             ([left], [right]) => left.len().cmp(&right.len()).then_with(|| left.cmp(right)),
             _ => left.cmp(right),
         });
-        keys.chunks(most).map(|keys| query(keys, columns)).collect()
+        let array = |keys: &[Vec<String>], (index, column): (usize, &&KeyColumn)| {
+            let array = array_text(keys.iter().map(|key| key[index].as_str()));
+            sql!("CAST({} AS {}[])", Literal(&array), column.data_type)
+        };
+        let piece =
+            |keys: &[Vec<String>]| columns.iter().enumerate().map(|column| array(keys, column)).collect();
+        keys.chunks(most).map(piece).collect()
     }
 }
 
-fn query(keys: &[Vec<String>], columns: &[KeyColumn]) -> Sql {
-    let arrays = columns.iter().enumerate().map(|(index, column)| {
-        let mut array = String::from("{");
-        for (position, key) in keys.iter().enumerate() {
-            if position > 0 {
-                array.push(',');
-            }
-            push_element(&mut array, &key[index]);
+impl KeySet {
+    /// The keys as queries of at most `most` keys each, with a column for each of `columns`:
+    /// `SELECT * FROM ROWS FROM (unnest(CAST('{1,2}' AS bigint[])))`.
+    #[must_use]
+    pub fn queries(&self, columns: &[KeyColumn], most: usize) -> Vec<Sql> {
+        let query = |arrays: Vec<Sql>| {
+            let unnest = arrays.iter().map(|array| sql!("pg_catalog.unnest({})", array));
+            sql!("SELECT * FROM ROWS FROM ({})", Sql::join(", ", unnest))
+        };
+        self.arrays(&columns.iter().collect::<Vec<_>>(), most).into_iter().map(query).collect()
+    }
+}
+
+/// An array's text form: `{1,"two words"}`.
+pub fn array_text<'a>(elements: impl IntoIterator<Item = &'a str>) -> String {
+    let mut array = String::from("{");
+    for (position, element) in elements.into_iter().enumerate() {
+        if position > 0 {
+            array.push(',');
         }
-        array.push('}');
-        sql!("pg_catalog.unnest(CAST({} AS {}[]))", Literal(&array), column.data_type)
-    });
-    sql!("SELECT * FROM ROWS FROM ({})", Sql::join(", ", arrays))
+        push_element(&mut array, element);
+    }
+    array.push('}');
+    array
 }
 
 /// An element of an array's text form.
@@ -152,12 +187,9 @@ mod tests {
         for key in ["10", "9", "10", "-1"] {
             keys.insert(&[key]);
         }
-        let queries = keys.queries(&[column("int8")], 2);
-        assert_eq!(
-            queries[0].as_str(),
-            "SELECT * FROM ROWS FROM (pg_catalog.unnest(CAST('{9,-1}' AS pg_catalog.int8[])))"
-        );
-        assert_eq!((keys.len(), queries.len()), (3, 2));
+        let arrays = keys.arrays(&[&column("int8")], 2);
+        assert_eq!(arrays[0][0].as_str(), "CAST('{9,-1}' AS pg_catalog.int8[])");
+        assert_eq!((keys.len(), arrays.len()), (3, 2));
     }
 
     #[test]
@@ -167,8 +199,9 @@ mod tests {
             keys.insert(&[key, "1"]);
             keys.insert(&[key]);
         }
-        let texts = keys.queries(&[column("text")], 100);
         assert_eq!(keys.len(), 14);
+        let texts = keys.arrays(&[&column("text")], 100).remove(0);
+        assert_eq!(keys.project(&[0], 2).len(), 7);
         // Escaped for the array, and once more for the literal.
         assert!(texts[0].as_str().contains(r#""a\\"b\\\\c""#), "{}", texts[0].as_str());
         assert!(texts[0].as_str().contains("it''s"));

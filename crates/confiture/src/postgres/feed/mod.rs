@@ -6,14 +6,17 @@
 //! To miss one is not.
 
 mod key_set;
+pub mod queue;
 mod snapshot;
+pub mod wal;
 
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-pub use key_set::KeySet;
+pub use key_set::{KeySet, array_text};
 pub use snapshot::SnapshotImage;
+pub use wal::WalFeed;
 
 use crate::catalog::Oid;
 use crate::error::Result;
@@ -31,6 +34,13 @@ pub struct CapturedTable {
     pub key: Vec<KeyColumn>,
     /// Its partitions with their own, at any depth; empty for what is not partitioned.
     pub partitions: Vec<(QualifiedName, Oid)>,
+}
+
+impl CapturedTable {
+    /// The OIDs of the table and its partitions.
+    pub(crate) fn oids(&self) -> impl Iterator<Item = Oid> + '_ {
+        std::iter::once(self.oid).chain(self.partitions.iter().map(|(_, oid)| *oid))
+    }
 }
 
 /// A column of a key.

@@ -23,6 +23,13 @@ WITH RECURSIVE tree AS (
                FROM pg_catalog.pg_attribute AS attribute
                WHERE attribute.attrelid = index.indexrelid AND attribute.attstattarget >= 0
            ), '{}') AS statistics,
+           CASE WHEN index.indisunique AND index.indpred IS NULL AND index.indexprs IS NULL THEN ARRAY(
+               SELECT attribute.attname::text
+               FROM pg_catalog.unnest(index.indkey[0:index.indnkeyatts - 1]) WITH ORDINALITY AS part (number, position)
+               JOIN pg_catalog.pg_attribute AS attribute
+                   ON attribute.attrelid = index.indrelid AND attribute.attnum = part.number
+               ORDER BY part.position) END AS key,
+           index.indisprimary AS is_primary, index.indimmediate AS is_immediate,
            CASE WHEN index.indisclustered THEN ARRAY[pg_catalog.format(
                'ALTER TABLE %s CLUSTER ON %I', relation.name, class.relname)] ELSE '{}' END AS clustered,
            CASE WHEN index.indisreplident THEN ARRAY[pg_catalog.format(
@@ -56,7 +63,7 @@ SELECT 1 AS step, con.nspname AS table_schema, con.relname AS table_name, 'forei
        || CASE WHEN con.convalidated AND con.may_wait
                THEN ARRAY[pg_catalog.format('ALTER TABLE %s VALIDATE CONSTRAINT %I', con.name, con.conname)]
                ELSE '{}' END AS restore,
-       con.conrelid AS oid
+       con.conrelid AS oid, NULL::text[] AS key, false AS is_primary, true AS is_immediate
 FROM own_constraint AS con JOIN relation ON relation.oid = con.conrelid
 WHERE con.contype = 'f' AND con.conparentid = 0
   AND (con.conrelid IN (SELECT oid FROM tree) OR con.confrelid IN (SELECT oid FROM tree))
@@ -71,7 +78,7 @@ SELECT 2, con.nspname, con.relname, 'constraint', con.conname,
             ELSE ARRAY[parts.placed
                 || pg_catalog.format('ALTER TABLE %s ADD CONSTRAINT %I %s', con.name, con.conname, con.definition)]
        END || con.comment || parts.statistics || parts.clustered || parts.identity || parts.comment,
-       con.conrelid
+       con.conrelid, parts.key, parts.is_primary, parts.is_immediate
 FROM own_constraint AS con
 JOIN index_parts AS parts ON parts.indexrelid = con.conindid
 WHERE con.contype IN ('p', 'u', 'x') AND con.conrelid IN (SELECT oid FROM tree)
@@ -79,7 +86,7 @@ UNION ALL
 SELECT 3, relation.nspname, relation.relname, 'index', parts.relname,
        'DROP INDEX ' || parts.name,
        ARRAY[parts.placed || parts.build] || parts.statistics || parts.clustered || parts.identity || parts.comment,
-       parts.indrelid
+       parts.indrelid, parts.key, parts.is_primary, parts.is_immediate
 FROM index_parts AS parts
 JOIN relation ON relation.oid = parts.indrelid
 WHERE parts.indrelid IN (SELECT oid FROM tree)
@@ -89,7 +96,7 @@ SELECT 4, relation.nspname, relation.relname, 'trigger', trigger.tgname,
        pg_catalog.format('ALTER TABLE ONLY %s DISABLE TRIGGER %I', relation.name, trigger.tgname),
        ARRAY[pg_catalog.format('ALTER TABLE ONLY %s ENABLE %sTRIGGER %I', relation.name,
            CASE trigger.tgenabled WHEN 'A' THEN 'ALWAYS ' ELSE '' END, trigger.tgname)],
-       relation.oid
+       relation.oid, NULL, false, true
 FROM pg_catalog.pg_trigger AS trigger
 JOIN relation ON relation.oid = trigger.tgrelid
 WHERE NOT trigger.tgisinternal AND trigger.tgenabled IN ('O', 'A') AND trigger.tgrelid IN (SELECT oid FROM tree)

@@ -1,0 +1,56 @@
+//! `confiture migrate schema-to-schema sync`.
+
+use confiture::Result;
+use confiture::schema_to_schema::{Capture, Until};
+
+use super::flags::{CaptureName, Ends, How, Run, Which};
+use super::options::{Follow, SchemaToSchemaOptions, Step};
+
+/// Copies what is not there and follows the source, change by change, while the application keeps writing.
+///
+/// Every batch leaves the target equal to the source in a snapshot. Ctrl-C stops cleanly; the same command goes on.
+#[derive(Debug, clap::Args)]
+pub(super) struct Sync {
+    #[command(flatten)]
+    ends: Ends,
+
+    #[command(flatten)]
+    which: Which,
+
+    #[command(flatten)]
+    how: How,
+
+    #[command(flatten)]
+    run: Run,
+
+    /// Where changes come from.
+    #[arg(long, value_enum, value_name = "FEED", default_value = "auto")]
+    capture: CaptureName,
+
+    /// Stop once the target equals the source; changes go on being captured.
+    #[arg(long)]
+    until_caught_up: bool,
+
+    /// Compare both sides once the target follows; this is the default.
+    #[arg(long)]
+    verify: bool,
+}
+
+impl Sync {
+    pub(super) fn options(self) -> Result<SchemaToSchemaOptions> {
+        let mut options = SchemaToSchemaOptions::new(Step::Sync);
+        self.ends.fill(&mut options);
+        self.which.fill(&mut options);
+        self.how.fill(&mut options)?;
+        self.run.fill(&mut options);
+        let capture: Option<Capture> = self.capture.capture();
+        let capture = capture.ok_or_else(|| {
+            confiture::Error::usage("sync follows changes, and --capture none captures none")
+                .hint("to copy once, say `confiture migrate schema-to-schema migrate`")
+        })?;
+        options.verify |= self.verify;
+        let until = if self.until_caught_up { Until::CaughtUp } else { Until::Interrupted };
+        options.follow = Some(Follow { capture, until });
+        Ok(options)
+    }
+}

@@ -1,0 +1,65 @@
+use super::{Concern, Rule, Severity};
+use crate::lint::Found;
+use crate::lint::shape::{ConstraintKind, What};
+use crate::lint::subject::Subject;
+
+/// A foreign key is added without NOT VALID.
+pub(crate) static RULE: Rule = Rule {
+    code: "add-foreign-key",
+    concern: Concern::Running,
+    severity: Severity::Error,
+    summary: "a foreign key is added without NOT VALID",
+    why: "All rows are checked while SHARE ROW EXCLUSIVE is held on both tables: nobody writes to either until it is done.",
+    fix: "add it NOT VALID, and VALIDATE CONSTRAINT in a later transaction, which lets everybody work",
+    bad: "ALTER TABLE posts ADD CONSTRAINT posts_user FOREIGN KEY (user_id) REFERENCES users;",
+    good: "ALTER TABLE posts ADD CONSTRAINT posts_user FOREIGN KEY (user_id) REFERENCES users NOT VALID;\nCOMMIT;\nALTER TABLE posts VALIDATE CONSTRAINT posts_user;",
+    check,
+};
+
+fn check(subject: &Subject<'_>, found: &mut Found<'_>) {
+    for (table, what, span) in subject.alterations() {
+        let constraints = match what {
+            What::AddConstraint(constraint) => std::slice::from_ref(&**constraint),
+            What::AddColumn(column) => &column.constraints,
+            _ => continue,
+        };
+        for constraint in constraints.iter().filter(|one| !one.not_valid) {
+            if let ConstraintKind::ForeignKey(to) = &constraint.kind {
+                found.on(
+                    table,
+                    span.clone(),
+                    format!(
+                        "the key to {to} is checked for all rows of {table} while nobody can write to either"
+                    ),
+                );
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::RULE;
+    use crate::lint::tests::judge;
+
+    #[test]
+    fn short_and_long_forms() {
+        judge(
+            &RULE,
+            true,
+            &[
+                "ALTER TABLE t ADD FOREIGN KEY (a) REFERENCES u (id) ON DELETE SET NULL",
+                "ALTER TABLE t ADD COLUMN u_id int REFERENCES u",
+            ],
+        );
+        judge(
+            &RULE,
+            false,
+            &[
+                "ALTER TABLE t ADD FOREIGN KEY (a) REFERENCES u NOT VALID",
+                "CREATE TABLE t (a int); ALTER TABLE t ADD FOREIGN KEY (a) REFERENCES u",
+                "CREATE TABLE t (a int REFERENCES u)",
+            ],
+        );
+    }
+}

@@ -1,0 +1,182 @@
+//! The task that reads the stream for as long as the feed lives.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+
+use super::collect::{Collector, Delivered};
+use super::pending::Pending;
+use super::pgoutput::{self, Message};
+use crate::error::{Error, Result};
+use crate::postgres::Session;
+use crate::postgres::feed::KeySet;
+use crate::postgres::replication::{Copied, Replication};
+use crate::sql::Sql;
+
+/// How often the server hears from us without asking.
+const STATUS: Duration = Duration::from_secs(10);
+
+/// How soon it hears that it may let go of WAL in which there was nothing for us.
+const NEWS: Duration = Duration::from_secs(1);
+
+/// How many messages are read before anything else is looked at.
+const AT_ONCE: usize = 1024;
+
+/// What the task and the feed share.
+#[derive(Default)]
+pub(super) struct Shared {
+    state: Mutex<Delivery>,
+    /// Told when something in `state` has changed.
+    pub(super) changed: Notify,
+}
+
+/// What was delivered.
+#[derive(Default)]
+pub(super) struct Delivery {
+    pub(super) pending: Pending,
+    /// What was given to the caller and not confirmed.
+    pub(super) given: BTreeMap<usize, KeySet>,
+    pub(super) given_row_changes: u64,
+    /// The last of our own messages: which one, and where its commit record ends.
+    pub(super) marker: Option<(String, u64)>,
+    /// How many transactions with keys have come.
+    pub(super) delivered: u64,
+    /// Up to where the server need not keep WAL for us.
+    pub(super) flushed: u64,
+    /// Why the stream ended.
+    pub(super) ended: Option<Option<Error>>,
+}
+
+impl Delivery {
+    fn take(&mut self, delivered: Delivered) {
+        if let Some(marker) = delivered.marker {
+            self.marker = Some((marker, delivered.end));
+        }
+        if !delivered.transaction.keys.is_empty() {
+            self.pending.push(delivered.transaction);
+            self.delivered += 1;
+        }
+    }
+
+    /// True where nothing is owed to the caller.
+    fn is_idle(&self) -> bool {
+        self.pending.is_empty() && self.given.is_empty()
+    }
+}
+
+impl Shared {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Delivery> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The task's ends.
+pub(super) struct Stream {
+    pub(super) replication: Replication,
+    pub(super) collector: Collector,
+    pub(super) shared: Arc<Shared>,
+    /// Rung when the flushed position was raised; closed when the feed is gone.
+    pub(super) bell: watch::Receiver<()>,
+    /// For questions to the catalog.
+    pub(super) session: Session,
+    /// Up to where the server has sent.
+    pub(super) received: u64,
+    /// What of the flushed position the server knows.
+    pub(super) reported: u64,
+}
+
+/// Reads until the feed is dropped, or the stream breaks.
+pub(super) async fn run(mut stream: Stream) {
+    match stream.read().await {
+        Ok(()) => stream.replication.end().await,
+        Err(error) => {
+            stream.shared.lock().ended = Some(Some(error));
+            stream.shared.changed.notify_waiters();
+        }
+    }
+}
+
+impl Stream {
+    async fn read(&mut self) -> Result<()> {
+        let mut status_due = Instant::now() + STATUS;
+        loop {
+            tokio::select! {
+                rung = self.bell.changed() => {
+                    if rung.is_err() {
+                        return Ok(());
+                    }
+                    self.report().await?;
+                    status_due = Instant::now() + STATUS;
+                }
+                () = tokio::time::sleep_until(status_due) => {
+                    self.report().await?;
+                    status_due = Instant::now() + STATUS;
+                }
+                copied = self.replication.receive() => {
+                    self.take(copied?).await?;
+                    if self.shared.lock().flushed > self.reported {
+                        status_due = status_due.min(Instant::now() + NEWS);
+                    }
+                    // While more is there already, nothing else is asked.
+                    for _ in 0..AT_ONCE {
+                        if !self.replication.has_buffered() {
+                            break;
+                        }
+                        let copied = self.replication.receive().await?;
+                        self.take(copied).await?;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn report(&mut self) -> Result<()> {
+        let flushed = self.shared.lock().flushed;
+        let news = (flushed > self.reported).then_some(flushed);
+        self.reported = flushed;
+        self.replication.report(self.received, news).await
+    }
+
+    async fn take(&mut self, copied: Copied) -> Result<()> {
+        match copied {
+            Copied::KeepAlive { wal_end, reply_requested, .. } => {
+                self.received = self.received.max(wal_end.as_u64());
+                if !self.collector.is_underway() {
+                    let mut delivery = self.shared.lock();
+                    // All that was committed before has been delivered; and where it has been confirmed as well, or there
+                    // was nothing for us in it, the server may let go of it.
+                    if delivery.is_idle() {
+                        delivery.flushed = delivery.flushed.max(wal_end.as_u64());
+                    }
+                }
+                if reply_requested { self.report().await } else { Ok(()) }
+            }
+            Copied::XLogData { data, wal_start, .. } => {
+                self.received = self.received.max(wal_start.as_u64());
+                let message = pgoutput::parse(&data)?;
+                if let Message::Relation(relation) = &message
+                    && self.collector.is_strange(relation.oid)
+                {
+                    self.adopt(relation.oid).await?;
+                }
+                if let Some(delivered) = self.collector.take(message)? {
+                    self.shared.lock().take(delivered);
+                    self.shared.changed.notify_waiters();
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Asks the catalog which table a new partition belongs to.
+    async fn adopt(&mut self, relation: u32) -> Result<()> {
+        let query = Sql::literal("SELECT relid::oid FROM pg_catalog.pg_partition_ancestors($1::oid)");
+        let ancestors = self.session.query(&query, &[&relation]).await?;
+        let table = ancestors.iter().find_map(|row| self.collector.table(row.get(0)));
+        self.collector.adopt(relation, table);
+        Ok(())
+    }
+}

@@ -1,0 +1,69 @@
+-- What Confiture remembers, in the target, of a migration that follows its source.
+CREATE TABLE IF NOT EXISTS confiture.follow (
+    only_one boolean PRIMARY KEY DEFAULT true CHECK (only_one),
+    id text NOT NULL,                      -- names the slot and the publication on the source
+    feed text NOT NULL CHECK (feed IN ('wal', 'queue')),
+    reason text NOT NULL,                  -- why that feed
+    phase text NOT NULL CHECK (phase IN ('preparing', 'copying', 'catching_up', 'following')),
+    snapshot text,                         -- pg_current_snapshot() of the source, of the last batch
+    batches bigint NOT NULL DEFAULT 0,
+    row_changes bigint NOT NULL DEFAULT 0,
+    lag_ms double precision,               -- the last marker's round trip
+    retained_bytes bigint NOT NULL DEFAULT 0, -- what the source keeps for the feed
+    started_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    seen_at timestamptz,                   -- when the target last was a picture of the source
+    stopped_because text                   -- NULL while a run is at work, or after a clean stop
+);
+
+CREATE TABLE IF NOT EXISTS confiture.batch (
+    id bigint PRIMARY KEY,
+    at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    snapshot text NOT NULL,
+    keys bigint NOT NULL,
+    rows_written bigint NOT NULL,
+    rows_deleted bigint NOT NULL,
+    row_changes bigint NOT NULL,
+    carried bigint NOT NULL,
+    lag_ms double precision NOT NULL,
+    elapsed_ms double precision NOT NULL
+);
+
+-- Keys that changed while their target table was being copied or indexed; NULL for the whole table.
+CREATE TABLE IF NOT EXISTS confiture.deferred (
+    table_schema text NOT NULL,
+    table_name text NOT NULL,
+    key text[]
+);
+CREATE INDEX IF NOT EXISTS deferred_by_table ON confiture.deferred (table_schema, table_name);
+
+-- How the mapped tables looked when they were last looked at.
+CREATE TABLE IF NOT EXISTS confiture.shape (
+    side text NOT NULL CHECK (side IN ('source', 'target')),
+    relation text NOT NULL,
+    shape text NOT NULL,
+    PRIMARY KEY (side, relation)
+);
+
+-- What anybody may tell a run that is at work, with any client: it looks here before every batch.
+CREATE TABLE IF NOT EXISTS confiture.control (
+    only_one boolean PRIMARY KEY DEFAULT true CHECK (only_one),
+    paused boolean NOT NULL DEFAULT false,
+    max_rows_per_second bigint CHECK (max_rows_per_second > 0),
+    max_bytes_per_second bigint CHECK (max_bytes_per_second > 0),
+    max_replica_lag interval,              -- copying pauses while a replica of the source is further behind
+    max_retained_bytes bigint,             -- copying pauses while the source keeps more than this for the feed
+    changed_at timestamptz NOT NULL DEFAULT pg_catalog.now()
+);
+INSERT INTO confiture.control DEFAULT VALUES ON CONFLICT DO NOTHING;
+
+-- Comparisons of both sides, each of one batch.
+CREATE TABLE IF NOT EXISTS confiture.verification (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    batch bigint NOT NULL,                 -- after which both sides were frozen
+    at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    ok boolean NOT NULL,
+    tables integer NOT NULL,
+    rows bigint NOT NULL,
+    elapsed_ms double precision NOT NULL,
+    found text                             -- what differed; never a value
+);

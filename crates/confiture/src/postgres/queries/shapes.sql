@@ -1,0 +1,21 @@
+-- How relations look: a line for each column, with its number, and each partition. $1: their OIDs.
+SELECT pg_catalog.format('%I.%I', namespace.nspname, class.relname) AS relation,
+       coalesce((
+           SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ', attribute.attnum,
+               pg_catalog.quote_ident(attribute.attname),
+               pg_catalog.format_type(attribute.atttypid, attribute.atttypmod),
+               CASE WHEN attribute.attcollation <> type.typcollation THEN 'COLLATE ' || attribute.attcollation::regcollation::text END,
+               CASE WHEN attribute.attnotnull THEN 'NOT NULL' END,
+               CASE WHEN attribute.attgenerated <> '' THEN 'GENERATED' END), E'\n' ORDER BY attribute.attnum)
+           FROM pg_catalog.pg_attribute AS attribute
+           JOIN pg_catalog.pg_type AS type ON type.oid = attribute.atttypid
+           WHERE attribute.attrelid = class.oid AND attribute.attnum > 0 AND NOT attribute.attisdropped
+       ), '')
+       || coalesce((
+           SELECT pg_catalog.string_agg(E'\npartition ' || inherits.inhrelid::regclass::text, '' ORDER BY inherits.inhrelid)
+           FROM pg_catalog.pg_inherits AS inherits WHERE inherits.inhparent = class.oid
+       ), '') AS shape
+FROM pg_catalog.pg_class AS class
+JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = class.relnamespace
+WHERE class.oid = ANY ($1::pg_catalog.oid[])
+ORDER BY class.oid;

@@ -1,0 +1,9 @@
+-- Changes whenever one of the relations is altered, renamed, attached, dropped, rewritten or emptied, and costs little.
+-- $1: their OIDs.
+SELECT pg_catalog.concat_ws(' ',
+    (SELECT pg_catalog.string_agg(relname || relnamespace::text || ' ' || relfilenode::text, ' ' ORDER BY oid)
+     FROM pg_catalog.pg_class WHERE oid = ANY ($1::pg_catalog.oid[])),
+    (SELECT pg_catalog.count(*)::text || ' ' || pg_catalog.sum(xmin::text::pg_catalog.int8)::text
+     FROM pg_catalog.pg_attribute WHERE attrelid = ANY ($1::pg_catalog.oid[]) AND attnum > 0),
+    (SELECT pg_catalog.count(*)::text || ' ' || coalesce(pg_catalog.sum(inhrelid::pg_catalog.int8), 0)::text
+     FROM pg_catalog.pg_inherits WHERE inhparent = ANY ($1::pg_catalog.oid[])));

@@ -1,0 +1,209 @@
+//! One batch: the source frozen, its changed keys told, their rows read again and written, all of it one transaction of the
+//! target, which afterwards equals the source in that snapshot.
+
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, Result};
+use crate::postgres::Session;
+use crate::postgres::feed::{Changes, KeySet, SnapshotImage};
+use crate::schema_to_schema::failpoint;
+use crate::schema_to_schema::ledger::{TableState, set_state};
+use crate::schema_to_schema::live::applier::Applied;
+use crate::schema_to_schema::live::follower::Follower;
+use crate::schema_to_schema::live::ledger::{self, BatchRecord};
+use crate::schema_to_schema::snapshot::Snapshot;
+use crate::sql::Sql;
+
+/// Keys of one table that waited and that one batch applies at most.
+const WAITING_AT_ONCE: i64 = 50_000;
+
+/// What one batch did.
+#[derive(Debug, Clone)]
+pub struct BatchReport {
+    /// Its number, from 1.
+    pub number: i64,
+    /// The snapshot of the source that the target equals.
+    pub snapshot: SnapshotImage,
+    /// What was written.
+    pub applied: Applied,
+    /// Row changes behind it, where the feed knows them.
+    pub row_changes: u64,
+    /// Transactions that were delivered and that the snapshot did not see.
+    pub carried: usize,
+    /// From the snapshot until the feed had delivered all that it sees.
+    pub lag: Duration,
+    /// From the snapshot until the target had committed.
+    pub elapsed: Duration,
+    /// True where keys still wait for a table that is there.
+    pub more: bool,
+}
+
+/// Both sides, frozen at the end of one batch: two pictures that must be equal.
+pub(crate) struct Aligned {
+    pub(crate) source: Snapshot,
+    pub(crate) target: Snapshot,
+    /// The batch.
+    pub(crate) batch: i64,
+}
+
+impl Follower {
+    /// Applies one batch. A failure leaves the target as it was, and the same changes to the next batch.
+    pub(crate) async fn batch(&mut self) -> Result<BatchReport> {
+        match self.try_batch().await {
+            Ok(report) => Ok(report),
+            Err(error) => {
+                self.applier.roll_back().await;
+                Err(self.explain_altered(error).await)
+            }
+        }
+    }
+
+    async fn try_batch(&mut self) -> Result<BatchReport> {
+        let started = Instant::now();
+        let snapshot = self.applier.freeze().await?;
+        failpoint::reached("batch: source frozen");
+        self.check_source_shape().await?;
+        let changes = self.feed.changes(&self.applier.source, &snapshot).await?;
+        failpoint::reached("batch: changes told");
+        let is_quiet = is_empty(&changes) && !self.is_catching_up();
+        let frozen = self.freeze_for_others().await?;
+        let mut report = BatchReport {
+            number: self.batches + 1,
+            applied: Applied::default(),
+            row_changes: changes.row_changes,
+            carried: changes.carried,
+            lag: changes.lag,
+            elapsed: Duration::ZERO,
+            more: false,
+            snapshot,
+        };
+        if is_quiet {
+            self.end_quiet(&mut report, started).await?;
+        } else {
+            self.write(&changes, &mut report, started).await?;
+        }
+        if let Some(source) = frozen {
+            // Nobody else writes to the target, so that is the picture of the source's snapshot.
+            let session = Session::connect(&self.migration.options.target).await?;
+            self.aligned =
+                Some(Aligned { source, target: Snapshot::export(session).await?, batch: report.number });
+        }
+        self.seen(&report).await?;
+        Ok(report)
+    }
+
+    /// Lets the witness, and a verification that is due, take part in the source's snapshot.
+    async fn freeze_for_others(&mut self) -> Result<Option<Snapshot>> {
+        if self.witness.is_none() && !self.align {
+            return Ok(None);
+        }
+        let export = Sql::literal("SELECT pg_catalog.pg_export_snapshot()");
+        let exported: String = self.applier.source.query_one(&export, &[]).await?.get(0);
+        if let Some(witness) = &self.witness {
+            witness.freeze(&exported).await?;
+        }
+        if !std::mem::take(&mut self.align) {
+            return Ok(None);
+        }
+        let session = Session::connect(&self.migration.options.source).await?;
+        Snapshot::joined(session, &exported).await.map(Some)
+    }
+
+    /// Ends a batch in which nothing had changed: there is nothing to commit.
+    async fn end_quiet(&mut self, report: &mut BatchReport, started: Instant) -> Result<()> {
+        self.feed.confirm().await?;
+        failpoint::reached("batch: confirmed");
+        match self.is_local() {
+            true => self.applier.commit().await?,
+            false => self.applier.thaw().await?,
+        }
+        report.number = self.batches;
+        report.elapsed = started.elapsed();
+        Ok(())
+    }
+
+    /// Writes a batch and commits it, then tells the feed.
+    async fn write(&mut self, changes: &Changes, report: &mut BatchReport, started: Instant) -> Result<()> {
+        self.applier.begin().await?;
+        self.check_target_shape().await?;
+        let mut states = self.states.clone();
+        let mut read = Vec::new();
+        for (index, state) in states.iter_mut().enumerate() {
+            if *state == TableState::CatchingUp || !is_empty(changes) {
+                read.push(index);
+            }
+            let (applied, more) = self.write_table(index, state, changes).await?;
+            report.applied += applied;
+            report.more |= more;
+        }
+        self.check_what_was_read(&read).await?;
+        report.elapsed = started.elapsed();
+        let record = BatchRecord {
+            id: report.number,
+            snapshot: &report.snapshot,
+            applied: report.applied,
+            row_changes: report.row_changes,
+            carried: report.carried,
+            lag: report.lag,
+            elapsed: report.elapsed,
+        };
+        ledger::record_batch(&self.applier.target, &record).await?;
+        failpoint::reached("batch: recorded, not committed");
+        self.applier.commit().await?;
+        failpoint::reached("batch: committed, not confirmed");
+        self.states = states;
+        self.batches = report.number;
+        self.feed.confirm().await?;
+        failpoint::reached("batch: confirmed");
+        self.applier.thaw().await?;
+        report.elapsed = started.elapsed();
+        self.gate.spend(report.applied.rows_written, report.applied.bytes);
+        Ok(())
+    }
+
+    /// What becomes of one table in this batch; true where keys still wait for it.
+    async fn write_table(
+        &mut self,
+        index: usize,
+        state: &mut TableState,
+        changes: &Changes,
+    ) -> Result<(Applied, bool)> {
+        let name = self.migration.plan.tables[index].target.clone();
+        let mut more = false;
+        let mut keys = self.applier.keys_of(index, &changes.keys).await?;
+        match state {
+            TableState::Copying | TableState::Copied | TableState::Indexing => {
+                if !keys.is_empty() {
+                    ledger::defer(&self.applier.target, &name, &keys).await?;
+                }
+                return Ok((Applied::default(), false));
+            }
+            TableState::CatchingUp => {
+                let (waited, left) =
+                    ledger::take_deferred(&self.applier.target, &name, WAITING_AT_ONCE).await?;
+                keys.extend(waited);
+                more = left;
+                if !left {
+                    *state = match self.left_to_build(index) {
+                        true => TableState::Indexing,
+                        false => TableState::Following,
+                    };
+                    set_state(&self.applier.target, &name, *state).await?;
+                }
+            }
+            TableState::Following => {}
+            TableState::Finished => {
+                return Err(Error::unexpected(format!("{name} is finished, and follows")));
+            }
+        }
+        let applied = match keys.is_empty() {
+            true => Applied::default(),
+            false => self.applier.apply(index, &keys).await?,
+        };
+        Ok((applied, more))
+    }
+}
+
+fn is_empty(changes: &Changes) -> bool {
+    changes.keys.iter().all(KeySet::is_empty)
+}

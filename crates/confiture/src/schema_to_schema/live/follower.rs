@@ -1,0 +1,253 @@
+//! A run that follows: opened from what the ledger says, it copies what is not there, builds keys and indexes, and applies
+//! batch after batch. Whatever ends it, the next run goes on from the ledger.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::future::BoxFuture;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::{Event, Execution};
+use crate::postgres::Session;
+use crate::postgres::feed::ChangeFeed;
+use crate::schema_to_schema::journal::{self, EntryKind};
+use crate::schema_to_schema::ledger::TableState;
+use crate::schema_to_schema::live::applier::Applier;
+use crate::schema_to_schema::live::batch::{Aligned, BatchReport};
+use crate::schema_to_schema::live::capture::Captured;
+use crate::schema_to_schema::live::gate::Gate;
+use crate::schema_to_schema::live::ledger::{self, Control, Phase};
+use crate::schema_to_schema::live::shape::Shapes;
+use crate::schema_to_schema::plan::Topology;
+use crate::schema_to_schema::planner::Migration;
+
+/// How often what others told the run is read, and the ledger says that it is at work.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+
+/// Sees every batch while its snapshot of the source is open and nothing else is written to the target: for proofs.
+pub trait Witness: Send + Sync {
+    /// Takes part in the source's snapshot, which others may import while this call lasts.
+    fn freeze<'a>(&'a self, exported: &'a str) -> BoxFuture<'a, Result<()>>;
+
+    /// The target has committed the batch.
+    fn committed<'a>(&'a self, batch: &'a BatchReport, exact: bool) -> BoxFuture<'a, Result<()>>;
+}
+
+/// A run at work.
+pub(crate) struct Follower {
+    pub(crate) migration: Arc<Migration>,
+    pub(crate) captured: Arc<Captured>,
+    pub(crate) applier: Applier,
+    pub(crate) feed: Box<dyn ChangeFeed + Sync>,
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) witness: Option<Arc<dyn Witness>>,
+    pub(crate) execution: Execution,
+    /// Of every table of the plan.
+    pub(crate) states: Vec<TableState>,
+    pub(crate) phase: Phase,
+    pub(crate) batches: i64,
+    /// A session of the target for what is not part of a batch.
+    pub(crate) side: Session,
+    pub(crate) shapes: BothShapes,
+    /// Tables of which indexes or constraints are off, and how many.
+    pub(crate) unbuilt: BTreeMap<usize, usize>,
+    pub(crate) heartbeat: Instant,
+    /// Bytes that the source keeps for the feed, when they were last asked for.
+    pub(crate) retained: u64,
+    /// Whether the next batch leaves both sides frozen, to be compared.
+    pub(crate) align: bool,
+    /// Both sides, where a batch has left them frozen.
+    pub(crate) aligned: Option<Aligned>,
+    /// Whether the applier writes past foreign keys and triggers.
+    pub(crate) bypasses_constraints: bool,
+}
+
+/// How the tables of both sides looked.
+pub(crate) struct BothShapes {
+    pub(crate) source: Shapes,
+    pub(crate) source_oids: Vec<u32>,
+    pub(crate) target: Shapes,
+    pub(crate) target_oids: Vec<u32>,
+}
+
+impl Follower {
+    pub(crate) fn is_local(&self) -> bool {
+        self.migration.plan.topology == Topology::OneDatabase
+    }
+
+    pub(crate) fn is_catching_up(&self) -> bool {
+        self.states.contains(&TableState::CatchingUp)
+    }
+
+    /// True once every batch leaves the whole target equal to the source.
+    pub(crate) fn is_following(&self) -> bool {
+        self.states.iter().all(|state| *state == TableState::Following)
+    }
+
+    /// The tables that are so far.
+    pub(crate) fn tables_in(&self, state: TableState) -> Vec<usize> {
+        (0..self.states.len()).filter(|index| self.states[*index] == state).collect()
+    }
+
+    pub(crate) fn left_to_build(&self, index: usize) -> bool {
+        self.unbuilt.contains_key(&index)
+    }
+
+    /// Counts what is still off, table by table.
+    pub(crate) async fn count_unbuilt(&mut self) -> Result<()> {
+        self.unbuilt.clear();
+        for entry in journal::entries(&self.side).await? {
+            let is_it = |table: &crate::schema_to_schema::plan::TablePlan| table.target == entry.table;
+            if let Some(index) = self.migration.plan.tables.iter().position(is_it)
+                && entry.kind <= EntryKind::Constraint
+            {
+                *self.unbuilt.entry(index).or_default() += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks whether a mapped source table was altered, in the batch's snapshot.
+    pub(crate) async fn check_source_shape(&mut self) -> Result<()> {
+        let shapes = &mut self.shapes;
+        let changes = shapes.source.changes(&self.applier.source, &shapes.source_oids).await?;
+        altered("source", &changes)
+    }
+
+    /// Looks whether what was read for the target tables at `read` is what the batch's snapshot saw. TRUNCATE and whatever
+    /// rewrites a table take its rows away from older snapshots as well, and a column may have been renamed since.
+    pub(crate) async fn check_what_was_read(&self, read: &[usize]) -> Result<()> {
+        let tables: BTreeSet<usize> = read
+            .iter()
+            .map(|index| &self.captured.followed[*index])
+            .flat_map(|followed| {
+                std::iter::once(followed.driving).chain(followed.depends.iter().map(|one| one.table))
+            })
+            .collect();
+        let oids: Vec<u32> =
+            tables.into_iter().flat_map(|table| self.captured.tables[table].oids()).collect();
+        if oids.is_empty() {
+            return Ok(());
+        }
+        let (then, now) = tokio::try_join!(
+            Shapes::digest(&self.applier.source, &oids),
+            Shapes::digest(&self.migration.source, &oids)
+        )?;
+        if then == now {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::Server,
+            "a source table was altered, rewritten or emptied while its rows were read",
+        )
+        .sqlstate("40001")
+        .hint("nothing was written; run the command again"))
+    }
+
+    /// An error that a source table's alteration explains is that alteration's.
+    pub(crate) async fn explain_altered(&mut self, error: Error) -> Error {
+        if !error.sqlstate_code().is_some_and(|code| code.starts_with("42")) {
+            return error;
+        }
+        let shapes = &mut self.shapes;
+        match shapes.source.changes(&self.migration.source, &shapes.source_oids).await {
+            Ok(changes) => altered("source", &changes).err().unwrap_or(error),
+            Err(_) => error,
+        }
+    }
+
+    /// Looks whether a target table was altered.
+    pub(crate) async fn check_target_shape(&mut self) -> Result<()> {
+        let shapes = &mut self.shapes;
+        let changes = shapes.target.changes(&self.applier.target, &shapes.target_oids).await?;
+        altered("target", &changes)
+    }
+
+    /// Tells everybody who wants to know that a batch is done.
+    pub(crate) async fn seen(&mut self, batch: &BatchReport) -> Result<()> {
+        if let Some(witness) = self.witness.clone() {
+            witness.committed(batch, self.is_following()).await?;
+        }
+        self.execution.emit(&Event::BatchApplied {
+            number: batch.number,
+            keys: batch.applied.keys,
+            rows_written: batch.applied.rows_written,
+            rows_deleted: batch.applied.rows_deleted,
+            lag: batch.lag,
+            elapsed: batch.elapsed,
+        });
+        if self.heartbeat.elapsed() >= HEARTBEAT {
+            self.heartbeat = Instant::now();
+            self.beat(batch.lag).await?;
+        }
+        Ok(())
+    }
+
+    /// Says in the ledger that this run is at work, and reads what others told it.
+    pub(crate) async fn beat(&mut self, lag: Duration) -> Result<()> {
+        let control = ledger::control(&self.side).await?;
+        self.hold(&control).await?;
+        ledger::see(&self.side, lag, self.retained).await
+    }
+
+    /// The same while no batch is applied.
+    pub(crate) async fn beat_while_paused(&mut self) -> Result<()> {
+        let control = ledger::control(&self.side).await?;
+        if self.heartbeat.elapsed() >= HEARTBEAT {
+            self.heartbeat = Instant::now();
+            self.hold(&control).await?;
+        }
+        Ok(())
+    }
+
+    /// Opens or closes the gate, as was told and as the source's replicas and disks allow.
+    async fn hold(&mut self, control: &Control) -> Result<()> {
+        let state = self.feed.state().await?;
+        for warning in state.warnings {
+            self.execution.warn(warning);
+        }
+        let too_much = control.retained_bytes.is_some_and(|most| state.retained_bytes > most);
+        let behind = match control.replica_lag {
+            Some(most) => replica_lag(&self.migration.source).await? > most,
+            None => false,
+        };
+        self.gate.set(control, too_much || behind);
+        self.retained = state.retained_bytes;
+        Ok(())
+    }
+
+    /// Says how far the whole is, where that has changed.
+    pub(crate) async fn set_phase(&mut self, phase: Phase) -> Result<()> {
+        if self.phase != phase {
+            ledger::set_phase(&self.side, phase).await?;
+            self.phase = phase;
+        }
+        Ok(())
+    }
+}
+
+/// How far the source's replica that is furthest behind is behind.
+async fn replica_lag(source: &Session) -> Result<Duration> {
+    let query = crate::sql::Sql::literal(
+        "SELECT coalesce(pg_catalog.max(extract(epoch FROM replay_lag)), 0)::pg_catalog.float8
+         FROM pg_catalog.pg_stat_replication WHERE application_name <> 'confiture'",
+    );
+    Ok(Duration::from_secs_f64(source.query_one(&query, &[]).await?.get::<_, f64>(0).max(0.0)))
+}
+
+fn altered(side: &str, changes: &[String]) -> Result<()> {
+    if changes.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Unsafe,
+        format!("the {side}'s tables were altered while the migration follows them: {}", changes.join("; ")),
+    )
+    .sqlstate(ALTERED)
+    .hint("nothing was applied since; changes go on being captured")
+    .hint("see whether the mapping still says what you mean, then run the command again"))
+}
+
+/// Marks the error of a table that was altered: `object_not_in_prerequisite_state`.
+pub(crate) const ALTERED: &str = "55000";

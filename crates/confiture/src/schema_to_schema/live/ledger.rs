@@ -1,0 +1,322 @@
+//! What the target remembers of a migration that follows its source.
+
+use std::time::Duration;
+
+use crate::error::Result;
+use crate::postgres::Session;
+use crate::postgres::feed::{KeySet, SnapshotImage, array_text};
+use crate::schema_to_schema::live::applier::Applied;
+use crate::schema_to_schema::verify::VerificationReport;
+use crate::sql::{QualifiedName, Sql};
+
+/// Which feed tells what changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FeedKind {
+    /// Logical decoding: a publication and a slot.
+    Wal,
+    /// Triggers that write keys to a queue.
+    Queue,
+}
+
+impl FeedKind {
+    /// Its word in the ledger and on the command line.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Wal => "wal",
+            Self::Queue => "queue",
+        }
+    }
+}
+
+/// How far a migration that follows is, as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Changes are about to be captured.
+    Preparing,
+    /// Tables are being copied; changes wait.
+    Copying,
+    /// All tables are there; what changed meanwhile is being applied, and indexes are built.
+    CatchingUp,
+    /// Every batch leaves the target equal to the source.
+    Following,
+}
+
+impl Phase {
+    const ALL: [(&'static str, Self); 4] = [
+        ("preparing", Self::Preparing),
+        ("copying", Self::Copying),
+        ("catching_up", Self::CatchingUp),
+        ("following", Self::Following),
+    ];
+
+    /// Its word in the ledger.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        Self::ALL.iter().find(|(_, phase)| *phase == self).map_or("", |(word, _)| word)
+    }
+
+    pub(crate) fn of_word(word: &str) -> Self {
+        Self::ALL.iter().find(|(known, _)| *known == word).map_or(Self::Preparing, |(_, phase)| *phase)
+    }
+}
+
+/// What the ledger holds of the whole.
+#[derive(Debug, Clone)]
+pub(crate) struct FollowRecord {
+    pub(crate) id: String,
+    pub(crate) feed: FeedKind,
+    pub(crate) phase: Phase,
+    pub(crate) snapshot: Option<SnapshotImage>,
+    pub(crate) batches: i64,
+}
+
+/// A batch, as it is recorded.
+#[derive(Debug, Clone)]
+pub(crate) struct BatchRecord<'a> {
+    pub(crate) id: i64,
+    pub(crate) snapshot: &'a SnapshotImage,
+    pub(crate) applied: Applied,
+    pub(crate) row_changes: u64,
+    pub(crate) carried: usize,
+    pub(crate) lag: Duration,
+    pub(crate) elapsed: Duration,
+}
+
+/// True where the target follows a source.
+pub(crate) async fn exists(session: &Session) -> Result<bool> {
+    let query = Sql::literal("SELECT pg_catalog.to_regclass('confiture.follow') IS NOT NULL");
+    Ok(session.query_one(&query, &[]).await?.get(0))
+}
+
+/// Makes the tables, in a ledger that is there.
+pub(crate) async fn create(session: &Session) -> Result<()> {
+    match exists(session).await? {
+        true => Ok(()),
+        false => session.batch(&Sql::literal(include_str!("../../postgres/queries/follow.sql"))).await,
+    }
+}
+
+/// What is remembered; `None` where nothing follows.
+pub(crate) async fn read(session: &Session) -> Result<Option<FollowRecord>> {
+    if !exists(session).await? {
+        return Ok(None);
+    }
+    let query = Sql::literal("SELECT id, feed, phase, snapshot, batches FROM confiture.follow");
+    let Some(row) = session.query_opt(&query, &[]).await? else { return Ok(None) };
+    let snapshot = row.get::<_, Option<&str>>(3).map(str::parse).transpose()?;
+    Ok(Some(FollowRecord {
+        id: row.get(0),
+        feed: if row.get::<_, &str>(1) == "wal" { FeedKind::Wal } else { FeedKind::Queue },
+        phase: Phase::of_word(row.get(2)),
+        snapshot,
+        batches: row.get(4),
+    }))
+}
+
+/// Begins: from here on there may be something on the source to be removed.
+pub(crate) async fn begin(session: &Session, id: &str, feed: FeedKind, reason: &str) -> Result<()> {
+    let insert = Sql::literal(
+        "INSERT INTO confiture.follow (id, feed, reason, phase) VALUES ($1, $2, $3, 'preparing')",
+    );
+    session.execute(&insert, &[&id, &feed.word(), &reason]).await?;
+    Ok(())
+}
+
+/// Says how far the whole is.
+pub(crate) async fn set_phase(session: &Session, phase: Phase) -> Result<()> {
+    let update = Sql::literal(
+        "WITH event AS (INSERT INTO confiture.event (what) VALUES ('phase: ' || $1))
+         UPDATE confiture.follow SET phase = $1",
+    );
+    session.execute(&update, &[&phase.word()]).await?;
+    Ok(())
+}
+
+/// Says why no run is at work; `None` while one is.
+pub(crate) async fn set_stopped(session: &Session, because: Option<&str>) -> Result<()> {
+    let update = Sql::literal("UPDATE confiture.follow SET stopped_because = $1");
+    session.execute(&update, &[&because]).await?;
+    Ok(())
+}
+
+/// Adds a line to the audit trail.
+pub(crate) async fn note(session: &Session, what: &str) -> Result<()> {
+    session.execute(&Sql::literal("INSERT INTO confiture.event (what) VALUES ($1)"), &[&what]).await?;
+    Ok(())
+}
+
+/// Records a batch, in the transaction that holds its rows.
+pub(crate) async fn record_batch(session: &Session, batch: &BatchRecord<'_>) -> Result<()> {
+    let insert = Sql::literal(
+        "WITH batch AS (
+             INSERT INTO confiture.batch
+                 (id, snapshot, keys, rows_written, rows_deleted, row_changes, carried, lag_ms, elapsed_ms)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+         ), old AS (DELETE FROM confiture.batch WHERE id = $1 - 10000)
+         UPDATE confiture.follow SET snapshot = $2, batches = $1, row_changes = row_changes + $6, lag_ms = $8,
+             seen_at = pg_catalog.clock_timestamp()",
+    );
+    let milliseconds = |duration: Duration| duration.as_secs_f64() * 1e3;
+    let Applied { keys, rows_written, rows_deleted, .. } = batch.applied;
+    session
+        .execute(
+            &insert,
+            &[
+                &batch.id,
+                &batch.snapshot.to_string(),
+                &keys.cast_signed(),
+                &rows_written.cast_signed(),
+                &rows_deleted.cast_signed(),
+                &batch.row_changes.cast_signed(),
+                &i64::try_from(batch.carried).unwrap_or(i64::MAX),
+                &milliseconds(batch.lag),
+                &milliseconds(batch.elapsed),
+            ],
+        )
+        .await?;
+    Ok(())
+}
+
+/// Says that nothing had changed, of a batch that is not worth a record of its own.
+pub(crate) async fn see(session: &Session, lag: Duration, retained: u64) -> Result<()> {
+    let update = Sql::literal(
+        "UPDATE confiture.follow SET seen_at = pg_catalog.clock_timestamp(), lag_ms = $1, retained_bytes = $2",
+    );
+    let (lag, retained) = (lag.as_secs_f64() * 1e3, retained.cast_signed());
+    session.execute(&update, &[&lag, &retained]).await?;
+    Ok(())
+}
+
+/// Records a comparison of both sides after a batch.
+pub(crate) async fn record_verification(
+    session: &Session,
+    batch: i64,
+    report: &VerificationReport,
+) -> Result<()> {
+    let insert = Sql::literal(
+        "INSERT INTO confiture.verification (batch, ok, tables, rows, elapsed_ms, found)
+         VALUES ($1, $2, $3, $4, $5, $6)",
+    );
+    let different: Vec<String> = report
+        .tables
+        .iter()
+        .filter(|table| !table.ok)
+        .map(|table| format!("{} differs", table.table.short()))
+        .chain(report.foreign_keys.iter().filter(|key| key.orphans > 0).map(|key| {
+            format!("{} rows of {} refer to nothing by {}", key.orphans, key.table.short(), key.name)
+        }))
+        .chain(report.validations.iter().filter(|one| !one.ok).map(|one| format!("{} fails", one.name)))
+        .collect();
+    let found = (!different.is_empty()).then(|| different.join("; "));
+    let rows: i64 = report.tables.iter().map(|table| table.source_rows).sum();
+    let tables = i32::try_from(report.tables.len()).unwrap_or(i32::MAX);
+    let elapsed = report.elapsed.as_secs_f64() * 1e3;
+    session.execute(&insert, &[&batch, &report.ok, &tables, &rows, &elapsed, &found]).await?;
+    Ok(())
+}
+
+/// Keeps keys for later.
+pub(crate) async fn defer(session: &Session, table: &QualifiedName, keys: &KeySet) -> Result<()> {
+    const AT_ONCE: usize = 50_000;
+    let insert = Sql::literal(
+        "INSERT INTO confiture.deferred (table_schema, table_name, key)
+         SELECT $1, $2, key::text[] FROM pg_catalog.unnest($3::text[]) AS key",
+    );
+    let (schema, name) = (table.schema.as_str(), table.name.as_str());
+    if keys.is_whole() {
+        session.execute(&insert, &[&schema, &name, &vec![None::<String>]]).await?;
+    }
+    let mut texts = keys.iter().map(|key| Some(array_text(key.iter().map(String::as_str)))).peekable();
+    while texts.peek().is_some() {
+        let some: Vec<Option<String>> = texts.by_ref().take(AT_ONCE).collect();
+        session.execute(&insert, &[&schema, &name, &some]).await?;
+    }
+    Ok(())
+}
+
+/// Takes up to `most` of the keys that wait for a table, in the caller's transaction; and how many are left.
+pub(crate) async fn take_deferred(
+    session: &Session,
+    table: &QualifiedName,
+    most: i64,
+) -> Result<(KeySet, bool)> {
+    let take = Sql::literal(
+        "DELETE FROM confiture.deferred WHERE ctid = ANY (ARRAY(
+             SELECT ctid FROM confiture.deferred WHERE table_schema = $1 AND table_name = $2 LIMIT $3))
+         RETURNING key",
+    );
+    let rows = session.query(&take, &[&table.schema.as_str(), &table.name.as_str(), &most]).await?;
+    let mut keys = KeySet::default();
+    for row in &rows {
+        match row.get::<_, Option<Vec<&str>>>(0) {
+            Some(key) => keys.insert(&key),
+            None => keys.insert_whole(),
+        }
+    }
+    Ok((keys, i64::try_from(rows.len()).unwrap_or(i64::MAX) >= most))
+}
+
+/// Some of the keys that wait for a table.
+#[derive(Debug, Default)]
+pub(crate) struct Page {
+    pub(crate) keys: KeySet,
+    /// Whether the whole table waits.
+    pub(crate) whole: bool,
+    /// Where the next page begins; `None` after the last.
+    pub(crate) last: Option<String>,
+}
+
+/// The keys that wait for a table, a page after the other, without taking them: those after `after`, by `ctid`.
+pub(crate) async fn deferred_page(
+    session: &Session,
+    table: &QualifiedName,
+    after: &str,
+    most: i64,
+) -> Result<Page> {
+    let query = Sql::literal(
+        "SELECT key, ctid::text FROM confiture.deferred
+         WHERE table_schema = $1 AND table_name = $2 AND ctid > $3::text::pg_catalog.tid ORDER BY ctid LIMIT $4",
+    );
+    let parameters: [crate::postgres::Parameter<'_>; 4] =
+        [&table.schema.as_str(), &table.name.as_str(), &after, &most];
+    let rows = session.query(&query, &parameters).await?;
+    let mut page = Page { last: rows.last().map(|row| row.get(1)), ..Page::default() };
+    for row in &rows {
+        match row.get::<_, Option<Vec<&str>>>(0) {
+            Some(key) => page.keys.insert(&key),
+            None => page.whole = true,
+        }
+    }
+    Ok(page)
+}
+
+/// What anybody has told the run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Control {
+    pub(crate) paused: bool,
+    pub(crate) rows_per_second: Option<u64>,
+    pub(crate) bytes_per_second: Option<u64>,
+    pub(crate) replica_lag: Option<Duration>,
+    pub(crate) retained_bytes: Option<u64>,
+}
+
+/// Reads what anybody has told the run.
+pub(crate) async fn control(session: &Session) -> Result<Control> {
+    let query = Sql::literal(
+        "SELECT paused, max_rows_per_second, max_bytes_per_second,
+                extract(epoch FROM max_replica_lag)::pg_catalog.float8, max_retained_bytes
+         FROM confiture.control",
+    );
+    let Some(row) = session.query_opt(&query, &[]).await? else { return Ok(Control::default()) };
+    let number = |index| row.get::<_, Option<i64>>(index).map(i64::cast_unsigned);
+    Ok(Control {
+        paused: row.get(0),
+        rows_per_second: number(1),
+        bytes_per_second: number(2),
+        replica_lag: row.get::<_, Option<f64>>(3).map(Duration::from_secs_f64),
+        retained_bytes: number(4),
+    })
+}

@@ -1,0 +1,32 @@
+//! A migration that follows its source while the application keeps writing.
+//!
+//! ```text
+//! capture first --> chunks, each in a snapshot of its own --> what moved meanwhile out, key built --> what changed, applied
+//!               --> other indexes --> batch after batch, each of which leaves the target equal to the source in a snapshot
+//! ```
+//!
+//! From the feed come keys alone; their rows are read again in the batch's snapshot, by the one SELECT that defines the
+//! table. A row that is copied twice, too early, or not at all because it moved, has changed, so its key was told. The ledger
+//! in the target has every step's effect and record in one transaction: a run that dies is continued, never repaired.
+
+mod applier;
+mod batch;
+mod beside;
+mod capture;
+pub(crate) mod feed;
+mod finish;
+mod follower;
+pub(crate) mod gate;
+pub(crate) mod ledger;
+mod open;
+mod run;
+mod shape;
+pub(crate) mod stage;
+mod status;
+
+pub use applier::Applied;
+pub use batch::BatchReport;
+pub use follower::Witness;
+pub use ledger::{FeedKind, Phase};
+pub use run::{Capture, FollowReport, Following, Until};
+pub use status::{FollowingStatus, Order, Status, TableStatus, follows, status, tell};

@@ -1,0 +1,332 @@
+//! Following, from the first command to the last batch: opened from the ledger, driven until it is told to stop, opened again
+//! after whatever cut it short.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::time::sleep;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::Execution;
+use crate::postgres::AdvisoryLock;
+use crate::schema_to_schema::failpoint;
+use crate::schema_to_schema::live::batch::BatchReport;
+use crate::schema_to_schema::live::beside::Beside;
+use crate::schema_to_schema::live::follower::{ALTERED, Follower, Witness};
+use crate::schema_to_schema::live::gate::Passer;
+use crate::schema_to_schema::live::ledger::{self, FeedKind, Phase};
+use crate::schema_to_schema::planner::Migration;
+use crate::schema_to_schema::report::ViolatedForeignKey;
+use crate::schema_to_schema::sequences::{self, AdvancedSequence};
+use crate::schema_to_schema::sessions::Sessions;
+use crate::schema_to_schema::verify::VerificationReport;
+
+/// The shortest time between two batches: what is told meanwhile is applied at once.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// The longest time between two batches while nothing changes.
+const IDLE: Duration = Duration::from_millis(500);
+
+/// How often a batch that met somebody else's lock, or was chosen as a deadlock's victim, is tried again.
+const TRIES: u32 = 5;
+
+/// Where changes come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Capture {
+    /// The WAL where server and role allow it, else the queue.
+    #[default]
+    Auto,
+    /// This feed.
+    Only(FeedKind),
+}
+
+/// When to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// Once the target equals the source and every batch keeps it so. Changes go on being captured.
+    CaughtUp,
+    /// When the execution is interrupted.
+    Interrupted,
+}
+
+/// How to follow.
+#[derive(Clone)]
+pub struct Following {
+    /// Where changes come from; a migration that follows already stays with its feed.
+    pub capture: Capture,
+    /// When to stop.
+    pub until: Until,
+    /// How long to try again after a connection was lost.
+    pub patience: Duration,
+    /// Whether both sides are compared once the target follows, while writes go on.
+    pub verify: bool,
+    /// Who sees every batch.
+    pub witness: Option<Arc<dyn Witness>>,
+}
+
+impl Default for Following {
+    fn default() -> Self {
+        Self {
+            capture: Capture::Auto,
+            until: Until::Interrupted,
+            patience: Duration::from_secs(300),
+            verify: false,
+            witness: None,
+        }
+    }
+}
+
+/// What following did.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct FollowReport {
+    /// Where changes come from.
+    pub feed: FeedKind,
+    /// How far it is.
+    pub phase: Phase,
+    /// Batches in all, over all runs.
+    pub batches: i64,
+    /// The snapshot of the source that the target equals, as `pg_current_snapshot()` showed it; `None` where there was none
+    /// yet.
+    pub snapshot: Option<String>,
+    /// Sequences that were advanced in this run.
+    pub sequences: Vec<AdvancedSequence>,
+    /// Foreign keys that rows violate: they are there, but NOT VALID.
+    pub violated: Vec<ViolatedForeignKey>,
+    /// What the comparison of both sides found; `None` where there was none in this run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verification: Option<VerificationReport>,
+    /// The batch that left both sides as they were compared.
+    pub verified_batch: Option<i64>,
+    /// True where foreign keys and triggers of the target are off until the cutover, because the target's role may not
+    /// apply changes past them.
+    pub foreign_keys_wait: bool,
+    /// From beginning to end.
+    #[serde(rename = "elapsed_ms", serialize_with = "crate::event::as_milliseconds")]
+    pub elapsed: Duration,
+}
+
+impl FollowReport {
+    fn new(feed: FeedKind, phase: Phase, batches: i64) -> Self {
+        Self {
+            feed,
+            phase,
+            batches,
+            snapshot: None,
+            sequences: Vec::new(),
+            violated: Vec::new(),
+            verification: None,
+            verified_batch: None,
+            foreign_keys_wait: false,
+            elapsed: Duration::ZERO,
+        }
+    }
+}
+
+impl Migration {
+    /// Copies what is not there and follows the source. Run again after whatever stopped it, it goes on.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] for a mapping that cannot be followed; [`ErrorKind::Unsafe`] where the target holds rows that
+    /// are not ours, or a table was altered so that the mapping may mean something else; [`ErrorKind::Locked`] where
+    /// another run is at work; [`ErrorKind::Connect`] where a server stays away for longer than the patience. None loses a
+    /// change: they go on being captured.
+    pub async fn follow(
+        self: &Arc<Self>,
+        following: &Following,
+        execution: &Execution,
+    ) -> Result<FollowReport> {
+        let mut migration = Arc::clone(self);
+        let mut since: Option<Instant> = None;
+        let mut tries = 0;
+        loop {
+            let sessions = Arc::new(Sessions::default());
+            let progressed = Instant::now();
+            let result = tokio::select! {
+                result = migration.follow_once(following, &sessions, execution) => result,
+                () = stopped_hard(execution) => Err(interrupted()),
+            };
+            let cut = result.is_err() || execution.is_interrupted();
+            sessions.end(&migration.source, &migration.target, cut).await;
+            let error = match result {
+                Ok(report) => return Ok(report),
+                Err(error) => error,
+            };
+            // What had gone well for a while is a new story.
+            if progressed.elapsed() > Duration::from_secs(30) {
+                (since, tries) = (None, 0);
+            }
+            let again = error.kind() == ErrorKind::Connect
+                || matches!(error.sqlstate_code(), Some("40001" | "40P01" | ALTERED));
+            let began = *since.get_or_insert_with(Instant::now);
+            if !again || began.elapsed() >= following.patience || execution.is_interrupted() {
+                migration.say_stopped(&error).await;
+                return Err(error);
+            }
+            tries += 1;
+            execution.warn(format!("{error}; going on as soon as it can be"));
+            let wait = Duration::from_millis(100 << tries.min(6));
+            tokio::select! {
+                () = sleep(wait) => {}
+                () = execution.interrupted() => return Err(interrupted()),
+            }
+            migration = match replan(&migration, execution).await {
+                Ok(planned) => planned,
+                Err(error) if error.kind() == ErrorKind::Connect && began.elapsed() < following.patience => {
+                    migration
+                }
+                Err(error) if error.kind() == ErrorKind::Config => {
+                    migration.say_stopped(&error).await;
+                    return Err(error);
+                }
+                Err(error) => return Err(error),
+            };
+        }
+    }
+
+    async fn follow_once(
+        self: &Arc<Self>,
+        following: &Following,
+        sessions: &Arc<Sessions>,
+        execution: &Execution,
+    ) -> Result<FollowReport> {
+        let started = Instant::now();
+        let lock = AdvisoryLock::take_on(sessions.open_target(&self.options).await?).await?;
+        let (mut follower, feed) = self.open_follower(following, sessions, execution).await?;
+        let report = follower.run(following, sessions, &lock, started, feed).await;
+        if let Ok(report) = &report {
+            let what = format!("stopped after batch {}", report.batches);
+            ledger::note(&follower.side, &what).await?;
+        }
+        report
+    }
+
+    /// Says in the ledger why no run is at work, where that can be said.
+    async fn say_stopped(&self, error: &Error) {
+        let Ok(session) = crate::postgres::Session::connect(&self.options.target).await else { return };
+        if matches!(ledger::exists(&session).await, Ok(true)) {
+            ledger::set_stopped(&session, Some(error.message())).await.ok();
+        }
+    }
+}
+
+impl Follower {
+    async fn run(
+        &mut self,
+        following: &Following,
+        sessions: &Arc<Sessions>,
+        lock: &AdvisoryLock,
+        started: Instant,
+        feed: FeedKind,
+    ) -> Result<FollowReport> {
+        let mut report = FollowReport::new(feed, self.phase, self.batches);
+        let mut beside = Beside::start(self, sessions).await?;
+        let mut arrived = false;
+        loop {
+            beside.take_full(&mut self.states);
+            self.pass_gate().await?;
+            let batch = self.patient_batch().await?;
+            report.snapshot = Some(batch.snapshot.to_string());
+            failpoint::reached("batch: done");
+            beside.go_on(self, &mut report).await?;
+            if !lock.is_held() {
+                return Err(Error::new(ErrorKind::Connect, "the connection that held the lock was lost"));
+            }
+            if self.is_following() && !arrived {
+                arrived = true;
+                self.set_phase(Phase::Following).await?;
+                report.sequences = self.advance_sequences().await?;
+                report.foreign_keys_wait = beside.put_foreign_keys_back(self).await?;
+            }
+            let is_settled = arrived && !beside.is_referring() && !beside.is_comparing();
+            let is_compared = report.verification.is_some() || !following.verify;
+            self.align = is_settled && !is_compared;
+            let is_done = is_settled && is_compared && following.until == Until::CaughtUp;
+            if self.execution.is_interrupted() || is_done {
+                break;
+            }
+            self.rest(&batch, beside.is_building()).await?;
+        }
+        beside.end().await;
+        (report.phase, report.batches) = (self.phase, self.batches);
+        if arrived {
+            report.sequences.extend(self.advance_sequences().await?);
+        }
+        report.elapsed = started.elapsed();
+        Ok(report)
+    }
+
+    /// Waits while somebody has paused the run; whoever stops it meanwhile stops it after one more batch.
+    async fn pass_gate(&mut self) -> Result<()> {
+        loop {
+            let beat = sleep(Duration::from_secs(1));
+            tokio::select! {
+                passed = self.gate.wait(Passer::Batch, &self.execution) => {
+                    return if self.execution.is_interrupted() { Ok(()) } else { passed };
+                }
+                () = beat => {}
+            }
+            // Nothing is applied, so nobody else hears that the pause is over.
+            self.beat_while_paused().await?;
+        }
+    }
+
+    /// Waits for something to do.
+    async fn rest(&mut self, batch: &BatchReport, is_building: bool) -> Result<()> {
+        let is_busy = batch.more || batch.applied.keys > 0;
+        let patience = if self.align || is_building { PAUSE } else { IDLE };
+        let (feed, execution) = (&mut self.feed, &self.execution);
+        tokio::select! {
+            () = sleep(PAUSE), if is_busy => Ok(()),
+            waited = feed.wait(patience), if !is_busy => waited,
+            () = execution.interrupted() => Ok(()),
+        }
+    }
+
+    /// A batch that is tried again where somebody else's lock was in the way.
+    async fn patient_batch(&mut self) -> Result<BatchReport> {
+        let mut tries = 0;
+        loop {
+            match self.batch().await {
+                Err(error)
+                    if matches!(error.sqlstate_code(), Some("40001" | "40P01" | "55P03"))
+                        && tries < TRIES =>
+                {
+                    tries += 1;
+                    self.execution.note(format!("{error}: the batch is tried again"));
+                    sleep(Duration::from_millis(50 << tries)).await;
+                }
+                done => return done,
+            }
+        }
+    }
+
+    async fn advance_sequences(&self) -> Result<Vec<AdvancedSequence>> {
+        let migration = &self.migration;
+        sequences::advance(
+            &migration.plan,
+            &migration.source_catalog,
+            &migration.target_catalog,
+            &migration.source,
+            &self.side,
+        )
+        .await
+    }
+}
+
+/// The same migration, planned again with what is there now.
+async fn replan(migration: &Arc<Migration>, execution: &Execution) -> Result<Arc<Migration>> {
+    let planned = Migration::plan(migration.options.clone(), execution).await?;
+    Ok(Arc::new(planned))
+}
+
+fn interrupted() -> Error {
+    Error::interrupted("stopped; changes go on being captured, and the target remembers how far it is")
+        .hint("run the same command again: it goes on from here")
+}
+
+/// Resolves some time after the user asked to stop: a batch at work may end until then.
+async fn stopped_hard(execution: &Execution) {
+    execution.interrupted().await;
+    sleep(Duration::from_secs(10)).await;
+}

@@ -1,0 +1,236 @@
+//! The statements of one target table: a stage for the rows that are read again, and what makes the table equal to it.
+
+use crate::catalog::{ConstraintKind, Identity, Relation};
+use crate::postgres::feed::{KeyColumn, KeySet};
+use crate::schema_to_schema::plan::TablePlan;
+use crate::sql::{Identifier, QualifiedName, Sql, sql};
+
+/// Keys that one query reads at most: what is more is read by the next one.
+const KEYS_AT_ONCE: usize = 20_000;
+
+/// Types of which equal values are the same: smallint, integer, bigint, oid, bytea, date, timestamp, timestamptz, uuid.
+const PLAIN: [u32; 9] = [21, 23, 20, 26, 17, 1082, 1114, 1184, 2950];
+
+/// The statements of one target table.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    rows: QualifiedName,
+    keys: QualifiedName,
+    target: QualifiedName,
+    /// All columns that are written, with commas.
+    columns: Sql,
+    /// Those of the key.
+    key: Vec<Identifier>,
+    /// What is written of a row that is there; `None` where only a new row can take the values.
+    updated: Option<Vec<Identifier>>,
+    names: Vec<Identifier>,
+}
+
+/// Two queries of the source: which target rows are concerned, and what they are now.
+pub(crate) struct Reading {
+    /// The target's keys; `None` for all of them.
+    pub(crate) keys: Option<Sql>,
+    /// The rows.
+    pub(crate) rows: Sql,
+}
+
+impl Stage {
+    /// The stage of the table at `index` of the plan.
+    pub(crate) fn new(index: usize, table: &TablePlan, relation: &Relation) -> Self {
+        let stage = |what: &str| QualifiedName::new("pg_temp", format!("confiture_{what}_{index}"));
+        let names: Vec<Identifier> = table.columns.iter().map(|column| column.target.clone()).collect();
+        // Of the key what may be equal and yet differ: `1.0` and `1.00`, or text under some collations.
+        let differs = |name: &&Identifier| {
+            !table.key.contains(name)
+                || relation.column(name).is_some_and(|column| {
+                    column.identity != Some(Identity::Always) && !PLAIN.contains(&column.data_type.oid)
+                })
+        };
+        let updated: Vec<Identifier> = names.iter().filter(differs).cloned().collect();
+        // An identity that is GENERATED ALWAYS takes a value in a new row, never in one that is there; and a constraint that
+        // may be deferred tells no conflict.
+        let fixed = |name: &Identifier| {
+            relation.column(name).is_some_and(|column| column.identity == Some(Identity::Always))
+        };
+        let deferrable = relation.constraints.iter().any(|constraint| {
+            matches!(constraint.kind, ConstraintKind::PrimaryKey | ConstraintKind::Unique)
+                && constraint.deferrable
+                && constraint.columns == table.key
+        });
+        let can_update = !deferrable && !updated.iter().any(fixed);
+        Self {
+            rows: stage("rows"),
+            keys: stage("keys"),
+            target: table.target.clone(),
+            columns: table.column_list(),
+            key: table.key.clone(),
+            updated: can_update.then_some(updated),
+            names,
+        }
+    }
+
+    /// Makes the stage, where this session has none.
+    pub(crate) fn create(&self) -> Sql {
+        let key = Sql::join(", ", &self.key);
+        sql!(
+            "CREATE TEMPORARY TABLE IF NOT EXISTS {} ON COMMIT DELETE ROWS AS SELECT {} FROM {} WITH NO DATA;
+             CREATE TEMPORARY TABLE IF NOT EXISTS {} ON COMMIT DELETE ROWS AS SELECT {} FROM {} WITH NO DATA",
+            self.rows,
+            self.columns,
+            self.target,
+            self.keys,
+            key,
+            self.target
+        )
+    }
+
+    /// `pg_temp.confiture_rows_1 (a, b)`
+    pub(crate) fn row_columns(&self) -> Sql {
+        sql!("{} ({})", self.rows, self.columns)
+    }
+
+    /// `pg_temp.confiture_keys_1 (a)`
+    pub(crate) fn key_columns(&self) -> Sql {
+        sql!("{} ({})", self.keys, Sql::join(", ", &self.key))
+    }
+
+    /// Tells the planner how many rows the stage has.
+    pub(crate) fn analyze(&self) -> Sql {
+        sql!("ANALYZE {}; ANALYZE {}", self.rows, self.keys)
+    }
+
+    /// Deletes the rows of all staged keys: before the table's key is built, of the keys that may be there twice.
+    pub(crate) fn delete_keys(&self) -> Sql {
+        sql!("DELETE FROM {} AS t USING {} AS k WHERE {}", self.target, self.keys, self.same_key("t", "k"))
+    }
+
+    /// Deletes the rows of all keys that are there more than once.
+    pub(crate) fn delete_twice(&self) -> Sql {
+        let key = Sql::join(", ", &self.key);
+        sql!(
+            "DELETE FROM {} AS t USING (SELECT {} FROM {} GROUP BY {} HAVING pg_catalog.count(*) > 1) AS k WHERE {}",
+            self.target,
+            key,
+            self.target,
+            key,
+            self.same_key("t", "k")
+        )
+    }
+
+    /// Deletes the rows whose key was staged and gave no row; of all rows, where `whole`.
+    pub(crate) fn delete_missing(&self, whole: bool) -> Sql {
+        let gone = sql!("NOT EXISTS (SELECT FROM {} AS s WHERE {})", self.rows, self.same_key("s", "t"));
+        match whole {
+            true => sql!("DELETE FROM {} AS t WHERE {}", self.target, gone),
+            false => sql!(
+                "DELETE FROM {} AS t USING {} AS k WHERE {} AND {}",
+                self.target,
+                self.keys,
+                self.same_key("t", "k"),
+                gone
+            ),
+        }
+    }
+
+    /// Writes the staged rows: new ones, and those that differ. `None` where that takes deleting first.
+    pub(crate) fn upsert(&self) -> Option<Sql> {
+        let updated = self.updated.as_ref()?;
+        let insert = sql!(
+            "INSERT INTO {} AS t ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {} ON CONFLICT ({})",
+            self.target,
+            self.columns,
+            self.columns,
+            self.rows,
+            Sql::join(", ", &self.key)
+        );
+        if updated.is_empty() {
+            return Some(sql!("{} DO NOTHING", insert));
+        }
+        let set = Sql::join(", ", updated.iter().map(|name| sql!("{} = excluded.{}", name, name)));
+        // By their bytes: equal is not the same (`1.0` and `1.00`), and some types know no equality.
+        let row = |of: &'static str| {
+            let of = Sql::literal(of);
+            Sql::join(", ", updated.iter().map(|name| sql!("{}.{}", of, name)))
+        };
+        Some(sql!(
+            "{} DO UPDATE SET {} WHERE ROW({})::record OPERATOR(pg_catalog.*<>) ROW({})::record",
+            insert,
+            set,
+            row("t"),
+            row("excluded")
+        ))
+    }
+
+    /// Writes the staged rows where none of their keys is there.
+    pub(crate) fn insert(&self) -> Sql {
+        sql!(
+            "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {}",
+            self.target,
+            self.columns,
+            self.columns,
+            self.rows
+        )
+    }
+
+    /// Writes the staged rows of which none is there yet.
+    pub(crate) fn insert_new(&self) -> Sql {
+        sql!("{} ON CONFLICT DO NOTHING", self.insert())
+    }
+
+    /// Deletes the rows that the staged ones replace.
+    pub(crate) fn delete_staged(&self) -> Sql {
+        sql!("DELETE FROM {} AS t USING {} AS s WHERE {}", self.target, self.rows, self.same_key("t", "s"))
+    }
+
+    fn same_key(&self, left: &'static str, right: &'static str) -> Sql {
+        let (left, right) = (Sql::literal(left), Sql::literal(right));
+        Sql::join(" AND ", self.key.iter().map(|name| sql!("{}.{} = {}.{}", left, name, right, name)))
+    }
+
+    /// What is read of the source for `keys`, in as many pieces as it takes. `local` where both sides are one database.
+    pub(crate) fn readings(
+        &self,
+        table: &TablePlan,
+        keys: &KeySet,
+        columns: &[&KeyColumn],
+        local: bool,
+    ) -> Vec<Reading> {
+        let Some(source) = table.source.as_ref().map(|source| sql!("{}", source)) else { return Vec::new() };
+        let selected = |names: &[Identifier]| {
+            let of = table.columns.iter().filter(|column| names.contains(&column.target));
+            let value = |column: &crate::schema_to_schema::plan::ColumnPlan| match local {
+                true => column.inserted.clone(),
+                false => column.sent.clone(),
+            };
+            // In the order of `names`, which is that of the stage.
+            let mut of: Vec<_> = of.collect();
+            of.sort_by_key(|column| names.iter().position(|name| name == &column.target));
+            Sql::join(", ", of.into_iter().map(value))
+        };
+        let query = &table.query;
+        let rows = selected(&self.names);
+        if keys.is_whole() {
+            return vec![Reading {
+                keys: None,
+                rows: sql!("SELECT {} {}", rows, query.from_relation(&source, &[])),
+            }];
+        }
+        let names = Sql::join(", ", columns.iter().map(|column| &column.name));
+        let reading = |arrays: Vec<Sql>| {
+            let unnest = Sql::join(", ", arrays.iter().map(|array| sql!("pg_catalog.unnest({})", array)));
+            let all = sql!("ROWS FROM ({}) AS {} ({})", unnest, query.alias, names);
+            let condition = match (columns, arrays.as_slice()) {
+                ([column], [array]) => sql!("{}.{} = ANY ({})", query.alias, column.name, array),
+                _ => {
+                    let own = columns.iter().map(|column| sql!("{}.{}", query.alias, column.name));
+                    sql!("({}) IN (SELECT * FROM ROWS FROM ({}))", Sql::join(", ", own), unnest)
+                }
+            };
+            Reading {
+                keys: Some(sql!("SELECT {} FROM {}", selected(&self.key), all)),
+                rows: sql!("SELECT {} {}", rows, query.from_relation(&source, &[condition])),
+            }
+        };
+        keys.arrays(columns, KEYS_AT_ONCE).into_iter().map(reading).collect()
+    }
+}

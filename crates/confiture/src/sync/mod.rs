@@ -1,0 +1,48 @@
+//! Production copied to staging with personal data masked, and the proof of it.
+//!
+//! ```text
+//! rules + both catalogs --classify, check--> plan: what the source sends, what the stream masks
+//! plan --execute--> one transaction of the target: emptied, filled, keys built, scanned for leaks; then visible, or as before
+//! ```
+//!
+//! Nothing is guessed: a column that nobody has classified stops the run before the target is touched. Whatever stops it
+//! later, also a crash, leaves the target as it was, because everything happens in one transaction.
+
+mod check;
+mod classify;
+mod compile;
+mod execute;
+#[cfg(feature = "failpoints")]
+pub mod failpoint;
+#[cfg(not(feature = "failpoints"))]
+mod failpoint;
+mod fingerprint;
+mod keys;
+mod kind;
+mod manifest;
+pub mod mask;
+mod options;
+mod plan;
+mod planner;
+mod preview;
+mod report;
+mod restore;
+mod risk;
+mod scan;
+mod sequences;
+mod stream;
+mod subset;
+mod suggest;
+mod tuple;
+mod types;
+
+pub use manifest::{Manifest, ManifestCheck, ManifestTable, Signature, TableCheck};
+pub use mask::MasterKey;
+pub use options::Options;
+pub use plan::{Applied, ColumnPlan, CopyFormat, Plan, TablePlan};
+pub use planner::Sync;
+pub use preview::Preview;
+pub use report::{ColumnReport, Finding, Report, ScanReport, TableReport};
+pub use risk::{Combination, RiskQuestion, RiskReport, assess_risk};
+pub use suggest::{SuggestedColumn, Suggestion, suggest};
+pub use tuple::Count;

@@ -1,0 +1,4 @@
+//! Change feeds, on a real server.
+
+mod queue;
+mod wal;

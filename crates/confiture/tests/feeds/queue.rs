@@ -1,0 +1,7 @@
+//! The queue feed.
+
+mod capture;
+mod rotation;
+mod set_up;
+mod shapes;
+mod source;

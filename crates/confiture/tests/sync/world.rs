@@ -1,0 +1,124 @@
+//! Two databases of one test, and psql as the oracle that is not our own code.
+
+use std::process::Stdio;
+use std::sync::Arc;
+
+use confiture::config::{Connection, Endpoint, Secret, SyncRules};
+use confiture::event::Execution;
+use confiture::sync::{MasterKey, Options, Report, Sync};
+use local_postgres::testing::{Database, shared_server};
+use tokio::io::AsyncWriteExt as _;
+use tokio::process::Command;
+
+/// A production database and a staging one.
+pub(crate) struct World {
+    pub(crate) production: Database<'static>,
+    pub(crate) staging: Database<'static>,
+}
+
+pub(crate) const KEY: &str = "0123456789abcdef0123456789abcdef";
+
+impl World {
+    /// Runs `schema` in both, and `rows` in production.
+    pub(crate) async fn new(schema: &str, rows: &str) -> Self {
+        let world = Self {
+            production: Database::create().await.unwrap(),
+            staging: Database::create().await.unwrap(),
+        };
+        world.produce(schema).await;
+        world.stage(schema).await;
+        world.produce(rows).await;
+        world
+    }
+
+    /// Runs a script in production.
+    pub(crate) async fn produce(&self, script: &str) -> String {
+        psql(&self.production, script).await
+    }
+
+    /// Runs a script in staging.
+    pub(crate) async fn stage(&self, script: &str) -> String {
+        psql(&self.staging, script).await
+    }
+
+    /// Options from production to staging with rules as text.
+    pub(crate) fn options(&self, rules: &str) -> Options {
+        let rules = SyncRules::parse(rules, std::path::Path::new("db/sync_config.yaml")).unwrap();
+        let mut options = Options::new(connection(&self.production), connection(&self.staging), rules);
+        options.key = Some(MasterKey::from_secret(&Secret::new(KEY)).unwrap());
+        options
+    }
+
+    /// Plans and syncs.
+    pub(crate) async fn sync(&self, rules: &str) -> confiture::Result<Report> {
+        sync(self.options(rules)).await
+    }
+
+    /// Message, detail and hints of a refusal; staging must be as it was.
+    pub(crate) async fn refusal(&self, options: Options) -> String {
+        let before = self.contents().await;
+        let error = sync(options).await.expect_err("this must be refused");
+        assert_eq!(self.contents().await, before, "staging was touched");
+        told(&error)
+    }
+
+    /// Everything that staging holds: its schema and its rows.
+    pub(crate) async fn contents(&self) -> String {
+        let tables = self
+            .stage(
+                "SELECT format('SELECT %L, t::text FROM ONLY %s AS t ORDER BY 2;', oid::regclass, oid::regclass)
+                 FROM pg_class WHERE relkind = 'r' AND relnamespace NOT IN (SELECT oid FROM pg_namespace WHERE nspname IN ('pg_catalog', 'information_schema'))
+                 ORDER BY oid::regclass::text",
+            )
+            .await;
+        let sequences = "SELECT sequencename, last_value FROM pg_sequences ORDER BY 1;";
+        let rows = self.stage(&format!("{tables}{sequences}")).await;
+        format!("{}{rows}", self.staging.schema("confiture"))
+    }
+}
+
+/// Message, detail and hints.
+pub(crate) fn told(error: &confiture::Error) -> String {
+    let mut told = format!("{:?} ", error.kind());
+    if let Some(place) = error.place() {
+        told.push_str(&format!("{}:{} ", place.line, place.column));
+    }
+    told.push_str(error.message());
+    if let Some(detail) = error.server_detail() {
+        told.push_str(&format!("\n{detail}"));
+    }
+    for hint in error.hints() {
+        told.push_str(&format!("\n- {hint}"));
+    }
+    told
+}
+
+pub(crate) async fn sync(options: Options) -> confiture::Result<Report> {
+    Arc::new(Sync::plan(options).await?).execute(&Execution::unattended()).await
+}
+
+/// How to reach a test's database.
+pub(crate) fn connection(database: &Database<'_>) -> Connection {
+    let server = database.server();
+    let folder = server.socket_dir().display().to_string();
+    Connection::new(Endpoint::new(folder, server.port()), server.user(), database.name())
+}
+
+/// Runs a script with psql and returns what it prints.
+pub(crate) async fn psql(database: &Database<'_>, script: &str) -> String {
+    let mut child = Command::new(shared_server().await.program("psql"))
+        .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", &database.url(), "-f", "-"])
+        .env("PGOPTIONS", "--client-min-messages=warning")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let write = async move { input.write_all(script.as_bytes()).await };
+    let (written, output) = tokio::join!(write, child.wait_with_output());
+    let output = output.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    written.unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
