@@ -23,6 +23,8 @@ fn the_help_names_every_command_and_every_exit_status() {
       migrate      Moves a database forward
       lint         Says what in migrations and schema files would block an application, break it, lose
                    data, or be regretted
+      sync         Copies tables to another database with personal data masked: all or nothing, and only
+                   what is classified
       server       Runs the local PostgreSQL server of this project, which other commands call
                    `embedded`
       demo         Shows the main job on two servers of its own: a shop of two million rows moves to a

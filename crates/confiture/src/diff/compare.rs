@@ -162,7 +162,7 @@ fn compare_constraints(old: &Object, new: &Object) -> Change {
     let (before, after) = (old.defined(), new.defined());
     if before.strip_suffix(" NOT VALID") == Some(after) {
         change.push(format!("{alter} VALIDATE CONSTRAINT {name}"));
-        change.hazards.push(Hazard::MayFail("rows that violate the constraint stop it"));
+        change.hazards.push(Hazard::MayFail("rows that violate the constraint stop it".into()));
     } else if new.detail("type") == "f" && without_timing(before) == without_timing(after) {
         let timing = match timing_of(after) {
             "" => "NOT DEFERRABLE",

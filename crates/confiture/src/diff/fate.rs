@@ -189,8 +189,10 @@ impl Work<'_> {
         let mut retyped = Change::default();
         column::retype(&mut retyped, &alter, after, (!only_collation).then_some(using.as_str()));
         retyped.statements.append(&mut change.statements);
-        retyped.hazards.push(super::Hazard::Rewrites("every row gets the column's new type"));
-        retyped.hazards.push(super::Hazard::MayFail("a value that the new type does not have stops it"));
+        retyped.hazards.push(super::Hazard::Rewrites("every row gets the column's new type".into()));
+        retyped
+            .hazards
+            .push(super::Hazard::MayFail("a value that the new type does not have stops it".into()));
         *change = retyped;
         self.fates[at] = Fate::Alter;
         true

@@ -4,6 +4,7 @@
 //! depend on (`fate`), puts the work in an order that every dependency allows (`order`), and writes it down (`render`).
 //! Nothing here knows a server: that a plan does what it says is proved by whoever has one.
 
+mod annotation;
 mod column;
 mod compare;
 mod data_type;
@@ -12,6 +13,7 @@ mod hazard;
 mod options;
 mod order;
 mod privileges;
+pub mod rename;
 mod render;
 mod twins;
 
@@ -20,6 +22,7 @@ use serde::Serialize;
 use crate::catalog::{Key, Objects};
 use crate::sql::Sql;
 
+pub use annotation::annotations;
 pub use hazard::Hazard;
 
 /// One step of a plan: statements that belong together.

@@ -93,11 +93,11 @@ fn drop(work: &Work<'_>, at: usize) -> Step {
     let mut step = plain(object.title(), statements);
     if work.fates[at] == Fate::Gone {
         step.hazards.extend(match object.kind {
-            Kind::Table => Some(Hazard::DataLoss("the rows of the table are lost")),
+            Kind::Table => Some(Hazard::DataLoss("the rows of the table are lost".into())),
             Kind::Column if object.details["generated"].is_null() => {
-                Some(Hazard::DataLoss("the values of the column are lost"))
+                Some(Hazard::DataLoss("the values of the column are lost".into()))
             }
-            Kind::Sequence => Some(Hazard::DataLoss("where the sequence stands is lost")),
+            Kind::Sequence => Some(Hazard::DataLoss("where the sequence stands is lost".into())),
             _ => None,
         });
     } else if let Some(change) = work.changes.get(&at) {
@@ -183,7 +183,7 @@ fn make(work: &Work<'_>, at: usize, members: &[Act]) -> Step {
             let default = members.iter().find(|member| member.kind == Kind::Default);
             let expression = default.map(|default| default.detail("expression"));
             if object.is("not_null") && default.is_none() && object.detail("identity").is_empty() {
-                step.hazards.push(Hazard::MayFail("rows that are there have no value for it"));
+                step.hazards.push(Hazard::MayFail("rows that are there have no value for it".into()));
             }
             step.statements
                 .push(Sql::from_server(format!("{table} ADD COLUMN {}", column::render(object, expression))));
@@ -198,7 +198,7 @@ fn make(work: &Work<'_>, at: usize, members: &[Act]) -> Step {
         _ => step.statements.push(Sql::from_server(format!("{}{}", object.create, options::foreign(object)))),
     }
     if object.kind == Kind::Constraint && matches!(object.detail("type"), "f" | "c") {
-        step.hazards.push(Hazard::MayFail("rows that violate the constraint stop it"));
+        step.hazards.push(Hazard::MayFail("rows that violate the constraint stop it".into()));
     }
     for part in std::iter::once(object).chain(members) {
         finish_making(&mut step, new, part);

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::catalog::{Key, Objects};
 use crate::config::Connection;
+use crate::diff::rename::{self, Asked, Rename};
 use crate::diff::{self, PlanOptions, Step};
 use crate::error::{Error, ErrorKind, Result};
 use crate::postgres::scratch::Scratch;
@@ -93,14 +94,24 @@ async fn diff_in(
     };
     let mut remarks = Vec::new();
     let uncovered = uncovered(&before, &after);
-    let (up, reached) = converge(left.session(), before.clone(), &after).await?;
+    let mut asked = Vec::new();
+    for text in &options.renames {
+        asked.push(Asked::parse(text)?);
+    }
+    if let Source::Scripts(scripts) = new {
+        asked.extend(diff::annotations(scripts));
+    }
+    let renames = rename::renames(&before, &after, &asked)?;
+    remarks.extend(renames.iter().map(|rename| format!("{} ({})", rename.title(), rename.reason())));
+    let (up, reached) = converge(left.session(), before.clone(), &after, &renames).await?;
     for table in diff::other_column_order(&reached, &after) {
         remarks.push(format!(
             "the columns of {table} stand in another order than in the files: new ones come last"
         ));
     }
-    let (down, _) =
-        converge(left.session(), reached, &before).await.map_err(|error| error.context("on the way back"))?;
+    let (down, _) = converge(left.session(), reached, &before, &rename::reversed(&renames))
+        .await
+        .map_err(|error| error.context("on the way back"))?;
     Ok(Difference { up, down, remarks, uncovered })
 }
 
@@ -118,7 +129,7 @@ async fn build(scratch: &Scratch, source: &Source, make_roles: bool) -> Result<O
                 scratch.make_roles(&diff::roles(&live)).await?;
             }
             let empty = read_objects(scratch.session(), false).await?;
-            let (_, copy) = converge(scratch.session(), empty, &live).await.map_err(|error| {
+            let (_, copy) = converge(scratch.session(), empty, &live, &[]).await.map_err(|error| {
                 error.context(format!(
                     "the schema of {} cannot be copied into a scratch database",
                     connection.database
@@ -159,7 +170,12 @@ impl From<Error> for Failure {
 }
 
 /// Plans and carries out until nothing differs. Everything is one transaction, so that another attempt starts afresh.
-async fn converge(session: &Session, from: Objects, to: &Objects) -> Result<(Plan, Objects)> {
+async fn converge(
+    session: &Session,
+    from: Objects,
+    to: &Objects,
+    renames: &[Rename],
+) -> Result<(Plan, Objects)> {
     let mut options = PlanOptions::default();
     let mut one_transaction = true;
     if diff::plan(&from, to, &options).is_empty() {
@@ -167,7 +183,7 @@ async fn converge(session: &Session, from: Objects, to: &Objects) -> Result<(Pla
     }
     loop {
         begin(session).await?;
-        match attempt(session, from.clone(), to, &options, one_transaction).await {
+        match attempt(session, from.clone(), to, renames, &options, one_transaction).await {
             Ok((mut steps, reached)) => {
                 session
                     .batch(&Sql::literal("COMMIT"))
@@ -211,11 +227,26 @@ async fn attempt(
     session: &Session,
     from: Objects,
     to: &Objects,
+    renames: &[Rename],
     options: &PlanOptions,
     one_transaction: bool,
 ) -> Result<(Vec<Step>, Objects), Failure> {
     let mut state = from;
     let mut steps = Vec::new();
+    for turn in 0..3 {
+        let more = match turn {
+            0 => rename::steps(&state, renames, false),
+            1 => rename::steps(&state, renames, true),
+            _ => rename::owned_sequences(&state, to),
+        };
+        if !more.is_empty() {
+            for step in &more {
+                carry_out(session, step).await?;
+            }
+            steps.extend(more);
+            state = look_again(session).await?;
+        }
+    }
     for round in 0..ROUNDS {
         let options = PlanOptions { after_first: round > 0, ..options.clone() };
         let more = diff::plan(&state, to, &options);
@@ -230,8 +261,7 @@ async fn attempt(
             }
             steps.push(step);
         }
-        state = read_objects(session, true).await?;
-        session.batch(&Sql::literal("SET LOCAL search_path = DEFAULT")).await?;
+        state = look_again(session).await?;
     }
     let rest = diff::differences(&state, to);
     if rest.is_empty() {
@@ -241,6 +271,13 @@ async fn attempt(
         Error::new(ErrorKind::Unexpected, "the plan does not lead to the new schema, so it is not shown");
     let error = rest.iter().take(5).fold(error, |error, line| error.hint(line.clone()));
     Err(error.into())
+}
+
+/// What the open transaction has made of the database.
+async fn look_again(session: &Session) -> Result<Objects> {
+    let state = read_objects(session, true).await?;
+    session.batch(&Sql::literal("SET LOCAL search_path = DEFAULT")).await?;
+    Ok(state)
 }
 
 async fn carry_out(session: &Session, step: &Step) -> Result<(), Failure> {

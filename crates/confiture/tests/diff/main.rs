@@ -35,7 +35,7 @@ async fn pairs_that_were_not_made_for_each_other() {
     let made = (0..pairs).map(|_| {
         let (one, other) = (next(), next());
         let name = format!("{} then {}", one.name, other.name);
-        Case { name, old: one.old.clone(), new: other.new.clone(), rows: String::new() }
+        Case { name, old: one.old.clone(), new: other.new.clone(), ..Case::default() }
     });
     judge(made.collect()).await;
 }

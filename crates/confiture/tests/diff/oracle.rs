@@ -29,10 +29,19 @@ pub(crate) async fn judge(server: &'static Server, case: &Case) -> Result<(), St
         Ok::<_, String>(Source::Scripts(vec![script]))
     };
     let (from, to) = (source("old.sql", &case.old)?, source("new.sql", &case.new)?);
-    let options = DiffOptions { make_roles: true, ..DiffOptions::default() };
+    let options = DiffOptions { make_roles: true, renames: case.renames.clone(), ..DiffOptions::default() };
     let found = schema_diff::diff(&connection, &from, &to, &options)
         .await
         .map_err(|error| format!("diff: {error}\n  {}", error.hints().join("\n  ")))?;
+    let said = format!("{}{}", found.remarks.join("\n"), listing(&found.up));
+    for text in &case.expected {
+        if !said.contains(text) {
+            return Err(format!("`{text}` is not in\n{said}"));
+        }
+    }
+    if let Some(text) = case.never.iter().find(|text| said.contains(*text)) {
+        return Err(format!("`{text}` is in\n{said}"));
+    }
     let (before, goal) = (dump(&old), dump(&new));
     if before != goal && found.up.steps.is_empty() {
         return Err("a silent miss: no step, and the schemas differ".to_owned());
