@@ -8,8 +8,8 @@ use crate::diff::rename::{self, Asked, Rename};
 use crate::diff::{self, PlanOptions, Step};
 use crate::error::{Error, ErrorKind, Result};
 use crate::postgres::scratch::Scratch;
-use crate::postgres::{Session, read_objects};
-use crate::sql::{SplitScript, Sql};
+use crate::postgres::{Piece, Session, read_objects, run_pieces};
+use crate::sql::{Script, SplitScript, Sql, split};
 
 /// How often a plan is looked at again for what its statements have brought along.
 const ROUNDS: usize = 5;
@@ -86,12 +86,7 @@ async fn diff_in(
     options: &DiffOptions,
 ) -> Result<Difference> {
     let build = async |scratch: &Scratch, source: &Source| build(scratch, source, options.make_roles).await;
-    let (before, after) = if options.make_roles {
-        // Roles are made on the way: two at a time would be in each other's way.
-        (build(left, old).await?, build(right, new).await?)
-    } else {
-        tokio::try_join!(build(left, old), build(right, new))?
-    };
+    let (before, after) = tokio::try_join!(build(left, old), build(right, new))?;
     let mut remarks = Vec::new();
     let uncovered = uncovered(&before, &after);
     let mut asked = Vec::new();
@@ -103,15 +98,18 @@ async fn diff_in(
     }
     let renames = rename::renames(&before, &after, &asked)?;
     remarks.extend(renames.iter().map(|rename| format!("{} ({})", rename.title(), rename.reason())));
-    let (up, reached) = converge(left.session(), before.clone(), &after, &renames).await?;
+    // Both ways at the same time: the old database goes forward, the new one back.
+    let back = rename::reversed(&renames);
+    let (forward, backward) = tokio::join!(
+        converge(left.session(), before.clone(), &after, &renames),
+        converge(right.session(), after.clone(), &before, &back)
+    );
+    let ((up, reached), (down, _)) = (forward?, backward.map_err(|error| error.context("on the way back"))?);
     for table in diff::other_column_order(&reached, &after) {
         remarks.push(format!(
             "the columns of {table} stand in another order than in the files: new ones come last"
         ));
     }
-    let (down, _) = converge(left.session(), reached, &before, &rename::reversed(&renames))
-        .await
-        .map_err(|error| error.context("on the way back"))?;
     Ok(Difference { up, down, remarks, uncovered })
 }
 
@@ -240,9 +238,7 @@ async fn attempt(
             _ => rename::owned_sequences(&state, to),
         };
         if !more.is_empty() {
-            for step in &more {
-                carry_out(session, step).await?;
-            }
+            carry_out(session, &more).await?;
             steps.extend(more);
             state = look_again(session).await?;
         }
@@ -253,14 +249,14 @@ async fn attempt(
         if more.is_empty() {
             break;
         }
-        for step in more {
-            carry_out(session, &step).await?;
-            if step.commits && !one_transaction {
+        for together in more.split_inclusive(|step| step.commits && !one_transaction) {
+            carry_out(session, together).await?;
+            if together.last().is_some_and(|step| step.commits) && !one_transaction {
                 session.batch(&Sql::literal("COMMIT")).await?;
                 begin(session).await?;
             }
-            steps.push(step);
         }
+        steps.extend(more);
         state = look_again(session).await?;
     }
     let rest = diff::differences(&state, to);
@@ -280,12 +276,33 @@ async fn look_again(session: &Session) -> Result<Objects> {
     Ok(state)
 }
 
-async fn carry_out(session: &Session, step: &Step) -> Result<(), Failure> {
-    for statement in &step.statements {
-        if let Err(error) = session.batch(statement).await {
-            let error = error.context(format!("the plan fails at {}", step.title)).hint(statement.as_str());
-            return Err(Failure { error, alters: step.alters.clone() });
+/// Runs steps in as few round trips as there can be; an error still knows its step.
+async fn carry_out(session: &Session, steps: &[Step]) -> Result<(), Failure> {
+    let mut text = String::new();
+    // The first line of each step.
+    let mut lines = Vec::new();
+    let mut line = 1;
+    for step in steps {
+        lines.push(line);
+        for statement in &step.statements {
+            line += statement.as_str().matches('\n').count() + 1;
+            text.push_str(statement.as_str());
+            text.push_str(";\n");
         }
     }
-    Ok(())
+    let script = split(Script::new("the plan", text))?;
+    let pieces: Vec<_> =
+        script.statements.iter().map(|statement| Piece { script: &script, statement }).collect();
+    run_pieces(session, &pieces).await.map_err(|error| {
+        let at = error.place().map_or(1, |place| place.line);
+        let step = &steps[lines.partition_point(|line| *line <= at).saturating_sub(1)];
+        let refused =
+            Error::new(error.kind(), format!("the plan fails at {}: {}", step.title, error.message()));
+        let refused = match error.sqlstate_code() {
+            Some(code) => refused.sqlstate(code),
+            None => refused,
+        };
+        let statements = step.statements.iter().fold(refused, |error, sql| error.hint(sql.as_str()));
+        Failure { error: statements, alters: step.alters.clone() }
+    })
 }
