@@ -157,6 +157,7 @@ pub fn steps(state: &Objects, renames: &[Rename], columns: bool) -> Vec<Step> {
             hazards: vec![Hazard::Note(rename.reason.clone().into())],
             commits: false,
             alone: false,
+            online: Vec::new(),
             alters: None,
         });
     }
@@ -198,6 +199,7 @@ pub fn owned_sequences(state: &Objects, to: &Objects) -> Vec<Step> {
                 hazards: Vec::new(),
                 commits: false,
                 alone: false,
+                online: Vec::new(),
                 alters: None,
             });
         }

@@ -6,7 +6,7 @@ use crate::catalog::{Kind, Object, Objects};
 use crate::diff::compare::{self, quoted};
 use crate::diff::fate::{Fate, Work};
 use crate::diff::order::{Act, Group};
-use crate::diff::{Hazard, Step, column, options, privileges};
+use crate::diff::{Hazard, Step, column, online, options, privileges};
 use crate::sql::Sql;
 
 /// The steps of a plan.
@@ -33,6 +33,7 @@ fn step(work: &Work<'_>, group: &Group) -> Step {
                 hazards: change.hazards.clone(),
                 commits: change.commits,
                 alone: false,
+                online: Vec::new(),
                 alters: Some(old.all[from].key()),
             }
         }
@@ -40,7 +41,15 @@ fn step(work: &Work<'_>, group: &Group) -> Step {
 }
 
 fn plain(title: String, statements: Vec<Sql>) -> Step {
-    Step { title, statements, hazards: Vec::new(), commits: false, alone: false, alters: None }
+    Step {
+        title,
+        statements,
+        hazards: Vec::new(),
+        commits: false,
+        alone: false,
+        online: Vec::new(),
+        alters: None,
+    }
 }
 
 /// The name under which a type or a table waits for what has to move over.
@@ -91,6 +100,7 @@ fn drop(work: &Work<'_>, at: usize) -> Step {
         _ => vec![Sql::from_server(object.drop.clone())],
     };
     let mut step = plain(object.title(), statements);
+    online::drop(&mut step, object);
     if work.fates[at] == Fate::Gone {
         step.hazards.extend(match object.kind {
             Kind::Table => Some(Hazard::DataLoss("the rows of the table are lost".into())),
@@ -203,6 +213,8 @@ fn make(work: &Work<'_>, at: usize, members: &[Act]) -> Step {
     for part in std::iter::once(object).chain(members) {
         finish_making(&mut step, new, part);
     }
+    let on_made_table = work.made[new.root(at)];
+    online::make(&mut step, object, on_made_table);
     step
 }
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::catalog::{Key, Objects};
+use crate::catalog::{Key, Kind, Object, Objects};
 use crate::config::Connection;
 use crate::diff::rename::{self, Asked, Rename};
 use crate::diff::{self, PlanOptions, Step};
@@ -35,6 +35,8 @@ pub struct DiffOptions {
     pub renames: Vec<String>,
     /// Forms that let others go on working.
     pub online: bool,
+    /// The history table, which no file has: its name, with a schema or without.
+    pub history_table: Option<String>,
 }
 
 /// Steps from one schema to the other, proved.
@@ -44,6 +46,14 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// It can run in one transaction.
     pub one_transaction: bool,
+}
+
+impl Plan {
+    /// Takes the forms that let others go on working.
+    fn go_online(&mut self) {
+        self.steps.iter_mut().for_each(Step::go_online);
+        self.one_transaction &= self.steps.iter().all(|step| step.online.is_empty() && !step.alone);
+    }
 }
 
 /// The difference between two schemas, both ways.
@@ -85,7 +95,7 @@ async fn diff_in(
     new: &Source,
     options: &DiffOptions,
 ) -> Result<Difference> {
-    let build = async |scratch: &Scratch, source: &Source| build(scratch, source, options.make_roles).await;
+    let build = async |scratch: &Scratch, source: &Source| build(scratch, source, options).await;
     let (before, after) = tokio::try_join!(build(left, old), build(right, new))?;
     let mut remarks = Vec::new();
     let uncovered = uncovered(&before, &after);
@@ -104,17 +114,23 @@ async fn diff_in(
         converge(left.session(), before.clone(), &after, &renames),
         converge(right.session(), after.clone(), &before, &back)
     );
-    let ((up, reached), (down, _)) = (forward?, backward.map_err(|error| error.context("on the way back"))?);
+    let ((mut up, reached), (mut down, _)) =
+        (forward?, backward.map_err(|error| error.context("on the way back"))?);
     for table in diff::other_column_order(&reached, &after) {
         remarks.push(format!(
             "the columns of {table} stand in another order than in the files: new ones come last"
         ));
     }
+    if options.online {
+        up.go_online();
+        down.go_online();
+    }
     Ok(Difference { up, down, remarks, uncovered })
 }
 
 /// Makes a scratch database what `source` says.
-async fn build(scratch: &Scratch, source: &Source, make_roles: bool) -> Result<Objects> {
+async fn build(scratch: &Scratch, source: &Source, options: &DiffOptions) -> Result<Objects> {
+    let make_roles = options.make_roles;
     match source {
         Source::Scripts(scripts) => {
             scratch.run(scripts, make_roles).await?;
@@ -123,6 +139,7 @@ async fn build(scratch: &Scratch, source: &Source, make_roles: bool) -> Result<O
         Source::Live(connection) => {
             let session = Session::connect(connection).await?;
             let live = read_objects(&session, false).await?;
+            let live = live.without(|object| is_ours(object, options.history_table.as_deref()));
             if make_roles {
                 scratch.make_roles(&diff::roles(&live)).await?;
             }
@@ -136,6 +153,17 @@ async fn build(scratch: &Scratch, source: &Source, make_roles: bool) -> Result<O
             Ok(copy)
         }
     }
+}
+
+/// What Confiture itself keeps in a database.
+fn is_ours(object: &Object, history_table: Option<&str>) -> bool {
+    let schema = object.schema.as_deref().unwrap_or_default();
+    let in_schema = schema == "confiture" || object.kind == Kind::Schema && object.name == "confiture";
+    let is_history = |table: &str| match table.split_once('.') {
+        Some((within, name)) => within == schema && name == object.name,
+        None => table == object.name,
+    };
+    in_schema || object.kind == Kind::Table && history_table.is_some_and(is_history)
 }
 
 /// What is there and not compared.

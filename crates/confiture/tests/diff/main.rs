@@ -40,6 +40,19 @@ async fn pairs_that_were_not_made_for_each_other() {
     judge(made.collect()).await;
 }
 
+/// What a live database holds is made anew in a scratch database from nothing but its catalog.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn every_new_side_can_be_made_from_nothing() {
+    let only = std::env::var("CONFITURE_CASE").unwrap_or_default();
+    let cases = cases().into_iter().filter(|case| case.name.contains(&only));
+    let made = cases.map(|case| Case {
+        name: format!("nothing then {}", case.name),
+        new: case.new,
+        ..Case::default()
+    });
+    judge(made.collect()).await;
+}
+
 fn cases() -> Vec<Case> {
     let cases = case::read_all(&Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/diff"));
     assert!(!cases.is_empty(), "there are no cases");
