@@ -233,14 +233,21 @@ impl Work<'_> {
                 self.old_comes_along[at] = object.inherited && !alone && self.parents_do(at);
             }
             let new = self.sides.new;
-            // A new table that has to be attached, because its columns stand in an order of their own, has to have them.
+            // A table that is put to its parent afterwards has to have its columns: one that was there before, or one whose columns
+            // stand in an order of their own.
             let attached: BTreeSet<usize> = (new.all.iter().enumerate())
-                .filter(|(at, object)| object.kind == Kind::Partition && !order::same_columns(new, *at))
-                .filter_map(|(_, object)| object.parent)
+                .filter(|(at, object)| {
+                    matches!(object.kind, Kind::Partition | Kind::Inheritance) && self.made[*at]
+                })
+                .filter_map(|(at, object)| {
+                    let table = object.parent?;
+                    let in_one = object.kind == Kind::Inheritance || order::same_columns(new, at);
+                    (!self.made[table] || !in_one).then_some(table)
+                })
                 .collect();
             for (at, object) in new.all.iter().enumerate() {
                 let own = object.kind == Kind::Column
-                    && object.parent.is_some_and(|table| attached.contains(&table) && self.made[table]);
+                    && object.parent.is_some_and(|table| attached.contains(&table));
                 self.new_comes_along[at] = object.inherited && !own;
             }
             // So does the default of a column that comes along; where it has its own, that is seen afterwards.
