@@ -323,12 +323,12 @@ fn infer_columns(old: &Objects, new: &Objects, found: &[Rename]) -> Vec<Rename> 
         let alike: Vec<_> = (gone.iter())
             .flat_map(|one| come.iter().map(move |other| (*one, *other)))
             .filter(|(one, other)| shape(old, one) == shape(new, other))
+            .filter(|(one, other)| are_alike(&one.name, &other.name))
+            .filter(|(one, other)| previous(old_columns, one) == previous(new_columns, other))
             .collect();
         if let [(one, other)] = alike.as_slice()
             && gone.len() == 1
             && !one.inherited
-            && are_alike(&one.name, &other.name)
-            && previous(old_columns, one) == previous(new_columns, other)
         {
             inferred.push(Rename {
                 kind: Kind::Column,

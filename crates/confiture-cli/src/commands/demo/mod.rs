@@ -262,11 +262,11 @@ impl Told<'_> {
         };
         format!(
             "What happened\n\
-             - Shoppers went on buying all the time: {} transactions were confirmed to them,\n  \
-               {} of them orders. The longest that one of them waited was {}.\n\
-             - Meanwhile {} rows went from the old shop to the new one and everything that\n  \
-               changed was applied: {} until both were equal, then {} batches of {}\n  \
-               rows in all. The new shop was never further behind than {}.\n\
+             - Shoppers went on buying all the time: {} transactions were\n  \
+               confirmed to them, {} of them orders. The longest wait was {}.\n\
+             - Meanwhile {} rows went from the old shop to the new one and all\n  \
+               that changed was applied: {} until both were equal, then {} batches\n  \
+               of {} rows in all. The new shop was never further behind than {}.\n\
              - On the way, users became customers, one name became two, prices became\n  \
                numbers, a bio moved to a table of its own, and each order line got its\n  \
                product's name by a join. The mapping says so in SQL.\n\
