@@ -214,6 +214,48 @@ async fn a_sync() {
     check(&call(&["--repair"]), "sync-repair.json");
 }
 
+#[tokio::test]
+async fn incremental_migrations() {
+    let (one, other) =
+        (Database::create().await.expect("a database"), Database::create().await.expect("a database"));
+    let project = Project::new();
+    let call = |words: &[&str]| project.call(&[words, &["--format", "json"]].concat());
+    let on =
+        |word: &str, more: &[&str]| call(&[&["migrate", word, "--database-url", &one.url()], more].concat());
+    check(&call(&["migrate", "generate", "first"]), "migrate-generated.json");
+    check(&on("up", &[]), "");
+    std::fs::remove_dir_all(project.path().join("db/migrations")).expect("the folder");
+    project.write("db/migrations/1_a.up.sql", "create table a (id int);");
+    project.write("db/migrations/1_a.down.sql", "drop table a;");
+    project.write(
+        "db/migrations/2_b.up.sql",
+        "create index concurrently a_id on a (id); drop table if exists x;",
+    );
+    project.write("db/migrations/2_b.down.sql", "drop index a_id; create table wrong ();");
+    check(&on("up", &["--plan"]), "migrate-run.json");
+    check(&on("status", &["--check"]), "migrate-status.json");
+    check(&on("up", &["--target", "1"]), "migrate-run.json");
+    check(&on("up", &[]), "migrate-run.json");
+    check(&on("redo", &[]), "migrate-run.json");
+    project.write("db/migrations/1_a.up.sql", "create table a (id bigint);");
+    let changed = on("up", &[]);
+    check(&changed, "");
+    assert_eq!((changed.status, changed.json()["error"]["place"]["line"].as_u64()), (5, Some(1)));
+    check(&on("status", &[]), "migrate-status.json");
+    let wrong = on("validate", &["--scratch-url", &other.url()]);
+    check(&wrong, "migrate-validation.json");
+    assert_eq!(wrong.status, 7, "{wrong}");
+    check(&on("validate", &["--no-run"]), "migrate-validation.json");
+    check(&on("down", &["--dry-run"]), "migrate-run.json");
+    let baseline = call(&["migrate", "baseline", "--database-url", &other.url()]);
+    check(&baseline, "migrate-baseline.json");
+    project.write("db/migrations/2_b.down.sql", "drop index a_id;");
+    let squash = call(&["migrate", "squash", "--scratch-url", &other.url(), "--yes"]);
+    check(&squash, "migrate-squash.json");
+    assert_eq!(squash.status, 0, "{squash}");
+    check(&on("squash", &["--dry-run"]), "");
+}
+
 #[test]
 fn the_demo() {
     let said = Project::new().call(&["demo", "--users", "50", "--format", "json"]);

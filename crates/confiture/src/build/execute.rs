@@ -241,7 +241,7 @@ async fn run_tree(
         }
         Some(Err(error)) => {
             roll_back(&session).await;
-            Err(Failure { error, committed })
+            Err(Failure { error: say_size(error), committed })
         }
         None => {
             // Should the request not arrive, the server still rolls back: once its statement ends and nobody is there.
@@ -296,6 +296,16 @@ async fn run_in_order(session: &Session, runs: Vec<Run<'_>>, committed: &mut boo
         *committed = true;
     }
     Ok(())
+}
+
+/// One transaction holds about 22 locks for each table that it makes.
+fn say_size(error: Error) -> Error {
+    match error.sqlstate_code() {
+        Some("53200") => {
+            error.hint("the build is one transaction: raise max_locks_per_transaction on the server")
+        }
+        _ => error,
+    }
 }
 
 /// Where something is missing, the order of the files may be why.

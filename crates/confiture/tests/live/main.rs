@@ -5,9 +5,13 @@ mod crash;
 mod first;
 mod oracle;
 mod property;
+mod proxy;
+mod running;
 mod scene;
 mod seed;
+mod shapes;
 mod waiting;
+mod wire;
 mod workload;
 #[path = "../schema_to_schema/world.rs"]
 #[allow(dead_code, unused_imports, reason = "shared with another test binary")]

@@ -9,6 +9,7 @@ mod copy;
 mod foreign;
 mod indexes;
 mod measure;
+mod migrations;
 mod pgcopydb;
 mod stage;
 mod startup;
@@ -59,6 +60,7 @@ const BENCHMARKS: &[Benchmark] = &[
     Benchmark { name: "startup", measure: startup::measure },
     Benchmark { name: "copy", measure: copy::measure },
     Benchmark { name: "build", measure: build::measure },
+    Benchmark { name: "migrations", measure: migrations::measure },
     Benchmark { name: "indexes", measure: indexes::measure },
     Benchmark { name: "workers", measure: workers::measure },
     Benchmark { name: "pgcopydb", measure: pgcopydb::measure },

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use confiture::build::{SchemaBuilder, Tree};
 use confiture::config::{Connection, Flags, Settings};
+use confiture::migrate::read_folder;
 use confiture::project::{Naming, Project};
 use confiture::schema_diff::Source;
 use confiture::sql::{SplitScript, split};
@@ -92,8 +93,7 @@ fn ups(folder: &Path) -> Result<Vec<PathBuf>> {
 }
 
 fn migrations(folder: &Path) -> Result<Vec<SplitScript>> {
-    let files = ups(folder)?;
-    files.iter().map(|file| split(disk::read_script(&folder.join(file))?)).collect()
+    Ok(read_folder(folder)?.migrations.into_iter().map(|migration| migration.up.script).collect())
 }
 
 /// Where scratch databases are made.

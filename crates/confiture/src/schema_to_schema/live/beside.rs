@@ -11,14 +11,17 @@ use tokio::time::sleep;
 use crate::error::{Error, Result};
 use crate::event::Execution;
 use crate::postgres::Session;
+use crate::postgres::feed::CapturedTable;
 use crate::schema_to_schema::constraints;
 use crate::schema_to_schema::journal::{self, EntryKind};
 use crate::schema_to_schema::ledger::{TableState, set_state};
 use crate::schema_to_schema::live::batch::Aligned;
+use crate::schema_to_schema::live::capture::Captured;
 use crate::schema_to_schema::live::finish::Finisher;
 use crate::schema_to_schema::live::follower::Follower;
 use crate::schema_to_schema::live::ledger::{self, Phase};
 use crate::schema_to_schema::live::run::FollowReport;
+use crate::schema_to_schema::live::shape::Shapes;
 use crate::schema_to_schema::planner::Migration;
 use crate::schema_to_schema::report::ViolatedForeignKey;
 use crate::schema_to_schema::sessions::Sessions;
@@ -36,7 +39,7 @@ pub(crate) struct Beside {
     building: JoinSet<Result<usize>>,
     built: BTreeSet<usize>,
     referring: JoinSet<Result<Vec<ViolatedForeignKey>>>,
-    comparing: JoinSet<Result<(i64, VerificationReport)>>,
+    comparing: JoinSet<Result<Option<(i64, VerificationReport)>>>,
 }
 
 impl Beside {
@@ -107,11 +110,11 @@ impl Beside {
             report.violated = ended.unwrap_or_else(panicked)?;
         }
         if let Some(aligned) = follower.aligned.take() {
-            let (migration, execution) = (Arc::clone(&follower.migration), follower.execution.clone());
-            self.comparing.spawn(compare(migration, aligned, execution));
+            let (migration, captured) = (Arc::clone(&follower.migration), Arc::clone(&follower.captured));
+            self.comparing.spawn(compare(migration, captured, aligned, follower.execution.clone()));
         }
         while let Some(ended) = self.comparing.try_join_next() {
-            let (batch, compared) = ended.unwrap_or_else(panicked)?;
+            let Some((batch, compared)) = ended.unwrap_or_else(panicked)? else { continue };
             ledger::record_verification(&follower.side, batch, &compared).await?;
             (report.verified_batch, report.verification) = (Some(batch), Some(compared));
         }
@@ -159,18 +162,32 @@ impl Beside {
     }
 }
 
-/// Compares both sides as one batch left them.
+/// Compares both sides as one batch left them; `None` where the source can no longer be read as it was then.
 async fn compare(
     migration: Arc<Migration>,
+    captured: Arc<Captured>,
     aligned: Aligned,
     execution: Execution,
-) -> Result<(i64, VerificationReport)> {
+) -> Result<Option<(i64, VerificationReport)>> {
     let sessions = Sessions::default();
     let Aligned { source, target, batch } = aligned;
     let work = migration.verify_between(&source, &target, &sessions, &execution);
     let result = execution.step("Comparing both sides", work).await;
     sessions.end(&migration.source, &migration.target, result.is_err()).await;
-    Ok((batch, result?))
+    // TRUNCATE and what rewrites a table take its rows away from older snapshots too. That is no difference.
+    let oids: Vec<u32> = captured.tables.iter().flat_map(CapturedTable::oids).collect();
+    let (then, now) =
+        tokio::try_join!(Shapes::digest(source.session(), &oids), Shapes::digest(&migration.source, &oids))?;
+    match result {
+        Ok(report) if report.ok || then == now => Ok(Some((batch, report))),
+        Err(error) if then == now => Err(error),
+        _ => {
+            execution.note(
+                "A source table was altered or emptied while both sides were compared: they are compared again.",
+            );
+            Ok(None)
+        }
+    }
 }
 
 /// Puts foreign keys back beside batches. A foreign key locks two tables in its own order, and so does a batch: one of them

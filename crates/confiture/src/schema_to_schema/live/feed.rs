@@ -138,15 +138,22 @@ pub(crate) async fn open(
 }
 
 /// Looks whether changes are still captured, and by what everything is that is not: a sentence each.
-pub(crate) async fn gaps(kind: FeedKind, source: &Session, captured: &Captured) -> Result<Vec<String>> {
+pub(crate) async fn gaps(
+    kind: FeedKind,
+    id: &str,
+    source: &Session,
+    captured: &Captured,
+) -> Result<Vec<String>> {
     if kind == FeedKind::Wal {
-        return Ok(Vec::new());
+        let table = WalFeed::unpublished(source, &captured.tables, &WalFeed::name(id)).await?;
+        let shown = |table: &CapturedTable| format!("{}: it is no longer published", table.name.short());
+        return Ok(table.map(shown).into_iter().collect());
     }
     let gaps = queue::gaps(source, &captured.tables).await?;
     Ok(gaps.iter().map(|gap| format!("{}: {}", gap.table.short(), gap.message)).collect())
 }
 
-/// Mends what captures changes, where somebody broke it. Returns the tables of which changes may have been missed and that
+/// Mends the queue's triggers, where somebody broke it. Returns the tables of which changes may have been missed and that
 /// the feed itself does not give as a whole.
 pub(crate) async fn mend(
     options: &Options,

@@ -183,7 +183,8 @@ pub(crate) async fn record_batch(session: &Session, batch: &BatchRecord<'_>) -> 
 /// Says that nothing had changed, of a batch that is not worth a record of its own.
 pub(crate) async fn see(session: &Session, lag: Duration, retained: u64) -> Result<()> {
     let update = Sql::literal(
-        "UPDATE confiture.follow SET seen_at = pg_catalog.clock_timestamp(), lag_ms = $1, retained_bytes = $2",
+        "UPDATE confiture.follow SET seen_at = pg_catalog.clock_timestamp(), beat_at = pg_catalog.clock_timestamp(),
+             lag_ms = $1, retained_bytes = $2",
     );
     let (lag, retained) = (lag.as_secs_f64() * 1e3, retained.cast_signed());
     session.execute(&update, &[&lag, &retained]).await?;
@@ -216,6 +217,11 @@ pub(crate) async fn record_verification(
     let elapsed = report.elapsed.as_secs_f64() * 1e3;
     session.execute(&insert, &[&batch, &report.ok, &tables, &rows, &elapsed, &found]).await?;
     Ok(())
+}
+
+/// Says that a run is at work, though it is paused.
+pub(crate) async fn beat(session: &Session) -> Result<()> {
+    session.batch(&Sql::literal("UPDATE confiture.follow SET beat_at = pg_catalog.clock_timestamp()")).await
 }
 
 /// Keeps keys for later.
