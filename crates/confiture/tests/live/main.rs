@@ -3,6 +3,7 @@
 
 mod crash;
 mod first;
+mod mutants;
 mod oracle;
 mod property;
 mod proxy;

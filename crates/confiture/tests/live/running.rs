@@ -189,7 +189,7 @@ async fn caught_up(options: &Options, capture: Capture, same: &[Same]) -> Follow
         witness: Some(Arc::clone(&oracle) as _),
         ..Following::default()
     };
-    let report = migration.follow(&following, &execution).await.unwrap();
+    let report = Box::pin(migration.follow(&following, &execution)).await.unwrap();
     oracle.assert_exact(1);
     report
 }

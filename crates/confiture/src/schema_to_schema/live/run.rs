@@ -133,7 +133,8 @@ impl Migration {
             let sessions = Arc::new(Sessions::default());
             let (progressed, served) = (Instant::now(), AtomicBool::new(false));
             let result = tokio::select! {
-                result = migration.follow_once(following, &sessions, &served, execution) => result,
+                // On the heap: there is much of it.
+                result = Box::pin(migration.follow_once(following, &sessions, &served, execution)) => result,
                 () = stopped_hard(execution) => Err(interrupted()),
             };
             let cut = result.is_err() || execution.is_interrupted();
@@ -434,7 +435,7 @@ async fn compare(
 
 /// The same migration, planned again with what is there now.
 async fn replan(migration: &Arc<Migration>, execution: &Execution) -> Result<Arc<Migration>> {
-    let planned = Migration::plan(migration.options.clone(), execution).await?;
+    let planned = Box::pin(Migration::plan(migration.options.clone(), execution)).await?;
     Ok(Arc::new(planned))
 }
 
