@@ -3,6 +3,7 @@
 
 mod crash;
 mod first;
+mod idle;
 mod mutants;
 mod oracle;
 mod property;
