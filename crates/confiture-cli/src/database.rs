@@ -14,6 +14,8 @@ pub(crate) struct Database {
     pub(crate) connection: Connection,
     /// The settings of its environment, of the project, and of the command line.
     pub(crate) settings: Settings,
+    /// The environment's name, where one was named.
+    pub(crate) environment: Option<String>,
     /// The local server where the database is on it: it runs as long as this is held.
     _server: Option<Server>,
 }
@@ -25,15 +27,31 @@ pub(crate) async fn find(project: &Project, naming: Naming<'_>, flags: &Flags) -
 }
 
 async fn reach(project: &Project, target: Target) -> Result<Database> {
-    let settings = target.settings.clone();
-    match target.database()? {
+    let environment = target.environment.as_ref().map(|environment| environment.name.value.clone());
+    let found = reach_database(project, target.database()?, target.settings.clone()).await?;
+    Ok(Database { environment, ..found })
+}
+
+/// The server on which scratch databases are made: that of `scratch_url`, else the local one.
+pub(crate) async fn scratch(project: &Project, settings: &Settings) -> Result<Database> {
+    reach_database(project, project.scratch(settings)?, settings.clone()).await
+}
+
+async fn reach_database(project: &Project, database: TargetDatabase, settings: Settings) -> Result<Database> {
+    let environment = None;
+    match database {
         TargetDatabase::Server(connection) => {
-            Ok(Database { connection: *connection, settings, _server: None })
+            Ok(Database { connection: *connection, settings, environment, _server: None })
         }
         TargetDatabase::Embedded(name) => {
             let server =
                 Server::keep(server_folder(project), Options::default()).await.map_err(server_error)?;
-            Ok(Database { connection: on_server(&server, name), settings, _server: Some(server) })
+            Ok(Database {
+                connection: on_server(&server, name),
+                settings,
+                environment,
+                _server: Some(server),
+            })
         }
     }
 }

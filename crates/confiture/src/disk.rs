@@ -3,6 +3,8 @@
 mod text;
 mod tree;
 
+pub use tree::{Stamp, stamps_below};
+
 pub use text::{
     append_text, canonical, create_folder, exists, files_below, is_file, is_folder, read_text,
     read_text_if_present, try_exists, write_new_file,

@@ -131,6 +131,18 @@ impl Project {
         Ok(Target { name, environment, settings, database, surroundings: self.surroundings.clone() })
     }
 
+    /// Where scratch databases are made: what `scratch_url` says, else the embedded server.
+    ///
+    /// # Errors
+    ///
+    /// As [`Target::database`].
+    pub fn scratch(&self, settings: &Settings) -> Result<TargetDatabase> {
+        match settings.scratch_url.value.clone().map(Database::Text) {
+            Some(database) => find_database(&database, EMBEDDED_DATABASE, &self.surroundings),
+            None => Ok(TargetDatabase::Embedded(EMBEDDED_DATABASE.to_owned())),
+        }
+    }
+
     /// A path of the settings as seen from the root: `db/schema`, wherever the command was started.
     ///
     /// # Errors

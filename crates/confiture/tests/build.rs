@@ -4,6 +4,8 @@
 mod errors;
 #[path = "build/ground.rs"]
 mod ground;
+#[path = "build/need.rs"]
+mod need;
 #[path = "build/replacing.rs"]
 mod replacing;
 #[path = "build/template.rs"]

@@ -3,16 +3,18 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use confiture::build::{BuildOptions, BuildReport, SchemaBuilder, Tree};
-use confiture::config::{Flags, Origin, Settings};
+use confiture::build::{BuildOptions, BuildReport, SchemaBuilder, Seeds, Tree};
+use confiture::config::{BuildOrder, Flags, Origin, Settings};
+use confiture::event::Execution;
 use confiture::project::{Naming, Project};
-use confiture::{Error, Result};
+use confiture::{Error, ErrorKind, Result, disk};
 use serde_json::json;
 
 use crate::confirm::confirm;
-use crate::database;
+use crate::database::{self, Database};
 use crate::invocation::Invocation;
-use crate::output::{Reply, as_value, numbers, sentence};
+use crate::output::style::Style;
+use crate::output::{self, Reply, as_value, numbers, sentence};
 use crate::runtime;
 
 /// Builds an empty database, or one SQL file, or both, from the DDL files.
@@ -45,9 +47,33 @@ pub(crate) struct Build {
     #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     pub(crate) schema_dir: Vec<PathBuf>,
 
+    /// Build into the database of this name on the server that --env means: `app_test_$N`.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+
+    /// The order of the files: `names`, or `dependencies`, which is found out by trying.
+    #[arg(long, value_name = "ORDER")]
+    pub(crate) order: Option<String>,
+
+    /// Run the seeds after the schema: db/seeds/*.sql, then those of the environment, db/seeds/ENV.
+    #[arg(long)]
+    pub(crate) seed: bool,
+
+    /// Do not run seeds, whatever the configuration says.
+    #[arg(long, conflicts_with = "seed")]
+    pub(crate) no_seed: bool,
+
+    /// Build again whenever a file changes, until Ctrl-C. Every build takes the place of the one before.
+    #[arg(long, conflicts_with_all = ["output", "execute"])]
+    pub(crate) watch: bool,
+
     /// Drop the database first, with everything in it.
     #[arg(long)]
     pub(crate) drop_existing: bool,
+
+    /// With --drop-existing or --watch: end the connections of others to the database that is replaced.
+    #[arg(long)]
+    pub(crate) disconnect: bool,
 
     /// Execute the files even where a template database of the same files is at hand, and leave none.
     #[arg(long)]
@@ -62,9 +88,14 @@ impl Build {
     /// Does it.
     pub(crate) fn run(self, invocation: &Invocation) -> Result<Reply> {
         let project = Project::open(&invocation.surroundings())?;
-        let flags = Flags { schema_dirs: self.schema_dir.clone(), ..Flags::default() };
+        let flags = Flags {
+            schema_dirs: self.schema_dir.clone(),
+            build_order: self.order.clone(),
+            ..Flags::default()
+        };
         match &self.output {
-            Some(file) if !self.execute => self.write(&project, &flags, file),
+            Some(file) if !self.execute => self.write(invocation, &project, &flags, file),
+            _ if self.watch => self.watch(invocation, &project, &flags),
             _ => self.build(invocation, &project, &flags),
         }
     }
@@ -74,6 +105,8 @@ impl Build {
         let flags = [
             ("--drop-existing", self.drop_existing),
             ("--no-cache", self.no_cache),
+            ("--name", self.name.is_some()),
+            ("--disconnect", self.disconnect),
             ("--database-url", self.database_url.is_some()),
         ];
         match flags.iter().find(|(_, given)| *given) {
@@ -91,15 +124,29 @@ impl Build {
     }
 
     /// The file alone. The environment says no more than which folders are meant.
-    fn write(&self, project: &Project, flags: &Flags, file: &PathBuf) -> Result<Reply> {
+    fn write(
+        &self,
+        invocation: &Invocation,
+        project: &Project,
+        flags: &Flags,
+        file: &PathBuf,
+    ) -> Result<Reply> {
         self.refuse_flags_of_a_build()?;
-        let settings = match &self.env {
-            Some(_) => project.target(self.naming(), flags)?.settings,
-            None => project.settings(flags)?,
+        let (settings, environment) = match &self.env {
+            Some(_) => {
+                let target = project.target(self.naming(), flags)?;
+                (target.settings, target.environment.map(|environment| environment.name.value))
+            }
+            None => (project.settings(flags)?, None),
         };
-        let builder = SchemaBuilder::new(tree(project, &settings));
+        let builder = SchemaBuilder::new(self.tree(project, &settings, environment));
         let files = builder.files()?;
-        builder.write(file)?;
+        match settings.build_order.value {
+            BuildOrder::Names => builder.write(file)?,
+            BuildOrder::Dependencies => runtime::run(invocation, async |execution| {
+                write_by_need(project, &settings, &builder, file, &execution).await
+            })?,
+        }
         let statements: usize = files.iter().map(|file| file.script.statements.len()).sum();
         let text = wrote(file, statements, files.len());
         Reply::new(&json!({ "output": file, "files": files.len(), "statements": statements }), text)
@@ -107,15 +154,9 @@ impl Build {
 
     fn build(&self, invocation: &Invocation, project: &Project, flags: &Flags) -> Result<Reply> {
         runtime::run(invocation, async |execution| {
-            let found = database::find(project, self.naming(), flags).await?;
-            let options = BuildOptions {
-                drop_existing: self.drop_existing,
-                // Nothing happens before the question below.
-                loss_confirmed: true,
-                cache: !self.no_cache,
-                production: found.settings.production.value,
-            };
-            let builder = SchemaBuilder::new(tree(project, &found.settings));
+            let found = self.find(project, flags).await?;
+            let options = self.options(&found.settings);
+            let builder = SchemaBuilder::new(self.tree(project, &found.settings, found.environment.clone()));
             let plan = builder.plan(&found.connection, options).await?;
             for note in &plan.notes {
                 execution.note(sentence(note));
@@ -126,7 +167,12 @@ impl Build {
             // First what can be done again: a file that cannot be written leaves the database as it was.
             let mut text = String::new();
             if let Some(file) = &self.output {
-                builder.write(file)?;
+                match found.settings.build_order.value {
+                    BuildOrder::Names => builder.write(file)?,
+                    BuildOrder::Dependencies => {
+                        write_by_need(project, &found.settings, &builder, file, &execution).await?;
+                    }
+                }
                 text = wrote(file, plan.statements, plan.files);
             }
             let report = plan.execute(&execution).await?;
@@ -140,16 +186,121 @@ impl Build {
     }
 }
 
-/// The schema folders, as the library takes them.
-fn tree(project: &Project, settings: &Settings) -> Tree {
-    Tree {
-        root: project.root.clone(),
-        schema_dirs: project.schema_dirs(settings),
-        // A file of the project may not lead out of it; whoever calls the program may.
-        anywhere: matches!(settings.schema_dirs.origin, Origin::Flag(_) | Origin::Variable(_)),
-        include: settings.include.value.clone(),
-        exclude: settings.exclude.value.clone(),
+impl Build {
+    async fn find(&self, project: &Project, flags: &Flags) -> Result<Database> {
+        let mut found = database::find(project, self.naming(), flags).await?;
+        if let Some(name) = &self.name {
+            if name.is_empty() {
+                return Err(Error::usage("--name is empty")
+                    .hint("a variable in it may not be set, as in --name app_test_$N"));
+            }
+            found.connection = found.connection.with_database(name);
+        }
+        Ok(found)
     }
+
+    fn options(&self, settings: &Settings) -> BuildOptions {
+        BuildOptions {
+            drop_existing: self.drop_existing,
+            // Nothing happens before the question is answered.
+            loss_confirmed: true,
+            cache: !self.no_cache,
+            disconnect: self.disconnect,
+            production: settings.production.value,
+        }
+    }
+
+    /// The schema folders and seeds, as the library takes them.
+    fn tree(&self, project: &Project, settings: &Settings, environment: Option<String>) -> Tree {
+        let with_seeds = self.seed || (settings.build_seed.value && !self.no_seed);
+        let folder = &settings.seeds_dir.value;
+        Tree {
+            root: project.root.clone(),
+            schema_dirs: project.schema_dirs(settings),
+            // A file of the project may not lead out of it; whoever calls the program may.
+            anywhere: matches!(settings.schema_dirs.origin, Origin::Flag(_) | Origin::Variable(_)),
+            include: settings.include.value.clone(),
+            exclude: settings.exclude.value.clone(),
+            order: settings.build_order.value,
+            seeds: with_seeds.then(|| Seeds {
+                folder: project.below_root(folder).unwrap_or_else(|_| folder.clone()),
+                environment,
+            }),
+        }
+    }
+
+    /// Builds, and builds again whenever a file changes.
+    fn watch(&self, invocation: &Invocation, project: &Project, flags: &Flags) -> Result<Reply> {
+        let (mut builds, mut failures) = (0_u64, 0_u64);
+        runtime::run(invocation, async |execution| {
+            let found = self.find(project, flags).await?;
+            if found.settings.production.value {
+                return Err(Error::refused(
+                    "--watch drops and builds the database again and again, and this one is marked as production",
+                ));
+            }
+            let builder = SchemaBuilder::new(self.tree(project, &found.settings, found.environment.clone()));
+            let mut options = self.options(&found.settings);
+            let mut agreed = self.yes;
+            let mut seen = builder.stamps();
+            loop {
+                match self.build_once(invocation, &builder, &found, options, agreed, &execution).await {
+                    Ok(report) => {
+                        builds += 1;
+                        execution.note(render(&report).trim_end().to_owned());
+                        // What this has made, it may drop.
+                        (options.drop_existing, agreed) = (true, true);
+                    }
+                    Err(error) if options.drop_existing || error.place().is_some() => {
+                        failures += 1;
+                        if error.kind() == ErrorKind::Interrupted {
+                            break;
+                        }
+                        let said = output::error::render(Style::default(), false, &error);
+                        execution
+                            .warn(format!("not built, and the database is as it was\n{}", said.trim_end()));
+                    }
+                    Err(error) => return Err(error),
+                }
+                execution.note("Waiting for a change; Ctrl-C ends");
+                tokio::select! {
+                    () = builder.changed(&mut seen) => {}
+                    () = execution.interrupted() => break,
+                }
+            }
+            Ok(())
+        })?;
+        Reply::new(&json!({ "builds": builds, "failed": failures }), "")
+    }
+
+    async fn build_once(
+        &self,
+        invocation: &Invocation,
+        builder: &SchemaBuilder,
+        found: &Database,
+        options: BuildOptions,
+        agreed: bool,
+        execution: &Execution,
+    ) -> Result<BuildReport> {
+        let plan = builder.plan(&found.connection, options).await?;
+        if let Some(loss) = plan.loses() {
+            confirm(&invocation.terminal, execution, agreed, &loss).await?;
+        }
+        plan.execute(execution).await
+    }
+}
+
+/// The file in an order that has to be found out, in a scratch database.
+async fn write_by_need(
+    project: &Project,
+    settings: &Settings,
+    builder: &SchemaBuilder,
+    file: &Path,
+    execution: &Execution,
+) -> Result<()> {
+    let scratch = database::scratch(project, settings).await?;
+    let text = builder.build_by_need(&scratch.connection, execution).await?;
+    disk::write_atomically(file, &text)
 }
 
 fn wrote(file: &Path, statements: usize, files: usize) -> String {

@@ -11,6 +11,7 @@ mod man;
 pub(crate) mod migrate;
 pub(crate) mod schema_to_schema;
 mod server;
+mod sync;
 
 use confiture::{Error, Result};
 
@@ -27,6 +28,7 @@ pub(crate) enum Command {
     Drift(diff::Drift),
     Migrate(Box<migrate::Migrate>),
     Lint(lint::Lint),
+    Sync(Box<sync::Sync>),
     Server(server::Server),
     Demo(demo::Demo),
     Completions(completions::Completions),
@@ -43,6 +45,7 @@ impl Command {
             Self::Drift(_) => "drift",
             Self::Migrate(migrate) => migrate.name(),
             Self::Lint(_) => "lint",
+            Self::Sync(sync) => sync.name(),
             Self::Server(server) => server.name(),
             Self::Demo(_) => "demo",
             Self::Completions(_) => "completions",
@@ -64,6 +67,7 @@ impl Command {
             Self::Drift(drift) => drift.run(invocation),
             Self::Migrate(migrate) => migrate.run(invocation),
             Self::Lint(lint) => lint.run(invocation),
+            Self::Sync(sync) => sync.run(invocation),
             Self::Server(server) => server.run(invocation),
             Self::Demo(demo) => demo.run(invocation),
             Self::Completions(completions) => completions.run(),

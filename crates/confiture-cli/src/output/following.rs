@@ -36,7 +36,7 @@ pub(crate) fn render(style: Style, report: &FollowReport) -> String {
             key.name
         );
     }
-    if let Some((batch, verification)) = &report.verification {
+    if let (Some(batch), Some(verification)) = (report.verified_batch, &report.verification) {
         let _ = writeln!(text, "Compared as batch {} left both sides:", thousands(batch.unsigned_abs()));
         text.push_str(&verification::render(style, verification));
     }
@@ -54,8 +54,7 @@ pub(crate) fn verdict(report: &FollowReport, shows_values: bool) -> Option<Error
                 .hint("run the same command again: it goes on from here"),
         );
     }
-    let differs =
-        report.verification.as_ref().and_then(|(_, found)| verification::verdict(found, shows_values));
+    let differs = report.verification.as_ref().and_then(|found| verification::verdict(found, shows_values));
     if differs.is_some() {
         return differs;
     }

@@ -230,3 +230,114 @@ fn the_user_is_known_without_a_variable() {
     assert_eq!(said.status, 3, "{said}");
     assert!(said.stderr.contains(&format!("cannot connect to {}@/nowhere", user.trim())), "{said}");
 }
+
+#[tokio::test]
+async fn databases_by_name_are_built_at_the_same_time() {
+    let database = database().await;
+    let project = shop(&database.url());
+    let names: Vec<String> = (0..6).map(|n| format!("{}_{n}", database.name())).collect();
+    let build = |name: &str, more: &[&str]| {
+        project.call(
+            &[&["build", "-e", "local", "--name", name, "--drop-existing", "-y", "--format", "json"], more]
+                .concat(),
+        )
+    };
+    // The first build of all and copies of it, all at once; then all of them again, in place of the first.
+    for round in 0..2 {
+        std::thread::scope(|scope| {
+            for name in &names {
+                scope.spawn(|| {
+                    let said = build(name, &[]);
+                    assert_eq!(said.status, 0, "{said}");
+                    assert_eq!(said.json()["result"]["replaced"], round == 1, "{said}");
+                });
+            }
+        });
+    }
+    // Somebody is connected: named, and sent away only where that is asked for.
+    let mut guest = std::process::Command::new(database.server().program("psql"));
+    guest.args(["-Xqd", &database.server().url(&names[0]), "-c", "listen x", "-c", "select pg_sleep(600)"]);
+    let mut guest = guest.stderr(std::process::Stdio::null()).spawn().expect("psql starts");
+    let connected = format!(
+        "select count(*) from pg_stat_activity where datname = '{}' and query like '%pg_sleep(600)'",
+        names[0]
+    );
+    while psql(&database, &connected) != "1" {
+        std::thread::yield_now();
+    }
+    let refused = build(&names[0], &[]);
+    assert_eq!(refused.status, 8, "{refused}");
+    let said = build(&names[0], &["--disconnect"]);
+    assert_eq!(said.status, 0, "{said}");
+    assert!(!guest.wait().expect("psql ends").success());
+    for name in &names {
+        psql(&database, &format!("drop database \"{name}\""));
+    }
+    assert_eq!(build("", &[]).status, 2);
+}
+
+#[tokio::test]
+async fn seeds_are_those_of_the_environment() {
+    let database = database().await;
+    let project = shop(&database.url());
+    project.write("db/seeds/10_users.sql", "insert into users values (1);");
+    project.write("db/seeds/local/20_more.sql", "insert into users values (2);");
+    project.write("db/seeds/other/20_more.sql", "insert into users values (3);");
+    let build = |more: &[&str]| {
+        let said = project.call(&[&["build", "-e", "local", "--drop-existing", "-y", "-q"], more].concat());
+        assert_eq!(said.status, 0, "{said}");
+        psql(&database, "select coalesce(string_agg(id::text, ','), '') from users")
+    };
+    assert_eq!(build(&["--seed"]), "1,2");
+    assert_eq!(build(&[]), "");
+    project.write("confiture.yaml", "build: { seed: true, order: dependencies }\n");
+    assert_eq!(build(&[]), "1,2");
+    assert_eq!(build(&["--no-seed", "--order", "names"]), "");
+    let said = project.call(&["build", "-e", "local", "--order", "dependancies"]);
+    insta::assert_snapshot!(said, @"
+    status 5
+    --- stdout
+    --- stderr
+    error: --order: `dependancies` is not an order
+    hint: did you mean `dependencies`?
+    hint: write names or dependencies
+    ");
+}
+
+/// A program that ends with its test.
+struct Running(std::process::Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It has ended, where the test went well.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[tokio::test]
+async fn watching_builds_again_after_every_change() {
+    use std::io::BufRead as _;
+    let database = database().await;
+    let project = shop(&database.url());
+    let mut command = project.command(&["build", "-e", "local", "--watch"]);
+    let mut watch =
+        Running(command.stderr(std::process::Stdio::piped()).spawn().expect("the program starts"));
+    let stderr = watch.0.stderr.take().expect("it was asked for");
+    let mut lines = std::io::BufReader::new(stderr).lines().map(|line| line.expect("UTF-8"));
+    let mut until_it_waits =
+        || lines.by_ref().take_while(|line| !line.starts_with("Waiting")).collect::<Vec<_>>().join("\n");
+    until_it_waits();
+    project.write("db/schema/30_tags.sql", "create table tags (id bigint");
+    let said = until_it_waits();
+    assert!(said.contains("30_tags.sql:1:29") && said.contains("not built"), "{said}");
+    assert_eq!(psql(&database, "select to_regclass('users') is not null"), "t");
+    project.write("db/schema/30_tags.sql", "create table tags (id bigint);");
+    until_it_waits();
+    assert_eq!(psql(&database, "select to_regclass('tags') is not null"), "t");
+    let pid = watch.0.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-INT", &pid]).status().expect("kill").success());
+    assert!(watch.0.wait().expect("it ends").success());
+    let production = project.call(&["build", "-e", "production", "--watch"]);
+    assert_eq!(production.status, 5, "there is none: {production}");
+}

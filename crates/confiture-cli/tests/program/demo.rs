@@ -8,15 +8,15 @@ fn it_ends_with_every_row_compared_and_a_changed_one_found() {
     for line in [
         "status 0\n",
         "✅ customers: 200 (old) = 200 (new)\n",
-        "✅ customer_profiles: 66 (old) = 66 (new)\n",
-        "✅ order_lines: 3,200 (old) = 3,200 (new)\n",
-        "✅ page_views: 20,000 (old) = 20,000 (new)\n",
         "✅ Foreign key integrity verified\n",
         "✅ Custom validations passed\n",
+        "not one is missing in the new shop",
         "It was found: order_lines, id = 42: unit_price.\n",
     ] {
         assert!(said.contains(line), "{line}\n{said}");
     }
+    // People bought while it ran.
+    assert!(!said.contains("✅ order_lines: 3,200 (old)"), "{said}");
     let story = said.split("What happened").nth(1).expect("the story");
     assert!(story.lines().all(|line| line.chars().count() <= 80), "{story}");
 }

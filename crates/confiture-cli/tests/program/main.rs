@@ -11,4 +11,5 @@ mod schema_to_schema;
 mod seed_commands;
 mod server;
 mod support;
+mod sync;
 mod troubles;

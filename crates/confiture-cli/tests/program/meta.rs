@@ -16,13 +16,19 @@ fn the_help_names_every_command_and_every_exit_status() {
     Commands:
       init         Makes a project's folders and a first schema; keeps every file that is there
       build        Builds an empty database, or one SQL file, or both, from the DDL files
+      diff         Shows the SQL that turns one schema into another, and back; with --generate, writes
+                   it as a migration
+      drift        Compares a live database with the DDL files, or with another schema; exit status 7
+                   where they differ
       migrate      Moves a database forward
       lint         Says what in migrations and schema files would block an application, break it, lose
                    data, or be regretted
+      sync         Copies tables to another database with personal data masked: all or nothing, and only
+                   what is classified
       server       Runs the local PostgreSQL server of this project, which other commands call
                    `embedded`
       demo         Shows the main job on two servers of its own: a shop of two million rows moves to a
-                   new schema, with proof
+                   new schema while people go on buying, with proof
       completions  Prints a shell's completion script
       help         Print this message or the help of the given subcommand(s)
 

@@ -425,19 +425,31 @@ async fn a_fresh_database_from_ddl() {
     assert_eq!(again.status, 8, "{again}");
 }
 
+#[test]
+fn a_migration_from_the_difference_of_two_files() {
+    let project = Project::new();
+    project.write("old.sql", "create table users (id bigint primary key);\n");
+    project.write("new.sql", "create table users (id bigint primary key, bio text);\n");
+    let line = "migrate diff old.sql new.sql --generate --name add_user_bio";
+    let said = project.call(&words(line).iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(said.status, 0, "{said}");
+    let folder = std::fs::read_dir(project.path().join("db/migrations")).expect("a folder");
+    let files: Vec<_> = folder.map(|file| file.expect("a file").path()).collect();
+    let up = files.iter().find(|file| file.to_string_lossy().ends_with("_add_user_bio.up.sql"));
+    let text = std::fs::read_to_string(up.expect("a migration")).expect("its text");
+    assert!(text.to_lowercase().contains("add column bio"), "{text}");
+}
+
 /// What the documents show of commands that are not there yet. Who adds one finds it here, and moves it to a test that
 /// runs it.
 #[test]
 fn what_is_not_there_yet_is_refused() {
-    const NOT_YET: [&str; 9] = [
-        "migrate diff old.sql new.sql --generate --name add_user_bio",
-        "migrate diff --generate --name add_bio",
+    const NOT_YET: [&str; 6] = [
         "migrate up",
         "migrate up --config db/environments/production.yaml",
         "migrate up -c local.yaml",
         "migrate generate add_email_index",
         "migrate down -c local.yaml",
-        "sync --from production --to local --anonymize users.email,users.phone --tables users,posts,comments",
         // A form that the documents show as wrong.
         "migrate schema-to-schema --add-column bio",
     ];

@@ -4,13 +4,15 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use crate::build::need::{Ran, run_by_need, tails};
+use crate::build::order::TreeFile;
 use crate::build::plan::{BuildPlan, OutsideTransaction, Run, Way, arrange};
 use crate::build::template;
-use crate::config::Connection;
+use crate::config::{BuildOrder, Connection};
 use crate::error::{Error, Result};
 use crate::event::{Event, Execution};
 use crate::postgres::database;
-use crate::postgres::{Piece, Session, run_pieces};
+use crate::postgres::{Session, run_pieces};
 use crate::sql::{Identifier, Sql};
 
 /// What a build has done.
@@ -34,6 +36,9 @@ pub struct BuildReport {
     pub statements: usize,
     /// Statements that ran outside of the transaction.
     pub outside_transaction: Vec<OutsideTransaction>,
+    /// In which order files ran, where that was found out by trying.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub order: Vec<Ran>,
     /// What is worth knowing.
     pub notes: Vec<String>,
     /// How long it took.
@@ -48,21 +53,25 @@ pub(super) async fn execute(plan: BuildPlan, execution: &Execution) -> Result<Bu
         return Err(Error::refused(format!("{loss}, needs a yes that nobody has given"))
             .hint("agree at the prompt, or with --yes, after a look at what is there"));
     }
+    let mut order = Vec::new();
     let cloned = match &plan.way {
         Way::InPlace => {
-            run_tree(&plan.connection, &plan, execution).await.map_err(|failure| failure.in_place(&plan))?;
+            order = run_tree(&plan.connection, &plan, execution)
+                .await
+                .map_err(|failure| failure.in_place(&plan))?;
             false
         }
         Way::Create => {
             let maintenance = database::connect_to_maintenance(&plan.connection).await?;
             replacing(&maintenance, &plan, async || {
                 database::create(&maintenance, &plan.database, None).await?;
-                run_or_drop(&maintenance, &plan, execution).await
+                order = run_or_drop(&maintenance, &plan, execution).await?;
+                Ok(())
             })
             .await?;
             false
         }
-        Way::Template { template, tree } => clone(&plan, template, tree, execution).await?,
+        Way::Template { template, tree } => clone(&plan, template, tree, &mut order, execution).await?,
     };
     Ok(BuildReport {
         created: plan.way != Way::InPlace,
@@ -74,17 +83,24 @@ pub(super) async fn execute(plan: BuildPlan, execution: &Execution) -> Result<Bu
         files: plan.files,
         statements: plan.statements,
         outside_transaction: plan.outside_transaction,
+        order,
         notes: plan.notes,
         elapsed: start.elapsed(),
     })
 }
 
 /// Copies the template, which is built first where it is missing. True where it was there.
-async fn clone(plan: &BuildPlan, template: &Identifier, tree: &str, execution: &Execution) -> Result<bool> {
+async fn clone(
+    plan: &BuildPlan,
+    template: &Identifier,
+    tree: &str,
+    order: &mut Vec<Ran>,
+    execution: &Execution,
+) -> Result<bool> {
     let maintenance = database::connect_to_maintenance(&plan.connection).await?;
     let was_there = template::secure(&maintenance, template, tree, execution, async || {
         let connection = plan.connection.with_database(template.as_str());
-        run_tree(&connection, plan, execution).await.map_err(|failure| failure.error)?;
+        *order = run_tree(&connection, plan, execution).await.map_err(|failure| failure.error)?;
         database::wait_until_unused(&maintenance, template).await
     })
     .await?;
@@ -112,6 +128,9 @@ async fn replacing(
     }
     let aside = name_aside(&plan.database);
     refuse_leftover(maintenance, &aside).await?;
+    if plan.disconnect {
+        database::end_users_of(maintenance, &plan.database).await?;
+    }
     refuse_users(maintenance, &plan.database).await?;
     database::rename(maintenance, &plan.database, &aside).await?;
     match make().await {
@@ -157,9 +176,9 @@ async fn refuse_users(maintenance: &Session, name: &Identifier) -> Result<()> {
     Err(refusal.hint("stop what uses it, or end a connection with SELECT pg_terminate_backend(pid)"))
 }
 
-async fn run_or_drop(maintenance: &Session, plan: &BuildPlan, execution: &Execution) -> Result<()> {
+async fn run_or_drop(maintenance: &Session, plan: &BuildPlan, execution: &Execution) -> Result<Vec<Ran>> {
     match run_tree(&plan.connection, plan, execution).await {
-        Ok(()) => Ok(()),
+        Ok(order) => Ok(order),
         Err(failure) => {
             database::drop_ours(maintenance, &plan.database).await.map_err(|drop| {
                 drop.context(format!(
@@ -198,7 +217,11 @@ impl Failure {
 }
 
 /// Runs all statements in the database of `connection`.
-async fn run_tree(connection: &Connection, plan: &BuildPlan, execution: &Execution) -> Result<(), Failure> {
+async fn run_tree(
+    connection: &Connection,
+    plan: &BuildPlan,
+    execution: &Execution,
+) -> Result<Vec<Ran>, Failure> {
     let session = Session::connect(connection).await?;
     // The files are read as psql would read them: with the settings of the server, the role and the database.
     session.batch(&Sql::literal("RESET ALL; SET client_min_messages = 'warning'")).await?;
@@ -208,14 +231,17 @@ async fn run_tree(connection: &Connection, plan: &BuildPlan, execution: &Executi
     execution.emit(&Event::StepStarted { step: step.clone() });
     let mut committed = false;
     let outcome = tokio::select! {
-        outcome = run_all(&session, plan, &mut committed) => Some(outcome),
+        outcome = run_all(&session, plan, &mut committed, execution) => Some(outcome),
         () = execution.interrupted() => None,
     };
     match outcome {
-        Some(Ok(())) => execution.emit(&Event::StepFinished { step, elapsed: start.elapsed() }),
+        Some(Ok(order)) => {
+            execution.emit(&Event::StepFinished { step, elapsed: start.elapsed() });
+            Ok(order)
+        }
         Some(Err(error)) => {
             roll_back(&session).await;
-            return Err(Failure { error, committed });
+            Err(Failure { error, committed })
         }
         None => {
             // Should the request not arrive, the server still rolls back: once its statement ends and nobody is there.
@@ -223,25 +249,86 @@ async fn run_tree(connection: &Connection, plan: &BuildPlan, execution: &Executi
             roll_back(&session).await;
             let undone = if committed { "" } else { "; nothing of it stays" };
             let error = Error::interrupted(format!("the build of {} was interrupted{undone}", plan.database));
-            return Err(Failure { error, committed });
+            Err(Failure { error, committed })
         }
     }
-    Ok(())
 }
 
-async fn run_all(session: &Session, plan: &BuildPlan, committed: &mut bool) -> Result<()> {
-    for run in arrange(&plan.tree)?.runs {
+async fn run_all(
+    session: &Session,
+    plan: &BuildPlan,
+    committed: &mut bool,
+    execution: &Execution,
+) -> Result<Vec<Ran>> {
+    if plan.order == BuildOrder::Names {
+        run_in_order(session, arrange(&plan.tree)?.runs, committed).await.map_err(say_order)?;
+        return Ok(Vec::new());
+    }
+    session.batch(&Sql::literal("BEGIN")).await?;
+    let order = run_by_need(session, &plan.tree, execution).await?;
+    let tails = tails(&plan.tree)?;
+    let seeds = plan.tree.iter().position(|file| file.is_seed).unwrap_or(plan.tree.len());
+    let mut seeds = arrange(&plan.tree[seeds..])?.runs;
+    // Seeds are part of the transaction, unless something that is not comes between.
+    if tails.is_empty()
+        && let Some(Run::Together(pieces)) = seeds.first()
+    {
+        run_pieces(session, pieces).await?;
+        seeds.remove(0);
+    }
+    commit(session, plan.statements).await?;
+    *committed = true;
+    run_in_order(session, tails, committed).await?;
+    run_in_order(session, seeds, committed).await?;
+    Ok(order)
+}
+
+async fn run_in_order(session: &Session, runs: Vec<Run<'_>>, committed: &mut bool) -> Result<()> {
+    for run in runs {
         match run {
             Run::Together(pieces) => {
                 session.batch(&Sql::literal("BEGIN")).await?;
                 run_pieces(session, &pieces).await?;
-                commit(session, &pieces).await?;
+                commit(session, pieces.len()).await?;
             }
             Run::Alone(_, piece) => run_pieces(session, &[piece]).await?,
         }
         *committed = true;
     }
     Ok(())
+}
+
+/// Where something is missing, the order of the files may be why.
+fn say_order(error: Error) -> Error {
+    match error.sqlstate_code() {
+        Some("42P01" | "42704" | "42883" | "3F000") => error
+            .hint("what a file uses must stand above, or in a file that runs earlier: files run in alphabetical order")
+            .hint("or write `build: {order: dependencies}` into confiture.yaml: then the order is found out"),
+        _ => error,
+    }
+}
+
+/// In which order the files could run: found out in a database of their own, which is dropped again.
+pub(super) async fn find_order(
+    tree: &[TreeFile],
+    connection: &Connection,
+    execution: &Execution,
+) -> Result<Vec<Ran>> {
+    let maintenance = database::connect_to_maintenance(connection).await?;
+    // No other session has this pid: what bears the name was left by one that is gone.
+    let scratch = Identifier::new(format!("confiture_scratch_{}", maintenance.backend_pid()));
+    database::drop_ours(&maintenance, &scratch).await?;
+    database::create(&maintenance, &scratch, None).await?;
+    let tried = async {
+        let session = Session::connect(&connection.with_database(scratch.as_str())).await?;
+        session.batch(&Sql::literal("BEGIN")).await?;
+        let order = run_by_need(&session, tree, execution).await;
+        roll_back(&session).await;
+        order
+    };
+    let order = tried.await;
+    database::drop_ours(&maintenance, &scratch).await?;
+    order
 }
 
 /// The server tells an error first and releases the transaction's locks afterwards: this waits until it has. In vain where the
@@ -252,9 +339,9 @@ async fn roll_back(session: &Session) {
 }
 
 /// Deferred constraints are only checked here, and no statement can be blamed for them.
-async fn commit(session: &Session, pieces: &[Piece<'_>]) -> Result<()> {
+async fn commit(session: &Session, statements: usize) -> Result<()> {
     session.batch(&Sql::literal("COMMIT")).await.map_err(|error| {
-        let error = error.context(format!("at the commit of {} statements", pieces.len()));
+        let error = error.context(format!("at the commit of {statements} statements"));
         match error.sqlstate_code() {
             Some(code) if code.starts_with("23") => {
                 error.hint("A deferred constraint is violated by rows of these files")

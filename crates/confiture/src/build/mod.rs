@@ -20,12 +20,15 @@
 //! database* that the first has left there (see `template.rs` for what keeps that honest).
 
 mod execute;
+mod guess;
+mod need;
 mod order;
 mod plan;
 mod template;
 
 pub use execute::BuildReport;
-pub use order::{Tree, TreeFile};
+pub use need::Ran;
+pub use order::{Seeds, Tree, TreeFile};
 pub use plan::{BuildOptions, BuildPlan, OutsideTransaction, Target, Way};
 
 use std::fmt::Write as _;
@@ -35,6 +38,10 @@ use crate::config::Connection;
 use crate::disk;
 use crate::error::Result;
 use crate::event::Execution;
+
+/// What files look like from outside: names, sizes, times.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stamps(Vec<disk::Stamp>);
 
 /// Builds databases from a tree of DDL files.
 #[derive(Debug, Clone)]
@@ -67,11 +74,24 @@ impl SchemaBuilder {
     pub fn build(&self) -> Result<String> {
         let mut text = String::new();
         for file in self.files()? {
-            // Writing to a `String` cannot fail.
-            let _ = writeln!(text, "-- File: {}\n", file.path);
-            text.push_str(file.script.script.text());
-            end_last_statement(&mut text, &file);
-            text.push('\n');
+            push_file(&mut text, &file);
+        }
+        Ok(text)
+    }
+
+    /// As [`build`](Self::build), for [`BuildOrder::Dependencies`](crate::config::BuildOrder::Dependencies): the order is found out by running the files in a
+    /// database of their own on the server of `connection`, which is dropped again.
+    ///
+    /// # Errors
+    ///
+    /// As [`execute`](Self::execute).
+    pub async fn build_by_need(&self, connection: &Connection, execution: &Execution) -> Result<String> {
+        let files = self.files()?;
+        let ran = execute::find_order(&files, connection, execution).await?;
+        let mut text = String::new();
+        need::render(&mut text, &files, &ran)?;
+        for file in files.iter().filter(|file| file.is_seed) {
+            push_file(&mut text, file);
         }
         Ok(text)
     }
@@ -93,7 +113,7 @@ impl SchemaBuilder {
     /// ([`ErrorKind::Unsafe`](crate::ErrorKind::Unsafe)), without `drop_existing`.
     pub async fn plan(&self, connection: &Connection, options: BuildOptions) -> Result<BuildPlan> {
         let identity = self.identity()?;
-        plan::plan_build(self.files()?, &identity, connection, options).await
+        plan::plan_build(self.files()?, self.tree.order, &identity, connection, options).await
     }
 
     /// Plans and executes.
@@ -110,10 +130,43 @@ impl SchemaBuilder {
         self.plan(connection, options).await?.execute(execution).await
     }
 
+    /// What the files look like from outside: to tell later whether one has changed. What cannot be read counts as not there.
+    #[must_use]
+    pub fn stamps(&self) -> Stamps {
+        let Tree { root, schema_dirs, seeds, .. } = &self.tree;
+        let folders = schema_dirs.iter().chain(seeds.iter().map(|seeds| &seeds.folder));
+        Stamps(folders.flat_map(|folder| disk::stamps_below(&root.join(folder))).collect())
+    }
+
+    /// Resolves once a file is not as it was in `seen`, and the files have been quiet for a moment. Files are looked at ten times a second: this
+    /// works on every disk, also on those that tell nobody of changes.
+    pub async fn changed(&self, seen: &mut Stamps) {
+        const PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
+        loop {
+            tokio::time::sleep(PAUSE).await;
+            let mut now = self.stamps();
+            if now == *seen {
+                continue;
+            }
+            // An editor, or a checkout, writes more than one file.
+            loop {
+                tokio::time::sleep(PAUSE).await;
+                let later = self.stamps();
+                if later == now {
+                    break;
+                }
+                now = later;
+            }
+            *seen = now;
+            return;
+        }
+    }
+
     /// What stands for this tree, whatever its files hold: where it lies and which part of it is meant.
     fn identity(&self) -> Result<String> {
-        let Tree { root, schema_dirs, anywhere: _, include, exclude } = &self.tree;
-        Ok(format!("{:?}", (disk::canonical(root)?, schema_dirs, include, exclude)))
+        let Tree { root, schema_dirs, anywhere: _, include, exclude, order, seeds } = &self.tree;
+        let seeded = seeds.as_ref().map(|seeds| (&seeds.folder, &seeds.environment));
+        Ok(format!("{:?}", (disk::canonical(root)?, schema_dirs, include, exclude, order, seeded)))
     }
 }
 
@@ -127,6 +180,14 @@ impl BuildPlan {
     pub async fn execute(self, execution: &Execution) -> Result<BuildReport> {
         execute::execute(self, execution).await
     }
+}
+
+fn push_file(text: &mut String, file: &TreeFile) {
+    // Writing to a `String` cannot fail.
+    let _ = writeln!(text, "-- File: {}\n", file.path);
+    text.push_str(file.script.script.text());
+    end_last_statement(text, file);
+    text.push('\n');
 }
 
 /// A last statement without a semicolon would run on into the next file.

@@ -8,6 +8,7 @@ use std::path::{Component, Path, PathBuf};
 
 use globset::{GlobBuilder, GlobMatcher};
 
+use crate::config::BuildOrder;
 use crate::disk;
 use crate::error::{Error, Result};
 use crate::sql::{SplitScript, split};
@@ -27,6 +28,19 @@ pub struct Tree {
     pub include: Vec<String>,
     /// Globs of files and folders to leave out.
     pub exclude: Vec<String>,
+    /// In which order the files run.
+    pub order: BuildOrder,
+    /// Rows that are there from the beginning; `None`: none.
+    pub seeds: Option<Seeds>,
+}
+
+/// Where seeds are: files that run after the schema, in the order of their names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seeds {
+    /// The folder, below `root`: the files right in it are for every environment.
+    pub folder: PathBuf,
+    /// The environment, whose own seeds are in the folder of its name in there.
+    pub environment: Option<String>,
 }
 
 impl Tree {
@@ -38,6 +52,8 @@ impl Tree {
             anywhere: false,
             include: Vec::new(),
             exclude: Vec::new(),
+            order: BuildOrder::Names,
+            seeds: None,
         }
     }
 }
@@ -49,6 +65,8 @@ pub struct TreeFile {
     pub path: String,
     /// Its text and statements.
     pub script: SplitScript,
+    /// It holds rows and not schema.
+    pub is_seed: bool,
 }
 
 /// Reads the files of a tree in the order in which they run.
@@ -76,7 +94,8 @@ pub(super) fn read_tree(tree: &Tree) -> Result<Vec<TreeFile>> {
                     .hint("two of the schema folders, or a symbolic link, lead to it: keep one way"));
             }
             seen.push(real);
-            files.push(TreeFile { path: with_slashes(&relative), script: split(disk::read_script(&path)?)? });
+            let script = split(disk::read_script(&path)?)?;
+            files.push(TreeFile { path: with_slashes(&relative), script, is_seed: false });
         }
     }
     if let Some(glob) = unmatched.first() {
@@ -88,6 +107,39 @@ pub(super) fn read_tree(tree: &Tree) -> Result<Vec<TreeFile>> {
             tree.schema_dirs.iter().map(|folder| folder.display().to_string()).collect();
         return Err(Error::config(format!("there is no .sql file in {}", folders.join(", ")))
             .hint("put CREATE statements into .sql files there, or name another folder with --schema-dir"));
+    }
+    if let Some(seeds) = &tree.seeds {
+        files.extend(read_seeds(tree, seeds)?);
+    }
+    Ok(files)
+}
+
+/// The seeds: those for everybody, then those of the environment.
+fn read_seeds(tree: &Tree, seeds: &Seeds) -> Result<Vec<TreeFile>> {
+    let own = seeds.environment.as_ref().map(|name| seeds.folder.join(name));
+    let mut files = Vec::new();
+    for (folder, deep) in [(Some(&seeds.folder), false), (own.as_ref(), true)] {
+        let Some(folder) = folder else { continue };
+        if !disk::try_exists(&normal(&tree.root).join(normal(folder)))? {
+            continue;
+        }
+        let mut below = list(tree, folder)?;
+        // Further folders are those of other environments.
+        below.retain(|path| deep || path.components().count() == 1);
+        below.sort();
+        for path in below {
+            let relative = normal(&folder.join(path));
+            let script = split(disk::read_script(&normal(&tree.root).join(&relative))?)?;
+            files.push(TreeFile { path: with_slashes(&relative), script, is_seed: true });
+        }
+    }
+    if files.is_empty() {
+        let own = own.map_or(String::new(), |own| format!(" or {}", own.display()));
+        return Err(Error::config(format!(
+            "there are no seeds: no .sql file in {}{own}",
+            seeds.folder.display()
+        ))
+        .hint("write INSERT or COPY statements into .sql files there, or build without --seed"));
     }
     Ok(files)
 }

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::build::order::{TreeFile, notes_on_order};
 use crate::build::template;
-use crate::config::Connection;
+use crate::config::{BuildOrder, Connection};
 use crate::error::{Error, Place, Result};
 use crate::postgres::database::{self, Server};
 use crate::postgres::{Piece, Session};
@@ -19,13 +19,21 @@ pub struct BuildOptions {
     pub loss_confirmed: bool,
     /// Keep the result as a template database, and copy that the next time.
     pub cache: bool,
+    /// End the connections of others to the database that is replaced.
+    pub disconnect: bool,
     /// The environment is marked `production: true`: nothing is left there but the database itself.
     pub production: bool,
 }
 
 impl Default for BuildOptions {
     fn default() -> Self {
-        Self { drop_existing: false, loss_confirmed: false, cache: true, production: false }
+        Self {
+            drop_existing: false,
+            loss_confirmed: false,
+            cache: true,
+            disconnect: false,
+            production: false,
+        }
     }
 }
 
@@ -51,11 +59,15 @@ pub struct BuildPlan {
     /// What is worth knowing.
     pub notes: Vec<String>,
     #[serde(skip)]
+    pub(super) order: BuildOrder,
+    #[serde(skip)]
     pub(super) tree: Vec<TreeFile>,
     #[serde(skip)]
     pub(super) connection: Connection,
     #[serde(skip)]
     pub(super) loss_confirmed: bool,
+    #[serde(skip)]
+    pub(super) disconnect: bool,
 }
 
 /// What is there before the build.
@@ -124,6 +136,7 @@ impl BuildPlan {
 /// Looks at the server and decides.
 pub(super) async fn plan_build(
     tree: Vec<TreeFile>,
+    order: BuildOrder,
     identity: &str,
     connection: &Connection,
     options: BuildOptions,
@@ -131,7 +144,8 @@ pub(super) async fn plan_build(
     let runs = arrange(&tree)?;
     let outside_transaction: Vec<_> = runs.outside_transaction();
     let statements = runs.statements();
-    let mut notes = [runs.notes, notes_on_order(&tree)].concat();
+    let on_order = if order == BuildOrder::Names { notes_on_order(&tree) } else { Vec::new() };
+    let mut notes = [runs.notes, on_order].concat();
     let database = Identifier::new(&connection.database);
     let maintenance = match database::connect_to_maintenance(connection).await {
         Ok(session) => Some(session),
@@ -161,7 +175,7 @@ pub(super) async fn plan_build(
     let replaces = refuse_or_replace(&database, &target, options, server.as_ref())?;
     let (way, not_cached) = match (&maintenance, &server) {
         (Some(maintenance), Some(server)) if target != Target::Empty => {
-            choose_way(&tree, identity, &database, maintenance, server, options).await?
+            choose_way(&tree, order, identity, &database, maintenance, server, options).await?
         }
         _ => (Way::InPlace, Some("the database was there already".to_owned())),
     };
@@ -175,14 +189,17 @@ pub(super) async fn plan_build(
         statements,
         outside_transaction,
         notes,
+        order,
         tree,
         connection: connection.clone(),
         loss_confirmed: options.loss_confirmed,
+        disconnect: options.disconnect,
     })
 }
 
 async fn choose_way(
     tree: &[TreeFile],
+    order: BuildOrder,
     identity: &str,
     name: &Identifier,
     maintenance: &Session,
@@ -201,7 +218,7 @@ async fn choose_way(
     Ok(match why_not {
         Some(reason) => (Way::Create, Some(reason)),
         None => {
-            let template = template::name_of(tree, maintenance, server).await?;
+            let template = template::name_of(tree, order, maintenance, server).await?;
             let tree = template::identity_of(identity, &server.role);
             (Way::Template { template, tree }, None)
         }
@@ -386,7 +403,11 @@ mod tests {
     use crate::sql::{Script, split};
 
     fn tree(text: &str) -> Vec<TreeFile> {
-        vec![TreeFile { path: "a.sql".into(), script: split(Script::new("a.sql", text)).unwrap() }]
+        vec![TreeFile {
+            path: "a.sql".into(),
+            script: split(Script::new("a.sql", text)).unwrap(),
+            is_seed: false,
+        }]
     }
 
     #[test]

@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 use crate::build::order::TreeFile;
 use crate::build::plan::first_words;
+use crate::config::BuildOrder;
 use crate::error::{Error, Result};
 use crate::event::Execution;
 use crate::postgres::Session;
@@ -38,13 +39,20 @@ struct Mark {
 }
 
 /// The name of the template that holds what `tree` makes on this server.
-pub(super) async fn name_of(tree: &[TreeFile], maintenance: &Session, server: &Server) -> Result<Identifier> {
+pub(super) async fn name_of(
+    tree: &[TreeFile],
+    order: BuildOrder,
+    maintenance: &Session,
+    server: &Server,
+) -> Result<Identifier> {
     let mut hash = Fingerprint::new(&server.role);
     hash.add(&server.circumstances);
     if mentions_extensions(tree) {
         let versions = Sql::literal(include_str!("../postgres/queries/extension_versions.sql"));
         hash.add(maintenance.query_one(&versions, &[]).await?.get("digest"));
     }
+    // In which order they run decides what they make.
+    hash.add(order.word());
     for file in tree {
         hash.add(&file.path);
         hash.add(file.script.script.text());
@@ -64,7 +72,7 @@ struct Fingerprint(Sha256);
 impl Fingerprint {
     fn new(role: &Identifier) -> Self {
         let mut hash = Self(Sha256::new());
-        hash.add("build 1");
+        hash.add("build 2");
         hash.add(env!("CARGO_PKG_VERSION"));
         hash.add(role.as_str());
         hash

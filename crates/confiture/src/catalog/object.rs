@@ -157,6 +157,26 @@ impl Object {
         (self.kind, self.identity.clone())
     }
 
+    /// Brings the statements into a form that PostgreSQL, when it reads them, renders again in the same way.
+    pub fn settle(&mut self) {
+        for text in [&mut self.definition, &mut self.replace].into_iter().flatten() {
+            settle(text);
+        }
+        settle(&mut self.create);
+        if let Some(list) = values_list(self.defined()) {
+            for text in [Some(&mut self.create), self.replace.as_mut()].into_iter().flatten() {
+                if let Some((head, _)) = text.split_once(" AS\n") {
+                    *text = format!("{head} {list}");
+                }
+            }
+        }
+        for name in ["generated", "expression"] {
+            if let Some(Value::String(text)) = self.details.get_mut(name) {
+                settle(text);
+            }
+        }
+    }
+
     /// What is compared.
     #[must_use]
     pub fn defined(&self) -> &str {
@@ -252,5 +272,93 @@ impl Objects {
             at = parent;
         }
         at
+    }
+}
+
+/// `varchar IN ('a', 'b')` is rendered as `(c)::text = ANY ((ARRAY['a'::character varying, …])::text[])`, which, read again,
+/// becomes something else: the cast goes down to the elements. Without the casts to `text` it stays as it is.
+fn settle(text: &mut String) {
+    const ITEM: &str = "::character varying";
+    const END: &str = "])::text[])";
+    for operator in [" = ANY ", " <> ALL "] {
+        let middle = format!(")::text{operator}((ARRAY[");
+        let mut from = 0;
+        while let Some(at) = text[from..].find(&middle).map(|at| at + from) {
+            from = at + middle.len();
+            let Some(open) = opening(&text[..at]) else { continue };
+            let Some(length) = items(&text[from..], ITEM) else { continue };
+            if !text[from + length..].starts_with(END) {
+                continue;
+            }
+            let settled = format!("{}{operator}(ARRAY[{}])", &text[open + 1..at], &text[from..from + length]);
+            let end = from + length + END.len();
+            from = open + settled.len();
+            text.replace_range(open..end, &settled);
+        }
+    }
+}
+
+/// A view of nothing but VALUES is rendered as a query on a subquery, which, read again, is one. As `(a, b) AS VALUES …`, it
+/// stays.
+fn values_list(definition: &str) -> Option<String> {
+    const SOURCE: &str = "\"*VALUES*\"";
+    let body = definition.trim_start().strip_prefix("SELECT ")?.trim_end().trim_end_matches(';');
+    let (columns, rest) = body.split_once("FROM (VALUES ")?;
+    let values = rest.strip_suffix(&format!(") {SOURCE}"))?;
+    let mut names = Vec::new();
+    for column in columns.split(',') {
+        let column = column.trim().strip_prefix(SOURCE)?.strip_prefix('.')?;
+        names.push(column.split_once(" AS ").map_or(column, |(_, name)| name).to_owned());
+    }
+    Some(format!("({}) AS\n VALUES {values}", names.join(", ")))
+}
+
+/// Where the parenthesis opens that closes behind `text`; nowhere where strings make that uncertain.
+fn opening(text: &str) -> Option<usize> {
+    let mut depth = 0;
+    for (at, byte) in text.bytes().enumerate().rev() {
+        match byte {
+            b'\'' => return None,
+            b')' => depth += 1,
+            b'(' if depth == 0 => return Some(at),
+            b'(' => depth -= 1,
+            _ => {}
+        }
+    }
+    None
+}
+
+/// How long the list of strings is that `text` begins with, each followed by `cast`.
+fn items(text: &str, cast: &str) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        let rest = text[at..].strip_prefix('\'')?;
+        let mut end = rest.find('\'')?;
+        while rest[end + 1..].starts_with('\'') {
+            end += 2 + rest[end + 2..].find('\'')?;
+        }
+        at += 1 + end + 1;
+        at += text[at..].starts_with(cast).then_some(cast.len())?;
+        match text[at..].strip_prefix(", ") {
+            Some(_) => at += 2,
+            None => return Some(at),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_strings_is_rendered_so_that_it_stays() {
+        let mut text =
+            "CHECK (((s)::text = ANY ((ARRAY['a'::character varying, 'it''s'::character varying])::text[])))"
+                .to_owned();
+        settle(&mut text);
+        assert_eq!(text, "CHECK ((s = ANY (ARRAY['a'::character varying, 'it''s'::character varying])))");
+        let mut other = "CHECK ((s = ANY (ARRAY['a'::text])))".to_owned();
+        settle(&mut other);
+        assert_eq!(other, "CHECK ((s = ANY (ARRAY['a'::text])))");
     }
 }

@@ -31,7 +31,7 @@ pub use mapping::Mapping;
 pub use project_file::ProjectFile;
 pub use resolve::{DEFAULT_LOCK_TIMEOUT, Flags, resolve_database_name, resolve_settings};
 pub use secret::Secret;
-pub use settings::{Layer, Origin, Setting, Settings};
+pub use settings::{BuildOrder, Layer, Origin, Setting, Settings};
 pub use spanned::Spanned;
 pub use surroundings::Surroundings;
 pub use sync_rules::SyncRules;

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::config::mapping::TableName;
-use crate::config::settings::{Layer, Origin, Setting, Settings};
-use crate::config::settings_file::{parse_table_name, parse_timeout};
+use crate::config::settings::{BuildOrder, Layer, Origin, Setting, Settings};
+use crate::config::settings_file::{parse_build_order, parse_table_name, parse_timeout};
 use crate::config::{DatabaseName, Spanned, Surroundings, Template};
 use crate::error::Result;
 
@@ -21,6 +21,8 @@ pub struct Flags {
     pub include: Vec<String>,
     /// `--exclude`, as often as it was given.
     pub exclude: Vec<String>,
+    /// `--order`.
+    pub build_order: Option<String>,
     /// `--migrations-dir`.
     pub migrations_dir: Option<PathBuf>,
     /// `--history-table`.
@@ -50,6 +52,9 @@ pub fn resolve_settings(layers: &[&Layer], root: &Path) -> Settings {
         schema_dirs: first!(schema_dirs, vec![root.join("db/schema")]),
         include: first!(include, Vec::new()),
         exclude: first!(exclude, Vec::new()),
+        build_order: first!(build_order, BuildOrder::Names),
+        build_seed: first!(build_seed, false),
+        seeds_dir: first!(seeds_dir, root.join("db/seeds")),
         migrations_dir: first!(migrations_dir, root.join("db/migrations")),
         history_table: first!(history_table, TableName { schema: None, name: "confiture_migrations".into() }),
         production: first!(production, false),
@@ -75,6 +80,9 @@ impl Layer {
             schema_dirs: some_list(paths, Origin::Flag("--schema-dir")),
             include: some_list(flags.include.clone(), Origin::Flag("--include")),
             exclude: some_list(flags.exclude.clone(), Origin::Flag("--exclude")),
+            build_order: read_flag(flags.build_order.as_deref(), "--order", parse_build_order)?,
+            build_seed: None,
+            seeds_dir: None,
             migrations_dir: flags
                 .migrations_dir
                 .as_ref()
@@ -109,6 +117,9 @@ impl Layer {
             schema_dirs: some_list(schema_dirs, Origin::Variable("CONFITURE_SCHEMA_DIR")),
             include: some_list(list("CONFITURE_INCLUDE", ','), Origin::Variable("CONFITURE_INCLUDE")),
             exclude: some_list(list("CONFITURE_EXCLUDE", ','), Origin::Variable("CONFITURE_EXCLUDE")),
+            build_order: read_variable(surroundings, "CONFITURE_BUILD_ORDER", parse_build_order)?,
+            build_seed: None,
+            seeds_dir: read_variable(surroundings, "CONFITURE_SEEDS_DIR", |path| Ok(folder.join(path)))?,
             migrations_dir: read_variable(surroundings, "CONFITURE_MIGRATIONS_DIR", |path| {
                 Ok(folder.join(path))
             })?,
@@ -220,6 +231,7 @@ mod tests {
             schema_dirs: only("schema_dirs").into_iter().map(PathBuf::from).collect(),
             include: only("include").into_iter().collect(),
             exclude: only("exclude").into_iter().collect(),
+            build_order: only("build.order"),
             migrations_dir: only("migrations_dir").map(PathBuf::from),
             history_table: only("history_table"),
             lock_timeout: only("lock_timeout"),
@@ -228,14 +240,18 @@ mod tests {
         };
         let variable = match key {
             "schema_dirs" => "CONFITURE_SCHEMA_DIR".to_owned(),
-            key => format!("CONFITURE_{}", key.to_uppercase()),
+            key => format!("CONFITURE_{}", key.to_uppercase().replace('.', "_")),
         };
         let surroundings = Surroundings {
             variables: [(variable, case.variable.to_owned())].into(),
             folder: "/shop/web".into(),
             ..Surroundings::default()
         };
-        let file = |value: &str| if value.is_empty() { String::new() } else { format!("{key}: {value}\n") };
+        let file = |value: &str| match key.split_once('.') {
+            _ if value.is_empty() => String::new(),
+            Some((outer, inner)) => format!("{outer}: {{ {inner}: {value} }}\n"),
+            None => format!("{key}: {value}\n"),
+        };
         let root = Path::new("/shop");
         let environment = Environment::parse(&file(case.environment), "local.yaml".as_ref(), root).unwrap();
         let project = ProjectFile::parse(&file(case.project), "confiture.yaml".as_ref(), root).unwrap();
@@ -287,6 +303,16 @@ mod tests {
                     case("", "", "", "f", "/shop/f"),
                     case("", "", "", "", "/shop/db/schema"),
                     case("/abs", "", "", "", "/abs"),
+                ],
+            ),
+            (
+                "build.order",
+                &[
+                    case("dependencies", "names", "names", "names", "dependencies"),
+                    case("", "dependencies", "names", "names", "dependencies"),
+                    case("", "", "dependencies", "names", "dependencies"),
+                    case("", "", "", "dependencies", "dependencies"),
+                    case("", "", "", "", "names"),
                 ],
             ),
             (

@@ -54,6 +54,27 @@ impl fmt::Display for Origin {
     }
 }
 
+/// In which order the files of a schema run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum BuildOrder {
+    /// That of their names.
+    #[default]
+    Names,
+    /// What needs something runs after it: found out by trying.
+    Dependencies,
+}
+
+impl BuildOrder {
+    /// As files and flags say it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Names => "names",
+            Self::Dependencies => "dependencies",
+        }
+    }
+}
+
 /// What one source of settings says; `None` where it is silent. Paths are ready to be opened.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Layer {
@@ -63,6 +84,12 @@ pub struct Layer {
     pub include: Option<Setting<Vec<String>>>,
     /// `exclude`: no files that match one of these patterns.
     pub exclude: Option<Setting<Vec<String>>>,
+    /// `build.order`.
+    pub build_order: Option<Setting<BuildOrder>>,
+    /// `build.seed`.
+    pub build_seed: Option<Setting<bool>>,
+    /// `seeds_dir`.
+    pub seeds_dir: Option<Setting<PathBuf>>,
     /// `migrations_dir`.
     pub migrations_dir: Option<Setting<PathBuf>>,
     /// `history_table`.
@@ -86,6 +113,12 @@ pub struct Settings {
     pub include: Setting<Vec<String>>,
     /// No files that match one of these patterns.
     pub exclude: Setting<Vec<String>>,
+    /// In which order the files of the schema run.
+    pub build_order: Setting<BuildOrder>,
+    /// True where seeds run after the schema.
+    pub build_seed: Setting<bool>,
+    /// The folder of seeds.
+    pub seeds_dir: Setting<PathBuf>,
     /// The folder of migrations.
     pub migrations_dir: Setting<PathBuf>,
     /// Where applied migrations are recorded.
@@ -116,6 +149,9 @@ impl Settings {
             ("schema_dirs", paths(&self.schema_dirs.value), &self.schema_dirs.origin),
             ("include", self.include.value.join(", "), &self.include.origin),
             ("exclude", self.exclude.value.join(", "), &self.exclude.origin),
+            ("build.order", self.build_order.value.word().to_owned(), &self.build_order.origin),
+            ("build.seed", self.build_seed.value.to_string(), &self.build_seed.origin),
+            ("seeds_dir", self.seeds_dir.value.display().to_string(), &self.seeds_dir.origin),
             ("migrations_dir", self.migrations_dir.value.display().to_string(), &self.migrations_dir.origin),
             ("history_table", table(&self.history_table.value), &self.history_table.origin),
             ("production", self.production.value.to_string(), &self.production.origin),

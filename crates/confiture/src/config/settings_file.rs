@@ -5,19 +5,23 @@ use std::time::Duration;
 
 use crate::config::Template;
 use crate::config::mapping::TableName;
-use crate::config::settings::{Layer, Origin, Setting};
+use crate::config::settings::{BuildOrder, Layer, Origin, Setting};
 use crate::config::yaml::{Entry, Fields, Node, Value, parse_duration};
 use crate::error::{Error, Place, Result};
 use crate::sql::Identifier;
 
 /// Takes the shared keys. Paths start from `root`, the project's folder; `origin` says which file this is.
 pub(super) fn read_layer(fields: &mut Fields<'_>, root: &Path, origin: fn(Place) -> Origin) -> Result<Layer> {
+    let (build_order, build_seed) = read_build(fields.take("build"), origin)?;
     let mut take = |key| fields.take(key);
     let path = |text: &str| Ok(root.join(text));
     Ok(Layer {
         schema_dirs: read_folders(take("schema_dirs"), root, origin)?,
         include: read_list(take("include"), origin)?,
         exclude: read_list(take("exclude"), origin)?,
+        build_order,
+        build_seed,
+        seeds_dir: read_text(take("seeds_dir"), origin, path)?,
         migrations_dir: read_text(take("migrations_dir"), origin, path)?,
         history_table: read_text(take("history_table"), origin, parse_table_name)?,
         production: take("production").map(|node| setting(node, origin, node.as_bool())).transpose()?,
@@ -26,6 +30,30 @@ pub(super) fn read_layer(fields: &mut Fields<'_>, root: &Path, origin: fn(Place)
         scratch_url: take("scratch_url")
             .map(|node| setting(node, origin, Template::read(node)))
             .transpose()?,
+    })
+}
+
+/// `build: {order: …, seed: …}`.
+#[expect(clippy::type_complexity, reason = "the two settings that stand under one key")]
+fn read_build(
+    node: Option<&Node>,
+    origin: fn(Place) -> Origin,
+) -> Result<(Option<Setting<BuildOrder>>, Option<Setting<bool>>)> {
+    let Some(node) = node.filter(|node| !node.is_null()) else { return Ok((None, None)) };
+    let mut fields = node.fields()?;
+    let order = read_text(fields.take("order"), origin, parse_build_order)?;
+    let seed = fields.take("seed").map(|node| setting(node, origin, node.as_bool())).transpose()?;
+    fields.finish()?;
+    Ok((order, seed))
+}
+
+/// `names` or `dependencies`.
+pub(super) fn parse_build_order(text: &str) -> Result<BuildOrder> {
+    let orders = [BuildOrder::Names, BuildOrder::Dependencies];
+    orders.into_iter().find(|order| order.word() == text).ok_or_else(|| {
+        Error::config(format!("`{text}` is not an order"))
+            .did_you_mean(text, orders.map(BuildOrder::word))
+            .hint("write names or dependencies")
     })
 }
 

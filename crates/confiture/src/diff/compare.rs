@@ -78,6 +78,7 @@ pub(super) fn compare(sides: Sides<'_>, old: &Object, new: &Object) -> Change {
     if owner(sides.old, old) != owner(sides.new, new)
         && let Some(owner) = &new.owner
         && !new.phrase.is_empty()
+        && !is_owned(sides.new, new)
     {
         change.push(format!("ALTER {} OWNER TO {}", new.phrase, quoted(owner)));
     }
@@ -91,6 +92,12 @@ pub(super) fn compare(sides: Sides<'_>, old: &Object, new: &Object) -> Change {
 /// The owner, where it is not the role that everything belongs to.
 fn owner<'a>(objects: &Objects, object: &'a Object) -> Option<&'a str> {
     object.owner.as_deref().filter(|owner| *owner != objects.role)
+}
+
+/// A sequence that a column owns belongs to whom the table belongs to.
+pub(super) fn is_owned(objects: &Objects, object: &Object) -> bool {
+    object.kind == Kind::Sequence
+        && objects.by_key.contains_key(&(Kind::SequenceOwner, object.identity.clone()))
 }
 
 /// `ALTER … OWNER TO`, for a new object whose owner is not the one that makes it.

@@ -1,10 +1,10 @@
 //! What becomes of each object: it stays, is altered, is made anew, or goes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::catalog::{Kind, Object};
 use crate::diff::compare::{Change, Sides, compare};
-use crate::diff::{PlanOptions, column, twins};
+use crate::diff::{PlanOptions, column, order, twins};
 use crate::sql::Sql;
 
 /// What becomes of an object of the old catalog.
@@ -84,7 +84,7 @@ fn holds_rows(object: &Object) -> bool {
 }
 
 pub(super) fn is_type(kind: Kind) -> bool {
-    matches!(kind, Kind::Enum | Kind::Domain | Kind::CompositeType | Kind::Range)
+    matches!(kind, Kind::Enum | Kind::Domain | Kind::CompositeType | Kind::Range | Kind::Collation)
 }
 
 impl Work<'_> {
@@ -118,13 +118,15 @@ impl Work<'_> {
             Fate::Keep => false,
             Fate::Alter if self.must_go_for_alter(on, dependant) => self.rebuild(dependant),
             Fate::Alter => false,
-            Fate::Gone if self.fates[dependant] == Fate::Alter && !is_part => false,
+            Fate::Gone if self.fates[dependant] == Fate::Alter && !is_part && above.kind != Kind::Column => {
+                false
+            }
             Fate::Gone | Fate::Rebuild => match above.kind {
                 _ if is_part => self.rebuild(dependant),
                 Kind::Column if above.details["generated"].is_null() => {
-                    (is_type(below.kind) || below.kind == Kind::Collation)
-                        && self.fates[on] == Fate::Rebuild
-                        && self.retype(dependant)
+                    is_type(below.kind)
+                        && (self.fates[on] == Fate::Rebuild || self.keeps_type(dependant))
+                        && self.retype(dependant, below.kind == Kind::Collation)
                 }
                 Kind::Table | Kind::ForeignTable | Kind::Sequence | Kind::Schema | Kind::Extension => false,
                 _ => self.rebuild(dependant),
@@ -168,8 +170,14 @@ impl Work<'_> {
         true
     }
 
-    /// A column whose type is made anew takes the new one over, by way of text.
-    fn retype(&mut self, at: usize) -> bool {
+    /// True for a column whose type is to have the same name, although another kind of object bears it then.
+    fn keeps_type(&self, at: usize) -> bool {
+        let old = &self.sides.old.all[at];
+        self.twins[at].is_some_and(|twin| self.sides.new.all[twin].detail("type") == old.detail("type"))
+    }
+
+    /// A column whose type or collation is made anew takes the new one over, a type by way of text.
+    fn retype(&mut self, at: usize, only_collation: bool) -> bool {
         let Some(twin) = self.twins[at] else { return false };
         let after = &self.sides.new.all[twin];
         let change = self.changes.entry(at).or_default();
@@ -181,7 +189,7 @@ impl Work<'_> {
         let through = if after.detail("plain").ends_with("[]") { "text[]" } else { "text" };
         let using = format!("{name}::{through}::{}", after.detail("type"));
         let mut retyped = Change::default();
-        column::retype(&mut retyped, &alter, after, Some(&using));
+        column::retype(&mut retyped, &alter, after, (!only_collation).then_some(using.as_str()));
         retyped.statements.append(&mut change.statements);
         retyped.hazards.push(super::Hazard::Rewrites("every row gets the column's new type"));
         retyped.hazards.push(super::Hazard::MayFail("a value that the new type does not have stops it"));
@@ -195,21 +203,34 @@ impl Work<'_> {
         let old = self.sides.old;
         let dependants = old.dependants();
         for at in 0..old.all.len() {
-            if self.fates[at] == Fate::Rebuild
-                && let Some(twin) = self.twins[at]
-            {
-                self.made[twin] = true;
+            if matches!(self.fates[at], Fate::Rebuild | Fate::Gone) {
+                if let Some(twin) = self.twins[at] {
+                    self.made[twin] = true;
+                }
                 let holds = |on: &usize| old.all[*on].kind == Kind::Column && self.fates[*on] == Fate::Alter;
-                self.set_aside[at] = is_type(old.all[at].kind) && dependants[at].iter().any(holds)
-                    || old.all[at].kind == Kind::Table;
+                let retyped = |on: &usize| holds(on) && self.keeps_type(*on);
+                self.set_aside[at] = if self.fates[at] == Fate::Rebuild {
+                    is_type(old.all[at].kind) && dependants[at].iter().any(holds)
+                        || old.all[at].kind == Kind::Table
+                } else {
+                    is_type(old.all[at].kind) && dependants[at].iter().any(retyped)
+                };
             }
         }
         if !options.after_first {
             for (at, object) in old.all.iter().enumerate() {
                 self.old_comes_along[at] = object.inherited && self.parents_do(at);
             }
-            for (at, object) in self.sides.new.all.iter().enumerate() {
-                self.new_comes_along[at] = object.inherited;
+            let new = self.sides.new;
+            // A new table that has to be attached, because its columns stand in an order of their own, has to have them.
+            let attached: BTreeSet<usize> = (new.all.iter().enumerate())
+                .filter(|(at, object)| object.kind == Kind::Partition && !order::same_columns(new, *at))
+                .filter_map(|(_, object)| object.parent)
+                .collect();
+            for (at, object) in new.all.iter().enumerate() {
+                let own = object.kind == Kind::Column
+                    && object.parent.is_some_and(|table| attached.contains(&table) && self.made[table]);
+                self.new_comes_along[at] = object.inherited && !own;
             }
         }
     }

@@ -117,7 +117,8 @@ impl<'a> Graph<'a> {
             for on in &object.depends {
                 let goes = self.drop_of.get(on).copied();
                 let finish = self.finish_of.get(on).copied();
-                self.before(drop, finish.or(goes));
+                let own_finish = self.finish_of.get(&at).copied();
+                self.before(own_finish.or(drop), finish.or(goes));
                 self.before(drop, goes);
                 let altered = self.alter_of(*on);
                 self.before(drop, altered);
@@ -266,7 +267,7 @@ impl<'a> Graph<'a> {
                 Kind::Column | Kind::Default | Kind::ViewColumn | Kind::Attribute => true,
                 Kind::Constraint => object.detail("type") != "f" && !object.defined().ends_with(" NOT VALID"),
                 Kind::DomainConstraint => !object.defined().ends_with(" NOT VALID"),
-                Kind::Partition => self.same_columns(at),
+                Kind::Partition => same_columns(self.new_side(), at),
                 Kind::Inheritance => true,
                 _ => false,
             };
@@ -279,27 +280,6 @@ impl<'a> Graph<'a> {
                 self.merged[act] = self.merged[with];
             }
         }
-    }
-
-    /// `PARTITION OF` takes the columns as they stand in the parent.
-    fn same_columns(&self, partition: usize) -> bool {
-        let objects = self.new_side();
-        let Some(child) = objects.all[partition].parent else { return false };
-        let names = |table: usize| -> Vec<(&str, i64)> {
-            let mut columns: Vec<_> = (objects.all.iter())
-                .filter(|object| object.kind == Kind::Column && object.parent == Some(table))
-                .map(|object| (object.name.as_str(), object.details["number"].as_i64().unwrap_or_default()))
-                .collect();
-            columns.sort_by_key(|(_, number)| *number);
-            columns.iter_mut().for_each(|(_, number)| *number = 0);
-            columns
-        };
-        let parent = objects.all[partition]
-            .depends
-            .iter()
-            .find(|on| **on != child && objects.all[**on].kind == Kind::Table);
-        parent.is_some_and(|parent| names(*parent) == names(child))
-            && objects.all[child].detail("of").is_empty()
     }
 
     fn sort(self) -> Vec<Group> {
@@ -362,6 +342,22 @@ impl<'a> Graph<'a> {
             Act::Finish(at) => (3, 0, at),
         }
     }
+}
+
+/// `PARTITION OF` takes the columns as they stand in the parent.
+pub(super) fn same_columns(objects: &Objects, partition: usize) -> bool {
+    let Some(child) = objects.all[partition].parent else { return false };
+    let names = |table: usize| -> Vec<&str> {
+        let mut columns: Vec<_> = (objects.all.iter())
+            .filter(|object| object.kind == Kind::Column && object.parent == Some(table))
+            .map(|object| (object.details["number"].as_i64().unwrap_or_default(), object.name.as_str()))
+            .collect();
+        columns.sort_unstable();
+        columns.into_iter().map(|(_, name)| name).collect()
+    };
+    let is_parent = |on: &&usize| **on != child && objects.all[**on].kind == Kind::Table;
+    let parent = objects.all[partition].depends.iter().find(is_parent);
+    parent.is_some_and(|parent| names(*parent) == names(child)) && objects.all[child].detail("of").is_empty()
 }
 
 /// True where something that `at` depends on outside of its table depends on that table: then it cannot be made in one go.

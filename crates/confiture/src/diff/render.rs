@@ -45,7 +45,11 @@ fn plain(title: String, statements: Vec<Sql>) -> Step {
 
 /// The name under which a type or a table waits for what has to move over.
 fn aside(object: &Object) -> String {
-    let mut name = object.name.clone();
+    aside_name(&object.name)
+}
+
+fn aside_name(name: &str) -> String {
+    let mut name = name.to_owned();
     name.truncate(name.floor_char_boundary(57));
     quoted(&format!("{name}__old"))
 }
@@ -54,7 +58,21 @@ fn drop(work: &Work<'_>, at: usize) -> Step {
     let object = &work.sides.old.all[at];
     if work.set_aside[at] {
         let alter = object.alter.clone().unwrap_or_else(|| format!("ALTER {}", object.phrase));
-        let mut statements = vec![Sql::from_server(format!("{alter} RENAME TO {}", aside(object)))];
+        let mut statements = Vec::new();
+        for row in object.details["constructors"].as_array().into_iter().flatten() {
+            if let (Some(signature), Some(name)) = (row[0].as_str(), row[1].as_str()) {
+                statements.push(Sql::from_server(format!(
+                    "ALTER FUNCTION {signature} RENAME TO {}",
+                    aside_name(name)
+                )));
+            }
+        }
+        statements.push(Sql::from_server(format!("{alter} RENAME TO {}", aside(object))));
+        if let (Some(full), Some(name)) =
+            (object.details["multirange"][0].as_str(), object.details["multirange"][1].as_str())
+        {
+            statements.push(Sql::from_server(format!("ALTER TYPE {full} RENAME TO {}", aside_name(name))));
+        }
         let schema = quoted(object.schema.as_deref().unwrap_or_default());
         for column in columns_of(work.sides.old, at) {
             if column::identity_sequence(column).is_some() {
@@ -185,11 +203,7 @@ fn make(work: &Work<'_>, at: usize, members: &[Act]) -> Step {
 
 /// What no statement that makes an object can say.
 fn finish_making(step: &mut Step, new: &Objects, object: &Object) {
-    let owned = object.kind == Kind::Sequence
-        && new.by_key.contains_key(&(Kind::SequenceOwner, object.identity.clone()));
-    if !owned {
-        step.statements.extend(compare::own(new, object));
-    }
+    step.statements.extend(compare::own(new, object));
     for (_, facet) in object.facets().filter(|(_, facet)| !facet.2 && !facet.1.is_empty()) {
         step.statements.push(Sql::from_server(facet.1.clone()));
     }

@@ -32,12 +32,10 @@ pub(super) fn pair(old: &Objects, new: &Objects) -> Vec<Option<usize>> {
 
 /// All that an object is, without its name.
 fn shape(objects: &Objects, object: &Object) -> Option<String> {
-    let table = || Some(&objects.all[object.parent?].identity);
     match object.kind {
-        Kind::Constraint | Kind::DomainConstraint => Some(format!("{} {}", table()?, object.defined())),
-        Kind::Index => {
-            let (_, rest) = object.create.split_once(" ON ")?;
-            Some(format!("{} {} {rest}", table()?, object.is("unique")))
+        Kind::Constraint | Kind::DomainConstraint | Kind::Index => {
+            let table = &objects.all[object.parent?].identity;
+            Some(format!("{} {table} {}", object.kind.text(), object.defined()))
         }
         _ => None,
     }

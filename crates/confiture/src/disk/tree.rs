@@ -59,6 +59,24 @@ impl Walk<'_> {
     }
 }
 
+/// A file's name, size and time of its last change.
+pub type Stamp = (PathBuf, u64, Option<std::time::SystemTime>);
+
+/// The SQL files below a folder, from outside, sorted. What cannot be read is left out.
+#[must_use]
+pub fn stamps_below(folder: &Path) -> Vec<Stamp> {
+    let stamp = |path: PathBuf| {
+        let about = fs::metadata(&path).ok()?;
+        Some((path, about.len(), about.modified().ok()))
+    };
+    if folder.is_file() {
+        return stamp(folder.to_owned()).into_iter().collect();
+    }
+    let mut files = list_files(folder, folder, "sql").unwrap_or_default();
+    files.sort();
+    files.into_iter().filter_map(|file| stamp(folder.join(file))).collect()
+}
+
 /// Refuses a path that lies, links followed, outside of `root`.
 ///
 /// # Errors

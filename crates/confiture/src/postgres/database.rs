@@ -76,6 +76,16 @@ pub async fn read_users_of(maintenance: &Session, name: &Identifier) -> Result<V
     Ok(rows.iter().map(|row| row.get("who")).collect())
 }
 
+/// Ends the connections of others to the database `name`: what runs there is lost.
+pub async fn end_users_of(maintenance: &Session, name: &Identifier) -> Result<()> {
+    let statement = Sql::literal(
+        "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity \
+         WHERE datname = $1::text AND pid <> pg_catalog.pg_backend_pid() AND backend_type = 'client backend'",
+    );
+    maintenance.query(&statement, &[&name.as_str()]).await?;
+    Ok(())
+}
+
 /// Makes a database, as a copy of `template` where one is given.
 ///
 /// The server's own way to copy is kept: measured with 100 tables on a durable disk, `WAL_LOG` (its default from 15 on) takes

@@ -147,6 +147,7 @@ impl Reader {
                     .ok_or_else(|| Error::unexpected(format!("`{kind}` is no kind of object")))?;
                 let mut object: Object = body(text)?;
                 object.kind = kind;
+                object.settle();
                 let Links { parent, depends } = body(text)?;
                 let address_of = |(class, oid, sub): (String, Value, Value)| address_of(class, &oid, &sub);
                 let parent = parent.map(address_of).transpose()?;
@@ -184,6 +185,7 @@ impl Reader {
             self.found.all[index].depends.extend(more);
             self.found.all[index].comment = self.comments.remove(&self.addresses[index]);
         }
+        self.lift();
         let base = self.found.all.iter().filter(|object| object.kind == Kind::BaseType).count();
         if base > 0 {
             self.found.uncovered.push(("base type".to_owned(), base as u64));
@@ -191,6 +193,23 @@ impl Reader {
         self.found.by_key =
             self.found.all.iter().enumerate().map(|(index, object)| (object.key(), index)).collect();
         self.found
+    }
+
+    /// A composite type depends on what its attributes depend on; who depends on a view's column depends on the view.
+    fn lift(&mut self) {
+        for index in 0..self.found.all.len() {
+            let object = &self.found.all[index];
+            if let Some(parent) = object.parent.filter(|_| object.kind == Kind::Attribute) {
+                let on: Vec<usize> = object.depends.iter().copied().filter(|on| *on != parent).collect();
+                self.found.all[parent].depends.extend(on);
+            }
+            let views = self.found.all[index].depends.iter().filter_map(|on| {
+                let on = &self.found.all[*on];
+                on.parent.filter(|_| on.kind == Kind::ViewColumn)
+            });
+            let views: Vec<usize> = views.filter(|view| *view != index).collect();
+            self.found.all[index].depends.extend(views);
+        }
     }
 
     /// What belongs to an extension comes and goes with it.

@@ -179,11 +179,10 @@ fn explain(error: Error, piece: Piece<'_>, offset: Option<usize>) -> Error {
         None => span,
     };
     let error = match error.sqlstate_code() {
-        Some("42P01" | "42704" | "42883" | "3F000") => {
-            error.hint("what a file uses must stand above, or in a file that runs earlier: files run in alphabetical order")
-        }
         // One transaction holds about 22 locks for each table that it makes.
-        Some("53200") => error.hint("the build is one transaction: raise max_locks_per_transaction on the server"),
+        Some("53200") => {
+            error.hint("the build is one transaction: raise max_locks_per_transaction on the server")
+        }
         _ => error,
     };
     error.at(script.place(mark.start)).excerpt(script.excerpt(mark))

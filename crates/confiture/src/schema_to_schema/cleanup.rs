@@ -42,7 +42,7 @@ pub async fn clean_up(
     let lock = AdvisoryLock::take(target).await?;
     const STOPPED: &str = "stopped while cleaning up; run it again";
     let work = clean_up_locked(source, &session, foreign_schema, abandon, execution);
-    let done = unless_interrupted(execution, &[&session], STOPPED, work).await;
+    let done = unless_interrupted(execution, &[&session], STOPPED, Box::pin(work)).await;
     let released = lock.release().await;
     done.and_then(|report| released.map(|()| report))
 }

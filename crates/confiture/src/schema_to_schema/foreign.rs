@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::catalog::Catalog;
 use crate::config::Connection;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::postgres::Session;
 use crate::schema_to_schema::copy::Moved;
 use crate::schema_to_schema::options::Options;
@@ -106,6 +106,7 @@ async fn set_up_in_transaction(
     session
         .batch(&sql!("CREATE USER MAPPING FOR CURRENT_USER SERVER {} OPTIONS ({})", server, mapping))
         .await?;
+    reach(session, options, &server).await.map_err(explain_import)?;
     let mut by_schema: BTreeMap<&Identifier, Vec<&Identifier>> = BTreeMap::new();
     for table in tables {
         by_schema.entry(&table.schema).or_default().push(&table.name);
@@ -125,6 +126,27 @@ async fn set_up_in_transaction(
         .execute(&Sql::literal("UPDATE confiture.migration SET foreign_schema = $1"), &[&schema.as_str()])
         .await?;
     Ok(())
+}
+
+/// Has the target's server connect to the source, by importing nothing. From PostgreSQL 16 on, `connect_timeout` does not
+/// count there: a source that does not answer would be waited for without end.
+async fn reach(session: &Session, options: &Options, server: &Identifier) -> Result<()> {
+    let patience = options.source.connect_timeout.as_secs().clamp(2, 600) + 3;
+    let limit = |milliseconds| sql!("SET LOCAL statement_timeout = {}", milliseconds);
+    session.batch(&limit(i64::try_from(patience * 1000).unwrap_or(i64::MAX))).await?;
+    let nothing = sql!(
+        "IMPORT FOREIGN SCHEMA pg_catalog LIMIT TO (confiture_reaches_it) FROM SERVER {} INTO {}",
+        server,
+        options.foreign_schema
+    );
+    match session.batch(&nothing).await {
+        Ok(()) => session.batch(&limit(0)).await,
+        Err(error) if error.sqlstate_code() == Some("57014") => {
+            let message = format!("no answer within {patience} s");
+            Err(Error::new(ErrorKind::Server, message).sqlstate("08001"))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 fn explain_import(error: Error) -> Error {

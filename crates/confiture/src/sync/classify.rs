@@ -88,12 +88,12 @@ pub(crate) fn choose_tables<'a>(
     Ok(tables)
 }
 
-fn is_whole_table(relation: &Relation) -> bool {
+pub(crate) fn is_whole_table(relation: &Relation) -> bool {
     relation.is_table() && !relation.is_partition
 }
 
 /// What this program and others remember about a database itself.
-fn is_ours(name: &QualifiedName) -> bool {
+pub(crate) fn is_ours(name: &QualifiedName) -> bool {
     let histories = ["confiture_migrations", "tb_confiture", "schema_migrations", "_sqlx_migrations"];
     name.schema.as_str().starts_with("confiture") || histories.contains(&name.name.as_str())
 }

@@ -45,7 +45,6 @@ pub(crate) struct Program {
 /// What compiling needs to know.
 pub(crate) struct Ground<'a> {
     pub(crate) source: &'a Catalog,
-    pub(crate) target: &'a Catalog,
     pub(crate) rules: &'a SyncRules,
     pub(crate) key: Option<&'a MasterKey>,
     pub(crate) components: &'a Components,

@@ -15,8 +15,8 @@ use crate::sync::planner::Sync;
 use crate::sync::report::{ColumnReport, Report, ScanReport, TableReport};
 use crate::sync::restore::{self, TakenOff};
 use crate::sync::scan::{check_changed, interrupted, scan_table};
-use crate::sync::sequences;
 use crate::sync::stream::{Moved, Reader, fill};
+use crate::sync::{sequences, subset};
 
 impl Sync {
     /// Carries the plan out. The source is only read; the target changes at the very end, or not at all.
@@ -57,11 +57,15 @@ impl Sync {
         execution.emit(&Event::TablesPlanned { tables: tables.collect() });
         let taken =
             execution.step("Taking keys, indexes and triggers off", self.begin(writer, execution)).await?;
+        let subset = self.choose_rows(&snapshot, execution).await?;
         let expected = self.expected_fingerprints();
         let fingerprints = Arc::new(Fingerprints::new(expected, self.seed));
         let mut moved = Vec::new();
         for index in 0..self.plan.tables.len() {
-            let rows = fill(self, index, None, &readers, writer, &fingerprints, execution).await?;
+            let chosen =
+                subset.as_ref().map(|subset| subset.selects(&self.plan.tables[index], &self.source_catalog));
+            let rows =
+                fill(self, index, chosen.transpose()?, &readers, writer, &fingerprints, execution).await?;
             check_changed(self, index, &rows.counts)?;
             restore::indexes(writer, &taken, &self.plan.tables[index].table, execution).await?;
             moved.push(rows);
@@ -208,6 +212,18 @@ impl Sync {
         named
             .map(|name| if is_partitioned(name) { sql!("{}", name) } else { sql!("ONLY {}", name) })
             .collect()
+    }
+
+    /// The rows of the subset, where the rules ask for one.
+    async fn choose_rows(&self, snapshot: &Session, execution: &Execution) -> Result<Option<subset::Subset>> {
+        if self.options.rules.subset.is_empty() {
+            return Ok(None);
+        }
+        let chosen = execution.step("Choosing rows", subset::choose(self, snapshot)).await?;
+        for reason in chosen.reasons() {
+            execution.note(reason);
+        }
+        Ok(Some(chosen))
     }
 
     /// About how many original values there are.

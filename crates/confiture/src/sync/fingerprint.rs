@@ -160,10 +160,6 @@ pub(crate) fn of_value(value: &str, seed: u64, out: &mut Vec<u64>) {
 }
 
 impl Frozen {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.held == 0
-    }
-
     fn contains(&self, bytes: &[u8]) -> bool {
         let (mut at, tag) = home(hash(bytes, self.seed), self.tags.len());
         loop {
@@ -178,6 +174,9 @@ impl Frozen {
     /// True where a text holds one of the values: as a whole, or as words in it.
     pub(crate) fn finds(&self, text: &str, words: &mut Vec<(usize, usize)>) -> bool {
         words.clear();
+        if self.held == 0 {
+            return false;
+        }
         let mut start = None;
         for (at, c) in text.char_indices() {
             match (TRIMMED.contains(c), start) {

@@ -16,6 +16,7 @@ use crate::sync::keys::{Components, Reference, propagate, references};
 use crate::sync::mask::hexadecimal;
 use crate::sync::options::Options;
 use crate::sync::plan::{Applied, ColumnPlan, CopyFormat, Plan, Storage, TablePlan};
+use crate::sync::subset;
 use crate::sync::types::{Family, binary_agrees, family};
 
 /// A plan with the sessions and everything else that carries it out.
@@ -28,10 +29,8 @@ pub struct Sync {
     pub(crate) hashes: Vec<Vec<Sql>>,
     pub(crate) seed: u64,
     pub(crate) source: Session,
-    pub(crate) target: Session,
     pub(crate) source_catalog: Catalog,
     pub(crate) target_catalog: Catalog,
-    #[allow(dead_code, reason = "the subset follows them")]
     pub(crate) references: Vec<Reference>,
 }
 
@@ -59,12 +58,8 @@ impl Sync {
         // What is masked by default may be a key too.
         propagate(&mut tables, &components, &target_catalog, &mut notes)?;
         check_components(&references, &tables, &source_catalog)?;
-        for table in &tables {
-            check(table, &source_catalog, &target_catalog, &mut notes)?;
-        }
         let ground = Ground {
             source: &source_catalog,
-            target: &target_catalog,
             rules: &options.rules,
             key: options.key.as_ref(),
             components: &components,
@@ -80,7 +75,15 @@ impl Sync {
                 hashes,
             ));
         }
+        for table in &tables {
+            check(table, &source_catalog, &target_catalog, &mut notes)?;
+        }
         ready.sort_by_key(|(plan, ..)| std::cmp::Reverse(plan.bytes));
+        let names: Vec<&QualifiedName> = ready.iter().map(|(plan, ..)| &plan.table).collect();
+        subset::check(&options.rules.subset, &source_catalog, &references, &names)?;
+        for (plan, ..) in &mut ready {
+            plan.subset = !options.rules.subset.is_empty();
+        }
         let referring =
             referring(&ready.iter().map(|(plan, ..)| &plan.table).collect::<Vec<_>>(), &target_catalog);
         let (mut plans, mut programs, mut hashes) = (Vec::new(), Vec::new(), Vec::new());
@@ -103,18 +106,7 @@ impl Sync {
             workers: options.workers.clamp(1, 64),
         };
         check_select(&plan, &source).await?;
-        Ok(Self {
-            options,
-            plan,
-            programs,
-            hashes,
-            seed,
-            source,
-            target,
-            source_catalog,
-            target_catalog,
-            references,
-        })
+        Ok(Self { options, plan, programs, hashes, seed, source, source_catalog, target_catalog, references })
     }
 
     /// The plan as data.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use tokio::sync::mpsc;
 
-use crate::catalog::{Catalog, Column, TypeKind};
+use crate::catalog::{Catalog, Column, Relation, RelationKind, TypeKind};
 use crate::error::{Error, Result};
 use crate::event::Execution;
 use crate::postgres::Session;
@@ -64,14 +64,7 @@ pub(crate) async fn scan_table(
     let mut rows = 0;
     while let Some(message) = stream.next().await {
         let message: Bytes = message.map_err(|error| target.refused(error)).map_err(context)?;
-        let mut row = &message[..];
-        if first {
-            row = row.get(HEADER..).filter(|_| row.starts_with(SIGNATURE)).unwrap_or_default();
-            first = false;
-        }
-        if row.is_empty() || row.starts_with(&[0xff, 0xff]) {
-            continue;
-        }
+        let Some(row) = row_in(&message, &mut first) else { continue };
         rows += 1;
         batch.extend((row.len() as u32).to_le_bytes());
         batch.extend_from_slice(row);
@@ -200,13 +193,56 @@ fn search(
     }
 }
 
-/// Every column of the target's table as it is searched, and the SELECT that reads them: text as it is, what may hold text
-/// as text, everything else for the checksum alone.
+/// Rows and checksum of a table, as a scan after a sync computes them.
+pub(crate) async fn checksum_of(
+    relation: &Relation,
+    catalog: &Catalog,
+    session: &Session,
+) -> Result<(u64, u64)> {
+    let select = read_back(relation, catalog);
+    let stream = session.copy_out(&sql!("COPY ({}) TO STDOUT (FORMAT binary)", select)).await?;
+    tokio::pin!(stream);
+    let (mut rows, mut sum, mut first) = (0, 0_u64, true);
+    while let Some(message) = stream.next().await {
+        let message: Bytes = message.map_err(|error| session.refused(error))?;
+        let Some(row) = row_in(&message, &mut first) else { continue };
+        rows += 1;
+        sum = sum.wrapping_add(hash(row, 1));
+    }
+    Ok((rows, sum))
+}
+
+/// The row in a message of COPY's binary format; `None` for the trailer.
+fn row_in<'a>(message: &'a [u8], first: &mut bool) -> Option<&'a [u8]> {
+    let row = if std::mem::take(first) {
+        message.get(HEADER..).filter(|_| message.starts_with(SIGNATURE))?
+    } else {
+        message
+    };
+    (!row.is_empty() && !row.starts_with(&[0xff, 0xff])).then_some(row)
+}
+
+/// The SELECT that reads a table back: text as it is, everything else as text.
+fn read_back(relation: &Relation, catalog: &Catalog) -> Sql {
+    let selected = relation.columns.iter().map(|column| {
+        if is_text(column, catalog) {
+            sql!("{}", column.name)
+        } else {
+            sql!("CAST({} AS pg_catalog.text)", column.name)
+        }
+    });
+    let from = match relation.kind {
+        RelationKind::PartitionedTable => sql!("{}", relation.name),
+        _ => sql!("ONLY {}", relation.name),
+    };
+    sql!("SELECT {} FROM {}", Sql::join(", ", selected), from)
+}
+
+/// Every column of the target's table as it is searched, and the SELECT that reads them.
 fn searched_columns(sync: &Sync, index: usize) -> (Vec<Searched>, Sql) {
     let (table, program) = (&sync.plan.tables[index], &sync.programs[index]);
     let catalog = &sync.target_catalog;
     let mut searched = Vec::new();
-    let mut selected = Vec::new();
     let Some(relation) = catalog.relations.get(&table.table) else { return (searched, Sql::default()) };
     for column in &relation.columns {
         let planned = table.columns.iter().position(|planned| planned.name == column.name);
@@ -225,17 +261,8 @@ fn searched_columns(sync: &Sync, index: usize) -> (Vec<Searched>, Sql) {
             originals: textish && !ignored && !meets_others,
             patterns: textish && !ignored && kept,
         });
-        selected.push(if is_text(column, catalog) {
-            sql!("{}", column.name)
-        } else {
-            sql!("CAST({} AS pg_catalog.text)", column.name)
-        });
     }
-    let from = match relation.kind {
-        crate::catalog::RelationKind::PartitionedTable => sql!("{}", table.table),
-        _ => sql!("ONLY {}", table.table),
-    };
-    (searched, sql!("SELECT {} FROM {}", Sql::join(", ", selected), from))
+    (searched, read_back(relation, catalog))
 }
 
 fn is_text(column: &Column, catalog: &Catalog) -> bool {

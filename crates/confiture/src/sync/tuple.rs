@@ -182,7 +182,7 @@ impl<'a> Masker<'a> {
         if !written {
             return Ok(Written::Null);
         }
-        if self.text == *value && column.sent_raw {
+        if self.text == *value && column.sent_raw && has_substance(&value, column.array) {
             self.counts[index].unchanged += 1;
         }
         self.field.clear();
@@ -202,6 +202,12 @@ impl<'a> Masker<'a> {
         }
         Error::config(message).hint("nothing was changed: choose another rule for the column")
     }
+}
+
+/// False for what no mask changes: `--`, `{}`, `{NULL}`.
+fn has_substance(value: &str, array: bool) -> bool {
+    let inside = |text: &str| text.chars().any(char::is_alphanumeric);
+    if array { inside(&value.replace("NULL", "")) } else { inside(value) }
 }
 
 /// Places in documents and redacted texts keep most of the original on purpose.
@@ -225,7 +231,7 @@ fn put_binary(field: Option<&[u8]>, out: &mut Vec<u8>) {
     }
 }
 
-fn unescape(field: &[u8]) -> Cow<'_, [u8]> {
+pub(crate) fn unescape(field: &[u8]) -> Cow<'_, [u8]> {
     if !field.contains(&b'\\') {
         return Cow::Borrowed(field);
     }

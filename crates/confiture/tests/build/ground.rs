@@ -40,6 +40,10 @@ impl Ground {
         fs_err::write(path, text).unwrap();
     }
 
+    pub(crate) fn root(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
     pub(crate) fn builder(&self) -> SchemaBuilder {
         SchemaBuilder::new(Tree::new(self.folder.path()))
     }
@@ -101,6 +105,15 @@ impl Ground {
         fs_err::write(&path, text).unwrap();
         let mut psql = self.client("psql", database);
         psql.args(["-Xq1", "-v", "ON_ERROR_STOP=1", "-f"]).arg(path).stdout(Stdio::null());
+        text_of(&psql.output().unwrap());
+    }
+
+    /// `psql -f`, statement by statement.
+    pub(crate) fn psql_script(&self, database: &str, text: &str) {
+        let path = self.folder.path().join("all.sql");
+        fs_err::write(&path, text).unwrap();
+        let mut psql = self.client("psql", database);
+        psql.args(["-Xq", "-v", "ON_ERROR_STOP=1", "-f"]).arg(path).stdout(Stdio::null());
         text_of(&psql.output().unwrap());
     }
 

@@ -5,8 +5,13 @@ use confiture::build::BuildOptions;
 
 use crate::ground::Ground;
 
-const REPLACE: BuildOptions =
-    BuildOptions { drop_existing: true, loss_confirmed: true, cache: true, production: false };
+const REPLACE: BuildOptions = BuildOptions {
+    drop_existing: true,
+    loss_confirmed: true,
+    cache: true,
+    disconnect: false,
+    production: false,
+};
 
 async fn occupied(tree: &[(&str, &str)]) -> Ground {
     let ground = Ground::new(tree).await;

@@ -137,14 +137,14 @@ async fn with_writers(old: &Database<'_>, new: &Database<'_>, feed: FeedKind, op
     oracle.assert_exact(25);
     assert_eq!(report.phase, Phase::Following);
     // Compared while the writers were at work.
-    if let Some((_, verification)) = &report.verification {
+    if let Some(verification) = &report.verification {
         assert!(verification.ok, "{verification:?}");
     }
     // And once more, after all writers have gone.
     let execution = Execution::unattended();
     let report = follow(options, feed, Until::CaughtUp, &execution, None).await.unwrap();
     assert!(report.violated.is_empty() && !report.foreign_keys_wait, "{report:?}");
-    assert!(report.verification.as_ref().is_some_and(|(_, found)| found.ok), "{report:?}");
+    assert!(report.verification.as_ref().is_some_and(|found| found.ok), "{report:?}");
     for same in same() {
         assert_same(old, &same.given, new, &same.held).await;
     }

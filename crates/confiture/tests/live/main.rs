@@ -12,6 +12,7 @@ mod running;
 mod scene;
 mod seed;
 mod shapes;
+mod waiting;
 mod wire;
 mod workload;
 #[path = "../schema_to_schema/world.rs"]

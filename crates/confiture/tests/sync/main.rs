@@ -1,4 +1,6 @@
 //! Production copied to staging with personal data masked, on a real server.
 
 mod original;
+mod proof;
+mod subset;
 mod world;

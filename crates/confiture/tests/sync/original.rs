@@ -80,8 +80,8 @@ async fn misspelt_columns_and_tables_are_errors() {
     - did you mean `users`?
     ");
     insta::assert_snapshot!(world.refusal(world.options("anonymize:\n  users: {email: \"user_{idd}@example.com\", \"*\": keep}\n  posts: {\"*\": keep}\n  comments: {\"*\": keep}\n")).await, @"
-    Config 2:18 users.email is unique (index users_email_key), and the rule gives one of 1 results
-    - `{hash: 18}`, `{fpe: digits}` or a template with `{hash(18)}` keep values apart
+    Config 2:18 users.email: the template names the column idd, which users has not
+    - did you mean `id`?
     ");
 }
 

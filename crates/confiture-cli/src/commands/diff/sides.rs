@@ -70,11 +70,11 @@ impl Ends<'_> {
 
     fn tree(&self, folders: &[PathBuf], anywhere: bool) -> Result<Vec<SplitScript>> {
         let tree = Tree {
-            root: self.project.root.clone(),
             schema_dirs: folders.to_vec(),
             anywhere: anywhere || !self.flags.schema_dirs.is_empty(),
             include: self.settings.include.value.clone(),
             exclude: self.settings.exclude.value.clone(),
+            ..Tree::new(self.project.root.clone())
         };
         Ok(SchemaBuilder::new(tree).files()?.into_iter().map(|file| file.script).collect())
     }

@@ -17,7 +17,7 @@ use crate::schema_to_schema::mutation::Mutation;
 use crate::schema_to_schema::options::Options;
 use crate::schema_to_schema::plan::Topology;
 use crate::schema_to_schema::planner::Migration;
-use crate::sql::Sql;
+use crate::sql::{QualifiedName, Sql};
 
 /// A feed, and why that one.
 #[derive(Debug, Clone)]
@@ -151,28 +151,32 @@ fn erring(mut feed: WalFeed) -> WalFeed {
     feed
 }
 
-/// Looks whether changes are still captured; says where not. What was missed nobody can say.
-pub(crate) async fn missed(
-    kind: FeedKind,
-    id: &str,
-    source: &Session,
-    captured: &Captured,
-) -> Result<Option<String>> {
-    match kind {
-        FeedKind::Queue => {
-            let gaps = queue::gaps(source, &captured.tables).await?;
-            let shown = |gap: &queue::Gap| {
-                format!("changes of {} may have been missed: {}", gap.table.short(), gap.message)
-            };
-            Ok(gaps.first().map(shown))
-        }
-        FeedKind::Wal => {
-            let table = WalFeed::unpublished(source, &captured.tables, &WalFeed::name(id)).await?;
-            Ok(table.map(|table| {
-                format!("changes of {} may have been missed: it is no longer published", table.name.short())
-            }))
-        }
+/// The first captured table that is no longer published, if there is one: its changes were missed.
+pub(crate) async fn unpublished(id: &str, source: &Session, captured: &Captured) -> Result<Option<String>> {
+    let table = WalFeed::unpublished(source, &captured.tables, &WalFeed::name(id)).await?;
+    Ok(table.map(|table| {
+        format!("changes of {} may have been missed: it is no longer published", table.name.short())
+    }))
+}
+
+/// Looks whether changes are still captured, and by what everything is that is not: a sentence each.
+pub(crate) async fn gaps(kind: FeedKind, source: &Session, captured: &Captured) -> Result<Vec<String>> {
+    if kind == FeedKind::Wal {
+        return Ok(Vec::new());
     }
+    let gaps = queue::gaps(source, &captured.tables).await?;
+    Ok(gaps.iter().map(|gap| format!("{}: {}", gap.table.short(), gap.message)).collect())
+}
+
+/// Mends what captures changes, where somebody broke it. Returns the tables of which changes may have been missed and that
+/// the feed itself does not give as a whole.
+pub(crate) async fn mend(
+    options: &Options,
+    captured: &Captured,
+    execution: &Execution,
+) -> Result<Vec<QualifiedName>> {
+    let session = Session::connect(&options.source).await?;
+    queue::set_up(&session, &captured.tables, patience(), execution).await
 }
 
 /// Takes away what captures changes for the migration into `target`. Returns whether there was something.

@@ -16,8 +16,9 @@ use crate::schema_to_schema::ledger::TableState;
 use crate::schema_to_schema::live::applier::Applier;
 use crate::schema_to_schema::live::batch::{Aligned, BatchReport};
 use crate::schema_to_schema::live::capture::Captured;
+use crate::schema_to_schema::live::feed;
 use crate::schema_to_schema::live::gate::Gate;
-use crate::schema_to_schema::live::ledger::{self, Control, Phase};
+use crate::schema_to_schema::live::ledger::{self, Control, FeedKind, Phase};
 use crate::schema_to_schema::live::shape::Shapes;
 use crate::schema_to_schema::mutation::{self, Mutation};
 use crate::schema_to_schema::plan::Topology;
@@ -25,6 +26,9 @@ use crate::schema_to_schema::planner::Migration;
 
 /// How often what others told the run is read, and the ledger says that it is at work.
 pub(crate) const HEARTBEAT: Duration = Duration::from_secs(1);
+
+/// How often it is looked whether everything is still captured.
+const GAPS: Duration = Duration::from_secs(10);
 
 /// Sees every batch while its snapshot of the source is open and nothing else is written to the target: for proofs.
 pub trait Witness: Send + Sync {
@@ -54,6 +58,14 @@ pub(crate) struct Follower {
     /// Tables of which indexes or constraints are off, and how many.
     pub(crate) unbuilt: BTreeMap<usize, usize>,
     pub(crate) heartbeat: Instant,
+    /// Which feed it is.
+    pub(crate) kind: FeedKind,
+    /// When it was last looked whether everything is still captured.
+    pub(crate) looked_for_gaps: Instant,
+    /// The table that a batch is writing, or was when it failed.
+    pub(crate) writing: Option<usize>,
+    /// Bytes that the source keeps for the feed, when they were last asked for.
+    pub(crate) retained: u64,
     /// Whether the next batch leaves both sides frozen, to be compared.
     pub(crate) align: bool,
     /// Both sides, where a batch has left them frozen.
@@ -82,6 +94,11 @@ impl Follower {
     /// True once every batch leaves the whole target equal to the source.
     pub(crate) fn is_following(&self) -> bool {
         self.states.iter().all(|state| *state == TableState::Following)
+    }
+
+    /// The tables that are so far.
+    pub(crate) fn tables_in(&self, state: TableState) -> Vec<usize> {
+        (0..self.states.len()).filter(|index| self.states[*index] == state).collect()
     }
 
     pub(crate) fn left_to_build(&self, index: usize) -> bool {
@@ -179,20 +196,47 @@ impl Follower {
     }
 
     /// Says in the ledger that this run is at work, and reads what others told it.
-    pub(crate) async fn beat(&mut self, lag: Duration) -> Result<Control> {
+    pub(crate) async fn beat(&mut self, lag: Duration) -> Result<()> {
+        let control = ledger::control(&self.side).await?;
+        self.hold(&control).await?;
+        if self.looked_for_gaps.elapsed() >= GAPS {
+            self.looked_for_gaps = Instant::now();
+            let gaps = feed::gaps(self.kind, &self.migration.source, &self.captured).await?;
+            if let Some(gap) = gaps.first() {
+                return Err(Error::new(ErrorKind::Unsafe, format!("changes may have been missed: {gap}"))
+                    .sqlstate(ALTERED)
+                    .hint(
+                        "run the command again: that is mended, and what may have been missed is read again",
+                    ));
+            }
+        }
+        ledger::see(&self.side, lag, self.retained).await
+    }
+
+    /// The same while no batch is applied.
+    pub(crate) async fn beat_while_paused(&mut self) -> Result<()> {
+        let control = ledger::control(&self.side).await?;
+        if self.heartbeat.elapsed() >= HEARTBEAT {
+            self.heartbeat = Instant::now();
+            self.hold(&control).await?;
+        }
+        Ok(())
+    }
+
+    /// Opens or closes the gate, as was told and as the source's replicas and disks allow.
+    async fn hold(&mut self, control: &Control) -> Result<()> {
         let state = self.feed.state().await?;
         for warning in state.warnings {
             self.execution.warn(warning);
         }
-        ledger::see(&self.side, lag, state.retained_bytes).await?;
-        let control = ledger::control(&self.side).await?;
         let too_much = control.retained_bytes.is_some_and(|most| state.retained_bytes > most);
         let behind = match control.replica_lag {
             Some(most) => replica_lag(&self.migration.source).await? > most,
             None => false,
         };
-        self.gate.set(&control, too_much || behind);
-        Ok(control)
+        self.gate.set(control, too_much || behind);
+        self.retained = state.retained_bytes;
+        Ok(())
     }
 
     /// Says how far the whole is, where that has changed.

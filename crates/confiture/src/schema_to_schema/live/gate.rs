@@ -10,26 +10,27 @@ use crate::error::{Error, Result};
 use crate::event::Execution;
 use crate::schema_to_schema::live::ledger::Control;
 
-/// What everybody passes.
-pub(crate) struct Gate {
-    open: watch::Sender<Open>,
-    budget: Mutex<Budget>,
-}
-
-/// For whom it is open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Open {
-    chunks: bool,
-    batches: bool,
-}
-
-/// Who passes.
+/// Who wants to pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Passer {
-    /// Part of the copy.
+    /// A chunk of a table that is being copied.
     Chunk,
-    /// A batch of changes: what holds the copy back must not hold back what relieves the source.
+    /// A batch of changes. What holds copying back does not hold these: applying them is what helps.
     Batch,
+}
+
+/// Whether the gate is closed, and for whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Open,
+    ClosedToChunks,
+    Closed,
+}
+
+/// What everybody passes.
+pub(crate) struct Gate {
+    state: watch::Sender<State>,
+    budget: Mutex<Budget>,
 }
 
 /// When more may be done.
@@ -43,26 +44,29 @@ impl Gate {
     /// An open gate.
     pub(crate) fn new() -> Self {
         let budget = Budget { control: Control::default(), paid: Instant::now() };
-        Self { open: watch::Sender::new(Open { chunks: true, batches: true }), budget: Mutex::new(budget) }
+        Self { state: watch::Sender::new(State::Open), budget: Mutex::new(budget) }
     }
 
-    /// Sets what was told; `held` keeps it closed for chunks for another reason.
+    /// Sets what was told; `held` keeps chunks back for another reason.
     pub(crate) fn set(&self, control: &Control, held: bool) {
         self.budget.lock().expect("not poisoned").control = control.clone();
-        let open = Open { chunks: !(control.paused || held), batches: !control.paused };
-        self.open.send_if_modified(|was| std::mem::replace(was, open) != open);
+        let state = match (control.paused, held) {
+            (true, _) => State::Closed,
+            (false, true) => State::ClosedToChunks,
+            (false, false) => State::Open,
+        };
+        self.state.send_if_modified(|was| std::mem::replace(was, state) != state);
     }
 
     /// Returns when the gate is open and what was done before is paid for.
     pub(crate) async fn wait(&self, passer: Passer, execution: &Execution) -> Result<()> {
         let pass = async {
-            let mut open = self.open.subscribe();
+            let mut state = self.state.subscribe();
+            let passes = |state: &State| {
+                *state == State::Open || (*state == State::ClosedToChunks && passer == Passer::Batch)
+            };
             loop {
-                let is_open = |open: &Open| match passer {
-                    Passer::Chunk => open.chunks,
-                    Passer::Batch => open.batches,
-                };
-                if open.wait_for(is_open).await.is_err() {
+                if state.wait_for(passes).await.is_err() {
                     return;
                 }
                 let paid = self.budget.lock().expect("not poisoned").paid;
@@ -108,8 +112,10 @@ mod tests {
         let gate = Gate::new();
         gate.set(&Control { paused: true, ..Control::default() }, false);
         let execution = Execution::unattended();
-        let waiting = tokio::time::timeout(Duration::from_millis(50), gate.wait(Passer::Batch, &execution));
-        assert!(waiting.await.is_err());
+        for passer in [Passer::Chunk, Passer::Batch] {
+            let waiting = tokio::time::timeout(Duration::from_millis(50), gate.wait(passer, &execution));
+            assert!(waiting.await.is_err());
+        }
         gate.set(&Control::default(), true);
         gate.wait(Passer::Batch, &execution).await.unwrap();
         let waiting = tokio::time::timeout(Duration::from_millis(50), gate.wait(Passer::Chunk, &execution));

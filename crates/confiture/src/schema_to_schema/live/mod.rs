@@ -11,6 +11,7 @@
 
 mod applier;
 mod batch;
+mod beside;
 mod capture;
 pub(crate) mod feed;
 mod finish;

@@ -57,6 +57,7 @@ impl Migration {
             records.get(&table.target).is_some_and(|record| record.fingerprint != table.fingerprint())
         };
         let edited: Vec<&TablePlan> = self.plan.tables.iter().filter(is_edited).collect();
+        self.mend_capture(record.feed, &captured, &side, &mut states, execution).await?;
         let feed = self.open_feed(&record, &captured, &side, &mut states, execution).await?;
         let shapes = self.shapes(&side, &captured, &mut states, &edited, execution).await?;
         ledger::set_stopped(&side, None).await?;
@@ -83,6 +84,10 @@ impl Migration {
             shapes,
             unbuilt: std::collections::BTreeMap::new(),
             heartbeat: Instant::now(),
+            retained: 0,
+            kind: record.feed,
+            looked_for_gaps: Instant::now(),
+            writing: None,
             align: false,
             aligned: None,
             bypasses_constraints,
@@ -102,19 +107,17 @@ impl Migration {
         execution: &Execution,
     ) -> Result<Box<dyn ChangeFeed + Sync>> {
         let (options, id) = (&self.options, &record.id);
-        let since = record.snapshot.clone();
-        let why = match feed::missed(record.feed, id, &self.source, captured).await? {
+        let missed = match record.feed {
+            FeedKind::Wal => feed::unpublished(id, &self.source, captured).await?,
+            FeedKind::Queue => None,
+        };
+        let why = match missed {
             Some(why) => why,
-            None => match feed::open(record.feed, id, options, captured, since.clone()).await {
+            None => match feed::open(record.feed, id, options, captured, record.snapshot.clone()).await {
                 Err(error) if SlotLost::of(&error).is_some() => error.to_string(),
                 opened => return opened,
             },
         };
-        if record.feed == FeedKind::Queue {
-            execution.warn(format!("{why}; what captures them is set up again, and its rows are read again"));
-            feed::set_up(record.feed, id, options, captured, execution).await?;
-            return feed::open(record.feed, id, options, captured, since).await;
-        }
         execution.warn(format!("{why}; changes are captured by a new slot, and all rows are read again"));
         // The new slot comes last: until then, whoever begins again finds that the old one is lost.
         for (table, state) in self.plan.tables.iter().zip(states) {
@@ -122,6 +125,32 @@ impl Migration {
         }
         feed::set_up(record.feed, id, options, captured, execution).await?;
         feed::open(record.feed, id, options, captured, None).await
+    }
+
+    /// Mends what captures changes, where somebody broke it, and has everything read again that may have been missed.
+    async fn mend_capture(
+        &self,
+        feed: FeedKind,
+        captured: &Captured,
+        side: &Session,
+        states: &mut [TableState],
+        execution: &Execution,
+    ) -> Result<()> {
+        let gaps = feed::gaps(feed, &self.source, captured).await?;
+        if gaps.is_empty() {
+            return Ok(());
+        }
+        for gap in gaps {
+            execution.warn(format!("changes may have been missed: {gap}"));
+        }
+        let anew = feed::mend(&self.options, captured, execution).await?;
+        for ((followed, table), state) in captured.followed.iter().zip(&self.plan.tables).zip(states) {
+            let read = std::iter::once(followed.driving).chain(followed.depends.iter().map(|one| one.table));
+            if read.into_iter().any(|index| anew.contains(&captured.tables[index].name)) {
+                self.read_again(side, table, state).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Has a whole table read again by the next batches.

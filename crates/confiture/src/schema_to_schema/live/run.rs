@@ -1,35 +1,29 @@
 //! Following, from the first command to the last batch: opened from the ledger, driven until it is told to stop, opened again
 //! after whatever cut it short.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
-use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Execution;
 use crate::postgres::AdvisoryLock;
-use crate::postgres::feed::CapturedTable;
 use crate::postgres::feed::wal::SlotLost;
-use crate::schema_to_schema::journal::{self, EntryKind};
-use crate::schema_to_schema::ledger::{TableState, set_state};
-use crate::schema_to_schema::live::batch::{Aligned, BatchReport};
-use crate::schema_to_schema::live::capture::Captured;
+use crate::schema_to_schema::failpoint;
+use crate::schema_to_schema::ledger::TableState;
+use crate::schema_to_schema::live::batch::BatchReport;
+use crate::schema_to_schema::live::beside::Beside;
 use crate::schema_to_schema::live::finish::Finisher;
-use crate::schema_to_schema::live::follower::{ALTERED, Follower, HEARTBEAT, Witness};
+use crate::schema_to_schema::live::follower::{ALTERED, Follower, Witness};
 use crate::schema_to_schema::live::gate::Passer;
 use crate::schema_to_schema::live::ledger::{self, FeedKind, Phase};
-use crate::schema_to_schema::live::shape::Shapes;
 use crate::schema_to_schema::planner::Migration;
 use crate::schema_to_schema::report::ViolatedForeignKey;
 use crate::schema_to_schema::sequences::{self, AdvancedSequence};
 use crate::schema_to_schema::sessions::Sessions;
 use crate::schema_to_schema::verify::VerificationReport;
-use crate::schema_to_schema::{constraints, failpoint};
 
 /// The shortest time between two batches: what is told meanwhile is applied at once.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -102,14 +96,34 @@ pub struct FollowReport {
     pub sequences: Vec<AdvancedSequence>,
     /// Foreign keys that rows violate: they are there, but NOT VALID.
     pub violated: Vec<ViolatedForeignKey>,
-    /// What the comparison of both sides found, after the batch of that number; `None` where there was none in this run.
-    pub verification: Option<(i64, VerificationReport)>,
+    /// What the comparison of both sides found; `None` where there was none in this run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verification: Option<VerificationReport>,
+    /// The batch that left both sides as they were compared.
+    pub verified_batch: Option<i64>,
     /// True where foreign keys and triggers of the target are off until the cutover, because the target's role may not
     /// apply changes past them.
     pub foreign_keys_wait: bool,
     /// From beginning to end.
     #[serde(rename = "elapsed_ms", serialize_with = "crate::event::as_milliseconds")]
     pub elapsed: Duration,
+}
+
+impl FollowReport {
+    fn new(feed: FeedKind, phase: Phase, batches: i64) -> Self {
+        Self {
+            feed,
+            phase,
+            batches,
+            snapshot: None,
+            sequences: Vec::new(),
+            violated: Vec::new(),
+            verification: None,
+            verified_batch: None,
+            foreign_keys_wait: false,
+            elapsed: Duration::ZERO,
+        }
+    }
 }
 
 impl Migration {
@@ -215,115 +229,37 @@ impl Follower {
         started: Instant,
         feed: FeedKind,
     ) -> Result<FollowReport> {
-        let mut report = FollowReport {
-            feed,
-            phase: self.phase,
-            batches: self.batches,
-            snapshot: None,
-            sequences: Vec::new(),
-            violated: Vec::new(),
-            verification: None,
-            foreign_keys_wait: false,
-            elapsed: Duration::ZERO,
-        };
-        let (full, mut filled) = mpsc::unbounded_channel();
-        let mut copying = self.start_copying(sessions, full).await?;
-        let finisher = Finisher {
-            migration: Arc::clone(&self.migration),
-            captured: Arc::clone(&self.captured),
-            sessions: Arc::clone(sessions),
-            execution: self.execution.clone(),
-        };
-        let mut building: JoinSet<Result<usize>> = JoinSet::new();
-        let mut at_work = BTreeSet::new();
-        let mut referring: JoinSet<Result<Vec<ViolatedForeignKey>>> = JoinSet::new();
-        let mut comparing: JoinSet<Result<Option<(i64, VerificationReport)>>> = JoinSet::new();
-        let mut full_tables: Vec<usize> = self.indexes_in(TableState::Copied);
+        let mut report = FollowReport::new(feed, self.phase, self.batches);
+        let mut beside = Beside::start(self, sessions).await?;
         let mut arrived = false;
         loop {
-            // Tables that were full before this batch's snapshot: all that moved while they were copied waits after it.
-            while let Ok(index) = filled.try_recv() {
-                self.states[index] = TableState::Copied;
-                full_tables.push(index);
-            }
+            beside.take_full(&mut self.states);
             self.pass_gate().await?;
-            let batch = self.patient_batch().await?;
+            let batch = self.patient_batch(beside.finisher()).await?;
             served.store(true, Ordering::Relaxed);
             report.snapshot = Some(batch.snapshot.to_string());
             failpoint::reached("batch: done");
-            for index in full_tables.drain(..) {
-                at_work.insert(index);
-                building.spawn(finisher.clone().build_key(index));
-            }
-            for index in self.indexes_in(TableState::Indexing) {
-                if at_work.insert(index) {
-                    building.spawn(finisher.clone().build_rest(index));
-                }
-            }
-            while let Some(built) = building.try_join_next() {
-                let index = built.unwrap_or_else(|panic| Err(panicked(panic)))?;
-                at_work.remove(&index);
-                self.count_unbuilt().await?;
-                let name = self.migration.plan.tables[index].target.clone();
-                set_state(&self.side, &name, TableState::CatchingUp).await?;
-                self.states[index] = TableState::CatchingUp;
-            }
-            while let Some(ended) = copying.try_join_next() {
-                if let Err(error) = ended.unwrap_or_else(|panic| Err(panicked(panic))) {
-                    return Err(self.explain_altered(error).await);
-                }
-            }
-            if copying.is_empty() && self.phase == Phase::Copying {
-                self.set_phase(Phase::CatchingUp).await?;
-            }
+            beside.go_on(self, &mut report).await?;
             if !lock.is_held() {
                 return Err(Error::new(ErrorKind::Connect, "the connection that held the lock was lost"));
             }
             if self.is_following() && !arrived {
                 arrived = true;
-                self.arrive(&mut report, sessions, &mut referring).await?;
+                self.set_phase(Phase::Following).await?;
+                report.sequences = self.advance_sequences().await?;
+                report.foreign_keys_wait = beside.put_foreign_keys_back(self).await?;
             }
-            while let Some(violated) = referring.try_join_next() {
-                report.violated = violated.unwrap_or_else(|panic| Err(panicked(panic)))?;
-            }
-            if let Some(aligned) = self.aligned.take() {
-                let (migration, captured) = (Arc::clone(&self.migration), Arc::clone(&self.captured));
-                comparing.spawn(compare(migration, captured, aligned, self.execution.clone()));
-            }
-            while let Some(compared) = comparing.try_join_next() {
-                let compared = compared.unwrap_or_else(|panic| Err(panicked(panic)))?;
-                let Some((number, compared)) = compared else { continue };
-                ledger::record_verification(&self.side, number, &compared).await?;
-                report.verification = Some((number, compared));
-            }
+            let is_settled = arrived && !beside.is_referring() && !beside.is_comparing();
             let is_compared = report.verification.is_some() || !following.verify;
-            if arrived && referring.is_empty() && comparing.is_empty() && !is_compared {
-                self.align = true;
-            }
-            let is_done =
-                arrived && referring.is_empty() && is_compared && following.until == Until::CaughtUp;
+            self.align = is_settled && !is_compared;
+            let is_done = is_settled && is_compared && following.until == Until::CaughtUp;
             if self.execution.is_interrupted() || is_done {
                 break;
             }
-            let is_busy = batch.more || batch.applied.keys > 0;
-            let patience = if is_busy || self.align || !building.is_empty() || !referring.is_empty() {
-                PAUSE
-            } else {
-                IDLE
-            };
-            let (feed, execution) = (&mut self.feed, &self.execution);
-            tokio::select! {
-                () = sleep(PAUSE), if is_busy => {}
-                waited = feed.wait(patience), if !is_busy => waited?,
-                () = execution.interrupted() => {}
-            }
+            self.rest(&batch, beside.is_building()).await?;
         }
-        copying.shutdown().await;
-        building.shutdown().await;
-        referring.shutdown().await;
-        comparing.shutdown().await;
-        report.phase = self.phase;
-        report.batches = self.batches;
+        beside.end().await;
+        (report.phase, report.batches) = (self.phase, self.batches);
         if arrived {
             report.sequences.extend(self.advance_sequences().await?);
         }
@@ -331,67 +267,58 @@ impl Follower {
         Ok(report)
     }
 
-    /// A batch that is tried again where somebody else's lock was in the way.
-    async fn patient_batch(&mut self) -> Result<BatchReport> {
+    /// Waits while somebody has paused the run; whoever stops it meanwhile stops it after one more batch.
+    async fn pass_gate(&mut self) -> Result<()> {
+        loop {
+            let beat = sleep(Duration::from_secs(1));
+            tokio::select! {
+                passed = self.gate.wait(Passer::Batch, &self.execution) => {
+                    return if self.execution.is_interrupted() { Ok(()) } else { passed };
+                }
+                () = beat => {}
+            }
+            // Nothing is applied, so nobody else hears that the pause is over.
+            self.beat_while_paused().await?;
+        }
+    }
+
+    /// Waits for something to do.
+    async fn rest(&mut self, batch: &BatchReport, is_building: bool) -> Result<()> {
+        let is_busy = batch.more || batch.applied.keys > 0;
+        let patience = if self.align || is_building { PAUSE } else { IDLE };
+        let (feed, execution) = (&mut self.feed, &self.execution);
+        tokio::select! {
+            () = sleep(PAUSE), if is_busy => Ok(()),
+            waited = feed.wait(patience), if !is_busy => waited,
+            () = execution.interrupted() => Ok(()),
+        }
+    }
+
+    /// A batch that is tried again where somebody else's lock was in the way, or where rows that wait to be read again hold
+    /// a value that another row has now.
+    async fn patient_batch(&mut self, finisher: &Finisher) -> Result<BatchReport> {
         let mut tries = 0;
         loop {
-            match self.batch().await {
-                Err(error)
-                    if matches!(error.sqlstate_code(), Some("40001" | "40P01" | "55P03"))
-                        && tries < TRIES =>
-                {
-                    tries += 1;
+            let error = match self.batch().await {
+                Ok(report) => return Ok(report),
+                Err(error) => error,
+            };
+            tries += 1;
+            match error.sqlstate_code() {
+                Some("40001" | "40P01" | "55P03") if tries <= TRIES => {
                     self.execution.note(format!("{error}: the batch is tried again"));
                     sleep(Duration::from_millis(50 << tries)).await;
                 }
-                done => return done,
+                Some("23505" | "23P01") if tries == 1 => match self.writing.take() {
+                    // All that is left then is what no change has touched, and that is of the snapshot too.
+                    Some(index) if self.states[index] == TableState::CatchingUp => {
+                        finisher.clone().clear_waiting(index).await?;
+                    }
+                    _ => return Err(error),
+                },
+                _ => return Err(error),
             }
         }
-    }
-
-    /// Waits for as long as somebody has paused the run, and goes on looking whether it still is.
-    async fn pass_gate(&mut self) -> Result<()> {
-        loop {
-            let (gate, execution) = (Arc::clone(&self.gate), self.execution.clone());
-            tokio::select! {
-                passed = gate.wait(Passer::Batch, &execution) => {
-                    return if execution.is_interrupted() { Ok(()) } else { passed };
-                }
-                () = sleep(HEARTBEAT) => {
-                    self.beat(Duration::ZERO).await?;
-                }
-            }
-        }
-    }
-
-    fn indexes_in(&self, state: TableState) -> Vec<usize> {
-        (0..self.states.len()).filter(|index| self.states[*index] == state).collect()
-    }
-
-    /// Every table follows for the first time in this run: what speaks of several tables is put back.
-    async fn arrive(
-        &mut self,
-        report: &mut FollowReport,
-        sessions: &Sessions,
-        referring: &mut JoinSet<Result<Vec<ViolatedForeignKey>>>,
-    ) -> Result<()> {
-        self.set_phase(Phase::Following).await?;
-        report.sequences = self.advance_sequences().await?;
-        let entries = journal::entries(&self.side).await?;
-        if !entries.iter().any(|entry| entry.kind >= EntryKind::ForeignKey) {
-            return Ok(());
-        }
-        if self.bypasses_constraints {
-            let options = &self.migration.options;
-            let (session, builder) =
-                (sessions.open_target(options).await?, sessions.open_target(options).await?);
-            let execution = self.execution.clone();
-            referring.spawn(async move {
-                constraints::put_foreign_keys_back(&session, &[builder], &execution).await
-            });
-        }
-        report.foreign_keys_wait = !self.bypasses_constraints;
-        Ok(())
     }
 
     async fn advance_sequences(&self) -> Result<Vec<AdvancedSequence>> {
@@ -407,40 +334,10 @@ impl Follower {
     }
 }
 
-/// Compares both sides as one batch left them; `None` where the source can no longer be read as it was then.
-async fn compare(
-    migration: Arc<Migration>,
-    captured: Arc<Captured>,
-    aligned: Aligned,
-    execution: Execution,
-) -> Result<Option<(i64, VerificationReport)>> {
-    let sessions = Sessions::default();
-    let Aligned { source, target, batch } = aligned;
-    let work = migration.verify_between(&source, &target, &sessions, &execution);
-    let result = execution.step("Comparing both sides", work).await;
-    sessions.end(&migration.source, &migration.target, result.is_err()).await;
-    // TRUNCATE and what rewrites a table take its rows away from older snapshots too. That is no difference.
-    let oids: Vec<u32> = captured.tables.iter().flat_map(CapturedTable::oids).collect();
-    let (then, now) =
-        tokio::try_join!(Shapes::digest(source.session(), &oids), Shapes::digest(&migration.source, &oids))?;
-    match result {
-        Ok(report) if report.ok || then == now => Ok(Some((batch, report))),
-        Err(error) if then == now => Err(error),
-        _ => {
-            execution.note("A source table was altered or emptied while both sides were compared: they are compared again.");
-            Ok(None)
-        }
-    }
-}
-
 /// The same migration, planned again with what is there now.
 async fn replan(migration: &Arc<Migration>, execution: &Execution) -> Result<Arc<Migration>> {
     let planned = Box::pin(Migration::plan(migration.options.clone(), execution)).await?;
     Ok(Arc::new(planned))
-}
-
-fn panicked(panic: tokio::task::JoinError) -> Error {
-    Error::unexpected("a worker panicked").because(panic)
 }
 
 fn interrupted() -> Error {

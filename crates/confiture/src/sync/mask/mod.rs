@@ -12,7 +12,6 @@ mod row;
 
 pub use fake::LISTS_VERSION;
 pub(crate) use fake::{longest as longest_fake, variety};
-pub(crate) use format::luhn_digit;
 pub use key::{Keyed, MasterKey, hexadecimal};
 pub(crate) use pattern::kinds_in;
 pub(crate) use render::Part;

@@ -40,7 +40,7 @@ pub(crate) enum Part {
 impl Part {
     /// True where what it writes may be what another row's value was.
     pub(super) fn may_meet_others(&self) -> bool {
-        matches!(self, Self::Fake(..))
+        matches!(self, Self::Fake(..) | Self::Random(..) | Self::Fresh(_) | Self::Unique(..))
     }
 }
 

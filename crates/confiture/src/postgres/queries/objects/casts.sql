@@ -4,7 +4,7 @@ SELECT 'cast' AS kind, 'pg_cast' AS class, c.oid, 0 AS sub, json_build_object(
         CASE c.castcontext WHEN 'a' THEN ' AS ASSIGNMENT' WHEN 'i' THEN ' AS IMPLICIT' ELSE '' END),
     'drop', 'DROP CAST ' || x.identity) AS body
 FROM pg_cast c CROSS JOIN LATERAL (SELECT format('(%s AS %s)', format_type(c.castsource, NULL), format_type(c.casttarget, NULL))) AS x(identity)
-WHERE c.oid >= 16384
+WHERE c.oid >= 16384 AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_cast'::regclass AND d.objid = c.oid AND d.deptype = 'i')
 UNION ALL
 SELECT 'transform', 'pg_transform', t.oid, 0, json_build_object('name', x.identity, 'identity', x.identity, 'phrase', 'TRANSFORM ' || x.identity,
     'create', format('CREATE TRANSFORM %s (%s)', x.identity, concat_ws(', ', CASE WHEN t.trffromsql <> 0 THEN 'FROM SQL WITH FUNCTION ' || t.trffromsql::regprocedure END, CASE WHEN t.trftosql <> 0 THEN 'TO SQL WITH FUNCTION ' || t.trftosql::regprocedure END)),

@@ -40,7 +40,5 @@ CROSS JOIN LATERAL (WITH RECURSIVE down AS (SELECT t.oid, t.typtype, t.typbasety
 LEFT JOIN pg_collation co ON co.oid = a.attcollation LEFT JOIN pg_namespace cn ON cn.oid = co.collnamespace
 LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum AND a.attgenerated <> ''
 WHERE a.attnum > 0 AND NOT a.attisdropped AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'
-    AND (c.relkind IN ('r', 'p', 'f') OR c.relkind IN ('v', 'm') AND (a.attacl IS NOT NULL OR a.attoptions IS NOT NULL OR coalesce(a.attstattarget, -1) <> -1
-        OR c.relkind = 'm' AND (a.attstorage <> t.typstorage OR a.attcompression <> '')
-        OR EXISTS (SELECT FROM pg_description ds WHERE ds.classoid = 'pg_class'::regclass AND ds.objoid = c.oid AND ds.objsubid = a.attnum)))
+    AND c.relkind IN ('r', 'p', 'f', 'v', 'm')
 ORDER BY c.oid, a.attnum

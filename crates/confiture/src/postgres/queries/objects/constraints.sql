@@ -12,6 +12,9 @@ SELECT CASE WHEN k.contypid <> 0 THEN 'domain constraint' ELSE 'constraint' END 
         'clustered', json_build_array(i.indisclustered, CASE WHEN i.indisclustered THEN format('%s CLUSTER ON %I', x.alter, k.conname) ELSE format('%s SET WITHOUT CLUSTER', x.alter) END, NOT i.indisclustered),
         'replica identity', json_build_array(i.indisreplident, CASE WHEN i.indisreplident THEN format('ALTER TABLE ONLY %s REPLICA IDENTITY USING INDEX %I', x.owner, k.conname) ELSE '' END, NOT i.indisreplident),
         'index comment', json_build_array(obj_description(k.conindid, 'pg_class'), format('COMMENT ON INDEX %I.%I IS %s', n.nspname, k.conname, coalesce(quote_literal(obj_description(k.conindid, 'pg_class')), 'NULL')), obj_description(k.conindid, 'pg_class') IS NULL),
+        'storage parameters', json_build_array(ic.reloptions, CASE WHEN ic.reloptions IS NULL
+            THEN format('ALTER INDEX %I.%I RESET (fillfactor%s)', n.nspname, k.conname, CASE am.amname WHEN 'btree' THEN ', deduplicate_items' ELSE '' END)
+            ELSE format('ALTER INDEX %I.%I SET (%s)', n.nspname, k.conname, array_to_string(ic.reloptions, ', ')) END, ic.reloptions IS NULL),
         'tablespace', json_build_array(s.spcname, format('ALTER INDEX %I.%I SET TABLESPACE %I', n.nspname, k.conname, coalesce(s.spcname, 'pg_default')), s.spcname IS NULL)) END,
     'details', json_build_object('type', k.contype, 'local', k.conislocal, 'child', k.conparentid <> 0, 'validated', k.convalidated,
         'index_parent', (SELECT format('%I.%I', pn.nspname, p.relname) FROM pg_inherits h JOIN pg_class p ON p.oid = h.inhparent JOIN pg_namespace pn ON pn.oid = p.relnamespace WHERE h.inhrelid = k.conindid AND k.contype IN ('p', 'u', 'x')),
@@ -20,7 +23,7 @@ FROM pg_constraint k JOIN pg_namespace n ON n.oid = k.connamespace
 LEFT JOIN pg_class c ON c.oid = k.conrelid LEFT JOIN pg_type t ON t.oid = k.contypid
 LEFT JOIN pg_namespace cn ON cn.oid = coalesce(c.relnamespace, t.typnamespace)
 LEFT JOIN pg_index i ON i.indexrelid = k.conindid AND k.contype IN ('p', 'u', 'x')
-LEFT JOIN pg_class ic ON ic.oid = i.indexrelid LEFT JOIN pg_tablespace s ON s.oid = ic.reltablespace
+LEFT JOIN pg_class ic ON ic.oid = i.indexrelid LEFT JOIN pg_am am ON am.oid = ic.relam LEFT JOIN pg_tablespace s ON s.oid = ic.reltablespace
 CROSS JOIN LATERAL (SELECT format('%I.%I', cn.nspname, coalesce(c.relname, t.typname)),
     CASE WHEN k.contypid <> 0 THEN format('ALTER DOMAIN %I.%I', cn.nspname, t.typname) ELSE format('ALTER%s TABLE %I.%I', CASE c.relkind WHEN 'f' THEN ' FOREIGN' ELSE '' END, cn.nspname, c.relname) END) AS x(owner, alter)
 WHERE k.contype IN ('c', 'p', 'u', 'x', 'f') AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'

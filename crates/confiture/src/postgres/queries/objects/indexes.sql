@@ -2,7 +2,7 @@ SELECT 'index' AS kind, 'pg_class' AS class, c.oid, 0 AS sub, json_build_object(
     'schema', n.nspname, 'name', c.relname, 'identity', format('%I.%I', n.nspname, c.relname),
     'phrase', format('INDEX %I.%I', n.nspname, c.relname),
     'parent', json_build_array('pg_class', i.indrelid, 0),
-    'create', pg_get_indexdef(c.oid),
+    'create', d.definition, 'definition', format('%s%s', CASE WHEN i.indisunique THEN 'UNIQUE' END, substr(d.definition, strpos(d.definition, format(' INDEX %I ON ', c.relname)) + length(format(' INDEX %I', c.relname)))),
     'drop', format('DROP INDEX %I.%I', n.nspname, c.relname),
     'inherited', c.relispartition,
     'facets', (json_build_object(
@@ -15,6 +15,7 @@ SELECT 'index' AS kind, 'pg_class' AS class, c.oid, 0 AS sub, json_build_object(
 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_class t ON t.oid = i.indrelid JOIN pg_namespace tn ON tn.oid = t.relnamespace
 LEFT JOIN pg_tablespace s ON s.oid = c.reltablespace
+CROSS JOIN LATERAL (SELECT pg_get_indexdef(c.oid)) AS d(definition)
 WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'
     AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid AND k.contype IN ('p', 'u', 'x'))
 ORDER BY c.oid

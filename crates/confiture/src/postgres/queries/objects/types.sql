@@ -13,7 +13,7 @@ SELECT CASE t.typtype WHEN 'e' THEN 'enum' WHEN 'd' THEN 'domain' WHEN 'r' THEN 
         WHEN 'c' THEN format('CREATE TYPE %I.%I AS (%s)', n.nspname, t.typname, coalesce((SELECT string_agg(format('%I %s', a.attname, format_type(a.atttypid, a.atttypmod))
             || CASE WHEN a.attcollation <> ty.typcollation THEN format(' COLLATE %I.%I', an.nspname, ac.collname) ELSE '' END, ', ' ORDER BY a.attnum)
             FROM pg_attribute a JOIN pg_type ty ON ty.oid = a.atttypid LEFT JOIN pg_collation ac ON ac.oid = a.attcollation LEFT JOIN pg_namespace an ON an.oid = ac.collnamespace WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped), ''))
-        END,
+        ELSE '' END,
     'definition', CASE t.typtype WHEN 'd' THEN format('%s %s', format_type(t.typbasetype, t.typtypmod), t.typcollation::regcollation) WHEN 'c' THEN (SELECT json_agg(json_build_array(a.attname, format_type(a.atttypid, a.atttypmod), a.attcollation::regcollation::text) ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped)::text END,
     'drop', format('DROP %s %I.%I', CASE t.typtype WHEN 'd' THEN 'DOMAIN' ELSE 'TYPE' END, n.nspname, t.typname),
     'owner', pg_get_userbyid(t.typowner), 'acl', t.typacl::text[], 'acl_default', acldefault('T', t.typowner)::text[],
@@ -21,6 +21,9 @@ SELECT CASE t.typtype WHEN 'e' THEN 'enum' WHEN 'd' THEN 'domain' WHEN 'r' THEN 
         'default', json_build_array(t.typdefault, format('ALTER DOMAIN %I.%I %s', n.nspname, t.typname, coalesce('SET DEFAULT ' || t.typdefault, 'DROP DEFAULT')), true),
         'not null', json_build_array(t.typnotnull, format('ALTER DOMAIN %I.%I %s NOT NULL', n.nspname, t.typname, CASE WHEN t.typnotnull THEN 'SET' ELSE 'DROP' END), true)) END,
     'details', json_build_object(
+        'constructors', CASE t.typtype WHEN 'r' THEN (SELECT json_agg(json_build_array(p.oid::regprocedure::text, p.proname)) FROM pg_depend d JOIN pg_proc p ON p.oid = d.objid
+            WHERE d.classid = 'pg_proc'::regclass AND d.refclassid = 'pg_type'::regclass AND d.refobjid IN (t.oid, mt.oid) AND d.deptype = 'i') END,
+        'multirange', CASE WHEN mt.typname IS NOT NULL THEN json_build_array(format('%I.%I', mn.nspname, mt.typname), mt.typname) END,
         'labels', (SELECT json_agg(e.enumlabel ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = t.oid),
         'attributes', CASE WHEN t.typtype = 'c' THEN (SELECT json_agg(json_build_array(a.attname, format_type(a.atttypid, a.atttypmod) || CASE WHEN a.attcollation <> ty.typcollation THEN format(' COLLATE %I.%I', an.nspname, ac.collname) ELSE '' END,
                 col_description(a.attrelid, a.attnum)) ORDER BY a.attnum)
@@ -39,4 +42,3 @@ SELECT 'attribute', 'pg_class', c.oid, a.attnum::int, json_build_object('schema'
     'phrase', format('COLUMN %I.%I.%I', n.nspname, c.relname, a.attname), 'parent', json_build_array('pg_type', c.reltype, 0), 'create', '', 'drop', '')
 FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid AND c.relkind = 'c' JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE a.attnum > 0 AND NOT a.attisdropped AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'
-    AND EXISTS (SELECT FROM pg_description ds WHERE ds.classoid = 'pg_class'::regclass AND ds.objoid = c.oid AND ds.objsubid = a.attnum)

@@ -1,0 +1,213 @@
+//! What goes on beside the batches: tables are copied, keys and indexes built, foreign keys put back, both sides compared.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::sleep;
+
+use crate::error::{Error, Result};
+use crate::event::Execution;
+use crate::postgres::Session;
+use crate::postgres::feed::CapturedTable;
+use crate::schema_to_schema::constraints;
+use crate::schema_to_schema::journal::{self, EntryKind};
+use crate::schema_to_schema::ledger::{TableState, set_state};
+use crate::schema_to_schema::live::batch::Aligned;
+use crate::schema_to_schema::live::capture::Captured;
+use crate::schema_to_schema::live::finish::Finisher;
+use crate::schema_to_schema::live::follower::Follower;
+use crate::schema_to_schema::live::ledger::{self, Phase};
+use crate::schema_to_schema::live::run::FollowReport;
+use crate::schema_to_schema::live::shape::Shapes;
+use crate::schema_to_schema::planner::Migration;
+use crate::schema_to_schema::report::ViolatedForeignKey;
+use crate::schema_to_schema::sessions::Sessions;
+use crate::schema_to_schema::verify::VerificationReport;
+
+/// Everything that goes on beside the batches.
+pub(crate) struct Beside {
+    sessions: Arc<Sessions>,
+    finisher: Finisher,
+    copying: JoinSet<Result<()>>,
+    /// Says which tables are full.
+    filled: mpsc::UnboundedReceiver<usize>,
+    /// Tables that were full before the batch that is at work took its snapshot.
+    full: Vec<usize>,
+    building: JoinSet<Result<usize>>,
+    built: BTreeSet<usize>,
+    referring: JoinSet<Result<Vec<ViolatedForeignKey>>>,
+    comparing: JoinSet<Result<Option<(i64, VerificationReport)>>>,
+}
+
+impl Beside {
+    /// Starts copying what is not there.
+    pub(crate) async fn start(follower: &mut Follower, sessions: &Arc<Sessions>) -> Result<Self> {
+        let (full, filled) = mpsc::unbounded_channel();
+        let copying = follower.start_copying(sessions, full).await?;
+        let finisher = Finisher {
+            migration: Arc::clone(&follower.migration),
+            captured: Arc::clone(&follower.captured),
+            sessions: Arc::clone(sessions),
+            execution: follower.execution.clone(),
+        };
+        Ok(Self {
+            sessions: Arc::clone(sessions),
+            finisher,
+            copying,
+            filled,
+            full: follower.tables_in(TableState::Copied),
+            building: JoinSet::new(),
+            built: BTreeSet::new(),
+            referring: JoinSet::new(),
+            comparing: JoinSet::new(),
+        })
+    }
+
+    /// What tables are made ready with.
+    pub(crate) fn finisher(&self) -> &Finisher {
+        &self.finisher
+    }
+
+    /// Before a batch: tables that are full by now. Whatever moved while they were copied waits once that batch is done.
+    pub(crate) fn take_full(&mut self, states: &mut [TableState]) {
+        while let Ok(index) = self.filled.try_recv() {
+            states[index] = TableState::Copied;
+            self.full.push(index);
+        }
+    }
+
+    /// After a batch: begins what can begin, and takes in what has ended.
+    pub(crate) async fn go_on(&mut self, follower: &mut Follower, report: &mut FollowReport) -> Result<()> {
+        for index in self.full.drain(..) {
+            self.built.insert(index);
+            self.building.spawn(self.finisher.clone().build_key(index));
+        }
+        for index in follower.tables_in(TableState::Indexing) {
+            if self.built.insert(index) {
+                self.building.spawn(self.finisher.clone().build_rest(index));
+            }
+        }
+        while let Some(ended) = self.building.try_join_next() {
+            let index = ended.unwrap_or_else(panicked)?;
+            self.built.remove(&index);
+            follower.count_unbuilt().await?;
+            let name = follower.migration.plan.tables[index].target.clone();
+            set_state(&follower.side, &name, TableState::CatchingUp).await?;
+            follower.states[index] = TableState::CatchingUp;
+        }
+        while let Some(ended) = self.copying.try_join_next() {
+            if let Err(error) = ended.unwrap_or_else(panicked) {
+                return Err(follower.explain_altered(error).await);
+            }
+        }
+        if self.copying.is_empty() && follower.phase == Phase::Copying {
+            follower.set_phase(Phase::CatchingUp).await?;
+        }
+        while let Some(ended) = self.referring.try_join_next() {
+            report.violated = ended.unwrap_or_else(panicked)?;
+        }
+        if let Some(aligned) = follower.aligned.take() {
+            let (migration, captured) = (Arc::clone(&follower.migration), Arc::clone(&follower.captured));
+            self.comparing.spawn(compare(migration, captured, aligned, follower.execution.clone()));
+        }
+        while let Some(ended) = self.comparing.try_join_next() {
+            let Some((batch, compared)) = ended.unwrap_or_else(panicked)? else { continue };
+            ledger::record_verification(&follower.side, batch, &compared).await?;
+            (report.verified_batch, report.verification) = (Some(batch), Some(compared));
+        }
+        Ok(())
+    }
+
+    /// Puts foreign keys back, where changes can be applied past them. Returns whether they have to wait.
+    pub(crate) async fn put_foreign_keys_back(&mut self, follower: &Follower) -> Result<bool> {
+        let entries = journal::entries(&follower.side).await?;
+        if !entries.iter().any(|entry| entry.kind >= EntryKind::ForeignKey) {
+            return Ok(false);
+        }
+        if !follower.bypasses_constraints {
+            return Ok(true);
+        }
+        let options = &follower.migration.options;
+        let session = self.sessions.open_target(options).await?;
+        let builder = self.sessions.open_target(options).await?;
+        let execution = follower.execution.clone();
+        self.referring.spawn(put_back_patiently(session, builder, execution));
+        Ok(false)
+    }
+
+    /// True while foreign keys are being put back or validated.
+    pub(crate) fn is_referring(&self) -> bool {
+        !self.referring.is_empty()
+    }
+
+    /// True while both sides are being compared.
+    pub(crate) fn is_comparing(&self) -> bool {
+        !self.comparing.is_empty()
+    }
+
+    /// True while something is going to change how far a table is.
+    pub(crate) fn is_building(&self) -> bool {
+        !self.copying.is_empty() || !self.building.is_empty() || !self.referring.is_empty()
+    }
+
+    /// Stops everything.
+    pub(crate) async fn end(mut self) {
+        self.copying.shutdown().await;
+        self.building.shutdown().await;
+        self.referring.shutdown().await;
+        self.comparing.shutdown().await;
+    }
+}
+
+/// Compares both sides as one batch left them; `None` where the source can no longer be read as it was then.
+async fn compare(
+    migration: Arc<Migration>,
+    captured: Arc<Captured>,
+    aligned: Aligned,
+    execution: Execution,
+) -> Result<Option<(i64, VerificationReport)>> {
+    let sessions = Sessions::default();
+    let Aligned { source, target, batch } = aligned;
+    let work = migration.verify_between(&source, &target, &sessions, &execution);
+    let result = execution.step("Comparing both sides", work).await;
+    sessions.end(&migration.source, &migration.target, result.is_err()).await;
+    // TRUNCATE and what rewrites a table take its rows away from older snapshots too. That is no difference.
+    let oids: Vec<u32> = captured.tables.iter().flat_map(CapturedTable::oids).collect();
+    let (then, now) =
+        tokio::try_join!(Shapes::digest(source.session(), &oids), Shapes::digest(&migration.source, &oids))?;
+    match result {
+        Ok(report) if report.ok || then == now => Ok(Some((batch, report))),
+        Err(error) if then == now => Err(error),
+        _ => {
+            execution.note("A source table was altered or emptied while both sides were compared: they are compared again.");
+            Ok(None)
+        }
+    }
+}
+
+/// Puts foreign keys back beside batches. A foreign key locks two tables in its own order, and so does a batch: one of them
+/// may be a deadlock's victim.
+async fn put_back_patiently(
+    session: Session,
+    builder: Session,
+    execution: Execution,
+) -> Result<Vec<ViolatedForeignKey>> {
+    let builders = [builder];
+    let mut tries = 0;
+    loop {
+        match constraints::put_foreign_keys_back(&session, &builders, &execution).await {
+            Err(error) if matches!(error.sqlstate_code(), Some("40P01" | "55P03")) && tries < 50 => {
+                tries += 1;
+                sleep(Duration::from_millis(20 * tries)).await;
+            }
+            done => return done,
+        }
+    }
+}
+
+fn panicked<T>(panic: JoinError) -> Result<T> {
+    Err(Error::unexpected("a worker panicked").because(panic))
+}

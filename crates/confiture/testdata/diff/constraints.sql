@@ -1,0 +1,128 @@
+-- case: primary key added
+-- old
+CREATE TABLE t (id int, b int);
+-- new
+CREATE TABLE t (id int PRIMARY KEY, b int);
+-- rows
+INSERT INTO t VALUES (1, 2);
+-- case: primary key over others
+-- old
+CREATE TABLE t (a int PRIMARY KEY, b int);
+-- new
+CREATE TABLE t (a int NOT NULL, b int, PRIMARY KEY (b, a));
+-- rows
+INSERT INTO t VALUES (1, 2);
+-- case: primary key moves with a foreign key on it
+-- old
+CREATE TABLE p (a int PRIMARY KEY, b int NOT NULL UNIQUE);
+CREATE TABLE c (a int REFERENCES p, b int);
+-- new
+CREATE TABLE p (a int NOT NULL UNIQUE, b int PRIMARY KEY);
+CREATE TABLE c (a int REFERENCES p (a), b int REFERENCES p);
+-- rows
+INSERT INTO p VALUES (1, 2); INSERT INTO c VALUES (1, 2);
+-- case: renamed
+-- old
+CREATE TABLE t (a int CONSTRAINT old_pk PRIMARY KEY, b int CONSTRAINT old_u UNIQUE, c int CONSTRAINT old_c CHECK (c > 0));
+CREATE TABLE u (a int CONSTRAINT old_fk REFERENCES t);
+-- new
+CREATE TABLE t (a int CONSTRAINT new_pk PRIMARY KEY, b int CONSTRAINT new_u UNIQUE, c int CONSTRAINT new_c CHECK (c > 0));
+CREATE TABLE u (a int CONSTRAINT new_fk REFERENCES t);
+-- case: check changes
+-- old
+CREATE TABLE t (a int, b int, CONSTRAINT c CHECK (a > 0), CONSTRAINT d CHECK (b > 0) NOT VALID);
+-- new
+CREATE TABLE t (a int, b int, CONSTRAINT c CHECK (a > 1), CONSTRAINT d CHECK (b > 0), CONSTRAINT e CHECK (a > b) NO INHERIT);
+-- rows
+INSERT INTO t VALUES (3, 2);
+-- case: not valid stays not valid
+-- old
+CREATE TABLE t (a int);
+CREATE TABLE p (id int PRIMARY KEY);
+-- new
+CREATE TABLE t (a int);
+CREATE TABLE p (id int PRIMARY KEY);
+ALTER TABLE t ADD CONSTRAINT c CHECK (a > 5) NOT VALID;
+ALTER TABLE t ADD CONSTRAINT f FOREIGN KEY (a) REFERENCES p NOT VALID;
+-- rows
+INSERT INTO t VALUES (1);
+-- case: foreign key actions
+-- old
+CREATE TABLE p (id int PRIMARY KEY);
+CREATE TABLE c (a int REFERENCES p, b int REFERENCES p ON DELETE CASCADE, d int REFERENCES p);
+-- new
+CREATE TABLE p (id int PRIMARY KEY);
+CREATE TABLE c (a int REFERENCES p ON DELETE SET NULL ON UPDATE CASCADE, b int REFERENCES p, d int REFERENCES p DEFERRABLE INITIALLY DEFERRED);
+-- case: unique nulls not distinct and deferrable
+-- old
+CREATE TABLE t (a int UNIQUE, b int, c int UNIQUE);
+-- new
+CREATE TABLE t (a int UNIQUE NULLS NOT DISTINCT, b int UNIQUE DEFERRABLE INITIALLY DEFERRED, c int UNIQUE DEFERRABLE);
+-- case: exclusion
+-- old
+CREATE TABLE t (r int4range, s int4range);
+-- new
+CREATE TABLE t (r int4range, s int4range, CONSTRAINT x EXCLUDE USING gist (r WITH &&), CONSTRAINT y EXCLUDE USING gist (s WITH =, r WITH &&) WHERE (s IS NOT NULL));
+-- case: unique with include and parameters
+-- old
+CREATE TABLE t (a int, b int, UNIQUE (a));
+-- new
+CREATE TABLE t (a int, b int, UNIQUE (a) INCLUDE (b) WITH (fillfactor = 70));
+-- case: mutual foreign keys
+-- old
+CREATE TABLE x (id int);
+-- new
+CREATE TABLE x (id int);
+CREATE TABLE a (id int PRIMARY KEY, b int);
+CREATE TABLE b (id int PRIMARY KEY, a int REFERENCES a);
+ALTER TABLE a ADD FOREIGN KEY (b) REFERENCES b;
+-- case: foreign key to itself
+-- old
+CREATE TABLE t (id int PRIMARY KEY, p int);
+-- new
+CREATE TABLE t (id int PRIMARY KEY, p int REFERENCES t);
+CREATE TABLE n (id int PRIMARY KEY, p int REFERENCES n);
+-- case: check by a function
+-- old
+CREATE TABLE t (a int);
+-- new
+CREATE FUNCTION ok(int) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT $1 > 0';
+CREATE TABLE t (a int CHECK (ok(a)));
+CREATE TABLE u (a int DEFAULT 1 CHECK (ok(a)));
+-- rows
+INSERT INTO t VALUES (1);
+-- case: comments clustering replica identity
+-- old
+CREATE TABLE t (a int NOT NULL PRIMARY KEY, b int NOT NULL UNIQUE);
+-- new
+CREATE TABLE t (a int NOT NULL PRIMARY KEY, b int NOT NULL UNIQUE);
+COMMENT ON CONSTRAINT t_pkey ON t IS 'the key';
+COMMENT ON INDEX t_b_key IS 'an index';
+ALTER TABLE t CLUSTER ON t_pkey;
+ALTER TABLE t REPLICA IDENTITY USING INDEX t_b_key;
+-- case: unique index becomes a constraint
+-- old
+CREATE TABLE t (a int, b int);
+CREATE UNIQUE INDEX u ON t (a);
+-- new
+CREATE TABLE t (a int, b int, CONSTRAINT u UNIQUE (a));
+-- case: multi column foreign key
+-- old
+CREATE TABLE p (a int, b int, PRIMARY KEY (a, b));
+CREATE TABLE c (a int, b int);
+-- new
+CREATE TABLE p (a int, b int, PRIMARY KEY (a, b));
+CREATE TABLE c (a int, b int, FOREIGN KEY (a, b) REFERENCES p MATCH FULL ON DELETE SET NULL (b));
+-- case: two tables go that refer to each other
+-- old
+CREATE TABLE a (id int PRIMARY KEY, b int);
+CREATE TABLE b (id int PRIMARY KEY, a int REFERENCES a);
+ALTER TABLE a ADD FOREIGN KEY (b) REFERENCES b;
+CREATE TABLE c (id int REFERENCES a);
+-- new
+CREATE TABLE c (id int);
+-- case: swapped names
+-- old
+CREATE TABLE t (a int, b int, CONSTRAINT x CHECK (a > 0), CONSTRAINT y CHECK (b > 0));
+-- new
+CREATE TABLE t (a int, b int, CONSTRAINT y CHECK (a > 0), CONSTRAINT x CHECK (b > 0));

@@ -1,0 +1,71 @@
+-- case: made and dropped
+-- old
+CREATE TABLE t (a int, b text, c int[]);
+CREATE INDEX gone ON t (a);
+-- new
+CREATE TABLE t (a int, b text, c int[]);
+CREATE INDEX i1 ON t (a DESC NULLS LAST);
+CREATE UNIQUE INDEX i2 ON t (lower(b)) WHERE a > 0;
+CREATE INDEX i3 ON t USING gin (c);
+CREATE INDEX i4 ON t USING hash (b);
+CREATE INDEX i5 ON t (a) INCLUDE (b) WITH (fillfactor = 50);
+CREATE INDEX i6 ON t (b text_pattern_ops, b COLLATE "C");
+CREATE INDEX i7 ON t USING brin (a) WITH (pages_per_range = 32);
+CREATE UNIQUE INDEX i8 ON t (a) NULLS NOT DISTINCT;
+-- case: changed
+-- old
+CREATE TABLE t (a int, b text);
+CREATE INDEX i ON t (a);
+CREATE INDEX j ON t (b);
+COMMENT ON INDEX j IS 'x';
+-- new
+CREATE TABLE t (a int, b text);
+CREATE INDEX i ON t (a, b);
+CREATE UNIQUE INDEX j ON t (b);
+COMMENT ON INDEX j IS 'y';
+-- case: renamed
+-- old
+CREATE TABLE t (a int);
+CREATE INDEX old_name ON t (a) WHERE a > 1;
+-- new
+CREATE TABLE t (a int);
+CREATE INDEX new_name ON t (a) WHERE a > 1;
+-- case: statistics clustering identity
+-- old
+CREATE TABLE t (a int NOT NULL, b text);
+CREATE INDEX i ON t ((a + 1));
+CREATE UNIQUE INDEX j ON t (a);
+-- new
+CREATE TABLE t (a int NOT NULL, b text);
+CREATE INDEX i ON t ((a + 1));
+CREATE UNIQUE INDEX j ON t (a);
+ALTER INDEX i ALTER COLUMN 1 SET STATISTICS 400;
+ALTER TABLE t CLUSTER ON j;
+ALTER TABLE t REPLICA IDENTITY USING INDEX j;
+-- case: over a function that changes
+-- old
+CREATE FUNCTION f(a int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT a';
+CREATE TABLE t (a int);
+CREATE INDEX i ON t (f(a));
+-- new
+CREATE FUNCTION f(b int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT b';
+CREATE TABLE t (a int);
+CREATE INDEX i ON t (f(a));
+-- case: on a materialized view
+-- old
+CREATE TABLE t (a int, b int);
+CREATE MATERIALIZED VIEW m AS SELECT a FROM t;
+CREATE UNIQUE INDEX i ON m (a);
+-- new
+CREATE TABLE t (a int, b int);
+CREATE MATERIALIZED VIEW m AS SELECT a, b FROM t;
+CREATE UNIQUE INDEX i ON m (a);
+CREATE INDEX j ON m (b);
+-- case: over a function that uses a table
+-- old
+CREATE TABLE x (a int);
+-- new
+CREATE TABLE x (a int);
+CREATE FUNCTION zz() RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 5';
+CREATE FUNCTION aa(a int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT public.zz() + $1';
+CREATE INDEX i ON x (aa(a));

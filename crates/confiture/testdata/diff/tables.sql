@@ -1,0 +1,123 @@
+-- case: made with everything
+-- old
+CREATE TABLE other (id int PRIMARY KEY);
+-- new
+CREATE TABLE other (id int PRIMARY KEY);
+CREATE UNLOGGED TABLE t (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, o int NOT NULL REFERENCES other, n numeric(5,2) DEFAULT 0 CHECK (n >= 0), UNIQUE (o, n)) WITH (fillfactor = 80, autovacuum_enabled = false);
+COMMENT ON TABLE t IS 'a table';
+GRANT SELECT, INSERT ON t TO PUBLIC;
+ALTER TABLE t ENABLE ROW LEVEL SECURITY;
+ALTER TABLE t FORCE ROW LEVEL SECURITY;
+ALTER TABLE t REPLICA IDENTITY FULL;
+-- case: settings
+-- old
+CREATE TABLE t (a int) WITH (fillfactor = 50, autovacuum_vacuum_threshold = 5);
+CREATE UNLOGGED TABLE u (a int);
+CREATE TABLE w (a int);
+ALTER TABLE w ENABLE ROW LEVEL SECURITY;
+COMMENT ON TABLE w IS 'x';
+-- new
+CREATE TABLE t (a int) WITH (fillfactor = 60, toast.autovacuum_enabled = false);
+CREATE TABLE u (a int);
+CREATE UNLOGGED TABLE w (a int);
+ALTER TABLE u REPLICA IDENTITY NOTHING;
+-- rows
+INSERT INTO t VALUES (1); INSERT INTO u VALUES (1); INSERT INTO w VALUES (1);
+-- case: no columns
+-- old
+CREATE TABLE a ();
+-- new
+CREATE TABLE a (x int);
+CREATE TABLE b ();
+-- case: table becomes view
+-- old
+CREATE TABLE t (a int);
+CREATE VIEW w AS SELECT a FROM t;
+-- new
+CREATE VIEW t AS SELECT 1 AS a;
+CREATE VIEW w AS SELECT a FROM t;
+-- case: owner
+-- old
+DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'diff_owner') THEN CREATE ROLE diff_owner; END IF; EXCEPTION WHEN OTHERS THEN NULL; END $$;
+CREATE TABLE t (id serial, a int);
+CREATE TABLE u (a int);
+ALTER TABLE u OWNER TO diff_owner;
+-- new
+DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'diff_owner') THEN CREATE ROLE diff_owner; END IF; EXCEPTION WHEN OTHERS THEN NULL; END $$;
+CREATE TABLE t (id serial, a int);
+ALTER TABLE t OWNER TO diff_owner;
+CREATE TABLE u (a int);
+CREATE TABLE n (id serial);
+ALTER TABLE n OWNER TO diff_owner;
+GRANT SELECT ON t TO PUBLIC;
+-- case: privileges
+-- old
+DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'diff_reader') THEN CREATE ROLE diff_reader; END IF; EXCEPTION WHEN OTHERS THEN NULL; END $$;
+CREATE TABLE t (a int);
+GRANT SELECT, UPDATE ON t TO diff_reader;
+GRANT ALL ON t TO PUBLIC;
+-- new
+DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'diff_reader') THEN CREATE ROLE diff_reader; END IF; EXCEPTION WHEN OTHERS THEN NULL; END $$;
+CREATE TABLE t (a int);
+GRANT SELECT ON t TO diff_reader WITH GRANT OPTION;
+GRANT INSERT ON t TO PUBLIC;
+REVOKE DELETE ON t FROM CURRENT_USER;
+-- case: of a type
+-- old
+CREATE TYPE ct AS (a int, b text);
+-- new
+CREATE TYPE ct AS (a int, b text);
+CREATE TABLE t OF ct (PRIMARY KEY (a));
+-- case: two schemas of one name each
+-- old
+CREATE SCHEMA a; CREATE SCHEMA b;
+CREATE TABLE a.t (x int); CREATE TABLE b.t (x int);
+-- new
+CREATE SCHEMA a; CREATE SCHEMA b;
+CREATE TABLE a.t (x int, y int); CREATE TABLE b.t (x text);
+-- case: inheritance
+-- old
+CREATE TABLE p (a int, b text DEFAULT 'x');
+CREATE TABLE c (d int) INHERITS (p);
+CREATE TABLE alone (a int, b text);
+-- new
+CREATE TABLE p (a bigint, b text DEFAULT 'y', n int DEFAULT 5);
+CREATE TABLE c (d int) INHERITS (p);
+ALTER TABLE c ALTER b SET DEFAULT 'mine';
+CREATE TABLE alone (a bigint, b text, n int);
+ALTER TABLE alone INHERIT p;
+CREATE TABLE q (w int);
+CREATE TABLE two (v int) INHERITS (p, q);
+-- rows
+INSERT INTO p VALUES (1); INSERT INTO c VALUES (1, 'a', 2);
+-- case: inherited checks and not null
+-- old
+CREATE TABLE p (a int CHECK (a > 0), b int);
+CREATE TABLE c () INHERITS (p);
+-- new
+CREATE TABLE p (a int CONSTRAINT other CHECK (a > 1), b int NOT NULL);
+CREATE TABLE c (CONSTRAINT own CHECK (b > 5)) INHERITS (p);
+-- case: inherited column goes
+-- old
+CREATE TABLE p (a int, b int);
+CREATE TABLE c (x int) INHERITS (p);
+-- new
+CREATE TABLE p (a int);
+CREATE TABLE c (x int) INHERITS (p);
+-- case: a function takes its row
+-- old
+CREATE TABLE x (a int);
+-- new
+CREATE TABLE x (a int);
+CREATE TABLE t (a int, b int);
+CREATE FUNCTION total(t) RETURNS int LANGUAGE sql AS 'SELECT $1.a + $1.b';
+CREATE FUNCTION all_t() RETURNS SETOF t LANGUAGE sql AS 'SELECT * FROM t';
+-- case: default and function in a circle
+-- old
+CREATE TABLE x (a int);
+-- new
+CREATE TABLE t (a int, b int);
+CREATE FUNCTION f(t) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1';
+ALTER TABLE t ADD CHECK (f(t) > 0);
+CREATE FUNCTION g(t DEFAULT NULL) RETURNS int LANGUAGE sql AS 'SELECT 2';
+ALTER TABLE t ALTER b SET DEFAULT g();

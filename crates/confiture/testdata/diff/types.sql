@@ -1,0 +1,169 @@
+-- case: enum made and dropped
+-- old
+CREATE TYPE gone AS ENUM ('a');
+-- new
+CREATE TYPE come AS ENUM ('x', 'it''s');
+COMMENT ON TYPE come IS 'c';
+GRANT USAGE ON TYPE come TO PUBLIC;
+-- case: enum labels in the middle
+-- old
+CREATE TYPE e AS ENUM ('b', 'd');
+CREATE TABLE t (x e);
+-- new
+CREATE TYPE e AS ENUM ('a', 'b', 'c', 'd', 'e', 'f');
+CREATE TABLE t (x e);
+-- rows
+INSERT INTO t VALUES ('b');
+-- case: enum in another order
+-- old
+CREATE TYPE e AS ENUM ('a', 'b', 'c');
+CREATE TABLE t (x e PRIMARY KEY, y e DEFAULT 'b');
+CREATE VIEW v AS SELECT x FROM t WHERE y = 'b';
+CREATE INDEX i ON t (y);
+COMMENT ON TYPE e IS 'kept';
+-- new
+CREATE TYPE e AS ENUM ('c', 'b', 'a');
+CREATE TABLE t (x e PRIMARY KEY, y e DEFAULT 'b');
+CREATE VIEW v AS SELECT x FROM t WHERE y = 'b';
+CREATE INDEX i ON t (y);
+COMMENT ON TYPE e IS 'kept';
+-- rows
+INSERT INTO t VALUES ('a', 'b');
+-- case: enum loses a label with functions domains and composites on it
+-- old
+CREATE TYPE e AS ENUM ('a', 'b', 'c');
+CREATE DOMAIN d AS e;
+CREATE TYPE ct AS (x e, n int);
+CREATE TABLE t (x d, y ct, z e[] DEFAULT '{a}', w e CHECK (w <> 'b'));
+CREATE FUNCTION f(x e DEFAULT 'a') RETURNS e LANGUAGE sql AS 'SELECT $1';
+CREATE TABLE u (a text DEFAULT f());
+-- new
+CREATE TYPE e AS ENUM ('a', 'b');
+CREATE DOMAIN d AS e;
+CREATE TYPE ct AS (x e, n int);
+CREATE TABLE t (x d, y ct, z e[] DEFAULT '{a}', w e CHECK (w <> 'b'));
+CREATE FUNCTION f(x e DEFAULT 'a') RETURNS e LANGUAGE sql AS 'SELECT $1';
+CREATE TABLE u (a text DEFAULT f());
+-- rows
+INSERT INTO t VALUES ('a', '(a,1)', '{a,b}', 'a');
+-- case: enum loses a label under partitions
+-- old
+CREATE TYPE e AS ENUM ('a', 'b', 'c');
+CREATE TABLE t (x e, y int) PARTITION BY RANGE (y);
+CREATE TABLE t1 PARTITION OF t DEFAULT;
+-- new
+CREATE TYPE e AS ENUM ('a', 'b');
+CREATE TABLE t (x e, y int) PARTITION BY RANGE (y);
+CREATE TABLE t1 PARTITION OF t DEFAULT;
+-- rows
+INSERT INTO t VALUES ('a', 1);
+-- case: enum label used in a view and a check at once
+-- old
+CREATE TYPE e AS ENUM ('a');
+CREATE TABLE t (x e, y e DEFAULT 'a');
+-- new
+CREATE TYPE e AS ENUM ('a', 'b');
+CREATE TABLE t (x e DEFAULT 'b', y e CHECK (y <> 'b'));
+CREATE VIEW v AS SELECT * FROM t WHERE x = 'b';
+CREATE INDEX i ON t (y) WHERE x = 'b';
+-- rows
+INSERT INTO t VALUES ('a');
+-- case: enum becomes another kind
+-- old
+CREATE TYPE e AS ENUM ('a', 'b');
+CREATE TABLE t (x e);
+-- new
+CREATE DOMAIN e AS text CHECK (VALUE IN ('a', 'b'));
+CREATE TABLE t (x e);
+-- rows
+INSERT INTO t VALUES ('a');
+-- case: domain parts
+-- old
+CREATE DOMAIN a AS int;
+CREATE DOMAIN b AS text DEFAULT 'x' NOT NULL CONSTRAINT c1 CHECK (VALUE <> '');
+CREATE DOMAIN c AS int CONSTRAINT old_name CHECK (VALUE > 0);
+CREATE TABLE t (a a, b b);
+-- new
+CREATE DOMAIN a AS int DEFAULT 5 CONSTRAINT positive CHECK (VALUE > 0) CONSTRAINT small CHECK (VALUE < 100);
+CREATE DOMAIN b AS text CONSTRAINT c1 CHECK (VALUE <> 'y');
+CREATE DOMAIN c AS int CONSTRAINT new_name CHECK (VALUE > 0);
+ALTER DOMAIN c ADD CONSTRAINT later CHECK (VALUE > 1) NOT VALID;
+CREATE TABLE t (a a, b b);
+COMMENT ON DOMAIN a IS 'a';
+COMMENT ON CONSTRAINT positive ON DOMAIN a IS 'p';
+-- rows
+INSERT INTO t VALUES (1, 'a');
+-- case: domain over another type
+-- old
+CREATE DOMAIN d AS varchar(10) CONSTRAINT c CHECK (VALUE <> '');
+CREATE TABLE t (a d, b d[]);
+CREATE VIEW v AS SELECT a FROM t;
+-- new
+CREATE DOMAIN d AS text CONSTRAINT c CHECK (VALUE <> '');
+CREATE TABLE t (a d, b d[]);
+CREATE VIEW v AS SELECT a FROM t;
+-- rows
+INSERT INTO t VALUES ('a', '{b}');
+-- case: column to a domain and back
+-- old
+CREATE DOMAIN d AS text CHECK (VALUE <> '');
+CREATE TABLE t (a text, b d);
+-- new
+CREATE DOMAIN d AS text CHECK (VALUE <> '');
+CREATE TABLE t (a d, b text);
+-- rows
+INSERT INTO t VALUES ('a', 'b');
+-- case: composite attributes
+-- old
+CREATE TYPE ct AS (a int, b text);
+CREATE TABLE t (x ct);
+CREATE TYPE alone AS (a int, b text, c int);
+-- new
+CREATE TYPE ct AS (a int, b text, c date);
+CREATE TABLE t (x ct);
+CREATE TYPE alone AS (a bigint, c int, d text COLLATE "C");
+COMMENT ON COLUMN alone.a IS 'first';
+-- rows
+INSERT INTO t VALUES ('(1,x)');
+-- case: composite in use changes a type
+-- old
+CREATE TYPE ct AS (a int, b text);
+CREATE TABLE t (x ct, y ct[]);
+CREATE FUNCTION f(ct) RETURNS int LANGUAGE sql AS 'SELECT 1';
+-- new
+CREATE TYPE ct AS (a bigint, b text);
+CREATE TABLE t (x ct, y ct[]);
+CREATE FUNCTION f(ct) RETURNS int LANGUAGE sql AS 'SELECT 1';
+-- rows
+INSERT INTO t VALUES ('(1,x)', '{"(2,y)"}');
+-- case: ranges
+-- old
+CREATE TYPE gone AS RANGE (SUBTYPE = int4);
+CREATE TYPE r AS RANGE (SUBTYPE = float8);
+CREATE TABLE t (x r);
+-- new
+CREATE TYPE come AS RANGE (SUBTYPE = text, COLLATION = "C", MULTIRANGE_TYPE_NAME = many);
+CREATE TYPE r AS RANGE (SUBTYPE = float8, SUBTYPE_DIFF = float8mi);
+CREATE TABLE t (x r, y come);
+-- rows
+INSERT INTO t VALUES ('[1,2)');
+-- case: type moves to another schema
+-- old
+CREATE SCHEMA s;
+CREATE TYPE e AS ENUM ('a', 'b');
+CREATE TABLE t (x e DEFAULT 'a');
+-- new
+CREATE SCHEMA s;
+CREATE TYPE s.e AS ENUM ('a', 'b');
+CREATE TABLE t (x s.e DEFAULT 'a');
+-- rows
+INSERT INTO t VALUES ('a');
+-- case: check of a list of varchar
+-- old
+CREATE TABLE t (s varchar(10), n int);
+-- new
+CREATE TABLE t (s varchar(10) CHECK (s IN ('a', 'b', 'it''s')), n int CHECK (n IN (1, 2)), CHECK (s NOT IN ('x', 'y')));
+CREATE VIEW v AS SELECT * FROM t WHERE s IN ('a', 'c');
+CREATE INDEX i ON t (n) WHERE s IN ('a', 'b');
+-- rows
+INSERT INTO t VALUES ('a', 1);
