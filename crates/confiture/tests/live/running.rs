@@ -16,7 +16,7 @@ use crate::oracle::{Oracle, Same};
 use crate::world::{World, assert_equal};
 
 /// The longest that anything here takes.
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_secs(120);
 
 /// Two tables, one of them partitioned.
 pub(crate) const OLD: &str = "
