@@ -2,16 +2,21 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "tests that take long say where they are")]
 
 mod crash;
+mod failover;
 mod first;
 mod idle;
 mod mutants;
 mod oracle;
 mod property;
 mod proxy;
+mod readers;
 mod running;
 mod scene;
 mod seed;
+mod seed_faults;
 mod shapes;
+#[path = "../schema_to_schema/standby.rs"]
+mod standby;
 mod waiting;
 mod wire;
 mod workload;

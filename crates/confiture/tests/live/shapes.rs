@@ -295,8 +295,13 @@ async fn what_was_paused_goes_on() {
     let run = Running::start(&options, FeedKind::Queue, PATIENCE, Some(same())).await;
     run.compared(1).await;
     psql(&world.new, "UPDATE confiture.control SET paused = true").await;
-    // It looks once a second; from then on nothing comes any more.
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    // It looks once a second; then nothing comes any more.
+    let seen = "SELECT (SELECT paused FROM confiture.control) AND (SELECT beat_at FROM confiture.follow) > (SELECT changed_at FROM confiture.control)";
+    psql(&world.new, "UPDATE confiture.control SET changed_at = clock_timestamp() + interval '1500 ms'")
+        .await;
+    while psql(&world.new, seen).await.trim() != "t" {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     psql(&world.old, "UPDATE app.people SET name = 'paused' WHERE id < 50").await;
     let held = psql(&world.new, "SELECT count(*) FROM new.users WHERE display = 'PAUSED'").await;
     assert_eq!(held.trim(), "0");

@@ -182,7 +182,9 @@ async fn compare(
         Ok(report) if report.ok || then == now => Ok(Some((batch, report))),
         Err(error) if then == now => Err(error),
         _ => {
-            execution.note("A source table was altered or emptied while both sides were compared: they are compared again.");
+            execution.note(
+                "A source table was altered or emptied while both sides were compared: they are compared again.",
+            );
             Ok(None)
         }
     }

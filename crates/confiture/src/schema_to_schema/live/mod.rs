@@ -17,6 +17,7 @@ pub(crate) mod feed;
 mod finish;
 mod follower;
 pub(crate) mod gate;
+mod identity;
 pub(crate) mod ledger;
 mod open;
 mod run;

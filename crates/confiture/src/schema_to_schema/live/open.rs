@@ -20,6 +20,7 @@ use crate::schema_to_schema::live::capture::{Captured, plan_capture};
 use crate::schema_to_schema::live::feed;
 use crate::schema_to_schema::live::follower::{ALTERED, BothShapes, Follower};
 use crate::schema_to_schema::live::gate::Gate;
+use crate::schema_to_schema::live::identity::Identity;
 use crate::schema_to_schema::live::ledger::{self, FeedKind, FollowRecord, Phase};
 use crate::schema_to_schema::live::run::Following;
 use crate::schema_to_schema::live::shape::Shapes;
@@ -47,7 +48,7 @@ impl Migration {
         let side = sessions.open_target(options).await?;
         AdvisoryLock::join(&side).await?;
         let captured = Arc::new(plan_capture(&self.plan, &self.source, &self.source_catalog).await?);
-        let record = match ledger::read(&side).await? {
+        let mut record = match ledger::read(&side).await? {
             Some(record) if record.phase > Phase::Preparing => record,
             begun => self.prepare_following(begun, following, &captured, &side, execution).await?,
         };
@@ -57,7 +58,11 @@ impl Migration {
             records.get(&table.target).is_some_and(|record| record.fingerprint != table.fingerprint())
         };
         let edited: Vec<&TablePlan> = self.plan.tables.iter().filter(is_edited).collect();
-        self.mend_capture(record.feed, &captured, &side, &mut states, execution).await?;
+        feed::refuse_others(record.feed, &record.id, &self.source, &captured).await?;
+        self.check_servers(&mut record, &side, &mut states, execution).await?;
+        if record.feed == FeedKind::Queue {
+            self.mend_capture(&record.id, &captured, &side, &mut states, execution).await?;
+        }
         let feed = self.open_feed(&record, &captured, &side, &mut states, execution).await?;
         let shapes = self.shapes(&side, &captured, &mut states, &edited, execution).await?;
         ledger::set_stopped(&side, None).await?;
@@ -86,6 +91,7 @@ impl Migration {
             heartbeat: Instant::now(),
             retained: 0,
             kind: record.feed,
+            id: record.id.clone(),
             looked_for_gaps: Instant::now(),
             writing: None,
             align: false,
@@ -94,6 +100,9 @@ impl Migration {
         };
         follower.count_unbuilt().await?;
         follower.beat(std::time::Duration::ZERO).await?;
+        if ledger::control(&follower.side).await?.paused {
+            execution.note("Paused, as somebody told it: nothing is copied or applied until `resume`.");
+        }
         Ok((follower, record.feed))
     }
 
@@ -107,12 +116,12 @@ impl Migration {
         execution: &Execution,
     ) -> Result<Box<dyn ChangeFeed + Sync>> {
         let (options, id) = (&self.options, &record.id);
-        let missed = match record.feed {
-            FeedKind::Wal => feed::unpublished(id, &self.source, captured).await?,
-            FeedKind::Queue => None,
+        let gaps = match record.feed {
+            FeedKind::Wal => feed::gaps(record.feed, id, &self.source, captured).await?,
+            FeedKind::Queue => Vec::new(),
         };
-        let why = match missed {
-            Some(why) => why,
+        let why = match gaps.into_iter().next() {
+            Some(gap) => format!("changes may have been missed: {gap}"),
             None => match feed::open(record.feed, id, options, captured, record.snapshot.clone()).await {
                 Err(error) if SlotLost::of(&error).is_some() => error.to_string(),
                 opened => return opened,
@@ -120,30 +129,82 @@ impl Migration {
         };
         execution.warn(format!("{why}; changes are captured by a new slot, and all rows are read again"));
         // The new slot comes last: until then, whoever begins again finds that the old one is lost.
+        self.read_all_again(side, states).await?;
+        feed::set_up(record.feed, id, options, captured, execution).await?;
+        feed::open(record.feed, id, options, captured, None).await
+    }
+
+    /// `--restart` of a migration that follows: its capture stays, and all rows are read again.
+    pub(crate) async fn restart_following(&self, execution: &Execution) -> Result<()> {
+        let side = Session::connect(&self.options.target).await?;
+        if !ledger::read(&side).await?.is_some_and(|record| record.phase > Phase::Preparing) {
+            return Ok(());
+        }
+        let lock = AdvisoryLock::take(&self.options.target).await?;
+        let mut states = self.states(&tables::read(&side).await?)?;
+        self.read_all_again(&side, &mut states).await?;
+        ledger::note(&side, "--restart: all rows are read again").await?;
+        execution.note("--restart: all rows are read again, and changes go on being captured.");
+        lock.release().await
+    }
+
+    /// Looks whether both servers are those of the last run. One that was promoted or restored may lack commits that the
+    /// other has: then all rows are read again, and positions are forgotten.
+    async fn check_servers(
+        &self,
+        record: &mut FollowRecord,
+        side: &Session,
+        states: &mut [TableState],
+        execution: &Execution,
+    ) -> Result<()> {
+        let now = [Identity::read(&self.source).await?, Identity::read(side).await?];
+        let mut broken = Vec::new();
+        if let Some(then) = &record.servers {
+            for ((then, now), side) in then.iter().zip(&now).zip(["source", "target"]) {
+                broken.extend(then.broken_by(now).map(|why| format!("the {side} is not what it was: {why}")));
+            }
+        } else if now.iter().any(Identity::is_vague) {
+            execution.note("The role may not ask which server this is, so a promoted standby goes unnoticed; see docs/following.md.");
+        }
+        if self.plan.topology == Topology::OneDatabase {
+            broken.truncate(1);
+        }
+        if !broken.is_empty() {
+            let why = broken.join("; ");
+            execution.warn(format!("{why}; commits may be lost, so all rows are read again"));
+            ledger::note(side, &format!("all rows are read again: {why}")).await?;
+            // The servers come last: until then, whoever begins again finds that they differ.
+            self.read_all_again(side, states).await?;
+            record.snapshot = None;
+        }
+        ledger::set_servers(side, &now, !broken.is_empty()).await
+    }
+
+    /// Has all rows of all tables read again by the next batches.
+    async fn read_all_again(&self, side: &Session, states: &mut [TableState]) -> Result<()> {
         for (table, state) in self.plan.tables.iter().zip(states) {
             self.read_again(side, table, state).await?;
         }
-        feed::set_up(record.feed, id, options, captured, execution).await?;
-        feed::open(record.feed, id, options, captured, None).await
+        Ok(())
     }
 
     /// Mends what captures changes, where somebody broke it, and has everything read again that may have been missed.
     async fn mend_capture(
         &self,
-        feed: FeedKind,
+        id: &str,
         captured: &Captured,
         side: &Session,
         states: &mut [TableState],
         execution: &Execution,
     ) -> Result<()> {
-        let gaps = feed::gaps(feed, &self.source, captured).await?;
+        let gaps = feed::gaps(FeedKind::Queue, id, &self.source, captured).await?;
         if gaps.is_empty() {
             return Ok(());
         }
         for gap in gaps {
             execution.warn(format!("changes may have been missed: {gap}"));
         }
-        let anew = feed::mend(&self.options, captured, execution).await?;
+        let anew = feed::mend(id, &self.options, captured, execution).await?;
         for ((followed, table), state) in captured.followed.iter().zip(&self.plan.tables).zip(states) {
             let read = std::iter::once(followed.driving).chain(followed.depends.iter().map(|one| one.table));
             if read.into_iter().any(|index| anew.contains(&captured.tables[index].name)) {

@@ -140,6 +140,9 @@ impl Migration {
         following: &Following,
         execution: &Execution,
     ) -> Result<FollowReport> {
+        if self.options.restart {
+            self.restart_following(execution).await?;
+        }
         let mut migration = Arc::clone(self);
         let mut since: Option<Instant> = None;
         let mut tries = 0;
@@ -147,7 +150,6 @@ impl Migration {
             let sessions = Arc::new(Sessions::default());
             let (progressed, served) = (Instant::now(), AtomicBool::new(false));
             let result = tokio::select! {
-                // On the heap: there is much of it.
                 result = Box::pin(migration.follow_once(following, &sessions, &served, execution)) => result,
                 () = stopped_hard(execution) => Err(interrupted()),
             };
