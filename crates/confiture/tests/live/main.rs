@@ -7,6 +7,7 @@ mod oracle;
 mod property;
 mod scene;
 mod seed;
+mod waiting;
 mod workload;
 #[path = "../schema_to_schema/world.rs"]
 #[allow(dead_code, unused_imports, reason = "shared with another test binary")]

@@ -14,8 +14,8 @@ use crate::schema_to_schema::live::ledger::{self, BatchRecord};
 use crate::schema_to_schema::snapshot::Snapshot;
 use crate::sql::Sql;
 
-/// Keys of one table that waited and that one batch applies at most.
-const WAITING_AT_ONCE: i64 = 50_000;
+/// Keys of one table that waited and that one batch applies at most. Few in tests, so that they wait for several.
+const WAITING_AT_ONCE: i64 = if cfg!(feature = "failpoints") { 200 } else { 50_000 };
 
 /// What one batch did.
 #[derive(Debug, Clone)]
@@ -198,8 +198,12 @@ impl Follower {
         }
         let applied = match keys.is_empty() {
             true => Applied::default(),
-            false => self.applier.apply(index, &keys).await?,
+            false => {
+                self.writing = Some(index);
+                self.applier.apply(index, &keys).await?
+            }
         };
+        self.writing = None;
         Ok((applied, more))
     }
 }

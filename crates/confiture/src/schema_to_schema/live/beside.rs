@@ -10,6 +10,7 @@ use tokio::time::sleep;
 
 use crate::error::{Error, Result};
 use crate::event::Execution;
+use crate::postgres::Session;
 use crate::schema_to_schema::constraints;
 use crate::schema_to_schema::journal::{self, EntryKind};
 use crate::schema_to_schema::ledger::{TableState, set_state};
@@ -60,6 +61,11 @@ impl Beside {
             referring: JoinSet::new(),
             comparing: JoinSet::new(),
         })
+    }
+
+    /// What tables are made ready with.
+    pub(crate) fn finisher(&self) -> &Finisher {
+        &self.finisher
     }
 
     /// Before a batch: tables that are full by now. Whatever moved while they were copied waits once that batch is done.
@@ -125,8 +131,7 @@ impl Beside {
         let session = self.sessions.open_target(options).await?;
         let builder = self.sessions.open_target(options).await?;
         let execution = follower.execution.clone();
-        self.referring
-            .spawn(async move { constraints::put_foreign_keys_back(&session, &[builder], &execution).await });
+        self.referring.spawn(put_back_patiently(session, builder, execution));
         Ok(false)
     }
 
@@ -166,6 +171,26 @@ async fn compare(
     let result = execution.step("Comparing both sides", work).await;
     sessions.end(&migration.source, &migration.target, result.is_err()).await;
     Ok((batch, result?))
+}
+
+/// Puts foreign keys back beside batches. A foreign key locks two tables in its own order, and so does a batch: one of them
+/// may be a deadlock's victim.
+async fn put_back_patiently(
+    session: Session,
+    builder: Session,
+    execution: Execution,
+) -> Result<Vec<ViolatedForeignKey>> {
+    let builders = [builder];
+    let mut tries = 0;
+    loop {
+        match constraints::put_foreign_keys_back(&session, &builders, &execution).await {
+            Err(error) if matches!(error.sqlstate_code(), Some("40P01" | "55P03")) && tries < 50 => {
+                tries += 1;
+                sleep(Duration::from_millis(20 * tries)).await;
+            }
+            done => return done,
+        }
+    }
 }
 
 fn panicked<T>(panic: JoinError) -> Result<T> {

@@ -15,7 +15,7 @@ use crate::schema_to_schema::live::run::Capture;
 use crate::schema_to_schema::options::Options;
 use crate::schema_to_schema::plan::Topology;
 use crate::schema_to_schema::planner::Migration;
-use crate::sql::Sql;
+use crate::sql::{QualifiedName, Sql};
 
 /// A feed, and why that one.
 #[derive(Debug, Clone)]
@@ -137,21 +137,24 @@ pub(crate) async fn open(
     }
 }
 
-/// Looks whether changes are still captured. What was missed nobody can say.
-pub(crate) async fn check(kind: FeedKind, source: &Session, captured: &Captured) -> Result<()> {
+/// Looks whether changes are still captured, and by what everything is that is not: a sentence each.
+pub(crate) async fn gaps(kind: FeedKind, source: &Session, captured: &Captured) -> Result<Vec<String>> {
     if kind == FeedKind::Wal {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let gaps = queue::gaps(source, &captured.tables).await?;
-    match gaps.first() {
-        None => Ok(()),
-        Some(gap) => Err(Error::refused(format!(
-            "changes of {} may have been missed: {}",
-            gap.table.short(),
-            gap.message
-        ))
-        .hint("somebody changed what captures them; clean up and begin again")),
-    }
+    Ok(gaps.iter().map(|gap| format!("{}: {}", gap.table.short(), gap.message)).collect())
+}
+
+/// Mends what captures changes, where somebody broke it. Returns the tables of which changes may have been missed and that
+/// the feed itself does not give as a whole.
+pub(crate) async fn mend(
+    options: &Options,
+    captured: &Captured,
+    execution: &Execution,
+) -> Result<Vec<QualifiedName>> {
+    let session = Session::connect(&options.source).await?;
+    queue::set_up(&session, &captured.tables, patience(), execution).await
 }
 
 /// Takes away what captures changes for the migration into `target`. Returns whether there was something.

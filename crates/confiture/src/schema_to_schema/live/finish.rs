@@ -11,6 +11,7 @@ use crate::schema_to_schema::journal::{self, Entry, EntryKind};
 use crate::schema_to_schema::live::applier::Applier;
 use crate::schema_to_schema::live::capture::Captured;
 use crate::schema_to_schema::live::ledger;
+use crate::schema_to_schema::plan::Topology;
 use crate::schema_to_schema::planner::Migration;
 use crate::schema_to_schema::sessions::Sessions;
 use crate::sql::{Sql, sql};
@@ -39,18 +40,34 @@ impl Finisher {
         if key.is_empty() {
             return Ok(index);
         }
-        let (source, target) = match self.migration.plan.topology {
-            crate::schema_to_schema::Topology::OneDatabase => (session.clone(), session.clone()),
-            crate::schema_to_schema::Topology::TwoDatabases => {
-                (self.sessions.open_source(&self.migration.options).await?, session.clone())
-            }
+        self.delete_waiting(&session, index).await?;
+        failpoint::reached("moved rows deleted");
+        for entry in key {
+            self.build(&session, &entry).await?;
+        }
+        session.batch(&sql!("ANALYZE {}", table.target)).await?;
+        Ok(index)
+    }
+
+    /// Deletes the rows of all keys that wait for the table: read again in pieces, they may exchange values of a unique
+    /// constraint with rows of other pieces.
+    pub(crate) async fn clear_waiting(self, index: usize) -> Result<()> {
+        let session = self.session().await?;
+        self.delete_waiting(&session, index).await
+    }
+
+    async fn delete_waiting(&self, session: &Session, index: usize) -> Result<()> {
+        let table = &self.migration.plan.tables[index].target;
+        let source = match self.migration.plan.topology {
+            Topology::OneDatabase => session.clone(),
+            Topology::TwoDatabases => self.sessions.open_source(&self.migration.options).await?,
         };
-        let mut applier =
-            Applier::new(Arc::clone(&self.migration), Arc::clone(&self.captured), source, target)?;
+        let (migration, captured) = (Arc::clone(&self.migration), Arc::clone(&self.captured));
+        let mut applier = Applier::new(migration, captured, source, session.clone())?;
         session.batch(&Sql::literal("BEGIN")).await?;
         let (mut after, mut known, mut staged) = ("(0,0)".to_owned(), true, false);
         loop {
-            let page = ledger::deferred_page(&session, &table.target, &after, PAGE).await?;
+            let page = ledger::deferred_page(session, table, &after, PAGE).await?;
             known &= !page.whole;
             if !page.keys.is_empty() {
                 applier.stage_keys(index, &page.keys).await?;
@@ -65,13 +82,7 @@ impl Finisher {
             applier.delete_moved(index, known).await?;
         }
         failpoint::reached("moved rows deleted, not committed");
-        session.batch(&Sql::literal("COMMIT")).await?;
-        failpoint::reached("moved rows deleted");
-        for entry in key {
-            self.build(&session, &entry).await?;
-        }
-        session.batch(&sql!("ANALYZE {}", table.target)).await?;
-        Ok(index)
+        session.batch(&Sql::literal("COMMIT")).await
     }
 
     /// Builds everything else that was taken off the table, whose rows nobody changes meanwhile.

@@ -16,14 +16,18 @@ use crate::schema_to_schema::ledger::TableState;
 use crate::schema_to_schema::live::applier::Applier;
 use crate::schema_to_schema::live::batch::{Aligned, BatchReport};
 use crate::schema_to_schema::live::capture::Captured;
+use crate::schema_to_schema::live::feed;
 use crate::schema_to_schema::live::gate::Gate;
-use crate::schema_to_schema::live::ledger::{self, Control, Phase};
+use crate::schema_to_schema::live::ledger::{self, Control, FeedKind, Phase};
 use crate::schema_to_schema::live::shape::Shapes;
 use crate::schema_to_schema::plan::Topology;
 use crate::schema_to_schema::planner::Migration;
 
 /// How often what others told the run is read, and the ledger says that it is at work.
 const HEARTBEAT: Duration = Duration::from_secs(1);
+
+/// How often it is looked whether everything is still captured.
+const GAPS: Duration = Duration::from_secs(10);
 
 /// Sees every batch while its snapshot of the source is open and nothing else is written to the target: for proofs.
 pub trait Witness: Send + Sync {
@@ -53,6 +57,12 @@ pub(crate) struct Follower {
     /// Tables of which indexes or constraints are off, and how many.
     pub(crate) unbuilt: BTreeMap<usize, usize>,
     pub(crate) heartbeat: Instant,
+    /// Which feed it is.
+    pub(crate) kind: FeedKind,
+    /// When it was last looked whether everything is still captured.
+    pub(crate) looked_for_gaps: Instant,
+    /// The table that a batch is writing, or was when it failed.
+    pub(crate) writing: Option<usize>,
     /// Bytes that the source keeps for the feed, when they were last asked for.
     pub(crate) retained: u64,
     /// Whether the next batch leaves both sides frozen, to be compared.
@@ -188,6 +198,17 @@ impl Follower {
     pub(crate) async fn beat(&mut self, lag: Duration) -> Result<()> {
         let control = ledger::control(&self.side).await?;
         self.hold(&control).await?;
+        if self.looked_for_gaps.elapsed() >= GAPS {
+            self.looked_for_gaps = Instant::now();
+            let gaps = feed::gaps(self.kind, &self.migration.source, &self.captured).await?;
+            if let Some(gap) = gaps.first() {
+                return Err(Error::new(ErrorKind::Unsafe, format!("changes may have been missed: {gap}"))
+                    .sqlstate(ALTERED)
+                    .hint(
+                        "run the command again: that is mended, and what may have been missed is read again",
+                    ));
+            }
+        }
         ledger::see(&self.side, lag, self.retained).await
     }
 

@@ -53,8 +53,8 @@ impl Migration {
         let records = tables::read(&side).await?;
         let mut states = self.states(&records)?;
         let shapes = self.shapes(&side, &captured, &mut states, execution).await?;
+        self.mend_capture(record.feed, &captured, &side, &mut states, execution).await?;
         let feed = self.open_feed(&record, &captured, &side, &mut states, execution).await?;
-        feed::check(record.feed, &self.source, &captured).await?;
         ledger::set_stopped(&side, None).await?;
         let target = sessions.open_target(options).await?;
         AdvisoryLock::join(&target).await?;
@@ -80,6 +80,9 @@ impl Migration {
             unbuilt: std::collections::BTreeMap::new(),
             heartbeat: Instant::now(),
             retained: 0,
+            kind: record.feed,
+            looked_for_gaps: Instant::now(),
+            writing: None,
             align: false,
             aligned: None,
             bypasses_constraints,
@@ -110,6 +113,32 @@ impl Migration {
         }
         feed::set_up(record.feed, id, options, captured, execution).await?;
         feed::open(record.feed, id, options, captured, None).await
+    }
+
+    /// Mends what captures changes, where somebody broke it, and has everything read again that may have been missed.
+    async fn mend_capture(
+        &self,
+        feed: FeedKind,
+        captured: &Captured,
+        side: &Session,
+        states: &mut [TableState],
+        execution: &Execution,
+    ) -> Result<()> {
+        let gaps = feed::gaps(feed, &self.source, captured).await?;
+        if gaps.is_empty() {
+            return Ok(());
+        }
+        for gap in gaps {
+            execution.warn(format!("changes may have been missed: {gap}"));
+        }
+        let anew = feed::mend(&self.options, captured, execution).await?;
+        for ((followed, table), state) in captured.followed.iter().zip(&self.plan.tables).zip(states) {
+            let read = std::iter::once(followed.driving).chain(followed.depends.iter().map(|one| one.table));
+            if read.into_iter().any(|index| anew.contains(&captured.tables[index].name)) {
+                self.read_again(side, table, state).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Has a whole table read again by the next batches.

@@ -10,8 +10,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::Execution;
 use crate::postgres::AdvisoryLock;
 use crate::schema_to_schema::failpoint;
+use crate::schema_to_schema::ledger::TableState;
 use crate::schema_to_schema::live::batch::BatchReport;
 use crate::schema_to_schema::live::beside::Beside;
+use crate::schema_to_schema::live::finish::Finisher;
 use crate::schema_to_schema::live::follower::{ALTERED, Follower, Witness};
 use crate::schema_to_schema::live::gate::Passer;
 use crate::schema_to_schema::live::ledger::{self, FeedKind, Phase};
@@ -225,7 +227,7 @@ impl Follower {
         loop {
             beside.take_full(&mut self.states);
             self.pass_gate().await?;
-            let batch = self.patient_batch().await?;
+            let batch = self.patient_batch(beside.finisher()).await?;
             report.snapshot = Some(batch.snapshot.to_string());
             failpoint::reached("batch: done");
             beside.go_on(self, &mut report).await?;
@@ -283,20 +285,29 @@ impl Follower {
         }
     }
 
-    /// A batch that is tried again where somebody else's lock was in the way.
-    async fn patient_batch(&mut self) -> Result<BatchReport> {
+    /// A batch that is tried again where somebody else's lock was in the way, or where rows that wait to be read again hold
+    /// a value that another row has now.
+    async fn patient_batch(&mut self, finisher: &Finisher) -> Result<BatchReport> {
         let mut tries = 0;
         loop {
-            match self.batch().await {
-                Err(error)
-                    if matches!(error.sqlstate_code(), Some("40001" | "40P01" | "55P03"))
-                        && tries < TRIES =>
-                {
-                    tries += 1;
+            let error = match self.batch().await {
+                Ok(report) => return Ok(report),
+                Err(error) => error,
+            };
+            tries += 1;
+            match error.sqlstate_code() {
+                Some("40001" | "40P01" | "55P03") if tries <= TRIES => {
                     self.execution.note(format!("{error}: the batch is tried again"));
                     sleep(Duration::from_millis(50 << tries)).await;
                 }
-                done => return done,
+                Some("23505" | "23P01") if tries == 1 => match self.writing.take() {
+                    // All that is left then is what no change has touched, and that is of the snapshot too.
+                    Some(index) if self.states[index] == TableState::CatchingUp => {
+                        finisher.clone().clear_waiting(index).await?;
+                    }
+                    _ => return Err(error),
+                },
+                _ => return Err(error),
             }
         }
     }
