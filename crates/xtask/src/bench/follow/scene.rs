@@ -29,6 +29,11 @@ const MAPPING: &str = "tables:
     columns:
       description: e.what
       title: upper(left(e.what, 10))
+  heartbeat: {from: heartbeat}
+  bulk: {from: bulk}
+  pgbench_accounts: {from: pgbench_accounts}
+  pgbench_branches: {from: pgbench_branches}
+  pgbench_tellers: {from: pgbench_tellers}
 ";
 
 /// Two servers: the source and the target.

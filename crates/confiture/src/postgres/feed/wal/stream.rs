@@ -116,7 +116,7 @@ impl Stream {
                     status_due = Instant::now() + STATUS;
                 }
                 copied = self.replication.receive() => {
-                    self.take(copied?).await?;
+                    let mut is_news = self.take(copied?).await?;
                     if self.shared.lock().flushed > self.reported {
                         status_due = status_due.min(Instant::now() + NEWS);
                     }
@@ -126,7 +126,11 @@ impl Stream {
                             break;
                         }
                         let copied = self.replication.receive().await?;
-                        self.take(copied).await?;
+                        is_news |= self.take(copied).await?;
+                    }
+                    // Once for all of them: whoever waits would look at each, and most are small.
+                    if is_news {
+                        self.shared.changed.notify_waiters();
                     }
                 }
             }
@@ -140,7 +144,8 @@ impl Stream {
         self.replication.report(self.received, news).await
     }
 
-    async fn take(&mut self, copied: Copied) -> Result<()> {
+    /// Takes a piece of the stream; true where it ended a transaction.
+    async fn take(&mut self, copied: Copied) -> Result<bool> {
         match copied {
             Copied::KeepAlive { wal_end, reply_requested, .. } => {
                 self.received = self.received.max(wal_end.as_u64());
@@ -152,7 +157,10 @@ impl Stream {
                         delivery.flushed = delivery.flushed.max(wal_end.as_u64());
                     }
                 }
-                if reply_requested { self.report().await } else { Ok(()) }
+                if reply_requested {
+                    self.report().await?;
+                }
+                Ok(false)
             }
             Copied::XLogData { data, wal_start, .. } => {
                 self.received = self.received.max(wal_start.as_u64());
@@ -162,11 +170,9 @@ impl Stream {
                 {
                     self.adopt(relation.oid).await?;
                 }
-                if let Some(delivered) = self.collector.take(message)? {
-                    self.shared.lock().take(delivered);
-                    self.shared.changed.notify_waiters();
-                }
-                Ok(())
+                let Some(delivered) = self.collector.take(message)? else { return Ok(false) };
+                self.shared.lock().take(delivered);
+                Ok(true)
             }
         }
     }
