@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "tests that take long say where they are")]
 
 mod crash;
+mod few_keys;
 mod first;
 mod oracle;
 mod property;

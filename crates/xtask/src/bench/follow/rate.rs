@@ -26,7 +26,7 @@ const MIXED: &str = "\\set aid random(1, 1000000)\n\\set tid random(1, 100)\n\
     COMMIT;\n";
 
 /// Transactions of each of the small workloads, by each of four clients.
-const TRANSACTIONS: u64 = 50_000;
+const TRANSACTIONS: u64 = 25_000;
 
 /// What the source does while nobody follows it.
 enum Work {
@@ -183,6 +183,11 @@ fn catch_up(scene: &Scene<'_>, number: &str) -> Result<(Duration, f64)> {
     let elapsed = start.elapsed();
     let peak = peak_mebibytes(follower.pid())?;
     follower.stop()?;
+    let slowest =
+        "SELECT round(elapsed_ms) || ' ms, of which ' || round(lag_ms) || ' ms until all was delivered'
+                   FROM confiture.batch WHERE at > now() - interval '10min' ORDER BY id DESC LIMIT 20";
+    let slowest = format!("SELECT string_agg(b, '; ') FROM ({slowest}) AS batch (b)");
+    eprintln!("    batches: {}; peak {peak:.0} MiB", scene.target.sql(SOURCE, &slowest)?);
     Ok((elapsed, peak))
 }
 

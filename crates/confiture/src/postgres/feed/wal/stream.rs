@@ -25,6 +25,16 @@ const NEWS: Duration = Duration::from_secs(1);
 /// How many messages are read before anything else is looked at.
 const AT_ONCE: usize = 1024;
 
+/// A stream that brings more pieces than this in a [`WINDOW`] is busy.
+const BUSY: u32 = 256;
+
+/// Over how long the pieces are counted.
+const WINDOW: Duration = Duration::from_millis(10);
+
+/// How long a busy stream is left alone: the server sends every piece by itself, and to be woken for each costs both sides
+/// more than the pieces.
+const NAP: Duration = Duration::from_millis(1);
+
 /// What the task and the feed share.
 #[derive(Default)]
 pub(super) struct Shared {
@@ -102,6 +112,7 @@ pub(super) async fn run(mut stream: Stream) {
 impl Stream {
     async fn read(&mut self) -> Result<()> {
         let mut status_due = Instant::now() + STATUS;
+        let (mut window, mut pieces) = (Instant::now(), 0);
         loop {
             tokio::select! {
                 rung = self.bell.changed() => {
@@ -127,10 +138,18 @@ impl Stream {
                         }
                         let copied = self.replication.receive().await?;
                         is_news |= self.take(copied).await?;
+                        pieces += 1;
                     }
+                    pieces += 1;
                     // Once for all of them: whoever waits would look at each, and most are small.
                     if is_news {
                         self.shared.changed.notify_waiters();
+                    }
+                    if pieces > BUSY && !self.replication.has_buffered() {
+                        tokio::time::sleep(NAP).await;
+                    }
+                    if window.elapsed() > WINDOW {
+                        (window, pieces) = (Instant::now(), pieces.min(BUSY + 1) / 2);
                     }
                 }
             }
