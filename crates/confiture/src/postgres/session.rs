@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio_postgres::error::Severity;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{CopyInSink, CopyOutStream, Row, Statement};
+use tokio_postgres::{CopyInSink, CopyOutStream, Row, SimpleQueryMessage, Statement};
 
 use super::connect::{self, Connected};
 use super::server_error;
@@ -104,6 +104,16 @@ impl Session {
     /// Runs one or more statements without parameters; several are one implicit transaction.
     pub async fn batch(&self, sql: &Sql) -> Result<()> {
         self.client().batch_execute(sql.as_str()).await.map_err(|error| self.refused(error))
+    }
+
+    /// Runs several statements without parameters in one round trip, and returns how many rows each touched.
+    pub async fn counts(&self, sql: &Sql) -> Result<Vec<u64>> {
+        let messages = self.client().simple_query(sql.as_str()).await.map_err(|error| self.refused(error))?;
+        let count = |message: &SimpleQueryMessage| match message {
+            SimpleQueryMessage::CommandComplete(rows) => Some(*rows),
+            _ => None,
+        };
+        Ok(messages.iter().filter_map(count).collect())
     }
 
     /// Does `work`, whose statements run on this session, in one transaction: committed where it succeeds, rolled back where

@@ -3,6 +3,7 @@
 
 mod crash;
 mod failover;
+mod few_keys;
 mod first;
 mod idle;
 mod mutants;

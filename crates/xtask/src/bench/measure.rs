@@ -99,8 +99,32 @@ pub(super) fn cost(command: &mut Command) -> Result<Cost> {
 
 /// `VmHWM` of a `/proc/PID/status`; nothing once the process is a zombie.
 fn peak_kibibytes(status: &str) -> Option<u32> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    kibibytes(status, "VmHWM:")
+}
+
+fn kibibytes(status: &str, what: &str) -> Option<u32> {
+    let line = status.lines().find_map(|line| line.strip_prefix(what))?;
     line.trim().strip_suffix("kB")?.trim().parse().ok()
+}
+
+/// The most memory that a process has had.
+pub(super) fn peak_mebibytes(process: u32) -> Result<f64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).context("this needs a /proc")?;
+    let peak = peak_kibibytes(&status).context("the process is gone")?;
+    Ok(f64::from(peak) / 1024.0)
+}
+
+/// The memory that a process has.
+pub(super) fn memory_mebibytes(process: u32) -> Result<f64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).context("this needs a /proc")?;
+    let memory = kibibytes(&status, "VmRSS:").context("the process is gone")?;
+    Ok(f64::from(memory) / 1024.0)
+}
+
+/// User and system time of a process.
+pub(super) fn processor_time(process: u32) -> Result<Duration> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).context("this needs a /proc")?;
+    own(&stat).context("/proc/PID/stat reads unlike proc(5)")
 }
 
 /// User and system time of all children that this process has waited for.
@@ -117,10 +141,19 @@ pub(super) fn ended_sessions_processor_time(postmaster: u32) -> Result<Duration>
 
 /// `cutime` and `cstime` of a `/proc/PID/stat`. The kernel counts them in hundredths of a second for all programs.
 fn waited_for(stat: &str) -> Option<Duration> {
+    ticks(stat, 13)
+}
+
+/// `utime` and `stime`.
+fn own(stat: &str) -> Option<Duration> {
+    ticks(stat, 11)
+}
+
+fn ticks(stat: &str, first: usize) -> Option<Duration> {
     // The second field, a name in parentheses, may itself hold blanks and parentheses.
     let (_, fields) = stat.rsplit_once(')')?;
     let fields: Vec<&str> = fields.split_whitespace().collect();
-    let ticks: u64 = fields.get(13)?.parse::<u64>().ok()? + fields.get(14)?.parse::<u64>().ok()?;
+    let ticks: u64 = fields.get(first)?.parse::<u64>().ok()? + fields.get(first + 1)?.parse::<u64>().ok()?;
     Some(Duration::from_millis(ticks * 10))
 }
 
@@ -140,6 +173,7 @@ mod tests {
         assert_eq!(peak_kibibytes("Name:\tx\nState:\tZ (zombie)\n"), None);
         let stat = "7 (a) b) S 1 2 3 4 5 6 7 8 9 10 111 222 33 44 20 0";
         assert_eq!(waited_for(stat), Some(Duration::from_millis(770)));
+        assert_eq!(own(stat), Some(Duration::from_millis(3330)));
     }
 
     #[test]

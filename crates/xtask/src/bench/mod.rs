@@ -6,6 +6,7 @@
 mod build;
 mod client_cost;
 mod copy;
+mod follow;
 mod foreign;
 mod indexes;
 mod measure;
@@ -31,7 +32,7 @@ use table::{Row, Verdict};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Which benchmarks; all when none is named
+    /// Which benchmarks; all when none is named; `follow` is every `follow-…`
     names: Vec<String>,
     /// Rows of the generated table
     #[arg(long, default_value_t = 1_000_000)]
@@ -68,6 +69,10 @@ const BENCHMARKS: &[Benchmark] = &[
     Benchmark { name: "verify", measure: verify::measure },
     Benchmark { name: "sync", measure: sync::measure },
     Benchmark { name: "client-cost", measure: client_cost::measure },
+    Benchmark { name: "follow-rate", measure: follow::measure_rate },
+    Benchmark { name: "follow-lag", measure: follow::measure_lag },
+    Benchmark { name: "follow-cost", measure: follow::measure_cost },
+    Benchmark { name: "follow-quiet", measure: follow::measure_quiet },
 ];
 
 pub(crate) fn run(root: &Path, arguments: &Arguments) -> Result<()> {
@@ -114,14 +119,19 @@ pub(crate) fn run(root: &Path, arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
+/// True where `name` is that of a benchmark, or of its group.
+fn is_named(name: &str, benchmark: &Benchmark) -> bool {
+    benchmark.name.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+}
+
 fn chosen(names: &[String]) -> Result<Vec<&'static Benchmark>> {
-    if let Some(unknown) = names.iter().find(|name| BENCHMARKS.iter().all(|known| known.name != **name)) {
+    if let Some(unknown) = names.iter().find(|name| !BENCHMARKS.iter().any(|known| is_named(name, known))) {
         let known: Vec<_> = BENCHMARKS.iter().map(|benchmark| benchmark.name).collect();
         bail!("there is no benchmark `{unknown}`; there are {}", known.join(", "));
     }
     Ok(BENCHMARKS
         .iter()
-        .filter(|known| names.is_empty() || names.iter().any(|name| name == known.name))
+        .filter(|known| names.is_empty() || names.iter().any(|name| is_named(name, known)))
         .collect())
 }
 
@@ -145,6 +155,7 @@ mod tests {
     fn a_name_that_does_not_exist_is_refused() {
         assert_eq!(chosen(&[]).unwrap().len(), BENCHMARKS.len());
         assert_eq!(chosen(&["copy".to_owned()]).unwrap().len(), 1);
+        assert_eq!(chosen(&["follow".to_owned()]).unwrap().len(), 4);
         assert!(chosen(&["speed".to_owned()]).is_err());
     }
 }

@@ -32,12 +32,14 @@ pub(super) struct Stage<'a> {
     pub(super) program: &'a Path,
     pub(super) psql: Psql<'a>,
     pub(super) runs: usize,
+    /// Rows of the table, and of every bulk change.
+    pub(super) scale: u64,
 }
 
 impl<'a> Stage<'a> {
     /// Generates a source of `scale` rows, and the empty targets.
     pub(super) fn new(program: &'a Path, server: &'a Server, scale: u64, runs: usize) -> Result<Self> {
-        let stage = Self { program, psql: Psql { program: server.program("psql"), server }, runs };
+        let stage = Self { program, psql: Psql { program: server.program("psql"), server }, runs, scale };
         for database in [SOURCE, BARE, INDEXED] {
             stage.psql.database_from(database, "template0")?;
             stage.psql.sql(database, TABLE)?;

@@ -1,6 +1,8 @@
 //! Keys that changed. Pure.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
+use std::fmt::Write as _;
 
 use crate::postgres::feed::KeyColumn;
 use crate::sql::{Literal, Sql, sql};
@@ -25,12 +27,15 @@ impl KeySet {
         if self.whole {
             return;
         }
-        // What reads as an integer and is not written as one (`007` of a text) stays text.
-        match columns {
-            [one] if one.parse::<i64>().is_ok_and(|number| number.to_string() == **one) => {
-                self.integers.insert(one.parse().unwrap_or_default());
+        let integer = match columns {
+            [one] => plain_integer(one),
+            _ => None,
+        };
+        match integer {
+            Some(integer) => {
+                self.integers.insert(integer);
             }
-            _ => {
+            None => {
                 let key: Box<[Box<str>]> = columns.iter().map(|column| Box::from(*column)).collect();
                 let bytes = key.iter().map(|column| column.len() + 32).sum::<usize>() + 32;
                 if self.texts.insert(key) {
@@ -93,16 +98,16 @@ impl KeySet {
 
     /// The same keys with only the columns at `positions`.
     #[must_use]
-    pub fn project(&self, positions: &[usize], columns: usize) -> Self {
+    pub fn project(&self, positions: &[usize], columns: usize) -> Cow<'_, Self> {
         if self.whole || positions.iter().copied().eq(0..columns) {
-            return self.clone();
+            return Cow::Borrowed(self);
         }
         let mut projected = Self::default();
         for key in self.iter() {
             let columns: Vec<&str> = positions.iter().map(|position| key[*position].as_str()).collect();
             projected.insert(&columns);
         }
-        projected
+        Cow::Owned(projected)
     }
 
     /// All keys, as the texts of their columns.
@@ -112,21 +117,35 @@ impl KeySet {
     }
 
     /// The keys in pieces of at most `most`: for each piece an array for each of `columns`, `CAST('{1,2}' AS bigint[])`.
-    #[must_use]
-    pub fn arrays(&self, columns: &[&KeyColumn], most: usize) -> Vec<Vec<Sql>> {
-        let mut keys: Vec<Vec<String>> = self.iter().collect();
-        // In order, so that an index is read from one end to the other.
-        keys.sort_unstable_by(|left, right| match (left.as_slice(), right.as_slice()) {
+    ///
+    /// In order, so that an index is read from one end to the other; and a piece is written when it is asked for.
+    pub fn arrays<'a>(
+        &'a self,
+        columns: &'a [&'a KeyColumn],
+        most: usize,
+    ) -> impl Iterator<Item = Vec<Sql>> + 'a {
+        let mut integers: Vec<i64> = self.integers.iter().copied().collect();
+        integers.sort_unstable();
+        let mut texts: Vec<&[Box<str>]> = self.texts.iter().map(AsRef::as_ref).collect();
+        texts.sort_unstable_by(|left, right| match (left, right) {
             ([left], [right]) => left.len().cmp(&right.len()).then_with(|| left.cmp(right)),
             _ => left.cmp(right),
         });
-        let array = |keys: &[Vec<String>], (index, column): (usize, &&KeyColumn)| {
-            let array = array_text(keys.iter().map(|key| key[index].as_str()));
-            sql!("CAST({} AS {}[])", Literal(&array), column.data_type)
-        };
-        let piece =
-            |keys: &[Vec<String>]| columns.iter().enumerate().map(|column| array(keys, column)).collect();
-        keys.chunks(most).map(piece).collect()
+        let cast =
+            |array: String, column: &KeyColumn| sql!("CAST({} AS {}[])", Literal(&array), column.data_type);
+        let pieces = |length: usize| (0..length.div_ceil(most)).map(move |piece| piece * most);
+        let of_integers = pieces(integers.len()).map(move |from| {
+            let keys = &integers[from..integers.len().min(from + most)];
+            columns.iter().take(1).map(|column| cast(integer_array(keys), column)).collect()
+        });
+        let of_texts = pieces(texts.len()).map(move |from| {
+            let keys = &texts[from..texts.len().min(from + most)];
+            let array = |(index, column): (usize, &&KeyColumn)| {
+                cast(array_text(keys.iter().map(|key| &*key[index])), column)
+            };
+            columns.iter().enumerate().map(array).collect()
+        });
+        of_integers.chain(of_texts)
     }
 }
 
@@ -139,8 +158,29 @@ impl KeySet {
             let unnest = arrays.iter().map(|array| sql!("pg_catalog.unnest({})", array));
             sql!("SELECT * FROM ROWS FROM ({})", Sql::join(", ", unnest))
         };
-        self.arrays(&columns.iter().collect::<Vec<_>>(), most).into_iter().map(query).collect()
+        let columns: Vec<_> = columns.iter().collect();
+        self.arrays(&columns, most).map(query).collect()
     }
+}
+
+/// What reads as an integer; what is not written as one (`007` of a text) is none.
+fn plain_integer(text: &str) -> Option<i64> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let is_plain = text == "0" || matches!(digits.as_bytes().first(), Some(b'1'..=b'9'));
+    text.parse().ok().filter(|_| is_plain)
+}
+
+/// The text form of an array of integers.
+fn integer_array(keys: &[i64]) -> String {
+    let mut array = String::with_capacity(keys.len() * 8 + 2);
+    array.push('{');
+    for (position, key) in keys.iter().enumerate() {
+        let comma = if position > 0 { "," } else { "" };
+        // Writing to a string does not fail.
+        let _ = write!(array, "{comma}{key}");
+    }
+    array.push('}');
+    array
 }
 
 /// An array's text form: `{1,"two words"}`.
@@ -187,8 +227,9 @@ mod tests {
         for key in ["10", "9", "10", "-1"] {
             keys.insert(&[key]);
         }
-        let arrays = keys.arrays(&[&column("int8")], 2);
-        assert_eq!(arrays[0][0].as_str(), "CAST('{9,-1}' AS pg_catalog.int8[])");
+        let column = column("int8");
+        let arrays: Vec<_> = keys.arrays(&[&column], 2).collect();
+        assert_eq!(arrays[0][0].as_str(), "CAST('{-1,9}' AS pg_catalog.int8[])");
         assert_eq!((keys.len(), arrays.len()), (3, 2));
     }
 
@@ -200,8 +241,10 @@ mod tests {
             keys.insert(&[key]);
         }
         assert_eq!(keys.len(), 14);
-        let texts = keys.arrays(&[&column("text")], 100).remove(0);
-        assert_eq!(keys.project(&[0], 2).len(), 7);
+        let (column, first) = (column("text"), keys.project(&[0], 2));
+        assert_eq!(first.len(), 7);
+        let columns = [&column];
+        let texts = first.arrays(&columns, 100).last().unwrap();
         // Escaped for the array, and once more for the literal.
         assert!(texts[0].as_str().contains(r#""a\\"b\\\\c""#), "{}", texts[0].as_str());
         assert!(texts[0].as_str().contains("it''s"));

@@ -1,5 +1,6 @@
 //! The rows of changed keys, read again in one snapshot of the source and written to the target.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -80,9 +81,12 @@ impl Applier {
             true => "BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE",
             false => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
         };
-        self.source.batch(&Sql::literal(begin)).await?;
-        let query = Sql::literal("SELECT pg_catalog.pg_current_snapshot()::pg_catalog.text");
-        self.source.query_one(&query, &[]).await?.get::<_, &str>(0).parse()
+        let (begin, query) =
+            (Sql::literal(begin), Sql::literal("SELECT pg_catalog.pg_current_snapshot()::pg_catalog.text"));
+        // One after the other, in one round trip.
+        let ((), row) =
+            tokio::try_join!(biased; self.source.batch(&begin), self.source.query_one(&query, &[]))?;
+        row.get::<_, &str>(0).parse()
     }
 
     /// Begins the target's transaction.
@@ -116,17 +120,17 @@ impl Applier {
     }
 
     /// The keys of the table at `index` that follow from the keys of all captured tables.
-    pub(crate) async fn keys_of(&self, index: usize, changed: &[KeySet]) -> Result<KeySet> {
+    pub(crate) async fn keys_of<'a>(&self, index: usize, changed: &'a [KeySet]) -> Result<Cow<'a, KeySet>> {
         let followed = &self.captured.followed[index];
         let driving = &self.captured.tables[followed.driving];
         let mut keys = match changed[followed.driving].is_empty() {
-            true => KeySet::default(),
+            true => Cow::Owned(KeySet::default()),
             false => changed[followed.driving].project(&followed.key, driving.key.len()),
         };
         for dependent in &followed.depends {
             let set = &changed[dependent.table];
             if set.is_whole() {
-                keys.insert_whole();
+                keys.to_mut().insert_whole();
             }
             if set.is_empty() || keys.is_whole() {
                 continue;
@@ -145,7 +149,7 @@ impl Applier {
                 let key: Vec<Option<&str>> = (0..columns.len()).map(|column| row.get(column)).collect();
                 // A row without a key drives nothing.
                 if let Some(key) = key.into_iter().collect::<Option<Vec<&str>>>() {
-                    keys.insert(&key);
+                    keys.to_mut().insert(&key);
                 }
             }
         }
@@ -171,37 +175,41 @@ impl Applier {
         };
         failpoint::reached("batch: rows staged");
         let stage = &self.stages[index];
-        if rows.max(keys.len() as u64) > MANY {
-            self.target.batch(&stage.analyze()).await?;
-        }
+        let is_large = rows.max(keys.len() as u64) > MANY;
         let mut applied = Applied { keys: keys.len() as u64, bytes, ..Applied::default() };
-        if !mutation::is(Mutation::KeepMissing) {
-            applied.rows_deleted = self.target.execute(&stage.delete_missing(&share), &[]).await?;
-        }
-        applied.rows_written = self.write(stage).await?;
+        (applied.rows_deleted, applied.rows_written) = self.write(stage, &share, is_large).await?;
         failpoint::reached("batch: rows written");
         Ok(applied)
     }
 
-    /// Writes what is staged. Two rows that exchange a value of another unique constraint collide, whichever is written
-    /// first; so what collides is deleted first, all of it.
-    async fn write(&self, stage: &Stage) -> Result<u64> {
+    /// Deletes what is no more and writes what is staged, in one round trip; says how many rows. Two rows that exchange a
+    /// value of another unique constraint collide, whichever is written first; so what collides is deleted first, all of it.
+    async fn write(&self, stage: &Stage, share: &Share, is_large: bool) -> Result<(u64, u64)> {
         let target = &self.target;
+        let mut all = Sql::default();
+        if is_large {
+            all.push(&sql!("{}; ", stage.analyze()));
+        }
+        let delete = match mutation::is(Mutation::KeepMissing) {
+            true => Sql::literal("SELECT WHERE false"),
+            false => stage.delete_missing(share),
+        };
         if let Some(upsert) = stage.upsert() {
-            target.batch(&Sql::literal("SAVEPOINT confiture_upsert")).await?;
-            match target.execute(&upsert, &[]).await {
-                Ok(rows) => {
-                    target.batch(&Sql::literal("RELEASE SAVEPOINT confiture_upsert")).await?;
-                    return Ok(rows);
-                }
-                Err(error) if matches!(error.sqlstate_code(), Some("23505" | "23P01")) => {
-                    target.batch(&Sql::literal("ROLLBACK TO SAVEPOINT confiture_upsert")).await?;
-                }
+            all.push(&sql!(
+                "SAVEPOINT confiture_upsert; {}; {}; RELEASE SAVEPOINT confiture_upsert",
+                delete,
+                upsert
+            ));
+            match target.counts(&all).await {
+                Ok(counts) => return Ok(last_two(&counts, 1)),
+                Err(error) if matches!(error.sqlstate_code(), Some("23505" | "23P01")) => {}
                 Err(error) => return Err(error),
             }
+            all = Sql::literal("ROLLBACK TO SAVEPOINT confiture_upsert; ");
         }
-        target.execute(&stage.delete_staged(), &[]).await?;
-        target.execute(&stage.insert(), &[]).await
+        let (deleted, [replaced, insert]) = (&delete, [stage.delete_staged(), stage.insert()]);
+        all.push(&sql!("{}; {}; {}", replaced, deleted, insert));
+        target.counts(&all).await.map(|counts| last_two(&counts, 0))
     }
 
     /// Stages keys, to be deleted.
@@ -268,8 +276,9 @@ impl Applier {
             true => (&self.migration.source, &self.target),
             false => (&self.source, &self.target),
         };
-        let stream = source.copy_out(&sql!("COPY ({}) TO STDOUT {}", query, format)).await?;
-        let sink = target.copy_in(&sql!("COPY {} FROM STDIN {}", stage, format)).await?;
+        let (out, into) =
+            (sql!("COPY ({}) TO STDOUT {}", query, format), sql!("COPY {} FROM STDIN {}", stage, format));
+        let (stream, sink) = tokio::try_join!(source.copy_out(&out), target.copy_in(&into))?;
         tokio::pin!(stream, sink);
         let mut gathered = bytes::BytesMut::new();
         let mut bytes = 0;
@@ -284,6 +293,15 @@ impl Applier {
         sink.feed(gathered.freeze()).await.map_err(|error| target.refused(error))?;
         let rows = sink.finish().await.map_err(|error| target.refused(error))?;
         Ok((rows, bytes))
+    }
+}
+
+/// The last two of a batch's counts but for `after` of its statements.
+fn last_two(counts: &[u64], after: usize) -> (u64, u64) {
+    let end = counts.len().saturating_sub(after);
+    match counts[..end] {
+        [.., deleted, written] => (deleted, written),
+        _ => (0, 0),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::postgres::feed::{Changes, KeySet, SnapshotImage};
 use crate::schema_to_schema::ledger::{TableState, set_state};
 use crate::schema_to_schema::live::applier::Applied;
 use crate::schema_to_schema::live::coverage::Coverage;
-use crate::schema_to_schema::live::follower::Follower;
+use crate::schema_to_schema::live::follower::{Follower, check_altered};
 use crate::schema_to_schema::live::ledger::{self, BatchRecord};
 use crate::schema_to_schema::mutation::Mutation;
 use crate::schema_to_schema::snapshot::Snapshot;
@@ -64,8 +64,7 @@ impl Follower {
         let started = Instant::now();
         let snapshot = self.applier.freeze().await?;
         failpoint::reached("batch: source frozen");
-        self.check_source_shape().await?;
-        let changes = self.feed.changes(&self.applier.source, &snapshot).await?;
+        let changes = self.look(&snapshot).await?;
         failpoint::reached("batch: changes told");
         let is_quiet = is_empty(&changes) && !self.is_catching_up();
         let frozen = self.freeze_for_others().await?;
@@ -92,6 +91,16 @@ impl Follower {
         }
         self.seen(&report).await?;
         Ok(report)
+    }
+
+    /// What has changed; an error where a source table was altered. Both at once, since neither needs the other.
+    async fn look(&mut self, snapshot: &SnapshotImage) -> Result<Changes> {
+        let Self { feed, shapes, applier, .. } = self;
+        let look = shapes.source.changes(&applier.source, &shapes.source_oids);
+        let (altered, changes) = tokio::join!(look, feed.changes(&applier.source, snapshot));
+        // Where both fail, the one explains the other.
+        check_altered("source", &altered?)?;
+        changes
     }
 
     /// Lets the witness, and a verification that is due, take part in the source's snapshot.
@@ -126,12 +135,11 @@ impl Follower {
 
     /// Writes a batch and commits it, then tells the feed.
     async fn write(&mut self, changes: &Changes, report: &mut BatchReport, started: Instant) -> Result<()> {
-        self.applier.begin().await?;
-        self.check_target_shape().await?;
+        self.begin_on_target().await?;
         let (mut states, mut coverage) = (self.states.clone(), self.coverage.clone());
         let mut read = Vec::new();
         for (index, state) in states.iter_mut().enumerate() {
-            if *state == TableState::CatchingUp || !is_empty(changes) {
+            if *state == TableState::CatchingUp || self.captured.followed[index].is_touched(&changes.keys) {
                 read.push(index);
             }
             let (applied, more) = self.write_table(index, state, changes, &mut coverage).await?;
@@ -188,7 +196,7 @@ impl Follower {
             TableState::CatchingUp => {
                 let (waited, left) =
                     ledger::take_deferred(&self.applier.target, &name, WAITING_AT_ONCE).await?;
-                keys.extend(waited);
+                keys.to_mut().extend(waited);
                 more = left;
                 if !left {
                     *state = match self.left_to_build(index) {

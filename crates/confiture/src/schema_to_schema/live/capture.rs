@@ -6,7 +6,7 @@ use crate::catalog::{Catalog, Relation, RelationKind, TypeKind};
 use crate::config::mapping::Dependency;
 use crate::error::{Error, Result};
 use crate::postgres::Session;
-use crate::postgres::feed::{CapturedTable, KeyColumn};
+use crate::postgres::feed::{CapturedTable, KeyColumn, KeySet};
 use crate::schema_to_schema::check::located;
 use crate::schema_to_schema::plan::{Plan, TablePlan};
 use crate::schema_to_schema::relations;
@@ -31,6 +31,14 @@ pub(crate) struct Followed {
     pub(crate) key: Vec<usize>,
     /// Other tables whose changes touch its rows.
     pub(crate) depends: Vec<Dependent>,
+}
+
+impl Followed {
+    /// True where a table of which its rows are made was changed, so that a batch reads it.
+    pub(crate) fn is_touched(&self, changed: &[KeySet]) -> bool {
+        let made_of = std::iter::once(self.driving).chain(self.depends.iter().map(|one| one.table));
+        made_of.into_iter().any(|table| !changed[table].is_empty())
+    }
 }
 
 /// Another table whose changes touch rows of a target table.

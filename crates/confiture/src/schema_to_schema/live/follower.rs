@@ -124,13 +124,6 @@ impl Follower {
         Ok(())
     }
 
-    /// Looks whether a mapped source table was altered, in the batch's snapshot.
-    pub(crate) async fn check_source_shape(&mut self) -> Result<()> {
-        let shapes = &mut self.shapes;
-        let changes = shapes.source.changes(&self.applier.source, &shapes.source_oids).await?;
-        altered("source", &changes)
-    }
-
     /// Looks whether what was read for the target tables at `read` is what the batch's snapshot saw. TRUNCATE and whatever
     /// rewrites a table take its rows away from older snapshots as well, and a column may have been renamed since.
     pub(crate) async fn check_what_was_read(&self, read: &[usize]) -> Result<()> {
@@ -168,16 +161,17 @@ impl Follower {
         }
         let shapes = &mut self.shapes;
         match shapes.source.changes(&self.migration.source, &shapes.source_oids).await {
-            Ok(changes) => altered("source", &changes).err().unwrap_or(error),
+            Ok(changes) => check_altered("source", &changes).err().unwrap_or(error),
             Err(_) => error,
         }
     }
 
-    /// Looks whether a target table was altered.
-    pub(crate) async fn check_target_shape(&mut self) -> Result<()> {
-        let shapes = &mut self.shapes;
-        let changes = shapes.target.changes(&self.applier.target, &shapes.target_oids).await?;
-        altered("target", &changes)
+    /// Begins the target's transaction, and looks whether a target table was altered.
+    pub(crate) async fn begin_on_target(&mut self) -> Result<()> {
+        let Self { shapes, applier, .. } = self;
+        let look = shapes.target.changes(&applier.target, &shapes.target_oids);
+        let ((), changes) = tokio::try_join!(biased; applier.begin(), look)?;
+        check_altered("target", &changes)
     }
 
     /// Tells everybody who wants to know that a batch is done.
@@ -264,7 +258,8 @@ async fn replica_lag(source: &Session) -> Result<Duration> {
     Ok(Duration::from_secs_f64(source.query_one(&query, &[]).await?.get::<_, f64>(0).max(0.0)))
 }
 
-fn altered(side: &str, changes: &[String]) -> Result<()> {
+/// An error where something was altered.
+pub(crate) fn check_altered(side: &str, changes: &[String]) -> Result<()> {
     if changes.is_empty() {
         return Ok(());
     }

@@ -75,8 +75,7 @@ impl<'a> Keyed<'a> {
             let query = target_query(self.catalog, self.relation);
             let conditions: Vec<Sql> = wanted
                 .arrays(&columns, usize::MAX)
-                .iter()
-                .map(|arrays| is_among(&Identifier::new("t"), &columns, arrays))
+                .map(|arrays| is_among(&Identifier::new("t"), &columns, &arrays))
                 .collect();
             let none = [Sql::literal("false")];
             let conditions = if conditions.is_empty() { &none[..] } else { &conditions };

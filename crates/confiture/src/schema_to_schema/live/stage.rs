@@ -6,7 +6,7 @@ use crate::schema_to_schema::plan::{ColumnPlan, TablePlan};
 use crate::sql::{Identifier, QualifiedName, Sql, sql};
 
 /// Keys that one query reads at most: what is more is read by the next one.
-const KEYS_AT_ONCE: usize = 20_000;
+const KEYS_AT_ONCE: usize = 50_000;
 
 /// Types of which equal values are the same: smallint, integer, bigint, oid, bytea, date, timestamp, timestamptz, uuid.
 const PLAIN: [u32; 9] = [21, 23, 20, 26, 17, 1082, 1114, 1184, 2950];
@@ -80,18 +80,22 @@ impl Stage {
         }
     }
 
-    /// Makes the stage, where this session has none.
+    /// Makes the stage, where this session has none. Of a table that was never analyzed the planner expects ten pages and
+    /// more, and would rather read a target of some thousand rows than look a single key up in its index.
     pub(crate) fn create(&self) -> Sql {
         let key = Sql::join(", ", &self.key);
         sql!(
             "CREATE TEMPORARY TABLE IF NOT EXISTS {} ON COMMIT DELETE ROWS AS SELECT {} FROM {} WITH NO DATA;
-             CREATE TEMPORARY TABLE IF NOT EXISTS {} ON COMMIT DELETE ROWS AS SELECT {} FROM {} WITH NO DATA",
+             CREATE TEMPORARY TABLE IF NOT EXISTS {} ON COMMIT DELETE ROWS AS SELECT {} FROM {} WITH NO DATA;
+             ANALYZE {}; ANALYZE {}",
             self.rows,
             self.columns,
             self.target,
             self.keys,
             key,
-            self.target
+            self.target,
+            self.rows,
+            self.keys
         )
     }
 
@@ -207,24 +211,24 @@ impl Stage {
     }
 
     /// What is read of the source for `keys`, in as many pieces as it takes. `local` where both sides are one database.
-    pub(crate) fn readings(
-        &self,
-        table: &TablePlan,
-        keys: &KeySet,
-        columns: &[&KeyColumn],
+    pub(crate) fn readings<'a>(
+        &'a self,
+        table: &'a TablePlan,
+        keys: &'a KeySet,
+        columns: &'a [&'a KeyColumn],
         local: bool,
-    ) -> Vec<Reading> {
-        let Some(source) = table.source.as_ref().map(|source| sql!("{}", source)) else { return Vec::new() };
+    ) -> Box<dyn Iterator<Item = Reading> + Send + 'a> {
+        let Some(source) = table.source.as_ref().map(|source| sql!("{}", source)) else {
+            return Box::new(std::iter::empty());
+        };
         let query = &table.query;
         let rows = self.selected_rows(table, local);
         if keys.is_whole() {
-            return vec![Reading {
-                keys: None,
-                rows: sql!("SELECT {} {}", rows, query.from_relation(&source, &[])),
-            }];
+            let rows = sql!("SELECT {} {}", rows, query.from_relation(&source, &[]));
+            return Box::new(std::iter::once(Reading { keys: None, rows }));
         }
         let names = Sql::join(", ", columns.iter().map(|column| &column.name));
-        let reading = |arrays: Vec<Sql>| {
+        let reading = move |arrays: Vec<Sql>| {
             let unnest = Sql::join(", ", arrays.iter().map(|array| sql!("pg_catalog.unnest({})", array)));
             let all = sql!("ROWS FROM ({}) AS {} ({})", unnest, query.alias, names);
             let condition = is_among(&query.alias, columns, &arrays);
@@ -233,7 +237,7 @@ impl Stage {
                 rows: sql!("SELECT {} {}", rows, query.from_relation(&source, &[condition])),
             }
         };
-        keys.arrays(columns, KEYS_AT_ONCE).into_iter().map(reading).collect()
+        Box::new(keys.arrays(columns, KEYS_AT_ONCE).map(reading))
     }
 }
 

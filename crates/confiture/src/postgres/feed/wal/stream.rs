@@ -25,6 +25,16 @@ const NEWS: Duration = Duration::from_secs(1);
 /// How many messages are read before anything else is looked at.
 const AT_ONCE: usize = 1024;
 
+/// A stream that brings more pieces than this in a [`WINDOW`] is busy.
+const BUSY: u32 = 256;
+
+/// Over how long the pieces are counted.
+const WINDOW: Duration = Duration::from_millis(10);
+
+/// How long a busy stream is left alone: the server sends every piece by itself, and to be woken for each costs both sides
+/// more than the pieces.
+const NAP: Duration = Duration::from_millis(1);
+
 /// What the task and the feed share.
 #[derive(Default)]
 pub(super) struct Shared {
@@ -102,6 +112,7 @@ pub(super) async fn run(mut stream: Stream) {
 impl Stream {
     async fn read(&mut self) -> Result<()> {
         let mut status_due = Instant::now() + STATUS;
+        let (mut window, mut pieces) = (Instant::now(), 0);
         loop {
             tokio::select! {
                 rung = self.bell.changed() => {
@@ -116,7 +127,7 @@ impl Stream {
                     status_due = Instant::now() + STATUS;
                 }
                 copied = self.replication.receive() => {
-                    self.take(copied?).await?;
+                    let mut is_news = self.take(copied?).await?;
                     if self.shared.lock().flushed > self.reported {
                         status_due = status_due.min(Instant::now() + NEWS);
                     }
@@ -126,7 +137,19 @@ impl Stream {
                             break;
                         }
                         let copied = self.replication.receive().await?;
-                        self.take(copied).await?;
+                        is_news |= self.take(copied).await?;
+                        pieces += 1;
+                    }
+                    pieces += 1;
+                    // Once for all of them: whoever waits would look at each, and most are small.
+                    if is_news {
+                        self.shared.changed.notify_waiters();
+                    }
+                    if pieces > BUSY && !self.replication.has_buffered() {
+                        tokio::time::sleep(NAP).await;
+                    }
+                    if window.elapsed() > WINDOW {
+                        (window, pieces) = (Instant::now(), pieces.min(BUSY + 1) / 2);
                     }
                 }
             }
@@ -140,7 +163,8 @@ impl Stream {
         self.replication.report(self.received, news).await
     }
 
-    async fn take(&mut self, copied: Copied) -> Result<()> {
+    /// Takes a piece of the stream; true where it ended a transaction.
+    async fn take(&mut self, copied: Copied) -> Result<bool> {
         match copied {
             Copied::KeepAlive { wal_end, reply_requested, .. } => {
                 self.received = self.received.max(wal_end.as_u64());
@@ -152,7 +176,10 @@ impl Stream {
                         delivery.flushed = delivery.flushed.max(wal_end.as_u64());
                     }
                 }
-                if reply_requested { self.report().await } else { Ok(()) }
+                if reply_requested {
+                    self.report().await?;
+                }
+                Ok(false)
             }
             Copied::XLogData { data, wal_start, .. } => {
                 self.received = self.received.max(wal_start.as_u64());
@@ -162,11 +189,9 @@ impl Stream {
                 {
                     self.adopt(relation.oid).await?;
                 }
-                if let Some(delivered) = self.collector.take(message)? {
-                    self.shared.lock().take(delivered);
-                    self.shared.changed.notify_waiters();
-                }
-                Ok(())
+                let Some(delivered) = self.collector.take(message)? else { return Ok(false) };
+                self.shared.lock().take(delivered);
+                Ok(true)
             }
         }
     }
