@@ -41,7 +41,7 @@ pub(crate) fn render(style: Style, report: &FollowReport) -> String {
         text.push_str(&verification::render(style, verification));
     }
     if report.foreign_keys_wait {
-        text.push_str("Foreign keys and triggers of the target stay off until the cutover: its role may not apply changes past them.\n");
+        text.push_str("Foreign keys and triggers of the target stay off until `cleanup` puts them back: its role may not write past them.\n");
     }
     text
 }
@@ -80,7 +80,9 @@ pub(crate) fn status(style: Style, status: &Status) -> String {
     }
     let _ = writeln!(text, "At work: {}", status.at_work.as_deref().unwrap_or("nobody"));
     text.push('\n');
-    let mut rows = vec![["table", "state", "rows", "waiting keys", "left", "found equal"].map(str::to_owned)];
+    let mut rows = vec![
+        ["table", "state", "rows copied", "keys that wait", "time left", "found equal"].map(str::to_owned),
+    ];
     for one in &status.tables {
         let copied = match one.expected_rows.filter(|_| one.state == "copying") {
             Some(expected) => {

@@ -3,10 +3,13 @@
 mod build;
 mod demo;
 mod errors;
+mod following;
+mod full_name;
 mod init;
 mod json;
 mod lint;
 mod meta;
+mod migrations;
 mod schema_to_schema;
 mod seed_commands;
 mod server;

@@ -283,7 +283,7 @@ async fn cleanup(
     }
     let schema = options.foreign_schema.clone().unwrap_or_else(|| "old_schema".into());
     // What captures changes is on the source.
-    let source = match follows(&target.connection).await? {
+    let source = match options.source.is_some() || follows(&target.connection).await? {
         true => Some(ends::source(project, options, mapping, &target).await?.0),
         false => None,
     };

@@ -12,6 +12,9 @@ CREATE TABLE IF NOT EXISTS confiture.follow (
     retained_bytes bigint NOT NULL DEFAULT 0, -- what the source keeps for the feed
     started_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
     seen_at timestamptz,                   -- when the target last was a picture of the source
+    source_server text,                    -- cluster/timeline/transaction of the source when a run last began
+    target_server text,                    -- the same of the target
+    beat_at timestamptz,                   -- when a run last said that it is at work, paused or not
     stopped_because text                   -- NULL while a run is at work, or after a clean stop
 );
 

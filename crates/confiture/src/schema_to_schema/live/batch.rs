@@ -16,7 +16,7 @@ use crate::schema_to_schema::snapshot::Snapshot;
 use crate::sql::Sql;
 
 /// Keys of one table that waited and that one batch applies at most. Few in tests, so that they wait for several.
-const WAITING_AT_ONCE: i64 = if cfg!(feature = "failpoints") { 200 } else { 50_000 };
+const WAITING_AT_ONCE: i64 = if cfg!(feature = "failpoints") { 1000 } else { 50_000 };
 
 /// What one batch did.
 #[derive(Debug, Clone)]

@@ -119,8 +119,9 @@ pub(crate) async fn plan_capture(plan: &Plan, source: &Session, catalog: &Catalo
 fn driving<'a>(table: &TablePlan, catalog: &'a Catalog) -> Result<&'a Relation> {
     let name = table.target.short();
     let unfollowed = |why: String| {
-        Error::config(format!("{name} cannot follow its source: {why}"))
-            .hint("to copy it once, without what changes meanwhile, say --capture none")
+        Error::config(format!("{name} cannot follow its source: {why}")).hint(
+            "to copy it once, without what changes meanwhile: confiture migrate schema-to-schema migrate",
+        )
     };
     if table.query.statement.is_some() {
         return Err(unfollowed("a whole statement fills it, so that no change can be told its rows".into()));
@@ -135,7 +136,8 @@ fn driving<'a>(table: &TablePlan, catalog: &'a Catalog) -> Result<&'a Relation> 
         return Err(unfollowed(format!("{source} has inheritance children, and no key holds across them")));
     }
     if table.key.is_empty() {
-        return Err(unfollowed("the mapping fills no primary key or unique NOT NULL columns of it".into()));
+        return Err(unfollowed("the mapping fills no primary key or unique NOT NULL columns of it".into())
+            .hint("or give both tables a key: a change is known by the key of its row"));
     }
     Ok(relation)
 }

@@ -25,7 +25,7 @@ use crate::schema_to_schema::plan::Topology;
 use crate::schema_to_schema::planner::Migration;
 
 /// How often what others told the run is read, and the ledger says that it is at work.
-const HEARTBEAT: Duration = Duration::from_secs(1);
+pub(crate) const HEARTBEAT: Duration = Duration::from_secs(1);
 
 /// How often it is looked whether everything is still captured.
 const GAPS: Duration = Duration::from_secs(10);
@@ -60,6 +60,8 @@ pub(crate) struct Follower {
     pub(crate) heartbeat: Instant,
     /// Which feed it is.
     pub(crate) kind: FeedKind,
+    /// Its name on the source.
+    pub(crate) id: String,
     /// When it was last looked whether everything is still captured.
     pub(crate) looked_for_gaps: Instant,
     /// The table that a batch is writing, or was when it failed.
@@ -203,7 +205,7 @@ impl Follower {
         self.hold(&control).await?;
         if self.looked_for_gaps.elapsed() >= GAPS {
             self.looked_for_gaps = Instant::now();
-            let gaps = feed::gaps(self.kind, &self.migration.source, &self.captured).await?;
+            let gaps = feed::gaps(self.kind, &self.id, &self.migration.source, &self.captured).await?;
             if let Some(gap) = gaps.first() {
                 return Err(Error::new(ErrorKind::Unsafe, format!("changes may have been missed: {gap}"))
                     .sqlstate(ALTERED)
@@ -221,6 +223,7 @@ impl Follower {
         if self.heartbeat.elapsed() >= HEARTBEAT {
             self.heartbeat = Instant::now();
             self.hold(&control).await?;
+            ledger::beat(&self.side).await?;
         }
         Ok(())
     }

@@ -18,6 +18,7 @@ pub(crate) mod feed;
 mod finish;
 mod follower;
 pub(crate) mod gate;
+mod identity;
 mod keyed;
 pub(crate) mod ledger;
 mod open;

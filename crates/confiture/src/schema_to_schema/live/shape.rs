@@ -7,6 +7,9 @@ use crate::error::Result;
 use crate::postgres::Session;
 use crate::sql::{Literal, Sql, sql};
 
+/// How the line begins that is about what captures a table's changes.
+const CAPTURE: &str = "capture ";
+
 /// How tables look: by name, a line for each column and partition.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Shapes {
@@ -55,10 +58,15 @@ impl Shapes {
                 continue;
             };
             let (before, after): (Vec<&str>, Vec<&str>) = (before.lines().collect(), after.lines().collect());
+            let is_column = |line: &&&str| !line.starts_with(CAPTURE);
             let gone = before.iter().filter(|line| !after.contains(line));
             let come = after.iter().filter(|line| !before.contains(line));
-            let mut sentences: Vec<String> = gone.map(|line| format!("had `{}`", described(line))).collect();
-            sentences.extend(come.map(|line| format!("has `{}` now", described(line))));
+            let mut sentences: Vec<String> =
+                gone.filter(is_column).map(|line| format!("had `{}`", described(line))).collect();
+            sentences.extend(come.filter(is_column).map(|line| format!("has `{}` now", described(line))));
+            if captures(&before) != captures(&after) {
+                sentences.push("has lost or changed what captures its changes".into());
+            }
             if !sentences.is_empty() {
                 found.push(format!("{table} {}", sentences.join(", ")));
             }
@@ -74,12 +82,13 @@ impl Shapes {
             let Some(after) = now.tables.get(*table) else { return true };
             let (before, after): (Vec<&str>, Vec<&str>) = (before.lines().collect(), after.lines().collect());
             let plain = |line: &str| line.trim_end_matches(" NOT NULL").to_owned();
-            before.iter().chain(&after).any(|line| {
+            let mut lines = before.iter().chain(&after).filter(|line| !line.starts_with(CAPTURE));
+            lines.any(|line| {
                 let other = if before.contains(line) { &after } else { &before };
                 let same = other.iter().any(|one| plain(one) == plain(line));
                 let named = other.iter().any(|one| column(one) == column(line));
                 !same && (named || line.starts_with("partition "))
-            })
+            }) || captures(&before) != captures(&after)
         };
         self.tables.iter().filter(is_rewritten).map(|(table, _)| table.clone()).collect()
     }
@@ -108,6 +117,11 @@ impl Shapes {
     }
 }
 
+/// What captures the changes of a table.
+fn captures<'a>(lines: &[&'a str]) -> Vec<&'a str> {
+    lines.iter().copied().filter(|line| line.starts_with(CAPTURE)).collect()
+}
+
 /// A line without the column's number.
 fn described(line: &str) -> &str {
     match line.split_once(' ') {
@@ -134,6 +148,20 @@ mod tests {
             ["public.t had `name text`, has `name text NOT NULL` now, has `age integer` now"]
         );
         assert!(before.rewritten(&after).is_empty());
+    }
+
+    #[test]
+    fn changes_that_nobody_captured_are_read_again() {
+        let before = shapes("1 id bigint NOT NULL\ncapture 3 17");
+        for after in ["1 id bigint NOT NULL\ncapture 3 18", "1 id bigint NOT NULL"] {
+            let after = shapes(after);
+            assert_eq!(before.rewritten(&after), ["public.t"]);
+            assert_eq!(
+                before.differences(&after),
+                ["public.t has lost or changed what captures its changes"]
+            );
+        }
+        assert!(before.rewritten(&before.clone()).is_empty());
     }
 
     #[test]

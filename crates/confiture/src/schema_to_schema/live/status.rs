@@ -130,9 +130,14 @@ pub async fn status(source: Option<&Connection>, target: &Connection) -> Result<
         target: target.to_string(),
         tables: tables_of(&session, source.as_ref(), following.is_some()).await?,
         following,
-        at_work: AdvisoryLock::holder(&session).await?.map(|error| error.message().to_owned()),
+        at_work: AdvisoryLock::holder(&session).await?.map(|error| holder(error.message()).to_owned()),
         events: session.query(&events, &[]).await?.iter().map(|row| row.get(0)).collect(),
     })
+}
+
+/// Who holds the lock, out of the sentence that refuses whoever else wants it.
+fn holder(refusal: &str) -> &str {
+    refusal.rsplit_once(": ").map_or(refusal, |(_, who)| who)
 }
 
 /// True where a migration into `target` follows its source.
