@@ -80,9 +80,8 @@ pub(crate) fn status(style: Style, status: &Status) -> String {
     }
     let _ = writeln!(text, "At work: {}", status.at_work.as_deref().unwrap_or("nobody"));
     text.push('\n');
-    let mut rows = vec![
-        ["table", "state", "rows copied", "keys that wait", "time left", "found equal"].map(str::to_owned),
-    ];
+    let header = ["table", "state", "rows copied", "keys that wait", "time left", "found equal"];
+    let mut rows = vec![header.map(str::to_owned)];
     for one in &status.tables {
         let copied = match one.expected_rows.filter(|_| one.state == "copying") {
             Some(expected) => {

@@ -2,6 +2,7 @@
 
 mod build;
 mod demo;
+mod diff;
 mod errors;
 mod following;
 mod full_name;

@@ -30,6 +30,10 @@ mod ledger;
 mod live;
 mod load;
 mod migrator;
+#[cfg(feature = "failpoints")]
+pub mod mutation;
+#[cfg(not(feature = "failpoints"))]
+mod mutation;
 mod options;
 mod plan;
 mod planner;

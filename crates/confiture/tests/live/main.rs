@@ -4,6 +4,8 @@
 mod crash;
 mod failover;
 mod first;
+mod idle;
+mod mutants;
 mod oracle;
 mod property;
 mod proxy;

@@ -87,6 +87,9 @@ async fn another_type_has_all_rows_read_again() {
         run.compared(1).await;
         psql(&world.old, "ALTER TABLE app.people ALTER nick TYPE varchar(6) USING left(nick, 6)").await;
         run.compared(2).await;
+        // The same type, and other values.
+        psql(&world.old, "ALTER TABLE app.people ALTER name TYPE text USING name || ' rewritten'; ALTER TABLE app.events ALTER what TYPE text USING 'all'").await;
+        run.compared(2).await;
         run.stop().await.unwrap();
         assert_exact(&world, &options, &same()).await;
     }

@@ -22,14 +22,14 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const FEEDS: [FeedKind; 2] = [FeedKind::Queue, FeedKind::Wal];
 
 /// An application that writes, whatever happens to its connections.
-struct Application {
+pub(crate) struct Application {
     stop: Arc<AtomicBool>,
     wrote: Arc<AtomicU64>,
     work: JoinHandle<()>,
 }
 
 impl Application {
-    fn start(source: &Connection) -> Self {
+    pub(crate) fn start(source: &Connection) -> Self {
         let (stop, wrote) = (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default());
         let (source, told, counts) = (source.clone(), Arc::clone(&stop), Arc::clone(&wrote));
         let work = tokio::spawn(async move {
@@ -66,10 +66,16 @@ impl Application {
         Self { stop, wrote, work }
     }
 
-    async fn end(self) {
+    /// Stops, having written a lot.
+    pub(crate) async fn end(self) {
+        let wrote = Arc::clone(&self.wrote);
+        self.stop().await;
+        assert!(wrote.load(Ordering::SeqCst) > 20);
+    }
+
+    pub(crate) async fn stop(self) {
         self.stop.store(true, Ordering::SeqCst);
         self.work.await.unwrap();
-        assert!(self.wrote.load(Ordering::SeqCst) > 20);
     }
 }
 

@@ -72,12 +72,13 @@ impl Ends<'_> {
 
     async fn tree(&self, folders: &[PathBuf], anywhere: bool) -> Result<Vec<SplitScript>> {
         let tree = Tree {
+            root: self.project.root.clone(),
             schema_dirs: folders.to_vec(),
             anywhere: anywhere || !self.flags.schema_dirs.is_empty(),
             include: self.settings.include.value.clone(),
             exclude: self.settings.exclude.value.clone(),
             order: self.settings.build_order.value,
-            ..Tree::new(self.project.root.clone())
+            seeds: None,
         };
         let builder = SchemaBuilder::new(tree);
         if self.settings.build_order.value == BuildOrder::Dependencies {
@@ -144,8 +145,9 @@ impl Scratches {
     }
 
     /// A server that was only found runs on.
-    pub(super) async fn leave(self) -> Result<()> {
-        drop(self);
-        Ok(())
+    pub(super) fn leave(self) {
+        if let Self::Ours(server, _) = self {
+            drop(server);
+        }
     }
 }

@@ -1,5 +1,5 @@
 -- How relations look: a line for each column, with its number, and each partition; and one that changes with what
--- captures their changes, even where that was put back. $1: their OIDs.
+-- captures their changes, even where that was put back, and with where and as what their rows are stored. $1: their OIDs.
 SELECT pg_catalog.format('%I.%I', namespace.nspname, class.relname) AS relation,
        coalesce((
            SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ', attribute.attnum,
@@ -31,7 +31,11 @@ SELECT pg_catalog.format('%I.%I', namespace.nspname, class.relname) AS relation,
            JOIN pg_catalog.pg_publication AS publication ON publication.oid = published.prpubid
            WHERE published.prrelid = class.oid AND pg_catalog.starts_with(publication.pubname, 'confiture_')
            HAVING pg_catalog.count(*) > 0
-       ), '') AS shape
+       ), '')
+       || E'\nstored ' || class.relfilenode || ' ' || coalesce((
+           SELECT pg_catalog.sum(attribute.xmin::text::pg_catalog.int8)
+           FROM pg_catalog.pg_attribute AS attribute WHERE attribute.attrelid = class.oid AND attribute.attnum > 0
+       ), 0) AS shape
 FROM pg_catalog.pg_class AS class
 JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = class.relnamespace
 WHERE class.oid = ANY ($1::pg_catalog.oid[])

@@ -9,11 +9,12 @@ use crate::error::{Error, Result};
 use crate::postgres::Session;
 use crate::postgres::feed::{KeySet, SnapshotImage};
 use crate::schema_to_schema::copy::format_option;
-use crate::schema_to_schema::failpoint;
 use crate::schema_to_schema::live::capture::Captured;
 use crate::schema_to_schema::live::stage::{Reading, Share, Stage};
+use crate::schema_to_schema::mutation::Mutation;
 use crate::schema_to_schema::plan::Topology;
 use crate::schema_to_schema::planner::Migration;
+use crate::schema_to_schema::{failpoint, mutation};
 use crate::sql::{Sql, sql};
 
 /// Rows in a stage from which on the planner is told of them.
@@ -174,7 +175,9 @@ impl Applier {
             self.target.batch(&stage.analyze()).await?;
         }
         let mut applied = Applied { keys: keys.len() as u64, bytes, ..Applied::default() };
-        applied.rows_deleted = self.target.execute(&stage.delete_missing(&share), &[]).await?;
+        if !mutation::is(Mutation::KeepMissing) {
+            applied.rows_deleted = self.target.execute(&stage.delete_missing(&share), &[]).await?;
+        }
         applied.rows_written = self.write(stage).await?;
         failpoint::reached("batch: rows written");
         Ok(applied)
@@ -261,7 +264,10 @@ impl Applier {
             return Ok((rows, 0));
         }
         let format = format_option(self.migration.plan.tables[index].format);
-        let (source, target) = (&self.source, &self.target);
+        let (source, target) = match mutation::is(Mutation::ReadOutsideSnapshot) {
+            true => (&self.migration.source, &self.target),
+            false => (&self.source, &self.target),
+        };
         let stream = source.copy_out(&sql!("COPY ({}) TO STDOUT {}", query, format)).await?;
         let sink = target.copy_in(&sql!("COPY {} FROM STDIN {}", stage, format)).await?;
         tokio::pin!(stream, sink);

@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 use crate::error::{Error, Result};
 use crate::postgres::Session;
 use crate::postgres::feed::{Changes, KeySet, SnapshotImage};
-use crate::schema_to_schema::failpoint;
 use crate::schema_to_schema::ledger::{TableState, set_state};
 use crate::schema_to_schema::live::applier::Applied;
 use crate::schema_to_schema::live::coverage::Coverage;
 use crate::schema_to_schema::live::follower::Follower;
 use crate::schema_to_schema::live::ledger::{self, BatchRecord};
+use crate::schema_to_schema::mutation::Mutation;
 use crate::schema_to_schema::snapshot::Snapshot;
+use crate::schema_to_schema::{failpoint, mutation};
 use crate::sql::Sql;
 
 /// Keys of one table that waited and that one batch applies at most. Few in tests, so that they wait for several.
@@ -150,6 +151,9 @@ impl Follower {
         };
         coverage.write(&self.applier.target, report.number).await?;
         ledger::record_batch(&self.applier.target, &record).await?;
+        if mutation::is(Mutation::ConfirmEarly) {
+            self.feed.confirm().await?;
+        }
         failpoint::reached("batch: recorded, not committed");
         self.applier.commit().await?;
         failpoint::reached("batch: committed, not confirmed");
@@ -176,7 +180,7 @@ impl Follower {
         let mut keys = self.applier.keys_of(index, &changes.keys).await?;
         match state {
             TableState::Copying | TableState::Copied | TableState::Indexing => {
-                if !keys.is_empty() {
+                if !keys.is_empty() && !mutation::is(Mutation::ForgetDeferred) {
                     ledger::defer(&self.applier.target, &name, &keys).await?;
                 }
                 return Ok((Applied::default(), false));

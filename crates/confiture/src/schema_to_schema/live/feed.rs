@@ -12,6 +12,8 @@ use crate::postgres::feed::{CapturedTable, ChangeFeed, Obstacle, SnapshotImage};
 use crate::schema_to_schema::live::capture::Captured;
 use crate::schema_to_schema::live::ledger::{self, FeedKind};
 use crate::schema_to_schema::live::run::Capture;
+#[cfg(feature = "failpoints")]
+use crate::schema_to_schema::mutation::Mutation;
 use crate::schema_to_schema::options::Options;
 use crate::schema_to_schema::plan::Topology;
 use crate::schema_to_schema::planner::Migration;
@@ -136,9 +138,21 @@ pub(crate) async fn open(
         FeedKind::Wal => {
             let name = WalFeed::name(id);
             let (slot, publication) = (name.as_str(), name.as_str());
-            Ok(Box::new(WalFeed::open(&options.source, &captured.tables, slot, publication).await?))
+            let feed = WalFeed::open(&options.source, &captured.tables, slot, publication).await?;
+            #[cfg(feature = "failpoints")]
+            let feed = erring(feed);
+            Ok(Box::new(feed))
         }
     }
+}
+
+/// The same feed, with the fault of this process.
+#[cfg(feature = "failpoints")]
+fn erring(mut feed: WalFeed) -> WalFeed {
+    if let Some(fault) = crate::schema_to_schema::mutation::chosen().and_then(Mutation::of_wal) {
+        feed.mutate(fault);
+    }
+    feed
 }
 
 /// Looks whether changes are still captured, and by what everything is that is not: a sentence each.

@@ -21,6 +21,7 @@ use crate::schema_to_schema::live::feed;
 use crate::schema_to_schema::live::gate::Gate;
 use crate::schema_to_schema::live::ledger::{self, Control, FeedKind, Phase};
 use crate::schema_to_schema::live::shape::Shapes;
+use crate::schema_to_schema::mutation::{self, Mutation};
 use crate::schema_to_schema::plan::Topology;
 use crate::schema_to_schema::planner::Migration;
 
@@ -142,7 +143,7 @@ impl Follower {
             .collect();
         let oids: Vec<u32> =
             tables.into_iter().flat_map(|table| self.captured.tables[table].oids()).collect();
-        if oids.is_empty() {
+        if oids.is_empty() || mutation::is(Mutation::BlindToRewrites) {
             return Ok(());
         }
         let (then, now) = tokio::try_join!(

@@ -343,7 +343,7 @@ impl Follower {
 
 /// The same migration, planned again with what is there now.
 async fn replan(migration: &Arc<Migration>, execution: &Execution) -> Result<Arc<Migration>> {
-    let planned = Migration::plan(migration.options.clone(), execution).await?;
+    let planned = Box::pin(Migration::plan(migration.options.clone(), execution)).await?;
     Ok(Arc::new(planned))
 }
 
