@@ -134,6 +134,12 @@ impl Execution {
         Self::new(Arc::new(()), tokio_util::sync::CancellationToken::new())
     }
 
+    /// The same, unwatched: for work of which only the whole is worth telling. It still ends where the user asks to stop.
+    #[must_use]
+    pub fn unwatched(&self) -> Self {
+        Self { observer: Arc::new(()), interrupt: self.interrupt.clone() }
+    }
+
     /// Tells the observer.
     pub fn emit(&self, event: &Event) {
         self.observer.observe(event);

@@ -9,6 +9,7 @@ mod init;
 mod json;
 mod lint;
 mod meta;
+mod migrations;
 mod schema_to_schema;
 mod seed_commands;
 mod server;

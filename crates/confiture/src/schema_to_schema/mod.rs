@@ -19,9 +19,9 @@ mod difference;
 mod estimate;
 mod execute;
 #[cfg(feature = "failpoints")]
-pub mod failpoint;
+pub use crate::failpoint;
 #[cfg(not(feature = "failpoints"))]
-mod failpoint;
+use crate::failpoint;
 mod filter;
 mod fingerprint;
 mod foreign;
