@@ -264,7 +264,10 @@ async fn a_migration_that_follows() {
     let first = shop.call(&format!("sync {ends} --yes --until-caught-up"));
     check(&first, "schema-to-schema-sync.json");
     assert_eq!(first.status, 0, "{first}");
-    check(&shop.call(&format!("migrate {ends} --yes --capture auto --no-verify")), "schema-to-schema-sync.json");
+    check(
+        &shop.call(&format!("migrate {ends} --yes --capture auto --no-verify")),
+        "schema-to-schema-sync.json",
+    );
     check(&call("status --to production_new"), "status.json");
     for line in ["pause", "throttle --rows 5 --bytes 1000", "status", "resume", "throttle"] {
         let file = if line == "status" { "status.json" } else { "tell.json" };

@@ -98,10 +98,10 @@ impl Migration {
             bypasses_constraints,
         };
         follower.count_unbuilt().await?;
-        follower.beat(std::time::Duration::ZERO).await?;
         if ledger::control(&follower.side).await?.paused {
             execution.note("Paused, as somebody told it: nothing is copied or applied until `resume`.");
         }
+        follower.beat(std::time::Duration::ZERO).await?;
         Ok((follower, record.feed))
     }
 
