@@ -110,10 +110,9 @@ async fn a_run_is_paused_and_let_go_by_others() {
     let shop = Shop::new().await;
     assert_eq!(caught_up(&shop).status, 0);
     assert!(shop.call("pause --to production_new").stdout.starts_with("Paused:"));
+    let before = psql(&shop.new, "select now()");
     let run = Run::sync(&shop, &[]);
-    let locked = "select count(*) from pg_locks where locktype = 'advisory' and mode = 'ExclusiveLock'
-        and database = (select oid from pg_database where datname = current_database())";
-    until(&shop, locked, "1");
+    until(&shop, &format!("select beat_at > '{before}' from confiture.follow"), "t");
     psql(&shop.old, "update users set full_name = 'late' where id = 3");
     let status = shop.call("status --to production_new");
     assert!(status.stdout.contains("(paused)"), "{status}");

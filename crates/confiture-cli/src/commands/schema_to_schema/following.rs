@@ -52,7 +52,7 @@ fn show(invocation: &Invocation, found: &Status) -> Result<()> {
         Format::Json => writeln!(out, "{}", as_value(found)?),
         _ => {
             let clear = if invocation.terminal.stdout.plain { "" } else { "\x1b[H\x1b[2J" };
-            write!(out, "{clear}{}\n", following::status(invocation.terminal.stdout, found))
+            writeln!(out, "{clear}{}", following::status(invocation.terminal.stdout, found))
         }
     };
     // A reader that has gone has seen enough.

@@ -9,6 +9,7 @@
 //! table. A row that is copied twice, too early, or not at all because it moved, has changed, so its key was told. The ledger
 //! in the target has every step's effect and record in one transaction: a run that dies is continued, never repaired.
 
+mod again;
 mod applier;
 mod batch;
 mod beside;

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use crate::error::{Error, Result};
 use crate::event::Execution;
 use crate::postgres::feed::wal::SlotLost;
-use crate::postgres::feed::{CapturedTable, ChangeFeed, KeySet};
+use crate::postgres::feed::{CapturedTable, ChangeFeed};
 use crate::postgres::{AdvisoryLock, Session};
 use crate::schema_to_schema::chunk::{self, all_ranges};
 use crate::schema_to_schema::journal::{self, EntryKind};
@@ -21,7 +21,6 @@ use crate::schema_to_schema::live::coverage::Coverage;
 use crate::schema_to_schema::live::feed;
 use crate::schema_to_schema::live::follower::{ALTERED, BothShapes, Follower};
 use crate::schema_to_schema::live::gate::Gate;
-use crate::schema_to_schema::live::identity::Identity;
 use crate::schema_to_schema::live::ledger::{self, FeedKind, FollowRecord, Phase};
 use crate::schema_to_schema::live::request;
 use crate::schema_to_schema::live::run::Following;
@@ -104,10 +103,10 @@ impl Migration {
             bypasses_constraints,
         };
         follower.count_unbuilt().await?;
-        follower.beat(std::time::Duration::ZERO).await?;
         if ledger::control(&follower.side).await?.paused {
             execution.note("Paused, as somebody told it: nothing is copied or applied until `resume`.");
         }
+        follower.beat(std::time::Duration::ZERO).await?;
         Ok((follower, record.feed))
     }
 
@@ -137,98 +136,6 @@ impl Migration {
         self.read_all_again(side, states).await?;
         feed::set_up(record.feed, id, options, captured, execution).await?;
         feed::open(record.feed, id, options, captured, None).await
-    }
-
-    /// `--restart` of a migration that follows: its capture stays, and all rows are read again.
-    pub(crate) async fn restart_following(&self, execution: &Execution) -> Result<()> {
-        let side = Session::connect(&self.options.target).await?;
-        if !ledger::read(&side).await?.is_some_and(|record| record.phase > Phase::Preparing) {
-            return Ok(());
-        }
-        let lock = AdvisoryLock::take(&self.options.target).await?;
-        let mut states = self.states(&tables::read(&side).await?)?;
-        self.read_all_again(&side, &mut states).await?;
-        ledger::note(&side, "--restart: all rows are read again").await?;
-        execution.note("--restart: all rows are read again, and changes go on being captured.");
-        lock.release().await
-    }
-
-    /// Looks whether both servers are those of the last run. One that was promoted or restored may lack commits that the
-    /// other has: then all rows are read again, and positions are forgotten.
-    async fn check_servers(
-        &self,
-        record: &mut FollowRecord,
-        side: &Session,
-        states: &mut [TableState],
-        execution: &Execution,
-    ) -> Result<()> {
-        let now = [Identity::read(&self.source).await?, Identity::read(side).await?];
-        let mut broken = Vec::new();
-        if let Some(then) = &record.servers {
-            for ((then, now), side) in then.iter().zip(&now).zip(["source", "target"]) {
-                broken.extend(then.broken_by(now).map(|why| format!("the {side} is not what it was: {why}")));
-            }
-        } else if now.iter().any(Identity::is_vague) {
-            execution.note("The role may not ask which server this is, so a promoted standby goes unnoticed; see docs/following.md.");
-        }
-        if self.plan.topology == Topology::OneDatabase {
-            broken.truncate(1);
-        }
-        if !broken.is_empty() {
-            let why = broken.join("; ");
-            execution.warn(format!("{why}; commits may be lost, so all rows are read again"));
-            ledger::note(side, &format!("all rows are read again: {why}")).await?;
-            // The servers come last: until then, whoever begins again finds that they differ.
-            self.read_all_again(side, states).await?;
-            record.snapshot = None;
-        }
-        ledger::set_servers(side, &now, !broken.is_empty()).await
-    }
-
-    /// Has all rows of all tables read again by the next batches.
-    async fn read_all_again(&self, side: &Session, states: &mut [TableState]) -> Result<()> {
-        for (table, state) in self.plan.tables.iter().zip(states) {
-            self.read_again(side, table, state).await?;
-        }
-        Ok(())
-    }
-
-    /// Mends what captures changes, where somebody broke it, and has everything read again that may have been missed.
-    async fn mend_capture(
-        &self,
-        id: &str,
-        captured: &Captured,
-        side: &Session,
-        states: &mut [TableState],
-        execution: &Execution,
-    ) -> Result<()> {
-        let gaps = feed::gaps(FeedKind::Queue, id, &self.source, captured).await?;
-        if gaps.is_empty() {
-            return Ok(());
-        }
-        for gap in gaps {
-            execution.warn(format!("changes may have been missed: {gap}"));
-        }
-        let anew = feed::mend(id, &self.options, captured, execution).await?;
-        for ((followed, table), state) in captured.followed.iter().zip(&self.plan.tables).zip(states) {
-            let read = std::iter::once(followed.driving).chain(followed.depends.iter().map(|one| one.table));
-            if read.into_iter().any(|index| anew.contains(&captured.tables[index].name)) {
-                self.read_again(side, table, state).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Has a whole table read again by the next batches.
-    async fn read_again(&self, side: &Session, table: &TablePlan, state: &mut TableState) -> Result<()> {
-        let mut whole = KeySet::default();
-        whole.insert_whole();
-        ledger::defer(side, &table.target, &whole).await?;
-        if *state == TableState::Following {
-            *state = TableState::CatchingUp;
-            tables::set_state(side, &table.target, *state).await?;
-        }
-        Ok(())
     }
 
     /// The first steps, each of which may have been taken before: the ledger, the capture, the target's tables made ready.
@@ -292,7 +199,7 @@ impl Migration {
         self.plan.tables.iter().zip(needs).map(work).collect()
     }
 
-    fn states(
+    pub(super) fn states(
         &self,
         records: &std::collections::BTreeMap<crate::sql::QualifiedName, TableRecord>,
     ) -> Result<Vec<TableState>> {
