@@ -20,6 +20,7 @@ async fn follow(options: &Options) {
         patience: Duration::ZERO,
         verify: false,
         witness: None,
+        ..Following::default()
     };
     migration.follow(&following, &execution).await.unwrap();
 }
