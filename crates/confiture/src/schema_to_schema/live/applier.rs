@@ -42,6 +42,14 @@ impl std::ops::AddAssign for Applied {
     }
 }
 
+/// What was staged of one table.
+#[derive(Default)]
+struct Staged {
+    keys: u64,
+    rows: u64,
+    bytes: u64,
+}
+
 /// Applies batches.
 pub(crate) struct Applier {
     migration: Arc<Migration>,
@@ -162,25 +170,26 @@ impl Applier {
     }
 
     async fn apply_keys(&mut self, index: usize, keys: &KeySet) -> Result<Applied> {
-        let (rows, bytes) = self.read(index, keys, true).await?;
+        let Staged { keys: staged, rows, bytes } = self.read(index, keys, true).await?;
+        let staged = (!keys.is_whole()).then_some(staged);
         failpoint::reached("batch: rows staged");
         let stage = &self.stages[index];
         let is_large = rows.max(keys.len() as u64) > MANY;
         let mut applied = Applied { keys: keys.len() as u64, bytes, ..Applied::default() };
-        (applied.rows_deleted, applied.rows_written) = self.write(stage, keys.is_whole(), is_large).await?;
+        (applied.rows_deleted, applied.rows_written) = self.write(stage, staged, is_large).await?;
         failpoint::reached("batch: rows written");
         Ok(applied)
     }
 
     /// Deletes what is no more and writes what is staged, in one round trip; says how many rows. Two rows that exchange a
     /// value of another unique constraint collide, whichever is written first; so what collides is deleted first, all of it.
-    async fn write(&self, stage: &Stage, whole: bool, is_large: bool) -> Result<(u64, u64)> {
+    async fn write(&self, stage: &Stage, staged: Option<u64>, is_large: bool) -> Result<(u64, u64)> {
         let target = &self.target;
         let mut all = Sql::default();
         if is_large {
             all.push(&sql!("{}; ", stage.analyze()));
         }
-        let delete = stage.delete_missing(whole);
+        let delete = stage.delete_missing(staged);
         if let Some(upsert) = stage.upsert() {
             all.push(&sql!(
                 "SAVEPOINT confiture_upsert; {}; {}; RELEASE SAVEPOINT confiture_upsert",
@@ -217,26 +226,28 @@ impl Applier {
         }
     }
 
-    /// Stages the target's keys and, where asked, the rows. Returns rows and bytes.
-    async fn read(&mut self, index: usize, keys: &KeySet, with_rows: bool) -> Result<(u64, u64)> {
+    /// Stages the target's keys and, where asked, the rows.
+    async fn read(&mut self, index: usize, keys: &KeySet, with_rows: bool) -> Result<Staged> {
         let table = &self.migration.plan.tables[index];
         let stage = &self.stages[index];
         if self.staged.insert(index) {
             self.target.batch(&stage.create()).await?;
         }
         let columns = self.captured.key_columns(&self.captured.followed[index]);
-        let (mut rows, mut bytes) = (0, 0);
+        let mut staged = Staged::default();
         for Reading { keys, rows: query } in stage.readings(table, keys, &columns, self.is_local()) {
             if let Some(keys) = keys {
-                bytes += self.fill(&stage.key_columns(), &keys, index).await?.1;
+                let (more, size) = self.fill(&stage.key_columns(), &keys, index).await?;
+                staged.keys += more;
+                staged.bytes += size;
             }
             if with_rows {
                 let (more, size) = self.fill(&stage.row_columns(), &query, index).await?;
-                rows += more;
-                bytes += size;
+                staged.rows += more;
+                staged.bytes += size;
             }
         }
-        Ok((rows, bytes))
+        Ok(staged)
     }
 
     /// Fills a stage with what a query of the source gives. Returns rows and bytes.

@@ -121,15 +121,18 @@ impl Stage {
         )
     }
 
-    /// Deletes the rows whose key was staged and gave no row; of all rows, where `whole`.
-    pub(crate) fn delete_missing(&self, whole: bool) -> Sql {
+    /// Deletes the rows whose key was staged and gave no row, `staged` of them; of all rows, where that is none.
+    ///
+    /// The limit takes nothing away: it tells the planner how few keys there are, so that it looks them up.
+    pub(crate) fn delete_missing(&self, staged: Option<u64>) -> Sql {
         let gone = sql!("NOT EXISTS (SELECT FROM {} AS s WHERE {})", self.rows, self.same_key("s", "t"));
-        match whole {
-            true => sql!("DELETE FROM {} AS t WHERE {}", self.target, gone),
-            false => sql!(
-                "DELETE FROM {} AS t USING {} AS k WHERE {} AND {}",
+        match staged {
+            None => sql!("DELETE FROM {} AS t WHERE {}", self.target, gone),
+            Some(staged) => sql!(
+                "DELETE FROM {} AS t USING (SELECT * FROM {} LIMIT {}) AS k WHERE {} AND {}",
                 self.target,
                 self.keys,
+                staged,
                 self.same_key("t", "k"),
                 gone
             ),
