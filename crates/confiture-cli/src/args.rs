@@ -4,10 +4,12 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{ColorChoice, CommandFactory as _, FromArgMatches as _, Parser};
 use confiture::Error;
+use confiture::config::yaml::parse_duration;
 
 use crate::commands::Command;
 use crate::{exit_code, output};
@@ -131,6 +133,13 @@ pub(crate) fn rows(text: &str) -> Result<u64, String> {
         Ok(rows) => Ok(rows),
         Err(_) => Err("must be a number of rows, as 5000000 or 5_000_000".to_owned()),
     }
+}
+
+/// A time span as PostgreSQL's settings take it, and `10m` for ten minutes.
+pub(crate) fn time(text: &str) -> Result<Duration, String> {
+    let minutes = text.strip_suffix('m').map(|number| format!("{number}min"));
+    let known = parse_duration(text).or_else(|| parse_duration(&minutes?));
+    known.filter(|time| !time.is_zero()).ok_or_else(|| "must be a time, as 30s, 10m or 2h".to_owned())
 }
 
 #[cfg(test)]

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use confiture::config::{Connection, Endpoint, Flags, Settings};
+use confiture::postgres::database as databases;
 use confiture::project::{Naming, Project, Target, TargetDatabase};
+use confiture::sql::Identifier;
 use confiture::{Error, ErrorKind, Result};
 use local_postgres::{Options, Server};
 
@@ -17,7 +19,22 @@ pub(crate) struct Database {
     /// The environment's name, where one was named.
     pub(crate) environment: Option<String>,
     /// The local server where the database is on it: it runs as long as this is held.
-    _server: Option<Server>,
+    server: Option<Server>,
+}
+
+impl Database {
+    /// Makes the database where it is one of the local server and not there yet: nobody else would.
+    pub(crate) async fn make_if_local(&self) -> Result<()> {
+        if self.server.is_none() {
+            return Ok(());
+        }
+        let name = Identifier::new(&self.connection.database);
+        let maintenance = databases::connect_to_maintenance(&self.connection).await?;
+        if !databases::is_maintenance(&name) && !databases::read_server(&maintenance, &name).await?.exists {
+            databases::create(&maintenance, &name, None).await?;
+        }
+        Ok(())
+    }
 }
 
 /// Finds the database that `naming` means. Only `embedded` does anything: it starts the server.
@@ -41,17 +58,12 @@ async fn reach_database(project: &Project, database: TargetDatabase, settings: S
     let environment = None;
     match database {
         TargetDatabase::Server(connection) => {
-            Ok(Database { connection: *connection, settings, environment, _server: None })
+            Ok(Database { connection: *connection, settings, environment, server: None })
         }
         TargetDatabase::Embedded(name) => {
             let server =
                 Server::keep(server_folder(project), Options::default()).await.map_err(server_error)?;
-            Ok(Database {
-                connection: on_server(&server, name),
-                settings,
-                environment,
-                _server: Some(server),
-            })
+            Ok(Database { connection: on_server(&server, name), settings, environment, server: Some(server) })
         }
     }
 }

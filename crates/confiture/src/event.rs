@@ -93,6 +93,14 @@ pub(crate) fn as_milliseconds<S: serde::Serializer>(
     serializer.serialize_f64((elapsed.as_secs_f64() * 1e6).round() / 1e3)
 }
 
+/// The same, read back.
+pub(crate) fn from_milliseconds<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Duration, D::Error> {
+    let milliseconds: f64 = serde::Deserialize::deserialize(deserializer)?;
+    Duration::try_from_secs_f64(milliseconds / 1e3).map_err(serde::de::Error::custom)
+}
+
 /// What is expected of a table before work on it begins.
 #[derive(Debug, Clone, Serialize)]
 pub struct TableEstimate {
@@ -132,6 +140,12 @@ impl Execution {
     #[must_use]
     pub fn unattended() -> Self {
         Self::new(Arc::new(()), tokio_util::sync::CancellationToken::new())
+    }
+
+    /// The same, unwatched: for work of which only the whole is worth telling. It still ends where the user asks to stop.
+    #[must_use]
+    pub fn unwatched(&self) -> Self {
+        Self { observer: Arc::new(()), interrupt: self.interrupt.clone() }
     }
 
     /// Tells the observer.

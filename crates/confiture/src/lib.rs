@@ -13,6 +13,10 @@
 // Floor 0: text that is safe to send; errors; progress.
 pub mod error;
 pub mod event;
+#[cfg(feature = "failpoints")]
+pub mod failpoint;
+#[cfg(not(feature = "failpoints"))]
+mod failpoint;
 pub mod sql;
 
 // Floor 1: files and database objects as data.
@@ -31,6 +35,7 @@ pub mod postgres;
 // Floor 4: the features. They never import each other.
 pub mod build;
 pub mod init;
+pub mod migrate;
 pub mod project;
 pub mod schema_diff;
 pub mod schema_to_schema;

@@ -8,6 +8,7 @@ mod demo;
 mod install;
 mod matrix;
 mod server;
+mod soak;
 mod test;
 mod tidy;
 
@@ -34,6 +35,8 @@ enum Chore {
     Demo(demo::Arguments),
     /// Run the tests against several versions of PostgreSQL
     Matrix(matrix::Arguments),
+    /// Look for faults of the live migration with random tables, mappings and writers, for as long as asked
+    Soak(soak::Arguments),
     /// Measure the program against the tools that it is compared with
     Bench(bench::Arguments),
 }
@@ -56,6 +59,7 @@ fn run(chore: &Chore) -> anyhow::Result<()> {
         Chore::Tidy => tidy::run(root),
         Chore::Demo(arguments) => demo::run(root, arguments),
         Chore::Matrix(arguments) => matrix::run(root, arguments),
+        Chore::Soak(arguments) => soak::run(root, arguments),
         Chore::Bench(arguments) => bench::run(root, arguments),
     }
 }

@@ -42,6 +42,10 @@ pub(crate) fn run(root: &Path, arguments: &Arguments) -> Result<()> {
     server::with_servers([options], |servers| {
         let mut first_failure = Ok(());
         for (name, mut tests) in test_commands(arguments, locked) {
+            if arguments.ci {
+                // The random tests of the live migration look for two minutes.
+                tests.env("CONFITURE_SOAK_SECONDS", "120");
+            }
             match command::run(on_server(&mut tests, root, &servers[0])) {
                 Ok(time) => times.push((name, time)),
                 Err(error) => first_failure = first_failure.and(Err(error)),

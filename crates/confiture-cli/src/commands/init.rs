@@ -25,7 +25,8 @@ pub(crate) struct Init {
     #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     schema_dir: Option<PathBuf>,
 
-    /// Write the schema of this database instead of the example: a PostgreSQL URL or DSN, an environment's name, its file.
+    /// Write the schema of this database instead of the example: a PostgreSQL URL or DSN, an environment's name, its
+    /// file.
     #[arg(long, value_name = "DATABASE")]
     from_database: Option<String>,
 

@@ -103,8 +103,8 @@ impl Lint {
         Ok(())
     }
 
-    /// The settings, and the database where one is named. An environment that is only the default is not connected to: lint
-    /// works without a server unless it is told otherwise.
+    /// The settings, and the database where one is named. An environment that is only the default is not connected to:
+    /// lint works without a server unless it is told otherwise.
     fn look_around(&self, invocation: &Invocation, project: &Project) -> Result<(Settings, Option<Ground>)> {
         let flags = Flags::default();
         if self.env.is_none() && self.database_url.is_none() {

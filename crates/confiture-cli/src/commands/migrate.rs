@@ -3,6 +3,7 @@
 use confiture::Result;
 
 use super::diff::Diff;
+use super::migrations;
 use super::schema_to_schema::SchemaToSchema;
 use crate::invocation::Invocation;
 use crate::output::Reply;
@@ -17,8 +18,16 @@ pub(crate) struct Migrate {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    Generate(migrations::Generate),
+    Up(migrations::Up),
+    Down(migrations::Down),
+    Redo(migrations::Redo),
+    Status(migrations::Status),
+    Validate(migrations::Validate),
+    Baseline(migrations::Baseline),
+    Squash(migrations::Squash),
     Diff(Box<Diff>),
-    SchemaToSchema(SchemaToSchema),
+    SchemaToSchema(Box<SchemaToSchema>),
 }
 
 impl Migrate {
@@ -26,6 +35,14 @@ impl Migrate {
     pub(crate) fn name(&self) -> &'static str {
         match &self.command {
             Command::Diff(_) => "migrate diff",
+            Command::Generate(_) => "migrate generate",
+            Command::Up(_) => "migrate up",
+            Command::Down(_) => "migrate down",
+            Command::Redo(_) => "migrate redo",
+            Command::Status(_) => "migrate status",
+            Command::Validate(_) => "migrate validate",
+            Command::Baseline(_) => "migrate baseline",
+            Command::Squash(_) => "migrate squash",
             Command::SchemaToSchema(command) => command.name(),
         }
     }
@@ -34,6 +51,14 @@ impl Migrate {
     pub(crate) fn run(self, invocation: &Invocation) -> Result<Reply> {
         match self.command {
             Command::Diff(diff) => diff.run(invocation),
+            Command::Generate(command) => command.run(invocation),
+            Command::Up(command) => command.run(invocation),
+            Command::Down(command) => command.run(invocation),
+            Command::Redo(command) => command.run(invocation),
+            Command::Status(command) => command.run(invocation),
+            Command::Validate(command) => command.run(invocation),
+            Command::Baseline(command) => command.run(invocation),
+            Command::Squash(command) => command.run(invocation),
             Command::SchemaToSchema(command) => command.run(invocation),
         }
     }
@@ -42,8 +67,8 @@ impl Migrate {
     #[cfg(test)]
     pub(crate) fn into_schema_to_schema(self) -> SchemaToSchema {
         match self.command {
-            Command::SchemaToSchema(command) => command,
-            Command::Diff(_) => panic!("not schema-to-schema"),
+            Command::SchemaToSchema(command) => *command,
+            other => panic!("{other:?} is another command"),
         }
     }
 }

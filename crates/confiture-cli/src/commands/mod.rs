@@ -9,6 +9,7 @@ mod init;
 mod lint;
 mod man;
 pub(crate) mod migrate;
+mod migrations;
 pub(crate) mod schema_to_schema;
 mod server;
 mod sync;

@@ -41,7 +41,7 @@ pub(crate) fn render(style: Style, report: &FollowReport) -> String {
         text.push_str(&verification::render(style, verification));
     }
     if report.foreign_keys_wait {
-        text.push_str("Foreign keys and triggers of the target stay off until the cutover: its role may not apply changes past them.\n");
+        text.push_str("Foreign keys and triggers of the target stay off until `cleanup` puts them back: its role may not write past them.\n");
     }
     text
 }
@@ -80,7 +80,8 @@ pub(crate) fn status(style: Style, status: &Status) -> String {
     }
     let _ = writeln!(text, "At work: {}", status.at_work.as_deref().unwrap_or("nobody"));
     text.push('\n');
-    let mut rows = vec![["table", "state", "rows", "waiting keys", "left"].map(str::to_owned)];
+    let header = ["table", "state", "rows copied", "keys that wait", "time left", "found equal"];
+    let mut rows = vec![header.map(str::to_owned)];
     for one in &status.tables {
         let copied = match one.expected_rows.filter(|_| one.state == "copying") {
             Some(expected) => {
@@ -94,7 +95,15 @@ pub(crate) fn status(style: Style, status: &Status) -> String {
         };
         let left = one.seconds_left.map_or(String::new(), |left| duration(Duration::from_secs_f64(left)));
         let waiting = thousands(one.waiting_keys.unsigned_abs());
-        rows.push([one.table.short(), one.state.replace('_', " "), copied, waiting, left]);
+        let equal = one.coverage.as_ref().map_or(String::new(), |known| {
+            let ago = duration(Duration::from_secs_f64(known.seconds_ago.max(0.0)));
+            format!(
+                "batch {}, {ago} ago; {} touched since",
+                thousands(known.batch.unsigned_abs()),
+                count(known.touched_keys.unsigned_abs(), "key")
+            )
+        });
+        rows.push([one.table.short(), one.state.replace('_', " "), copied, waiting, left, equal]);
     }
     text.push_str(&columns(&rows));
     if !status.events.is_empty() {

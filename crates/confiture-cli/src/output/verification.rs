@@ -15,7 +15,23 @@ pub(crate) fn render(style: Style, report: &VerificationReport) -> String {
     let mut text = String::new();
     for found in &report.tables {
         let (old, new) = (found.source_rows.unsigned_abs(), found.target_rows.unsigned_abs());
-        let _ = writeln!(text, "{}", table(style, &found.table.short(), old, new, found.ok));
+        let line = table(style, &found.table.short(), old, new, found.ok);
+        let _ = match found.keys {
+            None => writeln!(text, "{line}"),
+            Some(0) => writeln!(
+                text,
+                "{} {}: nothing changed since it was found equal",
+                style.done(),
+                found.table.short()
+            ),
+            Some(keys) => {
+                writeln!(text, "{line}, of {} that changed since all were equal", count(keys, "key"))
+            }
+        };
+        if let Some(repaired) = &found.repaired {
+            text.push_str("   repaired:\n");
+            differing(&mut text, repaired);
+        }
         if let Some(differences) = &found.differences {
             differing(&mut text, differences);
         }
@@ -23,6 +39,10 @@ pub(crate) fn render(style: Style, report: &VerificationReport) -> String {
     foreign_keys(&mut text, style, &report.foreign_keys);
     validations(&mut text, style, &report.validations);
     let _ = writeln!(text, "{}", style.dim(format!("Compared in {}.", duration(report.elapsed))));
+    if report.ok && report.tables.iter().any(|table| table.keys.is_some()) {
+        let said = "Rows that nobody changed in the source were equal before; --full compares them again.";
+        let _ = writeln!(text, "{}", style.dim(said.to_owned()));
+    }
     text
 }
 
@@ -39,8 +59,12 @@ pub(crate) fn verdict(report: &VerificationReport, shows_values: bool) -> Option
     (!report.ok)
         .then(|| {
             let shown = if shows_values { "" } else { "--show-values shows what differs, and " };
+            let cure = match report.tables.iter().any(|table| table.batch.is_some()) {
+                true => "verify --repair reads those rows again",
+                false => "a run with --truncate copies anew",
+            };
             Error::new(ErrorKind::Found, format!("verification failed: {}", found.join(", ")))
-                .hint(format!("do not cut over; {shown}a run with --truncate copies anew"))
+                .hint(format!("do not cut over; {shown}{cure}"))
         })
         .map(|error| {
             if only_lacks(report) {

@@ -154,7 +154,8 @@ async fn a_folder_that_is_named_may_be_anywhere() {
     assert_eq!(said.stderr, "Running 1 statement of 1 file...\n");
     assert_eq!(psql(&database, "select to_regclass('tags') is not null"), "t");
 
-    // From a folder below, by a path that is relative to it; nothing is run, so what the server would refuse is no matter.
+    // From a folder below, by a path that is relative to it; nothing is run, so what the server would refuse is no
+    // matter.
     project.write("web/index.html", "");
     elsewhere.write("ddl/20_wrong.sql", "create tabel x ();\n");
     let up = pathdiff(&project.path().join("web"), elsewhere.path());

@@ -188,6 +188,95 @@ async fn a_build_and_a_migration() {
     check(&call(&["migrate", "schema-to-schema", "cleanup", "--to", &new.url()]), "cleanup.json");
 }
 
+#[tokio::test]
+async fn incremental_migrations() {
+    let (one, other) =
+        (Database::create().await.expect("a database"), Database::create().await.expect("a database"));
+    let project = Project::new();
+    let call = |words: &[&str]| project.call(&[words, &["--format", "json"]].concat());
+    let on =
+        |word: &str, more: &[&str]| call(&[&["migrate", word, "--database-url", &one.url()], more].concat());
+    check(&call(&["migrate", "generate", "first"]), "migrate-generated.json");
+    check(&on("up", &[]), "");
+    std::fs::remove_dir_all(project.path().join("db/migrations")).expect("the folder");
+    project.write("db/migrations/1_a.up.sql", "create table a (id int);");
+    project.write("db/migrations/1_a.down.sql", "drop table a;");
+    project.write(
+        "db/migrations/2_b.up.sql",
+        "create index concurrently a_id on a (id); drop table if exists x;",
+    );
+    project.write("db/migrations/2_b.down.sql", "drop index a_id; create table wrong ();");
+    check(&on("up", &["--plan"]), "migrate-run.json");
+    check(&on("status", &["--check"]), "migrate-status.json");
+    check(&on("up", &["--target", "1"]), "migrate-run.json");
+    check(&on("up", &[]), "migrate-run.json");
+    check(&on("redo", &[]), "migrate-run.json");
+    project.write("db/migrations/1_a.up.sql", "create table a (id bigint);");
+    let changed = on("up", &[]);
+    check(&changed, "");
+    assert_eq!((changed.status, changed.json()["error"]["place"]["line"].as_u64()), (5, Some(1)));
+    check(&on("status", &[]), "migrate-status.json");
+    let wrong = on("validate", &["--scratch-url", &other.url()]);
+    check(&wrong, "migrate-validation.json");
+    assert_eq!(wrong.status, 7, "{wrong}");
+    check(&on("validate", &["--no-run"]), "migrate-validation.json");
+    check(&on("down", &["--dry-run"]), "migrate-run.json");
+    let baseline = call(&["migrate", "baseline", "--database-url", &other.url()]);
+    check(&baseline, "migrate-baseline.json");
+    project.write("db/migrations/2_b.down.sql", "drop index a_id;");
+    let squash = call(&["migrate", "squash", "--scratch-url", &other.url(), "--yes"]);
+    check(&squash, "migrate-squash.json");
+    assert_eq!(squash.status, 0, "{squash}");
+    check(&on("squash", &["--dry-run"]), "");
+}
+
+#[tokio::test]
+async fn a_sync() {
+    let (old, new) =
+        (Database::create().await.expect("a database"), Database::create().await.expect("a database"));
+    crate::schema_to_schema::psql(&old, OLD);
+    crate::schema_to_schema::psql(&new, OLD);
+    let project = Project::new();
+    let (from, to) = (old.url(), new.url());
+    let call = |words: &[&str]| {
+        project.call(
+            &[&["sync"], words, &["--from", &from, "--to", &to, "--ephemeral-key", "--format", "json"]]
+                .concat(),
+        )
+    };
+    check(&call(&["--yes"]), "");
+    check(&call(&["suggest"]), "sync-suggest.json");
+    check(&call(&["suggest", "--output", "db/sync_config.yaml"]), "sync-suggest.json");
+    check(&call(&["plan"]), "sync-plan.json");
+    let synced = call(&["--yes"]);
+    check(&synced, "sync.json");
+    assert_eq!(synced.status, 0, "{synced}");
+    check(&call(&["verify"]), "sync-verify.json");
+    check(&call(&["risk", "--quasi", "posts:user_id"]), "sync-risk.json");
+    check(&call(&["--repair"]), "sync-repair.json");
+}
+
+#[tokio::test]
+async fn a_migration_that_follows() {
+    let shop = crate::schema_to_schema::Shop::new().await;
+    let ends = "--from production --to production_new --mapping db/mapping.yaml --format json";
+    let call = |line: &str| shop.call(&format!("{line} --format json"));
+    let first = shop.call(&format!("sync {ends} --yes --until-caught-up"));
+    check(&first, "schema-to-schema-sync.json");
+    assert_eq!(first.status, 0, "{first}");
+    check(
+        &shop.call(&format!("migrate {ends} --yes --capture auto --no-verify")),
+        "schema-to-schema-sync.json",
+    );
+    check(&call("status --to production_new"), "status.json");
+    for line in ["pause", "throttle --rows 5 --bytes 1000", "status", "resume", "throttle"] {
+        let file = if line == "status" { "status.json" } else { "tell.json" };
+        check(&call(&format!("{line} --to production_new")), file);
+    }
+    check(&call("cleanup --to production_new"), "cleanup.json");
+    check(&call("status --to production_new"), "");
+}
+
 #[test]
 fn the_demo() {
     let said = Project::new().call(&["demo", "--users", "50", "--format", "json"]);

@@ -2,14 +2,19 @@
 
 mod build;
 mod demo;
+mod diff;
 mod errors;
+mod following;
+mod full_name;
 mod init;
 mod json;
 mod lint;
 mod meta;
+mod migrations;
 mod schema_to_schema;
 mod seed_commands;
 mod server;
 mod support;
 mod sync;
 mod troubles;
+mod verifying;

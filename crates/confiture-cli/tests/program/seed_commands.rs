@@ -444,12 +444,7 @@ fn a_migration_from_the_difference_of_two_files() {
 /// runs it.
 #[test]
 fn what_is_not_there_yet_is_refused() {
-    const NOT_YET: [&str; 6] = [
-        "migrate up",
-        "migrate up --config db/environments/production.yaml",
-        "migrate up -c local.yaml",
-        "migrate generate add_email_index",
-        "migrate down -c local.yaml",
+    const NOT_YET: [&str; 1] = [
         // A form that the documents show as wrong.
         "migrate schema-to-schema --add-column bio",
     ];

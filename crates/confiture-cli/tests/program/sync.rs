@@ -161,7 +161,25 @@ async fn a_plan_shows_what_will_leave_production_and_no_original() {
     shop.project.write("db/sync_config.yaml", RULES);
     let said = shop.call("plan --from production --to local --tables payments");
     assert!(!said.stdout.contains("4111 1111"), "{said}");
-    insta::assert_snapshot!(said.stdout.lines().filter(|line| !line.contains("hashtext")).collect::<Vec<_>>().join("\n"), @"");
+    insta::assert_snapshot!(said.stdout.lines().filter(|line| !line.contains("hashtext")).collect::<Vec<_>>().join("\n"), @"
+    Sync plan
+    postgres@SOCKET:PORT/PRODUCTION → postgres@SOCKET:PORT/LOCAL
+
+    payments (about 50 rows, 16 kB)
+      id           keep                    copied as it is (rules)
+      credit_card  **** **** **** {last4}  made without the value: the source sends a fragment or a mark (rules)
+      runs on the source:
+      credit_card: 9999 → **** **** **** 1110
+      credit_card: 9999 → **** **** **** 1111
+      credit_card: 9999 → **** **** **** 1112
+
+    Notes
+      the rules for comments wait: it is not synced
+      the rules for posts wait: it is not synced
+      the rules for users wait: it is not synced
+
+    1 table, 1 column masked. Nothing was changed.
+    ");
     assert_eq!(psql(&shop.local, "select count(*) from payments"), "0");
 }
 
@@ -190,6 +208,39 @@ async fn suggestions_become_a_file_that_runs() {
         psql(&shop.local, "select count(*) from users where email like '%corp%' or phone like '%202%'"),
         "0"
     );
+}
+
+/// The key comes from where the rules say, is never short, and is never shown.
+#[tokio::test]
+async fn keys_come_from_files_and_commands_and_are_never_shown() {
+    let shop = Shop::new().await;
+    let sync = |key: &str| {
+        shop.project.write("db/sync_config.yaml", &format!("{RULES}key: {key}\n"));
+        shop.project.call(&["sync", "plan", "--from", "production", "--to", "local", "--format", "json"])
+    };
+    let id = |said: &Said| said.json()["result"]["plan"]["key_id"].as_str().map(str::to_owned);
+    shop.project.write("db/key", &format!("{KEY}\n"));
+    let of_file = sync("{file: db/key}");
+    let of_command = sync("{command: \"cat db/key\"}");
+    assert!(id(&of_file).is_some() && id(&of_file) == id(&of_command), "{of_file}{of_command}");
+    shop.project.write("db/key", "hunter2hunter2");
+    for said in [
+        sync("{file: db/key}"),
+        sync("{env: NO_SUCH_VARIABLE}"),
+        sync("{command: \"false\"}"),
+        sync("{file: db/none}"),
+    ] {
+        assert_eq!(said.status, 5, "{said}");
+        assert!(said.json()["error"]["place"]["line"].is_u64(), "{said}");
+        assert!(!said.stdout.contains("hunter2"), "{said}");
+    }
+    shop.project.write("db/sync_config.yaml", RULES);
+    let said = shop.project.call(&["sync", "--from", "production", "--to", "local", "--yes"]);
+    assert!(said.status == 5 && said.stderr.contains("CONFITURE_SYNC_KEY"), "{said}");
+    let said =
+        shop.project.call(&["sync", "--from", "production", "--to", "local", "--yes", "--ephemeral-key"]);
+    assert_eq!(said.status, 0, "{said}");
+    assert!(shop.project.call(&["sync", "verify", "--to", "local"]).stdout.contains("that run's alone"));
 }
 
 #[tokio::test]

@@ -117,7 +117,8 @@ async fn clone(
     Ok(was_there)
 }
 
-/// Makes the database with `make`. The one that is to be replaced is only set aside meanwhile: when `make` fails, it comes back.
+/// Makes the database with `make`. The one that is to be replaced is only set aside meanwhile: when `make` fails, it
+/// comes back.
 async fn replacing(
     maintenance: &Session,
     plan: &BuildPlan,
@@ -241,7 +242,7 @@ async fn run_tree(
         }
         Some(Err(error)) => {
             roll_back(&session).await;
-            Err(Failure { error, committed })
+            Err(Failure { error: say_size(error), committed })
         }
         None => {
             // Should the request not arrive, the server still rolls back: once its statement ends and nobody is there.
@@ -298,6 +299,16 @@ async fn run_in_order(session: &Session, runs: Vec<Run<'_>>, committed: &mut boo
     Ok(())
 }
 
+/// One transaction holds about 22 locks for each table that it makes.
+fn say_size(error: Error) -> Error {
+    match error.sqlstate_code() {
+        Some("53200") => {
+            error.hint("the build is one transaction: raise max_locks_per_transaction on the server")
+        }
+        _ => error,
+    }
+}
+
 /// Where something is missing, the order of the files may be why.
 fn say_order(error: Error) -> Error {
     match error.sqlstate_code() {
@@ -331,8 +342,8 @@ pub(super) async fn find_order(
     order
 }
 
-/// The server tells an error first and releases the transaction's locks afterwards: this waits until it has. In vain where the
-/// connection is lost, and then there is nothing to wait for.
+/// The server tells an error first and releases the transaction's locks afterwards: this waits until it has. In vain
+/// where the connection is lost, and then there is nothing to wait for.
 async fn roll_back(session: &Session) {
     let statement = Sql::literal("ROLLBACK");
     drop(tokio::time::timeout(Duration::from_secs(5), session.batch(&statement)).await);

@@ -1,15 +1,15 @@
 //! A first guess at which file needs which: from the names that its statements define and mention.
 //!
-//! It only saves time. Whether it is right is found out by running the files (`need.rs`), and nothing of the result depends on it but the order
-//! among files that could run either way.
+//! It only saves time. Whether it is right is found out by running the files (`need.rs`), and nothing of the result
+//! depends on it but the order among files that could run either way.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::build::order::TreeFile;
 use crate::sql::lex::{Token, TokenKind, lex};
 
-/// The numbers of the files in an order in which what is mentioned mostly stands before what mentions it. Among files that may run now, the
-/// first by name goes first.
+/// The numbers of the files in an order in which what is mentioned mostly stands before what mentions it. Among files
+/// that may run now, the first by name goes first.
 pub(super) fn guess_order(files: &[&TreeFile]) -> Vec<usize> {
     let names: Vec<Names> = files.iter().map(|file| names_of(file)).collect();
     let mut makers: BTreeMap<&str, Vec<usize>> = BTreeMap::new();

@@ -1,8 +1,8 @@
 //! Databases from DDL files: `confiture build`.
 //!
-//! The story: the `.sql` files of a folder are the truth about a schema. They are read in a fixed order ([`Tree`]), split into
-//! statements, and run in a new or empty database, all in one transaction, in as few round trips as there can be. What fails
-//! leaves nothing behind, and names its file, line and column.
+//! The story: the `.sql` files of a folder are the truth about a schema. They are read in a fixed order ([`Tree`]),
+//! split into statements, and run in a new or empty database, all in one transaction, in as few round trips as there
+//! can be. What fails leaves nothing behind, and names its file, line and column.
 //!
 //! ```no_run
 //! # async fn example(connection: confiture::config::Connection) -> confiture::Result<()> {
@@ -38,6 +38,7 @@ use crate::config::Connection;
 use crate::disk;
 use crate::error::Result;
 use crate::event::Execution;
+use crate::sql::SplitScript;
 
 /// What files look like from outside: names, sizes, times.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,8 +80,9 @@ impl SchemaBuilder {
         Ok(text)
     }
 
-    /// As [`build`](Self::build), for [`BuildOrder::Dependencies`](crate::config::BuildOrder::Dependencies): the order is found out by running the files in a
-    /// database of their own on the server of `connection`, which is dropped again.
+    /// As [`build`](Self::build), for [`BuildOrder::Dependencies`](crate::config::BuildOrder::Dependencies): the order
+    /// is found out by running the files in a database of their own on the server of `connection`, which is dropped
+    /// again.
     ///
     /// # Errors
     ///
@@ -94,6 +96,22 @@ impl SchemaBuilder {
             push_file(&mut text, file);
         }
         Ok(text)
+    }
+
+    /// The scripts in the order in which they can run, found out as in [`build_by_need`](Self::build_by_need): a file that ran in parts is
+    /// there in parts, and every statement knows its place. Seeds are left out.
+    ///
+    /// # Errors
+    ///
+    /// As [`execute`](Self::execute).
+    pub async fn files_by_need(
+        &self,
+        connection: &Connection,
+        execution: &Execution,
+    ) -> Result<Vec<SplitScript>> {
+        let files = self.files()?;
+        let ran = execute::find_order(&files, connection, execution).await?;
+        need::in_order(&files, &ran)
     }
 
     /// Writes [`build`](Self::build)'s text into a file, whole or not at all.
@@ -130,7 +148,8 @@ impl SchemaBuilder {
         self.plan(connection, options).await?.execute(execution).await
     }
 
-    /// What the files look like from outside: to tell later whether one has changed. What cannot be read counts as not there.
+    /// What the files look like from outside: to tell later whether one has changed. What cannot be read counts as not
+    /// there.
     #[must_use]
     pub fn stamps(&self) -> Stamps {
         let Tree { root, schema_dirs, seeds, .. } = &self.tree;
@@ -138,8 +157,8 @@ impl SchemaBuilder {
         Stamps(folders.flat_map(|folder| disk::stamps_below(&root.join(folder))).collect())
     }
 
-    /// Resolves once a file is not as it was in `seen`, and the files have been quiet for a moment. Files are looked at ten times a second: this
-    /// works on every disk, also on those that tell nobody of changes.
+    /// Resolves once a file is not as it was in `seen`, and the files have been quiet for a moment. Files are looked at
+    /// ten times a second: this works on every disk, also on those that tell nobody of changes.
     pub async fn changed(&self, seen: &mut Stamps) {
         const PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
         loop {

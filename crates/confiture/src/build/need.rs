@@ -1,8 +1,9 @@
 //! The order of what needs what, found out by trying: `build.order: dependencies`.
 //!
-//! All happens in one transaction. Every file runs behind a savepoint; where the server says that something is missing, the file is taken back and
-//! waits until others have run. Where no whole file can run (two tables that refer to each other), the first that can do so runs as far as it goes.
-//! Statements of one file keep their order. Nothing is left to chance: the same files run in the same order every time.
+//! All happens in one transaction. Every file runs behind a savepoint; where the server says that something is missing,
+//! the file is taken back and waits until others have run. Where no whole file can run (two tables that refer to each
+//! other), the first that can do so runs as far as it goes. Statements of one file keep their order. Nothing is left to
+//! chance: the same files run in the same order every time.
 
 use serde::Serialize;
 
@@ -12,8 +13,8 @@ use crate::build::plan::{Run, arrange};
 use crate::error::{Error, Result};
 use crate::event::Execution;
 use crate::postgres::{Piece, Session, run_pieces};
-use crate::sql::Sql;
 use crate::sql::lex::{TokenKind, lex};
+use crate::sql::{Script, SplitScript, Sql, split};
 
 /// A part of a file that ran at one go.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -138,8 +139,8 @@ impl<'a> Waiting<'a> {
     }
 }
 
-/// Runs pieces, and looks whether the table of a `COPY` is there before that begins: a session in which a `COPY` was refused answers every further
-/// statement with the answer to the one before (so does the driver, up to 0.7.18).
+/// Runs pieces, and looks whether the table of a `COPY` is there before that begins: a session in which a `COPY` was
+/// refused answers every further statement with the answer to the one before (so does the driver, up to 0.7.18).
 async fn run_checked(session: &Session, pieces: &[Piece<'_>]) -> Result<(), Refused> {
     let mut rest = pieces;
     while let Some(at) = rest.iter().position(|piece| piece.statement.data.is_some()) {
@@ -193,7 +194,8 @@ fn sets(piece: Piece<'_>) -> bool {
     words.first().is_some_and(|word| word == "SET" || word == "RESET") || piece.text().contains("set_config")
 }
 
-/// What may be made by a file that has not run yet: a relation, a type, a function, a schema, a column, a key, an enum's value.
+/// What may be made by a file that has not run yet: a relation, a type, a function, a schema, a column, a key, an
+/// enum's value.
 fn is_missing(error: &Error) -> bool {
     const MISSING: [&str; 8] = ["42P01", "42704", "42883", "3F000", "42703", "42830", "22P02", "42P17"];
     error.sqlstate_code().is_some_and(|code| MISSING.contains(&code))
@@ -287,6 +289,34 @@ pub(super) fn render(text: &mut String, tree: &[TreeFile], ran: &[Ran]) -> Resul
         }
     }
     Ok(())
+}
+
+/// The same as scripts, each part of a file with the statements that ran.
+pub(super) fn in_order(tree: &[TreeFile], ran: &[Ran]) -> Result<Vec<SplitScript>> {
+    let mut scripts = Vec::new();
+    let reset = || split(Script::new("between two files", "RESET ALL;"));
+    let part = |pieces: Vec<Piece<'_>>| {
+        let script = pieces.first()?.script.script.clone();
+        Some(SplitScript {
+            script,
+            statements: pieces.into_iter().map(|piece| piece.statement.clone()).collect(),
+        })
+    };
+    for one in ran {
+        let Some(file) = tree.iter().find(|file| file.path == one.file) else { continue };
+        let pieces = transactional(file)?;
+        let before = pieces[..one.first - 1].iter().filter(|piece| sets(**piece));
+        let run = before.chain(&pieces[one.first - 1..one.last]).copied().collect();
+        scripts.push(reset()?);
+        scripts.extend(part(run));
+    }
+    for run in tails(tree)? {
+        scripts.extend(match run {
+            Run::Together(pieces) => part(pieces),
+            Run::Alone(_, piece) => part(vec![piece]),
+        });
+    }
+    Ok(scripts)
 }
 
 /// A statement with the comments in front of it, and its rows.

@@ -1,8 +1,8 @@
 //! Which files make a schema, and in which order they run.
 //!
-//! The folders run in the order in which they are configured. In a folder, paths are compared component by component, byte
-//! by byte: `00_common/types.sql`, `10_tables/a.sql`, `10_tables/b/c.sql`, `10_tables.sql`. So `10_x` runs before `9_y`, and
-//! `Z.sql` before `a.sql`, on every machine and in every locale.
+//! The folders run in the order in which they are configured. In a folder, paths are compared component by component,
+//! byte by byte: `00_common/types.sql`, `10_tables/a.sql`, `10_tables/b/c.sql`, `10_tables.sql`. So `10_x` runs before
+//! `9_y`, and `Z.sql` before `a.sql`, on every machine and in every locale.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -20,11 +20,11 @@ pub struct Tree {
     pub root: PathBuf,
     /// Folders (or single files) below `root`, in the order in which they run.
     pub schema_dirs: Vec<PathBuf>,
-    /// The schema folders may lie outside of `root`, because the user named them for this very call. Such a folder is a root of
-    /// its own: nothing outside of it is read on its account.
+    /// The schema folders may lie outside of `root`, because the user named them for this very call. Such a folder is a
+    /// root of its own: nothing outside of it is read on its account.
     pub anywhere: bool,
-    /// Globs: with any, only files that one of them matches are taken. A glob is held against the path below the schema folder,
-    /// the path below `root`, every folder of these, and, where it has no `/`, the file's name.
+    /// Globs: with any, only files that one of them matches are taken. A glob is held against the path below the schema
+    /// folder, the path below `root`, every folder of these, and, where it has no `/`, the file's name.
     pub include: Vec<String>,
     /// Globs of files and folders to leave out.
     pub exclude: Vec<String>,

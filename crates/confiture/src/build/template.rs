@@ -1,9 +1,10 @@
 //! Template databases: a second build of the same files is a copy of the first.
 //!
 //! A template is named after a fingerprint of everything that decides what it holds: the files, the role, the server's
-//! settings, the version of this program. It is built under an exclusive advisory lock, takes no connections once it is done, and
-//! counts only when its comment says that it is complete; copying takes the lock in shared mode. So a half-built one is
-//! never used, whoever died when. It is *not* marked `IS_TEMPLATE`: that would let every role with CREATEDB copy it.
+//! settings, the version of this program. It is built under an exclusive advisory lock, takes no connections once it is
+//! done, and counts only when its comment says that it is complete; copying takes the lock in shared mode. So a
+//! half-built one is never used, whoever died when. It is *not* marked `IS_TEMPLATE`: that would let every role with
+//! CREATEDB copy it.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -97,8 +98,8 @@ fn mentions_extensions(tree: &[TreeFile]) -> bool {
     statements.any(|text| first_words(text).starts_with(&["CREATE".to_owned(), "EXTENSION".to_owned()]))
 }
 
-/// Why a copy of a template would not be what the files make: some statement acts outside of its database, or reads what is
-/// not in the files.
+/// Why a copy of a template would not be what the files make: some statement acts outside of its database, or reads
+/// what is not in the files.
 pub(super) fn why_not_cached(tree: &[TreeFile]) -> Option<String> {
     tree.iter().find_map(|file| {
         file.script.statements.iter().find_map(|statement| {
@@ -172,8 +173,8 @@ fn words_of(statement: &str, with_strings: bool) -> Vec<String> {
     words
 }
 
-/// Makes sure that the template is there and complete, building it with `build` where it is not, and takes its lock in shared
-/// mode: nobody drops it until the session ends. True where it was there.
+/// Makes sure that the template is there and complete, building it with `build` where it is not, and takes its lock in
+/// shared mode: nobody drops it until the session ends. True where it was there.
 pub(super) async fn secure(
     maintenance: &Session,
     template: &Identifier,
@@ -264,8 +265,8 @@ fn read_mark(comment: Option<String>) -> Option<Mark> {
     serde_json::from_str::<Mark>(&comment?).ok().filter(|mark| mark.made_by == "confiture")
 }
 
-/// Drops templates that we made and that are not worth their room: older ones of the same tree, the oldest of all, and those
-/// that were never completed. One that is in use is left alone.
+/// Drops templates that we made and that are not worth their room: older ones of the same tree, the oldest of all, and
+/// those that were never completed. One that is in use is left alone.
 async fn sweep(maintenance: &Session, current: &Identifier, tree: &str) -> Result<()> {
     let rows =
         maintenance.query(&Sql::literal(include_str!("../postgres/queries/templates.sql")), &[]).await?;

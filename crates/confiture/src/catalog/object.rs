@@ -265,6 +265,31 @@ impl Objects {
         dependants
     }
 
+    /// The same without the objects that `leave_out` says, and without what is part of them.
+    #[must_use]
+    pub fn without(&self, leave_out: impl Fn(&Object) -> bool) -> Self {
+        let stays = |mut at: usize| loop {
+            if leave_out(&self.all[at]) {
+                return false;
+            }
+            match self.all[at].parent {
+                Some(parent) => at = parent,
+                None => return true,
+            }
+        };
+        let kept: Vec<usize> = (0..self.all.len()).filter(|at| stays(*at)).collect();
+        let places: HashMap<usize, usize> = kept.iter().enumerate().map(|(new, old)| (*old, new)).collect();
+        let mut rest = Self { all: Vec::with_capacity(kept.len()), by_key: HashMap::new(), ..self.clone() };
+        for at in kept {
+            let mut object = self.all[at].clone();
+            object.parent = object.parent.and_then(|parent| places.get(&parent).copied());
+            object.depends = object.depends.iter().filter_map(|on| places.get(on).copied()).collect();
+            rest.by_key.insert(object.key(), rest.all.len());
+            rest.all.push(object);
+        }
+        rest
+    }
+
     /// The table, view or type that an object belongs to; itself where it belongs to none.
     #[must_use]
     pub fn root(&self, mut at: usize) -> usize {

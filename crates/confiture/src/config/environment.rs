@@ -323,7 +323,7 @@ mod tests {
         insta::assert_snapshot!(all, @r#"
         db/environments/staging.yaml:2:1: unknown key `histroy_table`
           did you mean `history_table`?
-          known keys: name, database_url, database, build, schema_dirs, include, exclude, seeds_dir, migrations_dir, history_table, production, lock_timeout, statement_timeout, scratch_url
+          known keys: name, database_url, database, build, schema_dirs, include, exclude, seeds_dir, migrations_dir, history_table, production, lock_timeout, statement_timeout, scratch_url, hooks
         db/environments/staging.yaml:1:1: unknown key `include_dirs`
           `schema_dirs` lists the folders of DDL
         db/environments/staging.yaml:1:1: unknown key `host`

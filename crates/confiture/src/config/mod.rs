@@ -7,6 +7,7 @@ mod connection_string;
 mod connection_text;
 mod database_name;
 mod environment;
+mod hooks;
 pub mod mapping;
 mod password_file;
 mod project_file;
@@ -27,6 +28,7 @@ pub use connection::{
 pub use connection_request::{ConnectionFile, ConnectionFiles, ConnectionRequest};
 pub use database_name::DatabaseName;
 pub use environment::{Database, DatabaseAddress, Environment};
+pub use hooks::{Action, Hook, Hooks, Moment};
 pub use mapping::Mapping;
 pub use project_file::ProjectFile;
 pub use resolve::{DEFAULT_LOCK_TIMEOUT, Flags, resolve_database_name, resolve_settings};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::config::mapping::TableName;
 use crate::config::settings::{BuildOrder, Layer, Origin, Setting, Settings};
 use crate::config::settings_file::{parse_build_order, parse_table_name, parse_timeout};
-use crate::config::{DatabaseName, Spanned, Surroundings, Template};
+use crate::config::{DatabaseName, Hooks, Spanned, Surroundings, Template};
 use crate::error::Result;
 
 /// How long a statement waits for a lock where nobody says: short enough that the queue behind it stays short.
@@ -64,6 +64,7 @@ pub fn resolve_settings(layers: &[&Layer], root: &Path) -> Settings {
             .iter()
             .find_map(|layer| layer.scratch_url.clone())
             .map_or(Setting::new(None, Origin::Default), |setting| setting.map(Some)),
+        hooks: first!(hooks, Hooks::default()),
     }
 }
 
@@ -96,6 +97,7 @@ impl Layer {
                 parse_timeout,
             )?,
             scratch_url: read_flag(flags.scratch_url.as_deref(), "--scratch-url", literal)?,
+            hooks: None,
         })
     }
 
@@ -128,6 +130,7 @@ impl Layer {
             lock_timeout: read_variable(surroundings, "CONFITURE_LOCK_TIMEOUT", parse_timeout)?,
             statement_timeout: read_variable(surroundings, "CONFITURE_STATEMENT_TIMEOUT", parse_timeout)?,
             scratch_url: read_variable(surroundings, "CONFITURE_SCRATCH_URL", literal)?,
+            hooks: None,
         })
     }
 }

@@ -4,8 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::config::Template;
 use crate::config::mapping::TableName;
+use crate::config::{Hooks, Template};
 use crate::error::Place;
 
 /// A value and who decided it.
@@ -102,6 +102,8 @@ pub struct Layer {
     pub statement_timeout: Option<Setting<Duration>>,
     /// `scratch_url`.
     pub scratch_url: Option<Setting<Template>>,
+    /// `hooks`.
+    pub hooks: Option<Setting<Hooks>>,
 }
 
 /// Every setting, decided.
@@ -131,6 +133,8 @@ pub struct Settings {
     pub statement_timeout: Setting<Duration>,
     /// The server for scratch databases; `None`: the embedded one.
     pub scratch_url: Setting<Option<Template>>,
+    /// What runs before and after migrations.
+    pub hooks: Setting<Hooks>,
 }
 
 impl Settings {
@@ -158,6 +162,7 @@ impl Settings {
             ("lock_timeout", shown(self.lock_timeout.value), &self.lock_timeout.origin),
             ("statement_timeout", shown(self.statement_timeout.value), &self.statement_timeout.origin),
             ("scratch_url", scratch.to_owned(), &self.scratch_url.origin),
+            ("hooks", self.hooks.value.len().to_string(), &self.hooks.origin),
         ]
     }
 }

@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::config::Template;
 use crate::config::mapping::TableName;
 use crate::config::settings::{BuildOrder, Layer, Origin, Setting};
 use crate::config::yaml::{Entry, Fields, Node, Value, parse_duration};
+use crate::config::{Hooks, Template};
 use crate::error::{Error, Place, Result};
 use crate::sql::Identifier;
 
@@ -30,6 +30,7 @@ pub(super) fn read_layer(fields: &mut Fields<'_>, root: &Path, origin: fn(Place)
         scratch_url: take("scratch_url")
             .map(|node| setting(node, origin, Template::read(node)))
             .transpose()?,
+        hooks: take("hooks").map(|node| setting(node, origin, Hooks::read(node))).transpose()?,
     })
 }
 

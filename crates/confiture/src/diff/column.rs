@@ -103,15 +103,17 @@ pub(super) fn compare(sides: Sides<'_>, old: &Object, new: &Object) -> Change {
         {
             change.push(format!("{alter} SET EXPRESSION AS ({after})"));
             change.disturbs = true;
-            change.hazards.push(Hazard::Rewrites("the column is computed anew"));
+            change.hazards.push(Hazard::Rewrites("the column is computed anew".into()));
         }
         _ => {
             let mut change = Change::rebuild();
             change.hazards.push(Hazard::Note(
-                "the column is generated: it is made anew, and then stands behind the others",
+                "the column is generated: it is made anew, and then stands behind the others".into(),
             ));
             if old.details["generated"].is_null() {
-                change.hazards.push(Hazard::DataLoss("the values of the column give way to generated ones"));
+                change
+                    .hazards
+                    .push(Hazard::DataLoss("the values of the column give way to generated ones".into()));
             }
             return change;
         }
@@ -125,16 +127,16 @@ pub(super) fn compare(sides: Sides<'_>, old: &Object, new: &Object) -> Change {
         let using = if retyped { using(sides.old, old, new) } else { None };
         retype(&mut change, &alter, new, using.as_deref());
         if !is_cheap(old, new) {
-            change.hazards.push(Hazard::Rewrites("every row gets the column's new type"));
+            change.hazards.push(Hazard::Rewrites("every row gets the column's new type".into()));
         }
         if using.is_some() || old.detail("base") != new.detail("base") {
-            change.hazards.push(Hazard::MayFail("a value that the new type cannot hold stops it"));
+            change.hazards.push(Hazard::MayFail("a value that the new type cannot hold stops it".into()));
         }
     }
     match (old.is("not_null"), new.is("not_null")) {
         (false, true) => {
             change.push(format!("{alter} SET NOT NULL"));
-            change.hazards.push(Hazard::MayFail("a row with NULL in the column stops it"));
+            change.hazards.push(Hazard::MayFail("a row with NULL in the column stops it".into()));
         }
         (true, false) => change.push(format!("{alter} DROP NOT NULL")),
         _ => {}
@@ -218,6 +220,12 @@ pub(super) fn using(objects: &Objects, old: &Object, new: &Object) -> Option<Str
         (Some(_), Some(_)) => format!("{column}::text[]::{target}"),
         _ => format!("{column}::text::{target}"),
     })
+}
+
+/// The expression that takes a value from a type to another of the same name.
+pub(super) fn through_text(column: &Object) -> String {
+    let through = if column.detail("plain").ends_with("[]") { "text[]" } else { "text" };
+    format!("{}::{through}::{}", quoted(&column.name), column.detail("type"))
 }
 
 fn is_text(name: &str) -> bool {

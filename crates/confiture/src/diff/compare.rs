@@ -63,7 +63,8 @@ pub(super) fn compare(sides: Sides<'_>, old: &Object, new: &Object) -> Change {
     }
     for (name, facet) in new.facets() {
         let same = old.facet(name).is_some_and(|old| old.0 == facet.0);
-        if !same && !facet.1.is_empty() && !(old.facet(name).is_none() && facet.2) {
+        let initial = old.facet(name).is_none() && facet.2;
+        if !same && !facet.1.is_empty() && !initial {
             change.push(facet.1.clone());
         }
     }
@@ -161,7 +162,7 @@ fn compare_constraints(old: &Object, new: &Object) -> Change {
     let (before, after) = (old.defined(), new.defined());
     if before.strip_suffix(" NOT VALID") == Some(after) {
         change.push(format!("{alter} VALIDATE CONSTRAINT {name}"));
-        change.hazards.push(Hazard::MayFail("rows that violate the constraint stop it"));
+        change.hazards.push(Hazard::MayFail("rows that violate the constraint stop it".into()));
     } else if new.detail("type") == "f" && without_timing(before) == without_timing(after) {
         let timing = match timing_of(after) {
             "" => "NOT DEFERRABLE",

@@ -185,14 +185,14 @@ impl Work<'_> {
             return false;
         }
         let alter = after.alter.as_deref().unwrap_or_default().replacen(" TABLE ONLY ", " TABLE ", 1);
-        let name = super::compare::quoted(&after.name);
-        let through = if after.detail("plain").ends_with("[]") { "text[]" } else { "text" };
-        let using = format!("{name}::{through}::{}", after.detail("type"));
+        let using = column::through_text(after);
         let mut retyped = Change::default();
         column::retype(&mut retyped, &alter, after, (!only_collation).then_some(using.as_str()));
         retyped.statements.append(&mut change.statements);
-        retyped.hazards.push(super::Hazard::Rewrites("every row gets the column's new type"));
-        retyped.hazards.push(super::Hazard::MayFail("a value that the new type does not have stops it"));
+        retyped.hazards.push(super::Hazard::Rewrites("every row gets the column's new type".into()));
+        retyped
+            .hazards
+            .push(super::Hazard::MayFail("a value that the new type does not have stops it".into()));
         *change = retyped;
         self.fates[at] = Fate::Alter;
         true
@@ -202,37 +202,70 @@ impl Work<'_> {
     fn settle(&mut self, options: &PlanOptions) {
         let old = self.sides.old;
         let dependants = old.dependants();
-        for at in 0..old.all.len() {
+        for (at, dependants) in dependants.iter().enumerate() {
             if matches!(self.fates[at], Fate::Rebuild | Fate::Gone) {
                 if let Some(twin) = self.twins[at] {
                     self.made[twin] = true;
                 }
                 let holds = |on: &usize| old.all[*on].kind == Kind::Column && self.fates[*on] == Fate::Alter;
+                let holds = |on: &usize| holds(on) || self.waits_with_its_table(*on);
                 let retyped = |on: &usize| holds(on) && self.keeps_type(*on);
                 self.set_aside[at] = if self.fates[at] == Fate::Rebuild {
-                    is_type(old.all[at].kind) && dependants[at].iter().any(holds)
+                    is_type(old.all[at].kind) && dependants.iter().any(holds)
                         || old.all[at].kind == Kind::Table
                 } else {
-                    is_type(old.all[at].kind) && dependants[at].iter().any(retyped)
+                    is_type(old.all[at].kind) && dependants.iter().any(retyped)
                 };
             }
         }
         if !options.after_first {
+            // What is taken off its parent looks after itself.
+            let taken_off: BTreeSet<usize> = (old.all.iter().enumerate())
+                .filter(|(at, object)| {
+                    matches!(object.kind, Kind::Partition | Kind::Inheritance)
+                        && matches!(self.fates[*at], Fate::Gone | Fate::Rebuild)
+                })
+                .filter_map(|(_, object)| object.parent)
+                .filter(|table| !matches!(self.fates[*table], Fate::Gone | Fate::Rebuild))
+                .collect();
             for (at, object) in old.all.iter().enumerate() {
-                self.old_comes_along[at] = object.inherited && self.parents_do(at);
+                let alone = object.parent.is_some_and(|table| taken_off.contains(&table));
+                self.old_comes_along[at] = object.inherited && !alone && self.parents_do(at);
             }
             let new = self.sides.new;
-            // A new table that has to be attached, because its columns stand in an order of their own, has to have them.
+            // A table that is put to its parent afterwards has to have its columns: one that was there before, or one whose columns
+            // stand in an order of their own.
             let attached: BTreeSet<usize> = (new.all.iter().enumerate())
-                .filter(|(at, object)| object.kind == Kind::Partition && !order::same_columns(new, *at))
-                .filter_map(|(_, object)| object.parent)
+                .filter(|(at, object)| {
+                    matches!(object.kind, Kind::Partition | Kind::Inheritance) && self.made[*at]
+                })
+                .filter_map(|(at, object)| {
+                    let table = object.parent?;
+                    let in_one = object.kind == Kind::Inheritance || order::same_columns(new, at);
+                    (!self.made[table] || !in_one).then_some(table)
+                })
                 .collect();
             for (at, object) in new.all.iter().enumerate() {
                 let own = object.kind == Kind::Column
-                    && object.parent.is_some_and(|table| attached.contains(&table) && self.made[table]);
+                    && object.parent.is_some_and(|table| attached.contains(&table));
                 self.new_comes_along[at] = object.inherited && !own;
             }
+            // So does the default of a column that comes along; where it has its own, that is seen afterwards.
+            for (at, object) in new.all.iter().enumerate() {
+                if let (Kind::Default, Some(column)) = (object.kind, object.parent) {
+                    self.new_comes_along[at] = self.new_comes_along[column] && self.made[column];
+                }
+            }
         }
+    }
+
+    /// True for a column of a table that is set aside until its rows have moved over.
+    pub(super) fn waits_with_its_table(&self, at: usize) -> bool {
+        let object = &self.sides.old.all[at];
+        let table = |table: usize| {
+            self.sides.old.all[table].kind == Kind::Table && self.fates[table] == Fate::Rebuild
+        };
+        object.kind == Kind::Column && object.parent.is_some_and(table)
     }
 
     /// True where work on an inherited object is left to its parent: dropping, making, a type or NOT NULL.

@@ -1,5 +1,7 @@
 //! What there is to be known before a step runs.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 /// A reason to look twice.
@@ -7,15 +9,15 @@ use serde::Serialize;
 #[serde(tag = "hazard", content = "why", rename_all = "snake_case")]
 pub enum Hazard {
     /// Rows or values are lost.
-    DataLoss(&'static str),
+    DataLoss(Cow<'static, str>),
     /// The table is rewritten or read as a whole under a lock that keeps everybody out.
-    Rewrites(&'static str),
+    Rewrites(Cow<'static, str>),
     /// Nobody can write meanwhile.
-    BlocksWrites(&'static str),
+    BlocksWrites(Cow<'static, str>),
     /// Rows that are there can make it fail.
-    MayFail(&'static str),
+    MayFail(Cow<'static, str>),
     /// Worth knowing.
-    Note(&'static str),
+    Note(Cow<'static, str>),
 }
 
 impl Hazard {
@@ -33,7 +35,7 @@ impl Hazard {
 
     /// Why.
     #[must_use]
-    pub fn why(&self) -> &'static str {
+    pub fn why(&self) -> &str {
         match self {
             Self::DataLoss(why)
             | Self::Rewrites(why)

@@ -4,14 +4,17 @@
 //! depend on (`fate`), puts the work in an order that every dependency allows (`order`), and writes it down (`render`).
 //! Nothing here knows a server: that a plan does what it says is proved by whoever has one.
 
+mod annotation;
 mod column;
 mod compare;
 mod data_type;
 mod fate;
 mod hazard;
+mod online;
 mod options;
 mod order;
 mod privileges;
+pub mod rename;
 mod render;
 mod twins;
 
@@ -20,6 +23,7 @@ use serde::Serialize;
 use crate::catalog::{Key, Objects};
 use crate::sql::Sql;
 
+pub use annotation::annotations;
 pub use hazard::Hazard;
 
 /// One step of a plan: statements that belong together.
@@ -36,6 +40,9 @@ pub struct Step {
     pub commits: bool,
     /// Its statements cannot run in a transaction.
     pub alone: bool,
+    /// The same in forms that let others go on working; empty where there are none.
+    #[serde(skip)]
+    pub online: Vec<Sql>,
     /// The object of the old catalog that it alters, where making it anew would do as well.
     #[serde(skip)]
     pub alters: Option<Key>,
@@ -83,6 +90,17 @@ pub fn differences(old: &Objects, new: &Objects) -> Vec<String> {
     let missing = new.all.iter().filter(|object| old.find(&object.key()).is_none());
     lines.extend(missing.map(|object| format!("{} is missing", object.title())));
     lines
+}
+
+impl Step {
+    /// The step in a form that lets others go on working, where there is one.
+    pub fn go_online(&mut self) {
+        if !self.online.is_empty() {
+            self.statements = std::mem::take(&mut self.online);
+            self.alone = self.statements.iter().any(|sql| sql.as_str().contains(" CONCURRENTLY "));
+            self.hazards.retain(|hazard| !matches!(hazard, Hazard::BlocksWrites(_)));
+        }
+    }
 }
 
 /// The roles that own something or have been granted something.

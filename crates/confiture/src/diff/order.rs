@@ -117,11 +117,16 @@ impl<'a> Graph<'a> {
             for on in &object.depends {
                 let goes = self.drop_of.get(on).copied();
                 let finish = self.finish_of.get(on).copied();
-                let own_finish = self.finish_of.get(&at).copied();
+                let waits = self.work.waits_with_its_table(at).then_some(object.parent).flatten();
+                let own_finish = self.finish_of.get(&waits.unwrap_or(at)).copied();
                 self.before(own_finish.or(drop), finish.or(goes));
                 self.before(drop, goes);
-                let altered = self.alter_of(*on);
-                self.before(drop, altered);
+                if let (Some(drop), Some(altered)) = (drop, self.alter_of(*on)) {
+                    let change = self.work.changes.get(on);
+                    let binds = self.old().all[*on].kind == Kind::Column
+                        || change.is_some_and(|change| change.disturbs);
+                    self.edges.push((drop, altered, !binds));
+                }
                 // Where it is made anew, the altered one takes the new one over: that is an edge of the new side.
                 if self.work.fates[*on] == Fate::Gone || finish.is_some() {
                     self.before(alter, finish.or(goes));
@@ -134,11 +139,48 @@ impl<'a> Graph<'a> {
         for (at, object) in self.new_side().all.iter().enumerate() {
             let made = self.make_of.get(&at).copied();
             for on in &object.depends {
-                let before = self.make_of.get(on).copied();
+                let before = self.make_of.get(on).or_else(|| self.make_of.get(&self.new_side().root(*on)));
+                let before = before.copied().filter(|before| Some(*before) != made);
                 self.before(before, made);
             }
         }
         self.connect_mentions();
+        self.connect_parents();
+    }
+
+    /// A table is taken off its parent before the columns of either change, and put to it when they fit.
+    fn connect_parents(&mut self) {
+        let is_link = |object: &Object| matches!(object.kind, Kind::Partition | Kind::Inheritance);
+        let (old, new) = (self.old(), self.new_side());
+        let children = old.children();
+        let mut of_table: HashMap<usize, Vec<usize>> = HashMap::new();
+        for (&at, &act) in &self.make_of {
+            if let (Kind::Column | Kind::Constraint, Some(table)) = (new.all[at].kind, new.all[at].parent) {
+                of_table.entry(table).or_default().push(act);
+            }
+        }
+        let mut edges = Vec::new();
+        for (&at, &act) in self.make_of.iter().filter(|(at, _)| is_link(&new.all[**at])) {
+            let fits = new.all[at].depends.iter().filter_map(|table| of_table.get(table)).flatten();
+            // The constraints of the parent come down to what is put to it.
+            let is_own = |first: &&usize| match self.acts[**first] {
+                Act::Make(of) | Act::Alter(_, of) => {
+                    new.all[of].kind == Kind::Column || new.all[of].parent == new.all[at].parent
+                }
+                _ => false,
+            };
+            edges.extend(fits.filter(is_own).map(|first| (*first, act, true)));
+        }
+        for (&at, &act) in self.drop_of.iter().filter(|(at, _)| is_link(&old.all[**at])) {
+            let tables = old.all[at].depends.iter().filter_map(|table| self.work.twins[*table]);
+            let columns = tables.filter_map(|table| of_table.get(&table)).flatten();
+            edges.extend(columns.map(|second| (act, *second, true)));
+            for table in &old.all[at].depends {
+                let drops = children[*table].iter().filter_map(|part| self.drop_of.get(part));
+                edges.extend(drops.filter(|second| **second != act).map(|second| (act, *second, true)));
+            }
+        }
+        self.edges.extend(edges);
     }
 
     /// What the text of a function mentions should be there before the function can be called, by an index or a default.
@@ -150,7 +192,7 @@ impl<'a> Graph<'a> {
         };
         let objects = &self.new_side().all;
         let mut names: HashMap<&str, Vec<usize>> = HashMap::new();
-        for (&at, _) in &self.make_of {
+        for &at in self.make_of.keys() {
             if named(&objects[at]) {
                 names.entry(objects[at].name.as_str()).or_default().push(at);
             }

@@ -9,11 +9,25 @@ use crate::sql::Sql;
 /// Who may what: a role (`None`: everybody; the owner under a name of its own), a privilege's letter, and whether to hand on.
 type Grants = BTreeMap<(Grantee, char), bool>;
 
+/// The grantees in the order of the list, in which `pg_dump` has them.
+type Order = Vec<Grantee>;
+
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Grantee {
     Public,
     Owner,
     Role(String),
+}
+
+/// Who is granted something, in order.
+fn order(object: &Object) -> Order {
+    let items = object.acl.as_ref().or(object.acl_default.as_ref());
+    let grantee = |item: &String| match split_name(item).0 {
+        name if name.is_empty() => Grantee::Public,
+        name if Some(name.as_str()) == object.owner.as_deref() => Grantee::Owner,
+        name => Grantee::Role(name),
+    };
+    items.into_iter().flatten().map(grantee).collect()
 }
 
 /// Reads `"we ird"=arw*/owner` items.
@@ -89,7 +103,9 @@ pub(super) fn unmake(old: &Object) -> Vec<Sql> {
 fn statements(object: &Object, before: &Grants, after: &Grants) -> Vec<Sql> {
     let mut revoke: BTreeMap<&Grantee, Vec<char>> = BTreeMap::new();
     let mut keep_to_oneself: BTreeMap<&Grantee, Vec<char>> = BTreeMap::new();
-    let mut grant: BTreeMap<(&Grantee, bool), Vec<char>> = BTreeMap::new();
+    let mut grant: BTreeMap<(usize, bool, &Grantee), Vec<char>> = BTreeMap::new();
+    let order = order(object);
+    let place = |grantee: &Grantee| order.iter().position(|other| other == grantee).unwrap_or(order.len());
     for ((grantee, letter), handed_on) in before {
         match after.get(&(grantee.clone(), *letter)) {
             None => revoke.entry(grantee).or_default().push(*letter),
@@ -102,7 +118,10 @@ fn statements(object: &Object, before: &Grants, after: &Grants) -> Vec<Sql> {
     for ((grantee, letter), handed_on) in after {
         let had = before.get(&(grantee.clone(), *letter));
         if had.is_none() || (had == Some(&false) && *handed_on) {
-            grant.entry((grantee, *handed_on && *grantee != Grantee::Owner)).or_default().push(*letter);
+            grant
+                .entry((place(grantee), *handed_on && *grantee != Grantee::Owner, grantee))
+                .or_default()
+                .push(*letter);
         }
     }
     let (prefix, on) = phrase(object);
@@ -125,7 +144,7 @@ fn statements(object: &Object, before: &Grants, after: &Grants) -> Vec<Sql> {
     for (grantee, letters) in &keep_to_oneself {
         all.push(format!("{prefix}REVOKE GRANT OPTION FOR {} ON {on} FROM {}", what(letters), role(grantee)));
     }
-    for ((grantee, handed_on), letters) in &grant {
+    for ((_, handed_on, grantee), letters) in &grant {
         let option = if *handed_on { " WITH GRANT OPTION" } else { "" };
         all.push(format!("{prefix}GRANT {} ON {on} TO {}{option}", what(letters), role(grantee)));
     }

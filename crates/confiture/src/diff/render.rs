@@ -6,7 +6,7 @@ use crate::catalog::{Kind, Object, Objects};
 use crate::diff::compare::{self, quoted};
 use crate::diff::fate::{Fate, Work};
 use crate::diff::order::{Act, Group};
-use crate::diff::{Hazard, Step, column, options, privileges};
+use crate::diff::{Hazard, Step, column, online, options, privileges};
 use crate::sql::Sql;
 
 /// The steps of a plan.
@@ -33,6 +33,7 @@ fn step(work: &Work<'_>, group: &Group) -> Step {
                 hazards: change.hazards.clone(),
                 commits: change.commits,
                 alone: false,
+                online: Vec::new(),
                 alters: Some(old.all[from].key()),
             }
         }
@@ -40,7 +41,15 @@ fn step(work: &Work<'_>, group: &Group) -> Step {
 }
 
 fn plain(title: String, statements: Vec<Sql>) -> Step {
-    Step { title, statements, hazards: Vec::new(), commits: false, alone: false, alters: None }
+    Step {
+        title,
+        statements,
+        hazards: Vec::new(),
+        commits: false,
+        alone: false,
+        online: Vec::new(),
+        alters: None,
+    }
 }
 
 /// The name under which a type or a table waits for what has to move over.
@@ -91,13 +100,14 @@ fn drop(work: &Work<'_>, at: usize) -> Step {
         _ => vec![Sql::from_server(object.drop.clone())],
     };
     let mut step = plain(object.title(), statements);
+    online::drop(&mut step, object);
     if work.fates[at] == Fate::Gone {
         step.hazards.extend(match object.kind {
-            Kind::Table => Some(Hazard::DataLoss("the rows of the table are lost")),
+            Kind::Table => Some(Hazard::DataLoss("the rows of the table are lost".into())),
             Kind::Column if object.details["generated"].is_null() => {
-                Some(Hazard::DataLoss("the values of the column are lost"))
+                Some(Hazard::DataLoss("the values of the column are lost".into()))
             }
-            Kind::Sequence => Some(Hazard::DataLoss("where the sequence stands is lost")),
+            Kind::Sequence => Some(Hazard::DataLoss("where the sequence stands is lost".into())),
             _ => None,
         });
     } else if let Some(change) = work.changes.get(&at) {
@@ -130,7 +140,12 @@ fn copy_rows(work: &Work<'_>, from: usize, to: usize, name: &str) -> Vec<Sql> {
         let Some(old) = before.iter().find(|old| old.name == column.name) else { continue };
         names.push(quoted(&column.name));
         let retyped = old.detail("type") != column.detail("type");
-        let using = retyped.then(|| column::using(work.sides.old, old, column)).flatten();
+        let using = if retyped {
+            column::using(work.sides.old, old, column)
+        } else {
+            let anew = |on: &usize| work.set_aside[*on] && work.sides.old.all[*on].kind != Kind::Collation;
+            old.depends.iter().any(anew).then(|| column::through_text(column))
+        };
         values.push(using.unwrap_or_else(|| quoted(&column.name)));
     }
     if names.is_empty() {
@@ -178,7 +193,7 @@ fn make(work: &Work<'_>, at: usize, members: &[Act]) -> Step {
             let default = members.iter().find(|member| member.kind == Kind::Default);
             let expression = default.map(|default| default.detail("expression"));
             if object.is("not_null") && default.is_none() && object.detail("identity").is_empty() {
-                step.hazards.push(Hazard::MayFail("rows that are there have no value for it"));
+                step.hazards.push(Hazard::MayFail("rows that are there have no value for it".into()));
             }
             step.statements
                 .push(Sql::from_server(format!("{table} ADD COLUMN {}", column::render(object, expression))));
@@ -193,11 +208,13 @@ fn make(work: &Work<'_>, at: usize, members: &[Act]) -> Step {
         _ => step.statements.push(Sql::from_server(format!("{}{}", object.create, options::foreign(object)))),
     }
     if object.kind == Kind::Constraint && matches!(object.detail("type"), "f" | "c") {
-        step.hazards.push(Hazard::MayFail("rows that violate the constraint stop it"));
+        step.hazards.push(Hazard::MayFail("rows that violate the constraint stop it".into()));
     }
     for part in std::iter::once(object).chain(members) {
         finish_making(&mut step, new, part);
     }
+    let on_made_table = work.made[new.root(at)];
+    online::make(&mut step, object, on_made_table);
     step
 }
 

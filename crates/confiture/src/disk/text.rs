@@ -122,6 +122,22 @@ pub fn write_new_file(path: &Path, contents: &str) -> Result<bool> {
     }
 }
 
+/// Moves a file into a folder, which is made where it is missing. One of the same name there stays, and is an error.
+///
+/// # Errors
+///
+/// That, and a file that cannot be moved.
+pub fn move_into(file: &Path, folder: &Path) -> Result<()> {
+    create_folder(folder)?;
+    let target = folder.join(file.file_name().unwrap_or_default());
+    if target.exists() {
+        return Err(
+            Error::config(format!("{} is there already", target.display())).hint("move it away first")
+        );
+    }
+    fs::rename(file, &target).map_err(|error| unwritable("move", file, error))
+}
+
 /// Adds text at the end of a file, which is made where there is none.
 ///
 /// # Errors

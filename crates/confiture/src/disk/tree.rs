@@ -8,8 +8,8 @@ use super::text::{canonical, unreadable, unwritable};
 use crate::error::{Error, Place, Result};
 use crate::sql::Script;
 
-/// Every file below `folder` whose name ends in `.extension`, as paths relative to `folder`, in no order. Hidden files and
-/// folders are left out. Symbolic links are followed, but never out of `root`.
+/// Every file below `folder` whose name ends in `.extension`, as paths relative to `folder`, in no order. Hidden files
+/// and folders are left out. Symbolic links are followed, but never out of `root`.
 ///
 /// # Errors
 ///

@@ -18,8 +18,8 @@ pub(super) struct Allowance {
     pub(super) span: Range<usize>,
 }
 
-/// The allowances of a script. One that stands on a statement's line is about that statement, one on a line of its own about
-/// the next; `allow-file` is about the whole file.
+/// The allowances of a script. One that stands on a statement's line is about that statement, one on a line of its own
+/// about the next; `allow-file` is about the whole file.
 pub(super) fn parse_allowances(script: &SplitScript) -> Vec<Allowance> {
     let text = script.script.text();
     if !text.contains("confiture:") {

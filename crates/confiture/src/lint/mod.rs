@@ -1,8 +1,8 @@
 //! Lint: scripts to remarks.
 //!
-//! A script is split into statements, each is read as far as rules ask (`shape/`), and every rule (`rules/`, one file each)
-//! looks at every statement, knowing what stood before it in its file, what all files together say, and, where a database
-//! was given, how large its tables are. A comment with a reason takes a remark back (`allow.rs`).
+//! A script is split into statements, each is read as far as rules ask (`shape/`), and every rule (`rules/`, one file
+//! each) looks at every statement, knowing what stood before it in its file, what all files together say, and, where a
+//! database was given, how large its tables are. A comment with a reason takes a remark back (`allow.rs`).
 //!
 //! Nothing here runs SQL or opens a file, and nothing here is fatal: what cannot be read is listed as unread.
 
@@ -211,8 +211,8 @@ impl Found<'_> {
         self.remarks.push(self.rule.remark(&self.subject.input.script.script, &span, message.into()));
     }
 
-    /// Something that matters because `table` is in use. A table that this very file has made is not; one that is known to be
-    /// small is over before anybody notices.
+    /// Something that matters because `table` is in use. A table that this very file has made is not; one that is known
+    /// to be small is over before anybody notices.
     fn on(&mut self, table: &Name, span: Range<usize>, message: impl Into<String>) {
         if self.subject.before.created.contains(&table.key()) {
             return;

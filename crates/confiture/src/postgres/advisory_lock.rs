@@ -3,6 +3,8 @@
 //! A process that is killed leaves backends behind that go on until they notice. So every session that writes for a run
 //! holds a second lock, shared; whoever takes the first one waits for those of the run before, or ends them.
 
+use std::time::{Duration, Instant};
+
 use crate::config::Connection;
 use crate::error::{Error, ErrorKind, Result};
 use crate::postgres::Session;
@@ -35,15 +37,43 @@ impl AdvisoryLock {
     ///
     /// [`ErrorKind::Locked`] with the holder's pid, address and since when.
     pub async fn take_on(session: Session) -> Result<Self> {
-        let taken: bool = session
-            .query_one(&Sql::literal("SELECT pg_catalog.pg_try_advisory_lock($1)"), &[&KEY])
-            .await?
-            .get(0);
-        if taken {
-            wait_for_members(&session).await?;
-            return Ok(Self { session });
+        Self::take_within(session, Duration::ZERO, |_| ()).await
+    }
+
+    /// As [`take_on`](Self::take_on), but tries again for as long as `patience`; `waiting` hears once who is waited for.
+    ///
+    /// Never by a statement that waits for the lock: its snapshot would be one that a `CREATE INDEX CONCURRENTLY` of the holder
+    /// waits for, and both would wait for ever.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Locked`] with the holder's pid, address and since when.
+    pub async fn take_within(
+        session: Session,
+        patience: Duration,
+        waiting: impl FnOnce(&Error) + Send,
+    ) -> Result<Self> {
+        let start = Instant::now();
+        let mut waiting = Some(waiting);
+        while !try_lock(&session, KEY).await? {
+            let holder = Self::holder(&session).await?;
+            let holder = holder.unwrap_or_else(|| locked(&session, "its holder has just gone"));
+            if start.elapsed() >= patience {
+                return Err(holder);
+            }
+            if let Some(waiting) = waiting.take() {
+                waiting(&holder);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        Err(Self::holder(&session).await?.unwrap_or_else(|| locked(&session, "its holder has just gone")))
+        wait_for_members(&session).await?;
+        Ok(Self { session })
+    }
+
+    /// The session that holds the lock: for short queries beside the work.
+    #[must_use]
+    pub fn session(&self) -> &Session {
+        &self.session
     }
 
     /// The error that says who holds the lock; `None` where nobody does.
@@ -94,10 +124,9 @@ fn locked(session: &Session, who: &str) -> Error {
 
 /// Waits until no session of an earlier run is left, and ends those that take too long.
 async fn wait_for_members(session: &Session) -> Result<()> {
-    for patience in ["1s", "5s", "10s"] {
-        match nobody_left(session, patience).await {
-            Err(error) if error.sqlstate_code() == Some("55P03") => {}
-            outcome => return outcome,
+    for patience in [1, 5, 10] {
+        if nobody_left(session, Duration::from_secs(patience)).await? {
+            return Ok(());
         }
         let end = Sql::literal(include_str!("queries/end_lock_holders.sql"));
         session.query(&end, &[&MEMBERS]).await.map_err(|error| {
@@ -110,10 +139,20 @@ async fn wait_for_members(session: &Session) -> Result<()> {
         .hint("look for application_name confiture in pg_stat_activity, and end them; then run this again"))
 }
 
-async fn nobody_left(session: &Session, patience: &str) -> Result<()> {
-    let set = Sql::literal("SELECT pg_catalog.set_config('lock_timeout', $1, false)");
-    session.query(&set, &[&patience]).await?;
-    session.query(&Sql::literal("SELECT pg_catalog.pg_advisory_lock($1)"), &[&MEMBERS]).await?;
+/// True once no session shares the lock of a run's members.
+async fn nobody_left(session: &Session, patience: Duration) -> Result<bool> {
+    let start = Instant::now();
+    while !try_lock(session, MEMBERS).await? {
+        if start.elapsed() >= patience {
+            return Ok(false);
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
     session.query(&Sql::literal("SELECT pg_catalog.pg_advisory_unlock($1)"), &[&MEMBERS]).await?;
-    Ok(())
+    Ok(true)
+}
+
+async fn try_lock(session: &Session, key: i64) -> Result<bool> {
+    let query = Sql::literal("SELECT pg_catalog.pg_try_advisory_lock($1)");
+    Ok(session.query_one(&query, &[&key]).await?.get(0))
 }

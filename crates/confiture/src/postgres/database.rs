@@ -60,8 +60,8 @@ pub async fn read_server(maintenance: &Session, name: &Identifier) -> Result<Ser
     })
 }
 
-/// What users have made in the database of `session`, as `pg_describe_object` puts it: a few examples and the count of all.
-/// What belongs to extensions does not count.
+/// What users have made in the database of `session`, as `pg_describe_object` puts it: a few examples and the count of
+/// all. What belongs to extensions does not count.
 pub async fn read_user_objects(session: &Session) -> Result<(Vec<String>, u64)> {
     let rows = session.query(&Sql::literal(include_str!("queries/user_objects.sql")), &[]).await?;
     let count = rows.first().map_or(0, |row| row.get::<_, i64>("total"));
@@ -88,8 +88,8 @@ pub async fn end_users_of(maintenance: &Session, name: &Identifier) -> Result<()
 
 /// Makes a database, as a copy of `template` where one is given.
 ///
-/// The server's own way to copy is kept: measured with 100 tables on a durable disk, `WAL_LOG` (its default from 15 on) takes
-/// 20 to 65 ms where `FILE_COPY` with its two checkpoints takes 36 to 115.
+/// The server's own way to copy is kept: measured with 100 tables on a durable disk, `WAL_LOG` (its default from 15 on)
+/// takes 20 to 65 ms where `FILE_COPY` with its two checkpoints takes 36 to 115.
 pub async fn create(maintenance: &Session, name: &Identifier, template: Option<&Identifier>) -> Result<()> {
     let statement = match template {
         Some(template) => sql!("CREATE DATABASE {} TEMPLATE {}", name, template),
@@ -108,8 +108,8 @@ pub async fn rename(maintenance: &Session, name: &Identifier, to: &Identifier) -
     maintenance.batch(&sql!("ALTER DATABASE {} RENAME TO {}", name, to)).await
 }
 
-/// Waits until the last connection to the database `name` has gone: a backend lives on for a moment after its client has closed,
-/// and the server, if it meets one, waits for 100 ms before it looks again.
+/// Waits until the last connection to the database `name` has gone: a backend lives on for a moment after its client
+/// has closed, and the server, if it meets one, waits for 100 ms before it looks again.
 pub async fn wait_until_unused(maintenance: &Session, name: &Identifier) -> Result<()> {
     for _ in 0..500 {
         if read_users_of(maintenance, name).await?.is_empty() {

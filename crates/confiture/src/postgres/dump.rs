@@ -17,8 +17,8 @@ pub struct DumpOptions {
     pub privileges: bool,
 }
 
-/// The schema of the database as `pg_dump --schema-only` says it. The password goes through the program's environment, which
-/// only its own user can read; nothing is on its argument list.
+/// The schema of the database as `pg_dump --schema-only` says it. The password goes through the program's environment,
+/// which only its own user can read; nothing is on its argument list.
 ///
 /// # Errors
 ///

@@ -24,7 +24,7 @@ pub use catalog::{read_catalog, read_catalog_in_transaction};
 pub use dump::{DumpOptions, dump_schema};
 pub use lint_ground::read_lint_ground;
 pub use objects::read_objects;
-pub use run::{Piece, run_pieces};
+pub use run::{Piece, run_pieces, run_pieces_between};
 pub use server_error::ServerError;
 pub use session::{Parameter, Session};
 pub use tokio_postgres::Row;

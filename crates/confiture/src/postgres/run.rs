@@ -63,12 +63,44 @@ pub async fn run_pieces(session: &Session, pieces: &[Piece<'_>]) -> Result<()> {
     batch.run(session).await
 }
 
+/// Runs statements with others of ours in front and behind, all in as few messages as there can be: a transaction with its record.
+///
+/// # Errors
+///
+/// As [`run_pieces`]; with the number of the statement behind, from 0, where it is one of those that was refused.
+pub async fn run_pieces_between(
+    session: &Session,
+    before: &[Sql],
+    pieces: &[Piece<'_>],
+    after: &[Sql],
+) -> std::result::Result<(), (Error, Option<usize>)> {
+    let here = |error| (error, None);
+    let mut batch = Batch::default();
+    before.iter().for_each(|statement| batch.add_ours(statement));
+    batch.before = before.len();
+    for &piece in pieces {
+        if piece.statement.data.is_some() {
+            batch.run_all(session).await?;
+            copy(session, piece).await.map_err(here)?;
+            continue;
+        }
+        batch.add(piece);
+        if batch.text.len() >= BATCH_BYTES {
+            batch.run_all(session).await?;
+        }
+    }
+    after.iter().for_each(|statement| batch.add_ours(statement));
+    batch.run_all(session).await
+}
+
 /// Statements on their way to the server in one message.
 #[derive(Default)]
 struct Batch<'a> {
     text: String,
     /// Each statement, and where in `text` it starts.
     pieces: Vec<(usize, Piece<'a>)>,
+    /// How many statements of ours stand in front of them.
+    before: usize,
 }
 
 impl<'a> Batch<'a> {
@@ -78,22 +110,51 @@ impl<'a> Batch<'a> {
         self.text.push_str(";\n");
     }
 
+    fn add_ours(&mut self, statement: &Sql) {
+        self.text.push_str(statement.as_str());
+        self.text.push_str(";\n");
+    }
+
     async fn run(&mut self, session: &Session) -> Result<()> {
+        self.run_all(session).await.map_err(|(error, _)| error)
+    }
+
+    /// With an error, the number of the statement of ours behind the others that failed, where it is one.
+    async fn run_all(&mut self, session: &Session) -> std::result::Result<(), (Error, Option<usize>)> {
         let batch = std::mem::take(self);
-        if batch.pieces.is_empty() {
+        if batch.text.is_empty() {
             return Ok(());
         }
         let mut completed = 0;
-        let answers =
-            session.client().simple_query_raw(&batch.text).await.map_err(|error| session.refused(error))?;
+        let answers = session.client().simple_query_raw(&batch.text).await;
+        let answers = answers.map_err(|error| (session.refused(error), None))?;
         let mut answers = pin!(answers);
         loop {
             match answers.try_next().await {
                 Ok(Some(SimpleQueryMessage::CommandComplete(_))) => completed += 1,
                 Ok(Some(_)) => {}
                 Ok(None) => return Ok(()),
-                Err(error) => return Err(batch.explain(session, error, completed)),
+                Err(error) => return Err(batch.explain_all(session, error, completed)),
             }
+        }
+    }
+
+    fn explain_all(
+        &self,
+        session: &Session,
+        error: tokio_postgres::Error,
+        completed: usize,
+    ) -> (Error, Option<usize>) {
+        match completed.checked_sub(self.before) {
+            Some(completed) if completed < self.pieces.len() => {
+                (self.explain(session, error, completed), None)
+            }
+            Some(completed) => (session.refused(error), Some(completed - self.pieces.len())),
+            // A syntax error anywhere comes before the first statement has run.
+            None if completed == 0 && character_of(&error).is_some() && !self.pieces.is_empty() => {
+                (self.explain(session, error, 0), None)
+            }
+            None => (session.refused(error), None),
         }
     }
 
@@ -177,13 +238,6 @@ fn explain(error: Error, piece: Piece<'_>, offset: Option<usize>) -> Error {
             span.start + offset..span.start + offset + token
         }
         None => span,
-    };
-    let error = match error.sqlstate_code() {
-        // One transaction holds about 22 locks for each table that it makes.
-        Some("53200") => {
-            error.hint("the build is one transaction: raise max_locks_per_transaction on the server")
-        }
-        _ => error,
     };
     error.at(script.place(mark.start)).excerpt(script.excerpt(mark))
 }

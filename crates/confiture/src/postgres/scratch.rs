@@ -81,9 +81,9 @@ impl Scratch {
                 Ok(()) => return Ok(()),
                 Err(error) if make_roles && error.sqlstate_code() == Some("42704") => {
                     let Some(role) = missing_role(error.message()) else { return Err(error) };
-                    self.session.batch(&sql!("CREATE ROLE {}", Identifier::new(role))).await?;
+                    self.create_role(&role).await?;
                 }
-                Err(error) if make_roles && error.sqlstate_code() == Some("42710") => {
+                Err(error) if make_roles && is_there_already(&error) => {
                     let creates_role = scripts.iter().enumerate().find_map(|(file, script)| {
                         let at = script.statements.iter().position(|statement| {
                             let place = script.script.place(statement.span.start);
@@ -155,10 +155,18 @@ impl Scratch {
             let query =
                 Sql::literal("SELECT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = $1::text)");
             if !self.session.query_one(&query, &[role]).await?.get::<_, bool>(0) {
-                self.session.batch(&sql!("CREATE ROLE {}", Identifier::new(role.as_str()))).await?;
+                self.create_role(role).await?;
             }
         }
         Ok(())
+    }
+
+    /// Makes a role; another scratch database may just have done so.
+    async fn create_role(&self, role: &str) -> Result<()> {
+        match self.session.batch(&sql!("CREATE ROLE {}", Identifier::new(role))).await {
+            Err(error) if !is_there_already(&error) => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// Drops it.
@@ -188,6 +196,11 @@ pub async fn sweep(connection: &Connection) -> Result<()> {
         database::drop_ours(&maintenance, &Identifier::new(row.get::<_, String>(0))).await?;
     }
     Ok(())
+}
+
+/// What is to be made is there, or somebody is making it at this moment.
+fn is_there_already(error: &crate::error::Error) -> bool {
+    matches!(error.sqlstate_code(), Some("42710" | "23505"))
 }
 
 /// The role in `role "app" does not exist`.

@@ -64,6 +64,22 @@ impl Session {
         self.inner.connected.backend_pid
     }
 
+    /// True where another process answers now than at the beginning: a pooler is in between. Without a prepared statement, which a
+    /// pooler may lose.
+    ///
+    /// # Errors
+    ///
+    /// Where the connection is lost.
+    pub async fn is_served_by_another(&self) -> Result<bool> {
+        let query = self.client().simple_query("SELECT pg_catalog.pg_backend_pid()");
+        let answer = query.await.map_err(|error| self.refused(error))?;
+        let pid = answer.iter().find_map(|message| match message {
+            tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0)?.parse::<i32>().ok(),
+            _ => None,
+        });
+        Ok(pid != Some(self.backend_pid()))
+    }
+
     /// Asks the server to cancel the statement that this session runs, over a connection of its own. The statement then
     /// fails with SQLSTATE 57014; nothing happens where none runs.
     ///

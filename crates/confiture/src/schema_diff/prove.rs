@@ -2,13 +2,14 @@
 
 use serde::Serialize;
 
-use crate::catalog::{Key, Objects};
+use crate::catalog::{Key, Kind, Object, Objects};
 use crate::config::Connection;
+use crate::diff::rename::{self, Asked, Rename};
 use crate::diff::{self, PlanOptions, Step};
 use crate::error::{Error, ErrorKind, Result};
 use crate::postgres::scratch::Scratch;
-use crate::postgres::{Session, read_objects};
-use crate::sql::{SplitScript, Sql};
+use crate::postgres::{Piece, Session, read_objects, run_pieces};
+use crate::sql::{Script, SplitScript, Sql, split};
 
 /// How often a plan is looked at again for what its statements have brought along.
 const ROUNDS: usize = 5;
@@ -34,6 +35,8 @@ pub struct DiffOptions {
     pub renames: Vec<String>,
     /// Forms that let others go on working.
     pub online: bool,
+    /// The history table, which no file has: its name, with a schema or without.
+    pub history_table: Option<String>,
 }
 
 /// Steps from one schema to the other, proved.
@@ -43,6 +46,14 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// It can run in one transaction.
     pub one_transaction: bool,
+}
+
+impl Plan {
+    /// Takes the forms that let others go on working.
+    fn go_online(&mut self) {
+        self.steps.iter_mut().for_each(Step::go_online);
+        self.one_transaction &= self.steps.iter().all(|step| step.online.is_empty() && !step.alone);
+    }
 }
 
 /// The difference between two schemas, both ways.
@@ -84,28 +95,42 @@ async fn diff_in(
     new: &Source,
     options: &DiffOptions,
 ) -> Result<Difference> {
-    let build = async |scratch: &Scratch, source: &Source| build(scratch, source, options.make_roles).await;
-    let (before, after) = if options.make_roles {
-        // Roles are made on the way: two at a time would be in each other's way.
-        (build(left, old).await?, build(right, new).await?)
-    } else {
-        tokio::try_join!(build(left, old), build(right, new))?
-    };
+    let build = async |scratch: &Scratch, source: &Source| build(scratch, source, options).await;
+    let (before, after) = tokio::try_join!(build(left, old), build(right, new))?;
     let mut remarks = Vec::new();
     let uncovered = uncovered(&before, &after);
-    let (up, reached) = converge(left.session(), before.clone(), &after).await?;
+    let mut asked = Vec::new();
+    for text in &options.renames {
+        asked.push(Asked::parse(text)?);
+    }
+    if let Source::Scripts(scripts) = new {
+        asked.extend(diff::annotations(scripts));
+    }
+    let renames = rename::renames(&before, &after, &asked)?;
+    remarks.extend(renames.iter().map(|rename| format!("{} ({})", rename.title(), rename.reason())));
+    // Both ways at the same time: the old database goes forward, the new one back.
+    let back = rename::reversed(&renames);
+    let (forward, backward) = tokio::join!(
+        converge(left.session(), before.clone(), &after, &renames),
+        converge(right.session(), after.clone(), &before, &back)
+    );
+    let ((mut up, reached), (mut down, _)) =
+        (forward?, backward.map_err(|error| error.context("on the way back"))?);
     for table in diff::other_column_order(&reached, &after) {
         remarks.push(format!(
             "the columns of {table} stand in another order than in the files: new ones come last"
         ));
     }
-    let (down, _) =
-        converge(left.session(), reached, &before).await.map_err(|error| error.context("on the way back"))?;
+    if options.online {
+        up.go_online();
+        down.go_online();
+    }
     Ok(Difference { up, down, remarks, uncovered })
 }
 
 /// Makes a scratch database what `source` says.
-async fn build(scratch: &Scratch, source: &Source, make_roles: bool) -> Result<Objects> {
+async fn build(scratch: &Scratch, source: &Source, options: &DiffOptions) -> Result<Objects> {
+    let make_roles = options.make_roles;
     match source {
         Source::Scripts(scripts) => {
             scratch.run(scripts, make_roles).await?;
@@ -114,11 +139,12 @@ async fn build(scratch: &Scratch, source: &Source, make_roles: bool) -> Result<O
         Source::Live(connection) => {
             let session = Session::connect(connection).await?;
             let live = read_objects(&session, false).await?;
+            let live = live.without(|object| is_ours(object, options.history_table.as_deref()));
             if make_roles {
                 scratch.make_roles(&diff::roles(&live)).await?;
             }
             let empty = read_objects(scratch.session(), false).await?;
-            let (_, copy) = converge(scratch.session(), empty, &live).await.map_err(|error| {
+            let (_, copy) = converge(scratch.session(), empty, &live, &[]).await.map_err(|error| {
                 error.context(format!(
                     "the schema of {} cannot be copied into a scratch database",
                     connection.database
@@ -127,6 +153,17 @@ async fn build(scratch: &Scratch, source: &Source, make_roles: bool) -> Result<O
             Ok(copy)
         }
     }
+}
+
+/// What Confiture itself keeps in a database.
+fn is_ours(object: &Object, history_table: Option<&str>) -> bool {
+    let schema = object.schema.as_deref().unwrap_or_default();
+    let in_schema = schema == "confiture" || object.kind == Kind::Schema && object.name == "confiture";
+    let is_history = |table: &str| match table.split_once('.') {
+        Some((within, name)) => within == schema && name == object.name,
+        None => table == object.name,
+    };
+    in_schema || object.kind == Kind::Table && history_table.is_some_and(is_history)
 }
 
 /// What is there and not compared.
@@ -159,7 +196,12 @@ impl From<Error> for Failure {
 }
 
 /// Plans and carries out until nothing differs. Everything is one transaction, so that another attempt starts afresh.
-async fn converge(session: &Session, from: Objects, to: &Objects) -> Result<(Plan, Objects)> {
+async fn converge(
+    session: &Session,
+    from: Objects,
+    to: &Objects,
+    renames: &[Rename],
+) -> Result<(Plan, Objects)> {
     let mut options = PlanOptions::default();
     let mut one_transaction = true;
     if diff::plan(&from, to, &options).is_empty() {
@@ -167,7 +209,7 @@ async fn converge(session: &Session, from: Objects, to: &Objects) -> Result<(Pla
     }
     loop {
         begin(session).await?;
-        match attempt(session, from.clone(), to, &options, one_transaction).await {
+        match attempt(session, from.clone(), to, renames, &options, one_transaction).await {
             Ok((mut steps, reached)) => {
                 session
                     .batch(&Sql::literal("COMMIT"))
@@ -183,7 +225,7 @@ async fn converge(session: &Session, from: Objects, to: &Objects) -> Result<(Pla
                 session.batch(&Sql::literal("ROLLBACK")).await?;
                 match failure.alters {
                     _ if one_transaction && failure.error.sqlstate_code() == Some("55P04") => {
-                        one_transaction = false
+                        one_transaction = false;
                     }
                     Some(key)
                         if one_transaction
@@ -211,27 +253,39 @@ async fn attempt(
     session: &Session,
     from: Objects,
     to: &Objects,
+    renames: &[Rename],
     options: &PlanOptions,
     one_transaction: bool,
 ) -> Result<(Vec<Step>, Objects), Failure> {
     let mut state = from;
     let mut steps = Vec::new();
+    for turn in 0..3 {
+        let more = match turn {
+            0 => rename::steps(&state, renames, false),
+            1 => rename::steps(&state, renames, true),
+            _ => rename::owned_sequences(&state, to),
+        };
+        if !more.is_empty() {
+            carry_out(session, &more).await?;
+            steps.extend(more);
+            state = look_again(session).await?;
+        }
+    }
     for round in 0..ROUNDS {
         let options = PlanOptions { after_first: round > 0, ..options.clone() };
         let more = diff::plan(&state, to, &options);
         if more.is_empty() {
             break;
         }
-        for step in more {
-            carry_out(session, &step).await?;
-            if step.commits && !one_transaction {
+        for together in more.split_inclusive(|step| step.commits && !one_transaction) {
+            carry_out(session, together).await?;
+            if together.last().is_some_and(|step| step.commits) && !one_transaction {
                 session.batch(&Sql::literal("COMMIT")).await?;
                 begin(session).await?;
             }
-            steps.push(step);
         }
-        state = read_objects(session, true).await?;
-        session.batch(&Sql::literal("SET LOCAL search_path = DEFAULT")).await?;
+        steps.extend(more);
+        state = look_again(session).await?;
     }
     let rest = diff::differences(&state, to);
     if rest.is_empty() {
@@ -243,12 +297,40 @@ async fn attempt(
     Err(error.into())
 }
 
-async fn carry_out(session: &Session, step: &Step) -> Result<(), Failure> {
-    for statement in &step.statements {
-        if let Err(error) = session.batch(statement).await {
-            let error = error.context(format!("the plan fails at {}", step.title)).hint(statement.as_str());
-            return Err(Failure { error, alters: step.alters.clone() });
+/// What the open transaction has made of the database.
+async fn look_again(session: &Session) -> Result<Objects> {
+    let state = read_objects(session, true).await?;
+    session.batch(&Sql::literal("SET LOCAL search_path = DEFAULT")).await?;
+    Ok(state)
+}
+
+/// Runs steps in as few round trips as there can be; an error still knows its step.
+async fn carry_out(session: &Session, steps: &[Step]) -> Result<(), Failure> {
+    let mut text = String::new();
+    // The first line of each step.
+    let mut lines = Vec::new();
+    let mut line = 1;
+    for step in steps {
+        lines.push(line);
+        for statement in &step.statements {
+            line += statement.as_str().matches('\n').count() + 1;
+            text.push_str(statement.as_str());
+            text.push_str(";\n");
         }
     }
-    Ok(())
+    let script = split(Script::new("the plan", text))?;
+    let pieces: Vec<_> =
+        script.statements.iter().map(|statement| Piece { script: &script, statement }).collect();
+    run_pieces(session, &pieces).await.map_err(|error| {
+        let at = error.place().map_or(1, |place| place.line);
+        let step = &steps[lines.partition_point(|line| *line <= at).saturating_sub(1)];
+        let refused =
+            Error::new(error.kind(), format!("the plan fails at {}: {}", step.title, error.message()));
+        let refused = match error.sqlstate_code() {
+            Some(code) => refused.sqlstate(code),
+            None => refused,
+        };
+        let statements = step.statements.iter().fold(refused, |error, sql| error.hint(sql.as_str()));
+        Failure { error: statements, alters: step.alters.clone() }
+    })
 }

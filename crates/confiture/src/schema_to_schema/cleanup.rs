@@ -83,8 +83,17 @@ async fn clean_up_locked(
     }
     if has_ledger {
         session.batch(&Sql::literal(include_str!("../postgres/queries/drop_ledger.sql"))).await?;
+        drop_schema(session).await?;
     }
     Ok(CleanupReport { foreign_tables, ledger: has_ledger, capture })
+}
+
+/// Drops the ledger's schema where it is ours and nothing else is in it, such as the queue of a migration that reads this database.
+async fn drop_schema(session: &Session) -> Result<()> {
+    match session.batch(&Sql::literal("DROP SCHEMA IF EXISTS confiture RESTRICT")).await {
+        Err(error) if matches!(error.sqlstate_code(), Some("2BP01" | "42501")) => Ok(()),
+        outcome => outcome,
+    }
 }
 
 /// A target that is no picture of its source yet is left only when the user says so; what was copied of it goes.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::postgres::Session;
@@ -16,7 +16,7 @@ const LOOKED_AT: i64 = 200_000;
 const TOLD: usize = 20;
 
 /// A row that is not the same on both sides.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Difference {
     /// What is wrong with it.
     pub kind: DifferenceKind,
@@ -27,7 +27,7 @@ pub struct Difference {
 }
 
 /// What is wrong with a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DifferenceKind {
     /// The mapping gives it, the target does not have it.
@@ -39,7 +39,7 @@ pub enum DifferenceKind {
 }
 
 /// A column that is not equal.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ColumnDifference {
     /// The target's column.
     pub column: Identifier,
@@ -50,7 +50,7 @@ pub struct ColumnDifference {
 }
 
 /// How many rows differ, and some of them.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Differences {
     /// Rows that the target lacks.
     pub missing: u64,

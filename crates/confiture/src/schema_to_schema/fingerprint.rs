@@ -137,11 +137,22 @@ fn hash(values: &[Sql]) -> Sql {
     )
 }
 
-/// Takes the fingerprint of `ranges`, with all of `sessions` at once; `hashed` is told of the rows of each range.
+/// What a session that reads in a snapshot beside the application goes back to after every look, so that it keeps no lock:
+/// a TRUNCATE would wait for that, and everybody else for the TRUNCATE.
+pub(crate) const LOOK: &str = "SAVEPOINT confiture_look";
+
+/// Lets go of the locks that were taken since [`LOOK`].
+pub(crate) async fn let_go(session: &Session) -> Result<()> {
+    session.batch(&Sql::literal("ROLLBACK TO SAVEPOINT confiture_look")).await
+}
+
+/// Takes the fingerprint of `ranges`, with all of `sessions` at once; `hashed` is told of the rows of each range. Where it
+/// `lets_go`, sessions keep no lock from one range to the next.
 pub(crate) async fn take(
     side: &Side,
     ranges: &[PageRange],
     sessions: &[Session],
+    lets_go: bool,
     hashed: &(dyn Fn(u64) + Sync),
 ) -> Result<Fingerprint> {
     let next = Arc::new(AtomicUsize::new(0));
@@ -151,6 +162,9 @@ pub(crate) async fn take(
             let mut part = Fingerprint::default();
             while let Some(range) = ranges.get(next.fetch_add(1, Ordering::Relaxed)) {
                 let rows = session.query(&side.fingerprint(range), &[]).await?;
+                if lets_go {
+                    let_go(session).await?;
+                }
                 part.add(&rows);
                 hashed(rows.iter().map(|row| row.get::<_, i64>(1).unsigned_abs()).sum());
             }

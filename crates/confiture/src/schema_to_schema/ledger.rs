@@ -277,6 +277,16 @@ pub(crate) async fn set_state(session: &Session, table: &QualifiedName, state: T
     Ok(())
 }
 
+/// Says that a table's rows are defined by another SELECT from now on.
+pub(crate) async fn set_fingerprint(session: &Session, table: &TablePlan) -> Result<()> {
+    let update = Sql::literal(
+        "UPDATE confiture.table_state SET fingerprint = $3 WHERE table_schema = $1 AND table_name = $2",
+    );
+    let (schema, name) = (table.target.schema.as_str(), table.target.name.as_str());
+    session.execute(&update, &[&schema, &name, &table.fingerprint()]).await?;
+    Ok(())
+}
+
 /// Says of all tables of a run that they are done, and adds a line to the audit trail: all or nothing, so that the
 /// tables of a run that was cut short are told apart from those of a run that was not.
 pub(crate) async fn finish(session: &Session, tables: &[&QualifiedName], what: &str) -> Result<()> {

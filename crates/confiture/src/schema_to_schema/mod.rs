@@ -19,9 +19,9 @@ mod difference;
 mod estimate;
 mod execute;
 #[cfg(feature = "failpoints")]
-pub mod failpoint;
+pub use crate::failpoint;
 #[cfg(not(feature = "failpoints"))]
-mod failpoint;
+use crate::failpoint;
 mod filter;
 mod fingerprint;
 mod foreign;
@@ -30,6 +30,10 @@ mod ledger;
 mod live;
 mod load;
 mod migrator;
+#[cfg(feature = "failpoints")]
+pub mod mutation;
+#[cfg(not(feature = "failpoints"))]
+mod mutation;
 mod options;
 mod plan;
 mod planner;
@@ -57,8 +61,8 @@ pub use difference::{ColumnDifference, Difference, DifferenceKind, Differences};
 pub use estimate::{Basis, Throughput};
 pub use ledger::{RememberedSource, remembered_source};
 pub use live::{
-    Applied, BatchReport, Capture, FeedKind, FollowReport, Following, FollowingStatus, Order, Phase, Status,
-    TableStatus, Until, Witness, follows, status, tell,
+    Applied, BatchReport, Capture, CoverageStatus, FeedKind, FollowReport, Following, FollowingStatus, Order,
+    Phase, Status, TableStatus, Until, Verifying, Witness, follows, status, tell,
 };
 pub use migrator::{SchemaToSchemaMigrator, TableAnalysis, TableMatch};
 pub use options::{DEFAULT_THRESHOLD_ROWS, Options};

@@ -84,7 +84,8 @@ pub(crate) fn resolve<'a>(
     {
         let read = |draft: &Draft<'_>| draft.driving.is_some_and(|driving| driving.name == relation.name);
         let elsewhere = same_database && drafts.iter().any(|draft| draft.target.name == relation.name);
-        if only.is_empty() && !drafts.iter().any(read) && !elsewhere && !same_database {
+        let is_ours = relation.name.schema.as_str() == "confiture";
+        if only.is_empty() && !drafts.iter().any(read) && !elsewhere && !same_database && !is_ours {
             remarks.push(Remark {
                 message: format!(
                     "the source table {} is not migrated: nothing maps it",

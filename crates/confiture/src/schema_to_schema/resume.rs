@@ -122,8 +122,8 @@ async fn is_proven(
     let held = chunk::cut(&target.query.storage, writers.len());
     let given = Side::of_source(table);
     let (given, held) = tokio::try_join!(
-        fingerprint::take(&given, done, readers, &|_| {}),
-        fingerprint::take(&target, &held, writers, &|_| {}),
+        fingerprint::take(&given, done, readers, false, &|_| {}),
+        fingerprint::take(&target, &held, writers, false, &|_| {}),
     )
     .map_err(|error| error.context(format!("proving the rows of {}", table.target.short())))?;
     Ok(given == held)

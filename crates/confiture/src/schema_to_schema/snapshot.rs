@@ -51,8 +51,7 @@ impl Snapshot {
 
     /// Takes part in a snapshot that another session exports, and holds it from then on.
     pub(crate) async fn joined(session: Session, exported: &str) -> Result<Self> {
-        session.batch(&Sql::literal("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")).await?;
-        session.batch(&sql!("SET TRANSACTION SNAPSHOT {}", Literal(exported))).await?;
+        join(&session, exported).await?;
         Self::take(session).await
     }
 
@@ -71,6 +70,12 @@ impl Snapshot {
     pub(crate) async fn adopt(&self, session: &Session) -> Result<()> {
         session.batch(&sql!("SET TRANSACTION SNAPSHOT {}", Literal(&self.exported))).await
     }
+}
+
+/// Begins a transaction of a session that reads what another one has exported.
+pub(crate) async fn join(session: &Session, exported: &str) -> Result<()> {
+    session.batch(&Sql::literal("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")).await?;
+    session.batch(&sql!("SET TRANSACTION SNAPSHOT {}", Literal(exported))).await
 }
 
 fn explain(error: Error, table: &str) -> Error {

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::future::try_join_all;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::catalog::{Catalog, Constraint, ConstraintKind, Relation, RelationKind};
 use crate::config::mapping::{Expectation, Validation};
@@ -21,7 +21,7 @@ use crate::schema_to_schema::snapshot::Snapshot;
 use crate::sql::{Identifier, QualifiedName, Sql, sql};
 
 /// What verification found.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct VerificationReport {
     /// True where nothing at all is wrong.
     pub ok: bool,
@@ -32,12 +32,16 @@ pub struct VerificationReport {
     /// Every assertion of the mapping.
     pub validations: Vec<ValidationResult>,
     /// From beginning to end.
-    #[serde(rename = "elapsed_ms", serialize_with = "crate::event::as_milliseconds")]
+    #[serde(
+        rename = "elapsed_ms",
+        serialize_with = "crate::event::as_milliseconds",
+        deserialize_with = "crate::event::from_milliseconds"
+    )]
     pub elapsed: Duration,
 }
 
 /// What verification found of one table.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct TableVerification {
     /// The target table.
     pub table: QualifiedName,
@@ -51,10 +55,60 @@ pub struct TableVerification {
     pub difference: i64,
     /// Where they differ; `None` where they do not.
     pub differences: Option<Differences>,
+    /// The batch that left both sides as they were compared; `None` where the target does not follow its source.
+    pub batch: Option<i64>,
+    /// The keys that changed since all rows were found equal, where only those were compared: the rows above are theirs.
+    /// `None` where all rows were compared.
+    pub keys: Option<u64>,
+    /// What differed until it was repaired.
+    pub repaired: Option<Differences>,
+}
+
+impl VerificationReport {
+    /// Leaves out what is said of other tables; of none where `tables` is empty.
+    pub(crate) fn keep_only(&mut self, tables: &[QualifiedName]) {
+        if tables.is_empty() {
+            return;
+        }
+        self.tables.retain(|found| tables.contains(&found.table));
+        self.foreign_keys.retain(|found| tables.contains(&found.table));
+        self.ok = self.tables.iter().all(|table| table.ok)
+            && self.foreign_keys.iter().all(|key| key.orphans == 0)
+            && self.validations.iter().all(|validation| validation.ok);
+    }
+}
+
+impl TableVerification {
+    pub(crate) fn new(
+        table: &TablePlan,
+        source_rows: i64,
+        target_rows: i64,
+        differences: Option<Differences>,
+    ) -> Self {
+        Self {
+            table: table.target.clone(),
+            ok: differences.is_none(),
+            source_rows,
+            target_rows,
+            difference: target_rows - source_rows,
+            differences,
+            batch: None,
+            keys: None,
+            repaired: None,
+        }
+    }
+}
+
+/// Sessions that read both sides, all those of one side in the same snapshot.
+pub(crate) struct Sides<'a> {
+    pub(crate) source: &'a [Session],
+    pub(crate) target: &'a [Session],
+    /// Whether they keep no locks; then each has a savepoint [`fingerprint::LOOK`].
+    pub(crate) lets_go: bool,
 }
 
 /// What verification found of one foreign key.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ForeignKeyVerification {
     /// The table that refers.
     pub table: QualifiedName,
@@ -69,7 +123,7 @@ pub struct ForeignKeyVerification {
 }
 
 /// What an assertion of the mapping returned.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ValidationResult {
     /// Its name.
     pub name: String,
@@ -130,7 +184,10 @@ impl Migration {
         execution.emit(&Event::TablesPlanned { tables: self.plan.tables.iter().map(expected).collect() });
         let mut tables = Vec::new();
         for table in &self.plan.tables {
-            tables.push(self.verify_table(table, &catalog, &readers, &writers, execution).await?);
+            let sides = Sides { source: &readers, target: &writers, lets_go: false };
+            tables.push(
+                self.verify_table(table, &catalog, &sides, self.options.show_values, execution).await?.0,
+            );
         }
         let foreign_keys = self.verify_foreign_keys(&catalog, target.session()).await?;
         let mut validations = Vec::new();
@@ -143,14 +200,16 @@ impl Migration {
         Ok(VerificationReport { ok, tables, foreign_keys, validations, elapsed: started.elapsed() })
     }
 
-    async fn verify_table(
+    /// Compares all rows of one table; also returns the buckets that differ.
+    pub(crate) async fn verify_table(
         &self,
         table: &TablePlan,
         catalog: &Catalog,
-        readers: &[Session],
-        writers: &[Session],
+        sides: &Sides<'_>,
+        show_values: bool,
         execution: &Execution,
-    ) -> Result<TableVerification> {
+    ) -> Result<(TableVerification, Vec<i32>)> {
+        let (readers, writers) = (sides.source, sides.target);
         let started = Instant::now();
         execution.emit(&Event::TableStarted { table: table.target.clone() });
         let relation = catalog.relations.get(&table.target).ok_or_else(|| {
@@ -173,8 +232,8 @@ impl Migration {
             execution.emit(&Event::TableProgress { table, rows, bytes: 0 });
         };
         let (given, held) = tokio::try_join!(
-            fingerprint::take(&source, &source_ranges, readers, &hashed),
-            fingerprint::take(&target, &target_ranges, writers, &hashed),
+            fingerprint::take(&source, &source_ranges, readers, sides.lets_go, &hashed),
+            fingerprint::take(&target, &target_ranges, writers, sides.lets_go, &hashed),
         )
         .map_err(context)?;
         let differing = given.differing(&held);
@@ -184,7 +243,7 @@ impl Migration {
             let expected = given.rows().max(held.rows()) / fingerprint::BUCKETS;
             let from = Reader { side: &source, ranges: &source_ranges, session: &readers[0] };
             let to = Reader { side: &target, ranges: &target_ranges, session: &writers[writers.len() - 1] };
-            let found = difference::find(table, &differing, expected, from, to, self.options.show_values);
+            let found = difference::find(table, &differing, expected, from, to, show_values);
             Some(found.await.map_err(context)?)
         };
         let (source_rows, target_rows) = (given.rows(), held.rows());
@@ -194,17 +253,12 @@ impl Migration {
             bytes: 0,
             elapsed: started.elapsed(),
         });
-        Ok(TableVerification {
-            table: table.target.clone(),
-            ok: differences.is_none(),
-            source_rows,
-            target_rows,
-            difference: target_rows - source_rows,
-            differences,
-        })
+        let verification = TableVerification::new(table, source_rows, target_rows, differences);
+        Ok((verification, differing))
     }
 
-    async fn verify_foreign_keys(
+    /// Counts the rows that refer to nothing.
+    pub(crate) async fn verify_foreign_keys(
         &self,
         catalog: &Catalog,
         session: &Session,
@@ -287,7 +341,12 @@ fn orphans(table: &Sql, key: &Constraint, references: &Sql, keys: &[Identifier])
     sql!("SELECT pg_catalog.count(*) FROM {} AS child WHERE {}", table, broken)
 }
 
-async fn validate(validation: &Validation, source: &Session, target: &Session) -> Result<ValidationResult> {
+/// Runs an assertion of the mapping.
+pub(crate) async fn validate(
+    validation: &Validation,
+    source: &Session,
+    target: &Session,
+) -> Result<ValidationResult> {
     let query = Sql::from_user(validation.sql.value.trim().trim_end_matches(';'));
     let rows_of = async |session: &Session, query: &Sql| {
         let context = |error: Error| {

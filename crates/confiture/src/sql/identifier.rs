@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// One name, unquoted inside, quoted when shown: `users`, `"we""ird"`, `"Üser"`, `"select"`.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Identifier(String);
 
@@ -87,6 +87,18 @@ impl fmt::Debug for QualifiedName {
 impl Serialize for QualifiedName {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for QualifiedName {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let tokens: Vec<_> = crate::sql::lex::lex(&text).collect();
+        let names = |index: usize| tokens.get(index).and_then(|token| token.identifier(&text));
+        match (names(0), names(2), tokens.len()) {
+            (Some(schema), Some(name), 3) => Ok(Self { schema, name }),
+            _ => Err(serde::de::Error::custom("not a schema and a name")),
+        }
     }
 }
 

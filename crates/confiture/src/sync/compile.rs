@@ -359,12 +359,11 @@ impl Fields<'_, '_> {
         let written = self.ground.rules.row_keys.iter().find(|(name, _)| is_table(name, &table.source.name));
         let names = match written {
             Some((_, columns)) => {
-                for column in columns.iter().filter(|column| table.source.column(&column.value).is_none()) {
-                    return Err(column.locate(Error::config(format!(
-                        "{} has no column {}",
-                        table.source.name.short(),
-                        column.value
-                    ))));
+                if let Some(column) =
+                    columns.iter().find(|column| table.source.column(&column.value).is_none())
+                {
+                    let message = format!("{} has no column {}", table.source.name.short(), column.value);
+                    return Err(column.locate(Error::config(message)));
                 }
                 columns.iter().map(|column| column.value.clone()).collect()
             }

@@ -72,8 +72,39 @@ impl Sync {
         }
         drop(readers);
         let rebuilt = execution.step("Putting keys and triggers back", restore::rest(writer, &taken)).await?;
+        restore::refresh_views(writer, &self.target_oids(), execution).await?;
         let sequences = sequences::set(self, &snapshot, writer).await?;
         drop(snapshot);
+        let (scan, checksums) = self.scan(writer, fingerprints, &moved, execution).await?;
+        if !lock.is_held() {
+            return Err(Error::new(
+                ErrorKind::Connect,
+                "the connection that held the lock was lost: nothing was changed",
+            ));
+        }
+        crate::sync::failpoint::reached("before the commit");
+        writer.batch(&Sql::literal("COMMIT")).await?;
+        let report = Report {
+            warnings: self.warnings(&scan),
+            tables: self.table_reports(moved, checksums),
+            rebuilt,
+            sequences,
+            scan,
+            snapshot: shown,
+            elapsed: started.elapsed(),
+        };
+        self.after_commit(writer, execution).await;
+        Ok(Report { elapsed: started.elapsed(), ..report })
+    }
+
+    /// Reads everything back and searches it. A finding is an error.
+    async fn scan(
+        &self,
+        writer: &Session,
+        fingerprints: Arc<Fingerprints>,
+        moved: &[Moved],
+        execution: &Execution,
+    ) -> Result<(ScanReport, Vec<String>)> {
         let frozen = Arc::new(
             Arc::into_inner(fingerprints)
                 .ok_or_else(|| Error::unexpected("a reader is still at work"))?
@@ -96,28 +127,7 @@ impl Sync {
             Ok(checksums)
         };
         let checksums = execution.step("Scanning for leaks", work).await?;
-        if !scan.findings.is_empty() {
-            return Err(leak(&scan));
-        }
-        if !lock.is_held() {
-            return Err(Error::new(
-                ErrorKind::Connect,
-                "the connection that held the lock was lost: nothing was changed",
-            ));
-        }
-        crate::sync::failpoint::reached("before the commit");
-        writer.batch(&Sql::literal("COMMIT")).await?;
-        let report = Report {
-            warnings: self.warnings(&scan),
-            tables: self.table_reports(moved, checksums),
-            rebuilt,
-            sequences,
-            scan,
-            snapshot: shown,
-            elapsed: started.elapsed(),
-        };
-        self.after_commit(writer, execution).await;
-        Ok(Report { elapsed: started.elapsed(), ..report })
+        if scan.findings.is_empty() { Ok((scan, checksums)) } else { Err(leak(&scan)) }
     }
 
     /// One snapshot of the source, and readers that share it. Tables are locked against ALTER and TRUNCATE first, which do
@@ -192,8 +202,7 @@ impl Sync {
         let names = || self.plan.tables.iter().map(|table| &table.table);
         let lock = sql!("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", Sql::join(", ", names()));
         writer.batch(&lock).await.map_err(|error| error.context("locking the target's tables"))?;
-        let oids: Vec<u32> = names().map(|name| self.target_catalog.relations[name].oid).collect();
-        let taken = restore::take_off(writer, &oids, execution).await?;
+        let taken = restore::take_off(writer, &self.target_oids(), execution).await?;
         // In one statement and without CASCADE: nothing else is emptied, whatever refers to it.
         writer.batch(&sql!("TRUNCATE {}", Sql::join(", ", self.truncated()))).await.map_err(|error| {
             error
@@ -202,6 +211,10 @@ impl Sync {
         })?;
         writer.batch(&Sql::literal("SET LOCAL lock_timeout = 0")).await?;
         Ok(taken)
+    }
+
+    fn target_oids(&self) -> Vec<u32> {
+        self.plan.tables.iter().map(|table| self.target_catalog.relations[&table.table].oid).collect()
     }
 
     /// The tables as TRUNCATE names them: a table with heirs alone, a partitioned one with its partitions.

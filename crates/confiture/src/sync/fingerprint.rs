@@ -22,24 +22,21 @@ pub(crate) fn hash(bytes: &[u8], seed: u64) -> u64 {
         b = b.wrapping_add(seed as u32);
         (a, b, c) = mix(a, b, c);
     }
-    let word = |bytes: &[u8]| {
-        let mut word = [0_u8; 4];
-        word[..bytes.len()].copy_from_slice(bytes);
-        u32::from_le_bytes(word)
-    };
-    let mut chunks = bytes.chunks_exact(12);
-    for chunk in &mut chunks {
-        a = a.wrapping_add(word(&chunk[..4]));
-        b = b.wrapping_add(word(&chunk[4..8]));
-        c = c.wrapping_add(word(&chunk[8..]));
+    let (chunks, rest) = bytes.as_chunks::<12>();
+    for chunk in chunks {
+        let word = |at: usize| u32::from_le_bytes([chunk[at], chunk[at + 1], chunk[at + 2], chunk[at + 3]]);
+        a = a.wrapping_add(word(0));
+        b = b.wrapping_add(word(4));
+        c = c.wrapping_add(word(8));
         (a, b, c) = mix(a, b, c);
     }
-    let rest = chunks.remainder();
-    let part = |from: usize, to: usize| word(rest.get(from..rest.len().min(to)).unwrap_or_default());
+    let mut last = [0_u8; 12];
+    last[..rest.len()].copy_from_slice(rest);
+    let word = |at: usize| u32::from_le_bytes([last[at], last[at + 1], last[at + 2], last[at + 3]]);
     // The lowest byte of `c` is the length's.
-    c = c.wrapping_add(part(8, 11) << 8);
-    b = b.wrapping_add(part(4, 8));
-    a = a.wrapping_add(part(0, 4));
+    c = c.wrapping_add(word(8) << 8);
+    b = b.wrapping_add(word(4));
+    a = a.wrapping_add(word(0));
     (b, c) = last_mix(a, b, c);
     (u64::from(b) << 32) | u64::from(c)
 }
@@ -74,7 +71,63 @@ fn last_mix(mut a: u32, mut b: u32, mut c: u32) -> (u32, u32) {
 /// What is left of a value without what stands around it: the source trims the same characters.
 pub(crate) const TRIMMED: &str = " \t\n!\"#$%&'()*+,-./:;<=>?@[]^_`{|}~";
 
-/// The set of fingerprints. It has a fixed size: values beyond it are counted and not looked for.
+/// The same as a table.
+const SEPARATES: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut at = 0;
+    while at < TRIMMED.len() {
+        table[TRIMMED.as_bytes()[at] as usize] = true;
+        at += 1;
+    }
+    table
+};
+
+fn separates(byte: u8) -> bool {
+    SEPARATES[usize::from(byte)]
+}
+
+/// A value without what stands around it.
+fn trimmed(value: &[u8]) -> &[u8] {
+    let start = value.iter().position(|byte| !separates(*byte)).unwrap_or(value.len());
+    let end = value.iter().rposition(|byte| !separates(*byte)).map_or(start, |last| last + 1);
+    &value[start..end]
+}
+
+/// The last bits of a fingerprint say how long the value is and what it begins with, so that most texts need no hash at
+/// all: seven bits of its length in bytes, six of its first character. The source computes the same.
+const FORM_BITS: u32 = 13;
+
+/// The form of a value that is trimmed already.
+fn form(value: &[u8]) -> u64 {
+    let first = match value.first() {
+        Some(byte) if byte.is_ascii() => u32::from(*byte),
+        _ => value.utf8_chunks().next().and_then(|chunk| chunk.valid().chars().next()).map_or(0, u32::from),
+    };
+    (u64::from(first & 63) << 7) | (value.len() as u64).min(127)
+}
+
+/// The fingerprint of a value that is trimmed already.
+fn fingerprint(value: &[u8], seed: u64) -> u64 {
+    (hash(value, seed) >> FORM_BITS << FORM_BITS) | form(value)
+}
+
+/// Which forms there are.
+#[derive(Clone)]
+struct Forms(Box<[u64; 1 << (FORM_BITS - 6)]>);
+
+impl Forms {
+    fn add(&mut self, fingerprint: u64) {
+        let form = fingerprint & ((1 << FORM_BITS) - 1);
+        self.0[(form >> 6) as usize] |= 1 << (form & 63);
+    }
+
+    fn has(&self, form: u64) -> bool {
+        self.0[(form >> 6) as usize] & (1 << (form & 63)) != 0
+    }
+}
+
+/// The set of fingerprints. It has a fixed size. Where more values are expected than it holds, a part of them is left out by
+/// their hash, so that every table and column is looked after alike; what is left out is counted.
 pub(crate) struct Fingerprints {
     pub(crate) seed: u64,
     slots: Mutex<Slots>,
@@ -82,6 +135,9 @@ pub(crate) struct Fingerprints {
 
 struct Slots {
     tags: Vec<u32>,
+    /// Values are kept whose hash has none of these bits.
+    left_out: u64,
+    forms: Forms,
     used: usize,
     refused: u64,
 }
@@ -90,6 +146,7 @@ struct Slots {
 pub(crate) struct Frozen {
     seed: u64,
     tags: Vec<u32>,
+    forms: Forms,
     /// How many values it holds.
     pub(crate) held: usize,
     /// How many it had no room for.
@@ -101,7 +158,16 @@ impl Fingerprints {
     pub(crate) fn new(expected: u64, seed: u64) -> Self {
         let slots = usize::try_from(expected.saturating_mul(2)).unwrap_or(MOST_SLOTS);
         let slots = slots.clamp(1 << 16, MOST_SLOTS).next_power_of_two();
-        Self { seed, slots: Mutex::new(Slots { tags: vec![0; slots], used: 0, refused: 0 }) }
+        // A number may have a second fingerprint, without its separators.
+        let parts = expected.saturating_mul(2).div_ceil(slots as u64 * 4 / 5 * 2).next_power_of_two();
+        let slots = Slots {
+            tags: vec![0; slots],
+            left_out: (parts - 1) << 40,
+            forms: Forms(Box::new([0; 128])),
+            used: 0,
+            refused: 0,
+        };
+        Self { seed, slots: Mutex::new(slots) }
     }
 
     /// Adds what was gathered.
@@ -115,16 +181,27 @@ impl Fingerprints {
     /// Ends the gathering.
     pub(crate) fn freeze(self) -> Frozen {
         let slots = self.slots.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-        Frozen { seed: self.seed, tags: slots.tags, held: slots.used, refused: slots.refused }
+        Frozen {
+            seed: self.seed,
+            tags: slots.tags,
+            forms: slots.forms,
+            held: slots.used,
+            refused: slots.refused,
+        }
     }
 }
 
 fn home(hash: u64, slots: usize) -> (usize, u32) {
-    ((hash as usize) & (slots - 1), ((hash >> 32) as u32).max(1))
+    (((hash >> FORM_BITS) as usize) & (slots - 1), ((hash >> 32) as u32).max(1))
 }
 
 impl Slots {
     fn insert(&mut self, hash: u64) {
+        if hash & self.left_out != 0 {
+            self.refused += 1;
+            return;
+        }
+        self.forms.add(hash);
         let mask = self.tags.len() - 1;
         let (mut at, tag) = home(hash, self.tags.len());
         while self.tags[at] != 0 && self.tags[at] != tag {
@@ -144,24 +221,27 @@ impl Slots {
 
 /// The fingerprints of one original value.
 pub(crate) fn of_value(value: &str, seed: u64, out: &mut Vec<u64>) {
-    let trimmed = value.trim_matches(|c| TRIMMED.contains(c));
-    if trimmed.chars().count() < SHORTEST {
+    let value = trimmed(value.as_bytes());
+    if value.len() < SHORTEST {
         return;
     }
-    out.push(hash(trimmed.as_bytes(), seed));
+    out.push(fingerprint(value, seed));
     // A number is the same number without its separators.
-    let separators = |c: char| matches!(c, ' ' | '-' | '.' | '/' | '(' | ')');
-    if trimmed.contains(separators) && trimmed.chars().all(|c| c.is_ascii_digit() || separators(c)) {
-        let digits: String = trimmed.chars().filter(char::is_ascii_digit).collect();
+    let separator = |byte: &u8| matches!(byte, b' ' | b'-' | b'.' | b'/' | b'(' | b')');
+    if value.iter().any(separator) && value.iter().all(|byte| byte.is_ascii_digit() || separator(byte)) {
+        let digits: Vec<u8> = value.iter().filter(|byte| byte.is_ascii_digit()).copied().collect();
         if digits.len() >= SHORTEST {
-            out.push(hash(digits.as_bytes(), seed));
+            out.push(fingerprint(&digits, seed));
         }
     }
 }
 
 impl Frozen {
     fn contains(&self, bytes: &[u8]) -> bool {
-        let (mut at, tag) = home(hash(bytes, self.seed), self.tags.len());
+        if !self.forms.has(form(bytes)) {
+            return false;
+        }
+        let (mut at, tag) = home(fingerprint(bytes, self.seed), self.tags.len());
         loop {
             match self.tags[at] {
                 0 => return false,
@@ -172,14 +252,14 @@ impl Frozen {
     }
 
     /// True where a text holds one of the values: as a whole, or as words in it.
-    pub(crate) fn finds(&self, text: &str, words: &mut Vec<(usize, usize)>) -> bool {
-        words.clear();
-        if self.held == 0 {
+    pub(crate) fn finds(&self, text: &[u8], words: &mut Vec<(usize, usize)>) -> bool {
+        if self.held == 0 || text.len() < SHORTEST {
             return false;
         }
+        words.clear();
         let mut start = None;
-        for (at, c) in text.char_indices() {
-            match (TRIMMED.contains(c), start) {
+        for (at, byte) in text.iter().enumerate() {
+            match (separates(*byte), start) {
                 (false, None) => start = Some(at),
                 (true, Some(from)) => {
                     words.push((from, at));
@@ -191,13 +271,13 @@ impl Frozen {
         words.extend(start.map(|from| (from, text.len())));
         for (first, (from, _)) in words.iter().enumerate() {
             for (_, to) in words[first..].iter().take(MOST_WORDS) {
-                if to - from >= SHORTEST && self.contains(&text.as_bytes()[*from..*to]) {
+                if to - from >= SHORTEST && self.contains(&text[*from..*to]) {
                     return true;
                 }
             }
         }
         // A value of more words than that: as a whole.
-        words.len() > MOST_WORDS && self.contains(text.trim_matches(|c| TRIMMED.contains(c)).as_bytes())
+        words.len() > MOST_WORDS && self.contains(trimmed(text))
     }
 }
 
@@ -210,7 +290,7 @@ mod tests {
         let mut hashes = Vec::new();
         values.iter().for_each(|value| of_value(value, 42, &mut hashes));
         fingerprints.add(&mut hashes);
-        fingerprints.freeze().finds(text, &mut Vec::new())
+        fingerprints.freeze().finds(text.as_bytes(), &mut Vec::new())
     }
 
     #[test]
@@ -226,9 +306,18 @@ mod tests {
     }
 
     #[test]
+    fn of_too_many_values_a_part_is_looked_for_and_the_rest_counted() {
+        let fingerprints = Fingerprints::new(100_000_000, 1);
+        fingerprints.add(&mut (0..100_000_u64).map(|number| fingerprint(&number.to_be_bytes(), 1)).collect());
+        let frozen = fingerprints.freeze();
+        assert!((3_000..12_000).contains(&frozen.held), "{}", frozen.held);
+        assert_eq!(frozen.held as u64 + frozen.refused, 100_000);
+    }
+
+    #[test]
     fn a_full_set_says_so() {
         let fingerprints = Fingerprints::new(1, 1);
-        fingerprints.add(&mut (0..100_000_u64).map(|number| hash(&number.to_be_bytes(), 1)).collect());
+        fingerprints.add(&mut (0..100_000_u64).map(|number| fingerprint(&number.to_be_bytes(), 1)).collect());
         let frozen = fingerprints.freeze();
         assert!(frozen.refused > 0 && frozen.held > 50_000);
         assert!(frozen.contains(&5_u64.to_be_bytes()));

@@ -11,7 +11,7 @@ use crate::sql::{Identifier, QualifiedName, Sql, sql};
 use crate::sync::check::{check, same_family};
 use crate::sync::classify::{Classified, Origin, apply_rules, choose_tables, settle_rest};
 use crate::sync::compile::{Ground, Program, compile, describe};
-use crate::sync::fingerprint::{SHORTEST, TRIMMED};
+use crate::sync::fingerprint::{SHORTEST, TRIMMED, hash};
 use crate::sync::keys::{Components, Reference, propagate, references};
 use crate::sync::mask::hexadecimal;
 use crate::sync::options::Options;
@@ -45,6 +45,8 @@ impl Sync {
         check_target(&options)?;
         let (source, target) =
             tokio::try_join!(Session::connect(&options.source), Session::connect(&options.target))?;
+        // What the rules have the source compute must not write there either.
+        source.batch(&Sql::literal("SET default_transaction_read_only = on")).await?;
         refuse_one_database(&source, &target).await?;
         let (source_catalog, target_catalog) =
             tokio::try_join!(read_catalog(&source), read_catalog(&target))?;
@@ -65,6 +67,7 @@ impl Sync {
             components: &components,
         };
         let seed = random_seed()?;
+        check_hash(&source, seed, &mut notes).await?;
         let mut ready = Vec::new();
         for table in &tables {
             let program = compile(table, &ground)?;
@@ -107,6 +110,16 @@ impl Sync {
         };
         check_select(&plan, &source).await?;
         Ok(Self { options, plan, programs, hashes, seed, source, source_catalog, target_catalog, references })
+    }
+
+    /// Has every mask of the stream do nothing. Only tests can: what follows must be found out.
+    #[cfg(feature = "failpoints")]
+    #[must_use]
+    pub fn with_broken_masks(mut self) -> Self {
+        for column in self.programs.iter_mut().flat_map(|program| &mut program.columns) {
+            column.mask = column.mask.take().map(|mask| crate::sync::mask::Mask::Broken(Box::new(mask)));
+        }
+        self
     }
 
     /// The plan as data.
@@ -202,6 +215,17 @@ fn check_components(references: &[Reference], tables: &[Classified<'_>], source:
     Ok(())
 }
 
+/// Our hash must be the source's, or the search would look for nothing.
+async fn check_hash(source: &Session, seed: u64, notes: &mut Vec<String>) -> Result<()> {
+    let probe = "what the search looks for";
+    let query = Sql::literal("SELECT pg_catalog.hashtextextended($1 COLLATE \"C\", $2)");
+    let theirs: i64 = source.query_one(&query, &[&probe, &seed.cast_signed()]).await?.get(0);
+    if theirs.cast_unsigned() != hash(probe.as_bytes(), seed) {
+        notes.push("the source's server computes hashes otherwise: originals that it does not send cannot be searched for".to_owned());
+    }
+    Ok(())
+}
+
 fn random_seed() -> Result<u64> {
     let mut bytes = [0; 8];
     getrandom::fill(&mut bytes)
@@ -220,11 +244,13 @@ fn source_hashes(table: &Classified<'_>, program: &Program, source: &Catalog, se
         }
         let text = sql!("pg_catalog.btrim(CAST({} AS pg_catalog.text), E{})", chosen.name, trimmed_literal());
         hashes.push(sql!(
-            "CASE WHEN pg_catalog.length({}) >= {} THEN pg_catalog.hashtextextended({} COLLATE \"C\", {}) END",
+            "CASE WHEN pg_catalog.octet_length({}) >= {} THEN (pg_catalog.hashtextextended({} COLLATE \"C\", {}) & -8192) | ((pg_catalog.ascii({}) & 63) << 7) | least(pg_catalog.octet_length({}), 127) END",
             text,
             SHORTEST,
             text,
-            seed.cast_signed()
+            seed.cast_signed(),
+            text,
+            text
         ));
     }
     hashes

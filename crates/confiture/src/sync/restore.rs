@@ -4,7 +4,7 @@ use crate::catalog::Oid;
 use crate::error::{Error, Result};
 use crate::event::Execution;
 use crate::postgres::Session;
-use crate::sql::{QualifiedName, Sql};
+use crate::sql::{QualifiedName, Sql, sql};
 
 /// What was taken off.
 pub(crate) struct TakenOff(Vec<Object>);
@@ -75,6 +75,27 @@ pub(crate) async fn rest(session: &Session, taken: &TakenOff) -> Result<usize> {
         }
     }
     Ok(taken.0.len())
+}
+
+/// Computes the materialized views anew that read what was filled. One that the role may not refresh keeps what it held.
+pub(crate) async fn refresh_views(session: &Session, tables: &[Oid], execution: &Execution) -> Result<()> {
+    let query = Sql::literal(include_str!("../postgres/queries/materialized_views.sql"));
+    for row in session.query(&query, &[&tables]).await? {
+        let name: &str = row.get(0);
+        session.batch(&Sql::literal("SAVEPOINT one")).await?;
+        let refresh = sql!("REFRESH MATERIALIZED VIEW {}", Sql::from_server(name));
+        match session.batch(&refresh).await {
+            Ok(()) => session.batch(&Sql::literal("RELEASE SAVEPOINT one")).await?,
+            Err(error) if error.sqlstate_code() == Some("42501") => {
+                session.batch(&Sql::literal("ROLLBACK TO SAVEPOINT one; RELEASE SAVEPOINT one")).await?;
+                execution.warn(format!(
+                    "the materialized view {name} belongs to another role, and still holds what it held"
+                ));
+            }
+            Err(error) => return Err(error.context(format!("refreshing {name}"))),
+        }
+    }
+    Ok(())
 }
 
 fn is_index(object: &Object) -> bool {

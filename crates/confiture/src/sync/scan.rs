@@ -23,7 +23,7 @@ use crate::sync::types::{Family, family};
 /// Rows that a searcher gets at once.
 const BATCH: usize = 512 * 1024;
 /// Threads that search beside the one that reads.
-const SEARCHERS: usize = 2;
+const SEARCHERS: usize = 3;
 /// Of this many texts of a column, patterns are looked for in the first.
 const PATTERN_SAMPLE: u64 = 20_000;
 
@@ -177,14 +177,14 @@ fn search(
             if !(column.originals || column.patterns) {
                 continue;
             }
-            let Ok(text) = std::str::from_utf8(field) else { continue };
             tally.texts += 1;
             let seen = &mut tally.columns[index];
-            if column.originals && originals.finds(text, words) {
+            if column.originals && originals.finds(field, words) {
                 seen.1 += 1;
             }
             if column.patterns && seen.0 < PATTERN_SAMPLE {
                 seen.0 += 1;
+                let Ok(text) = std::str::from_utf8(field) else { continue };
                 for kind in kinds_in(text) {
                     *seen.2.entry(kind.word()).or_default() += 1;
                 }

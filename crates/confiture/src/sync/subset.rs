@@ -28,11 +28,14 @@ enum Why {
     Chosen,
 }
 
+/// A row whose references have not been followed yet: its key, and why it is there.
+type Open = (Box<[u8]>, Why);
+
 /// The chosen rows of one table.
 #[derive(Default)]
 struct Chosen {
     rows: HashMap<Box<[u8]>, Why>,
-    open: VecDeque<(Box<[u8]>, Why)>,
+    open: VecDeque<Open>,
     because: BTreeMap<String, u64>,
 }
 
@@ -138,7 +141,7 @@ pub(crate) async fn choose(sync: &Sync, session: &Session) -> Result<Subset> {
 
 impl Subset {
     /// Some rows whose references have not been followed yet.
-    fn next(&mut self) -> Option<(QualifiedName, Vec<(Box<[u8]>, Why)>)> {
+    fn next(&mut self) -> Option<(QualifiedName, Vec<Open>)> {
         let (name, chosen) = self.tables.iter_mut().find(|(_, chosen)| !chosen.open.is_empty())?;
         let count = chosen.open.len().min(BATCH);
         Some((name.clone(), chosen.open.drain(..count).collect()))

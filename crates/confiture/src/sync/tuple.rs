@@ -1,6 +1,7 @@
 //! Rows of a COPY stream, masked on their way: fields without a rule are copied byte by byte.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 
 use crate::error::{Error, Result};
 use crate::sync::compile::{Compiled, Program};
@@ -25,6 +26,7 @@ pub(crate) struct Masker<'a> {
     seed: Option<u64>,
     text: String,
     field: Vec<u8>,
+    inner: RefCell<Vec<String>>,
     /// Fingerprints that were gathered.
     pub(crate) fingerprints: Vec<u64>,
     /// Per column: values that were masked, and those whose mask is the value.
@@ -59,6 +61,7 @@ impl<'a> Masker<'a> {
             seed,
             text: String::new(),
             field: Vec::new(),
+            inner: RefCell::default(),
             fingerprints: Vec::new(),
             counts: vec![Count::default(); program.columns.len()],
         }
@@ -71,7 +74,15 @@ impl<'a> Masker<'a> {
 
     /// Masks one row of the binary format: without header, and not the trailer.
     pub(crate) fn binary(&mut self, tuple: &[u8], out: &mut Vec<u8>) -> Result<()> {
-        let mut fields: Vec<Option<&[u8]>> = Vec::with_capacity(self.width);
+        // On the stack: most tables have fewer columns than this.
+        let mut few: [Option<&[u8]>; 32] = [None; 32];
+        let mut many: Vec<Option<&[u8]>> = Vec::new();
+        let fields: &mut [Option<&[u8]>] = if self.width <= few.len() {
+            &mut few[..self.width]
+        } else {
+            many.resize(self.width, None);
+            &mut many
+        };
         let broken = || {
             Error::unexpected(format!("a row of {} has another form than COPY's", self.table.table.short()))
         };
@@ -79,18 +90,15 @@ impl<'a> Masker<'a> {
         if usize::from(u16::from_be_bytes([count[0], count[1]])) != self.width {
             return Err(broken());
         }
-        for _ in 0..self.width {
+        for field in fields.iter_mut() {
             let (length, after) = rest.split_first_chunk::<4>().ok_or_else(broken)?;
             match usize::try_from(i32::from_be_bytes(*length)) {
                 Ok(length) => {
-                    let (field, after) = after.split_at_checked(length).ok_or_else(broken)?;
-                    fields.push(Some(field));
+                    let (bytes, after) = after.split_at_checked(length).ok_or_else(broken)?;
+                    *field = Some(bytes);
                     rest = after;
                 }
-                Err(_) => {
-                    fields.push(None);
-                    rest = after;
-                }
+                Err(_) => rest = after,
             }
         }
         if !rest.is_empty() {
@@ -98,13 +106,13 @@ impl<'a> Masker<'a> {
         }
         out.extend((self.columns.len() as u16).to_be_bytes());
         for index in 0..self.columns.len() {
-            match self.masked(index, &fields)? {
+            match self.masked(index, fields)? {
                 Written::Same => put_binary(fields[index], out),
                 Written::Null => put_binary(None, out),
                 Written::New => put_binary(Some(&self.field), out),
             }
         }
-        self.take_hashes(&fields, |bytes| bytes.try_into().ok().map(u64::from_be_bytes));
+        self.take_hashes(fields, |bytes| bytes.try_into().ok().map(u64::from_be_bytes));
         Ok(())
     }
 
@@ -122,12 +130,12 @@ impl<'a> Masker<'a> {
         let plain: Vec<Option<Cow<'_, [u8]>>> =
             raw.iter().map(|field| (*field != b"\\N").then(|| unescape(field))).collect();
         let fields: Vec<Option<&[u8]>> = plain.iter().map(Option::as_deref).collect();
-        for index in 0..self.columns.len() {
+        for (index, same) in raw.iter().enumerate().take(self.columns.len()) {
             if index > 0 {
                 out.push(b'\t');
             }
             match self.masked(index, &fields)? {
-                Written::Same => out.extend_from_slice(raw[index]),
+                Written::Same => out.extend_from_slice(same),
                 Written::Null => out.extend_from_slice(b"\\N"),
                 Written::New => escape(&self.field, out),
             }
@@ -168,7 +176,8 @@ impl<'a> Masker<'a> {
             of_value(&value, seed, &mut self.fingerprints);
         }
         self.text.clear();
-        let row = Row::new(fields, &self.wires, self.key);
+        let inner = self.seed.and(Some(&self.inner));
+        let row = Row::new(fields, &self.wires, self.key).noting(inner);
         let written = if column.array {
             array(mask, &value, &row, &mut self.text).map(|()| true)
         } else {
@@ -179,6 +188,11 @@ impl<'a> Masker<'a> {
             Err(unfit) => return Err(self.unfit(index, fields, unfit)),
         };
         self.counts[index].masked += 1;
+        if let Some(seed) = self.seed {
+            for original in self.inner.borrow_mut().drain(..) {
+                of_value(&original, seed, &mut self.fingerprints);
+            }
+        }
         if !written {
             return Ok(Written::Null);
         }
@@ -212,6 +226,10 @@ fn has_substance(value: &str, array: bool) -> bool {
 
 /// Places in documents and redacted texts keep most of the original on purpose.
 fn leaves_trace(mask: &Mask) -> bool {
+    #[cfg(feature = "failpoints")]
+    if let Mask::Broken(mask) = mask {
+        return leaves_trace(mask);
+    }
     !matches!(mask, Mask::Json(_) | Mask::Redact(_) | Mask::Integer(..) | Mask::Uuid(_) | Mask::Noise(..))
 }
 

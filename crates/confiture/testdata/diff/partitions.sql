@@ -145,3 +145,10 @@ CREATE TABLE x (a int);
 CREATE TABLE t (a int, b text) PARTITION BY LIST (a);
 CREATE TABLE t1 (b text, a int);
 ALTER TABLE t ATTACH PARTITION t1 FOR VALUES IN (1);
+-- case: another key and other columns
+-- old
+CREATE TABLE t (id int, name text) PARTITION BY LIST (id);
+CREATE TABLE t1 PARTITION OF t FOR VALUES IN (1);
+-- new
+CREATE TABLE t (x text, y int) PARTITION BY RANGE (y);
+CREATE TABLE t1 PARTITION OF t DEFAULT;

@@ -5,6 +5,7 @@ use confiture::Result;
 use confiture::build::{BuildOptions, BuildReport, SchemaBuilder, Seeds, Tree};
 use confiture::config::BuildOrder;
 use confiture::event::Execution;
+use confiture::postgres::{Piece, Session, run_pieces};
 
 use crate::ground::Ground;
 
@@ -78,6 +79,20 @@ async fn what_needs_something_runs_after_it() {
     ground.psql("postgres", "CREATE DATABASE by_psql");
     ground.psql_script("by_psql", &text);
     assert_eq!(ground.dump("by_psql"), ground.dump("found"), "{text}");
+    // And as scripts, as a comparison of schemas takes them.
+    let tree = Tree { order: BuildOrder::Dependencies, ..Tree::new(ground.root()) };
+    let scripts = SchemaBuilder::new(tree)
+        .files_by_need(&ground.connection("postgres"), &Execution::unattended())
+        .await
+        .unwrap();
+    ground.psql("postgres", "CREATE DATABASE by_script");
+    let session = Session::connect(&ground.connection("by_script")).await.unwrap();
+    for script in &scripts {
+        for statement in &script.statements {
+            run_pieces(&session, &[Piece { script, statement }]).await.unwrap();
+        }
+    }
+    assert_eq!(ground.dump("by_script"), ground.dump("found"));
     let left: Vec<_> = ground.databases().into_iter().filter(|name| name.contains("scratch")).collect();
     assert_eq!(left, [""; 0]);
 }

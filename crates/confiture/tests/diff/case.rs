@@ -10,6 +10,12 @@ pub(crate) struct Case {
     pub(crate) old: String,
     pub(crate) new: String,
     pub(crate) rows: String,
+    /// Text that the steps up, or the remarks, have.
+    pub(crate) expected: Vec<String>,
+    /// Text that they have not.
+    pub(crate) never: Vec<String>,
+    /// `--rename`, once for each.
+    pub(crate) renames: Vec<String>,
 }
 
 pub(crate) fn read_all(folder: &Path) -> Vec<Case> {
@@ -29,11 +35,17 @@ fn read(file: &Path) -> Vec<Case> {
             part = "";
             continue;
         }
+        if let (Some(rename), Some(case)) = (line.strip_prefix("-- rename: "), cases.last_mut()) {
+            case.renames.push(rename.to_owned());
+            continue;
+        }
         match line {
             "-- both" => part = "both",
             "-- old" => part = "old",
             "-- new" => part = "new",
             "-- rows" => part = "rows",
+            "-- expect" => part = "expect",
+            "-- never" => part = "never",
             line => {
                 let Some(case) = cases.last_mut() else { continue };
                 let add = |text: &mut String| {
@@ -44,6 +56,8 @@ fn read(file: &Path) -> Vec<Case> {
                     "old" => add(&mut case.old),
                     "new" => add(&mut case.new),
                     "rows" => add(&mut case.rows),
+                    "expect" => case.expected.push(line.to_owned()),
+                    "never" => case.never.push(line.to_owned()),
                     "both" => {
                         add(&mut case.old);
                         add(&mut case.new);

@@ -16,11 +16,50 @@ const AT_A_TIME: usize = 8;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn every_case_leads_to_the_new_schema_and_back() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/diff");
     let only = std::env::var("CONFITURE_CASE").unwrap_or_default();
-    let cases: Vec<Case> =
-        case::read_all(&folder).into_iter().filter(|case| case.name.contains(&only)).collect();
+    judge(cases().into_iter().filter(|case| case.name.contains(&only)).collect()).await;
+}
+
+/// The old side of one case and the new side of another have nothing in common but some names: the hardest change of all.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn pairs_that_were_not_made_for_each_other() {
+    let number = |name: &str, default: usize| {
+        std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+    };
+    let (pairs, mut state) = (number("CONFITURE_PAIRS", 40), number("CONFITURE_SEED", 7) as u64);
+    let cases = cases();
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        &cases[(state >> 33) as usize % cases.len()]
+    };
+    let made = (0..pairs).map(|_| {
+        let (one, other) = (next(), next());
+        let name = format!("{} then {}", one.name, other.name);
+        Case { name, old: one.old.clone(), new: other.new.clone(), ..Case::default() }
+    });
+    judge(made.collect()).await;
+}
+
+/// What a live database holds is made anew in a scratch database from nothing but its catalog.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn every_new_side_can_be_made_from_nothing() {
+    let only = std::env::var("CONFITURE_CASE").unwrap_or_default();
+    let cases = cases().into_iter().filter(|case| case.name.contains(&only));
+    let made = cases.map(|case| Case {
+        name: format!("nothing then {}", case.name),
+        new: case.new,
+        ..Case::default()
+    });
+    judge(made.collect()).await;
+}
+
+fn cases() -> Vec<Case> {
+    let cases = case::read_all(&Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/diff"));
     assert!(!cases.is_empty(), "there are no cases");
+    cases
+}
+
+async fn judge(cases: Vec<Case>) {
     let server = shared_server().await;
     let places = Arc::new(Semaphore::new(AT_A_TIME));
     let count = cases.len();

@@ -29,10 +29,19 @@ pub(crate) async fn judge(server: &'static Server, case: &Case) -> Result<(), St
         Ok::<_, String>(Source::Scripts(vec![script]))
     };
     let (from, to) = (source("old.sql", &case.old)?, source("new.sql", &case.new)?);
-    let options = DiffOptions { make_roles: true, ..DiffOptions::default() };
+    let options = DiffOptions { make_roles: true, renames: case.renames.clone(), ..DiffOptions::default() };
     let found = schema_diff::diff(&connection, &from, &to, &options)
         .await
         .map_err(|error| format!("diff: {error}\n  {}", error.hints().join("\n  ")))?;
+    let said = format!("{}{}", found.remarks.join("\n"), listing(&found.up));
+    for text in &case.expected {
+        if !said.contains(text) {
+            return Err(format!("`{text}` is not in\n{said}"));
+        }
+    }
+    if let Some(text) = case.never.iter().find(|text| said.contains(*text)) {
+        return Err(format!("`{text}` is in\n{said}"));
+    }
     let (before, goal) = (dump(&old), dump(&new));
     if before != goal && found.up.steps.is_empty() {
         return Err("a silent miss: no step, and the schemas differ".to_owned());
@@ -91,28 +100,15 @@ fn dump(database: &Database<'_>) -> BTreeSet<String> {
     entries
 }
 
+/// Lines of a table's entry in an order of their own.
 fn with_sorted_columns(lines: &[&str]) -> String {
-    let mut out: Vec<String> = Vec::new();
-    let mut columns: Option<Vec<String>> = None;
-    for line in lines {
-        let begins = line.starts_with("CREATE") && line.contains("TABLE") && line.ends_with('(');
-        match &mut columns {
-            Some(found) if line.starts_with(')') => {
-                found.sort();
-                out.append(found);
-                columns = None;
-                out.push((*line).to_owned());
-            }
-            Some(found) => found.push(line.trim_end_matches(',').to_owned()),
-            None => {
-                out.push((*line).to_owned());
-                if begins {
-                    columns = Some(Vec::new());
-                }
-            }
-        }
+    let is_table =
+        lines.first().is_some_and(|line| line.contains("Type: TABLE;") || line.contains("TABLE; "));
+    let mut lines: Vec<&str> = lines.iter().map(|line| line.trim_end_matches(',')).collect();
+    if is_table {
+        lines.sort_unstable();
     }
-    out.join("\n")
+    lines.join("\n")
 }
 
 fn same(got: &BTreeSet<String>, wanted: &BTreeSet<String>) -> Result<(), String> {

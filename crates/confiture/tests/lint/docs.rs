@@ -2,7 +2,8 @@
 
 use confiture::lint::{Concern, DOCS, RULES};
 
-/// The page's part about rules is made of the rules. After a change: `LINT_DOCS=write cargo nextest run -p confiture documentation`.
+/// The page's part about rules is made of the rules. After a change: `LINT_DOCS=write cargo nextest run -p confiture
+/// documentation`.
 #[test]
 fn the_documentation_has_every_rule() {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(DOCS);

@@ -11,7 +11,9 @@ use std::{env, process};
 
 use confiture::config::{Connection, Endpoint, Mapping};
 use confiture::event::Execution;
+use confiture::schema_to_schema::mutation::{self, Mutation};
 use confiture::schema_to_schema::{Capture, FeedKind, Following, Migration, Options, Until, failpoint};
+use local_postgres::testing::Database;
 use tokio::task::JoinHandle;
 
 use crate::oracle::Oracle;
@@ -21,6 +23,7 @@ use crate::workload::Workload;
 use crate::world::{World, assert_equal, psql, verify};
 
 const CHILD: &str = "CONFITURE_TEST_FOLLOW";
+const FAULT: &str = "CONFITURE_TEST_FAULT";
 
 /// Where a run that follows passes on its way from the first command to the last index, in order.
 const ON_THE_WAY: [&str; 15] = [
@@ -57,7 +60,7 @@ const IN_A_BATCH: [&str; 8] = [
 const ONCE: &str = "follow: copying";
 
 /// A migration, in processes of their own.
-struct Life {
+pub(crate) struct Life {
     world: World,
     scene: Scene,
     feed: FeedKind,
@@ -66,7 +69,7 @@ struct Life {
 }
 
 impl Life {
-    async fn new(feed: FeedKind, local: bool) -> Self {
+    pub(crate) async fn new(feed: FeedKind, local: bool) -> Self {
         let scene = scene();
         let world = World::new(&scene.old, if local { "" } else { &scene.new }).await;
         if local {
@@ -101,6 +104,19 @@ impl Life {
         assert!(output.status.code().is_none(), "{at} {times}: {}", shown(&output));
     }
 
+    /// Dies there, and errs until then.
+    pub(crate) async fn die_erring(&self, at: &'static str, fault: Option<Mutation>) {
+        let mut command = self.child((at, 1));
+        command.env(FAULT, format!("{fault:?}"));
+        let output = run(command).await;
+        assert!(output.status.code().is_none(), "{at}: {}", shown(&output));
+    }
+
+    /// The source.
+    pub(crate) fn old(&self) -> &Database<'static> {
+        &self.world.old
+    }
+
     /// Writers who write until they are told to stop.
     async fn write(&self, seed: u64) -> Writers {
         let stop = Arc::new(AtomicBool::new(false));
@@ -110,7 +126,7 @@ impl Life {
     }
 
     /// Goes on until both sides are equal, in this process, and looks whether they are. Nobody writes.
-    async fn assert_exact(&self, after: &str) {
+    pub(crate) async fn assert_exact(&self, after: &str) {
         let options = &self.options;
         let oracle = Arc::new(Oracle::new(&options.source, &options.target, self.scene.same.clone()).await);
         let execution = Execution::unattended();
@@ -184,9 +200,17 @@ fn the_process_that_is_killed() {
     let [folder, old, new, feed, at, times, mapping] = what[..] else { panic!("{what:?}") };
     let (at, times) = (at.to_owned(), times.parse::<usize>().unwrap());
     let (passed, dies_at) = (AtomicUsize::new(0), times);
+    let fault = env::var(FAULT).ok();
+    if let Some(fault) = Mutation::ALL.into_iter().find(|one| fault == Some(format!("{:?}", Some(one)))) {
+        mutation::choose(fault);
+    }
     failpoint::on_reached(Box::new(move |name| {
         writeln!(std::io::stdout(), "\npassed {name}").unwrap();
         if name == at && passed.fetch_add(1, Ordering::SeqCst) + 1 == dies_at {
+            if fault.is_some() {
+                // What was confirmed too early gets there.
+                std::thread::sleep(Duration::from_millis(500));
+            }
             process::abort();
         }
     }));

@@ -97,6 +97,8 @@ async fn write(options: Options, first: u64, stop: Arc<AtomicBool>) -> u64 {
             session.batch(&Sql::literal("ROLLBACK")).await.unwrap();
         }
         n += 4;
+        // An application, not a flood: the data must not outgrow whoever compares it.
+        tokio::time::sleep(Duration::from_millis(2)).await;
     }
     n
 }
@@ -109,8 +111,14 @@ pub(crate) async fn follow(
     witness: Option<Arc<dyn Witness>>,
 ) -> confiture::Result<FollowReport> {
     let migration = Arc::new(Migration::plan(options, execution).await?);
-    let following =
-        Following { capture: Capture::Only(feed), until, patience: Duration::ZERO, verify: true, witness };
+    let following = Following {
+        capture: Capture::Only(feed),
+        until,
+        patience: Duration::ZERO,
+        verify: true,
+        witness,
+        ..Following::default()
+    };
     migration.follow(&following, execution).await
 }
 

@@ -2,13 +2,25 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "tests that take long say where they are")]
 
 mod crash;
+mod failover;
 mod few_keys;
 mod first;
+mod idle;
+mod mutants;
 mod oracle;
 mod property;
+mod proxy;
+mod readers;
+mod running;
 mod scene;
 mod seed;
+mod seed_faults;
+mod shapes;
+#[path = "../schema_to_schema/standby.rs"]
+mod standby;
+mod verification;
 mod waiting;
+mod wire;
 mod workload;
 #[path = "../schema_to_schema/world.rs"]
 #[allow(dead_code, unused_imports, reason = "shared with another test binary")]

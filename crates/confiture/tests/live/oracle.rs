@@ -21,8 +21,8 @@ pub(crate) struct Same {
 
 /// Compares after every batch that claims to be exact.
 pub(crate) struct Oracle {
-    source: Session,
-    target: Session,
+    source: Watching,
+    target: Watching,
     same: Vec<Same>,
     /// True where the source cannot be seen any more as it was.
     blind: AtomicBool,
@@ -32,11 +32,40 @@ pub(crate) struct Oracle {
     pub(crate) differences: Mutex<Vec<String>>,
 }
 
+/// A session that is opened again where it was lost.
+struct Watching {
+    connection: Connection,
+    session: tokio::sync::Mutex<Session>,
+}
+
+impl Watching {
+    async fn new(connection: &Connection) -> Self {
+        let session = tokio::sync::Mutex::new(connect(connection).await.unwrap());
+        Self { connection: connection.clone(), session }
+    }
+
+    async fn session(&self) -> Session {
+        let mut session = self.session.lock().await;
+        if session.is_closed()
+            && let Ok(again) = connect(&self.connection).await
+        {
+            *session = again;
+        }
+        session.clone()
+    }
+}
+
+async fn connect(connection: &Connection) -> Result<Session> {
+    let session = Session::connect(connection).await?;
+    session.batch(&Sql::literal("SET application_name = 'witness'")).await?;
+    Ok(session)
+}
+
 impl Oracle {
     pub(crate) async fn new(source: &Connection, target: &Connection, same: Vec<Same>) -> Self {
         Self {
-            source: Session::connect(source).await.unwrap(),
-            target: Session::connect(target).await.unwrap(),
+            source: Watching::new(source).await,
+            target: Watching::new(target).await,
             same,
             blind: AtomicBool::new(false),
             compared: AtomicUsize::new(0),
@@ -54,8 +83,8 @@ impl Oracle {
 
     async fn compare(&self, batch: &BatchReport) -> Result<()> {
         for same in &self.same {
-            let given = rows(&self.source, &same.given).await?;
-            let held = rows(&self.target, &same.held).await?;
+            let Ok(given) = rows(&self.source.session().await, &same.given).await else { return Ok(()) };
+            let Ok(held) = rows(&self.target.session().await, &same.held).await else { return Ok(()) };
             if given != held {
                 let mut only: Vec<String> = Vec::new();
                 for row in given.keys().chain(held.keys()) {
@@ -78,16 +107,20 @@ impl Oracle {
 impl Witness for Oracle {
     fn freeze<'a>(&'a self, exported: &'a str) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
-            self.source.batch(&Sql::literal("ROLLBACK")).await?;
-            self.source.batch(&Sql::literal("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")).await?;
-            let import = format!("SET TRANSACTION SNAPSHOT '{exported}'");
-            self.source.batch(&Sql::from_user(import)).await?;
-            // TRUNCATE takes rows away from older snapshots too: not while both sides are compared, and where it came before
-            // this, nothing can be compared.
-            let lock = "DO $$ DECLARE t regclass; BEGIN FOR t IN SELECT oid FROM pg_class WHERE relnamespace = 'app'::regnamespace AND relkind IN ('r', 'p') LOOP EXECUTE format('LOCK TABLE ONLY %s IN ACCESS SHARE MODE', t); END LOOP; END $$";
-            self.source.batch(&Sql::literal(lock)).await?;
-            let emptied = "SELECT EXISTS (SELECT FROM pg_class WHERE relnamespace = 'app'::regnamespace AND relkind = 'r' AND relfilenode IS DISTINCT FROM pg_relation_filenode(oid))";
-            let emptied: bool = self.source.query_one(&Sql::literal(emptied), &[]).await?.get(0);
+            // Where this fails, the connections of somebody have been cut: nothing is compared.
+            let look = async {
+                let source = self.source.session().await;
+                source.batch(&Sql::literal("ROLLBACK")).await?;
+                source.batch(&Sql::literal("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")).await?;
+                source.batch(&Sql::from_user(format!("SET TRANSACTION SNAPSHOT '{exported}'"))).await?;
+                // TRUNCATE takes rows away from older snapshots too: not while both sides are compared, and where it came
+                // before this, nothing can be compared.
+                let lock = "DO $$ DECLARE t regclass; BEGIN FOR t IN SELECT oid FROM pg_class WHERE relnamespace = 'app'::regnamespace AND relkind IN ('r', 'p') LOOP EXECUTE format('LOCK TABLE ONLY %s IN ACCESS SHARE MODE', t); END LOOP; END $$";
+                source.batch(&Sql::literal(lock)).await?;
+                let emptied = "SELECT EXISTS (SELECT FROM pg_class WHERE relnamespace = 'app'::regnamespace AND relkind = 'r' AND relfilenode IS DISTINCT FROM pg_relation_filenode(oid))";
+                Ok::<bool, confiture::Error>(source.query_one(&Sql::literal(emptied), &[]).await?.get(0))
+            };
+            let emptied = look.await.unwrap_or(true);
             self.blind.store(emptied, Ordering::SeqCst);
             Ok(())
         })
@@ -98,7 +131,8 @@ impl Witness for Oracle {
             if exact && !self.blind.load(Ordering::SeqCst) {
                 self.compare(batch).await?;
             }
-            self.source.batch(&Sql::literal("ROLLBACK")).await
+            self.source.session().await.batch(&Sql::literal("ROLLBACK")).await.ok();
+            Ok(())
         })
     }
 }

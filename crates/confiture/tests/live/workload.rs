@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use confiture::config::Connection;
@@ -54,6 +55,8 @@ impl Workload {
     pub(crate) async fn run(mut self, stop: Arc<AtomicBool>) {
         while !stop.load(Ordering::SeqCst) {
             self.step().await;
+            // At a pace that a machine with other work can follow.
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
         self.end().await;
     }

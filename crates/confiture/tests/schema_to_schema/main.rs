@@ -15,6 +15,7 @@ mod resume;
 mod servers;
 mod shapes;
 mod shop;
+mod standby;
 mod types;
 mod unreachable;
 mod versions;

@@ -14,6 +14,7 @@ use local_postgres::{Options as ServerOptions, Server};
 use tokio_util::sync::CancellationToken;
 
 use crate::crash::{MAPPING, NEW, OLD, assert_exact};
+use crate::standby::Standby;
 use crate::world::{World, WorldOn, connection, dump, psql, run};
 
 /// Does something at one event.
@@ -273,36 +274,6 @@ async fn a_full_disk_is_said_and_the_same_command_continues_with_more_room() {
     run(&world.new, world.new.name(), &[&format!("DROP TABLESPACE {tablespace}")]);
 }
 
-/// Copies the data of a running server into a folder, as a standby of it. (`pg_basebackup` wants to be as new as the server.)
-fn copy_running(server: &Server, data: &std::path::Path) {
-    let (start, stop) = match server.binaries().version().major {
-        14 => ("pg_start_backup('standby', true, false)", "pg_stop_backup(false)"),
-        _ => ("pg_backup_start('standby', true)", "pg_backup_stop(false)"),
-    };
-    let (from, to) = (server.folder().join("data"), data.to_str().unwrap());
-    let script = format!(
-        "SELECT {start};
-\\! cp -R '{}' '{to}' && rm '{to}/postmaster.pid' && touch '{to}/standby.signal'
-\\o '{to}/backup_label'
-SELECT labelfile FROM {stop};
-\\o
-",
-        from.display()
-    );
-    let file = data.with_extension("sql");
-    std::fs::write(&file, script).unwrap();
-    let mut psql = Command::new(server.program("psql"));
-    psql.args(["-XqAt", "-v", "ON_ERROR_STOP=1", "-d", &server.url("postgres"), "-f"]).arg(&file);
-    assert!(psql.stdout(std::process::Stdio::null()).status().unwrap().success());
-    let conninfo = format!(
-        "\nprimary_conninfo = 'host={} port={} user=postgres'\n",
-        server.socket_dir().display(),
-        server.port()
-    );
-    let settings = data.join("postgresql.auto.conf");
-    std::fs::write(&settings, std::fs::read_to_string(&settings).unwrap() + &conninfo).unwrap();
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hot_standby_is_a_source() {
     let shared = shared_server().await;
@@ -311,32 +282,16 @@ async fn a_hot_standby_is_a_source() {
     let server = Server::throwaway(ServerOptions { bin_dir, ..testing::options() }).await.unwrap();
     let primary = Database::create_on(&server).await.unwrap();
     psql(&primary, OLD).await;
-    let folder = tempfile::tempdir().unwrap();
-    let data = folder.path().join("standby");
-    let run = |program: &str, arguments: &[&str]| {
-        let output = Command::new("setpriv")
-            .args(["--reuid=postgres", "--regid=postgres", "--clear-groups"])
-            .arg(server.program(program))
-            .args(arguments)
-            .stdout(std::process::Stdio::null())
-            .status()
-            .unwrap();
-        assert!(output.success(), "{program}");
-    };
-    copy_running(&server, &data);
-    assert!(Command::new("chown").arg("-R").arg("postgres").arg(folder.path()).status().unwrap().success());
-    let data = data.to_str().unwrap().to_owned();
-    let here = folder.path().to_str().unwrap().to_owned();
-    let settings = format!("-c unix_socket_directories={here} -c listen_addresses='' -c max_wal_senders=40");
-    run("pg_ctl", &["-D", &data, "-w", "-o", &settings, "-l", &format!("{here}/log"), "start"]);
+    let standby = Standby::copy(&server);
+    standby.start();
     let new = Database::create_on(&server).await.unwrap();
     psql(&new, NEW).await;
     let world = WorldOn { old: primary, new };
     let before = dump(&world.new).await;
     let mut options = world.options(MAPPING).await;
-    options.source.endpoints[0].host = here.clone();
+    options.source.endpoints[0].host = standby.socket_dir();
     let result = world.migrate(options).await;
-    run("pg_ctl", &["-D", &data, "-m", "immediate", "stop"]);
+    standby.stop();
     result.unwrap();
     assert_exact(&world, &before).await;
 }

@@ -2,5 +2,6 @@
 
 mod original;
 mod proof;
+mod shapes;
 mod subset;
 mod world;

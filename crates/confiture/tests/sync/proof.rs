@@ -222,7 +222,7 @@ async fn the_rules_that_suggest_writes_are_complete() {
       person:
         id: keep  # integer
         email: email  # text: email seen in 500 of 500 values
-        phone: {redact: all}  # text: phone seen in 500 of 500 values
+        phone: phone  # text: phone seen in 500 of 500 values
         full_name: name  # text: by its name
         ssn: national_id  # text: national_id seen in 500 of 500 values
       ticket:
@@ -231,7 +231,39 @@ async fn the_rules_that_suggest_writes_are_complete() {
         body: {redact: all}  # text: email seen in 299 of 500 values
         meta: {json: {'$.contact.mail': email}}  # jsonb: personal data seen at these places
         tags: keep  # text[]
-        extra: null  # json: by its name
+        extra: null  # json: nothing seen, and a document may hold anything
     ");
     world.sync(&suggestion.text).await.unwrap_or_else(|error| panic!("{}", told(&error)));
+}
+
+#[tokio::test]
+async fn every_mask_that_does_nothing_is_found_out() {
+    let schema = "CREATE TABLE t (id int PRIMARY KEY, a text, n int, u uuid, j jsonb, tags text[], net inet)";
+    let rows = "INSERT INTO t SELECT 1000 + n, 'ann' || n || '@corp.com', 10000 + n, gen_random_uuid(), jsonb_build_object('mail', 'bob' || n || '@corp.com'),
+        ARRAY['tag of ann' || n], ('10.0.1.' || n)::inet FROM generate_series(1, 200) n";
+    let world = World::new(schema, rows).await;
+    for (column, rule) in [
+        ("a", "{hash: 24}"),
+        ("a", "email"),
+        ("a", "{fake: name}"),
+        ("a", "{fpe: digits}"),
+        ("a", "\"{first1}-{hash(12)}\""),
+        ("a", "\"{fake.city} {random(4)}\""),
+        ("a", "{redact: all}"),
+        ("a", "{hash: 20, domain: column, when: \"id > 1100\"}"),
+        ("n", "{fpe: digits}"),
+        ("n", "{noise: 7}"),
+        ("u", "fpe"),
+        ("j", "{json: {\"$.mail\": email}}"),
+        ("tags", "{hash: 16}"),
+        ("net", "ip"),
+    ] {
+        let rules = format!("anonymize: {{t: {{{column}: {rule}, \"*\": keep}}}}");
+        world.sync(&rules).await.unwrap_or_else(|error| panic!("{column}: {rule}: {}", told(&error)));
+        let before = world.contents().await;
+        let broken = Sync::plan(world.options(&rules)).await.unwrap().with_broken_masks();
+        let error = Arc::new(broken).execute(&Execution::unattended()).await.expect_err(rule);
+        assert_eq!(error.kind(), confiture::ErrorKind::Found, "{column}: {rule}: {error}");
+        assert_eq!(world.contents().await, before, "{column}: {rule}");
+    }
 }

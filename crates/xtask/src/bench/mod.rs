@@ -10,9 +10,11 @@ mod follow;
 mod foreign;
 mod indexes;
 mod measure;
+mod migrations;
 mod pgcopydb;
 mod stage;
 mod startup;
+mod sync;
 mod table;
 mod verify;
 mod workers;
@@ -59,11 +61,13 @@ const BENCHMARKS: &[Benchmark] = &[
     Benchmark { name: "startup", measure: startup::measure },
     Benchmark { name: "copy", measure: copy::measure },
     Benchmark { name: "build", measure: build::measure },
+    Benchmark { name: "migrations", measure: migrations::measure },
     Benchmark { name: "indexes", measure: indexes::measure },
     Benchmark { name: "workers", measure: workers::measure },
     Benchmark { name: "pgcopydb", measure: pgcopydb::measure },
     Benchmark { name: "foreign", measure: foreign::measure },
     Benchmark { name: "verify", measure: verify::measure },
+    Benchmark { name: "sync", measure: sync::measure },
     Benchmark { name: "client-cost", measure: client_cost::measure },
     Benchmark { name: "follow-rate", measure: follow::measure_rate },
     Benchmark { name: "follow-lag", measure: follow::measure_lag },

@@ -6,7 +6,7 @@ use super::tree::Tree;
 
 /// The modules of the library, each on its floor.
 pub(super) const FLOORS: &[(usize, &[&str])] = &[
-    (0, &["sql", "error", "event", "report"]),
+    (0, &["sql", "error", "event", "report", "failpoint"]),
     (1, &["catalog", "config"]),
     (2, &["diff", "lint"]),
     (3, &["postgres", "disk", "project"]),

@@ -25,7 +25,6 @@ use self::shoppers::{Bought, Listener, Shoppers};
 use crate::database::{on_server, server_error};
 use crate::invocation::Invocation;
 use crate::output::{Reply, following, numbers, plan};
-use crate::progress::COMPARING;
 use crate::runtime;
 
 /// Shows the main job on two servers of its own: a shop of two million rows moves to a new schema while people go on

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use confiture::build::{SchemaBuilder, Tree};
-use confiture::config::{Connection, Flags, Settings};
+use confiture::config::{BuildOrder, Connection, Flags, Settings};
+use confiture::event::Execution;
+use confiture::migrate::read_folder;
 use confiture::project::{Naming, Project};
 use confiture::schema_diff::Source;
 use confiture::sql::{SplitScript, split};
@@ -43,7 +45,7 @@ impl Ends<'_> {
     pub(super) async fn source(&self, place: &Place) -> Result<Side> {
         let scripts = |scripts| Ok(Side { source: Source::Scripts(scripts), _database: None });
         match place {
-            Place::Schema => scripts(self.tree(&self.project.schema_dirs(self.settings), false)?),
+            Place::Schema => scripts(self.tree(&self.project.schema_dirs(self.settings), false).await?),
             Place::Migrations => scripts(migrations(&self.settings.migrations_dir.value)?),
             Place::Named(name)
                 if name.ends_with(".sql") || disk::is_file(Path::new(name)) && !is_yaml(name) =>
@@ -55,7 +57,7 @@ impl Ends<'_> {
                 if !ups(&folder)?.is_empty() {
                     return scripts(migrations(&folder)?);
                 }
-                scripts(self.tree(&[folder], true)?)
+                scripts(self.tree(&[folder], true).await?)
             }
             Place::Named(name) => self.database(Some(name)).await,
             Place::Database(name) => self.database(name.as_deref()).await,
@@ -68,15 +70,22 @@ impl Ends<'_> {
         Ok(Side { source: Source::Live(Box::new(found.connection.clone())), _database: Some(found) })
     }
 
-    fn tree(&self, folders: &[PathBuf], anywhere: bool) -> Result<Vec<SplitScript>> {
+    async fn tree(&self, folders: &[PathBuf], anywhere: bool) -> Result<Vec<SplitScript>> {
         let tree = Tree {
+            root: self.project.root.clone(),
             schema_dirs: folders.to_vec(),
             anywhere: anywhere || !self.flags.schema_dirs.is_empty(),
             include: self.settings.include.value.clone(),
             exclude: self.settings.exclude.value.clone(),
-            ..Tree::new(self.project.root.clone())
+            order: self.settings.build_order.value,
+            seeds: None,
         };
-        Ok(SchemaBuilder::new(tree).files()?.into_iter().map(|file| file.script).collect())
+        let builder = SchemaBuilder::new(tree);
+        if self.settings.build_order.value == BuildOrder::Dependencies {
+            let scratches = Scratches::find(self).await?;
+            return builder.files_by_need(scratches.connection(), &Execution::unattended()).await;
+        }
+        Ok(builder.files()?.into_iter().map(|file| file.script).collect())
     }
 }
 
@@ -92,8 +101,7 @@ fn ups(folder: &Path) -> Result<Vec<PathBuf>> {
 }
 
 fn migrations(folder: &Path) -> Result<Vec<SplitScript>> {
-    let files = ups(folder)?;
-    files.iter().map(|file| split(disk::read_script(&folder.join(file))?)).collect()
+    Ok(read_folder(folder)?.migrations.into_iter().map(|migration| migration.up.script).collect())
 }
 
 /// Where scratch databases are made.
@@ -137,8 +145,9 @@ impl Scratches {
     }
 
     /// A server that was only found runs on.
-    pub(super) async fn leave(self) -> Result<()> {
-        drop(self);
-        Ok(())
+    pub(super) fn leave(self) {
+        if let Self::Ours(server, _) = self {
+            drop(server);
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use confiture::config::mapping::{Strategy, TableName};
-use confiture::schema_to_schema::{Capture, Order, Until};
+use confiture::schema_to_schema::{Capture, Order, Until, Verifying};
 use confiture::sql::Identifier;
 
 /// A schema-to-schema call, checked and complete; what is `None` or empty is left to the mapping and the defaults.
@@ -55,6 +55,8 @@ pub(crate) struct SchemaToSchemaOptions {
     pub(crate) watch: bool,
     /// Give up a migration that has not caught up.
     pub(crate) abandon: bool,
+    /// What is compared of a target that follows, how often, and what becomes of what differs.
+    pub(crate) verifying: Verifying,
 }
 
 /// How changes are captured, and when following ends.
@@ -136,6 +138,7 @@ impl SchemaToSchemaOptions {
             follow: None,
             watch: false,
             abandon: false,
+            verifying: Verifying::default(),
         }
     }
 }

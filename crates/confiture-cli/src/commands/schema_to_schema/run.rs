@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use confiture::Result;
 use confiture::config::Mapping;
 use confiture::event::Execution;
 use confiture::project::Project;
 use confiture::schema_to_schema::{
     Following, Migration, Options, Plan, clean_up, follows, scaffold as first_mapping,
 };
+use confiture::{Error, Result};
 use serde_json::{Map, json};
 
 use super::options::{Follow, MappingFrom, SchemaToSchemaOptions, Step};
@@ -217,7 +217,13 @@ async fn follow(
             .map_err(|error| error.hint("--dry-run shows the plan and changes nothing"))?;
     }
     execution.note(if begun { "Going on..." } else { "Starting migration..." });
-    let told = Following { capture, until, verify: options.verify, ..Following::default() };
+    let told = Following {
+        capture,
+        until,
+        verify: options.verify,
+        verification: options.verifying,
+        ..Following::default()
+    };
     let report = prepared.migration.follow(&told, execution).await?;
     let text = output::render(invocation.terminal.stdout, &report);
     Ok(Reply::new(&json!({ "following": report }), text)?.but(output::verdict(&report, options.show_values)))
@@ -248,7 +254,16 @@ async fn verify(
     prepared: &Prepared,
     execution: &Execution,
 ) -> Result<Reply> {
-    let report = execution.step(COMPARING, prepared.migration.verify(execution)).await?;
+    let report = if follows(&prepared.target.connection).await? {
+        prepared.migration.verify_following(options.verifying, execution).await?
+    } else if options.verifying.repair {
+        return Err(Error::refused(
+            "the target does not follow its source, so nothing reads rows of it again",
+        )
+        .hint("see what differs without --repair; a run with --truncate copies anew"));
+    } else {
+        execution.step(COMPARING, prepared.migration.verify(execution)).await?
+    };
     let text = verification::render(invocation.terminal.stdout, &report);
     Ok(Reply::new(&report, text)?.but(verification::verdict(&report, options.show_values)))
 }
@@ -268,7 +283,7 @@ async fn cleanup(
     }
     let schema = options.foreign_schema.clone().unwrap_or_else(|| "old_schema".into());
     // What captures changes is on the source.
-    let source = match follows(&target.connection).await? {
+    let source = match options.source.is_some() || follows(&target.connection).await? {
         true => Some(ends::source(project, options, mapping, &target).await?.0),
         false => None,
     };

@@ -1,10 +1,13 @@
 //! `confiture migrate schema-to-schema sync`.
 
+use std::time::Duration;
+
 use confiture::Result;
 use confiture::schema_to_schema::{Capture, Until};
 
 use super::flags::{CaptureName, Ends, How, Run, Which};
 use super::options::{Follow, SchemaToSchemaOptions, Step};
+use crate::args::time;
 
 /// Copies what is not there and follows the source, change by change, while the application keeps writing.
 ///
@@ -34,6 +37,10 @@ pub(super) struct Sync {
     /// Compare both sides once the target follows; this is the default.
     #[arg(long)]
     verify: bool,
+
+    /// Compare what changed again and again, this long after the last time, as `10m`.
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    verify_every: Option<Duration>,
 }
 
 impl Sync {
@@ -49,6 +56,7 @@ impl Sync {
                 .hint("to copy once, say `confiture migrate schema-to-schema migrate`")
         })?;
         options.verify |= self.verify;
+        options.verifying.every = self.verify_every;
         let until = if self.until_caught_up { Until::CaughtUp } else { Until::Interrupted };
         options.follow = Some(Follow { capture, until });
         Ok(options)

@@ -28,7 +28,7 @@ impl TableName {
     ///
     /// Where it is no such name; without a place.
     pub fn read(text: &str) -> crate::Result<Self> {
-        Self::parse(text).map_err(|fault| fault.error())
+        Self::parse(text).map_err(Fault::error)
     }
 
     /// Reads `users`, `app.users` or `app."Weird Name"`; what is not quoted is folded to lower case, as PostgreSQL does.

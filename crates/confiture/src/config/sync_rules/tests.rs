@@ -88,3 +88,14 @@ fn whatever_is_unknown_is_an_error_with_its_place() {
     insta::assert_snapshot!(refusal("anonymize:\n  users:\n"), @r#"2:3 `users` has no columns: to copy the table as it is, write `"*": keep` below it"#);
     insta::assert_snapshot!(refusal("subset: {users: {parents: never}}\n"), @"1:27 `subset.users.parents` must be one of always, not `never`:");
 }
+
+#[test]
+fn every_example_of_the_guide_is_right() {
+    let guide = include_str!("../../../../../docs/sync.md");
+    let examples: Vec<&str> =
+        guide.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(examples.len() >= 3);
+    for example in examples {
+        parse(example).unwrap_or_else(|error| panic!("{}: {example}", error.message()));
+    }
+}

@@ -1,10 +1,12 @@
 //! A live database as a tree of DDL files: what `pg_dump --schema-only` says, laid out in folders.
 //!
-//! `pg_dump` is the honest source: it knows every kind of object of its server's version, and its order is one that runs. So its text is
-//! cut at its own headings (`dump.rs`), and each piece is put into the file where a person would look for it (`layout.rs`), unless something that
-//! it needs would then run later: then into a later folder. The statements themselves are left as they are.
+//! `pg_dump` is the honest source: it knows every kind of object of its server's version, and its order is one that
+//! runs. So its text is cut at its own headings (`dump.rs`), and each piece is put into the file where a person would
+//! look for it (`layout.rs`), unless something that it needs would then run later: then into a later folder. The
+//! statements themselves are left as they are.
 
 mod dump;
+mod homes;
 mod layout;
 mod names;
 

@@ -8,8 +8,8 @@ use crate::sql::lex::{Token, TokenKind, lex};
 /// A schema and a name.
 pub(super) type Key = (String, String);
 
-/// Every `schema.name` in the statements. In code that only runs later (the strings of routines) nothing is looked for; other
-/// strings may hold a name that is read at once: `nextval('app.numbers'::regclass)`.
+/// Every `schema.name` in the statements. In code that only runs later (the strings of routines) nothing is looked for;
+/// other strings may hold a name that is read at once: `nextval('app.numbers'::regclass)`.
 pub(super) fn mentions(piece: &Piece) -> BTreeSet<Key> {
     let with_strings = !is_routine(piece);
     let mut found = BTreeSet::new();

@@ -221,7 +221,8 @@ pub(super) fn parse_constraint(cursor: &mut Cursor<'_>) -> Option<Constraint> {
     Some(constraint)
 }
 
-/// `NOT VALID`, `USING INDEX`, `ON DELETE …`, `DEFERRABLE`: what belongs to the constraint, up to the column's next clause.
+/// `NOT VALID`, `USING INDEX`, `ON DELETE …`, `DEFERRABLE`: what belongs to the constraint, up to the column's next
+/// clause.
 fn parse_attributes(cursor: &mut Cursor<'_>, constraint: &mut Constraint) {
     loop {
         if cursor.eat("not valid") {

@@ -1,9 +1,10 @@
 //! What a statement is, as far as rules ask.
 //!
-//! This reads by our own lexer and not by a parser of PostgreSQL's whole grammar. `squawk-syntax`, the candidate, was looked
-//! at: its newest release wants a newer compiler than this project, its tree changes between releases, and what rules ask is
-//! a dozen statements deep. What is not read here is no fault: the server decides what a statement means, and a statement
-//! of these kinds that cannot be read is *said* to be unread ([`Shape::Unread`]), so that nobody takes silence for a yes.
+//! This reads by our own lexer and not by a parser of PostgreSQL's whole grammar. `squawk-syntax`, the candidate, was
+//! looked at: its newest release wants a newer compiler than this project, its tree changes between releases, and what
+//! rules ask is a dozen statements deep. What is not read here is no fault: the server decides what a statement means,
+//! and a statement of these kinds that cannot be read is *said* to be unread ([`Shape::Unread`]), so that nobody takes
+//! silence for a yes.
 
 mod alter_table;
 mod column;

@@ -135,11 +135,11 @@ impl KeySet {
             |array: String, column: &KeyColumn| sql!("CAST({} AS {}[])", Literal(&array), column.data_type);
         let pieces = |length: usize| (0..length.div_ceil(most)).map(move |piece| piece * most);
         let of_integers = pieces(integers.len()).map(move |from| {
-            let keys = &integers[from..integers.len().min(from + most)];
+            let keys = &integers[from..integers.len().min(from.saturating_add(most))];
             columns.iter().take(1).map(|column| cast(integer_array(keys), column)).collect()
         });
         let of_texts = pieces(texts.len()).map(move |from| {
-            let keys = &texts[from..texts.len().min(from + most)];
+            let keys = &texts[from..texts.len().min(from.saturating_add(most))];
             let array = |(index, column): (usize, &&KeyColumn)| {
                 cast(array_text(keys.iter().map(|key| &*key[index])), column)
             };

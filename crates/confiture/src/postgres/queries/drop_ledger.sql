@@ -2,4 +2,3 @@
 DROP TABLE IF EXISTS confiture.follow, confiture.batch, confiture.deferred, confiture.shape, confiture.control,
     confiture.verification;
 DROP TABLE IF EXISTS confiture.chunk, confiture.table_state, confiture.journal, confiture.event, confiture.migration;
-DROP SCHEMA IF EXISTS confiture;

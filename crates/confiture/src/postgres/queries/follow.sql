@@ -12,6 +12,9 @@ CREATE TABLE IF NOT EXISTS confiture.follow (
     retained_bytes bigint NOT NULL DEFAULT 0, -- what the source keeps for the feed
     started_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
     seen_at timestamptz,                   -- when the target last was a picture of the source
+    source_server text,                    -- cluster/timeline/transaction of the source when a run last began
+    target_server text,                    -- the same of the target
+    beat_at timestamptz,                   -- when a run last said that it is at work, paused or not
     stopped_because text                   -- NULL while a run is at work, or after a clean stop
 );
 
@@ -52,6 +55,7 @@ CREATE TABLE IF NOT EXISTS confiture.control (
     max_bytes_per_second bigint CHECK (max_bytes_per_second > 0),
     max_replica_lag interval,              -- copying pauses while a replica of the source is further behind
     max_retained_bytes bigint,             -- copying pauses while the source keeps more than this for the feed
+    max_snapshot interval NOT NULL DEFAULT '5 minutes', -- a comparison that takes longer goes on in another snapshot
     changed_at timestamptz NOT NULL DEFAULT pg_catalog.now()
 );
 INSERT INTO confiture.control DEFAULT VALUES ON CONFLICT DO NOTHING;
@@ -66,4 +70,37 @@ CREATE TABLE IF NOT EXISTS confiture.verification (
     rows bigint NOT NULL,
     elapsed_ms double precision NOT NULL,
     found text                             -- what differed; never a value
+);
+
+-- Tables that were found equal to their source. Since then, batches write down which of their keys they touch.
+CREATE TABLE IF NOT EXISTS confiture.coverage (
+    table_schema text NOT NULL,
+    table_name text NOT NULL,
+    batch bigint NOT NULL,                 -- after which it was equal
+    at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    rows bigint NOT NULL,
+    complete_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(), -- when all rows were compared last
+    PRIMARY KEY (table_schema, table_name)
+);
+
+-- Keys of the source that batches have touched since, as text; of several columns as the text of an array.
+CREATE TABLE IF NOT EXISTS confiture.touched (
+    table_schema text NOT NULL,
+    table_name text NOT NULL,
+    batch bigint NOT NULL,
+    keys text[] NOT NULL
+);
+CREATE INDEX IF NOT EXISTS touched_by_table ON confiture.touched (table_schema, table_name);
+
+-- What a run that is at work is asked to compare, and its answer.
+CREATE TABLE IF NOT EXISTS confiture.request (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    pid integer NOT NULL DEFAULT pg_catalog.pg_backend_pid(), -- who waits for the answer
+    tables text[] NOT NULL,                -- empty for all
+    complete boolean NOT NULL,             -- all rows, not only what changed since they were found equal
+    repair boolean NOT NULL,
+    show_values boolean NOT NULL,
+    state text NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'at_work', 'done', 'failed', 'cancelled')),
+    answer jsonb                           -- the report; gone once it was read
 );

@@ -10,11 +10,12 @@ use crate::error::{Error, Result};
 use crate::postgres::Session;
 use crate::postgres::feed::{KeySet, SnapshotImage};
 use crate::schema_to_schema::copy::format_option;
-use crate::schema_to_schema::failpoint;
 use crate::schema_to_schema::live::capture::Captured;
-use crate::schema_to_schema::live::stage::{Reading, Stage};
+use crate::schema_to_schema::live::stage::{Reading, Share, Stage};
+use crate::schema_to_schema::mutation::Mutation;
 use crate::schema_to_schema::plan::Topology;
 use crate::schema_to_schema::planner::Migration;
+use crate::schema_to_schema::{failpoint, mutation};
 use crate::sql::{Sql, sql};
 
 /// Rows in a stage from which on the planner is told of them.
@@ -52,7 +53,7 @@ struct Staged {
 
 /// Applies batches.
 pub(crate) struct Applier {
-    migration: Arc<Migration>,
+    pub(crate) migration: Arc<Migration>,
     captured: Arc<Captured>,
     /// Its open transaction is the snapshot. The target's session, where both sides are one database.
     pub(crate) source: Session,
@@ -170,26 +171,41 @@ impl Applier {
     }
 
     async fn apply_keys(&mut self, index: usize, keys: &KeySet) -> Result<Applied> {
-        let Staged { keys: staged, rows, bytes } = self.read(index, keys, true).await?;
-        let staged = (!keys.is_whole()).then_some(staged);
+        let differing = match keys.is_whole() {
+            true => self.differing(index).await?,
+            false => None,
+        };
+        let (Staged { rows, bytes, .. }, share) = match differing {
+            Some(None) => return Ok(Applied::default()),
+            Some(Some(differing)) => (self.read_where(index, differing.source).await?, differing.target),
+            None if keys.is_whole() => (self.read(index, keys, true).await?, Share::All),
+            None => {
+                let staged = self.read(index, keys, true).await?;
+                let share = Share::Keys(staged.keys);
+                (staged, share)
+            }
+        };
         failpoint::reached("batch: rows staged");
         let stage = &self.stages[index];
         let is_large = rows.max(keys.len() as u64) > MANY;
         let mut applied = Applied { keys: keys.len() as u64, bytes, ..Applied::default() };
-        (applied.rows_deleted, applied.rows_written) = self.write(stage, staged, is_large).await?;
+        (applied.rows_deleted, applied.rows_written) = self.write(stage, &share, is_large).await?;
         failpoint::reached("batch: rows written");
         Ok(applied)
     }
 
     /// Deletes what is no more and writes what is staged, in one round trip; says how many rows. Two rows that exchange a
     /// value of another unique constraint collide, whichever is written first; so what collides is deleted first, all of it.
-    async fn write(&self, stage: &Stage, staged: Option<u64>, is_large: bool) -> Result<(u64, u64)> {
+    async fn write(&self, stage: &Stage, share: &Share, is_large: bool) -> Result<(u64, u64)> {
         let target = &self.target;
         let mut all = Sql::default();
         if is_large {
             all.push(&sql!("{}; ", stage.analyze()));
         }
-        let delete = stage.delete_missing(staged);
+        let delete = match mutation::is(Mutation::KeepMissing) {
+            true => Sql::literal("SELECT 0 LIMIT 0"),
+            false => stage.delete_missing(share),
+        };
         if let Some(upsert) = stage.upsert() {
             all.push(&sql!(
                 "SAVEPOINT confiture_upsert; {}; {}; RELEASE SAVEPOINT confiture_upsert",
@@ -250,6 +266,22 @@ impl Applier {
         Ok(staged)
     }
 
+    /// Stages the rows of the source of which `condition` is true. Returns rows and bytes.
+    async fn read_where(&mut self, index: usize, condition: Sql) -> Result<Staged> {
+        let table = &self.migration.plan.tables[index];
+        let stage = &self.stages[index];
+        if self.staged.insert(index) {
+            self.target.batch(&stage.create()).await?;
+        }
+        let Some(source) = table.source.as_ref().map(|source| sql!("{}", source)) else {
+            return Ok(Staged::default());
+        };
+        let rows = stage.selected_rows(table, self.is_local());
+        let query = sql!("SELECT {} {}", rows, table.query.from_relation(&source, &[condition]));
+        let (rows, bytes) = self.fill(&stage.row_columns(), &query, index).await?;
+        Ok(Staged { keys: 0, rows, bytes })
+    }
+
     /// Fills a stage with what a query of the source gives. Returns rows and bytes.
     async fn fill(&self, stage: &Sql, query: &Sql, index: usize) -> Result<(u64, u64)> {
         if self.is_local() {
@@ -257,7 +289,10 @@ impl Applier {
             return Ok((rows, 0));
         }
         let format = format_option(self.migration.plan.tables[index].format);
-        let (source, target) = (&self.source, &self.target);
+        let (source, target) = match mutation::is(Mutation::ReadOutsideSnapshot) {
+            true => (&self.migration.source, &self.target),
+            false => (&self.source, &self.target),
+        };
         let (out, into) =
             (sql!("COPY ({}) TO STDOUT {}", query, format), sql!("COPY {} FROM STDIN {}", stage, format));
         let (stream, sink) = tokio::try_join!(source.copy_out(&out), target.copy_in(&into))?;

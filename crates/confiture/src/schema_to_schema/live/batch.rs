@@ -6,16 +6,18 @@ use std::time::{Duration, Instant};
 use crate::error::{Error, Result};
 use crate::postgres::Session;
 use crate::postgres::feed::{Changes, KeySet, SnapshotImage};
-use crate::schema_to_schema::failpoint;
 use crate::schema_to_schema::ledger::{TableState, set_state};
 use crate::schema_to_schema::live::applier::Applied;
+use crate::schema_to_schema::live::coverage::Coverage;
 use crate::schema_to_schema::live::follower::{Follower, check_altered};
 use crate::schema_to_schema::live::ledger::{self, BatchRecord};
+use crate::schema_to_schema::mutation::Mutation;
 use crate::schema_to_schema::snapshot::Snapshot;
+use crate::schema_to_schema::{failpoint, mutation};
 use crate::sql::Sql;
 
 /// Keys of one table that waited and that one batch applies at most. Few in tests, so that they wait for several.
-const WAITING_AT_ONCE: i64 = if cfg!(feature = "failpoints") { 200 } else { 50_000 };
+const WAITING_AT_ONCE: i64 = if cfg!(feature = "failpoints") { 1000 } else { 50_000 };
 
 /// What one batch did.
 #[derive(Debug, Clone)]
@@ -134,13 +136,13 @@ impl Follower {
     /// Writes a batch and commits it, then tells the feed.
     async fn write(&mut self, changes: &Changes, report: &mut BatchReport, started: Instant) -> Result<()> {
         self.begin_on_target().await?;
-        let mut states = self.states.clone();
+        let (mut states, mut coverage) = (self.states.clone(), self.coverage.clone());
         let mut read = Vec::new();
         for (index, state) in states.iter_mut().enumerate() {
             if *state == TableState::CatchingUp || self.captured.followed[index].is_touched(&changes.keys) {
                 read.push(index);
             }
-            let (applied, more) = self.write_table(index, state, changes).await?;
+            let (applied, more) = self.write_table(index, state, changes, &mut coverage).await?;
             report.applied += applied;
             report.more |= more;
         }
@@ -155,11 +157,15 @@ impl Follower {
             lag: report.lag,
             elapsed: report.elapsed,
         };
+        coverage.write(&self.applier.target, report.number).await?;
         ledger::record_batch(&self.applier.target, &record).await?;
+        if mutation::is(Mutation::ConfirmEarly) {
+            self.feed.confirm().await?;
+        }
         failpoint::reached("batch: recorded, not committed");
         self.applier.commit().await?;
         failpoint::reached("batch: committed, not confirmed");
-        self.states = states;
+        (self.states, self.coverage) = (states, coverage);
         self.batches = report.number;
         self.feed.confirm().await?;
         failpoint::reached("batch: confirmed");
@@ -175,13 +181,14 @@ impl Follower {
         index: usize,
         state: &mut TableState,
         changes: &Changes,
+        coverage: &mut Coverage,
     ) -> Result<(Applied, bool)> {
         let name = self.migration.plan.tables[index].target.clone();
         let mut more = false;
         let mut keys = self.applier.keys_of(index, &changes.keys).await?;
         match state {
             TableState::Copying | TableState::Copied | TableState::Indexing => {
-                if !keys.is_empty() {
+                if !keys.is_empty() && !mutation::is(Mutation::ForgetDeferred) {
                     ledger::defer(&self.applier.target, &name, &keys).await?;
                 }
                 return Ok((Applied::default(), false));
@@ -204,6 +211,7 @@ impl Follower {
                 return Err(Error::unexpected(format!("{name} is finished, and follows")));
             }
         }
+        coverage.touch(index, &keys);
         let applied = match keys.is_empty() {
             true => Applied::default(),
             false => {

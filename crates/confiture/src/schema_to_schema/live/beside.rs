@@ -1,4 +1,4 @@
-//! What goes on beside the batches: tables are copied, keys and indexes built, foreign keys put back, both sides compared.
+//! What goes on beside the batches: tables are copied, keys and indexes built, foreign keys put back.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,15 +14,12 @@ use crate::postgres::Session;
 use crate::schema_to_schema::constraints;
 use crate::schema_to_schema::journal::{self, EntryKind};
 use crate::schema_to_schema::ledger::{TableState, set_state};
-use crate::schema_to_schema::live::batch::Aligned;
 use crate::schema_to_schema::live::finish::Finisher;
 use crate::schema_to_schema::live::follower::Follower;
-use crate::schema_to_schema::live::ledger::{self, Phase};
+use crate::schema_to_schema::live::ledger::Phase;
 use crate::schema_to_schema::live::run::FollowReport;
-use crate::schema_to_schema::planner::Migration;
 use crate::schema_to_schema::report::ViolatedForeignKey;
 use crate::schema_to_schema::sessions::Sessions;
-use crate::schema_to_schema::verify::VerificationReport;
 
 /// Everything that goes on beside the batches.
 pub(crate) struct Beside {
@@ -36,7 +33,6 @@ pub(crate) struct Beside {
     building: JoinSet<Result<usize>>,
     built: BTreeSet<usize>,
     referring: JoinSet<Result<Vec<ViolatedForeignKey>>>,
-    comparing: JoinSet<Result<(i64, VerificationReport)>>,
 }
 
 impl Beside {
@@ -59,7 +55,6 @@ impl Beside {
             building: JoinSet::new(),
             built: BTreeSet::new(),
             referring: JoinSet::new(),
-            comparing: JoinSet::new(),
         })
     }
 
@@ -106,15 +101,6 @@ impl Beside {
         while let Some(ended) = self.referring.try_join_next() {
             report.violated = ended.unwrap_or_else(panicked)?;
         }
-        if let Some(aligned) = follower.aligned.take() {
-            let (migration, execution) = (Arc::clone(&follower.migration), follower.execution.clone());
-            self.comparing.spawn(compare(migration, aligned, execution));
-        }
-        while let Some(ended) = self.comparing.try_join_next() {
-            let (batch, compared) = ended.unwrap_or_else(panicked)?;
-            ledger::record_verification(&follower.side, batch, &compared).await?;
-            (report.verified_batch, report.verification) = (Some(batch), Some(compared));
-        }
         Ok(())
     }
 
@@ -140,11 +126,6 @@ impl Beside {
         !self.referring.is_empty()
     }
 
-    /// True while both sides are being compared.
-    pub(crate) fn is_comparing(&self) -> bool {
-        !self.comparing.is_empty()
-    }
-
     /// True while something is going to change how far a table is.
     pub(crate) fn is_building(&self) -> bool {
         !self.copying.is_empty() || !self.building.is_empty() || !self.referring.is_empty()
@@ -155,22 +136,7 @@ impl Beside {
         self.copying.shutdown().await;
         self.building.shutdown().await;
         self.referring.shutdown().await;
-        self.comparing.shutdown().await;
     }
-}
-
-/// Compares both sides as one batch left them.
-async fn compare(
-    migration: Arc<Migration>,
-    aligned: Aligned,
-    execution: Execution,
-) -> Result<(i64, VerificationReport)> {
-    let sessions = Sessions::default();
-    let Aligned { source, target, batch } = aligned;
-    let work = migration.verify_between(&source, &target, &sessions, &execution);
-    let result = execution.step("Comparing both sides", work).await;
-    sessions.end(&migration.source, &migration.target, result.is_err()).await;
-    Ok((batch, result?))
 }
 
 /// Puts foreign keys back beside batches. A foreign key locks two tables in its own order, and so does a batch: one of them

@@ -127,8 +127,9 @@ pub(crate) async fn plan_capture(plan: &Plan, source: &Session, catalog: &Catalo
 fn driving<'a>(table: &TablePlan, catalog: &'a Catalog) -> Result<&'a Relation> {
     let name = table.target.short();
     let unfollowed = |why: String| {
-        Error::config(format!("{name} cannot follow its source: {why}"))
-            .hint("to copy it once, without what changes meanwhile, say --capture none")
+        Error::config(format!("{name} cannot follow its source: {why}")).hint(
+            "to copy it once, without what changes meanwhile: confiture migrate schema-to-schema migrate",
+        )
     };
     if table.query.statement.is_some() {
         return Err(unfollowed("a whole statement fills it, so that no change can be told its rows".into()));
@@ -143,7 +144,8 @@ fn driving<'a>(table: &TablePlan, catalog: &'a Catalog) -> Result<&'a Relation> 
         return Err(unfollowed(format!("{source} has inheritance children, and no key holds across them")));
     }
     if table.key.is_empty() {
-        return Err(unfollowed("the mapping fills no primary key or unique NOT NULL columns of it".into()));
+        return Err(unfollowed("the mapping fills no primary key or unique NOT NULL columns of it".into())
+            .hint("or give both tables a key: a change is known by the key of its row"));
     }
     Ok(relation)
 }
@@ -287,7 +289,7 @@ fn captured(relation: &Relation, numbers: &BTreeSet<i16>, catalog: &Catalog) -> 
 }
 
 /// A type without what a domain adds to it.
-fn key_type(oid: u32, catalog: &Catalog) -> QualifiedName {
+pub(crate) fn key_type(oid: u32, catalog: &Catalog) -> QualifiedName {
     match catalog.data_type(oid) {
         Some(data_type) => match &data_type.kind {
             TypeKind::Domain { base, .. } => key_type(base.oid, catalog),

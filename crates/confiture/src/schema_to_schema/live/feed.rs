@@ -6,12 +6,14 @@ use crate::config::Connection;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Execution;
 use crate::postgres::Session;
-use crate::postgres::feed::queue::{self, LockPatience, QueueFeed};
+use crate::postgres::feed::queue::{self, LockPatience, QueueFeed, Reader};
 use crate::postgres::feed::wal::WalFeed;
 use crate::postgres::feed::{CapturedTable, ChangeFeed, Obstacle, SnapshotImage};
 use crate::schema_to_schema::live::capture::Captured;
 use crate::schema_to_schema::live::ledger::{self, FeedKind};
 use crate::schema_to_schema::live::run::Capture;
+#[cfg(feature = "failpoints")]
+use crate::schema_to_schema::mutation::Mutation;
 use crate::schema_to_schema::options::Options;
 use crate::schema_to_schema::plan::Topology;
 use crate::schema_to_schema::planner::Migration;
@@ -59,6 +61,9 @@ pub(crate) async fn choose(
             },
         },
     };
+    if choice.kind == FeedKind::Queue {
+        queue::refuse_others(source, tables, None).await?;
+    }
     let found = obstacles(choice.kind, source, tables).await?;
     if let Some(obstacle) = fatal(&found) {
         let what = format!("changes cannot be captured by the {}: {}", shown(choice.kind), obstacle.message);
@@ -107,8 +112,9 @@ pub(crate) async fn set_up(
     let session = Session::connect(&options.source).await?;
     match kind {
         FeedKind::Queue => {
+            queue::refuse_others(&session, &captured.tables, Some(id)).await?;
             queue::set_up(&session, &captured.tables, patience(), execution).await?;
-            Ok(())
+            queue::claim(&session, &captured.tables, &reader(id, options)).await
         }
         FeedKind::Wal => {
             WalFeed::create(&options.source, &captured.tables, id, patience().total).await?;
@@ -132,53 +138,110 @@ pub(crate) async fn open(
         FeedKind::Wal => {
             let name = WalFeed::name(id);
             let (slot, publication) = (name.as_str(), name.as_str());
-            Ok(Box::new(WalFeed::open(&options.source, &captured.tables, slot, publication).await?))
+            let feed = WalFeed::open(&options.source, &captured.tables, slot, publication).await?;
+            #[cfg(feature = "failpoints")]
+            let feed = erring(feed);
+            Ok(Box::new(feed))
         }
     }
 }
 
+/// The same feed, with the fault of this process.
+#[cfg(feature = "failpoints")]
+fn erring(mut feed: WalFeed) -> WalFeed {
+    if let Some(fault) = crate::schema_to_schema::mutation::chosen().and_then(Mutation::of_wal) {
+        feed.mutate(fault);
+    }
+    feed
+}
+
 /// Looks whether changes are still captured, and by what everything is that is not: a sentence each.
-pub(crate) async fn gaps(kind: FeedKind, source: &Session, captured: &Captured) -> Result<Vec<String>> {
+pub(crate) async fn gaps(
+    kind: FeedKind,
+    id: &str,
+    source: &Session,
+    captured: &Captured,
+) -> Result<Vec<String>> {
     if kind == FeedKind::Wal {
-        return Ok(Vec::new());
+        let table = WalFeed::unpublished(source, &captured.tables, &WalFeed::name(id)).await?;
+        let shown = |table: &CapturedTable| format!("{}: it is no longer published", table.name.short());
+        return Ok(table.map(shown).into_iter().collect());
     }
     let gaps = queue::gaps(source, &captured.tables).await?;
     Ok(gaps.iter().map(|gap| format!("{}: {}", gap.table.short(), gap.message)).collect())
 }
 
-/// Mends what captures changes, where somebody broke it. Returns the tables of which changes may have been missed and that
+/// Looks whether changes are captured for this migration.
+pub(crate) async fn refuse_others(
+    kind: FeedKind,
+    id: &str,
+    source: &Session,
+    captured: &Captured,
+) -> Result<()> {
+    match kind {
+        FeedKind::Wal => Ok(()),
+        FeedKind::Queue => queue::refuse_others(source, &captured.tables, Some(id)).await,
+    }
+}
+
+/// Mends the queue's triggers, where somebody broke it. Returns the tables of which changes may have been missed and that
 /// the feed itself does not give as a whole.
 pub(crate) async fn mend(
+    id: &str,
     options: &Options,
     captured: &Captured,
     execution: &Execution,
 ) -> Result<Vec<QualifiedName>> {
     let session = Session::connect(&options.source).await?;
-    queue::set_up(&session, &captured.tables, patience(), execution).await
+    let anew = queue::set_up(&session, &captured.tables, patience(), execution).await?;
+    queue::claim(&session, &captured.tables, &reader(id, options)).await?;
+    Ok(anew)
 }
 
-/// Takes away what captures changes for the migration into `target`. Returns whether there was something.
+/// The migration, as its queues name it.
+fn reader(id: &str, options: &Options) -> Reader {
+    Reader { migration: id.to_owned(), target: options.target.to_string() }
+}
+
+/// Takes away what captures changes for the migration into `target`, and nothing that another one reads. Returns whether
+/// there was something.
+///
+/// Where the target remembers no migration, because it was made anew, that is a queue which says that it is read into it.
 pub(crate) async fn remove(
     source: Option<&Connection>,
     target: &Session,
     execution: &Execution,
 ) -> Result<bool> {
-    let Some(record) = ledger::read(target).await? else { return Ok(false) };
+    let record = ledger::read(target).await?;
     let Some(source) = source else {
-        return Err(Error::usage(
-            "changes of the source are captured, and no source is named to remove that from",
-        )
-        .hint("name it with --from"));
+        return match record {
+            None => Ok(false),
+            Some(_) => Err(Error::usage(
+                "changes of the source are captured, and no source is named to remove that from",
+            )
+            .hint("name it with --from")),
+        };
     };
     let session = Session::connect(source).await?;
-    match record.feed {
-        FeedKind::Queue => queue::tear_down(&session, None, patience(), execution).await?,
-        FeedKind::Wal => {
-            let name = WalFeed::name(&record.id);
-            WalFeed::drop_slot_and_publication(&session, &name, &name).await?;
-        }
+    if let Some(record) = record.as_ref().filter(|record| record.feed == FeedKind::Wal) {
+        let name = WalFeed::name(&record.id);
+        WalFeed::drop_slot_and_publication(&session, &name, &name).await?;
+        return Ok(true);
     }
-    Ok(true)
+    let shown = target.connection().to_string();
+    let is_ours = |reader: Option<&Reader>| match (&record, reader) {
+        (Some(record), Some(reader)) => reader.migration == record.id,
+        // Made, and cut short before anybody said who reads it.
+        (Some(_), None) => true,
+        (None, reader) => reader.is_some_and(|reader| reader.target == shown),
+    };
+    let queues = queue::queues(&session).await?;
+    let ours: Vec<_> =
+        queues.iter().filter(|queue| is_ours(queue.reader.as_ref())).map(|queue| queue.table).collect();
+    if record.is_some() || !ours.is_empty() {
+        queue::tear_down(&session, Some(&ours), patience(), execution).await?;
+    }
+    Ok(record.is_some() || !ours.is_empty())
 }
 
 fn patience() -> LockPatience {

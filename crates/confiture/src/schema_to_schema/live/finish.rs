@@ -6,14 +6,15 @@ use std::sync::Arc;
 use crate::error::Result;
 use crate::event::Execution;
 use crate::postgres::{AdvisoryLock, Session};
-use crate::schema_to_schema::failpoint;
 use crate::schema_to_schema::journal::{self, Entry, EntryKind};
 use crate::schema_to_schema::live::applier::Applier;
 use crate::schema_to_schema::live::capture::Captured;
 use crate::schema_to_schema::live::ledger;
+use crate::schema_to_schema::mutation::Mutation;
 use crate::schema_to_schema::plan::Topology;
 use crate::schema_to_schema::planner::Migration;
 use crate::schema_to_schema::sessions::Sessions;
+use crate::schema_to_schema::{failpoint, mutation};
 use crate::sql::{Sql, sql};
 
 /// Keys that are read from the ledger at a time.
@@ -78,7 +79,7 @@ impl Finisher {
                 None => break,
             }
         }
-        if staged || !known {
+        if (staged || !known) && !mutation::is(Mutation::KeepMoved) {
             applier.delete_moved(index, known).await?;
         }
         failpoint::reached("moved rows deleted, not committed");

@@ -16,15 +16,17 @@ use crate::schema_to_schema::ledger::TableState;
 use crate::schema_to_schema::live::applier::Applier;
 use crate::schema_to_schema::live::batch::{Aligned, BatchReport};
 use crate::schema_to_schema::live::capture::Captured;
+use crate::schema_to_schema::live::coverage::Coverage;
 use crate::schema_to_schema::live::feed;
 use crate::schema_to_schema::live::gate::Gate;
 use crate::schema_to_schema::live::ledger::{self, Control, FeedKind, Phase};
 use crate::schema_to_schema::live::shape::Shapes;
+use crate::schema_to_schema::mutation::{self, Mutation};
 use crate::schema_to_schema::plan::Topology;
 use crate::schema_to_schema::planner::Migration;
 
 /// How often what others told the run is read, and the ledger says that it is at work.
-const HEARTBEAT: Duration = Duration::from_secs(1);
+pub(crate) const HEARTBEAT: Duration = Duration::from_secs(1);
 
 /// How often it is looked whether everything is still captured.
 const GAPS: Duration = Duration::from_secs(10);
@@ -59,12 +61,16 @@ pub(crate) struct Follower {
     pub(crate) heartbeat: Instant,
     /// Which feed it is.
     pub(crate) kind: FeedKind,
+    /// Its name on the source.
+    pub(crate) id: String,
     /// When it was last looked whether everything is still captured.
     pub(crate) looked_for_gaps: Instant,
     /// The table that a batch is writing, or was when it failed.
     pub(crate) writing: Option<usize>,
     /// Bytes that the source keeps for the feed, when they were last asked for.
     pub(crate) retained: u64,
+    /// What is known to be equal.
+    pub(crate) coverage: Coverage,
     /// Whether the next batch leaves both sides frozen, to be compared.
     pub(crate) align: bool,
     /// Both sides, where a batch has left them frozen.
@@ -130,7 +136,7 @@ impl Follower {
             .collect();
         let oids: Vec<u32> =
             tables.into_iter().flat_map(|table| self.captured.tables[table].oids()).collect();
-        if oids.is_empty() {
+        if oids.is_empty() || mutation::is(Mutation::BlindToRewrites) {
             return Ok(());
         }
         let (then, now) = tokio::try_join!(
@@ -194,7 +200,7 @@ impl Follower {
         self.hold(&control).await?;
         if self.looked_for_gaps.elapsed() >= GAPS {
             self.looked_for_gaps = Instant::now();
-            let gaps = feed::gaps(self.kind, &self.migration.source, &self.captured).await?;
+            let gaps = feed::gaps(self.kind, &self.id, &self.migration.source, &self.captured).await?;
             if let Some(gap) = gaps.first() {
                 return Err(Error::new(ErrorKind::Unsafe, format!("changes may have been missed: {gap}"))
                     .sqlstate(ALTERED)
@@ -212,6 +218,7 @@ impl Follower {
         if self.heartbeat.elapsed() >= HEARTBEAT {
             self.heartbeat = Instant::now();
             self.hold(&control).await?;
+            ledger::beat(&self.side).await?;
         }
         Ok(())
     }

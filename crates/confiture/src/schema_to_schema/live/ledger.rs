@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::postgres::Session;
 use crate::postgres::feed::{KeySet, SnapshotImage, array_text};
 use crate::schema_to_schema::live::applier::Applied;
+use crate::schema_to_schema::live::identity::Identity;
 use crate::schema_to_schema::verify::VerificationReport;
 use crate::sql::{QualifiedName, Sql};
 
@@ -71,6 +72,8 @@ pub(crate) struct FollowRecord {
     pub(crate) phase: Phase,
     pub(crate) snapshot: Option<SnapshotImage>,
     pub(crate) batches: i64,
+    /// Source and target, when a run last began.
+    pub(crate) servers: Option<[Identity; 2]>,
 }
 
 /// A batch, as it is recorded.
@@ -104,15 +107,23 @@ pub(crate) async fn read(session: &Session) -> Result<Option<FollowRecord>> {
     if !exists(session).await? {
         return Ok(None);
     }
-    let query = Sql::literal("SELECT id, feed, phase, snapshot, batches FROM confiture.follow");
+    let query = Sql::literal(
+        "SELECT id, feed, phase, snapshot, batches, source_server, target_server FROM confiture.follow",
+    );
     let Some(row) = session.query_opt(&query, &[]).await? else { return Ok(None) };
     let snapshot = row.get::<_, Option<&str>>(3).map(str::parse).transpose()?;
+    let server = |index| row.get::<_, Option<&str>>(index).map(str::parse::<Identity>).transpose();
     Ok(Some(FollowRecord {
         id: row.get(0),
         feed: if row.get::<_, &str>(1) == "wal" { FeedKind::Wal } else { FeedKind::Queue },
         phase: Phase::of_word(row.get(2)),
-        snapshot,
         batches: row.get(4),
+        servers: server(5)?.zip(server(6)?).map(|(source, target)| {
+            // The last batch knows best how far the source was.
+            let seen = snapshot.as_ref().map_or(0, SnapshotImage::xmax);
+            [source.at_least(seen), target]
+        }),
+        snapshot,
     }))
 }
 
@@ -122,6 +133,17 @@ pub(crate) async fn begin(session: &Session, id: &str, feed: FeedKind, reason: &
         "INSERT INTO confiture.follow (id, feed, reason, phase) VALUES ($1, $2, $3, 'preparing')",
     );
     session.execute(&insert, &[&id, &feed.word(), &reason]).await?;
+    Ok(())
+}
+
+/// Says between which servers it follows; where positions mean nothing any more, so that the next batch begins anew.
+pub(crate) async fn set_servers(session: &Session, servers: &[Identity; 2], forget: bool) -> Result<()> {
+    let update = Sql::literal(
+        "UPDATE confiture.follow SET source_server = $1, target_server = $2,
+             snapshot = CASE WHEN NOT $3 THEN snapshot END",
+    );
+    let [source, target] = servers.each_ref().map(ToString::to_string);
+    session.execute(&update, &[&source, &target, &forget]).await?;
     Ok(())
 }
 
@@ -183,7 +205,8 @@ pub(crate) async fn record_batch(session: &Session, batch: &BatchRecord<'_>) -> 
 /// Says that nothing had changed, of a batch that is not worth a record of its own.
 pub(crate) async fn see(session: &Session, lag: Duration, retained: u64) -> Result<()> {
     let update = Sql::literal(
-        "UPDATE confiture.follow SET seen_at = pg_catalog.clock_timestamp(), lag_ms = $1, retained_bytes = $2",
+        "UPDATE confiture.follow SET seen_at = pg_catalog.clock_timestamp(), beat_at = pg_catalog.clock_timestamp(),
+             lag_ms = $1, retained_bytes = $2",
     );
     let (lag, retained) = (lag.as_secs_f64() * 1e3, retained.cast_signed());
     session.execute(&update, &[&lag, &retained]).await?;
@@ -216,6 +239,11 @@ pub(crate) async fn record_verification(
     let elapsed = report.elapsed.as_secs_f64() * 1e3;
     session.execute(&insert, &[&batch, &report.ok, &tables, &rows, &elapsed, &found]).await?;
     Ok(())
+}
+
+/// Says that a run is at work, though it is paused.
+pub(crate) async fn beat(session: &Session) -> Result<()> {
+    session.batch(&Sql::literal("UPDATE confiture.follow SET beat_at = pg_catalog.clock_timestamp()")).await
 }
 
 /// Keeps keys for later.

@@ -1,5 +1,6 @@
 //! A run that follows, opened: for the first time, or from what the ledger says.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -16,10 +17,13 @@ use crate::schema_to_schema::journal::{self, EntryKind};
 use crate::schema_to_schema::ledger::{self as tables, TableRecord, TableState};
 use crate::schema_to_schema::live::applier::Applier;
 use crate::schema_to_schema::live::capture::{Captured, plan_capture};
+use crate::schema_to_schema::live::coverage::Coverage;
 use crate::schema_to_schema::live::feed;
-use crate::schema_to_schema::live::follower::{BothShapes, Follower};
+use crate::schema_to_schema::live::follower::{ALTERED, BothShapes, Follower};
 use crate::schema_to_schema::live::gate::Gate;
+use crate::schema_to_schema::live::identity::Identity;
 use crate::schema_to_schema::live::ledger::{self, FeedKind, FollowRecord, Phase};
+use crate::schema_to_schema::live::request;
 use crate::schema_to_schema::live::run::Following;
 use crate::schema_to_schema::live::shape::Shapes;
 use crate::schema_to_schema::live::stage::Stage;
@@ -46,16 +50,26 @@ impl Migration {
         let side = sessions.open_target(options).await?;
         AdvisoryLock::join(&side).await?;
         let captured = Arc::new(plan_capture(&self.plan, &self.source, &self.source_catalog).await?);
-        let record = match ledger::read(&side).await? {
+        let mut record = match ledger::read(&side).await? {
             Some(record) if record.phase > Phase::Preparing => record,
             begun => self.prepare_following(begun, following, &captured, &side, execution).await?,
         };
         let records = tables::read(&side).await?;
         let mut states = self.states(&records)?;
-        let shapes = self.shapes(&side, &captured, &mut states, execution).await?;
-        self.mend_capture(record.feed, &captured, &side, &mut states, execution).await?;
+        let is_edited = |table: &&TablePlan| {
+            records.get(&table.target).is_some_and(|record| record.fingerprint != table.fingerprint())
+        };
+        let edited: Vec<&TablePlan> = self.plan.tables.iter().filter(is_edited).collect();
+        feed::refuse_others(record.feed, &record.id, &self.source, &captured).await?;
+        self.check_servers(&mut record, &side, &mut states, execution).await?;
+        if record.feed == FeedKind::Queue {
+            self.mend_capture(&record.id, &captured, &side, &mut states, execution).await?;
+        }
         let feed = self.open_feed(&record, &captured, &side, &mut states, execution).await?;
+        let shapes = self.shapes(&side, &captured, &mut states, &edited, execution).await?;
         ledger::set_stopped(&side, None).await?;
+        let coverage = Coverage::read(&side, &self.plan).await?;
+        request::take_over(&side).await?;
         let target = sessions.open_target(options).await?;
         AdvisoryLock::join(&target).await?;
         let source = match self.plan.topology {
@@ -80,7 +94,9 @@ impl Migration {
             unbuilt: std::collections::BTreeMap::new(),
             heartbeat: Instant::now(),
             retained: 0,
+            coverage,
             kind: record.feed,
+            id: record.id.clone(),
             looked_for_gaps: Instant::now(),
             writing: None,
             align: false,
@@ -89,10 +105,13 @@ impl Migration {
         };
         follower.count_unbuilt().await?;
         follower.beat(std::time::Duration::ZERO).await?;
+        if ledger::control(&follower.side).await?.paused {
+            execution.note("Paused, as somebody told it: nothing is copied or applied until `resume`.");
+        }
         Ok((follower, record.feed))
     }
 
-    /// Opens the feed; where its slot was lost, makes a new one, and has every row read again.
+    /// Opens the feed. Where it has missed changes, captures them anew, and has the rows read again that may have changed.
     async fn open_feed(
         &self,
         record: &FollowRecord,
@@ -102,36 +121,95 @@ impl Migration {
         execution: &Execution,
     ) -> Result<Box<dyn ChangeFeed + Sync>> {
         let (options, id) = (&self.options, &record.id);
-        let lost = match feed::open(record.feed, id, options, captured, record.snapshot.clone()).await {
-            Err(error) if SlotLost::of(&error).is_some() => error,
-            opened => return opened,
+        let gaps = match record.feed {
+            FeedKind::Wal => feed::gaps(record.feed, id, &self.source, captured).await?,
+            FeedKind::Queue => Vec::new(),
         };
-        execution.warn(format!("{lost}; changes are captured by a new slot, and all rows are read again"));
+        let why = match gaps.into_iter().next() {
+            Some(gap) => format!("changes may have been missed: {gap}"),
+            None => match feed::open(record.feed, id, options, captured, record.snapshot.clone()).await {
+                Err(error) if SlotLost::of(&error).is_some() => error.to_string(),
+                opened => return opened,
+            },
+        };
+        execution.warn(format!("{why}; changes are captured by a new slot, and all rows are read again"));
         // The new slot comes last: until then, whoever begins again finds that the old one is lost.
+        self.read_all_again(side, states).await?;
+        feed::set_up(record.feed, id, options, captured, execution).await?;
+        feed::open(record.feed, id, options, captured, None).await
+    }
+
+    /// `--restart` of a migration that follows: its capture stays, and all rows are read again.
+    pub(crate) async fn restart_following(&self, execution: &Execution) -> Result<()> {
+        let side = Session::connect(&self.options.target).await?;
+        if !ledger::read(&side).await?.is_some_and(|record| record.phase > Phase::Preparing) {
+            return Ok(());
+        }
+        let lock = AdvisoryLock::take(&self.options.target).await?;
+        let mut states = self.states(&tables::read(&side).await?)?;
+        self.read_all_again(&side, &mut states).await?;
+        ledger::note(&side, "--restart: all rows are read again").await?;
+        execution.note("--restart: all rows are read again, and changes go on being captured.");
+        lock.release().await
+    }
+
+    /// Looks whether both servers are those of the last run. One that was promoted or restored may lack commits that the
+    /// other has: then all rows are read again, and positions are forgotten.
+    async fn check_servers(
+        &self,
+        record: &mut FollowRecord,
+        side: &Session,
+        states: &mut [TableState],
+        execution: &Execution,
+    ) -> Result<()> {
+        let now = [Identity::read(&self.source).await?, Identity::read(side).await?];
+        let mut broken = Vec::new();
+        if let Some(then) = &record.servers {
+            for ((then, now), side) in then.iter().zip(&now).zip(["source", "target"]) {
+                broken.extend(then.broken_by(now).map(|why| format!("the {side} is not what it was: {why}")));
+            }
+        } else if now.iter().any(Identity::is_vague) {
+            execution.note("The role may not ask which server this is, so a promoted standby goes unnoticed; see docs/following.md.");
+        }
+        if self.plan.topology == Topology::OneDatabase {
+            broken.truncate(1);
+        }
+        if !broken.is_empty() {
+            let why = broken.join("; ");
+            execution.warn(format!("{why}; commits may be lost, so all rows are read again"));
+            ledger::note(side, &format!("all rows are read again: {why}")).await?;
+            // The servers come last: until then, whoever begins again finds that they differ.
+            self.read_all_again(side, states).await?;
+            record.snapshot = None;
+        }
+        ledger::set_servers(side, &now, !broken.is_empty()).await
+    }
+
+    /// Has all rows of all tables read again by the next batches.
+    async fn read_all_again(&self, side: &Session, states: &mut [TableState]) -> Result<()> {
         for (table, state) in self.plan.tables.iter().zip(states) {
             self.read_again(side, table, state).await?;
         }
-        feed::set_up(record.feed, id, options, captured, execution).await?;
-        feed::open(record.feed, id, options, captured, None).await
+        Ok(())
     }
 
     /// Mends what captures changes, where somebody broke it, and has everything read again that may have been missed.
     async fn mend_capture(
         &self,
-        feed: FeedKind,
+        id: &str,
         captured: &Captured,
         side: &Session,
         states: &mut [TableState],
         execution: &Execution,
     ) -> Result<()> {
-        let gaps = feed::gaps(feed, &self.source, captured).await?;
+        let gaps = feed::gaps(FeedKind::Queue, id, &self.source, captured).await?;
         if gaps.is_empty() {
             return Ok(());
         }
         for gap in gaps {
             execution.warn(format!("changes may have been missed: {gap}"));
         }
-        let anew = feed::mend(&self.options, captured, execution).await?;
+        let anew = feed::mend(id, &self.options, captured, execution).await?;
         for ((followed, table), state) in captured.followed.iter().zip(&self.plan.tables).zip(states) {
             let read = std::iter::once(followed.driving).chain(followed.depends.iter().map(|one| one.table));
             if read.into_iter().any(|index| anew.contains(&captured.tables[index].name)) {
@@ -226,12 +304,10 @@ impl Migration {
                 ))
                 .hint("clean up and begin again, or leave it out with --tables"));
             };
-            if record.fingerprint != table.fingerprint() || record.source != self.plan.source {
-                let what = if record.source == self.plan.source { "mapping" } else { "source" };
-                return Err(Error::refused(format!("{name} follows with another {what} than this one"))
-                    .hint("put that back, or clean up and begin again"));
+            match record.source == self.plan.source {
+                true => Ok(record.state),
+                false => Err(follows_another(table, "source")),
             }
-            Ok(record.state)
         };
         let states = self.plan.tables.iter().map(state).collect::<Result<Vec<_>>>()?;
         if let Some((name, _)) = records.iter().find(|(name, _)| self.plan.table(name).is_none()) {
@@ -247,34 +323,90 @@ impl Migration {
         side: &Session,
         captured: &Captured,
         states: &mut [TableState],
+        edited: &[&TablePlan],
         execution: &Execution,
     ) -> Result<BothShapes> {
+        let mut edited: BTreeSet<_> = edited.iter().map(|table| &table.target).collect();
         let oid =
             |table: &TablePlan| self.target_catalog.relations.get(&table.target).map(|relation| relation.oid);
         let target_oids: Vec<u32> = self.plan.tables.iter().filter_map(oid).collect();
         let source_oids: Vec<u32> = captured.tables.iter().flat_map(CapturedTable::oids).collect();
         let source = Shapes::read(&self.source, &source_oids).await?;
+        self.check_still_planned(captured).await?;
         let target = Shapes::read(side, &target_oids).await?;
-        if let Some(before) = Shapes::remembered(side, "source").await? {
+        let before = Shapes::remembered(side, "source").await?;
+        if let Some(before) = &before {
             let rewritten = before.rewritten(&source);
             for change in before.differences(&source) {
                 execution.warn(format!("altered on the source since the last run: {change}"));
             }
-            for ((followed, table), state) in captured.followed.iter().zip(&self.plan.tables).zip(states) {
-                let driving = &captured.tables[followed.driving];
-                let read = std::iter::once(&driving.name)
-                    .chain(driving.partitions.iter().map(|(name, _)| name))
-                    .chain(followed.depends.iter().map(|dependent| &captured.tables[dependent.table].name));
-                let names: Vec<String> = read.map(ToString::to_string).collect();
+            for ((followed, table), state) in
+                captured.followed.iter().zip(&self.plan.tables).zip(&mut *states)
+            {
+                let read = std::iter::once(followed.driving)
+                    .chain(followed.depends.iter().map(|dependent| dependent.table))
+                    .map(|table| &captured.tables[table]);
+                let names: Vec<String> = read
+                    .flat_map(|table| {
+                        std::iter::once(&table.name).chain(table.partitions.iter().map(|(name, _)| name))
+                    })
+                    .map(ToString::to_string)
+                    .collect();
                 if !rewritten.iter().any(|table| names.contains(table)) {
                     continue;
                 }
                 execution.note(format!("{}: all of its rows are read again", table.target.short()));
                 self.read_again(side, table, state).await?;
+                // An altered column's values are written otherwise, or come from another column.
+                if edited.remove(&table.target) {
+                    tables::set_fingerprint(side, table).await?;
+                }
             }
+        }
+        for (table, state) in self.plan.tables.iter().zip(states) {
+            if !edited.contains(&table.target) {
+                continue;
+            }
+            if before.is_some() {
+                return Err(follows_another(table, "mapping"));
+            }
+            // Altered before the first batch.
+            self.read_again(side, table, state).await?;
+            tables::set_fingerprint(side, table).await?;
         }
         source.remember(side, "source").await?;
         Ok(BothShapes { source, source_oids, target, target_oids })
+    }
+}
+
+impl Migration {
+    /// Looks whether the source's tables are those that the plan was made for: no batch would notice otherwise.
+    async fn check_still_planned(&self, captured: &Captured) -> Result<()> {
+        let query = Sql::literal(
+            "SELECT attnum, attname::text, atttypid FROM pg_catalog.pg_attribute
+             WHERE attrelid = $1::pg_catalog.oid AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
+        );
+        for table in &captured.tables {
+            let rows = self.source.query(&query, &[&table.oid]).await?;
+            let now: Vec<(i16, String, u32)> =
+                rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect();
+            let relation = self.source_catalog.relations.get(&table.name);
+            let planned = relation
+                .iter()
+                .flat_map(|relation| &relation.columns)
+                .map(|column| (column.number, column.name.as_str().to_owned(), column.data_type.oid));
+            let mut planned: Vec<_> = planned.collect();
+            planned.sort_unstable();
+            if now != planned {
+                return Err(Error::refused(format!(
+                    "{} was altered while the migration was planned",
+                    table.name.short()
+                ))
+                .sqlstate(ALTERED)
+                .hint("run the command again"));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -379,6 +511,11 @@ impl Follower {
         let stays = relation.indexes.iter().any(|found| found.unique && !is_off(found));
         Ok(stays.then(|| Stage::new(index, table, relation)))
     }
+}
+
+fn follows_another(table: &TablePlan, what: &str) -> Error {
+    Error::refused(format!("{} follows with another {what} than this one", table.target.short()))
+        .hint("put that back, or clean up and begin again")
 }
 
 fn nothing() -> Work {

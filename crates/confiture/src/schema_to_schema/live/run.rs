@@ -2,6 +2,7 @@
 //! after whatever cut it short.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
@@ -9,6 +10,7 @@ use tokio::time::sleep;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Execution;
 use crate::postgres::AdvisoryLock;
+use crate::postgres::feed::wal::SlotLost;
 use crate::schema_to_schema::failpoint;
 use crate::schema_to_schema::ledger::TableState;
 use crate::schema_to_schema::live::batch::BatchReport;
@@ -17,6 +19,7 @@ use crate::schema_to_schema::live::finish::Finisher;
 use crate::schema_to_schema::live::follower::{ALTERED, Follower, Witness};
 use crate::schema_to_schema::live::gate::Passer;
 use crate::schema_to_schema::live::ledger::{self, FeedKind, Phase};
+use crate::schema_to_schema::live::verifier::{Verifier, Verifying};
 use crate::schema_to_schema::planner::Migration;
 use crate::schema_to_schema::report::ViolatedForeignKey;
 use crate::schema_to_schema::sequences::{self, AdvancedSequence};
@@ -62,6 +65,8 @@ pub struct Following {
     pub patience: Duration,
     /// Whether both sides are compared once the target follows, while writes go on.
     pub verify: bool,
+    /// What is compared, and how.
+    pub verification: Verifying,
     /// Who sees every batch.
     pub witness: Option<Arc<dyn Witness>>,
 }
@@ -73,6 +78,7 @@ impl Default for Following {
             until: Until::Interrupted,
             patience: Duration::from_secs(300),
             verify: false,
+            verification: Verifying::default(),
             witness: None,
         }
     }
@@ -138,14 +144,17 @@ impl Migration {
         following: &Following,
         execution: &Execution,
     ) -> Result<FollowReport> {
+        if self.options.restart {
+            self.restart_following(execution).await?;
+        }
         let mut migration = Arc::clone(self);
         let mut since: Option<Instant> = None;
         let mut tries = 0;
         loop {
             let sessions = Arc::new(Sessions::default());
-            let progressed = Instant::now();
+            let (progressed, served) = (Instant::now(), AtomicBool::new(false));
             let result = tokio::select! {
-                result = migration.follow_once(following, &sessions, execution) => result,
+                result = Box::pin(migration.follow_once(following, &sessions, &served, execution)) => result,
                 () = stopped_hard(execution) => Err(interrupted()),
             };
             let cut = result.is_err() || execution.is_interrupted();
@@ -154,11 +163,15 @@ impl Migration {
                 Ok(report) => return Ok(report),
                 Err(error) => error,
             };
-            // What had gone well for a while is a new story.
-            if progressed.elapsed() > Duration::from_secs(30) {
+            // What had gone well for a while is a new story; and so is a connection that was lost after it had served.
+            let cut = error.kind() == ErrorKind::Connect;
+            if progressed.elapsed() > Duration::from_secs(30) || (cut && served.load(Ordering::Relaxed)) {
                 (since, tries) = (None, 0);
             }
-            let again = error.kind() == ErrorKind::Connect
+            // The lock may be held by what the server has left of the connection that was lost.
+            let again = cut
+                || (error.kind() == ErrorKind::Locked && since.is_some())
+                || SlotLost::of(&error).is_some()
                 || matches!(error.sqlstate_code(), Some("40001" | "40P01" | ALTERED));
             let began = *since.get_or_insert_with(Instant::now);
             if !again || began.elapsed() >= following.patience || execution.is_interrupted() {
@@ -167,7 +180,7 @@ impl Migration {
             }
             tries += 1;
             execution.warn(format!("{error}; going on as soon as it can be"));
-            let wait = Duration::from_millis(100 << tries.min(6));
+            let wait = Duration::from_millis(50 << tries.min(5));
             tokio::select! {
                 () = sleep(wait) => {}
                 () = execution.interrupted() => return Err(interrupted()),
@@ -177,11 +190,10 @@ impl Migration {
                 Err(error) if error.kind() == ErrorKind::Connect && began.elapsed() < following.patience => {
                     migration
                 }
-                Err(error) if error.kind() == ErrorKind::Config => {
+                Err(error) => {
                     migration.say_stopped(&error).await;
                     return Err(error);
                 }
-                Err(error) => return Err(error),
             };
         }
     }
@@ -190,12 +202,13 @@ impl Migration {
         self: &Arc<Self>,
         following: &Following,
         sessions: &Arc<Sessions>,
+        served: &AtomicBool,
         execution: &Execution,
     ) -> Result<FollowReport> {
         let started = Instant::now();
         let lock = AdvisoryLock::take_on(sessions.open_target(&self.options).await?).await?;
         let (mut follower, feed) = self.open_follower(following, sessions, execution).await?;
-        let report = follower.run(following, sessions, &lock, started, feed).await;
+        let report = follower.run(following, sessions, served, &lock, started, feed).await;
         if let Ok(report) = &report {
             let what = format!("stopped after batch {}", report.batches);
             ledger::note(&follower.side, &what).await?;
@@ -217,17 +230,20 @@ impl Follower {
         &mut self,
         following: &Following,
         sessions: &Arc<Sessions>,
+        served: &AtomicBool,
         lock: &AdvisoryLock,
         started: Instant,
         feed: FeedKind,
     ) -> Result<FollowReport> {
         let mut report = FollowReport::new(feed, self.phase, self.batches);
         let mut beside = Beside::start(self, sessions).await?;
+        let mut verifier = Verifier::new(following);
         let mut arrived = false;
         loop {
             beside.take_full(&mut self.states);
             self.pass_gate().await?;
             let batch = self.patient_batch(beside.finisher()).await?;
+            served.store(true, Ordering::Relaxed);
             report.snapshot = Some(batch.snapshot.to_string());
             failpoint::reached("batch: done");
             beside.go_on(self, &mut report).await?;
@@ -240,16 +256,16 @@ impl Follower {
                 report.sequences = self.advance_sequences().await?;
                 report.foreign_keys_wait = beside.put_foreign_keys_back(self).await?;
             }
-            let is_settled = arrived && !beside.is_referring() && !beside.is_comparing();
-            let is_compared = report.verification.is_some() || !following.verify;
-            self.align = is_settled && !is_compared;
-            let is_done = is_settled && is_compared && following.until == Until::CaughtUp;
+            let is_settled = arrived && !beside.is_referring();
+            self.align = verifier.go_on(self, &mut report, is_settled).await?;
+            let is_done = is_settled && verifier.is_done() && following.until == Until::CaughtUp;
             if self.execution.is_interrupted() || is_done {
                 break;
             }
             self.rest(&batch, beside.is_building()).await?;
         }
         beside.end().await;
+        verifier.end(self).await?;
         (report.phase, report.batches) = (self.phase, self.batches);
         if arrived {
             report.sequences.extend(self.advance_sequences().await?);
@@ -327,7 +343,7 @@ impl Follower {
 
 /// The same migration, planned again with what is there now.
 async fn replan(migration: &Arc<Migration>, execution: &Execution) -> Result<Arc<Migration>> {
-    let planned = Migration::plan(migration.options.clone(), execution).await?;
+    let planned = Box::pin(Migration::plan(migration.options.clone(), execution)).await?;
     Ok(Arc::new(planned))
 }
 

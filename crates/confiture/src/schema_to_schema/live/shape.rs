@@ -7,6 +7,12 @@ use crate::error::Result;
 use crate::postgres::Session;
 use crate::sql::{Literal, Sql, sql};
 
+/// How the line begins that is about what captures a table's changes.
+const CAPTURE: &str = "capture ";
+
+/// How the line begins that is about where and as what its rows are stored.
+const STORED: &str = "stored ";
+
 /// How tables look: by name, a line for each column and partition.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Shapes {
@@ -40,8 +46,8 @@ impl Shapes {
         let now = Self::read(session, oids).await?;
         let changes = self.differences(&now);
         if changes.is_empty() {
-            // Something that is none of ours: statistics targets, privileges.
-            self.digest = now.digest;
+            // Something that is none of ours: statistics targets, privileges, VACUUM FULL.
+            *self = now;
         }
         Ok(changes)
     }
@@ -55,10 +61,18 @@ impl Shapes {
                 continue;
             };
             let (before, after): (Vec<&str>, Vec<&str>) = (before.lines().collect(), after.lines().collect());
+            let is_column = |line: &&&str| !line.starts_with(CAPTURE) && !line.starts_with(STORED);
             let gone = before.iter().filter(|line| !after.contains(line));
             let come = after.iter().filter(|line| !before.contains(line));
-            let mut sentences: Vec<String> = gone.map(|line| format!("had `{}`", described(line))).collect();
-            sentences.extend(come.map(|line| format!("has `{}` now", described(line))));
+            let mut sentences: Vec<String> =
+                gone.filter(is_column).map(|line| format!("had `{}`", described(line))).collect();
+            sentences.extend(come.filter(is_column).map(|line| format!("has `{}` now", described(line))));
+            if captures(&before) != captures(&after) {
+                sentences.push("has lost or changed what captures its changes".into());
+            }
+            if sentences.is_empty() && are_rewritten(&before, &after) {
+                sentences.push("was rewritten by ALTER TABLE".into());
+            }
             if !sentences.is_empty() {
                 found.push(format!("{table} {}", sentences.join(", ")));
             }
@@ -74,12 +88,15 @@ impl Shapes {
             let Some(after) = now.tables.get(*table) else { return true };
             let (before, after): (Vec<&str>, Vec<&str>) = (before.lines().collect(), after.lines().collect());
             let plain = |line: &str| line.trim_end_matches(" NOT NULL").to_owned();
-            before.iter().chain(&after).any(|line| {
+            let is_column = |line: &&&str| !line.starts_with(CAPTURE) && !line.starts_with(STORED);
+            let mut lines = before.iter().chain(&after).filter(is_column);
+            lines.any(|line| {
                 let other = if before.contains(line) { &after } else { &before };
                 let same = other.iter().any(|one| plain(one) == plain(line));
                 let named = other.iter().any(|one| column(one) == column(line));
                 !same && (named || line.starts_with("partition "))
-            })
+            }) || captures(&before) != captures(&after)
+                || are_rewritten(&before, &after)
         };
         self.tables.iter().filter(is_rewritten).map(|(table, _)| table.clone()).collect()
     }
@@ -108,6 +125,22 @@ impl Shapes {
     }
 }
 
+/// True where rows are in another file, and columns were altered: `ALTER TABLE … TYPE text USING lower(name)` may give the
+/// same type, and other values. TRUNCATE, VACUUM FULL and CLUSTER leave the columns alone.
+fn are_rewritten(before: &[&str], after: &[&str]) -> bool {
+    let stored = |lines: &[&str]| -> Vec<String> {
+        let line = lines.iter().find_map(|line| line.strip_prefix(STORED)).unwrap_or_default();
+        line.split(' ').map(str::to_owned).collect()
+    };
+    let (before, after) = (stored(before), stored(after));
+    before.len() == after.len() && before.iter().zip(&after).all(|(before, after)| before != after)
+}
+
+/// What captures the changes of a table.
+fn captures<'a>(lines: &[&'a str]) -> Vec<&'a str> {
+    lines.iter().copied().filter(|line| line.starts_with(CAPTURE)).collect()
+}
+
 /// A line without the column's number.
 fn described(line: &str) -> &str {
     match line.split_once(' ') {
@@ -134,6 +167,33 @@ mod tests {
             ["public.t had `name text`, has `name text NOT NULL` now, has `age integer` now"]
         );
         assert!(before.rewritten(&after).is_empty());
+    }
+
+    #[test]
+    fn changes_that_nobody_captured_are_read_again() {
+        let before = shapes("1 id bigint NOT NULL\ncapture 3 17");
+        for after in ["1 id bigint NOT NULL\ncapture 3 18", "1 id bigint NOT NULL"] {
+            let after = shapes(after);
+            assert_eq!(before.rewritten(&after), ["public.t"]);
+            assert_eq!(
+                before.differences(&after),
+                ["public.t has lost or changed what captures its changes"]
+            );
+        }
+        assert!(before.rewritten(&before.clone()).is_empty());
+    }
+
+    #[test]
+    fn rows_that_alter_table_has_rewritten_are_read_again() {
+        let before = shapes("1 id bigint\nstored 17 900");
+        for after in ["1 id bigint\nstored 18 900", "1 id bigint\nstored 17 901"] {
+            assert!(
+                before.rewritten(&shapes(after)).is_empty() && before.differences(&shapes(after)).is_empty()
+            );
+        }
+        let after = shapes("1 id bigint\nstored 18 901");
+        assert_eq!(before.rewritten(&after), ["public.t"]);
+        assert_eq!(before.differences(&after), ["public.t was rewritten by ALTER TABLE"]);
     }
 
     #[test]

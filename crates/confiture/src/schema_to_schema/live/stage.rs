@@ -2,7 +2,7 @@
 
 use crate::catalog::{ConstraintKind, Identity, Relation};
 use crate::postgres::feed::{KeyColumn, KeySet};
-use crate::schema_to_schema::plan::TablePlan;
+use crate::schema_to_schema::plan::{ColumnPlan, TablePlan};
 use crate::sql::{Identifier, QualifiedName, Sql, sql};
 
 /// Keys that one query reads at most: what is more is read by the next one.
@@ -24,6 +24,17 @@ pub(crate) struct Stage {
     /// What is written of a row that is there; `None` where only a new row can take the values.
     updated: Option<Vec<Identifier>>,
     names: Vec<Identifier>,
+}
+
+/// Which rows of the target a stage speaks of.
+#[derive(Debug, Clone)]
+pub(crate) enum Share {
+    /// All of them.
+    All,
+    /// Those of the staged keys.
+    Keys(u64),
+    /// Those of which this is true; `t` is the row.
+    Where(Sql),
 }
 
 /// Two queries of the source: which target rows are concerned, and what they are now.
@@ -121,14 +132,17 @@ impl Stage {
         )
     }
 
-    /// Deletes the rows whose key was staged and gave no row, `staged` of them; of all rows, where that is none.
+    /// Deletes the rows of `share` that are not staged.
     ///
     /// The limit takes nothing away: it tells the planner how few keys there are, so that it looks them up.
-    pub(crate) fn delete_missing(&self, staged: Option<u64>) -> Sql {
+    pub(crate) fn delete_missing(&self, share: &Share) -> Sql {
         let gone = sql!("NOT EXISTS (SELECT FROM {} AS s WHERE {})", self.rows, self.same_key("s", "t"));
-        match staged {
-            None => sql!("DELETE FROM {} AS t WHERE {}", self.target, gone),
-            Some(staged) => sql!(
+        match share {
+            Share::All => sql!("DELETE FROM {} AS t WHERE {}", self.target, gone),
+            Share::Where(condition) => {
+                sql!("DELETE FROM {} AS t WHERE {} AND {}", self.target, condition, gone)
+            }
+            Share::Keys(staged) => sql!(
                 "DELETE FROM {} AS t USING (SELECT * FROM {} LIMIT {}) AS k WHERE {} AND {}",
                 self.target,
                 self.keys,
@@ -194,6 +208,11 @@ impl Stage {
         Sql::join(" AND ", self.key.iter().map(|name| sql!("{}.{} = {}.{}", left, name, right, name)))
     }
 
+    /// What the source gives for every column of the stage.
+    pub(crate) fn selected_rows(&self, table: &TablePlan, local: bool) -> Sql {
+        selected(table, &self.names, local)
+    }
+
     /// What is read of the source for `keys`, in as many pieces as it takes. `local` where both sides are one database.
     pub(crate) fn readings<'a>(
         &'a self,
@@ -205,19 +224,8 @@ impl Stage {
         let Some(source) = table.source.as_ref().map(|source| sql!("{}", source)) else {
             return Box::new(std::iter::empty());
         };
-        let selected = move |names: &[Identifier]| {
-            let of = table.columns.iter().filter(|column| names.contains(&column.target));
-            let value = |column: &crate::schema_to_schema::plan::ColumnPlan| match local {
-                true => column.inserted.clone(),
-                false => column.sent.clone(),
-            };
-            // In the order of `names`, which is that of the stage.
-            let mut of: Vec<_> = of.collect();
-            of.sort_by_key(|column| names.iter().position(|name| name == &column.target));
-            Sql::join(", ", of.into_iter().map(value))
-        };
         let query = &table.query;
-        let rows = selected(&self.names);
+        let rows = self.selected_rows(table, local);
         if keys.is_whole() {
             let rows = sql!("SELECT {} {}", rows, query.from_relation(&source, &[]));
             return Box::new(std::iter::once(Reading { keys: None, rows }));
@@ -226,18 +234,34 @@ impl Stage {
         let reading = move |arrays: Vec<Sql>| {
             let unnest = Sql::join(", ", arrays.iter().map(|array| sql!("pg_catalog.unnest({})", array)));
             let all = sql!("ROWS FROM ({}) AS {} ({})", unnest, query.alias, names);
-            let condition = match (columns, arrays.as_slice()) {
-                ([column], [array]) => sql!("{}.{} = ANY ({})", query.alias, column.name, array),
-                _ => {
-                    let own = columns.iter().map(|column| sql!("{}.{}", query.alias, column.name));
-                    sql!("({}) IN (SELECT * FROM ROWS FROM ({}))", Sql::join(", ", own), unnest)
-                }
-            };
+            let condition = is_among(&query.alias, columns, &arrays);
             Reading {
-                keys: Some(sql!("SELECT {} FROM {}", selected(&self.key), all)),
+                keys: Some(sql!("SELECT {} FROM {}", selected(table, &self.key, local), all)),
                 rows: sql!("SELECT {} {}", rows, query.from_relation(&source, &[condition])),
             }
         };
         Box::new(keys.arrays(columns, KEYS_AT_ONCE).map(reading))
+    }
+}
+
+/// What the source gives for the columns `names`, in their order.
+pub(crate) fn selected(table: &TablePlan, names: &[Identifier], local: bool) -> Sql {
+    let position = |name: &Identifier| names.iter().position(|known| known == name);
+    let mut columns: Vec<_> =
+        table.columns.iter().filter(|column| position(&column.target).is_some()).collect();
+    columns.sort_by_key(|column| position(&column.target));
+    let value = |column: &ColumnPlan| if local { column.inserted.clone() } else { column.sent.clone() };
+    Sql::join(", ", columns.into_iter().map(value))
+}
+
+/// True of rows whose key is one of those in `arrays`, of which there is one for each column.
+pub(crate) fn is_among(alias: &Identifier, columns: &[&KeyColumn], arrays: &[Sql]) -> Sql {
+    match (columns, arrays) {
+        ([column], [array]) => sql!("{}.{} = ANY ({})", alias, column.name, array),
+        _ => {
+            let own = columns.iter().map(|column| sql!("{}.{}", alias, column.name));
+            let unnest = Sql::join(", ", arrays.iter().map(|array| sql!("pg_catalog.unnest({})", array)));
+            sql!("({}) IN (SELECT * FROM ROWS FROM ({}))", Sql::join(", ", own), unnest)
+        }
     }
 }

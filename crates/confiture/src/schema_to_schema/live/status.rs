@@ -1,5 +1,6 @@
 //! How far a migration that follows is, for whoever looks: read from the ledger and from both servers.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -8,6 +9,7 @@ use crate::config::Connection;
 use crate::error::{Error, Result};
 use crate::postgres::{AdvisoryLock, Session};
 use crate::schema_to_schema::ledger as tables;
+use crate::schema_to_schema::live::coverage;
 use crate::schema_to_schema::live::ledger::{self, FeedKind, Phase};
 use crate::sql::{QualifiedName, Sql};
 
@@ -81,6 +83,21 @@ pub struct TableStatus {
     pub waiting_keys: i64,
     /// Seconds until it is copied, at the pace so far; `None` where it is, or where nobody can say.
     pub seconds_left: Option<f64>,
+    /// What is known to be equal; `None` where all rows are still to be compared, or where nothing follows.
+    pub coverage: Option<CoverageStatus>,
+}
+
+/// What is known to be equal of one table.
+#[derive(Debug, Clone, Serialize)]
+pub struct CoverageStatus {
+    /// The batch that left both sides equal.
+    pub batch: i64,
+    /// How long ago that was.
+    pub seconds_ago: f64,
+    /// How long ago all rows were compared, also those that no batch had touched.
+    pub complete_seconds_ago: f64,
+    /// Keys that batches have touched since: what the next comparison looks at. One that was touched twice may count twice.
+    pub touched_keys: i64,
 }
 
 /// Reads how far the migration into `target` is; `source` is asked for what only it knows.
@@ -113,9 +130,14 @@ pub async fn status(source: Option<&Connection>, target: &Connection) -> Result<
         target: target.to_string(),
         tables: tables_of(&session, source.as_ref(), following.is_some()).await?,
         following,
-        at_work: AdvisoryLock::holder(&session).await?.map(|error| error.message().to_owned()),
+        at_work: AdvisoryLock::holder(&session).await?.map(|error| holder(error.message()).to_owned()),
         events: session.query(&events, &[]).await?.iter().map(|row| row.get(0)).collect(),
     })
+}
+
+/// Who holds the lock, out of the sentence that refuses whoever else wants it.
+fn holder(refusal: &str) -> &str {
+    refusal.rsplit_once(": ").map_or(refusal, |(_, who)| who)
 }
 
 /// True where a migration into `target` follows its source.
@@ -182,8 +204,13 @@ async fn tables_of(session: &Session, source: Option<&Session>, follows: bool) -
          GROUP BY s.table_schema, s.table_name, s.state, s.started_at ORDER BY 1, 2",
         waiting
     );
+    let mut covered = match follows {
+        true => coverage::status(session).await?,
+        false => BTreeMap::new(),
+    };
     let mut found = Vec::new();
     for row in session.query(&query, &[]).await? {
+        let table = QualifiedName::new(row.get::<_, String>(0), row.get::<_, String>(1));
         let (state, rows): (String, i64) = (row.get(2), row.get(3));
         let relations: Vec<String> = row.get(7);
         let expected_rows = match source {
@@ -194,7 +221,8 @@ async fn tables_of(session: &Session, source: Option<&Session>, follows: bool) -
         let seconds_left =
             expected_rows.filter(|expected| state == "copying" && rows > 0 && *expected > rows);
         found.push(TableStatus {
-            table: QualifiedName::new(row.get::<_, String>(0), row.get::<_, String>(1)),
+            coverage: covered.remove(&table),
+            table,
             state,
             rows,
             expected_rows,

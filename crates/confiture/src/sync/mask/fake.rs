@@ -43,7 +43,10 @@ pub(super) fn fake(key: &Keyed, kind: FakeKind, locale: Locale, value: &str, out
         FakeKind::LastName => out.push_str(pick(lasts)),
         FakeKind::Name => push_all(out, &[pick(firsts), " ", pick(lasts)]),
         FakeKind::Company => {
-            push_all(out, &[pick(lasts), " ", pick(&["& Sons", "Ltd", "Group", "Works", "Partners", "Labs"])])
+            push_all(
+                out,
+                &[pick(lasts), " ", pick(&["& Sons", "Ltd", "Group", "Works", "Partners", "Labs"])],
+            );
         }
         FakeKind::City => out.push_str(pick(cities())),
         FakeKind::Job => out.push_str(pick(jobs())),

@@ -24,7 +24,9 @@ pub(super) fn encipher(key: &Keyed, radix: u32, tweak: &[u8], numerals: &mut [u8
         let y = digest[..d].iter().fold(0_u128, |y, byte| (y << 8) | u128::from(*byte));
         let m = if round % 2 == 0 { u } else { v };
         let modulus = u128::from(radix).pow(m as u32);
-        let c = (a % modulus + y % modulus) % modulus;
+        // The half that is added has as many numerals as the result: it is below the modulus already.
+        let sum = a + y % modulus;
+        let c = if sum >= modulus { sum - modulus } else { sum };
         a = b_number;
         b_number = c;
     }

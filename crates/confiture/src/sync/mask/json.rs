@@ -114,6 +114,9 @@ impl<'a> Walk<'a, '_> {
             Some(_) => serde_json::from_str::<String>(raw).map_err(|_| BROKEN)?,
             None => raw.to_owned(),
         };
+        if !matches!(mask, Mask::Keep) {
+            self.row.note(&value);
+        }
         let mut masked = String::new();
         if mask.apply(&value, self.row, &mut masked)? {
             let quoted = serde_json::to_string(&masked).map_err(|_| BROKEN)?;

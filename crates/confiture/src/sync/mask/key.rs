@@ -147,8 +147,13 @@ pub fn hexadecimal(bytes: &[u8]) -> String {
 /// The first `length` hexadecimal digits of `bytes`.
 pub(crate) fn push_hexadecimal(bytes: &[u8], length: usize, out: &mut String) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let nibbles = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    out.extend(nibbles.take(length).map(|nibble| char::from(DIGITS[usize::from(nibble)])));
+    let mut text = [0_u8; 64];
+    for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
+        pair[0] = DIGITS[usize::from(byte >> 4)];
+        pair[1] = DIGITS[usize::from(byte & 15)];
+    }
+    let length = length.min(bytes.len() * 2).min(text.len());
+    out.push_str(std::str::from_utf8(&text[..length]).unwrap_or_default());
 }
 
 #[cfg(test)]

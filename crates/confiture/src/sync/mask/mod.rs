@@ -55,6 +55,9 @@ pub(crate) enum Mask {
     Json(Vec<(JsonPath, Mask)>),
     /// Text without what looks personal.
     Redact(Vec<PersonalKind>),
+    /// A mask that does nothing, for tests: whatever it should have done must be missed.
+    #[cfg(feature = "failpoints")]
+    Broken(Box<Mask>),
 }
 
 impl Mask {
@@ -80,19 +83,30 @@ impl Mask {
             Self::Ip(key) => ip(key, value, out),
             Self::Noise(key, most) => noise(key, *most, value, row, out)?,
             Self::Json(paths) => json::mask(paths, value, row, out)?,
-            Self::Redact(kinds) => pattern::redact(kinds, value, out),
+            #[cfg(feature = "failpoints")]
+            Self::Broken(mask) => {
+                mask.apply(value, row, &mut String::new())?;
+                out.push_str(value);
+            }
+            Self::Redact(kinds) => pattern::redact(kinds, value, row, out),
         }
         Ok(true)
     }
 
     /// True where a mask that equals its value is a fault: chance does not do that to a whole column.
     pub(crate) fn must_change(&self) -> bool {
+        #[cfg(feature = "failpoints")]
+        if let Self::Broken(mask) = self {
+            return mask.must_change();
+        }
         !matches!(self, Self::Keep | Self::Json(_) | Self::Redact(_) | Self::Constant(_) | Self::Null)
     }
 
     /// True where a mask may well be what another row's value was: numbers among numbers, words from lists.
     pub(crate) fn may_meet_others(&self) -> bool {
         match self {
+            #[cfg(feature = "failpoints")]
+            Self::Broken(mask) => mask.may_meet_others(),
             Self::Format(_) | Self::Integer(..) | Self::Fake(..) | Self::Card(_) | Self::Noise(..) => true,
             Self::Template(parts) => parts.iter().any(Part::may_meet_others),
             Self::Json(paths) => paths.iter().any(|(_, mask)| mask.may_meet_others()),
@@ -113,7 +127,7 @@ fn hash(key: &Keyed, length: u8, normalize: bool, value: &str, out: &mut String)
     push_hexadecimal(&key.hash(&[value.as_bytes()]), usize::from(length), out);
 }
 
-/// An address of 198.18.0.0/15 (for benchmarks) or 2001:db8::/32 (for documentation), with the same mask behind it.
+/// An address of `198.18.0.0/15` (for benchmarks) or `2001:db8::/32` (for documentation), with the same mask behind it.
 fn ip(key: &Keyed, value: &str, out: &mut String) {
     let (address, network) =
         value.split_once('/').map_or((value, None), |(address, bits)| (address, Some(bits)));

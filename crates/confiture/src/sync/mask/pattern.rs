@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 
 use regex::{Captures, Regex};
 
+use super::Row;
 use super::format::luhn_digit;
 use crate::config::sync_rules::PersonalKind;
 
@@ -57,11 +58,15 @@ fn iban_remainder(text: &str) -> Option<u32> {
 }
 
 /// Text without what looks like one of `kinds`: `[email]` stands in its place.
-pub(super) fn redact(kinds: &[PersonalKind], text: &str, out: &mut String) {
+pub(super) fn redact(kinds: &[PersonalKind], text: &str, row: &Row<'_>, out: &mut String) {
     let mut left = text.to_owned();
     for kind in PersonalKind::PATTERNS.into_iter().filter(|kind| kinds.contains(kind)) {
         let replaced = expression(kind).replace_all(&left, |found: &Captures<'_>| {
-            if is_real(kind, &found[0]) { format!("[{}]", kind.word()) } else { found[0].to_owned() }
+            if !is_real(kind, &found[0]) {
+                return found[0].to_owned();
+            }
+            row.note(&found[0]);
+            format!("[{}]", kind.word())
         });
         left = replaced.into_owned();
     }
@@ -103,6 +108,7 @@ mod tests {
             &PersonalKind::PATTERNS,
             "Ann <ann.lee@corp.co.uk>, +44 20 7946 0958, card 4111 1111 1111 1111, not 4111 1111 1111 1112, \
              DE89 3704 0044 0532 0130 00, 10.1.2.3, 123-45-6789, order 20481.",
+            &Row::empty(),
             &mut out,
         );
         assert_eq!(

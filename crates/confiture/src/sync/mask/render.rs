@@ -81,7 +81,7 @@ pub(super) fn render(parts: &[Part], value: &str, row: &Row<'_>, out: &mut Strin
             Part::LastDigits { count, cut: false } => last_digits(value, usize::from(*count), out),
             Part::First(count) => first(value, usize::from(*count), out),
             Part::MailDomain => {
-                out.push_str(value.rsplit_once('@').map_or("example.com", |(_, domain)| domain))
+                out.push_str(value.rsplit_once('@').map_or("example.com", |(_, domain)| domain));
             }
             Part::Hash(key, length, normalize) => super::hash(key, *length, *normalize, value, out),
             Part::Fake(key, kind) => fake::fake(key, *kind, Locale::En, value, out),

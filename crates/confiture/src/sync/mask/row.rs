@@ -1,6 +1,7 @@
 //! One row as masks see it: fields by their place, and what makes it this row.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 
 /// How a field's bytes are read and written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,17 +68,31 @@ pub(crate) struct Row<'a> {
     wires: &'a [Wire],
     /// The fields that identify the row.
     key: &'a [usize],
+    /// Where originals are noted that a mask finds inside of a value.
+    inner: Option<&'a RefCell<Vec<String>>>,
 }
 
 impl<'a> Row<'a> {
     pub(crate) fn new(fields: &'a [Option<&'a [u8]>], wires: &'a [Wire], key: &'a [usize]) -> Self {
-        Self { fields, wires, key }
+        Self { fields, wires, key, inner: None }
+    }
+
+    /// The same, with a place for originals that masks find inside of values: leaves of documents, addresses in texts.
+    pub(crate) fn noting(self, inner: Option<&'a RefCell<Vec<String>>>) -> Self {
+        Self { inner, ..self }
+    }
+
+    /// Notes an original value that a mask has found inside of another.
+    pub(super) fn note(&self, original: &str) {
+        if let Some(inner) = self.inner {
+            inner.borrow_mut().push(original.to_owned());
+        }
     }
 
     /// A row without fields.
     #[cfg(test)]
     pub(crate) fn empty() -> Self {
-        Self { fields: &[], wires: &[], key: &[] }
+        Self { fields: &[], wires: &[], key: &[], inner: None }
     }
 
     /// A field as text; `None` for NULL and for what cannot be read.

@@ -82,6 +82,22 @@ impl WalFeed {
         obstacles::read(session, tables).await
     }
 
+    /// The first of `tables` that is not published as a whole, if there is one: its changes are not captured.
+    ///
+    /// # Errors
+    ///
+    /// Where the catalog cannot be read.
+    pub async fn unpublished<'a>(
+        session: &Session,
+        tables: &'a [CapturedTable],
+        publication: &Identifier,
+    ) -> Result<Option<&'a CapturedTable>> {
+        let query = Sql::literal(include_str!("../../queries/published.sql"));
+        let rows = session.query(&query, &[&publication.as_str()]).await?;
+        let published: Vec<u32> = rows.iter().map(|row| row.get(0)).collect();
+        Ok(tables.iter().find(|table| !published.contains(&table.oid)))
+    }
+
     /// Publishes the tables and makes a slot, both [named](Self::name) after the migration, and begins to read. Every
     /// transaction that a snapshot taken after this does not see is one that the feed will give.
     ///
@@ -236,6 +252,10 @@ impl WalFeed {
         }
         match why {
             Some(error) if error.kind() != ErrorKind::Server => error,
+            // An internal error of decoding ("could not map filenode … to relation OID") comes again with the same WAL.
+            Some(error) if error.sqlstate_code().is_some_and(|code| code.starts_with("XX")) => {
+                slot::lost(&self.slot, &format!("the server cannot decode its WAL ({error})"))
+            }
             Some(error) => Error::new(ErrorKind::Connect, format!("the server ended the stream: {error}"))
                 .hint("see the server's log, then run this again"),
             None => Error::new(ErrorKind::Connect, "the stream of changes has ended")

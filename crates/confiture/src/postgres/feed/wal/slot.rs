@@ -49,7 +49,7 @@ impl fmt::Display for SlotLost {
 
 impl std::error::Error for SlotLost {}
 
-fn lost(slot: &Identifier, why: &str) -> Error {
+pub(super) fn lost(slot: &Identifier, why: &str) -> Error {
     Error::refused(format!("the replication slot {slot} is lost: {why}"))
         .hint("make the slot again and compare both sides: changes since the last batch are known to no one")
         .because(SlotLost { slot: slot.as_str().to_owned() })

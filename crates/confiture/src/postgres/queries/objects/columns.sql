@@ -17,7 +17,9 @@ SELECT CASE WHEN c.relkind IN ('v', 'm') THEN 'view column' ELSE 'column' END AS
         'statistics', json_build_array(coalesce(a.attstattarget, -1), format('%s SET STATISTICS %s', x.alter, coalesce(a.attstattarget, -1)), coalesce(a.attstattarget, -1) = -1)) END,
     'details', json_build_object('number', a.attnum, 'local', a.attislocal, 'inherit_count', a.attinhcount,
         'type', format_type(a.atttypid, a.atttypmod),
-        'base', format_type(b.base, NULL), 'plain', format_type(a.atttypid, NULL), 'typtype', t.typtype, 'category', t.typcategory,
+        'base', CASE WHEN t.typtype <> 'd' THEN format_type(a.atttypid, NULL) ELSE (
+            WITH RECURSIVE down AS (SELECT t.typtype, t.typbasetype UNION ALL SELECT u.typtype, u.typbasetype FROM down JOIN pg_type u ON u.oid = down.typbasetype WHERE u.typtype = 'd')
+            SELECT format_type(down.typbasetype, NULL) FROM down JOIN pg_type u ON u.oid = down.typbasetype WHERE u.typtype <> 'd') END, 'plain', format_type(a.atttypid, NULL), 'typtype', t.typtype, 'category', t.typcategory,
         'collation', CASE WHEN a.attcollation <> t.typcollation THEN format('%I.%I', cn.nspname, co.collname) END,
         'not_null', a.attnotnull,
         'generated', CASE WHEN a.attgenerated <> '' THEN pg_get_expr(d.adbin, d.adrelid) END,
@@ -35,8 +37,6 @@ FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON
 JOIN pg_type t ON t.oid = a.atttypid
 CROSS JOIN LATERAL (SELECT format('ALTER%s TABLE ONLY %I.%I ALTER COLUMN %I', CASE c.relkind WHEN 'f' THEN ' FOREIGN' ELSE '' END, n.nspname, c.relname, a.attname)) AS y(base)
 CROSS JOIN LATERAL (SELECT CASE c.relkind WHEN 'm' THEN format('ALTER MATERIALIZED VIEW %I.%I ALTER COLUMN %I', n.nspname, c.relname, a.attname) ELSE y.base END) AS x(alter)
-CROSS JOIN LATERAL (WITH RECURSIVE down AS (SELECT t.oid, t.typtype, t.typbasetype UNION ALL SELECT u.oid, u.typtype, u.typbasetype FROM down JOIN pg_type u ON u.oid = down.typbasetype WHERE down.typtype = 'd')
-    SELECT oid FROM down WHERE typtype <> 'd') AS b(base)
 LEFT JOIN pg_collation co ON co.oid = a.attcollation LEFT JOIN pg_namespace cn ON cn.oid = co.collnamespace
 LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum AND a.attgenerated <> ''
 WHERE a.attnum > 0 AND NOT a.attisdropped AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'

@@ -1,0 +1,91 @@
+//! `confiture migrate squash`.
+
+use confiture::migrate::{Difference, plan_squash};
+use confiture::project::Project;
+use confiture::{Error, ErrorKind, Result};
+use serde_json::json;
+
+use super::version;
+use super::whereabouts::{Whereabouts, read};
+use crate::confirm::confirm;
+use crate::database;
+use crate::invocation::Invocation;
+use crate::output::Reply;
+use crate::output::numbers::count;
+use crate::runtime;
+
+/// Makes one migration of many: the same statements in one pair of files, proven to do the same.
+///
+/// Databases that have all of them take the new one as applied; new databases run it alone. The former files are moved
+/// into the folder `squashed`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Squash {
+    /// The last version in it; all, where none is named.
+    #[arg(value_name = "VERSION")]
+    version: Option<String>,
+
+    #[command(flatten)]
+    whereabouts: Whereabouts,
+
+    /// What the new migration is called.
+    #[arg(long, value_name = "NAME", default_value = "squashed")]
+    name: String,
+
+    /// Only prove it, and say what would be written.
+    #[arg(long)]
+    dry_run: bool,
+
+    /// The server for scratch databases; the embedded one, where none is named.
+    #[arg(long, value_name = "URL")]
+    scratch_url: Option<String>,
+
+    /// Answer the confirmation with yes.
+    #[arg(short, long)]
+    yes: bool,
+}
+
+impl Squash {
+    /// Does it.
+    pub(crate) fn run(self, invocation: &Invocation) -> Result<Reply> {
+        let project = Project::open(&invocation.surroundings())?;
+        let to = self.version.as_deref().map(version).transpose()?;
+        runtime::run(invocation, async |execution| {
+            let mut flags = self.whereabouts.flags(None);
+            flags.scratch_url.clone_from(&self.scratch_url);
+            let settings = match project.target(self.whereabouts.naming(), &flags) {
+                Ok(target) => target.settings,
+                Err(error) if error.kind() == ErrorKind::Usage => project.settings(&flags)?,
+                Err(error) => return Err(error),
+            };
+            let squash = plan_squash(&read(&settings)?, to.as_ref(), &self.name)?;
+            let scratch = database::scratch(&project, &settings).await?;
+            let differences = squash.prove(&scratch.connection, &execution).await?;
+            if let Some(first) = differences.first() {
+                let (Difference::OnlyFirst(object)
+                | Difference::OnlySecond(object)
+                | Difference::Other(object)) = first;
+                return Err(Error::unexpected(format!(
+                    "the one migration would not make what the {} make: {object} and {} others are different",
+                    squash.migrations.len(),
+                    differences.len() - 1
+                ))
+                .hint("nothing was written; squash up to an earlier version"));
+            }
+            let migrations = count(squash.migrations.len(), "migration");
+            let files: Vec<_> = squash.files.iter().map(|file| file.display().to_string()).collect();
+            let files = files.join(" and ");
+            if self.dry_run {
+                let text = format!("Proven: {migrations} as one would be {files}.\nNothing was written.");
+                return Reply::new(&json!({ "dry_run": true, "squash": squash }), text);
+            }
+            let what = format!("replacing {migrations} by {files}");
+            confirm(&invocation.terminal, &execution, self.yes, &what).await?;
+            squash.write()?;
+            let back =
+                if squash.reversible { "" } else { " It has no way back, for not all of them have one." };
+            let moved = count(squash.moved.len(), "former file");
+            let text = format!("Wrote {files}; {moved} moved into squashed/.{back}");
+            Reply::new(&json!({ "dry_run": false, "squash": squash }), text)
+        })
+    }
+}

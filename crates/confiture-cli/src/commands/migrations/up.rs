@@ -1,0 +1,89 @@
+//! `confiture migrate up`.
+
+use confiture::Result;
+use confiture::migrate::UpOptions;
+use confiture::project::Project;
+use serde_json::json;
+
+use super::whereabouts::{Patience, Whereabouts};
+use super::{InterruptedStep, show, version};
+use crate::confirm::confirm;
+use crate::invocation::Invocation;
+use crate::output::Reply;
+use crate::runtime;
+
+/// Applies the migrations that are pending.
+///
+/// Each is one transaction together with its record; where a statement cannot be in one, step by step, so that a run
+/// that died is gone on with at the right place.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Up {
+    #[command(flatten)]
+    whereabouts: Whereabouts,
+
+    #[command(flatten)]
+    patience: Patience,
+
+    /// The last version to apply.
+    #[arg(short, long, value_name = "VERSION")]
+    target: Option<String>,
+
+    /// Only say what would be done: nothing is written to the database.
+    #[arg(long)]
+    dry_run: bool,
+
+    /// As --dry-run, with every statement and the locks it takes.
+    #[arg(long)]
+    plan: bool,
+
+    /// Also apply what is pending below the last applied one.
+    #[arg(long)]
+    allow_out_of_order: bool,
+
+    /// Record applied migrations whose files have changed as they are now; nothing of them is run.
+    #[arg(long)]
+    repair: bool,
+
+    /// What became of a statement that was running when an earlier run ended, where nobody can find out.
+    #[arg(long, value_name = "FATE")]
+    interrupted_step: Option<InterruptedStep>,
+
+    /// Answer the confirmation with yes.
+    #[arg(short, long)]
+    yes: bool,
+}
+
+impl Up {
+    /// Does it.
+    pub(crate) fn run(self, invocation: &Invocation) -> Result<Reply> {
+        let project = Project::open(&invocation.surroundings())?;
+        let options = UpOptions {
+            target: self.target.as_deref().map(version).transpose()?,
+            allow_out_of_order: self.allow_out_of_order,
+            repair: self.repair,
+            interrupted: self.interrupted_step.map(Into::into),
+        };
+        runtime::run(invocation, async |execution| {
+            let found = self.whereabouts.find(&project, Some(&self.patience)).await?;
+            let database = found.database.connection.to_string();
+            let style = invocation.terminal.stdout;
+            if self.dry_run || self.plan {
+                let plan = found.migrator.plan_up(&options).await?;
+                let mut text = show::plan(style, &plan, &database, self.plan || invocation.terminal.verbose);
+                text.push_str("Nothing was changed.\n");
+                return Reply::new(&json!({ "dry_run": true, "plan": plan }), text);
+            }
+            found.database.make_if_local().await?;
+            let production = found.database.settings.production.value;
+            let plan = found.migrator.plan_up(&options).await?;
+            if let Some(loss) = plan.asks(production) {
+                let loss = format!("{loss}, on {database}");
+                confirm(&invocation.terminal, &execution, self.yes, &loss)
+                    .await
+                    .map_err(|error| error.hint("--plan shows every statement and changes nothing"))?;
+            }
+            let report = found.migrator.up(&options, &execution).await?;
+            Reply::new(&report, show::report(style, &report, &database))
+        })
+    }
+}

@@ -1,0 +1,152 @@
+//! `confiture migrate up` and its kin, as a person calls them.
+
+use std::process::Command;
+
+use local_postgres::testing::Database;
+
+use crate::support::Project;
+
+fn psql(database: &Database<'_>, sql: &str) -> String {
+    let output = Command::new(database.server().program("psql"))
+        .args(["-XqAt", "-v", "ON_ERROR_STOP=1", "-c", sql, &database.url()])
+        .output()
+        .expect("psql starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("UTF-8").trim_end().to_owned()
+}
+
+/// The environments of the seeds, and two migrations.
+fn shop(database: &Database<'_>) -> Project {
+    let project = Project::new();
+    let environment = format!("database_url: {}\n", database.url());
+    project.write("db/environments/local.yaml", &environment);
+    project.write("db/environments/production.yaml", &format!("{environment}production: true\n"));
+    project.write("db/migrations/001_users.up.sql", "CREATE TABLE users (id int, full_name text);\n");
+    project.write("db/migrations/001_users.down.sql", "DROP TABLE users;\n");
+    project.write("db/migrations/002_add_user_bio.up.sql", "ALTER TABLE users ADD COLUMN bio text;\n");
+    project.write(
+        "db/migrations/002_add_user_bio.down.sql",
+        "-- confiture: loses-data every bio\nALTER TABLE users DROP COLUMN bio;\n",
+    );
+    project
+}
+
+#[tokio::test]
+async fn every_form_of_the_seeds() {
+    let database = Database::create().await.expect("a database");
+    let project = shop(&database);
+    let up = project.call(&["migrate", "up", "--config", "db/environments/production.yaml"]);
+    let names = [(database.name(), "DATABASE"), (database.server().socket_dir().to_str().unwrap(), "SOCKET")];
+    insta::assert_snapshot!(up.steady(&names), @"
+    status 0
+    --- stdout
+    ✅ applied 001_users (TIME)
+    ✅ applied 002_add_user_bio (TIME)
+    2 migrations applied to postgres@SOCKET:5432/DATABASE in TIME
+    --- stderr
+    Applying 001_users...
+    Applying 002_add_user_bio...
+    ");
+    let asked = project.call(&["migrate", "down", "-c", "local.yaml"]);
+    assert_eq!(asked.status, 8, "{asked}");
+    assert!(asked.stderr.contains("002_add_user_bio loses every bio"), "{asked}");
+    assert_eq!(project.call(&["migrate", "down", "-c", "local.yaml", "-y", "-q"]).status, 0);
+    // Without a loss nobody asks, but on production.
+    let production = project.call(&["migrate", "down", "-c", "production.yaml"]);
+    assert_eq!(production.status, 8, "{production}");
+    assert_eq!(project.call(&["migrate", "down", "-c", "local.yaml", "-q"]).status, 0);
+    assert_eq!(psql(&database, "select to_regclass('users') is null"), "t");
+    for name in ["add_email_index", "add_verified_column", "big_refactor"] {
+        assert_eq!(project.call(&["migrate", "generate", name]).status, 0);
+    }
+    let files = std::fs::read_dir(project.path().join("db/migrations")).expect("the folder");
+    let files: Vec<_> = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    assert!(files.contains(&"005_big_refactor.down.sql".to_owned()), "{files:?}");
+    let mut plain = project.command(&["migrate", "up", "--target", "002"]);
+    plain.env("DATABASE_URL", database.url());
+    assert_eq!(project.finish(plain).status, 0);
+}
+
+#[tokio::test]
+async fn status_and_check() {
+    let database = Database::create().await.expect("a database");
+    let project = shop(&database);
+    let names = [(database.name(), "DATABASE"), (database.server().socket_dir().to_str().unwrap(), "SOCKET")];
+    assert_eq!(project.call(&["migrate", "up", "-e", "local", "--target", "1", "-q"]).status, 0);
+    psql(&database, "update confiture_migrations set applied_at = '2026-01-02 03:04:05Z'");
+    let said = project.call(&["migrate", "status", "-e", "local", "--check"]);
+    insta::assert_snapshot!(said.steady(&names), @"
+    status 7
+    --- stdout
+    ✅ 001_users         applied      2026-01-02 03:04:05 UTC by postgres
+       002_add_user_bio  pending
+    postgres@SOCKET:5432/DATABASE: 1 applied, 1 pending; recorded in public.confiture_migrations
+    --- stderr
+    error: not all migrations are applied: 1 pending
+    hint: `confiture migrate up` applies what is pending
+    ");
+    assert_eq!(project.call(&["migrate", "status", "-e", "local"]).status, 0);
+}
+
+#[tokio::test]
+async fn an_error_shows_the_users_line() {
+    let database = Database::create().await.expect("a database");
+    let project = shop(&database);
+    project.write("db/migrations/003_wrong.up.sql", "ALTER TABLE users\n  ADD COLUMN bio text;\n");
+    let said = project.call(&["migrate", "up", "-e", "local", "-q"]);
+    insta::assert_snapshot!(said, @r#"
+    status 4
+    --- stdout
+    --- stderr
+    error: column "bio" of relation "users" already exists
+     --> db/migrations/003_wrong.up.sql:1:1
+      |
+    1 | / ALTER TABLE users
+    2 | |   ADD COLUMN bio text;
+      | |_____________________^
+    hint: 2 migrations were applied before, 001_users to 002_add_user_bio, and stay so
+    "#);
+    assert_eq!(psql(&database, "select count(*) from confiture_migrations"), "2");
+}
+
+#[tokio::test]
+async fn destroying_rows_on_production_is_asked_about_and_a_plan_shows_it() {
+    let database = Database::create().await.expect("a database");
+    let project = shop(&database);
+    project.write(
+        "db/migrations/003_drop.up.sql",
+        "DROP TABLE users;\nCREATE TABLE u (a int);\nCREATE INDEX CONCURRENTLY u_a ON u (a);\n",
+    );
+    let names = [(database.name(), "DATABASE"), (database.server().socket_dir().to_str().unwrap(), "SOCKET")];
+    let plan = project.call(&["migrate", "up", "-e", "production", "--plan"]);
+    insta::assert_snapshot!(plan.steady(&names), @"
+    status 0
+    --- stdout
+    001_users (1 statement, one transaction)
+      CREATE TABLE users (id int, full_name text)
+    002_add_user_bio (1 statement, one transaction)
+      ALTER TABLE users ADD COLUMN bio text  -- ACCESS EXCLUSIVE lock
+    003_drop (3 statements, 2 steps)
+      DROP TABLE users  -- ACCESS EXCLUSIVE lock, destroys rows
+      CREATE TABLE u (a int)
+      CREATE INDEX CONCURRENTLY u_a ON u (a)  -- SHARE UPDATE EXCLUSIVE lock, outside of a transaction
+    3 migrations to apply to postgres@SOCKET:5432/DATABASE
+    Nothing was changed.
+    --- stderr
+    ");
+    let asked = project.call(&["migrate", "up", "-e", "production"]);
+    assert_eq!(asked.status, 8, "{asked}");
+    assert!(asked.stderr.contains("003_drop has DROP TABLE (db/migrations/003_drop.up.sql:1:1)"), "{asked}");
+    assert_eq!(psql(&database, "select count(*) from pg_class where relname = 'confiture_migrations'"), "0");
+    assert_eq!(project.call(&["migrate", "up", "-e", "production", "-y", "-q"]).status, 0);
+}
+
+#[test]
+fn the_embedded_server_needs_no_database_beforehand() {
+    let project = Project::new();
+    project.write("db/migrations/001_a.up.sql", "CREATE TABLE a (id int);\n");
+    let said = project.call(&["migrate", "up", "--env", "embedded", "-q"]);
+    assert_eq!(said.status, 0, "{said}");
+    let again = project.call(&["migrate", "status", "--env", "embedded", "--check"]);
+    assert_eq!(again.status, 0, "{again}");
+}

@@ -1,0 +1,127 @@
+//! What a file in a migrations folder is, by its name.
+
+use super::version::Version;
+
+/// A file's name, taken apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct FileName {
+    pub(super) version: Version,
+    /// What stands behind the version: `add_users`.
+    pub(super) name: String,
+    pub(super) kind: Kind,
+}
+
+/// What a file holds, as far as its name says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// `001_x.up.sql`, `V1__x.up.sql`.
+    Up,
+    /// `001_x.down.sql`.
+    Down,
+    /// `001_x.sql`: dbmate's with both directions, sqlx's with one.
+    Single,
+    /// `V1__x.sql`: Flyway's and refinery's.
+    Versioned,
+    /// `U1__x.sql`: Flyway's for the way back, refinery's for a version that may leave a gap.
+    Undo,
+    /// `001_x.py`: the Python original's.
+    Python,
+}
+
+/// Why a file is none that could be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unfit {
+    /// Not meant to be one: neither SQL nor Python, hidden, or a module's own file.
+    Other,
+    /// SQL without a version in front.
+    NoVersion,
+    /// `R__x.sql`.
+    Repeatable,
+    /// `B1__x.sql`.
+    Baseline,
+    /// `V1__x.rs`.
+    Rust,
+}
+
+/// Takes a name apart.
+pub(super) fn parse_file_name(name: &str) -> Result<FileName, Unfit> {
+    let lower = name.to_ascii_lowercase();
+    let stem = |suffix: &str| lower.ends_with(suffix).then(|| &name[..name.len() - suffix.len()]);
+    if name.starts_with(['.', '_']) {
+        return Err(Unfit::Other);
+    }
+    let (stem, kind) = if let Some(stem) = stem(".up.sql") {
+        (stem, Kind::Up)
+    } else if let Some(stem) = stem(".down.sql") {
+        (stem, Kind::Down)
+    } else if let Some(stem) = stem(".sql") {
+        (stem, Kind::Single)
+    } else if let Some(stem) = stem(".py") {
+        (stem, Kind::Python)
+    } else if let Some(stem) = stem(".rs") {
+        return Err(if with_letter(stem, 'V').is_some() { Unfit::Rust } else { Unfit::Other });
+    } else {
+        return Err(Unfit::Other);
+    };
+    if let Some((version, name)) = with_letter(stem, 'V') {
+        let kind = if kind == Kind::Single { Kind::Versioned } else { kind };
+        return Ok(FileName { version, name, kind });
+    }
+    if let Some((version, name)) = with_letter(stem, 'U').filter(|_| kind == Kind::Single) {
+        return Ok(FileName { version, name, kind: Kind::Undo });
+    }
+    if kind == Kind::Single && stem.starts_with("R__") {
+        return Err(Unfit::Repeatable);
+    }
+    if kind == Kind::Single && with_letter(stem, 'B').is_some() {
+        return Err(Unfit::Baseline);
+    }
+    let digits = stem.find(|c: char| !c.is_ascii_digit()).unwrap_or(stem.len());
+    let version = Version::parse(&stem[..digits]).ok_or(Unfit::NoVersion)?;
+    let name = stem[digits..].trim_start_matches(['_', '-', '.', ' ']).to_owned();
+    Ok(FileName { version, name, kind })
+}
+
+/// `V1_2__name`: a letter, a version, two underscores, a name.
+fn with_letter(stem: &str, letter: char) -> Option<(Version, String)> {
+    let (version, name) = stem.strip_prefix(letter)?.split_once("__")?;
+    Some((Version::parse(version)?, name.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_all_tools() {
+        for (file, version, name, kind) in [
+            ("001_add_users.up.sql", "1", "add_users", Kind::Up),
+            ("20260101120000_x.down.sql", "20260101120000", "x", Kind::Down),
+            ("V7__y.up.sql", "7", "y", Kind::Up),
+            ("20260101120000_b.sql", "20260101120000", "b", Kind::Single),
+            ("V1_1__Initial_x.sql", "1.1", "Initial_x", Kind::Versioned),
+            ("V2.1__x.sql", "2.1", "x", Kind::Versioned),
+            ("U2.1__x.sql", "2.1", "x", Kind::Undo),
+            ("002_add_bio.py", "2", "add_bio", Kind::Python),
+            ("3.sql", "3", "", Kind::Single),
+            ("004-with-dashes.UP.SQL", "4", "with-dashes", Kind::Up),
+        ] {
+            let version = Version::parse(version).unwrap();
+            let expected = FileName { version, name: name.to_owned(), kind };
+            assert_eq!(parse_file_name(file), Ok(expected), "{file}");
+        }
+        for (file, why) in [
+            ("README.md", Unfit::Other),
+            (".hidden.sql", Unfit::Other),
+            ("__init__.py", Unfit::Other),
+            ("mod.rs", Unfit::Other),
+            ("users.sql", Unfit::NoVersion),
+            ("helpers.py", Unfit::NoVersion),
+            ("R__views.sql", Unfit::Repeatable),
+            ("B5__base.sql", Unfit::Baseline),
+            ("V1__x.rs", Unfit::Rust),
+        ] {
+            assert_eq!(parse_file_name(file), Err(why), "{file}");
+        }
+    }
+}

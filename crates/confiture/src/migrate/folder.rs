@@ -1,0 +1,400 @@
+//! A folder of migrations: which tool wrote it, and what is in it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::disk;
+use crate::error::{Error, Place, Result};
+use crate::migrate::file_name::{FileName, Kind, Unfit, parse_file_name};
+use crate::migrate::part::{Part, is_dbmate, parse_dbmate};
+use crate::migrate::python;
+use crate::migrate::version::Version;
+use crate::sql::Script;
+
+/// Whose layout a folder has. Confiture's own pairs may stand beside the files of one other tool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Layout {
+    /// Pairs of `.up.sql` and `.down.sql`: Confiture's own, golang-migrate's, sqlx's reversible ones.
+    Pairs,
+    /// dbmate: both directions in one file.
+    Dbmate,
+    /// sqlx's simple form: one file, one direction.
+    Single,
+    /// `V1__x.sql`: Flyway, refinery.
+    Versioned,
+    /// The Python original's classes.
+    Python,
+}
+
+impl fmt::Display for Layout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Pairs => "pairs of .up.sql and .down.sql",
+            Self::Dbmate => "dbmate's files",
+            Self::Single => "single .sql files, as sqlx has them",
+            Self::Versioned => "V1__name.sql, as Flyway and refinery have them",
+            Self::Python => "the Python original's files",
+        })
+    }
+}
+
+/// A migration that is on disk.
+#[derive(Debug, Clone)]
+pub struct MigrationFile {
+    /// Its version, as its file's name has it.
+    pub version: Version,
+    /// Its name: `add_users`.
+    pub name: String,
+    /// The way up.
+    pub up: Part,
+    /// The way back, where there is one.
+    pub down: Option<Part>,
+}
+
+impl MigrationFile {
+    /// The file with the way up.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.up.script.script.file()
+    }
+}
+
+/// A folder of migrations, read.
+#[derive(Debug, Clone)]
+pub struct Folder {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Whose layout it has.
+    pub layout: Layout,
+    /// The migrations, in the order of their versions.
+    pub migrations: Vec<MigrationFile>,
+    /// What is worth knowing: files that are not read.
+    pub notes: Vec<String>,
+    /// True where versions are written with a `V` in front.
+    pub(super) with_letter: bool,
+}
+
+/// Reads a folder. Without one, it is empty.
+///
+/// # Errors
+///
+/// A file that cannot be read or split, that has no version, or that another tool means differently; files of two tools; a version
+/// that two migrations have; a way back without a way up.
+pub fn read_folder(path: &Path) -> Result<Folder> {
+    let mut found = Found::default();
+    if !disk::is_folder(path) {
+        found.notes.push(format!("there is no folder {}", path.display()));
+    }
+    for file in disk::files_below(path)? {
+        let inside = file.components().count() > 1;
+        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let parsed = parse_file_name(&name);
+        if inside {
+            found.pass_over(&file, parsed.is_ok());
+        } else {
+            found.add(&path.join(&file), &name, parsed)?;
+        }
+    }
+    found.finish(path)
+}
+
+#[derive(Default)]
+struct Found {
+    files: Vec<(FileName, PathBuf)>,
+    notes: Vec<String>,
+    passed_over: BTreeMap<PathBuf, usize>,
+    with_letter: bool,
+}
+
+impl Found {
+    fn pass_over(&mut self, file: &Path, is_migration: bool) {
+        let folder =
+            file.components().next().map(|first| PathBuf::from(first.as_os_str())).unwrap_or_default();
+        // Mappings live there, and what `squash` has set aside.
+        let is_ours = folder == Path::new("schema_to_schema") || folder == Path::new(SQUASHED);
+        if is_migration && !is_ours {
+            *self.passed_over.entry(folder).or_default() += 1;
+        }
+    }
+
+    fn add(&mut self, path: &Path, name: &str, parsed: std::result::Result<FileName, Unfit>) -> Result<()> {
+        let unfit = |message: &str, hint: &str| {
+            let place = Place { file: path.to_owned(), line: 1, column: 1 };
+            Err(Error::config(message).at(place).hint(hint))
+        };
+        match parsed {
+            Ok(file) => {
+                self.with_letter |= name.starts_with('V');
+                self.files.push((file, path.to_owned()));
+                Ok(())
+            }
+            Err(Unfit::Other) => Ok(()),
+            Err(Unfit::NoVersion) => unfit(
+                "the file has no version in front of its name",
+                "call it VERSION_name.up.sql (`confiture migrate generate NAME` does), or move it out of the folder",
+            ),
+            Err(Unfit::Repeatable) => unfit(
+                "Flyway's repeatable migrations (R__) are not run",
+                "move its views and functions into db/schema, and write a migration when they change",
+            ),
+            Err(Unfit::Baseline) => unfit(
+                "Flyway's baseline migrations (B__) are not run",
+                "call it V… where the migrations before it are gone, and `baseline` the databases that have it",
+            ),
+            Err(Unfit::Rust) => unfit(
+                "a migration written in Rust cannot be run from its file",
+                "implement `confiture::migrate::Migration` and call the library, or write it as SQL",
+            ),
+        }
+    }
+
+    fn finish(mut self, path: &Path) -> Result<Folder> {
+        for (folder, count) in std::mem::take(&mut self.passed_over) {
+            self.notes.push(format!(
+                "{} of {} in the folder {} inside of it: only the folder itself is read",
+                count,
+                if count == 1 { "migration lies" } else { "migrations lie" },
+                folder.display()
+            ));
+        }
+        let mut migrations: Vec<MigrationFile> = Vec::new();
+        let mut layouts: Vec<(Layout, PathBuf)> = Vec::new();
+        let mut ways_back: Vec<(FileName, PathBuf)> = Vec::new();
+        // Flyway's `U` takes back the `V` of its version; refinery's is a version of its own.
+        let is_way_back = |file: &FileName, all: &[(FileName, PathBuf)]| match file.kind {
+            Kind::Down => true,
+            Kind::Undo => {
+                all.iter().any(|(other, _)| other.version == file.version && other.kind == Kind::Versioned)
+            }
+            _ => false,
+        };
+        for (file, path) in &self.files {
+            if is_way_back(file, &self.files) {
+                ways_back.push((file.clone(), path.clone()));
+                continue;
+            }
+            let (layout, migration) = read_migration(file, path)?;
+            if !layouts.iter().any(|(known, _)| *known == layout) {
+                layouts.push((layout, path.clone()));
+            }
+            migrations.push(migration);
+        }
+        migrations.sort_by(|one, other| one.version.cmp(&other.version));
+        refuse_duplicates(&migrations)?;
+        for (file, path) in ways_back {
+            attach(&mut migrations, &file, &path)?;
+        }
+        let layout = only_layout(&layouts)?;
+        let Self { notes, with_letter, .. } = self;
+        Ok(Folder { path: path.to_owned(), layout, migrations, notes, with_letter })
+    }
+}
+
+/// Where `squash` puts what it has set aside.
+pub(super) const SQUASHED: &str = "squashed";
+
+fn read_migration(file: &FileName, path: &Path) -> Result<(Layout, MigrationFile)> {
+    let script = disk::read_script(path)?;
+    let mut name = file.name.clone();
+    let (layout, up, down) = match file.kind {
+        Kind::Up | Kind::Down => (Layout::Pairs, Part::parse(script)?, None),
+        Kind::Versioned | Kind::Undo => (Layout::Versioned, Part::parse(script)?, None),
+        Kind::Single if is_dbmate(script.text()) => {
+            let (up, down) = parse_dbmate(&script)?;
+            (Layout::Dbmate, up, down)
+        }
+        Kind::Single => (Layout::Single, Part::parse(script)?, None),
+        Kind::Python => {
+            let read = python::parse(&script)?;
+            check_version(&read, file, &script)?;
+            name = read.name.unwrap_or(name);
+            (Layout::Python, read.up, read.down)
+        }
+    };
+    Ok((layout, MigrationFile { version: file.version.clone(), name, up, down }))
+}
+
+fn check_version(read: &python::PythonMigration, file: &FileName, script: &Script) -> Result<()> {
+    let said = read.version.as_deref();
+    if said.is_some_and(|said| Version::parse(said).as_ref() != Some(&file.version)) {
+        return Err(Error::config(format!(
+            "the class says version {}, the file's name {}",
+            said.unwrap_or_default(),
+            file.version
+        ))
+        .at(script.place(0))
+        .hint("rename the file, or correct the class"));
+    }
+    Ok(())
+}
+
+fn refuse_duplicates(migrations: &[MigrationFile]) -> Result<()> {
+    for pair in migrations.windows(2) {
+        if pair[0].version == pair[1].version {
+            let [one, other] = [&pair[0], &pair[1]].map(|migration| migration.path().display().to_string());
+            return Err(Error::config(format!("two migrations have the version {}", pair[0].version))
+                .at(Place { file: pair[1].path().to_owned(), line: 1, column: 1 })
+                .hint(format!("they are {one} and {other}: give the one that runs later a higher version")));
+        }
+    }
+    Ok(())
+}
+
+/// Puts a way back to its way up.
+fn attach(migrations: &mut [MigrationFile], file: &FileName, path: &Path) -> Result<()> {
+    let place = || Place { file: path.to_owned(), line: 1, column: 1 };
+    let Some(migration) = migrations.iter_mut().find(|migration| migration.version == file.version) else {
+        return Err(Error::config(format!(
+            "there is a way back for version {}, and no way up",
+            file.version
+        ))
+        .at(place())
+        .hint(format!("write {}_{}.up.sql beside it, or remove this file", file.version, file.name)));
+    };
+    if migration.down.is_some() {
+        return Err(Error::config(format!("version {} has two ways back", file.version))
+            .at(place())
+            .hint("keep one of them"));
+    }
+    if file.kind == Kind::Down && migration.name != file.name {
+        return Err(Error::config(format!(
+            "the way back of version {} is called {}, its way up {}",
+            file.version, file.name, migration.name
+        ))
+        .at(place())
+        .hint("both files of a pair have the same name"));
+    }
+    migration.down = Some(Part::parse(disk::read_script(path)?)?);
+    Ok(())
+}
+
+fn only_layout(layouts: &[(Layout, PathBuf)]) -> Result<Layout> {
+    let foreign: Vec<_> = layouts.iter().filter(|(layout, _)| *layout != Layout::Pairs).collect();
+    match foreign.as_slice() {
+        [] => Ok(Layout::Pairs),
+        [(layout, _)] => Ok(*layout),
+        [(one, first), (other, second), ..] => {
+            Err(Error::config(format!("the folder mixes {one} with {other}"))
+                .at(Place { file: second.clone(), line: 1, column: 1 })
+                .hint(format!(
+                    "{} is one of the first kind, {} of the second: keep one tool's files, and write new ones as pairs of \
+                     .up.sql and .down.sql, which may stand beside any",
+                    first.display(),
+                    second.display()
+                )))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(files: &[(&str, &str)]) -> (tempfile::TempDir, Result<Folder>) {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        let read = read_folder(folder.path());
+        (folder, read)
+    }
+
+    /// `version name up/down`, one line each.
+    fn shown(files: &[(&str, &str)]) -> (Layout, String) {
+        let (_kept, read) = folder(files);
+        let read = read.unwrap();
+        let lines: Vec<_> = read
+            .migrations
+            .iter()
+            .map(|one| {
+                let statements = |part: &Part| part.script.statements.len();
+                let (up, down) = (statements(&one.up), one.down.as_ref().map(statements));
+                format!(
+                    "{} {} {up}/{}",
+                    one.version,
+                    one.name,
+                    down.map_or("-".to_owned(), |n| n.to_string())
+                )
+            })
+            .collect();
+        (read.layout, lines.join("; "))
+    }
+
+    #[test]
+    fn the_layouts_of_all_tools_are_told_apart() {
+        let one = "SELECT 1;";
+        assert_eq!(shown(&[]), (Layout::Pairs, String::new()));
+        assert_eq!(
+            shown(&[
+                ("002_b.up.sql", one),
+                ("001_a.up.sql", one),
+                ("001_a.down.sql", one),
+                ("README.md", "#")
+            ]),
+            (Layout::Pairs, "001 a 1/1; 002 b 1/-".to_owned())
+        );
+        assert_eq!(
+            shown(&[("20260101120000_a.sql", "-- migrate:up\nSELECT 1;\n-- migrate:down\n")]),
+            (Layout::Dbmate, "20260101120000 a 1/0".to_owned())
+        );
+        assert_eq!(
+            shown(&[("20260101120000_a.sql", one), ("20260101130000_b.up.sql", one)]),
+            (Layout::Single, "20260101120000 a 1/-; 20260101130000 b 1/-".to_owned())
+        );
+        assert_eq!(
+            shown(&[("V1__a.sql", one), ("V1_1__b.sql", one), ("U1.1__b.sql", one), ("V2__c.up.sql", one)]),
+            (Layout::Versioned, "1 a 1/-; 1.1 b 1/1; 2 c 1/-".to_owned())
+        );
+        assert_eq!(
+            shown(&[("V1__a.sql", one), ("U2__b.sql", one)]),
+            (Layout::Versioned, "1 a 1/-; 2 b 1/-".to_owned()),
+            "refinery's U is a version of its own"
+        );
+        let python =
+            "class A(M):\n  version = '003'\n  name = 'x'\n  def up(self): self.execute('SELECT 1')\n";
+        assert_eq!(
+            shown(&[("003_x.py", python), ("004_y.up.sql", one), ("__init__.py", "import os")]),
+            (Layout::Python, "003 x 1/-; 004 y 1/-".to_owned())
+        );
+    }
+
+    #[test]
+    fn what_is_unclear_is_an_error_that_names_the_file() {
+        let (one, dbmate) = ("SELECT 1;", "-- migrate:up\nSELECT 1;");
+        for (files, message) in [
+            (vec![("1_a.up.sql", one), ("001_b.up.sql", one)], "two migrations have the version 001"),
+            (vec![("1_a.sql", one), ("2_b.sql", dbmate)], "the folder mixes single .sql files"),
+            (vec![("1_a.sql", dbmate), ("V2__b.sql", one)], "the folder mixes dbmate's files with V1__name"),
+            (vec![("1_a.down.sql", one)], "there is a way back for version 1, and no way up"),
+            (vec![("1_a.up.sql", one), ("1_b.down.sql", one)], "the way back of version 1 is called b"),
+            (vec![("R__v.sql", one)], "Flyway's repeatable migrations (R__) are not run"),
+            (vec![("users.sql", one)], "the file has no version in front of its name"),
+            (vec![("V1__x.rs", "fn")], "a migration written in Rust cannot be run"),
+        ] {
+            let (_kept, read) = folder(&files);
+            let error = read.err().unwrap_or_else(|| panic!("{message}"));
+            assert!(error.message().starts_with(message), "{error:?}");
+            assert!(error.place().is_some() && !error.hints().is_empty(), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn folders_inside_are_said_and_not_read() {
+        let (_kept, read) = folder(&[
+            ("1_a.up.sql", "SELECT 1"),
+            ("old/0_b.up.sql", "SELECT 1"),
+            ("squashed/0_b.up.sql", "SELECT 1"),
+            ("schema_to_schema/x/config.yaml", ""),
+        ]);
+        let read = read.unwrap();
+        assert_eq!(read.migrations.len(), 1);
+        assert_eq!(read.notes.len(), 1);
+        assert!(read.notes[0].contains("the folder old"), "{:?}", read.notes);
+    }
+}

@@ -1,0 +1,271 @@
+//! The ledgers of other tools: what each says is applied.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::error::{Error, Result};
+use crate::migrate::version::Version;
+use crate::postgres::Session;
+use crate::sql::{QualifiedName, Sql, sql};
+
+/// Whose ledger it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tool {
+    Python,
+    Dbmate,
+    GolangMigrate,
+    Sqlx,
+    Refinery,
+    Flyway,
+}
+
+impl Tool {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Python => "the Python original",
+            Self::Dbmate => "dbmate",
+            Self::GolangMigrate => "golang-migrate",
+            Self::Sqlx => "sqlx",
+            Self::Refinery => "refinery",
+            Self::Flyway => "Flyway",
+        }
+    }
+}
+
+/// Names that ledgers have, and the columns by which each tool's is known. `schema_migrations` is the name of two.
+const LEDGERS: [(&str, Tool, &[&str]); 6] = [
+    ("tb_confiture", Tool::Python, &["version", "name", "applied_at"]),
+    ("schema_migrations", Tool::GolangMigrate, &["version", "dirty"]),
+    ("schema_migrations", Tool::Dbmate, &["version"]),
+    ("_sqlx_migrations", Tool::Sqlx, &["version", "success", "installed_on"]),
+    ("refinery_schema_history", Tool::Refinery, &["version", "applied_on"]),
+    ("flyway_schema_history", Tool::Flyway, &["installed_rank", "version", "type", "success"]),
+];
+
+/// What a ledger says.
+#[derive(Debug, Clone)]
+pub(super) struct Ledger {
+    pub(super) tool: Tool,
+    pub(super) table: QualifiedName,
+    pub(super) rows: Vec<Applied>,
+    /// Everything up to this one is applied too, although only this one is listed.
+    pub(super) up_to: Option<Version>,
+}
+
+/// A migration that a ledger knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Applied {
+    pub(super) version: Version,
+    pub(super) name: String,
+    /// As the server reads it.
+    pub(super) applied_at: Option<String>,
+    /// The digest of the file, where it is one that can be checked: `sha384:…`, `crc32:…`.
+    pub(super) digest: Option<String>,
+}
+
+/// Finds the ledger of another tool: `asked` by name, else the only one that there is.
+pub(super) async fn read_ledger(
+    session: &Session,
+    asked: Option<&str>,
+    history: &QualifiedName,
+) -> Result<Ledger> {
+    let names: Vec<&str> = match asked {
+        Some(name) => vec![name.rsplit('.').next().unwrap_or(name)],
+        None => LEDGERS.iter().map(|(name, ..)| *name).collect(),
+    };
+    let schema = asked.and_then(|name| name.split_once('.')).map(|(schema, _)| schema);
+    let query = Sql::literal(include_str!("../postgres/queries/ledgers.sql"));
+    let rows = session.query(&query, &[&names, &schema]).await?;
+    let mut found = Vec::new();
+    for row in rows {
+        let table = QualifiedName::new(row.get::<_, String>("schema"), row.get::<_, String>("name"));
+        let columns: Vec<String> = row.get("columns");
+        let tool = LEDGERS.iter().find(|(name, _, wanted)| {
+            (asked.is_some() || *name == table.name.as_str())
+                && wanted.iter().all(|column| columns.iter().any(|one| one == column))
+        });
+        if let Some((_, tool, _)) = tool.filter(|_| table != *history) {
+            found.push((*tool, table));
+        }
+    }
+    match found.as_slice() {
+        [(tool, table)] => read(session, *tool, table).await,
+        [] => Err(Error::config(match asked {
+            Some(name) => format!("there is no ledger {name} of a tool that is known"),
+            None => "there is no ledger of another tool in this database".to_owned(),
+        })
+        .hint("known are tb_confiture, schema_migrations, _sqlx_migrations, refinery_schema_history and flyway_schema_history, in the schemas of the search_path; `--adopt schema.table` names another")),
+        several => {
+            let names: Vec<_> = several.iter().map(|(tool, table)| format!("{table} ({})", tool.name())).collect();
+            Err(Error::config(format!("there are several ledgers: {}", names.join(", ")))
+                .hint("name the right one: --adopt TABLE"))
+        }
+    }
+}
+
+async fn read(session: &Session, tool: Tool, table: &QualifiedName) -> Result<Ledger> {
+    let query = sql!("SELECT pg_catalog.to_jsonb(ledger)::pg_catalog.text FROM {} AS ledger", table);
+    let mut rows = Vec::new();
+    for row in session.query(&query, &[]).await? {
+        let text: String = row.get(0);
+        let value: Value = serde_json::from_str(&text)
+            .map_err(|error| Error::unexpected("a ledger's row is not JSON").because(error))?;
+        rows.push(value);
+    }
+    let mut ledger = Ledger { tool, table: table.clone(), rows: Vec::new(), up_to: None };
+    interpret(&mut ledger, &rows)?;
+    ledger.rows.sort_by(|one, other| one.version.cmp(&other.version));
+    Ok(ledger)
+}
+
+/// Reads a ledger's rows as its tool would.
+fn interpret(ledger: &mut Ledger, rows: &[Value]) -> Result<()> {
+    match ledger.tool {
+        Tool::Flyway => return interpret_flyway(ledger, rows),
+        Tool::GolangMigrate => {
+            if rows.iter().any(|row| row["dirty"] == true) {
+                return Err(unfinished(ledger, rows.first()));
+            }
+            ledger.up_to = rows.first().map(|row| version_of(ledger, row)).transpose()?;
+            return Ok(());
+        }
+        Tool::Sqlx if rows.iter().any(|row| row["success"] == false) => {
+            return Err(unfinished(ledger, rows.iter().find(|row| row["success"] == false)));
+        }
+        _ => {}
+    }
+    for row in rows {
+        let text = |key: &str| row[key].as_str().map(str::to_owned);
+        let digest = text("checksum").and_then(|checksum| match ledger.tool {
+            Tool::Sqlx => Some(format!("sha384:{}", checksum.trim_start_matches("\\x"))),
+            _ => None,
+        });
+        ledger.rows.push(Applied {
+            version: version_of(ledger, row)?,
+            name: text("name").or_else(|| text("description")).unwrap_or_default().replace(' ', "_"),
+            applied_at: text("applied_at").or_else(|| text("installed_on")).or_else(|| text("applied_on")),
+            digest,
+        });
+    }
+    Ok(())
+}
+
+/// Flyway's log: a version may be applied, undone and applied again; a baseline stands for all below it.
+fn interpret_flyway(ledger: &mut Ledger, rows: &[Value]) -> Result<()> {
+    let mut log: Vec<&Value> = rows.iter().collect();
+    log.sort_by_key(|row| row["installed_rank"].as_i64());
+    let mut applied: BTreeMap<Version, Applied> = BTreeMap::new();
+    for row in log {
+        // Repeatable ones, and the row that says that schemas were made.
+        if row["version"].is_null() {
+            continue;
+        }
+        if row["success"] == false {
+            return Err(unfinished(ledger, Some(row)));
+        }
+        let version = version_of(ledger, row)?;
+        match row["type"].as_str().unwrap_or_default() {
+            kind if kind.starts_with("UNDO") || kind == "DELETE" => drop(applied.remove(&version)),
+            "SCHEMA" => {}
+            kind => {
+                if kind == "BASELINE" {
+                    ledger.up_to = Some(version.clone());
+                }
+                let text = |key: &str| row[key].as_str().map(str::to_owned);
+                let digest =
+                    row["checksum"].as_i64().filter(|_| kind == "SQL").map(|crc| format!("crc32:{crc}"));
+                let name = text("description").unwrap_or_default().replace(' ', "_");
+                let applied_at = text("installed_on");
+                applied.insert(version.clone(), Applied { version, name, applied_at, digest });
+            }
+        }
+    }
+    ledger.rows = applied.into_values().collect();
+    Ok(())
+}
+
+fn version_of(ledger: &Ledger, row: &Value) -> Result<Version> {
+    let text = match &row["version"] {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    Version::parse(&text).ok_or_else(|| {
+        Error::config(format!("{} has a row whose version is not a number: {text}", ledger.table))
+            .hint("Confiture's versions are digits: give that migration one, in its file and in the ledger")
+    })
+}
+
+fn unfinished(ledger: &Ledger, row: Option<&Value>) -> Error {
+    let version = row.map(|row| row["version"].to_string()).unwrap_or_default();
+    Error::config(format!(
+        "{} says that its migration {} failed half-way",
+        ledger.table,
+        version.trim_matches('"')
+    ))
+    .hint(format!("finish or undo it with {}, then adopt", ledger.tool.name()))
+}
+
+/// Flyway's checksum of a file: CRC-32 of its lines without their ends.
+pub(super) fn flyway_checksum(text: &str) -> i32 {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut crc = u32::MAX;
+    for line in text.lines() {
+        for byte in line.bytes() {
+            crc ^= u32::from(byte);
+            for _ in 0..8 {
+                crc = if crc & 1 == 1 { (crc >> 1) ^ 0xEDB8_8320 } else { crc >> 1 };
+            }
+        }
+    }
+    (!crc).cast_signed()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn read(tool: Tool, rows: &[Value]) -> Result<String> {
+        let mut ledger =
+            Ledger { tool, table: QualifiedName::new("public", "l"), rows: Vec::new(), up_to: None };
+        interpret(&mut ledger, rows)?;
+        let rows: Vec<_> = ledger.rows.iter().map(|row| format!("{} {}", row.version, row.name)).collect();
+        Ok(format!(
+            "{}|{}",
+            rows.join(","),
+            ledger.up_to.map_or(String::new(), |version| version.to_string())
+        ))
+    }
+
+    #[test]
+    fn flyways_log_is_read_to_its_end() {
+        let row = |rank: i32, version: Option<&str>, kind: &str, success: bool| {
+            json!({ "installed_rank": rank, "version": version, "type": kind, "success": success,
+                    "description": "add users", "checksum": 5, "installed_on": "2026-01-01T00:00:00" })
+        };
+        let log = [
+            row(4, Some("2.1"), "SQL", true),
+            row(1, Some("1"), "BASELINE", true),
+            row(2, Some("2"), "SQL", true),
+            row(3, None, "SQL", true),
+            row(5, Some("2.1"), "UNDO_SQL", true),
+        ];
+        assert_eq!(read(Tool::Flyway, &log).unwrap(), "1 add_users,2 add_users|1");
+        let error = read(Tool::Flyway, &[row(1, Some("3"), "SQL", false)]).unwrap_err();
+        assert_eq!(error.message(), "public.l says that its migration 3 failed half-way");
+    }
+
+    #[test]
+    fn a_single_row_stands_for_all_below() {
+        assert_eq!(read(Tool::GolangMigrate, &[json!({ "version": 7, "dirty": false })]).unwrap(), "|7");
+        assert!(read(Tool::GolangMigrate, &[json!({ "version": 7, "dirty": true })]).is_err());
+    }
+
+    /// From Flyway's own documentation of the algorithm: CRC-32 over the lines.
+    #[test]
+    fn flyways_checksum() {
+        assert_eq!(flyway_checksum("123456789"), 0xCBF4_3926_u32.cast_signed());
+        assert_eq!(flyway_checksum("1234\r\n56789\n"), flyway_checksum("123456789"));
+    }
+}

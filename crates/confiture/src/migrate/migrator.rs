@@ -1,0 +1,205 @@
+//! A folder of migrations and a database, together.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::config::Connection;
+use crate::error::Result;
+use crate::event::Execution;
+use crate::migrate::assess::{Assessment, Standing, assess};
+use crate::migrate::code::Migration;
+use crate::migrate::folder::Folder;
+use crate::migrate::history::{History, read_history};
+use crate::migrate::options::{DownOptions, Extent, Options, UpOptions};
+use crate::migrate::plan::{Direction, Plan, plan_down, plan_up};
+use crate::migrate::run::{Report, Run};
+use crate::migrate::unit::Unit;
+use crate::postgres::Session;
+
+/// Migrations, and the database that they are for. Nothing is connected to before a method is called.
+pub struct Migrator {
+    pub(super) connection: Connection,
+    pub(super) folder: Folder,
+    code: Vec<Arc<dyn Migration>>,
+    pub(super) options: Options,
+}
+
+/// How a database stands.
+#[derive(Debug, Clone, Serialize)]
+pub struct Status {
+    /// The database.
+    pub database: String,
+    /// The history table.
+    pub history_table: String,
+    /// It is there.
+    pub history_exists: bool,
+    /// All migrations, of the folder and of the history, in the order of their versions.
+    pub migrations: Vec<Assessment>,
+    /// How many are applied.
+    pub applied: usize,
+    /// How many `up` would apply, or go on with.
+    pub pending: usize,
+    /// What is worth knowing.
+    pub notes: Vec<String>,
+}
+
+impl Migrator {
+    /// The migrations of `folder`, for the database of `connection`.
+    #[must_use]
+    pub fn new(connection: Connection, folder: Folder, options: Options) -> Self {
+        Self { connection, folder, code: Vec::new(), options }
+    }
+
+    /// Adds a migration that is code.
+    #[must_use]
+    pub fn with(mut self, migration: impl Migration + 'static) -> Self {
+        self.code.push(Arc::new(migration));
+        self
+    }
+
+    pub(super) fn units(&self) -> Result<Vec<Unit<'_>>> {
+        Unit::all(&self.folder.migrations, &self.code)
+    }
+
+    pub(super) async fn connect(&self) -> Result<(Session, History)> {
+        let session = Session::connect(&self.connection).await?;
+        let history = read_history(&session, &self.options.history_table).await?;
+        Ok((session, history))
+    }
+
+    /// Says how the database stands. Nothing is written.
+    ///
+    /// # Errors
+    ///
+    /// A database that cannot be reached, a history that cannot be read.
+    pub async fn status(&self) -> Result<Status> {
+        let units = self.units()?;
+        let (_session, history) = self.connect().await?;
+        let migrations = assess(&units, &history);
+        let count = |states: &[Standing]| migrations.iter().filter(|one| states.contains(&one.state)).count();
+        Ok(Status {
+            database: self.connection.to_string(),
+            history_table: history.table.to_string(),
+            history_exists: history.exists,
+            applied: count(&[Standing::Applied, Standing::Changed, Standing::Missing]),
+            pending: count(&[Standing::Pending, Standing::OutOfOrder, Standing::Interrupted]),
+            notes: self.folder.notes.clone(),
+            migrations,
+        })
+    }
+
+    /// Says what [`up`](Self::up) would do. Nothing is written.
+    ///
+    /// # Errors
+    ///
+    /// As [`status`](Self::status); what stands in the way of applying anything: a changed file of an applied migration, a pending
+    /// one below the last that is applied, an empty one.
+    pub async fn plan_up(&self, options: &UpOptions) -> Result<Plan> {
+        let units = self.units()?;
+        let (_session, history) = self.connect().await?;
+        self.with_notes(plan_up(&units, &assess(&units, &history), options))
+    }
+
+    /// Applies what is pending.
+    ///
+    /// # Errors
+    ///
+    /// As [`plan_up`](Self::plan_up); another run that holds the lock; a pooler in between; what the server refused, at its place in
+    /// the user's file. What was applied before stays, and a hint says so.
+    pub async fn up(&self, options: &UpOptions, execution: &Execution) -> Result<Report> {
+        let units = self.units()?;
+        let (control, history) = self.connect().await?;
+        let assessed = assess(&units, &history);
+        let plan = self.with_notes(plan_up(&units, &assessed, options))?;
+        if plan.is_empty() && !assessed.iter().any(|one| one.settles) {
+            return Ok(nothing(plan));
+        }
+        let mut run =
+            Run::begin(control, &self.options, execution, Direction::Up, options.interrupted).await?;
+        let outcome = match self.with_notes(plan_up(&units, &run.assess(&units), options)) {
+            Ok(plan) => run.execute(&plan, &units).await,
+            Err(error) => Err(error),
+        };
+        run.end(outcome).await
+    }
+
+    /// Says what [`down`](Self::down) would do. Nothing is written.
+    ///
+    /// # Errors
+    ///
+    /// As [`status`](Self::status); a migration without a way back.
+    pub async fn plan_down(&self, options: &DownOptions) -> Result<Plan> {
+        let units = self.units()?;
+        let (_session, history) = self.connect().await?;
+        plan_down(&units, &assess(&units, &history), options)
+    }
+
+    /// Reverts the last migrations.
+    ///
+    /// # Errors
+    ///
+    /// As [`plan_down`](Self::plan_down) and [`up`](Self::up).
+    pub async fn down(&self, options: &DownOptions, execution: &Execution) -> Result<Report> {
+        let units = self.units()?;
+        let (control, history) = self.connect().await?;
+        let plan = plan_down(&units, &assess(&units, &history), options)?;
+        if plan.is_empty() {
+            return Ok(nothing(plan));
+        }
+        let mut run =
+            Run::begin(control, &self.options, execution, Direction::Down, options.interrupted).await?;
+        let outcome = match plan_down(&units, &run.assess(&units), options) {
+            Ok(plan) => run.execute(&plan, &units).await,
+            Err(error) => Err(error),
+        };
+        run.end(outcome).await
+    }
+
+    /// Reverts the last `steps` migrations and applies them again, in one run.
+    ///
+    /// # Errors
+    ///
+    /// As [`down`](Self::down) and [`up`](Self::up).
+    pub async fn redo(&self, steps: usize, execution: &Execution) -> Result<Report> {
+        let units = self.units()?;
+        let (control, _) = self.connect().await?;
+        let mut run = Run::begin(control, &self.options, execution, Direction::Down, None).await?;
+        let outcome = self.redo_in(&mut run, &units, steps).await;
+        run.end(outcome).await
+    }
+
+    async fn redo_in(&self, run: &mut Run<'_>, units: &[Unit<'_>], steps: usize) -> Result<()> {
+        let options = DownOptions { extent: Extent::Steps(steps), interrupted: None };
+        let down = plan_down(units, &run.assess(units), &options)?;
+        let Some(last) = down.migrations.first().map(|planned| planned.version.clone()) else {
+            return Ok(());
+        };
+        run.execute(&down, units).await?;
+        run.history = read_history(run.lock.session(), &self.options.history_table).await?;
+        // What was pending in between stays so.
+        let reverted: Vec<_> = down.migrations.iter().map(|planned| planned.version.clone()).collect();
+        let up = UpOptions { target: Some(last), allow_out_of_order: true, repair: true, interrupted: None };
+        let mut plan = plan_up(units, &run.assess(units), &up)?;
+        plan.migrations.retain(|planned| reverted.contains(&planned.version));
+        plan.repairs.clear();
+        run.report.direction = Direction::Up;
+        run.execute(&plan, units).await
+    }
+
+    fn with_notes(&self, plan: Result<Plan>) -> Result<Plan> {
+        let mut plan = plan?;
+        plan.notes.extend(self.folder.notes.iter().cloned());
+        Ok(plan)
+    }
+}
+
+fn nothing(plan: Plan) -> Report {
+    Report {
+        direction: plan.direction,
+        migrations: Vec::new(),
+        repaired: Vec::new(),
+        notes: plan.notes,
+        elapsed: std::time::Duration::ZERO,
+    }
+}

@@ -1,0 +1,196 @@
+//! One direction of a migration: its statements, and what its comments say about them.
+
+use crate::error::{Error, Result};
+use crate::migrate::checksum::Checksum;
+use crate::migrate::version::Version;
+use crate::sql::lex::{TokenKind, lex};
+use crate::sql::{Script, SplitScript, split};
+
+/// The statements of one direction, and how they are to be run.
+#[derive(Debug, Clone)]
+pub struct Part {
+    /// The statements, in their file.
+    pub script: SplitScript,
+    /// What the comments ask for.
+    pub directives: Directives,
+    /// What stands for the statements.
+    pub checksum: Checksum,
+}
+
+/// What comments in front of the first statement ask for: `-- confiture: no-transaction`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Directives {
+    /// `no-transaction`: each statement is a transaction of its own.
+    pub no_transaction: bool,
+    /// `loses-data`, with what is said behind it: somebody is asked first.
+    pub loses_data: Option<String>,
+    /// `squashes 001, 002`: the migrations that this one takes the place of.
+    pub squashes: Vec<Version>,
+}
+
+const DIRECTIVES: [&str; 3] = ["no-transaction", "loses-data", "squashes"];
+
+impl Part {
+    /// Reads a file that holds one direction.
+    pub(super) fn parse(script: Script) -> Result<Self> {
+        let directives = read_directives(&script)?;
+        Self::new(script, directives)
+    }
+
+    /// A text whose directives are known.
+    pub(super) fn new(script: Script, directives: Directives) -> Result<Self> {
+        let script = split(script)?;
+        let checksum = Checksum::of(&script);
+        Ok(Self { script, directives, checksum })
+    }
+
+    /// True where there is nothing to run.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.script.statements.is_empty()
+    }
+}
+
+/// Reads the comments in front of the first statement. sqlx's `-- no-transaction`, in the first line, says the same as ours.
+fn read_directives(script: &Script) -> Result<Directives> {
+    let text = script.text();
+    let mut directives = Directives {
+        no_transaction: text.lines().next().is_some_and(|line| line.trim_end() == "-- no-transaction"),
+        ..Directives::default()
+    };
+    for token in lex(text).take_while(crate::sql::lex::Token::is_blank) {
+        if token.kind != TokenKind::LineComment {
+            continue;
+        }
+        let said = token.text(text).trim_start_matches('-').trim_start();
+        let Some(said) = said.strip_prefix("confiture:") else { continue };
+        let said = said.trim();
+        let (word, rest) = said.split_once([' ', ':']).unwrap_or((said, ""));
+        let rest = rest.trim_start_matches([':', ' ']).trim();
+        let wrong = |message: String| {
+            Error::config(message)
+                .at(script.place(token.span.start))
+                .excerpt(script.excerpt(token.span.clone()))
+        };
+        match word {
+            "no-transaction" => directives.no_transaction = true,
+            "loses-data" => directives.loses_data = Some(rest.to_owned()),
+            "squashes" => {
+                for version in rest.split([',', ' ']).filter(|version| !version.is_empty()) {
+                    let version = Version::parse(version)
+                        .ok_or_else(|| wrong(format!("`{version}` is not a migration's version")))?;
+                    directives.squashes.push(version);
+                }
+            }
+            // Other features have directives too: only what was probably meant to be one of these is wrong.
+            _ => {
+                let error = wrong(format!("`{word}` is no directive of a migration"));
+                if crate::error::did_you_mean(word, DIRECTIVES).is_some() {
+                    return Err(error.did_you_mean(word, DIRECTIVES));
+                }
+            }
+        }
+    }
+    Ok(directives)
+}
+
+/// dbmate's file: both directions, each below a line that says so. Each is the whole text with the other one blanked, so that
+/// every statement stays where it is.
+pub(super) fn parse_dbmate(script: &Script) -> Result<(Part, Option<Part>)> {
+    let text = script.text();
+    let mut sections: Vec<(bool, bool, std::ops::Range<usize>)> = Vec::new();
+    let mut at = 0;
+    for line in text.split_inclusive('\n') {
+        let (start, end) = (at, at + line.len());
+        at = end;
+        let Some((up, options)) = dbmate_section(line) else { continue };
+        if let Some((_, _, section)) = sections.last_mut() {
+            section.end = start;
+        }
+        if sections.iter().any(|(known, _, _)| *known == up) {
+            let word = if up { "up" } else { "down" };
+            return Err(Error::config(format!("the file has two sections `-- migrate:{word}`"))
+                .at(script.place(start))
+                .hint("keep one of them"));
+        }
+        let no_transaction = options.split_whitespace().any(|option| option == "transaction:false");
+        sections.push((up, no_transaction, end..text.len()));
+    }
+    let part = |wanted: bool| -> Result<Option<Part>> {
+        let Some((_, no_transaction, section)) = sections.iter().find(|(up, _, _)| *up == wanted) else {
+            return Ok(None);
+        };
+        let kept = Script::new(script.file(), only(text, section.clone()));
+        let said = read_directives(&kept)?;
+        let directives = Directives { no_transaction: said.no_transaction || *no_transaction, ..said };
+        Part::new(kept, directives).map(Some)
+    };
+    let up = part(true)?.ok_or_else(|| {
+        Error::config("the file has no section `-- migrate:up`")
+            .at(script.place(0))
+            .hint("dbmate's files begin with this line; so do those that Confiture reads as dbmate's")
+    })?;
+    Ok((up, part(false)?))
+}
+
+/// True where a text is dbmate's.
+pub(super) fn is_dbmate(text: &str) -> bool {
+    text.lines().any(|line| dbmate_section(line).is_some())
+}
+
+/// `-- migrate:up transaction:false`: which section begins, and its options.
+fn dbmate_section(line: &str) -> Option<(bool, &str)> {
+    let rest = line.trim_start().strip_prefix("--")?.trim_start().strip_prefix("migrate:")?;
+    let section = [("up", true), ("down", false)]
+        .into_iter()
+        .find_map(|(word, up)| rest.strip_prefix(word).map(|options| (up, options)))?;
+    section.1.chars().next().is_none_or(char::is_whitespace).then_some(section)
+}
+
+/// The text with everything but `kept` turned to blanks; every line and every character stays where it is.
+pub(super) fn only(text: &str, kept: std::ops::Range<usize>) -> String {
+    let blank = |text: &str| text.chars().map(|c| if c == '\n' { '\n' } else { ' ' }).collect::<String>();
+    [blank(&text[..kept.start]), text[kept.clone()].to_owned(), blank(&text[kept.end..])].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Part> {
+        Part::parse(Script::new("a.sql", text))
+    }
+
+    #[test]
+    fn directives_stand_in_front() {
+        let directives = |text| parse(text).unwrap().directives;
+        assert!(directives("-- Migration: x\n--confiture: no-transaction\nSELECT 1;").no_transaction);
+        assert!(directives("-- no-transaction\nSELECT 1;").no_transaction, "sqlx's");
+        assert!(!directives("SELECT 1;\n-- confiture: no-transaction\n").no_transaction);
+        assert!(!directives("-- confiture: renamed from a\nSELECT 1;").no_transaction, "another feature's");
+        let lost = directives("-- confiture: loses-data the column bio\nSELECT 1").loses_data;
+        assert_eq!(lost.as_deref(), Some("the column bio"));
+        let squashes = directives("-- confiture: squashes 001, 002\nSELECT 1").squashes;
+        assert_eq!(squashes, ["1", "2"].map(|version| Version::parse(version).unwrap()));
+    }
+
+    #[test]
+    fn a_slip_in_a_directive_is_found() {
+        let error = parse("\n-- confiture: no-transacton\nSELECT 1").unwrap_err();
+        assert_eq!(error.place().unwrap().to_string(), "a.sql:2:1");
+        assert_eq!(error.hints(), ["did you mean `no-transaction`?"]);
+    }
+
+    #[test]
+    fn dbmate_has_both_in_one_file() {
+        let text =
+            "-- é\n-- migrate:up transaction:false\nCREATE TABLE t ();\n\n-- migrate:down\nDROP TABLE t;\n";
+        let (up, down) = parse_dbmate(&Script::new("a.sql", text)).unwrap();
+        let down = down.unwrap();
+        assert!(up.directives.no_transaction && !down.directives.no_transaction);
+        assert_eq!(up.script.text_of(&up.script.statements[0]), "CREATE TABLE t ()");
+        assert_eq!(down.script.script.place(down.script.statements[0].span.start).to_string(), "a.sql:6:1");
+        let error = parse_dbmate(&Script::new("a.sql", "-- migrate:down\nDROP TABLE t;")).unwrap_err();
+        assert_eq!(error.message(), "the file has no section `-- migrate:up`");
+    }
+}

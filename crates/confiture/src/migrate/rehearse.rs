@@ -1,0 +1,119 @@
+//! Migrations run in a scratch database, up, down and up again, and compared.
+
+use serde::Serialize;
+
+use crate::config::Connection;
+use crate::error::{Error, Result};
+use crate::event::Execution;
+use crate::migrate::digest::{Difference, Digest, read_digest};
+use crate::migrate::folder::Folder;
+use crate::migrate::migrator::Migrator;
+use crate::migrate::options::{DownOptions, Extent, Options, UpOptions};
+use crate::postgres::Session;
+use crate::postgres::scratch::{self, Scratch};
+use crate::sql::QualifiedName;
+
+/// What came of it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Rehearsal {
+    /// Each migration.
+    pub migrations: Vec<Rehearsed>,
+    /// The database that all of them make.
+    #[serde(skip)]
+    pub result: Digest,
+}
+
+/// One migration, tried.
+#[derive(Debug, Clone, Serialize)]
+pub struct Rehearsed {
+    /// Which: `003_add_users`.
+    pub migration: String,
+    /// It has a way back, which was tried.
+    pub reverted: bool,
+    /// What the way back does not bring back, or leaves behind.
+    pub after_down: Vec<Difference>,
+    /// What is different when it is applied again.
+    pub after_redo: Vec<Difference>,
+}
+
+/// Makes a database on the server of `connection`, works in it, and drops it, whatever happens.
+///
+/// # Errors
+///
+/// A server that makes no databases; whatever `work` says.
+pub async fn in_scratch<T>(
+    connection: &Connection,
+    work: impl AsyncFnOnce(&Connection) -> Result<T>,
+) -> Result<T> {
+    scratch::sweep(connection).await?;
+    let scratch = Scratch::create(connection).await.map_err(|error| {
+        error.context("making a scratch database").hint("scratch_url names a server where this role may")
+    })?;
+    let outcome = work(scratch.session().connection()).await;
+    let dropped = scratch.close().await;
+    let outcome = outcome?;
+    dropped.map(|()| outcome)
+}
+
+/// Runs every migration of a folder in a scratch database on the server of `connection`: up, then, where there is a way back, down
+/// and up again.
+///
+/// # Errors
+///
+/// What the server refuses, at its place, with the direction in front.
+pub async fn rehearse(connection: &Connection, folder: &Folder, execution: &Execution) -> Result<Rehearsal> {
+    in_scratch(connection, async |scratch| {
+        let options = Options::default();
+        let migrator = Migrator::new(scratch.clone(), folder.clone(), options);
+        let session = Session::connect(scratch).await?;
+        let (_, history) = migrator.connect().await?;
+        let table = history.table;
+        let mut before = read_digest(&session, Some(&table)).await?;
+        let mut migrations = Vec::new();
+        let quiet = &execution.unwatched();
+        for file in &folder.migrations {
+            let called = super::assess::called(&file.version, &file.name);
+            let up = UpOptions { target: Some(file.version.clone()), ..UpOptions::default() };
+            let rehearsed = execution
+                .step(&format!("Trying {called}"), async {
+                    migrator.up(&up, quiet).await?;
+                    let after = read_digest(&session, Some(&table)).await?;
+                    let has_down = file.down.as_ref().is_some_and(|down| !down.is_empty());
+                    let mut one = Rehearsed {
+                        migration: called.clone(),
+                        reverted: has_down,
+                        after_down: Vec::new(),
+                        after_redo: Vec::new(),
+                    };
+                    if has_down {
+                        try_down(&migrator, &session, &table, (&before, &after), &up, &mut one, quiet)
+                            .await?;
+                    }
+                    Ok((one, after))
+                })
+                .await?;
+            before = rehearsed.1;
+            migrations.push(rehearsed.0);
+        }
+        Ok(Rehearsal { migrations, result: before })
+    })
+    .await
+}
+
+async fn try_down(
+    migrator: &Migrator,
+    session: &Session,
+    table: &QualifiedName,
+    (before, after): (&Digest, &Digest),
+    up: &UpOptions,
+    one: &mut Rehearsed,
+    execution: &Execution,
+) -> Result<()> {
+    let way = |what: &'static str| move |error: Error| error.context(what);
+    let down = DownOptions { extent: Extent::Steps(1), interrupted: None };
+    migrator.down(&down, execution).await.map_err(way("on the way back"))?;
+    one.after_down = before.differences(&read_digest(session, Some(table)).await?);
+    migrator.up(up, execution).await.map_err(way("on the way up again, after the way back"))?;
+    one.after_redo = after.differences(&read_digest(session, Some(table)).await?);
+    Ok(())
+}

@@ -1,0 +1,12 @@
+-- The tables called one of $1, in the schema $2 (null: in those of the search_path), and their columns.
+SELECT namespace.nspname::pg_catalog.text AS schema,
+       class.relname::pg_catalog.text AS name,
+       ARRAY(SELECT attribute.attname::pg_catalog.text FROM pg_catalog.pg_attribute AS attribute
+             WHERE attribute.attrelid = class.oid AND attribute.attnum > 0 AND NOT attribute.attisdropped) AS columns
+FROM pg_catalog.pg_class AS class
+JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = class.relnamespace
+WHERE class.relname = ANY ($1::pg_catalog.text[])
+  AND class.relkind IN ('r', 'p', 'v')
+  AND CASE WHEN $2::pg_catalog.text IS NULL THEN namespace.nspname = ANY (pg_catalog.current_schemas(false))
+           ELSE namespace.nspname = $2::pg_catalog.text END
+ORDER BY 1, 2;

@@ -1,0 +1,103 @@
+-- case: the seed's example
+-- old
+CREATE TABLE users (id serial PRIMARY KEY, full_name text NOT NULL, email text);
+CREATE VIEW v AS SELECT full_name FROM users;
+-- new
+CREATE TABLE users (id serial PRIMARY KEY, display_name text NOT NULL, email text);
+CREATE VIEW v AS SELECT display_name FROM users;
+-- rows
+INSERT INTO users (full_name) VALUES ('a');
+-- expect
+RENAME COLUMN full_name TO display_name
+inferred
+-- never
+DROP COLUMN
+-- case: what is not alike is not guessed
+-- old
+CREATE TABLE t (id int, created_at timestamptz, price int);
+CREATE TABLE u (id int, shipping_zip text);
+CREATE TABLE w (id int, a_name text, b_name text);
+-- new
+CREATE TABLE t (id int, deleted_at timestamptz, price int);
+CREATE TABLE u (id int, billing_zip integer);
+CREATE TABLE w (id int, c_name text, d_name text);
+-- never
+RENAME
+-- case: by annotation
+-- old
+CREATE TABLE t (id int, a text, b text);
+CREATE TABLE people (x int, y int);
+CREATE TYPE feeling AS ENUM ('a');
+-- new
+CREATE TABLE t (
+    id int,
+    first text, -- confiture: renamed from a
+    -- confiture: renamed from b
+    second text
+);
+-- confiture: renamed from people
+CREATE TABLE humans (x int,
+  z bigint -- confiture: renamed from y
+);
+-- confiture: renamed from feeling
+CREATE TYPE mood AS ENUM ('a', 'b');
+-- rows
+INSERT INTO t VALUES (1, 'a', 'b'); INSERT INTO people VALUES (1, 2);
+-- expect
+RENAME COLUMN a TO first
+RENAME COLUMN b TO second
+RENAME TO humans
+RENAME TO mood
+-- never
+DROP
+-- case: on the command line
+-- rename: users.full_name=label
+-- rename: old_table=new_table
+-- rename: public.new_table.a=b
+-- old
+CREATE TABLE users (id int, full_name text);
+CREATE TABLE old_table (id serial PRIMARY KEY, a int UNIQUE);
+CREATE INDEX old_table_i ON old_table (a);
+CREATE TABLE c (r int REFERENCES old_table);
+-- new
+CREATE TABLE users (id int, label varchar(50));
+CREATE TABLE new_table (id serial PRIMARY KEY, b int UNIQUE);
+CREATE INDEX new_table_i ON new_table (b);
+CREATE TABLE c (r int REFERENCES new_table);
+-- rows
+INSERT INTO users VALUES (1, 'a'); INSERT INTO old_table (a) VALUES (1);
+-- expect
+RENAME COLUMN full_name TO label
+RENAME TO new_table
+RENAME COLUMN a TO b
+RENAME CONSTRAINT old_table_pkey TO new_table_pkey
+ALTER SEQUENCE public.old_table_id_seq RENAME TO new_table_id_seq
+-- never
+DROP
+CREATE SEQUENCE
+-- case: a table that is alike
+-- old
+CREATE TABLE customer (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text);
+-- new
+CREATE TABLE customers (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text);
+-- rows
+INSERT INTO customer (name) VALUES ('a');
+-- expect
+RENAME TO customers
+-- never
+DROP
+-- case: partitioned and inherited columns
+-- old
+CREATE TABLE t (id int, full_name text) PARTITION BY LIST (id);
+CREATE TABLE t1 PARTITION OF t FOR VALUES IN (1);
+CREATE INDEX i ON t (full_name);
+-- new
+CREATE TABLE t (id int, display_name text) PARTITION BY LIST (id);
+CREATE TABLE t1 PARTITION OF t FOR VALUES IN (1);
+CREATE INDEX i ON t (display_name);
+-- rows
+INSERT INTO t VALUES (1, 'x');
+-- expect
+RENAME COLUMN full_name TO display_name
+-- never
+DROP COLUMN

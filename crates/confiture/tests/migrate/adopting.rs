@@ -1,0 +1,195 @@
+//! Ledgers of other tools, in the shape in which those tools make them.
+
+use confiture::ErrorKind;
+use confiture::event::Execution;
+
+use crate::ground::{Ground, version};
+
+const UP: &str = "CREATE TABLE t (a int);";
+
+async fn adopt(ground: &Ground) -> confiture::Result<confiture::migrate::Baseline> {
+    ground.migrator().adopt(None, &Execution::unattended()).await
+}
+
+#[tokio::test]
+async fn dbmate() {
+    let both = |sql: &str| format!("-- migrate:up\n{sql}\n\n-- migrate:down\nDROP TABLE t;\n");
+    let (first, second) = (both(UP), both("CREATE TABLE u ();").replace("TABLE t", "TABLE u"));
+    let ground = Ground::new(&[("20260101120000_t.sql", &first), ("20260102120000_u.sql", &second)]).await;
+    ground.psql(
+        "CREATE TABLE IF NOT EXISTS \"public\".\"schema_migrations\" (version varchar(128) primary key); \
+         INSERT INTO schema_migrations VALUES ('20260101120000'); CREATE TABLE t (a int)",
+    );
+    let baseline = adopt(&ground).await.unwrap();
+    assert_eq!(
+        (baseline.tool, baseline.migrations.as_slice()),
+        (Some("dbmate"), ["20260101120000_t".to_owned()].as_slice())
+    );
+    assert_eq!(ground.apply().await, ["20260102120000"]);
+    ground.down(2).await.unwrap();
+    assert_eq!(ground.psql("SELECT to_regclass('t') IS NULL, count(*) FROM schema_migrations"), "t|1");
+    let again = adopt(&ground).await.unwrap();
+    assert_eq!((again.migrations.len(), again.already), (1, 0), "a reverted one is adopted again");
+}
+
+#[tokio::test]
+async fn golang_migrate() {
+    let ground = Ground::new(&[
+        ("000001_a.up.sql", "SELECT 1;"),
+        ("000002_b.up.sql", "SELECT 1;"),
+        ("000003_c.up.sql", "SELECT 1;"),
+    ])
+    .await;
+    ground.psql(
+        "CREATE TABLE IF NOT EXISTS \"public\".\"schema_migrations\" (version bigint not null primary key, dirty boolean not null); \
+         INSERT INTO schema_migrations VALUES (2, true)",
+    );
+    let error = adopt(&ground).await.unwrap_err();
+    assert_eq!(error.message(), "public.schema_migrations says that its migration 2 failed half-way");
+    ground.psql("UPDATE schema_migrations SET dirty = false");
+    let baseline = adopt(&ground).await.unwrap();
+    assert_eq!((baseline.tool, baseline.migrations.len()), (Some("golang-migrate"), 2));
+    assert_eq!(ground.standing().await, "000001 Applied; 000002 Applied; 000003 Pending");
+}
+
+#[tokio::test]
+async fn sqlx() {
+    let ground = Ground::new(&[("20260101000000_t.sql", UP), ("20260102000000_u.sql", "SELECT 1;")]).await;
+    ground.psql(
+        "CREATE TABLE IF NOT EXISTS _sqlx_migrations (version BIGINT PRIMARY KEY, description TEXT NOT NULL, \
+         installed_on TIMESTAMPTZ NOT NULL DEFAULT now(), success BOOLEAN NOT NULL, checksum BYTEA NOT NULL, \
+         execution_time BIGINT NOT NULL); \
+         INSERT INTO _sqlx_migrations VALUES (20260101000000, 't', '2026-01-05 10:00:00Z', true, sha384('CREATE TABLE t (a int);'), 5)",
+    );
+    let baseline = adopt(&ground).await.unwrap();
+    assert_eq!((baseline.tool, baseline.migrations.len()), (Some("sqlx"), 1));
+    let at = "SELECT applied_at AT TIME ZONE 'UTC', source FROM confiture_migrations";
+    assert_eq!(ground.psql(at), "2026-01-05 10:00:00|public._sqlx_migrations");
+    assert_eq!(ground.apply().await, ["20260102000000"]);
+
+    let other = Ground::new(&[("20260101000000_t.sql", "CREATE TABLE t (a bigint);")]).await;
+    other.psql(
+        "CREATE TABLE _sqlx_migrations (version BIGINT PRIMARY KEY, description TEXT, installed_on TIMESTAMPTZ, success BOOLEAN, \
+         checksum BYTEA, execution_time BIGINT); \
+         INSERT INTO _sqlx_migrations VALUES (20260101000000, 't', now(), true, sha384('CREATE TABLE t (a int);'), 5)",
+    );
+    let error = adopt(&other).await.unwrap_err();
+    assert!(error.message().starts_with("20260101000000_t is not the file that sqlx has applied"), "{error}");
+    assert!(error.place().is_some());
+}
+
+#[tokio::test]
+async fn refinery() {
+    let ground =
+        Ground::new(&[("V1__t.sql", UP), ("U2__u.sql", "SELECT 1;"), ("V3__v.sql", "SELECT 1;")]).await;
+    ground.psql(
+        "CREATE TABLE IF NOT EXISTS refinery_schema_history (version INT4 PRIMARY KEY, name VARCHAR(255), applied_on VARCHAR(255), \
+         checksum VARCHAR(255)); \
+         INSERT INTO refinery_schema_history VALUES (1, 't', '2026-01-05T10:00:00.123456789Z', '123'), \
+         (2, 'u', '2026-01-06T10:00:00Z', '456')",
+    );
+    assert_eq!(adopt(&ground).await.unwrap().tool, Some("refinery"));
+    assert_eq!(ground.standing().await, "1 Applied; 2 Applied; 3 Pending");
+    assert_eq!(ground.apply().await, ["3"]);
+}
+
+#[tokio::test]
+async fn flyway() {
+    let ground = Ground::new(&[
+        ("V1__base.sql", "SELECT 0;"),
+        ("V2__t.sql", UP),
+        ("V2_1__u.sql", "CREATE TABLE u ();"),
+        ("U2_1__u.sql", "DROP TABLE u;"),
+        ("V3__v.sql", "SELECT 1;"),
+    ])
+    .await;
+    ground.psql(
+        "CREATE TABLE flyway_schema_history (installed_rank integer NOT NULL PRIMARY KEY, version character varying(50), \
+         description character varying(200) NOT NULL, type character varying(20) NOT NULL, script character varying(1000) NOT NULL, \
+         checksum integer, installed_by character varying(100) NOT NULL, installed_on timestamp without time zone NOT NULL DEFAULT now(), \
+         execution_time integer NOT NULL, success boolean NOT NULL)",
+    );
+    let crc = crc32(UP);
+    ground.psql(&format!(
+        "INSERT INTO flyway_schema_history VALUES \
+         (1, '1', '<< Flyway Baseline >>', 'BASELINE', '<< Flyway Baseline >>', NULL, 'me', '2026-01-01', 0, true), \
+         (2, '2', 't', 'SQL', 'V2__t.sql', {crc}, 'me', '2026-01-02', 5, true), \
+         (3, '2.1', 'u', 'SQL', 'V2_1__u.sql', 1, 'me', '2026-01-03', 5, true), \
+         (4, '2.1', 'u', 'UNDO_SQL', 'U2_1__u.sql', 1, 'me', '2026-01-03', 5, true), \
+         (5, NULL, 'views', 'SQL', 'R__views.sql', 7, 'me', '2026-01-03', 5, true)"
+    ));
+    let baseline = adopt(&ground).await.unwrap();
+    assert_eq!((baseline.tool, baseline.migrations.len()), (Some("Flyway"), 2));
+    assert_eq!(ground.standing().await, "1 Applied; 2 Applied; 2.1 Pending; 3 Pending");
+    assert_eq!(ground.apply().await, ["2.1", "3"]);
+    ground.psql("UPDATE flyway_schema_history SET checksum = 42 WHERE installed_rank = 2");
+    assert!(
+        adopt(&ground)
+            .await
+            .unwrap_err()
+            .message()
+            .starts_with("2_t is not the file that Flyway has applied")
+    );
+}
+
+/// By zlib, of PostgreSQL's friends: Python has it.
+fn crc32(text: &str) -> i64 {
+    let code =
+        "import sys, zlib; n = zlib.crc32(sys.argv[1].encode()); print(n - (1 << 32) if n >> 31 else n)";
+    let output = std::process::Command::new("python3").args(["-c", code, text]).output().unwrap();
+    String::from_utf8(output.stdout).unwrap().trim().parse().unwrap()
+}
+
+#[tokio::test]
+async fn the_python_original() {
+    let python = "class A(Migration):\n    version = \"002\"\n    name = \"bio\"\n\n    def up(self) -> None:\n        \
+                  self.execute(\"ALTER TABLE t ADD COLUMN bio text\")\n\n    def down(self) -> None:\n        \
+                  self.execute(\"ALTER TABLE t DROP COLUMN bio\")\n";
+    let ground = Ground::new(&[("001_t.up.sql", UP), ("002_bio.py", python)]).await;
+    ground.psql(
+        "CREATE TABLE tb_confiture (id UUID DEFAULT gen_random_uuid() UNIQUE, \
+         pk_confiture BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, slug TEXT NOT NULL UNIQUE, \
+         version VARCHAR(255) NOT NULL UNIQUE, name VARCHAR(255) NOT NULL, applied_at TIMESTAMPTZ NOT NULL DEFAULT NOW(), \
+         execution_time_ms INTEGER, checksum VARCHAR(64)); \
+         INSERT INTO tb_confiture (slug, version, name) VALUES ('t-001', '001', 't'); CREATE TABLE t (a int)",
+    );
+    assert_eq!(adopt(&ground).await.unwrap().tool, Some("the Python original"));
+    assert_eq!(ground.apply().await, ["002"]);
+    let column = "SELECT count(*) FROM pg_attribute WHERE attrelid = 't'::regclass AND attname = 'bio'";
+    assert_eq!(ground.psql(column), "1");
+    ground.down(1).await.unwrap();
+    assert_eq!(ground.psql(column), "0");
+}
+
+#[tokio::test]
+async fn none_or_several_ledgers_are_an_error() {
+    let ground = Ground::new(&[("1_a.up.sql", "SELECT 1;")]).await;
+    assert_eq!(
+        adopt(&ground).await.unwrap_err().message(),
+        "there is no ledger of another tool in this database"
+    );
+    ground.psql(
+        "CREATE TABLE schema_migrations (version varchar primary key); CREATE SCHEMA old; \
+         CREATE TABLE refinery_schema_history (version int, name text, applied_on text, checksum text); \
+         CREATE TABLE old.schema_migrations (version varchar); INSERT INTO old.schema_migrations VALUES ('1')",
+    );
+    let error = adopt(&ground).await.unwrap_err();
+    assert!(
+        error.message().starts_with("there are several ledgers: public.refinery_schema_history (refinery)"),
+        "{error}"
+    );
+    let one = ground.migrator().adopt(Some("old.schema_migrations"), &Execution::unattended()).await.unwrap();
+    assert_eq!((one.tool, one.migrations.len()), (Some("dbmate"), 1));
+}
+
+#[tokio::test]
+async fn a_baseline_marks_without_running() {
+    let ground =
+        Ground::new(&[("1_a.up.sql", "CREATE TABLE a ();"), ("2_b.up.sql", "CREATE TABLE b ();")]).await;
+    let baseline = ground.migrator().baseline(Some(&version("1")), &Execution::unattended()).await.unwrap();
+    assert_eq!(baseline.migrations, ["1_a"]);
+    assert_eq!(ground.apply().await, ["2"]);
+    assert_eq!(ground.psql("SELECT to_regclass('a') IS NULL, to_regclass('b')"), "t|b");
+    let error = ground.migrator().baseline(Some(&version("9")), &Execution::unattended()).await.unwrap_err();
+    assert_eq!((error.kind(), error.message()), (ErrorKind::Config, "there is no migration 9"));
+}

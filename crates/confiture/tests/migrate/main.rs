@@ -1,0 +1,12 @@
+//! Incremental migrations against a real server; `psql` is the oracle.
+
+mod adopting;
+mod applying;
+mod crash;
+mod ground;
+mod hooks;
+mod locks;
+mod pooling;
+mod proving;
+mod refused;
+mod reverting;

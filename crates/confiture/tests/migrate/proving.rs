@@ -1,0 +1,120 @@
+//! Rehearsals and squashes in scratch databases.
+
+use confiture::event::Execution;
+use confiture::migrate::{Difference, Finding, plan_squash, read_folder, rehearse};
+
+use crate::ground::{Ground, version};
+
+fn shop() -> Vec<(&'static str, &'static str)> {
+    vec![
+        (
+            "001_a.up.sql",
+            "SET search_path = app; CREATE SCHEMA app; CREATE TABLE a (id int PRIMARY KEY, n text);",
+        ),
+        ("001_a.down.sql", "DROP SCHEMA app CASCADE;"),
+        (
+            "002_b.up.sql",
+            "CREATE TABLE b (a int REFERENCES app.a); COPY b FROM stdin;\n\\N\n\\.\nCREATE INDEX CONCURRENTLY b_a ON b (a);",
+        ),
+        ("002_b.down.sql", "DROP TABLE b;"),
+        ("003_c.up.sql", "-- a view\nCREATE VIEW c AS SELECT * FROM b;\nCOMMENT ON VIEW c IS 'it''s;';"),
+        ("003_c.down.sql", "DROP VIEW c;"),
+    ]
+}
+
+async fn findings(ground: &Ground) -> Vec<String> {
+    let folder = read_folder(ground.folder.path()).unwrap();
+    let rehearsal = rehearse(&ground.connection(), &folder, &Execution::unattended()).await.unwrap();
+    Finding::of_rehearsal(&rehearsal)
+        .iter()
+        .map(|finding| {
+            format!("{} {}: {}", finding.migration.as_deref().unwrap(), finding.code, finding.message)
+        })
+        .collect()
+}
+
+fn scratch_databases(ground: &Ground) -> String {
+    ground.psql("SELECT count(*) FROM pg_database WHERE datname LIKE 'confiture\\_scratch\\_%'")
+}
+
+#[tokio::test]
+async fn ways_back_that_lead_back_are_told_from_those_that_do_not() {
+    let ground = Ground::new(&shop()).await;
+    assert_eq!(findings(&ground).await, [""; 0]);
+    ground.write(&[("003_c.down.sql", "DROP VIEW c; CREATE TABLE left_over (); DROP INDEX b_a;")]);
+    let folder = read_folder(ground.folder.path()).unwrap();
+    let error = rehearse(&ground.connection(), &folder, &Execution::unattended()).await;
+    let rehearsal = error.unwrap();
+    let last = &rehearsal.migrations[2];
+    assert_eq!(
+        last.after_down,
+        [
+            Difference::OnlyFirst("index public.b_a".into()),
+            Difference::OnlySecond("table public.left_over".into()),
+        ]
+    );
+    assert_eq!(Finding::of_rehearsal(&rehearsal)[0].code, "down_differs");
+    assert_eq!(
+        ground.psql("SELECT to_regclass('confiture_migrations') IS NULL"),
+        "t",
+        "nothing here was touched"
+    );
+}
+
+#[tokio::test]
+async fn a_squash_is_proven_and_stands_for_its_parts() {
+    let ground = Ground::new(&shop()).await;
+    ground.apply().await;
+    let half = Ground::new(&shop()[..4]).await;
+    half.apply().await;
+    let squash = plan_squash(&read_folder(ground.folder.path()).unwrap(), None, "squashed").unwrap();
+    assert!(squash.reversible);
+    let text = &squash.texts()[0];
+    assert!(text.contains("-- confiture: squashes 001, 002, 003\n-- confiture: no-transaction\n"), "{text}");
+    assert!(text.contains("RESET search_path;") && text.contains("-- a view\nCREATE VIEW c"), "{text}");
+    assert_eq!(squash.prove(&ground.connection(), &Execution::unattended()).await.unwrap(), []);
+    squash.write().unwrap();
+    // Where all of it is applied, it counts as applied; a new database runs it alone; one in between is told so.
+    assert_eq!(ground.standing().await, "003 Applied");
+    assert_eq!(ground.apply().await, [""; 0]);
+    assert_eq!(ground.standing().await, "003 Applied");
+    let new = Ground::new(&[]).await;
+    for file in ["003_squashed.up.sql", "003_squashed.down.sql"] {
+        let text = std::fs::read_to_string(ground.folder.path().join(file)).unwrap();
+        new.write(&[(file, &text)]);
+        half.write(&[(file, &text)]);
+    }
+    for file in ["001_a", "002_b"] {
+        half.remove(&format!("{file}.up.sql"));
+        half.remove(&format!("{file}.down.sql"));
+    }
+    assert_eq!(new.apply().await, ["003"]);
+    assert_eq!(new.database.schema(""), ground.database.schema(""), "pg_dump agrees");
+    assert_eq!(
+        half.up().await.unwrap_err().message(),
+        "003_squashed takes the place of migrations of which only some are applied here"
+    );
+    ground.down(1).await.unwrap();
+    assert_eq!(
+        ground.psql(
+            "SELECT to_regclass('b') IS NULL, string_agg(DISTINCT state, ',') FROM confiture_migrations"
+        ),
+        "t|reverted"
+    );
+    assert_eq!(ground.apply().await, ["003"]);
+}
+
+#[tokio::test]
+async fn a_squash_that_would_do_something_else_is_not_written() {
+    // The second file reads what the first one has set for its own session only.
+    let ground = Ground::new(&[
+        ("1_a.up.sql", "SELECT set_config('app.x', 'one', false);"),
+        ("2_b.up.sql", "DO $$ BEGIN IF current_setting('app.x', true) = 'one' THEN CREATE TABLE wrong (); END IF; END $$;"),
+    ])
+    .await;
+    let squash = plan_squash(&read_folder(ground.folder.path()).unwrap(), Some(&version("2")), "s").unwrap();
+    let differences = squash.prove(&ground.connection(), &Execution::unattended()).await.unwrap();
+    assert!(differences.contains(&Difference::OnlySecond("table public.wrong".into())), "{differences:?}");
+    let left = scratch_databases(&ground);
+    assert!(left.parse::<u32>().is_ok());
+}
