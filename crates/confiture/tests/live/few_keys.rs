@@ -19,7 +19,7 @@ async fn follow(options: &Options) {
         until: Until::CaughtUp,
         patience: Duration::ZERO,
         verify: false,
-        witness: None,
+        ..Following::default()
     };
     migration.follow(&following, &execution).await.unwrap();
 }

@@ -73,7 +73,6 @@ impl<'a> Keyed<'a> {
             }
             let columns: Vec<&KeyColumn> = self.target.iter().collect();
             let query = target_query(self.catalog, self.relation);
-            // Keys that read as integers and keys that do not come apart.
             let among: Vec<Sql> = wanted
                 .arrays(&columns, usize::MAX)
                 .map(|arrays| is_among(&Identifier::new("t"), &columns, &arrays))
