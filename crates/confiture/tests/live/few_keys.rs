@@ -19,14 +19,13 @@ async fn follow(options: &Options) {
         until: Until::CaughtUp,
         patience: Duration::ZERO,
         verify: false,
-        witness: None,
         ..Following::default()
     };
     migration.follow(&following, &execution).await.unwrap();
 }
 
-/// How often the table was read as a whole.
-async fn scans(session: &Session) -> i64 {
+/// How many rows were read of the table without its index.
+async fn scanned(session: &Session) -> i64 {
     // A session tells what it has read before it is gone from the list of those that are there.
     let others = Sql::literal(
         "SELECT count(*) FROM pg_catalog.pg_stat_activity
@@ -35,8 +34,9 @@ async fn scans(session: &Session) -> i64 {
     while session.query_one(&others, &[]).await.unwrap().get::<_, i64>(0) > 0 {
         tokio::task::yield_now().await;
     }
-    let scans = Sql::literal("SELECT seq_scan FROM pg_catalog.pg_stat_user_tables WHERE relname = 'item'");
-    session.query_one(&scans, &[]).await.unwrap().get(0)
+    let scanned =
+        Sql::literal("SELECT seq_tup_read FROM pg_catalog.pg_stat_user_tables WHERE relname = 'item'");
+    session.query_one(&scanned, &[]).await.unwrap().get(0)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -48,13 +48,15 @@ async fn are_looked_up() {
     follow(&options).await;
     psql(&world.new, "ANALYZE").await;
     let session = Session::connect(&connection(&world.new).await).await.unwrap();
-    let before = scans(&session).await;
+    let before = scanned(&session).await;
     psql(
         &world.old,
         "UPDATE item SET name = 'other' WHERE id = 7; DELETE FROM item WHERE id = 8; INSERT INTO item VALUES (0, 'new')",
     )
     .await;
     follow(&options).await;
-    assert_eq!(scans(&session).await, before);
+    // Whether a row is there at all may be asked; who asks for more reads 30,000.
+    let read = scanned(&session).await - before;
+    assert!(read < 100, "{read} rows of the target were read for three keys");
     assert_same(&world.old, "TABLE item", &world.new, "TABLE item").await;
 }

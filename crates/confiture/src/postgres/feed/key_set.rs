@@ -118,34 +118,37 @@ impl KeySet {
 
     /// The keys in pieces of at most `most`: for each piece an array for each of `columns`, `CAST('{1,2}' AS bigint[])`.
     ///
-    /// In order, so that an index is read from one end to the other; and a piece is written when it is asked for.
+    /// In order, so that an index is read from one end to the other, and written when they are asked for. Keys that read
+    /// as integers and others come together: `1` and `1.00` may be one row, which must not be read twice.
     pub fn arrays<'a>(
         &'a self,
         columns: &'a [&'a KeyColumn],
         most: usize,
-    ) -> impl Iterator<Item = Vec<Sql>> + 'a {
-        let mut integers: Vec<i64> = self.integers.iter().copied().collect();
-        integers.sort_unstable();
-        let mut texts: Vec<&[Box<str>]> = self.texts.iter().map(AsRef::as_ref).collect();
-        texts.sort_unstable_by(|left, right| match (left, right) {
+    ) -> Box<dyn Iterator<Item = Vec<Sql>> + Send + 'a> {
+        let cast =
+            |array: String, column: &KeyColumn| sql!("CAST({} AS {}[])", Literal(&array), column.data_type);
+        let pieces = move |length: usize| {
+            (0..length.div_ceil(most))
+                .map(move |piece| piece * most..length.min((piece * most).saturating_add(most)))
+        };
+        if let ([column], true) = (columns, self.texts.is_empty()) {
+            let mut keys: Vec<i64> = self.integers.iter().copied().collect();
+            keys.sort_unstable();
+            return Box::new(
+                pieces(keys.len()).map(move |piece| vec![cast(integer_array(&keys[piece]), column)]),
+            );
+        }
+        let mut keys: Vec<Vec<String>> = self.iter().collect();
+        keys.sort_unstable_by(|left, right| match (left.as_slice(), right.as_slice()) {
             ([left], [right]) => left.len().cmp(&right.len()).then_with(|| left.cmp(right)),
             _ => left.cmp(right),
         });
-        let cast =
-            |array: String, column: &KeyColumn| sql!("CAST({} AS {}[])", Literal(&array), column.data_type);
-        let pieces = |length: usize| (0..length.div_ceil(most)).map(move |piece| piece * most);
-        let of_integers = pieces(integers.len()).map(move |from| {
-            let keys = &integers[from..integers.len().min(from + most)];
-            columns.iter().take(1).map(|column| cast(integer_array(keys), column)).collect()
-        });
-        let of_texts = pieces(texts.len()).map(move |from| {
-            let keys = &texts[from..texts.len().min(from + most)];
+        Box::new(pieces(keys.len()).map(move |piece| {
             let array = |(index, column): (usize, &&KeyColumn)| {
-                cast(array_text(keys.iter().map(|key| &*key[index])), column)
+                cast(array_text(keys[piece.clone()].iter().map(|key| key[index].as_str())), column)
             };
             columns.iter().enumerate().map(array).collect()
-        });
-        of_integers.chain(of_texts)
+        }))
     }
 }
 

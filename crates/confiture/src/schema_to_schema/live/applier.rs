@@ -43,6 +43,14 @@ impl std::ops::AddAssign for Applied {
     }
 }
 
+/// What was staged of one table.
+#[derive(Default)]
+struct Staged {
+    keys: u64,
+    rows: u64,
+    bytes: u64,
+}
+
 /// Applies batches.
 pub(crate) struct Applier {
     pub(crate) migration: Arc<Migration>,
@@ -167,11 +175,15 @@ impl Applier {
             true => self.differing(index).await?,
             false => None,
         };
-        let ((rows, bytes), share) = match differing {
+        let (Staged { rows, bytes, .. }, share) = match differing {
             Some(None) => return Ok(Applied::default()),
             Some(Some(differing)) => (self.read_where(index, differing.source).await?, differing.target),
             None if keys.is_whole() => (self.read(index, keys, true).await?, Share::All),
-            None => (self.read(index, keys, true).await?, Share::Keys),
+            None => {
+                let staged = self.read(index, keys, true).await?;
+                let share = Share::Keys(staged.keys);
+                (staged, share)
+            }
         };
         failpoint::reached("batch: rows staged");
         let stage = &self.stages[index];
@@ -191,7 +203,7 @@ impl Applier {
             all.push(&sql!("{}; ", stage.analyze()));
         }
         let delete = match mutation::is(Mutation::KeepMissing) {
-            true => Sql::literal("SELECT WHERE false"),
+            true => Sql::literal("SELECT 0 LIMIT 0"),
             false => stage.delete_missing(share),
         };
         if let Some(upsert) = stage.upsert() {
@@ -230,39 +242,44 @@ impl Applier {
         }
     }
 
-    /// Stages the target's keys and, where asked, the rows. Returns rows and bytes.
-    async fn read(&mut self, index: usize, keys: &KeySet, with_rows: bool) -> Result<(u64, u64)> {
+    /// Stages the target's keys and, where asked, the rows.
+    async fn read(&mut self, index: usize, keys: &KeySet, with_rows: bool) -> Result<Staged> {
         let table = &self.migration.plan.tables[index];
         let stage = &self.stages[index];
         if self.staged.insert(index) {
             self.target.batch(&stage.create()).await?;
         }
         let columns = self.captured.key_columns(&self.captured.followed[index]);
-        let (mut rows, mut bytes) = (0, 0);
+        let mut staged = Staged::default();
         for Reading { keys, rows: query } in stage.readings(table, keys, &columns, self.is_local()) {
             if let Some(keys) = keys {
-                bytes += self.fill(&stage.key_columns(), &keys, index).await?.1;
+                let (more, size) = self.fill(&stage.key_columns(), &keys, index).await?;
+                staged.keys += more;
+                staged.bytes += size;
             }
             if with_rows {
                 let (more, size) = self.fill(&stage.row_columns(), &query, index).await?;
-                rows += more;
-                bytes += size;
+                staged.rows += more;
+                staged.bytes += size;
             }
         }
-        Ok((rows, bytes))
+        Ok(staged)
     }
 
     /// Stages the rows of the source of which `condition` is true. Returns rows and bytes.
-    async fn read_where(&mut self, index: usize, condition: Sql) -> Result<(u64, u64)> {
+    async fn read_where(&mut self, index: usize, condition: Sql) -> Result<Staged> {
         let table = &self.migration.plan.tables[index];
         let stage = &self.stages[index];
         if self.staged.insert(index) {
             self.target.batch(&stage.create()).await?;
         }
-        let Some(source) = table.source.as_ref().map(|source| sql!("{}", source)) else { return Ok((0, 0)) };
+        let Some(source) = table.source.as_ref().map(|source| sql!("{}", source)) else {
+            return Ok(Staged::default());
+        };
         let rows = stage.selected_rows(table, self.is_local());
         let query = sql!("SELECT {} {}", rows, table.query.from_relation(&source, &[condition]));
-        self.fill(&stage.row_columns(), &query, index).await
+        let (rows, bytes) = self.fill(&stage.row_columns(), &query, index).await?;
+        Ok(Staged { keys: 0, rows, bytes })
     }
 
     /// Fills a stage with what a query of the source gives. Returns rows and bytes.

@@ -73,17 +73,19 @@ impl<'a> Keyed<'a> {
             }
             let columns: Vec<&KeyColumn> = self.target.iter().collect();
             let query = target_query(self.catalog, self.relation);
-            let conditions: Vec<Sql> = wanted
+            let among: Vec<Sql> = wanted
                 .arrays(&columns, usize::MAX)
                 .map(|arrays| is_among(&Identifier::new("t"), &columns, &arrays))
                 .collect();
-            let none = [Sql::literal("false")];
-            let conditions = if conditions.is_empty() { &none[..] } else { &conditions };
+            let conditions = match among.is_empty() {
+                true => [Sql::literal("false")],
+                false => [sql!("({})", Sql::join(" OR ", among))],
+            };
             let only = Sql::literal(match query.storage.as_slice() {
                 [storage] if storage.only && storage.relation == self.table.target => "ONLY ",
                 _ => "",
             });
-            let query = query.from_relation(&sql!("{}{}", only, self.table.target), conditions);
+            let query = query.from_relation(&sql!("{}{}", only, self.table.target), &conditions);
             let side = Side::of_target(self.table, target_query(self.catalog, self.relation));
             let held = Side { derived: Some(query), ..side };
             let one = [PageRange { storage: 0, pages: None }];

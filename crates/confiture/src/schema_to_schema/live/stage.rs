@@ -32,7 +32,7 @@ pub(crate) enum Share {
     /// All of them.
     All,
     /// Those of the staged keys.
-    Keys,
+    Keys(u64),
     /// Those of which this is true; `t` is the row.
     Where(Sql),
 }
@@ -133,6 +133,8 @@ impl Stage {
     }
 
     /// Deletes the rows of `share` that are not staged.
+    ///
+    /// The limit takes nothing away: it tells the planner how few keys there are, so that it looks them up.
     pub(crate) fn delete_missing(&self, share: &Share) -> Sql {
         let gone = sql!("NOT EXISTS (SELECT FROM {} AS s WHERE {})", self.rows, self.same_key("s", "t"));
         match share {
@@ -140,10 +142,11 @@ impl Stage {
             Share::Where(condition) => {
                 sql!("DELETE FROM {} AS t WHERE {} AND {}", self.target, condition, gone)
             }
-            Share::Keys => sql!(
-                "DELETE FROM {} AS t USING {} AS k WHERE {} AND {}",
+            Share::Keys(staged) => sql!(
+                "DELETE FROM {} AS t USING (SELECT * FROM {} LIMIT {}) AS k WHERE {} AND {}",
                 self.target,
                 self.keys,
+                staged,
                 self.same_key("t", "k"),
                 gone
             ),

@@ -18,7 +18,7 @@ async fn assert_finds(source: &Source, condition: &str) {
              || (SELECT count(*) FROM wanted)::text || ' '
              || (SELECT count(*) FROM found JOIN wanted USING ({}))::text",
         key,
-        changes.keys[0].queries(&table.key, 1000)[0],
+        confiture::sql::Sql::join(" UNION ALL ", changes.keys[0].queries(&table.key, 1000)),
         table.name,
         key,
         table.name,
