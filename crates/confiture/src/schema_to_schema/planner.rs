@@ -129,7 +129,7 @@ impl Migration {
         .await?;
         let mut tables = Vec::with_capacity(drafts.len());
         for draft in drafts {
-            tables.push(self.plan_table(draft, topology).await?);
+            tables.push(Box::pin(self.plan_table(draft, topology)).await?);
         }
         for name in options.fdw_tables.iter().chain(&options.copy_tables) {
             if !tables.iter().any(|table| name.names(&table.target)) {

@@ -185,7 +185,7 @@ impl Migration {
                 () = sleep(wait) => {}
                 () = execution.interrupted() => return Err(interrupted()),
             }
-            migration = match replan(&migration, execution).await {
+            migration = match Box::pin(replan(&migration, execution)).await {
                 Ok(planned) => planned,
                 Err(error) if error.kind() == ErrorKind::Connect && began.elapsed() < following.patience => {
                     migration
@@ -207,8 +207,8 @@ impl Migration {
     ) -> Result<FollowReport> {
         let started = Instant::now();
         let lock = AdvisoryLock::take_on(sessions.open_target(&self.options).await?).await?;
-        let (mut follower, feed) = self.open_follower(following, sessions, execution).await?;
-        let report = follower.run(following, sessions, served, &lock, started, feed).await;
+        let (mut follower, feed) = Box::pin(self.open_follower(following, sessions, execution)).await?;
+        let report = Box::pin(follower.run(following, sessions, served, &lock, started, feed)).await;
         if let Ok(report) = &report {
             let what = format!("stopped after batch {}", report.batches);
             ledger::note(&follower.side, &what).await?;
@@ -306,7 +306,7 @@ impl Follower {
     async fn patient_batch(&mut self, finisher: &Finisher) -> Result<BatchReport> {
         let mut tries = 0;
         loop {
-            let error = match self.batch().await {
+            let error = match Box::pin(self.batch()).await {
                 Ok(report) => return Ok(report),
                 Err(error) => error,
             };
