@@ -171,6 +171,7 @@ impl Applier {
     }
 
     async fn apply_keys(&mut self, index: usize, keys: &KeySet) -> Result<Applied> {
+        failpoint::reached("batch: rows about to be read");
         let differing = match keys.is_whole() {
             true => self.differing(index).await?,
             false => None,
