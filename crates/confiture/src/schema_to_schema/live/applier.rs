@@ -218,7 +218,9 @@ impl Applier {
                 Err(error) if matches!(error.sqlstate_code(), Some("23505" | "23P01")) => {}
                 Err(error) => return Err(error),
             }
-            all = Sql::literal("ROLLBACK TO SAVEPOINT confiture_upsert; ");
+            // Released at once: in a savepoint that is open no snapshot can be exported.
+            all =
+                Sql::literal("ROLLBACK TO SAVEPOINT confiture_upsert; RELEASE SAVEPOINT confiture_upsert; ");
         }
         let (deleted, [replaced, insert]) = (&delete, [stage.delete_staged(), stage.insert()]);
         all.push(&sql!("{}; {}; {}", replaced, deleted, insert));

@@ -10,7 +10,7 @@ use tokio::time::sleep;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Execution;
 use crate::postgres::AdvisoryLock;
-use crate::postgres::feed::wal::SlotLost;
+use crate::postgres::feed::wal::{SlotLost, WalFeed};
 use crate::schema_to_schema::failpoint;
 use crate::schema_to_schema::ledger::TableState;
 use crate::schema_to_schema::live::batch::BatchReport;
@@ -163,6 +163,9 @@ impl Migration {
                 Ok(report) => return Ok(report),
                 Err(error) => error,
             };
+            if SlotLost::of(&error).is_some() {
+                migration.forget_slot().await;
+            }
             // What had gone well for a while is a new story; and so is a connection that was lost after it had served.
             let cut = error.kind() == ErrorKind::Connect;
             if progressed.elapsed() > Duration::from_secs(30) || (cut && served.load(Ordering::Relaxed)) {
@@ -214,6 +217,21 @@ impl Migration {
             ledger::note(&follower.side, &what).await?;
         }
         report
+    }
+
+    /// Removes a slot that is there and that nothing can be read from any more, so that the next run makes a new one and has
+    /// all rows read again. Where that cannot be done now, the next run meets the same error.
+    async fn forget_slot(&self) {
+        let forget = async {
+            let target = crate::postgres::Session::connect(&self.options.target).await?;
+            let Some(record) = ledger::read(&target).await? else { return Ok(()) };
+            let source = crate::postgres::Session::connect(&self.options.source).await?;
+            let name = WalFeed::name(&record.id);
+            WalFeed::drop_slot_and_publication(&source, &name, &name).await
+        };
+        if let Err(error) = forget.await {
+            tracing::warn!(%error, "a slot that cannot be read from any more is still there");
+        }
     }
 
     /// Says in the ledger why no run is at work, where that can be said.
