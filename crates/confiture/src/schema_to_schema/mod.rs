@@ -37,6 +37,7 @@ mod mutation;
 mod options;
 mod plan;
 mod planner;
+mod portion;
 mod preflight;
 mod probe;
 mod recall;
@@ -44,6 +45,7 @@ mod relations;
 mod report;
 mod resolve;
 mod resume;
+mod reverse;
 mod scaffold;
 mod sequences;
 mod sessions;
@@ -70,7 +72,9 @@ pub use plan::{
     ColumnPlan, CopyFormat, PageRange, Plan, Remark, Route, RowQuery, Storage, TablePlan, Topology,
 };
 pub use planner::Migration;
+pub use portion::Portion;
 pub use report::{MigrationReport, Outcome, TableReport, ViolatedForeignKey};
+pub use reverse::{Finding, ReverseMapping, Severity, derive as derive_reverse};
 pub use scaffold::scaffold;
 pub use sequences::AdvancedSequence;
 pub use setup::SetupReport;

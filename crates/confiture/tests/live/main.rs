@@ -20,6 +20,7 @@ mod shapes;
 mod standby;
 mod verification;
 mod waiting;
+mod way_back;
 mod wire;
 mod workload;
 #[path = "../schema_to_schema/world.rs"]

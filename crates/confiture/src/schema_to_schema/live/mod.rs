@@ -13,7 +13,7 @@ mod again;
 mod applier;
 mod batch;
 mod beside;
-mod capture;
+pub(crate) mod capture;
 mod coverage;
 pub(crate) mod feed;
 mod finish;
