@@ -38,6 +38,7 @@ mod mutation;
 mod options;
 mod plan;
 mod planner;
+mod portion;
 mod preflight;
 mod probe;
 mod recall;
@@ -45,6 +46,7 @@ mod relations;
 mod report;
 mod resolve;
 mod resume;
+mod reverse;
 mod scaffold;
 mod sequences;
 mod sessions;
@@ -71,7 +73,9 @@ pub use plan::{
     ColumnPlan, CopyFormat, PageRange, Plan, Remark, Route, RowQuery, Storage, TablePlan, Topology,
 };
 pub use planner::Migration;
+pub use portion::Portion;
 pub use report::{MigrationReport, Outcome, TableReport, ViolatedForeignKey};
+pub use reverse::{Finding, ReverseMapping, Severity, derive as derive_reverse};
 pub use scaffold::scaffold;
 pub use sequences::AdvancedSequence;
 pub use setup::SetupReport;

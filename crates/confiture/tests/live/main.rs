@@ -18,8 +18,10 @@ mod seed_faults;
 mod shapes;
 #[path = "../schema_to_schema/standby.rs"]
 mod standby;
+mod there_and_back;
 mod verification;
 mod waiting;
+mod way_back;
 mod wire;
 mod workload;
 #[path = "../schema_to_schema/world.rs"]

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use confiture::config::Mapping;
 use confiture::event::Execution;
 use confiture::schema_to_schema::cutover::{SwitchReport, Switching, active, cut_over, roll_back};
 use confiture::schema_to_schema::{Capture, Direction, FeedKind, Following, Migration, Options, Until};
@@ -32,12 +31,6 @@ const MAPPING: &str = "
 tables:
   new.users: { from: app.people p, columns: { display_name: p.name } }
   new.orders: { from: app.orders o, columns: { user_id: o.person } }
-";
-
-const BACK: &str = "
-tables:
-  app.people: { from: new.users u, columns: { name: u.display_name, secret: null } }
-  app.orders: { from: new.orders o, columns: { person: o.user_id } }
 ";
 
 const WRITE_OLD: &str = "BEGIN; INSERT INTO app.orders (number, person, cents) VALUES ($, 1 + $ % 300, 5);
@@ -87,8 +80,7 @@ async fn over_and_back(feed: FeedKind) {
     let world = World::new(OLD, NEW).await;
     let options = world.options(MAPPING).await;
     follow(&options, feed).await;
-    let back = Mapping::parse(BACK, std::path::Path::new("back.yaml")).unwrap();
-    let switching = Switching::new(back);
+    let switching = Switching::default();
     let execution = Execution::unattended();
     let clients = Clients::start(8, sides(&world).await);
     tokio::time::sleep(Duration::from_millis(300)).await;

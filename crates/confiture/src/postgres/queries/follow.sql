@@ -7,7 +7,7 @@ CREATE TABLE IF NOT EXISTS confiture.follow (
     phase text NOT NULL CHECK (phase IN ('preparing', 'copying', 'catching_up', 'following', 'armed', 'cut_over')),
     direction text NOT NULL DEFAULT 'forward' CHECK (direction IN ('forward', 'reverse')),
     epoch bigint NOT NULL DEFAULT 0,       -- cutovers and rollbacks so far: where two ledgers differ, the greater is right
-    mapping text,                          -- of the way back, which no file holds
+    way_back jsonb,                        -- of the way back, which no file holds: its mapping, and what it leaves alone
     snapshot text,                         -- pg_current_snapshot() of the source, of the last batch
     batches bigint NOT NULL DEFAULT 0,
     row_changes bigint NOT NULL DEFAULT 0,

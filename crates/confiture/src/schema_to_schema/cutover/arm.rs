@@ -16,6 +16,8 @@ use crate::schema_to_schema::live::feed;
 use crate::schema_to_schema::live::ledger::{self, Direction, FeedKind, Phase};
 use crate::schema_to_schema::live::run::Capture;
 use crate::schema_to_schema::planner::Migration;
+use crate::schema_to_schema::portion;
+use crate::schema_to_schema::reverse::ReverseMapping;
 use crate::sql::{Literal, QualifiedName, Sql, sql};
 
 /// A migration that is ready to follow as soon as the application has moved.
@@ -27,13 +29,14 @@ pub(crate) struct Armed {
 }
 
 impl Armed {
-    /// Makes `migration` ready. `epoch` is the number of switches so far; what an earlier try has left is used.
+    /// Makes `migration` ready, which is the way back, or else the way forward again. `epoch` is the number of switches so far; what an earlier try has left is used.
     pub(crate) async fn between(
         migration: Arc<Migration>,
-        direction: Direction,
+        way_back: Option<&ReverseMapping>,
         epoch: i64,
         execution: &Execution,
     ) -> Result<Self> {
+        let direction = if way_back.is_some() { Direction::Reverse } else { Direction::Forward };
         let side = Session::connect(&migration.options.target).await?;
         let captured = plan_capture(&migration.plan, &migration.source, &migration.source_catalog).await?;
         let (id, feed) = match ledger::read(&side).await? {
@@ -55,9 +58,11 @@ impl Armed {
                 (id, choice.kind)
             }
         };
-        let mapping = migration.options.mapping.render();
-        let remember = Sql::literal("UPDATE confiture.follow SET mapping = $1 WHERE direction = 'reverse'");
-        side.execute(&remember, &[&mapping]).await?;
+        if let Some(way_back) = way_back {
+            let remember = Sql::literal("UPDATE confiture.follow SET way_back = $1::text::pg_catalog.jsonb");
+            side.execute(&remember, &[&way_back.store()?]).await?;
+            portion::create(&side).await?;
+        }
         if feed == FeedKind::Wal {
             // Making a slot waits for whoever is writing, so it is never made inside of the fence.
             feed::set_up(feed, &id, &migration.options, &captured, execution).await?;

@@ -4,13 +4,11 @@
 //! application leaves and says there that its ledger is the active one; the greater epoch tells which of two is right, where
 //! a process died before the other side heard of it.
 
-use std::path::Path;
-
-use crate::config::Mapping;
 use crate::error::{Error, Result};
 use crate::postgres::Session;
 use crate::schema_to_schema::live::ledger::{self, Direction, FollowRecord, Phase};
 use crate::schema_to_schema::options::Options;
+use crate::schema_to_schema::reverse::ReverseMapping;
 
 /// What both ledgers say.
 pub(crate) struct Ledgers {
@@ -76,6 +74,14 @@ impl Ledgers {
         }
     }
 
+    /// The options of the way back, by what its ledger holds; `forward` are those of the way forward.
+    pub(crate) fn way_back(&self, forward: &Options) -> Result<Options> {
+        let stored = self.reverse.as_ref().and_then(|record| record.way_back.as_deref());
+        let stored =
+            stored.ok_or_else(|| Error::unexpected("the ledger of the way back holds no mapping"))?;
+        Ok(ReverseMapping::restore(stored)?.options(forward))
+    }
+
     /// Cutovers and rollbacks so far.
     pub(crate) fn epoch(&self) -> i64 {
         [&self.forward, &self.reverse].into_iter().flatten().map(|record| record.epoch).max().unwrap_or(0)
@@ -92,36 +98,6 @@ pub async fn active(options: Options) -> Result<(Options, Direction)> {
     let ledgers = Ledgers::read(&options).await?;
     match ledgers.direction() {
         Direction::Forward => Ok((options, Direction::Forward)),
-        Direction::Reverse => {
-            let mapping = ledgers.reverse.as_ref().and_then(|record| record.mapping.as_deref());
-            Ok((way_back(&options, mapping)?, Direction::Reverse))
-        }
-    }
-}
-
-/// The options of the way back, by the mapping that its ledger holds.
-pub(crate) fn way_back(forward: &Options, mapping: Option<&str>) -> Result<Options> {
-    let Some(text) = mapping else {
-        return Err(Error::unexpected("the ledger of the way back holds no mapping"));
-    };
-    Ok(back_by(forward, Mapping::parse(text, Path::new("the way back"))?))
-}
-
-/// The options of the way back by `mapping`.
-pub(crate) fn back_by(forward: &Options, mapping: Mapping) -> Options {
-    Options {
-        source: forward.target.clone(),
-        target: forward.source.clone(),
-        source_name: None,
-        mapping_file: None,
-        mapping,
-        tables: Vec::new(),
-        fdw_tables: Vec::new(),
-        copy_tables: Vec::new(),
-        filter: None,
-        truncate: false,
-        restart: false,
-        probe: std::time::Duration::ZERO,
-        ..forward.clone()
+        Direction::Reverse => Ok((ledgers.way_back(&options)?, Direction::Reverse)),
     }
 }

@@ -28,7 +28,7 @@ pub use direction::active;
 pub use settle::settle;
 pub use switch::{cut_over, roll_back};
 
-use crate::config::Mapping;
+use crate::schema_to_schema::reverse::ReverseMapping;
 use crate::schema_to_schema::sequences::AdvancedSequence;
 use crate::schema_to_schema::verify::VerificationReport;
 
@@ -56,8 +56,10 @@ impl SwitchKind {
 /// How to switch.
 #[derive(Clone)]
 pub struct Switching {
-    /// The mapping of the way back, from the new side's tables to those of the old one.
-    pub way_back: Mapping,
+    /// The way back, from the new side's tables to those of the old one; `None` for what follows from the plan.
+    pub way_back: Option<ReverseMapping>,
+    /// Go although something would be lost on the way back.
+    pub accept_losses: bool,
     /// How long writes may wait. What takes longer is given up, and writers go on where they were.
     pub max_stall: Duration,
     /// How long one try may wait for writers to let go, and new ones behind it.
@@ -73,12 +75,11 @@ pub struct Switching {
     pub application: Arc<dyn Application>,
 }
 
-impl Switching {
-    /// The defaults, with this mapping for the way back.
-    #[must_use]
-    pub fn new(way_back: Mapping) -> Self {
+impl Default for Switching {
+    fn default() -> Self {
         Self {
-            way_back,
+            way_back: None,
+            accept_losses: false,
             max_stall: Duration::from_secs(5),
             lock_patience: Duration::from_millis(300),
             patience: Duration::from_secs(60),

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::event::Execution;
 use crate::postgres::{AdvisoryLock, Session};
 use crate::schema_to_schema::cutover::arm::{self, Armed};
-use crate::schema_to_schema::cutover::direction::{Ledgers, way_back};
+use crate::schema_to_schema::cutover::direction::Ledgers;
 use crate::schema_to_schema::cutover::{fence, record};
 use crate::schema_to_schema::live::capture::plan_capture;
 use crate::schema_to_schema::live::feed;
@@ -58,7 +58,7 @@ pub(super) async fn open_up_again(options: &Options) -> Result<()> {
     let (Some(forward), Some(reverse)) = (&ledgers.forward, &ledgers.reverse) else { return Ok(()) };
     // The one into the side that the application has left is active now; the other one has come to its end.
     let (active, ended, options) = match ledgers.direction() {
-        Direction::Reverse => (reverse, forward, way_back(options, reverse.mapping.as_deref())?),
+        Direction::Reverse => (reverse, forward, ledgers.way_back(options)?),
         Direction::Forward => (forward, reverse, options.clone()),
     };
     let migration = Arc::new(Migration::plan(options, &Execution::unattended()).await?);

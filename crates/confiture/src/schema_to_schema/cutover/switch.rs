@@ -12,16 +12,17 @@ use crate::postgres::{AdvisoryLock, Session};
 use crate::schema_to_schema::cutover::application::Occasion;
 use crate::schema_to_schema::cutover::arm::{self, Armed};
 use crate::schema_to_schema::cutover::between::{self, Done, GivenUp, Order, Plan};
-use crate::schema_to_schema::cutover::direction::{Ledgers, back_by, way_back};
+use crate::schema_to_schema::cutover::direction::Ledgers;
 use crate::schema_to_schema::cutover::settle::{self, tidy};
 use crate::schema_to_schema::cutover::{SwitchKind, SwitchReport, Switching, fence, locks, record};
 use crate::schema_to_schema::failpoint;
 use crate::schema_to_schema::live::follower::Follower;
 use crate::schema_to_schema::live::ledger::{Direction, Phase};
-use crate::schema_to_schema::live::run::{FollowReport, Following, Until};
+use crate::schema_to_schema::live::run::{Capture, FollowReport, Following, Until};
 use crate::schema_to_schema::options::Options;
 use crate::schema_to_schema::plan::Topology;
 use crate::schema_to_schema::planner::Migration;
+use crate::schema_to_schema::reverse::{Finding, ReverseMapping, Severity};
 use crate::schema_to_schema::sessions::Sessions;
 use crate::sql::Sql;
 
@@ -84,25 +85,7 @@ impl<'a> Switch<'a> {
         settle::settle(&self.forward, self.execution).await?;
         let ledgers = Ledgers::read(&self.forward).await?;
         self.check_direction(&ledgers)?;
-        let back = match self.kind {
-            SwitchKind::Cutover => back_by(&self.forward, self.switching.way_back.clone()),
-            SwitchKind::Rollback => {
-                let mapping = ledgers.reverse.as_ref().and_then(|record| record.mapping.as_deref());
-                way_back(&self.forward, mapping)?
-            }
-        };
-        let (active, passive) = match self.kind {
-            SwitchKind::Cutover => (self.forward.clone(), back),
-            SwitchKind::Rollback => (back, Options { probe: Duration::ZERO, ..self.forward.clone() }),
-        };
-        let active = Arc::new(Box::pin(Migration::plan(active, self.execution)).await?);
-        let passive =
-            Arc::new(Box::pin(Migration::plan(passive, self.execution)).await.map_err(|error| {
-                error.context(match self.kind {
-                    SwitchKind::Cutover => "planning the way back",
-                    SwitchKind::Rollback => "planning the way forward again",
-                })
-            })?);
+        let (active, passive, way_back) = Box::pin(self.plan(&ledgers)).await?;
         let lock = self.take_over(&active).await?;
         // One database has one lock.
         let other = match active.plan.topology {
@@ -110,7 +93,15 @@ impl<'a> Switch<'a> {
             Topology::TwoDatabases => Some(AdvisoryLock::take(&active.options.source).await?),
         };
         let sessions = Arc::new(Sessions::default());
-        let done = Box::pin(self.switch(&active, &passive, &lock, &sessions, ledgers.epoch() + 1)).await;
+        let done = Box::pin(self.switch(
+            &active,
+            &passive,
+            way_back.as_ref(),
+            &lock,
+            &sessions,
+            ledgers.epoch() + 1,
+        ))
+        .await;
         sessions.end(&active.source, &active.target, done.is_err()).await;
         let after = match &done {
             Ok(report) if report.switched => self.before().opposite(),
@@ -135,6 +126,57 @@ impl<'a> Switch<'a> {
         }
         report.elapsed = self.started.elapsed();
         Ok(report)
+    }
+
+    /// The migration that carries changes now, the one that will, and the mapping of the way back where that is the latter.
+    async fn plan(
+        &self,
+        ledgers: &Ledgers,
+    ) -> Result<(Arc<Migration>, Arc<Migration>, Option<ReverseMapping>)> {
+        let execution = self.execution;
+        if self.kind == SwitchKind::Rollback {
+            let active = Box::pin(Migration::plan(ledgers.way_back(&self.forward)?, execution)).await?;
+            let forward = Options { probe: Duration::ZERO, ..self.forward.clone() };
+            let passive = Box::pin(Migration::plan(forward, execution))
+                .await
+                .map_err(|error| error.context("planning the way forward again"))?;
+            return Ok((Arc::new(active), Arc::new(passive), None));
+        }
+        let options = Options { probe: Duration::ZERO, ..self.forward.clone() };
+        let active = Arc::new(Box::pin(Migration::plan(options, execution)).await?);
+        let way_back = self.switching.way_back.clone().unwrap_or_else(|| active.reversed());
+        self.check_way_back(&way_back)?;
+        let passive = Box::pin(active.plan_reverse(&way_back, execution))
+            .await
+            .map_err(|error| error.context("planning the way back"))?;
+        if let Some(obstacle) =
+            passive.obstacles_of_following(Capture::Auto).await?.into_iter().find(|obstacle| obstacle.fatal)
+        {
+            return Err(Error::refused(format!("the way back: {}", obstacle.message)).hint(obstacle.hint));
+        }
+        Ok((active, Arc::new(passive), Some(way_back)))
+    }
+
+    /// Refuses a way back that loses something, unless that was accepted.
+    fn check_way_back(&self, way_back: &ReverseMapping) -> Result<()> {
+        let is_bad = |finding: &&Finding| {
+            finding.severity == Severity::Blocks
+                || (finding.severity == Severity::Loses && !self.switching.accept_losses)
+        };
+        let bad: Vec<&Finding> = way_back.findings.iter().filter(is_bad).collect();
+        let Some(first) = bad.first() else { return Ok(()) };
+        let mut error =
+            Error::refused(format!("a rollback would not bring everything back: {}", first.message));
+        for hint in bad.iter().filter_map(|finding| finding.hint.as_deref()).take(5) {
+            error = error.hint(hint);
+        }
+        if first.severity == Severity::Loses {
+            error = error.hint("or accept that, and say so: --accept-losses");
+        }
+        Err(match &first.place {
+            Some(place) => error.at(place.clone()),
+            None => error,
+        })
     }
 
     fn check_direction(&self, ledgers: &Ledgers) -> Result<()> {
@@ -174,6 +216,7 @@ impl<'a> Switch<'a> {
         &self,
         active: &Arc<Migration>,
         passive: &Arc<Migration>,
+        way_back: Option<&ReverseMapping>,
         lock: &AdvisoryLock,
         sessions: &Arc<Sessions>,
         epoch: i64,
@@ -185,7 +228,7 @@ impl<'a> Switch<'a> {
         let caught_up =
             Box::pin(follower.run(&following, sessions, &served, lock, self.started, feed)).await?;
         self.check_equal(&follower, &caught_up)?;
-        let arming = Armed::between(Arc::clone(passive), self.before().opposite(), epoch - 1, self.execution);
+        let arming = Armed::between(Arc::clone(passive), way_back, epoch - 1, self.execution);
         let armed = self.execution.step("Making the way back ready", arming).await?;
         failpoint::reached("switch: armed");
         arm::fence_target(active, &follower.id).await?;

@@ -76,6 +76,24 @@ pub(crate) async fn choose(
     Ok(choice)
 }
 
+/// What stands in the way of the feed that would be chosen; empty where it can be set up.
+pub(crate) async fn obstacles_of(
+    capture: Capture,
+    migration: &Migration,
+    captured: &Captured,
+) -> Result<Vec<Obstacle>> {
+    let (source, tables) = (&migration.source, captured.tables.as_slice());
+    let kind = match capture {
+        Capture::Only(kind) => kind,
+        Capture::Auto if migration.plan.topology == Topology::OneDatabase => FeedKind::Queue,
+        Capture::Auto => match fatal(&obstacles(FeedKind::Wal, source, tables).await?) {
+            None => FeedKind::Wal,
+            Some(_) => FeedKind::Queue,
+        },
+    };
+    obstacles(kind, source, tables).await
+}
+
 /// What stands in the way of a feed.
 async fn obstacles(kind: FeedKind, source: &Session, tables: &[CapturedTable]) -> Result<Vec<Obstacle>> {
     match kind {

@@ -113,8 +113,8 @@ pub(crate) struct FollowRecord {
     pub(crate) direction: Direction,
     /// Cutovers and rollbacks so far.
     pub(crate) epoch: i64,
-    /// Of the way back.
-    pub(crate) mapping: Option<String>,
+    /// Of the way back: what its mapping is, as JSON.
+    pub(crate) way_back: Option<String>,
 }
 
 /// A batch, as it is recorded.
@@ -149,7 +149,7 @@ pub(crate) async fn read(session: &Session) -> Result<Option<FollowRecord>> {
         return Ok(None);
     }
     let query = Sql::literal(
-        "SELECT id, feed, phase, snapshot, batches, source_server, target_server, direction, epoch, mapping
+        "SELECT id, feed, phase, snapshot, batches, source_server, target_server, direction, epoch, way_back::text
          FROM confiture.follow",
     );
     let Some(row) = session.query_opt(&query, &[]).await? else { return Ok(None) };
@@ -162,7 +162,7 @@ pub(crate) async fn read(session: &Session) -> Result<Option<FollowRecord>> {
         batches: row.get(4),
         direction: if row.get::<_, &str>(7) == "reverse" { Direction::Reverse } else { Direction::Forward },
         epoch: row.get(8),
-        mapping: row.get(9),
+        way_back: row.get(9),
         servers: server(5)?.zip(server(6)?).map(|(source, target)| {
             // The last batch knows best how far the source was.
             let seen = snapshot.as_ref().map_or(0, SnapshotImage::xmax);

@@ -67,6 +67,9 @@ pub struct Following {
     pub verify: bool,
     /// What is compared, and how.
     pub verification: Verifying,
+    /// Of tables that are filled in part: that they are known to be what the mapping gives, so that only what changes from now
+    /// on is looked at.
+    pub assume_equal: bool,
     /// Who sees every batch.
     pub witness: Option<Arc<dyn Witness>>,
 }
@@ -79,6 +82,7 @@ impl Default for Following {
             patience: Duration::from_secs(300),
             verify: false,
             verification: Verifying::default(),
+            assume_equal: false,
             witness: None,
         }
     }
@@ -347,7 +351,10 @@ impl Follower {
                 }
                 Some("23505" | "23P01") if tries == 1 => match self.writing.take() {
                     // All that is left then is what no change has touched, and that is of the snapshot too.
-                    Some(index) if self.states[index] == TableState::CatchingUp => {
+                    Some(index)
+                        if self.states[index] == TableState::CatchingUp
+                            && self.migration.plan.tables[index].portion.is_none() =>
+                    {
                         finisher.clone().clear_waiting(index).await?;
                     }
                     _ => return Err(error),
