@@ -59,7 +59,7 @@ mod triage;
 mod verify;
 mod volatility;
 
-pub use cleanup::{CleanupReport, clean_up};
+pub use cleanup::{Cleaning, CleanupReport, clean_up, remains};
 pub use difference::{ColumnDifference, Difference, DifferenceKind, Differences};
 pub use estimate::{Basis, Throughput};
 pub use ledger::{RememberedSource, remembered_source};
