@@ -11,6 +11,7 @@
 //! PostgreSQL alone evaluates it.
 
 mod check;
+mod checklist;
 mod chunk;
 mod cleanup;
 mod constraints;
@@ -58,6 +59,7 @@ mod triage;
 mod verify;
 mod volatility;
 
+pub use checklist::{Check, Outcome as CheckOutcome, Standard, confirmable, read as read_checklist};
 pub use cleanup::{CleanupReport, clean_up};
 pub use difference::{ColumnDifference, Difference, DifferenceKind, Differences};
 pub use estimate::{Basis, Throughput};
