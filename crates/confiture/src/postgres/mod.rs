@@ -9,6 +9,7 @@ pub mod feed;
 mod lint_ground;
 mod login_error;
 mod objects;
+pub mod pgbouncer;
 mod redact;
 mod replication;
 mod run;

@@ -89,7 +89,7 @@ async fn clean_up_locked(
 }
 
 /// Drops the ledger's schema where it is ours and nothing else is in it, such as the queue of a migration that reads this database.
-async fn drop_schema(session: &Session) -> Result<()> {
+pub(crate) async fn drop_schema(session: &Session) -> Result<()> {
     match session.batch(&Sql::literal("DROP SCHEMA IF EXISTS confiture RESTRICT")).await {
         Err(error) if matches!(error.sqlstate_code(), Some("2BP01" | "42501")) => Ok(()),
         outcome => outcome,

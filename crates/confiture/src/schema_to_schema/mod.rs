@@ -16,6 +16,7 @@ mod chunk;
 mod cleanup;
 mod constraints;
 mod copy;
+pub mod cutover;
 mod difference;
 mod estimate;
 mod execute;
@@ -65,8 +66,8 @@ pub use difference::{ColumnDifference, Difference, DifferenceKind, Differences};
 pub use estimate::{Basis, Throughput};
 pub use ledger::{RememberedSource, remembered_source};
 pub use live::{
-    Applied, BatchReport, Capture, CoverageStatus, FeedKind, FollowReport, Following, FollowingStatus, Order,
-    Phase, Status, TableStatus, Until, Verifying, Witness, follows, status, tell,
+    Applied, BatchReport, Capture, CoverageStatus, Direction, FeedKind, FollowReport, Following,
+    FollowingStatus, Order, Phase, Status, TableStatus, Until, Verifying, Witness, follows, status, tell,
 };
 pub use migrator::{SchemaToSchemaMigrator, TableAnalysis, TableMatch};
 pub use options::{DEFAULT_THRESHOLD_ROWS, Options};

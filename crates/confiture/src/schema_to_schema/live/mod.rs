@@ -11,13 +11,13 @@
 
 mod again;
 mod applier;
-mod batch;
+pub(crate) mod batch;
 mod beside;
 pub(crate) mod capture;
 pub(crate) mod coverage;
 pub(crate) mod feed;
 mod finish;
-mod follower;
+pub(crate) mod follower;
 pub(crate) mod gate;
 mod identity;
 mod keyed;
@@ -25,17 +25,17 @@ pub(crate) mod ledger;
 mod open;
 mod recompare;
 mod request;
-mod run;
-mod shape;
+pub(crate) mod run;
+pub(crate) mod shape;
 pub(crate) mod stage;
 mod status;
 mod verification;
-mod verifier;
+pub(crate) mod verifier;
 
 pub use applier::Applied;
 pub use batch::BatchReport;
 pub use follower::Witness;
-pub use ledger::{FeedKind, Phase};
+pub use ledger::{Direction, FeedKind, Phase};
 pub use run::{Capture, FollowReport, Following, Until};
 pub use status::{CoverageStatus, FollowingStatus, Order, Status, TableStatus, follows, status, tell};
 pub use verifier::Verifying;

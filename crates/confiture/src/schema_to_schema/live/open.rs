@@ -13,6 +13,7 @@ use crate::postgres::feed::wal::SlotLost;
 use crate::postgres::feed::{CapturedTable, ChangeFeed, KeySet};
 use crate::postgres::{AdvisoryLock, Session};
 use crate::schema_to_schema::chunk::{self, all_ranges};
+use crate::schema_to_schema::cutover::fence;
 use crate::schema_to_schema::journal::{self, EntryKind};
 use crate::schema_to_schema::ledger::{self as tables, TableRecord, TableState};
 use crate::schema_to_schema::live::applier::Applier;
@@ -50,9 +51,11 @@ impl Migration {
         AdvisoryLock::join(&side).await?;
         let captured = Arc::new(plan_capture(&self.plan, &self.source, &self.source_catalog).await?);
         let mut record = match ledger::read(&side).await? {
+            Some(record) if record.phase >= Phase::Armed => return Err(moved(&side)),
             Some(record) if record.phase > Phase::Preparing => record,
             begun => self.prepare_following(begun, following, &captured, &side, execution).await?,
         };
+        self.take_fingerprints(&side).await?;
         let records = tables::read(&side).await?;
         let mut states = self.states(&records)?;
         let is_edited = |table: &&TablePlan| {
@@ -75,6 +78,7 @@ impl Migration {
             Topology::OneDatabase => target.clone(),
             Topology::TwoDatabases => sessions.open_source(options).await?,
         };
+        fence::pass(&target, &record.id).await?;
         let bypasses_constraints = bypass(&target).await?;
         let applier = Applier::new(Arc::clone(self), Arc::clone(&captured), source, target)?;
         let mut follower = Follower {
@@ -101,6 +105,7 @@ impl Migration {
             align: false,
             aligned: None,
             bypasses_constraints,
+            hands_over: false,
         };
         follower.count_unbuilt().await?;
         if ledger::control(&follower.side).await?.paused {
@@ -182,6 +187,17 @@ impl Migration {
         failpoint::reached("follow: copying");
         record.phase = Phase::Copying;
         Ok(record)
+    }
+
+    /// After a switch the ledger knows the tables, and not yet which SELECT defines them.
+    async fn take_fingerprints(&self, side: &Session) -> Result<()> {
+        let records = tables::read(side).await?;
+        for table in &self.plan.tables {
+            if records.get(&table.target).is_some_and(|record| record.fingerprint.is_empty()) {
+                tables::set_fingerprint(side, table).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Takes tables that hold rows already as they are: nothing is taken off them, and every row is compared before anything
@@ -451,6 +467,14 @@ impl Follower {
         let stays = relation.indexes.iter().any(|found| found.unique && !is_off(found));
         Ok(stays.then(|| Stage::new(index, table, relation)))
     }
+}
+
+fn moved(side: &Session) -> Error {
+    Error::refused(format!(
+        "{} takes the application's writes, so nothing is carried into it",
+        side.connection()
+    ))
+    .hint("see where things are: confiture migrate schema-to-schema status")
 }
 
 fn follows_another(table: &TablePlan, what: &str) -> Error {

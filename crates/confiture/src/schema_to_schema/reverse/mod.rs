@@ -14,6 +14,7 @@ mod finding;
 mod readiness;
 mod restore;
 mod split;
+mod stored;
 
 use std::collections::BTreeMap;
 
