@@ -11,6 +11,7 @@
 //! PostgreSQL alone evaluates it.
 
 mod check;
+mod checklist;
 mod chunk;
 mod cleanup;
 mod constraints;
@@ -60,6 +61,8 @@ mod verify;
 mod volatility;
 
 pub use cleanup::{Cleaning, CleanupReport, clean_up, remains};
+pub use checklist::{Check, Outcome as CheckOutcome, Standard, confirmable, read as read_checklist};
+pub use cleanup::{CleanupReport, clean_up};
 pub use difference::{ColumnDifference, Difference, DifferenceKind, Differences};
 pub use estimate::{Basis, Throughput};
 pub use ledger::{RememberedSource, remembered_source};

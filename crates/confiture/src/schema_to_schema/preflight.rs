@@ -106,7 +106,7 @@ async fn check_portions(migration: &Migration, oids: &[u32]) -> Result<()> {
 }
 
 /// Whether the session may write past triggers and foreign keys.
-async fn bypasses(session: &Session) -> Result<bool> {
+pub(crate) async fn bypasses(session: &Session) -> Result<bool> {
     let attempt = Sql::literal("BEGIN; SET LOCAL session_replication_role = replica");
     let attempted = session.batch(&attempt).await;
     session.batch(&Sql::literal("ROLLBACK")).await?;

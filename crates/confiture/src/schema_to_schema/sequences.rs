@@ -106,6 +106,29 @@ pub(crate) async fn check_privileges(
     Ok(())
 }
 
+/// Sequences of the target that cannot count to `gap` beyond where the source's stand; and how many there are in all.
+pub(crate) async fn without_room(
+    plan: &Plan,
+    source_catalog: &Catalog,
+    target_catalog: &Catalog,
+    source: &Session,
+    gap: i64,
+) -> Result<(usize, Vec<QualifiedName>)> {
+    let pairs = pairs(plan, source_catalog, target_catalog);
+    let mut full = Vec::new();
+    for pair in &pairs {
+        let Some(name) = pair.source else { continue };
+        let Sequence { increment, min, max, cycle, .. } = target_catalog.sequences[pair.target];
+        let Some(reached) = last_value(source, name).await? else { continue };
+        let steps = gap.saturating_mul(increment);
+        let next = reached.saturating_add(steps);
+        if !cycle && !(min..=max).contains(&next) {
+            full.push(pair.target.clone());
+        }
+    }
+    Ok((pairs.len(), full))
+}
+
 fn pairs<'a>(plan: &'a Plan, source: &'a Catalog, target: &'a Catalog) -> Vec<Pair<'a>> {
     let mut pairs = Vec::new();
     for table in &plan.tables {

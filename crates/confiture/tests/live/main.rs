@@ -1,6 +1,7 @@
 //! Databases that are moved to a new schema while writers go on.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "tests that take long say where they are")]
 
+mod checklist;
 mod crash;
 mod failover;
 mod few_keys;

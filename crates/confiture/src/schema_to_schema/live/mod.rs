@@ -14,7 +14,7 @@ mod applier;
 pub(crate) mod batch;
 mod beside;
 pub(crate) mod capture;
-mod coverage;
+pub(crate) mod coverage;
 pub(crate) mod feed;
 mod finish;
 pub(crate) mod follower;
