@@ -82,7 +82,7 @@ impl Sync {
                 "the connection that held the lock was lost: nothing was changed",
             ));
         }
-        crate::sync::failpoint::reached("before the commit");
+        crate::failpoint::reached("before the commit");
         writer.batch(&Sql::literal("COMMIT")).await?;
         let report = Report {
             warnings: self.warnings(&scan),

@@ -12,10 +12,6 @@ mod check;
 mod classify;
 mod compile;
 mod execute;
-#[cfg(feature = "failpoints")]
-pub mod failpoint;
-#[cfg(not(feature = "failpoints"))]
-mod failpoint;
 mod fingerprint;
 mod keys;
 mod kind;

@@ -2,6 +2,8 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "tests that take long say where they are")]
 
 mod crash;
+#[path = "../database/mod.rs"]
+mod database;
 mod failover;
 mod few_keys;
 mod first;

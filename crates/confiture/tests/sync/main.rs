@@ -1,5 +1,7 @@
 //! Production copied to staging with personal data masked, on a real server.
 
+#[path = "../database/mod.rs"]
+mod database;
 mod original;
 mod proof;
 mod shapes;

@@ -6,7 +6,8 @@ use confiture::event::{Event, Execution, Observer};
 use confiture::sync::{Manifest, Signature, Sync};
 use tokio_util::sync::CancellationToken;
 
-use crate::world::{World, connection, sync, told};
+use crate::database::connection;
+use crate::world::{World, sync, told};
 
 const SCHEMA: &str = "
     CREATE TABLE person (id int PRIMARY KEY, email text UNIQUE, phone text, full_name text, ssn text);

@@ -1,14 +1,13 @@
-//! Two databases of one test, and psql as the oracle that is not our own code.
+//! Two databases of one test.
 
-use std::process::Stdio;
 use std::sync::Arc;
 
-use confiture::config::{Connection, Endpoint, Secret, SyncRules};
+use confiture::config::{Secret, SyncRules};
 use confiture::event::Execution;
 use confiture::sync::{MasterKey, Options, Report, Sync};
-use local_postgres::testing::{Database, shared_server};
-use tokio::io::AsyncWriteExt as _;
-use tokio::process::Command;
+use local_postgres::testing::Database;
+
+use crate::database::{connection, psql};
 
 /// A production database and a staging one.
 pub(crate) struct World {
@@ -95,30 +94,4 @@ pub(crate) fn told(error: &confiture::Error) -> String {
 
 pub(crate) async fn sync(options: Options) -> confiture::Result<Report> {
     Arc::new(Sync::plan(options).await?).execute(&Execution::unattended()).await
-}
-
-/// How to reach a test's database.
-pub(crate) fn connection(database: &Database<'_>) -> Connection {
-    let server = database.server();
-    let folder = server.socket_dir().display().to_string();
-    Connection::new(Endpoint::new(folder, server.port()), server.user(), database.name())
-}
-
-/// Runs a script with psql and returns what it prints.
-pub(crate) async fn psql(database: &Database<'_>, script: &str) -> String {
-    let mut child = Command::new(shared_server().await.program("psql"))
-        .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", &database.url(), "-f", "-"])
-        .env("PGOPTIONS", "--client-min-messages=warning")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut input = child.stdin.take().unwrap();
-    let write = async move { input.write_all(script.as_bytes()).await };
-    let (written, output) = tokio::join!(write, child.wait_with_output());
-    let output = output.unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    written.unwrap();
-    String::from_utf8(output.stdout).unwrap()
 }
