@@ -21,8 +21,12 @@ pub struct Plan {
     pub ephemeral_key: bool,
     /// Tables outside of the sync whose foreign keys refer to synced ones: their rows must find their keys again.
     pub referring: Vec<QualifiedName>,
-    /// Sessions that read the source at once.
+    /// Sessions that read the source at once; and that write, in quarantine.
     pub workers: usize,
+    /// Tables wait in a schema of their own until all are there.
+    pub quarantine: bool,
+    /// What the target's server needs to have free until the end, about.
+    pub bytes_needed: u64,
     /// What a manifest shows of the rules: equal rules, equal digest.
     pub digest: String,
 }
@@ -49,6 +53,9 @@ pub struct TablePlan {
     pub(crate) storage: Vec<Storage>,
     #[serde(skip)]
     pub(crate) sent: Vec<Sql>,
+    /// Digest of its columns, types and rules: equal ones make equal rows of equal rows.
+    #[serde(skip)]
+    pub(crate) identity: String,
 }
 
 /// One column.
@@ -146,12 +153,12 @@ impl TablePlan {
         ranges
     }
 
-    /// `public.users (id, name)`.
-    pub(crate) fn target_columns(&self) -> Sql {
+    /// `public.users (id, name)`, or another table of the same columns.
+    pub(crate) fn columns_of(&self, table: &QualifiedName) -> Sql {
         if self.columns.is_empty() {
-            return sql!("{}", self.table);
+            return sql!("{}", table);
         }
-        sql!("{} ({})", self.table, Sql::join(", ", self.columns.iter().map(|column| &column.name)))
+        sql!("{} ({})", table, Sql::join(", ", self.columns.iter().map(|column| &column.name)))
     }
 
     /// The option of both COPY statements.
@@ -195,6 +202,7 @@ mod tests {
             subset: false,
             storage: vec![Storage { relation: QualifiedName::new("public", "t"), pages }],
             sent: Vec::new(),
+            identity: String::new(),
         };
         assert_eq!(table(100).ranges(4), [PageRange { storage: 0, pages: None }]);
         let ranges: Vec<(u32, u32)> =

@@ -4,6 +4,7 @@
 mod database;
 mod original;
 mod proof;
+mod quarantine;
 mod shapes;
 mod subset;
 mod world;

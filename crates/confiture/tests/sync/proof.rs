@@ -154,20 +154,24 @@ async fn interrupted_anywhere_the_target_is_as_it_was() {
     let world = World::new(SCHEMA, PEOPLE).await;
     world.stage("INSERT INTO person (id, email) VALUES (9, 'old'); INSERT INTO ticket (id, person_id) VALUES (1, 9)").await;
     let before = world.contents().await;
-    let moments: [fn(&Event) -> bool; 5] = [
-        |event| matches!(event, Event::StepStarted { step } if step.starts_with("Taking")),
+    let moments: [fn(&Event) -> bool; 6] = [
+        |event| matches!(event, Event::StepStarted { step } if step.starts_with("Freezing")),
+        |event| matches!(event, Event::StepFinished { step, .. } if step.starts_with("Freezing")),
         |event| matches!(event, Event::TableStarted { .. }),
         |event| matches!(event, Event::TableFinished { .. }),
         |event| matches!(event, Event::StepStarted { step } if step.starts_with("Building")),
         |event| matches!(event, Event::StepStarted { step } if step.starts_with("Scanning")),
     ];
-    for moment in moments {
+    for (moment, quarantine) in moments.iter().flat_map(|moment| [(moment, false), (moment, true)]) {
         let token = CancellationToken::new();
-        let execution = Execution::new(Arc::new(At(moment, token.clone())), token);
-        let planned = Arc::new(Sync::plan(world.options(&rules(KEPT))).await.unwrap());
+        let execution = Execution::new(Arc::new(At(*moment, token.clone())), token);
+        let mut options = world.options(&rules(KEPT));
+        options.quarantine = quarantine;
+        let planned = Arc::new(Sync::plan(options).await.unwrap());
         let error = planned.execute(&execution).await.unwrap_err();
         assert_eq!(error.kind(), confiture::ErrorKind::Interrupted);
-        assert_eq!(world.contents().await, before);
+        assert_eq!(world.contents_outside().await, before);
+        confiture::sync::repair(&connection(&world.staging)).await.unwrap();
     }
     // And the next run is not in anybody's way.
     world.sync(&rules(KEPT)).await.unwrap();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use confiture::config::{Secret, SyncRules};
+use confiture::config::{Connection, Secret, SyncRules};
 use confiture::event::Execution;
 use confiture::sync::{MasterKey, Options, Report, Sync};
 use local_postgres::testing::Database;
@@ -42,10 +42,7 @@ impl World {
 
     /// Options from production to staging with rules as text.
     pub(crate) fn options(&self, rules: &str) -> Options {
-        let rules = SyncRules::parse(rules, std::path::Path::new("db/sync_config.yaml")).unwrap();
-        let mut options = Options::new(connection(&self.production), connection(&self.staging), rules);
-        options.key = Some(MasterKey::from_secret(&Secret::new(KEY)).unwrap());
-        options
+        options(connection(&self.production), connection(&self.staging), rules)
     }
 
     /// Plans and syncs.
@@ -63,17 +60,31 @@ impl World {
 
     /// Everything that staging holds: its schema and its rows.
     pub(crate) async fn contents(&self) -> String {
+        assert_eq!(self.stage("SELECT to_regnamespace('confiture_quarantine')").await, "\n");
+        self.contents_outside().await
+    }
+
+    /// The same, without what waits in quarantine.
+    pub(crate) async fn contents_outside(&self) -> String {
         let tables = self
             .stage(
                 "SELECT format('SELECT %L, t::text FROM ONLY %s AS t ORDER BY 2;', oid::regclass, oid::regclass)
-                 FROM pg_class WHERE relkind = 'r' AND relnamespace NOT IN (SELECT oid FROM pg_namespace WHERE nspname IN ('pg_catalog', 'information_schema'))
+                 FROM pg_class WHERE relkind = 'r' AND relnamespace NOT IN (SELECT oid FROM pg_namespace WHERE nspname IN ('pg_catalog', 'information_schema', 'confiture_quarantine'))
                  ORDER BY oid::regclass::text",
             )
             .await;
         let sequences = "SELECT sequencename, last_value FROM pg_sequences ORDER BY 1;";
         let rows = self.stage(&format!("{tables}{sequences}")).await;
-        format!("{}{rows}", self.staging.schema("confiture"))
+        format!("{}{rows}", self.staging.schema("confiture_quarantine"))
     }
+}
+
+/// Options from one database to another with rules as text.
+pub(crate) fn options(source: Connection, target: Connection, rules: &str) -> Options {
+    let rules = SyncRules::parse(rules, std::path::Path::new("db/sync_config.yaml")).unwrap();
+    let mut options = Options::new(source, target, rules);
+    options.key = Some(MasterKey::from_secret(&Secret::new(KEY)).unwrap());
+    options
 }
 
 /// Message, detail and hints.
