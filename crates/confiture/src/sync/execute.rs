@@ -16,7 +16,7 @@ use crate::sync::fingerprint::Fingerprints;
 use crate::sync::planner::Sync;
 use crate::sync::report::{ColumnReport, Report, ScanReport, TableReport};
 use crate::sync::restore::{self, TakenOff};
-use crate::sync::scan::{check_changed, interrupted, scan_table};
+use crate::sync::scan::{check_changed, check_source_masks, interrupted, scan_table};
 use crate::sync::snapshot::Snapshot;
 use crate::sync::stream::{Filling, Moved};
 use crate::sync::{quarantine, sequences, subset};
@@ -269,6 +269,7 @@ impl Sync {
         let work = async {
             let mut checksums = Vec::new();
             for (index, (moved, place)) in moved.iter().zip(places).enumerate() {
+                check_source_masks(self, index, place, writer).await?;
                 let found = scan_table(self, index, place, writer, &frozen, &mut scan, execution).await?;
                 if found.rows != moved.rows {
                     return Err(self.lost_rows(index, moved.rows, found.rows));

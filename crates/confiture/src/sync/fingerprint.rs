@@ -219,6 +219,12 @@ impl Slots {
     }
 }
 
+/// The fingerprint that the source sends in a value's place; `None` for those that are too short.
+pub(crate) fn of_source(value: &str, seed: u64) -> Option<u64> {
+    let value = trimmed(value.as_bytes());
+    (value.len() >= SHORTEST).then(|| fingerprint(value, seed))
+}
+
 /// The fingerprints of one original value.
 pub(crate) fn of_value(value: &str, seed: u64, out: &mut Vec<u64>) {
     let value = trimmed(value.as_bytes());

@@ -28,6 +28,7 @@ mod restore;
 mod risk;
 mod scan;
 mod sequences;
+mod shuffle;
 mod snapshot;
 mod space;
 mod stream;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::sql::{Identifier, QualifiedName, Sql, sql};
+use crate::sync::shuffle::PAGES;
 
 /// What a sync would do.
 #[derive(Debug, Clone, Serialize)]
@@ -49,6 +50,9 @@ pub struct TablePlan {
     pub bytes: u64,
     /// Chosen rows only.
     pub subset: bool,
+    /// Read in parts of a fixed size, within which rows exchange values.
+    #[serde(skip)]
+    pub(crate) windows: bool,
     #[serde(skip)]
     pub(crate) storage: Vec<Storage>,
     #[serde(skip)]
@@ -137,6 +141,14 @@ impl TablePlan {
         const SMALLEST: u32 = 4096;
         let mut ranges = Vec::new();
         for (storage, part) in self.storage.iter().enumerate() {
+            if self.windows {
+                // The last one is the larger: a window of one row would have nobody to exchange with.
+                let last = (part.pages / PAGES).saturating_sub(1);
+                let full = (0..last).map(|n| (n * PAGES, (n + 1) * PAGES));
+                let all = full.chain([(last * PAGES, u32::MAX)]);
+                ranges.extend(all.map(|pages| PageRange { storage, pages: Some(pages) }));
+                continue;
+            }
             let size = (part.pages / (u32::try_from(workers).unwrap_or(1).max(1) * 4)).max(SMALLEST);
             let mut first = 0;
             if workers == 1 || part.pages < 2 * SMALLEST {
@@ -200,10 +212,19 @@ mod tests {
             rows: 0,
             bytes: 0,
             subset: false,
+            windows: false,
             storage: vec![Storage { relation: QualifiedName::new("public", "t"), pages }],
             sent: Vec::new(),
             identity: String::new(),
         };
+        // Windows are the same for every number of workers.
+        let windowed = TablePlan { windows: true, ..table(1000) };
+        assert_eq!(windowed.ranges(1), windowed.ranges(7));
+        let pages = |range: &PageRange| range.pages.unwrap();
+        assert_eq!(
+            windowed.ranges(4).iter().map(pages).collect::<Vec<_>>(),
+            [(0, 256), (256, 512), (512, u32::MAX)]
+        );
         assert_eq!(table(100).ranges(4), [PageRange { storage: 0, pages: None }]);
         let ranges: Vec<(u32, u32)> =
             table(100_000).ranges(4).iter().filter_map(|range| range.pages).collect();

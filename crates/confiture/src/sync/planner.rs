@@ -71,8 +71,8 @@ impl Sync {
         check_hash(&source, seed, &mut notes).await?;
         let mut ready = Vec::new();
         for table in &tables {
-            let program = compile(table, &ground)?;
-            let hashes = source_hashes(table, &program, &source_catalog, seed);
+            let mut program = compile(table, &ground)?;
+            let hashes = source_hashes(table, &mut program, &source_catalog, seed);
             let mut plan = plan_table(table, &program, &hashes, &source_catalog, &target_catalog);
             plan.identity = identity(table, &ground);
             ready.push((plan, program, hashes));
@@ -121,12 +121,18 @@ impl Sync {
         Ok(Self { options, plan, programs, hashes, seed, source, source_catalog, target_catalog, references })
     }
 
-    /// Has every mask of the stream do nothing. Only tests can: what follows must be found out.
+    /// Has every mask do nothing, the source's and the stream's. Only tests can: what follows must be found out.
     #[cfg(feature = "failpoints")]
     #[must_use]
     pub fn with_broken_masks(mut self) -> Self {
+        // What the source would mask, it sends as it is.
+        for (table, program) in self.plan.tables.iter_mut().zip(&self.programs) {
+            for (at, _) in program.columns.iter().enumerate().filter(|(_, column)| !column.sent_raw) {
+                table.sent[at] = sql!("{}", table.columns[at].name);
+            }
+        }
         for column in self.programs.iter_mut().flat_map(|program| &mut program.columns) {
-            column.mask = column.mask.take().map(|mask| crate::sync::mask::Mask::Broken(Box::new(mask)));
+            column.mask = column.mask.take().map(crate::sync::mask::Mask::broken);
         }
         self
     }
@@ -258,14 +264,15 @@ fn random_seed() -> Result<u64> {
 }
 
 /// Hashes of the originals of columns that are not sent themselves: without them, the scan could not look for these.
-fn source_hashes(table: &Classified<'_>, program: &Program, source: &Catalog, seed: u64) -> Vec<Sql> {
+fn source_hashes(table: &Classified<'_>, program: &mut Program, source: &Catalog, seed: u64) -> Vec<Sql> {
     let mut hashes = Vec::new();
-    for (chosen, compiled) in table.columns.iter().zip(&program.columns) {
+    for (chosen, compiled) in table.columns.iter().zip(&mut program.columns) {
         let Some(column) = table.source.column(&chosen.name) else { continue };
         let (Family::Text(_), _) = family(&column.data_type, source) else { continue };
         if compiled.sent_raw {
             continue;
         }
+        compiled.hashed = Some(hashes.len());
         let text = sql!("pg_catalog.btrim(CAST({} AS pg_catalog.text), E{})", chosen.name, trimmed_literal());
         hashes.push(sql!(
             "CASE WHEN pg_catalog.octet_length({}) >= {} THEN (pg_catalog.hashtextextended({} COLLATE \"C\", {}) & -8192) | ((pg_catalog.ascii({}) & 63) << 7) | least(pg_catalog.octet_length({}), 127) END",
@@ -324,8 +331,8 @@ fn plan_table(
     sent.extend(program.extra.iter().map(|(sql, _)| sql.clone()));
     sent.extend(hashes.iter().cloned());
     let needs_text = table.columns.iter().zip(&program.columns).any(|(chosen, compiled)| {
-        let masked =
-            compiled.mask.is_some() && (compiled.wire == crate::sync::mask::Wire::Other || compiled.array);
+        let masked = compiled.mask.as_ref().is_some_and(|mask| mask.as_shuffle().is_none())
+            && (compiled.wire == crate::sync::mask::Wire::Other || compiled.array);
         let agrees = table
             .target
             .column(&chosen.name)
@@ -349,6 +356,10 @@ fn plan_table(
         rows: table.source.row_estimate.unwrap_or_default(),
         bytes,
         subset: false,
+        windows: program
+            .columns
+            .iter()
+            .any(|column| column.mask.as_ref().is_some_and(|mask| mask.as_shuffle().is_some())),
         storage,
         sent,
         identity: String::new(),

@@ -303,6 +303,37 @@ fn holds_text(column: &Column, catalog: &Catalog) -> bool {
     }
 }
 
+/// What the source alone has masked shows that it was: a date that is cut, a number that is rounded.
+pub(crate) async fn check_source_masks(
+    sync: &Sync,
+    index: usize,
+    place: &Sql,
+    target: &Session,
+) -> Result<()> {
+    let (table, program) = (&sync.plan.tables[index], &sync.programs[index]);
+    let (mut names, mut counts) = (Vec::new(), Vec::new());
+    for (column, compiled) in table.columns.iter().zip(&program.columns) {
+        let Some(holds) = &compiled.holds else { continue };
+        names.push(&column.name);
+        counts.push(sql!("pg_catalog.count(*) FILTER (WHERE NOT ({}))", holds));
+    }
+    if names.is_empty() {
+        return Ok(());
+    }
+    let row = target.query_one(&sql!("SELECT {} FROM {}", Sql::join(", ", counts), place), &[]).await?;
+    for (at, name) in names.iter().enumerate() {
+        let values: i64 = row.get(at);
+        if values > 0 {
+            return Err(Error::new(
+                crate::ErrorKind::Found,
+                format!("{values} values of {}.{name} are not what its rule makes: nothing was changed in the target", table.table.short()),
+            )
+            .hint("a trigger, a default or another time zone of the target changes them"));
+        }
+    }
+    Ok(())
+}
+
 /// What the in-stream counts say: a mask that changes nothing is no mask.
 pub(crate) fn check_changed(sync: &Sync, index: usize, counts: &[crate::sync::tuple::Count]) -> Result<()> {
     let (table, program): (&TablePlan, _) = (&sync.plan.tables[index], &sync.programs[index]);

@@ -19,6 +19,7 @@ use crate::sql::{QualifiedName, Sql, sql};
 use crate::sync::fingerprint::Fingerprints;
 use crate::sync::plan::{CopyFormat, PageRange, TablePlan};
 use crate::sync::planner::Sync;
+use crate::sync::shuffle::Window;
 use crate::sync::snapshot::Snapshot;
 use crate::sync::tuple::{Count, HEADER, Masker, SIGNATURE};
 
@@ -260,6 +261,7 @@ async fn read_part(
         .map_err(|error| error.context(format!("reading {}", table.table.short())))?;
     tokio::pin!(stream);
     let passes = masker.passes();
+    let mut window = Window::of(masker, table.format);
     let mut first = table.format == CopyFormat::Binary;
     let (mut data, mut rows) = (Vec::with_capacity(FRAME + 8192), 0);
     while let Some(message) = stream.next().await {
@@ -276,12 +278,20 @@ async fn read_part(
         if row.is_empty() || is_end {
             continue;
         }
+        let mut tuple = Vec::new();
+        let to = if window.is_some() { &mut tuple } else { &mut data };
         match table.format {
-            _ if passes => data.extend_from_slice(row),
-            CopyFormat::Binary => masker.binary(row, &mut data)?,
-            CopyFormat::Text => masker.line(row, &mut data)?,
+            _ if passes => to.extend_from_slice(row),
+            CopyFormat::Binary => masker.binary(row, to)?,
+            CopyFormat::Text => masker.line(row, to)?,
         }
-        rows += 1;
+        rows += match &mut window {
+            None => 1,
+            Some(window) => match window.take(tuple, masker) {
+                true => window.flush(masker, &mut data)?,
+                false => 0,
+            },
+        };
         if data.len() >= FRAME {
             let full = std::mem::replace(&mut data, Vec::with_capacity(FRAME + 8192));
             if masker.fingerprints.len() > 4096 {
@@ -292,6 +302,9 @@ async fn read_part(
             }
             rows = 0;
         }
+    }
+    if let Some(window) = &mut window {
+        rows += window.flush(masker, &mut data)?;
     }
     Ok(data.is_empty() || frames.send(Frame { rows, data: data.into() }).await.is_ok())
 }
