@@ -50,6 +50,9 @@ pub struct TablePlan {
     pub bytes: u64,
     /// Chosen rows only.
     pub subset: bool,
+    /// Parts have no fewer pages.
+    #[serde(skip)]
+    pub(crate) smallest_part: u32,
     /// Read in parts of a fixed size, within which rows exchange values.
     #[serde(skip)]
     pub(crate) windows: bool,
@@ -101,6 +104,9 @@ pub enum CopyFormat {
     Text,
 }
 
+/// 32 MiB: less is not worth a statement.
+pub(crate) const SMALLEST_PART: u32 = 4096;
+
 /// Where rows of a table are.
 #[derive(Debug, Clone)]
 pub(crate) struct Storage {
@@ -137,8 +143,6 @@ impl TablePlan {
 
     /// The parts that `workers` share.
     pub(crate) fn ranges(&self, workers: usize) -> Vec<PageRange> {
-        /// 32 MiB: less is not worth a statement.
-        const SMALLEST: u32 = 4096;
         let mut ranges = Vec::new();
         for (storage, part) in self.storage.iter().enumerate() {
             if self.windows {
@@ -149,9 +153,10 @@ impl TablePlan {
                 ranges.extend(all.map(|pages| PageRange { storage, pages: Some(pages) }));
                 continue;
             }
-            let size = (part.pages / (u32::try_from(workers).unwrap_or(1).max(1) * 4)).max(SMALLEST);
+            let size =
+                (part.pages / (u32::try_from(workers).unwrap_or(1).max(1) * 4)).max(self.smallest_part);
             let mut first = 0;
-            if workers == 1 || part.pages < 2 * SMALLEST {
+            if workers == 1 || part.pages < self.smallest_part.saturating_mul(2) {
                 ranges.push(PageRange { storage, pages: None });
                 continue;
             }
@@ -213,6 +218,7 @@ mod tests {
             bytes: 0,
             subset: false,
             windows: false,
+            smallest_part: SMALLEST_PART,
             storage: vec![Storage { relation: QualifiedName::new("public", "t"), pages }],
             sent: Vec::new(),
             identity: String::new(),

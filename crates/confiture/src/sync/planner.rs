@@ -15,7 +15,7 @@ use crate::sync::fingerprint::{SHORTEST, TRIMMED, hash};
 use crate::sync::keys::{Components, Reference, propagate, references};
 use crate::sync::mask::hexadecimal;
 use crate::sync::options::Options;
-use crate::sync::plan::{Applied, ColumnPlan, CopyFormat, Plan, Storage, TablePlan};
+use crate::sync::plan::{Applied, ColumnPlan, CopyFormat, Plan, SMALLEST_PART, Storage, TablePlan};
 use crate::sync::types::{Family, binary_agrees, family};
 use crate::sync::{quarantine, space, subset};
 
@@ -134,6 +134,14 @@ impl Sync {
         for column in self.programs.iter_mut().flat_map(|program| &mut program.columns) {
             column.mask = column.mask.take().map(crate::sync::mask::Mask::broken);
         }
+        self
+    }
+
+    /// Reads tables in parts of so many pages: tests have small tables.
+    #[cfg(feature = "failpoints")]
+    #[must_use]
+    pub fn with_parts_of(mut self, pages: u32) -> Self {
+        self.plan.tables.iter_mut().for_each(|table| table.smallest_part = pages);
         self
     }
 
@@ -360,6 +368,7 @@ fn plan_table(
             .columns
             .iter()
             .any(|column| column.mask.as_ref().is_some_and(|mask| mask.as_shuffle().is_some())),
+        smallest_part: SMALLEST_PART,
         storage,
         sent,
         identity: String::new(),

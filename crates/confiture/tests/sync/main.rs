@@ -4,7 +4,10 @@
 mod database;
 mod original;
 mod proof;
+mod property;
 mod quarantine;
+#[path = "../live/seed.rs"]
+mod seed;
 mod shapes;
 mod subset;
 mod world;
