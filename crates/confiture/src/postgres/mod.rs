@@ -29,4 +29,5 @@ pub use run::{Piece, run_pieces, run_pieces_between};
 pub use server_error::ServerError;
 pub use session::{Parameter, Session};
 pub use tokio_postgres::Row;
+pub(crate) use tokio_postgres::{CopyInSink, Error as DriverError};
 pub(crate) use worker_thread::WorkerThread;
