@@ -3,6 +3,7 @@
 mod advisory_lock;
 mod catalog;
 mod connect;
+mod copy_sync;
 pub mod database;
 mod dump;
 pub mod feed;
@@ -16,6 +17,7 @@ mod run;
 pub mod scratch;
 mod server_error;
 mod session;
+mod socket;
 mod tls;
 
 mod worker_thread;
