@@ -15,6 +15,7 @@ use super::server_error::refused;
 use super::tls;
 use crate::config::{ChannelBinding, Connection, Endpoint, SslMode, TargetServer};
 use crate::error::{Error, ErrorKind, Result};
+use crate::sql::{Literal, Sql, sql};
 
 /// A connection that logged in and has its settings pinned.
 pub(super) struct Connected {
@@ -210,12 +211,17 @@ fn drive(driver: impl Future<Output = Result<(), tokio_postgres::Error>> + Send 
     last_words
 }
 
-/// The last row of this says who answers.
-const PIN_AND_IDENTIFY: &str = concat!(
-    include_str!("queries/pin_settings.sql"),
-    "SELECT pg_backend_pid(), current_setting('server_version_num'), pg_is_in_recovery(), \
-     current_setting('transaction_read_only');"
-);
+const PIN: &str = include_str!("queries/pin_settings.sql");
+
+/// Says who answers.
+const IDENTIFY: &str = "SELECT pg_backend_pid(), current_setting('server_version_num'), pg_is_in_recovery(), \
+     current_setting('transaction_read_only');";
+
+/// All that is said first; the one row that comes back is that of [`IDENTIFY`].
+fn first_words(connection: &Connection) -> Sql {
+    let actor = connection.actor.as_deref().unwrap_or_default();
+    sql!("{}SET confiture.actor = {};\n{}", Sql::literal(PIN), Literal(actor), Sql::literal(IDENTIFY))
+}
 
 /// Pins the settings and asks who answers, in one round trip.
 async fn settle(
@@ -225,12 +231,14 @@ async fn settle(
     (client, last_words): (Client, LastWords),
     tls: Option<MakeRustlsConnect>,
 ) -> Result<Connected, Failure> {
-    let answer = in_time(connection, client.simple_query(PIN_AND_IDENTIFY)).await?.map_err(|error| {
-        match error.as_db_error() {
-            Some(server) => Failure::of_settings(&refused(server)),
-            None => Failure::closed(),
-        }
-    })?;
+    let words = first_words(connection);
+    let answer =
+        in_time(connection, client.simple_query(words.as_str())).await?.map_err(|error| {
+            match error.as_db_error() {
+                Some(server) => Failure::of_settings(&refused(server)),
+                None => Failure::closed(),
+            }
+        })?;
     let row = answer.iter().find_map(|message| match message {
         SimpleQueryMessage::Row(row) => Some(row),
         _ => None,

@@ -8,6 +8,7 @@ use crate::event::Execution;
 use crate::postgres::{AdvisoryLock, Session};
 use crate::schema_to_schema::journal::EntryKind;
 use crate::schema_to_schema::ledger::TableState;
+use crate::schema_to_schema::live::TrailEntry;
 use crate::schema_to_schema::sessions::unless_interrupted;
 use crate::schema_to_schema::{constraints, foreign, journal, ledger, live};
 use crate::sql::{Identifier, Sql, sql};
@@ -21,6 +22,8 @@ pub struct CleanupReport {
     pub ledger: bool,
     /// What captured changes on the source: slot and publication, or triggers and queue.
     pub capture: bool,
+    /// The audit trail that went with the ledger, the oldest entry first: this is the last that is seen of it.
+    pub trail: Vec<TrailEntry>,
 }
 
 /// Removes foreign tables and the ledger from `target`, and from `source` what captured its changes. Run again, it finds
@@ -75,17 +78,24 @@ async fn clean_up_locked(
             schema = Identifier::new(row.get::<_, String>(0));
         }
     }
+    if has_ledger {
+        live::ledger::note(session, if abandon { "cleanup began, giving up" } else { "cleanup began" })
+            .await?;
+    }
     let foreign_tables = foreign::remove(session, &schema).await?;
     // What captures comes off before the record of it.
     let capture = live::feed::remove(source, session, execution).await?;
     if follows {
         put_all_back(session, execution).await?;
     }
+    let mut trail = Vec::new();
     if has_ledger {
+        trail = live::trail_of(session, i64::MAX).await?;
+        trail.reverse();
         session.batch(&Sql::literal(include_str!("../postgres/queries/drop_ledger.sql"))).await?;
         drop_schema(session).await?;
     }
-    Ok(CleanupReport { foreign_tables, ledger: has_ledger, capture })
+    Ok(CleanupReport { foreign_tables, ledger: has_ledger, capture, trail })
 }
 
 /// Drops the ledger's schema where it is ours and nothing else is in it, such as the queue of a migration that reads this database.

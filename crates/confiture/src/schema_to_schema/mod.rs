@@ -55,6 +55,7 @@ mod transformation;
 mod triage;
 mod verify;
 mod volatility;
+pub mod watch;
 
 pub use cleanup::{CleanupReport, clean_up};
 pub use difference::{ColumnDifference, Difference, DifferenceKind, Differences};
@@ -62,7 +63,7 @@ pub use estimate::{Basis, Throughput};
 pub use ledger::{RememberedSource, remembered_source};
 pub use live::{
     Applied, BatchReport, Capture, CoverageStatus, FeedKind, FollowReport, Following, FollowingStatus, Order,
-    Phase, Status, TableStatus, Until, Verifying, Witness, follows, status, tell,
+    Phase, Status, TableStatus, TrailEntry, Until, Verifying, Witness, follows, status, tell, trail,
 };
 pub use migrator::{SchemaToSchemaMigrator, TableAnalysis, TableMatch};
 pub use options::{DEFAULT_THRESHOLD_ROWS, Options};

@@ -8,6 +8,7 @@ mod following;
 mod mapping_file;
 mod migrate;
 mod migrate_table;
+mod monitor;
 mod names;
 mod options;
 mod run;
@@ -19,6 +20,7 @@ mod status;
 mod sync;
 mod tell;
 mod verify;
+mod watching;
 
 use confiture::{Error, Result};
 
@@ -76,6 +78,7 @@ enum Steps {
     MigrateTable(migrate_table::MigrateTable),
     Sync(sync::Sync),
     Status(status::Status),
+    Monitor(monitor::Monitor),
     Pause(tell::Pause),
     Resume(tell::Resume),
     Throttle(tell::Throttle),
@@ -94,6 +97,7 @@ impl SchemaToSchema {
             Some(Steps::MigrateTable(_)) => "migrate schema-to-schema migrate-table",
             Some(Steps::Sync(_)) => "migrate schema-to-schema sync",
             Some(Steps::Status(_)) => "migrate schema-to-schema status",
+            Some(Steps::Monitor(_)) => "migrate schema-to-schema monitor",
             Some(Steps::Pause(_)) => "migrate schema-to-schema pause",
             Some(Steps::Resume(_)) => "migrate schema-to-schema resume",
             Some(Steps::Throttle(_)) => "migrate schema-to-schema throttle",
@@ -112,6 +116,7 @@ impl SchemaToSchema {
             Some(Steps::MigrateTable(table)) => table.options(),
             Some(Steps::Sync(sync)) => sync.options(),
             Some(Steps::Status(status)) => Ok(status.options()),
+            Some(Steps::Monitor(monitor)) => Ok(monitor.options()),
             Some(Steps::Pause(pause)) => Ok(pause.options()),
             Some(Steps::Resume(resume)) => Ok(resume.options()),
             Some(Steps::Throttle(throttle)) => Ok(throttle.options()),

@@ -1,5 +1,6 @@
 //! What a call asks for, free of how the command line spells it.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use confiture::config::mapping::{Strategy, TableName};
@@ -49,14 +50,31 @@ pub(crate) struct SchemaToSchemaOptions {
     pub(crate) show_values: bool,
     /// Write the mapping, in its canonical form, here.
     pub(crate) write_mapping: Option<PathBuf>,
+    /// Append what happens to this file.
+    pub(crate) events: Option<PathBuf>,
     /// Capture changes, and follow until then.
     pub(crate) follow: Option<Follow>,
     /// Show the status again and again.
     pub(crate) watch: bool,
+    /// How it is shown in a browser.
+    pub(crate) monitor: Option<MonitorOptions>,
+    /// Lines of the audit trail to show.
+    pub(crate) trail: u32,
     /// Give up a migration that has not caught up.
     pub(crate) abandon: bool,
     /// What is compared of a target that follows, how often, and what becomes of what differs.
     pub(crate) verifying: Verifying,
+}
+
+/// How a migration is shown in a browser.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct MonitorOptions {
+    /// Where to listen.
+    pub(crate) listen: SocketAddr,
+    /// Whether a run may be told something.
+    pub(crate) allow_control: bool,
+    /// The file that holds the token.
+    pub(crate) token_file: Option<PathBuf>,
 }
 
 /// How changes are captured, and when following ends.
@@ -87,6 +105,8 @@ pub(crate) enum Step {
     Sync,
     /// Say how far it is.
     Status,
+    /// Show it in a browser.
+    Monitor,
     /// Tell a run that is at work something.
     Tell(Order),
     /// Take away what `setup` made.
@@ -135,8 +155,11 @@ impl SchemaToSchemaOptions {
             restart: false,
             show_values: false,
             write_mapping: None,
+            events: None,
             follow: None,
             watch: false,
+            monitor: None,
+            trail: 10,
             abandon: false,
             verifying: Verifying::default(),
         }
