@@ -76,6 +76,7 @@ async fn cut_over(
     let (from, to) = (connect(&old.url()).await, connect(&new.url()).await);
     if mutant == Mutant::DropsWrites {
         bring(&from, &to, false).await;
+        clients.until_acknowledged(20).await;
     }
     from.batch_execute("BEGIN; LOCK TABLE orders IN SHARE ROW EXCLUSIVE MODE").await.unwrap();
     if mutant != Mutant::DropsWrites {
@@ -112,7 +113,7 @@ async fn judged(mutant: Mutant, style: Style) -> Judged {
     let clients = Clients::start(Options { clients: 4, style, ..Options::default() }, target);
     clients.until_acknowledged(200).await;
     let to = Target::new(new.url(), WRITE);
-    let fenced = cut_over(mutant, &old, &new, async || drop(told.send(to))).await;
+    let fenced = cut_over(mutant, (&old, &new), &clients, async || drop(told.send(to))).await;
     clients.until_acknowledged(200).await;
     if mutant == Mutant::LateFence {
         let (from, to) = (connect(&old.url()).await, connect(&new.url()).await);
