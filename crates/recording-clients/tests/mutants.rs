@@ -69,8 +69,8 @@ const FENCE: &str =
 /// Moves the writers from the old side to the new, and returns when nobody should write to the old any more.
 async fn cut_over(
     mutant: Mutant,
-    old: &Database<'_>,
-    new: &Database<'_>,
+    (old, new): (&Database<'_>, &Database<'_>),
+    clients: &Clients,
     switch: impl AsyncFnOnce(),
 ) -> Instant {
     let (from, to) = (connect(&old.url()).await, connect(&new.url()).await);

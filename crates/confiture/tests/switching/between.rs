@@ -40,8 +40,8 @@ const WRITE_NEW: &str = "BEGIN; INSERT INTO new.orders (number, user_id, cents) 
 
 async fn sides(world: &World) -> [Side; 2] {
     [
-        Side { connection: connection(&world.old).await, statement: WRITE_OLD },
-        Side { connection: connection(&world.new).await, statement: WRITE_NEW },
+        Side { connection: connection(&world.old), statement: WRITE_OLD },
+        Side { connection: connection(&world.new), statement: WRITE_NEW },
     ]
 }
 
