@@ -13,6 +13,7 @@
 pub(crate) mod application;
 mod arm;
 mod between;
+mod commands;
 pub(crate) mod direction;
 mod end;
 pub(crate) mod fence;
@@ -27,6 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use application::{Application, Occasion};
+pub use commands::{Commands, Several};
 pub use direction::{active, handed_over};
 pub(crate) use end::{Ended, end_way_back};
 pub use pooled::Pooled;
