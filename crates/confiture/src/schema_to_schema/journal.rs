@@ -179,7 +179,8 @@ pub(crate) fn restore_at_once(entries: &[Entry], rename: impl Fn(&QualifiedName)
         for statement in entry.restore.iter().filter(|statement| !validates(statement)) {
             all.push(&sql!("{};\n", Sql::from_server(statement)));
         }
-        if entry.kind == EntryKind::ForeignKey && entry.restore.iter().any(|statement| validates(&statement)) {
+        if entry.kind == EntryKind::ForeignKey && entry.restore.iter().any(|statement| validates(&statement))
+        {
             let table = rename(&entry.table);
             let later =
                 sql!("ALTER TABLE {} VALIDATE CONSTRAINT {}", table, Identifier::new(entry.name.as_str()));
