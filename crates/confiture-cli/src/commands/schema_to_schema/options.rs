@@ -1,6 +1,7 @@
 //! What a call asks for, free of how the command line spells it.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use confiture::config::mapping::{Strategy, TableName};
 use confiture::schema_to_schema::{Capture, Order, Until, Verifying};
@@ -55,6 +56,10 @@ pub(crate) struct SchemaToSchemaOptions {
     pub(crate) watch: bool,
     /// Give up a migration that has not caught up.
     pub(crate) abandon: bool,
+    /// What people have confirmed, before a cutover.
+    pub(crate) confirmed: Vec<String>,
+    /// The longest that writes may wait.
+    pub(crate) max_stall: Option<Duration>,
     /// What is compared of a target that follows, how often, and what becomes of what differs.
     pub(crate) verifying: Verifying,
 }
@@ -89,6 +94,10 @@ pub(crate) enum Step {
     Status,
     /// Tell a run that is at work something.
     Tell(Order),
+    /// Look at what has to be so before a cutover.
+    Checklist,
+    /// Print the list of all steps.
+    Runbook,
     /// Take away what `setup` made.
     Cleanup,
 }
@@ -138,6 +147,8 @@ impl SchemaToSchemaOptions {
             follow: None,
             watch: false,
             abandon: false,
+            confirmed: Vec::new(),
+            max_stall: None,
             verifying: Verifying::default(),
         }
     }

@@ -13,7 +13,7 @@ use confiture::{Error, Result};
 use serde_json::{Map, json};
 
 use super::options::{Follow, MappingFrom, SchemaToSchemaOptions, Step};
-use super::{ends, following, mapping_file, scaffold};
+use super::{checklist, ends, following, mapping_file, scaffold};
 use crate::confirm::confirm;
 use crate::database::Database;
 use crate::invocation::Invocation;
@@ -45,6 +45,8 @@ pub(super) fn run(invocation: &Invocation, options: &SchemaToSchemaOptions) -> R
         match options.step {
             Step::Setup => setup(&prepared, &execution).await,
             Step::Analyze => analyze(invocation, options, &prepared),
+            Step::Checklist => checklist::check(invocation, options, &prepared).await,
+            Step::Runbook => checklist::runbook(invocation, &project, options, &prepared).await,
             Step::Verify => verify(invocation, options, &prepared, &execution).await,
             _ if options.dry_run => dry_run(invocation, &prepared),
             _ if options.follow.is_some() => follow(invocation, options, &prepared, &execution).await,
@@ -60,9 +62,9 @@ struct Named {
 }
 
 /// A plan, and the databases: a local server runs as long as they are held.
-struct Prepared {
-    migration: Arc<Migration>,
-    mapping: Mapping,
+pub(super) struct Prepared {
+    pub(super) migration: Arc<Migration>,
+    pub(super) mapping: Mapping,
     target: Database,
     _source: Database,
 }
@@ -81,7 +83,8 @@ async fn prepare(
     execution: &Execution,
 ) -> Result<Prepared> {
     let target = ends::target(project, options, &named.mapping).await?;
-    if options.step == Step::Verify
+    let looks = matches!(options.step, Step::Verify | Step::Checklist | Step::Runbook);
+    if looks
         && named.file.is_none()
         && options.mapping == MappingFrom::Project
         && let Some(file) = ends::remembered_mapping(&target).await?
@@ -103,7 +106,7 @@ async fn prepare(
         threshold_rows: options.threshold_rows,
         parallel: options.parallel,
         filter: options.filter.clone(),
-        as_copied: options.step == Step::Verify,
+        as_copied: looks,
         foreign_schema: options.foreign_schema.clone().unwrap_or_else(|| defaults.foreign_schema.clone()),
         fetch_size: options.fetch_size.unwrap_or(defaults.fetch_size),
         truncate: options.truncate,
@@ -114,7 +117,7 @@ async fn prepare(
     execution.note(format!("{}Analyzing tables...", style.chart()));
     let mut migration = Migration::plan(told, execution).await?;
     // Only where somebody reads the estimate before it is over.
-    if options.step == Step::Analyze || options.dry_run || !options.yes {
+    if !looks && (options.step == Step::Analyze || options.dry_run || !options.yes) {
         migration.estimate(execution).await?;
     }
     let migration = Arc::new(migration);
