@@ -64,3 +64,11 @@ pub(crate) fn read_certificates(path: &Path, parameter: &str) -> Result<Vec<u8>>
         Error::config(message).hint(hint).because(error)
     })
 }
+
+/// What is free on the file system of a folder, for those who are no superusers; `None` where that cannot be known.
+pub(crate) fn free_bytes(folder: &Path) -> Option<u64> {
+    #[cfg(unix)]
+    return rustix::fs::statvfs(folder).ok().map(|found| found.f_bavail.saturating_mul(found.f_frsize));
+    #[cfg(not(unix))]
+    return None;
+}

@@ -12,6 +12,7 @@ pub(crate) mod numbers;
 pub(crate) mod plan;
 pub(crate) mod runbook;
 pub(crate) mod style;
+pub(crate) mod switching;
 pub(crate) mod sync;
 pub(crate) mod text;
 pub(crate) mod verification;

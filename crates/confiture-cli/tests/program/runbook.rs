@@ -1,10 +1,5 @@
 //! The list before a cutover, and the production checklist of a whole migration, at the stages of a real one.
 
-use confiture::config::{Connection, Endpoint, Mapping};
-use confiture::event::Execution;
-use confiture::schema_to_schema::{Options, Switching, cut_over};
-use local_postgres::testing::Database;
-
 use crate::schema_to_schema::{Shop, psql};
 use crate::support::Said;
 
@@ -365,20 +360,12 @@ async fn the_runbook_of_a_migration_that_follows() {
     "#);
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn the_runbook_of_a_migration_after_its_cutover() {
     let shop = Shop::new().await;
     assert_eq!(shop.call(&format!("sync {ENDS} --yes -q --until-caught-up")).status, 0);
-    let connection = |database: &Database<'_>| {
-        let server = database.server();
-        let folder = server.socket_dir().display().to_string();
-        Connection::new(Endpoint::new(folder, server.port()), server.user(), database.name())
-    };
-    let file = shop.project.path().join("db/mapping.yaml");
-    let mapping = Mapping::parse(&std::fs::read_to_string(&file).unwrap(), &file).unwrap();
-    let options = Options::new(connection(&shop.old), connection(&shop.new), mapping);
-    let report = Box::pin(cut_over(options, &Switching::default(), &Execution::unattended())).await.unwrap();
-    assert!(report.switched);
+    let cutover = shop.call(&format!("cutover {ENDS} --yes -q"));
+    assert_eq!(cutover.status, 0, "{cutover}");
     psql(&shop.new, "insert into users values (9001, 'after')");
     let said = shop.call(&format!("runbook {ENDS} -q"));
     assert_eq!((said.status, said.stderr.as_str()), (0, ""), "{said}");

@@ -7,11 +7,14 @@ use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 
 use tokio_postgres::config::SslMode as DriverSslMode;
+use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::login_error::{Failure, describe};
+use super::copy_sync::{CopySync, WithCopySync};
+use super::login_error::{Failure, describe, of_socket};
 use super::server_error::refused;
+use super::socket::{self, Socket};
 use super::tls;
 use crate::config::{ChannelBinding, Connection, Endpoint, SslMode, TargetServer};
 use crate::error::{Error, ErrorKind, Result};
@@ -125,7 +128,7 @@ async fn try_address(
     address: Option<IpAddr>,
     tls: Option<&MakeRustlsConnect>,
 ) -> Result<Connected, Failure> {
-    let config = driver_config(connection, endpoint, address);
+    let config = driver_config(connection, endpoint);
     let describe = |error, with_tls| {
         let failure = describe(error, connection, endpoint, with_tls);
         match (peer, &failure.source) {
@@ -135,8 +138,9 @@ async fn try_address(
         }
     };
     let Some(tls) = tls else {
-        let logged_in =
-            in_time(connection, log_in_plain(&config)).await?.map_err(|error| describe(error, false))?;
+        let socket = open(connection, endpoint, address).await?;
+        let logged_in = in_time(connection, log_in_plain(&config, socket)).await?;
+        let logged_in = logged_in.map_err(|error| describe(error, false))?;
         return settle(connection, peer, endpoint, address, logged_in, None).await;
     };
     let mut with_tls = config.clone();
@@ -144,13 +148,18 @@ async fn try_address(
         SslMode::Disable | SslMode::Prefer => DriverSslMode::Prefer,
         SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => DriverSslMode::Require,
     });
-    match in_time(connection, log_in_with_tls(&with_tls, tls)).await? {
+    let socket = open(connection, endpoint, address).await?;
+    match in_time(connection, log_in_with_tls(&with_tls, socket, tls, &endpoint.host)).await? {
         Ok(logged_in) => settle(connection, peer, endpoint, address, logged_in, Some(tls.clone())).await,
         Err(error) => {
             let failure = describe(error, true);
             if connection.ssl_mode == SslMode::Prefer && failure.may_do_without_tls {
                 // Should this fail as well, the first failure says more.
-                if let Ok(Ok(logged_in)) = in_time(connection, log_in_plain(&config)).await {
+                let again = async {
+                    let socket = socket::open(connection, endpoint, address).await.ok()?;
+                    log_in_plain(&config, socket).await.ok()
+                };
+                if let Ok(Some(logged_in)) = in_time(connection, again).await {
                     return settle(connection, peer, endpoint, address, logged_in, None).await;
                 }
             }
@@ -165,52 +174,51 @@ pub(super) async fn in_time<F: Future>(connection: &Connection, work: F) -> Resu
         .map_err(|_| Failure::timeout(connection.connect_timeout))
 }
 
-pub(super) fn driver_config(connection: &Connection, endpoint: &Endpoint, address: Option<IpAddr>) -> Config {
+/// Opens the socket, in time.
+async fn open(
+    connection: &Connection,
+    endpoint: &Endpoint,
+    address: Option<IpAddr>,
+) -> Result<Socket, Failure> {
+    let opened = in_time(connection, socket::open(connection, endpoint, address)).await?;
+    opened.map_err(|error| of_socket(&error, endpoint))
+}
+
+/// What the driver needs to know for the login; the socket is opened by us.
+pub(super) fn driver_config(connection: &Connection, endpoint: &Endpoint) -> Config {
     let mut config = Config::new();
     config
-        .host(&endpoint.host)
-        .port(endpoint.port)
         .dbname(&connection.database)
         .user(&connection.user)
         .application_name("confiture")
-        .connect_timeout(connection.connect_timeout)
         .ssl_mode(DriverSslMode::Disable)
         .channel_binding(match connection.channel_binding {
             ChannelBinding::Disable => tokio_postgres::config::ChannelBinding::Disable,
             ChannelBinding::Prefer => tokio_postgres::config::ChannelBinding::Prefer,
             ChannelBinding::Require => tokio_postgres::config::ChannelBinding::Require,
         });
-    if let Some(address) = address {
-        config.hostaddr(address);
-    }
     if let Some(password) = connection.password.as_ref().or(endpoint.password.as_ref()) {
         config.password(password.expose());
     }
     if let Some(options) = &connection.options {
         config.options(options);
     }
-    let keepalive = &connection.keepalive;
-    config
-        .keepalives(keepalive.enabled)
-        .keepalives_idle(keepalive.idle)
-        .keepalives_interval(keepalive.interval)
-        .keepalives_retries(keepalive.probes);
-    if let Some(timeout) = keepalive.user_timeout {
-        config.tcp_user_timeout(timeout);
-    }
     config
 }
 
-async fn log_in_plain(config: &Config) -> Result<(Client, LastWords), tokio_postgres::Error> {
-    let (client, driver) = config.connect(NoTls).await?;
+async fn log_in_plain(config: &Config, socket: Socket) -> Result<(Client, LastWords), tokio_postgres::Error> {
+    let (client, driver) = config.connect_raw(CopySync::new(socket), NoTls).await?;
     Ok((client, drive(driver)))
 }
 
 async fn log_in_with_tls(
     config: &Config,
+    socket: Socket,
     tls: &MakeRustlsConnect,
+    host: &str,
 ) -> Result<(Client, LastWords), tokio_postgres::Error> {
-    let (client, driver) = config.connect(tls.clone()).await?;
+    let (client, driver) =
+        config.connect_raw(CopySync::new(socket), WithCopySync(tls_for(tls, host))).await?;
     Ok((client, drive(driver)))
 }
 
@@ -319,22 +327,30 @@ pub(super) fn cut(connection: &Connection, server: &tokio_postgres::error::DbErr
     cut.because(super::server_error::ServerError::from_driver(server))
 }
 
+/// The TLS of one connection. It takes every name; one that is none fails in the handshake.
+fn tls_for(tls: &MakeRustlsConnect, host: &str) -> TlsOf<Socket> {
+    match MakeTlsConnect::<Socket>::make_tls_connect(&mut tls.clone(), host) {
+        Ok(tls) => tls,
+        Err(never) => match never {},
+    }
+}
+
+type TlsOf<S> = <MakeRustlsConnect as MakeTlsConnect<S>>::TlsConnect;
+
 /// Cancels what a session runs, over a connection of its own.
-pub(super) async fn cancel(
-    connection: &Connection,
-    client: &Client,
-    tls: Option<&MakeRustlsConnect>,
-) -> Result<()> {
-    let token = client.cancel_token();
+pub(super) async fn cancel(connection: &Connection, connected: &Connected) -> Result<()> {
+    let token = connected.client.cancel_token();
+    let endpoint = &connected.endpoint;
     let cancelled = in_time(connection, async {
-        match tls {
-            Some(tls) => token.cancel_query(tls.clone()).await,
-            None => token.cancel_query(NoTls).await,
+        let socket = socket::open(connection, endpoint, connected.address).await.ok()?;
+        match &connected.tls {
+            Some(tls) => token.cancel_query_raw(socket, tls_for(tls, &endpoint.host)).await.ok(),
+            None => token.cancel_query_raw(socket, NoTls).await.ok(),
         }
     });
     match cancelled.await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(_)) | Err(_) => {
+        Ok(Some(())) => Ok(()),
+        Ok(None) | Err(_) => {
             Err(Error::new(ErrorKind::Connect, format!("the request to cancel did not reach {connection}")))
         }
     }

@@ -148,7 +148,7 @@ fn no_password(connection: &Connection) -> Failure {
     failure
 }
 
-fn of_socket(error: &io::Error, endpoint: &Endpoint) -> Failure {
+pub(super) fn of_socket(error: &io::Error, endpoint: &Endpoint) -> Failure {
     let socket = format!("{}/.s.PGSQL.{}", endpoint.host, endpoint.port);
     match error.kind() {
         io::ErrorKind::NotFound if endpoint.is_unix_socket() => Failure::new(

@@ -3,6 +3,7 @@
 mod advisory_lock;
 mod catalog;
 mod connect;
+mod copy_sync;
 pub mod database;
 mod dump;
 pub mod feed;
@@ -16,6 +17,7 @@ mod run;
 pub mod scratch;
 mod server_error;
 mod session;
+mod socket;
 mod tls;
 
 mod worker_thread;
@@ -29,4 +31,5 @@ pub use run::{Piece, run_pieces, run_pieces_between};
 pub use server_error::ServerError;
 pub use session::{Parameter, Session};
 pub use tokio_postgres::Row;
+pub(crate) use tokio_postgres::{CopyInSink, Error as DriverError};
 pub(crate) use worker_thread::WorkerThread;

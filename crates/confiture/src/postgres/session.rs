@@ -87,8 +87,7 @@ impl Session {
     ///
     /// [`ErrorKind::Connect`](crate::ErrorKind::Connect), where the request does not reach the server.
     pub async fn cancel(&self) -> Result<()> {
-        let connected = &self.inner.connected;
-        connect::cancel(self.connection(), &connected.client, connected.tls.as_ref()).await
+        connect::cancel(self.connection(), &self.inner.connected).await
     }
 
     /// The connection underneath, for one that goes to the same place.

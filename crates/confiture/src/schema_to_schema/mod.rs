@@ -62,7 +62,7 @@ mod verify;
 mod volatility;
 
 pub use checklist::{Check, Outcome as CheckOutcome, Standard, confirmable, read as read_checklist};
-pub use cleanup::{CleanupReport, clean_up};
+pub use cleanup::{Cleaning, CleanupReport, clean_up, remains};
 pub use difference::{ColumnDifference, Difference, DifferenceKind, Differences};
 pub use estimate::{Basis, Throughput};
 pub use ledger::{RememberedSource, remembered_source};

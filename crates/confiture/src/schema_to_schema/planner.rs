@@ -16,7 +16,7 @@ use crate::schema_to_schema::resolve::{Draft, resolve};
 use crate::schema_to_schema::sessions::{explain_lock, set_lock_timeout, unless_interrupted};
 use crate::schema_to_schema::snapshot::explain_row_security;
 use crate::schema_to_schema::{filter, foreign, journal, ledger, statement, volatility};
-use crate::sql::{Sql, sql};
+use crate::sql::{Sql, hexadecimal, sql};
 
 /// A plan, and the connections and catalogs that it was made with.
 pub struct Migration {
@@ -378,10 +378,6 @@ impl TablePlan {
     pub(crate) fn remark(&mut self, message: impl Into<String>) {
         self.remarks.push(Remark { message: message.into(), place: self.place.clone(), warning: false });
     }
-}
-
-pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Two connections reach one database where the one sees an advisory lock that the other holds. (Nothing that can be read

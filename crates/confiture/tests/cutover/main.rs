@@ -2,3 +2,4 @@
 
 mod console;
 mod ground;
+mod hooks;

@@ -3,6 +3,8 @@
 
 mod checklist;
 mod crash;
+#[path = "../database/mod.rs"]
+mod database;
 mod failover;
 mod few_keys;
 mod first;

@@ -137,9 +137,15 @@ async fn round(seed: u64, local: bool) {
     assert_eq!(read.render(), printed);
     migration.migrate(&execution).await.unwrap();
     let foreign = confiture::sql::Identifier::new("old_schema");
-    confiture::schema_to_schema::clean_up(Some(&there.source), &there.target, &foreign, false, &execution)
-        .await
-        .unwrap();
+    confiture::schema_to_schema::clean_up(
+        Some(&there.source),
+        &there.target,
+        &foreign,
+        confiture::schema_to_schema::Cleaning::default(),
+        &execution,
+    )
+    .await
+    .unwrap();
     // The old side loses what can come back: values that were moved, and of rows that are ours a few as a whole.
     let ours = if filter.is_empty() { "true" } else { "flag" };
     psql(side, &format!("UPDATE legacy.t SET {tamper} WHERE {ours} AND id % 3 = 0; DELETE FROM legacy.t WHERE {ours} AND id % 7 = 0; INSERT INTO legacy.t (id, flag) VALUES (100001, true)")).await;

@@ -89,9 +89,15 @@ impl Moved {
         let there = Self::options(&world, local, MAPPING).await;
         world.migrate(there.clone()).await.unwrap();
         let foreign = Identifier::new("old_schema");
-        clean_up(Some(&there.source), &there.target, &foreign, false, &Execution::unattended())
-            .await
-            .unwrap();
+        clean_up(
+            Some(&there.source),
+            &there.target,
+            &foreign,
+            confiture::schema_to_schema::Cleaning::default(),
+            &Execution::unattended(),
+        )
+        .await
+        .unwrap();
         Self { world, there }
     }
 

@@ -3,6 +3,7 @@
 mod analyze;
 mod checklist;
 mod cleanup;
+mod cutover;
 mod ends;
 mod flags;
 mod following;
@@ -17,6 +18,7 @@ mod scaffold;
 mod seed_forms;
 mod setup;
 mod status;
+mod switching;
 mod sync;
 mod tell;
 mod verify;
@@ -76,6 +78,8 @@ enum Steps {
     Migrate(migrate::Migrate),
     MigrateTable(migrate_table::MigrateTable),
     Sync(sync::Sync),
+    Cutover(cutover::Cutover),
+    Rollback(cutover::Rollback),
     Status(status::Status),
     Pause(tell::Pause),
     Resume(tell::Resume),
@@ -96,6 +100,8 @@ impl SchemaToSchema {
             Some(Steps::Migrate(_)) => "migrate schema-to-schema migrate",
             Some(Steps::MigrateTable(_)) => "migrate schema-to-schema migrate-table",
             Some(Steps::Sync(_)) => "migrate schema-to-schema sync",
+            Some(Steps::Cutover(_)) => "migrate schema-to-schema cutover",
+            Some(Steps::Rollback(_)) => "migrate schema-to-schema rollback",
             Some(Steps::Status(_)) => "migrate schema-to-schema status",
             Some(Steps::Pause(_)) => "migrate schema-to-schema pause",
             Some(Steps::Resume(_)) => "migrate schema-to-schema resume",
@@ -116,6 +122,8 @@ impl SchemaToSchema {
             Some(Steps::Migrate(migrate)) => migrate.options(),
             Some(Steps::MigrateTable(table)) => table.options(),
             Some(Steps::Sync(sync)) => sync.options(),
+            Some(Steps::Cutover(cutover)) => cutover.options(),
+            Some(Steps::Rollback(rollback)) => rollback.options(),
             Some(Steps::Status(status)) => Ok(status.options()),
             Some(Steps::Pause(pause)) => Ok(pause.options()),
             Some(Steps::Resume(resume)) => Ok(resume.options()),

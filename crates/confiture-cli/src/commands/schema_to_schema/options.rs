@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use confiture::config::mapping::{Strategy, TableName};
-use confiture::schema_to_schema::{Capture, Order, Until, Verifying};
+use confiture::schema_to_schema::cutover::SwitchKind;
+use confiture::schema_to_schema::{Capture, Cleaning, Order, Until, Verifying};
 use confiture::sql::Identifier;
 
 /// A schema-to-schema call, checked and complete; what is `None` or empty is left to the mapping and the defaults.
@@ -54,8 +55,10 @@ pub(crate) struct SchemaToSchemaOptions {
     pub(crate) follow: Option<Follow>,
     /// Show the status again and again.
     pub(crate) watch: bool,
-    /// Give up a migration that has not caught up.
-    pub(crate) abandon: bool,
+    /// How far to clean up.
+    pub(crate) cleaning: Cleaning,
+    /// How to switch.
+    pub(crate) switch: Option<SwitchOptions>,
     /// What people have confirmed, before a cutover.
     pub(crate) confirmed: Vec<String>,
     /// The longest that writes may wait.
@@ -71,6 +74,23 @@ pub(crate) struct Follow {
     pub(crate) capture: Capture,
     /// When it ends.
     pub(crate) until: Until,
+}
+
+/// A cutover or a rollback.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SwitchOptions {
+    /// Which.
+    pub(crate) kind: SwitchKind,
+    /// Go although something would be lost on the way back.
+    pub(crate) accept_losses: bool,
+    /// How long writes may wait.
+    pub(crate) max_stall: Duration,
+    /// How long to go on trying.
+    pub(crate) patience: Duration,
+    /// By how many steps sequences begin ahead.
+    pub(crate) sequence_gap: u32,
+    /// A PgBouncer's console, its database, and its file.
+    pub(crate) pgbouncer: Option<(String, String, Option<PathBuf>)>,
 }
 
 /// What to do.
@@ -90,6 +110,8 @@ pub(crate) enum Step {
     Verify,
     /// Follow the source.
     Sync,
+    /// Lead the application to the other side.
+    Switch,
     /// Say how far it is.
     Status,
     /// Tell a run that is at work something.
@@ -146,7 +168,8 @@ impl SchemaToSchemaOptions {
             write_mapping: None,
             follow: None,
             watch: false,
-            abandon: false,
+            cleaning: Cleaning::default(),
+            switch: None,
             confirmed: Vec::new(),
             max_stall: None,
             verifying: Verifying::default(),

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use futures_util::future::BoxFuture;
 
+use crate::config::Connection;
 use crate::error::Result;
 use crate::schema_to_schema::cutover::SwitchKind;
 
@@ -16,6 +17,20 @@ pub struct Occasion {
     pub from: String,
     /// The side that it goes to, without its password.
     pub to: String,
+    /// How to reach the one.
+    #[serde(skip)]
+    pub leaving: Connection,
+    /// And the other.
+    #[serde(skip)]
+    pub entering: Connection,
+}
+
+impl Occasion {
+    /// A switch between these sides.
+    pub(crate) fn new(kind: SwitchKind, leaving: &Connection, entering: &Connection) -> Self {
+        let (from, to) = (leaving.to_string(), entering.to_string());
+        Self { kind, from, to, leaving: leaving.clone(), entering: entering.clone() }
+    }
 }
 
 /// Leads the application to the other side. Everything must be over by `deadline`, or fail.

@@ -4,10 +4,16 @@
 //! application leaves and says there that its ledger is the active one; the greater epoch tells which of two is right, where
 //! a process died before the other side heard of it.
 
+use std::time::Duration;
+
+use tokio::time::sleep;
+
 use crate::error::{Error, Result};
-use crate::postgres::Session;
+use crate::event::Execution;
+use crate::postgres::{AdvisoryLock, Session};
 use crate::schema_to_schema::live::ledger::{self, Direction, FollowRecord, Phase};
 use crate::schema_to_schema::options::Options;
+use crate::schema_to_schema::planner::Migration;
 use crate::schema_to_schema::reverse::ReverseMapping;
 
 /// What both ledgers say.
@@ -86,6 +92,31 @@ impl Ledgers {
     pub(crate) fn epoch(&self) -> i64 {
         [&self.forward, &self.reverse].into_iter().flatten().map(|record| record.epoch).max().unwrap_or(0)
     }
+}
+
+/// Waits until whoever took the work over is done, and plans what carries changes then. `options` are those of the way forward.
+///
+/// # Errors
+///
+/// [`crate::ErrorKind::Interrupted`]; [`crate::ErrorKind::Connect`] where a side cannot be reached.
+pub async fn handed_over(options: &Options, execution: &Execution) -> Result<Migration> {
+    let sides = [Session::connect(&options.target).await?, Session::connect(&options.source).await?];
+    // Whoever asked takes the lock as soon as it is free.
+    let mut free = 0;
+    while free < 5 {
+        let mut is_held = false;
+        for side in &sides {
+            is_held |= AdvisoryLock::holder(side).await?.is_some();
+        }
+        free = if is_held { 0 } else { free + 1 };
+        tokio::select! {
+            () = sleep(Duration::from_millis(200)) => {}
+            () = execution.interrupted() => return Err(Error::interrupted("stopped while somebody else was at work")),
+        }
+    }
+    super::settle(options, execution).await?;
+    let (options, _) = active(options.clone()).await?;
+    Box::pin(Migration::plan(options, execution)).await
 }
 
 /// The options of the migration that carries changes now, and which way that is: those given, or, after a cutover, those of

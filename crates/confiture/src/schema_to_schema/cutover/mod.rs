@@ -14,8 +14,10 @@ pub(crate) mod application;
 mod arm;
 mod between;
 pub(crate) mod direction;
+mod end;
 pub(crate) mod fence;
 mod locks;
+mod pooled;
 mod record;
 mod settle;
 mod switch;
@@ -24,8 +26,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use application::{Application, Occasion};
-pub use direction::active;
-pub use settle::settle;
+pub use direction::{active, handed_over};
+pub(crate) use end::{Ended, end_way_back};
+pub use pooled::Pooled;
+pub use settle::{settle, settle_with};
 pub use switch::{cut_over, roll_back};
 
 use crate::schema_to_schema::reverse::ReverseMapping;

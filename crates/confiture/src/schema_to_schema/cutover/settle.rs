@@ -6,9 +6,10 @@ use std::sync::Arc;
 use crate::error::{Error, Result};
 use crate::event::Execution;
 use crate::postgres::{AdvisoryLock, Session};
+use crate::schema_to_schema::cutover::application::{Application, Occasion};
 use crate::schema_to_schema::cutover::arm::{self, Armed};
 use crate::schema_to_schema::cutover::direction::Ledgers;
-use crate::schema_to_schema::cutover::{fence, record};
+use crate::schema_to_schema::cutover::{SwitchKind, fence, record};
 use crate::schema_to_schema::live::capture::plan_capture;
 use crate::schema_to_schema::live::feed;
 use crate::schema_to_schema::live::ledger::{self, Direction, FollowRecord, Phase};
@@ -23,21 +24,48 @@ use crate::sql::{Sql, sql};
 ///
 /// [`crate::ErrorKind::Connect`] where a side cannot be reached.
 pub async fn settle(options: &Options, execution: &Execution) -> Result<Direction> {
+    settle_with(options, &(), execution).await
+}
+
+/// The same, and leads the application where it belongs.
+///
+/// # Errors
+///
+/// As [`settle`], and those of the application.
+pub async fn settle_with(
+    options: &Options,
+    application: &dyn Application,
+    execution: &Execution,
+) -> Result<Direction> {
     let ledgers = Ledgers::read(options).await?;
     let direction = ledgers.direction();
-    let is_at_work = AdvisoryLock::holder(&Session::connect(&options.target).await?).await?.is_some()
-        || AdvisoryLock::holder(&Session::connect(&options.source).await?).await?.is_some();
     // Whoever is at work is in the middle of it, and alive.
-    if is_at_work {
+    for side in [&options.target, &options.source] {
+        if AdvisoryLock::holder(&Session::connect(side).await?).await?.is_some() {
+            return Ok(direction);
+        }
+    }
+    let (half_done, armed) = (ledgers.is_half_done(), is_armed(&ledgers, direction));
+    if !half_done && !armed {
         return Ok(direction);
     }
-    if ledgers.is_half_done() {
-        execution.warn("a switch was decided and not brought to its end: the other side is opened now");
+    // Which switch it was: one that has come to the direction, or one that would have left it.
+    let kind = match (direction, half_done) {
+        (Direction::Reverse, true) | (Direction::Forward, false) => SwitchKind::Cutover,
+        (Direction::Forward, true) | (Direction::Reverse, false) => SwitchKind::Rollback,
+    };
+    let (leaving, entering) = match kind {
+        SwitchKind::Cutover => (&options.source, &options.target),
+        SwitchKind::Rollback => (&options.target, &options.source),
+    };
+    let occasion = Occasion::new(kind, leaving, entering);
+    if half_done {
+        execution.warn(format!("a {} was decided and not brought to its end: that is done now", kind.word()));
         open_up_again(options).await?;
-    } else if is_armed(&ledgers, direction) {
-        execution.note("What an unfinished switch had made ready is removed.");
+        application.switched(&occasion).await?;
     } else {
-        return Ok(direction);
+        execution.note(format!("What an unfinished {} had made ready is removed.", kind.word()));
+        application.rolled_back(&occasion).await?;
     }
     tidy(options, direction, execution).await?;
     Ok(direction)

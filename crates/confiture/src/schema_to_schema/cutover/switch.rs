@@ -82,7 +82,7 @@ impl<'a> Switch<'a> {
     }
 
     async fn run(self) -> Result<SwitchReport> {
-        settle::settle(&self.forward, self.execution).await?;
+        settle::settle_with(&self.forward, self.switching.application.as_ref(), self.execution).await?;
         let ledgers = Ledgers::read(&self.forward).await?;
         self.check_direction(&ledgers)?;
         let (active, passive, way_back) = Box::pin(self.plan(&ledgers)).await?;
@@ -235,11 +235,7 @@ impl<'a> Switch<'a> {
         follower.refresh_shapes().await?;
         failpoint::reached("switch: fenced");
         let last = self.settle_down(&mut follower).await?;
-        let occasion = Occasion {
-            kind: self.kind,
-            from: active.options.source.to_string(),
-            to: active.options.target.to_string(),
-        };
+        let occasion = Occasion::new(self.kind, &active.options.source, &active.options.target);
         let mut report = SwitchReport {
             kind: self.kind,
             from: occasion.from.clone(),

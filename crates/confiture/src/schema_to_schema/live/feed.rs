@@ -262,6 +262,11 @@ pub(crate) async fn remove(
     Ok(record.is_some() || !ours.is_empty())
 }
 
+/// What the slot and the publication of the migration `id` are called.
+pub(crate) fn name(id: &str) -> String {
+    WalFeed::name(id).as_str().to_owned()
+}
+
 /// Lets go of everything that the slot of the migration `id`, which nobody reads, has captured until now.
 pub(crate) async fn skip(id: &str, source: &Session) -> Result<()> {
     let skip = Sql::literal(

@@ -50,7 +50,8 @@ pub(super) fn afterwards(ground: &Ground<'_>) -> Group {
             ..Step::people("Old tables dropped")
         }
         .instead("never DROP SCHEMA … CASCADE: that takes everything else in the schema with it; without CASCADE, what still needs a table keeps it")
-        .run(format!("psql -X -d \"$OLD\" -c {}", shell_quoted(&format!("DROP TABLE {dropped}")))),
+        .run(ground.commands.with_ends("cleanup --drop-old --keep-old 14"))
+        .run(format!("psql -X -d \"$OLD\" -c {}", shell_quoted(&format!("DROP TABLE IF EXISTS {dropped}")))),
         Step::people("Statistics are fresh").run("psql -X -d \"$NEW\" -c 'ANALYZE'"),
         Step::people("Documentation updated"),
         Step::people("Post-mortem completed"),
