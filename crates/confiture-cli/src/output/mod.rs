@@ -11,6 +11,7 @@ pub(crate) mod migration;
 pub(crate) mod numbers;
 pub(crate) mod plan;
 pub(crate) mod runbook;
+pub(crate) mod screen;
 pub(crate) mod style;
 pub(crate) mod switching;
 pub(crate) mod sync;
@@ -43,6 +44,11 @@ impl Reply {
     /// `result` for programs, `text` for people.
     pub(crate) fn new(result: &impl Serialize, text: impl Into<String>) -> Result<Self> {
         Ok(Self { result: as_value(result)?, text: text.into(), verdict: None })
+    }
+
+    /// Why the answer is no, where it is.
+    pub(crate) fn verdict(&self) -> Option<&Error> {
+        self.verdict.as_ref()
     }
 
     /// The command worked, and its answer is no.

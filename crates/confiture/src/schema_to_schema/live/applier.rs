@@ -97,6 +97,14 @@ impl Applier {
         row.get::<_, &str>(0).parse()
     }
 
+    /// Freezes one database once `lock` was had, so that nothing can come after the snapshot that it does not see.
+    pub(crate) async fn freeze_after(&self, lock: &Sql) -> Result<SnapshotImage> {
+        let begin = sql!("BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE; {}", lock);
+        self.target.batch(&begin).await?;
+        let query = Sql::literal("SELECT pg_catalog.pg_current_snapshot()::pg_catalog.text");
+        self.target.query_one(&query, &[]).await?.get::<_, &str>(0).parse()
+    }
+
     /// Begins the target's transaction.
     pub(crate) async fn begin(&self) -> Result<()> {
         match self.is_local() {
