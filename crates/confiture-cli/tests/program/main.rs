@@ -11,6 +11,7 @@ mod json;
 mod lint;
 mod meta;
 mod migrations;
+mod runbook;
 mod schema_to_schema;
 mod seed_commands;
 mod server;

@@ -115,6 +115,12 @@ impl Migration {
         &self.plan
     }
 
+    /// What it was planned by.
+    #[must_use]
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
     /// True where the target's tables hold what others have put there too.
     pub(crate) fn is_partial(&self) -> bool {
         self.plan.tables.iter().any(|table| table.portion.is_some())

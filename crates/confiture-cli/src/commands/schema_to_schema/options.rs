@@ -66,6 +66,10 @@ pub(crate) struct SchemaToSchemaOptions {
     pub(crate) monitor: Option<MonitorOptions>,
     /// Lines of the audit trail to show.
     pub(crate) trail: u32,
+    /// What people have confirmed, before a cutover.
+    pub(crate) confirmed: Vec<String>,
+    /// The longest that writes may wait.
+    pub(crate) max_stall: Option<Duration>,
     /// What is compared of a target that follows, how often, and what becomes of what differs.
     pub(crate) verifying: Verifying,
 }
@@ -134,6 +138,10 @@ pub(crate) enum Step {
     Monitor,
     /// Tell a run that is at work something.
     Tell(Order),
+    /// Look at what has to be so before a cutover.
+    Checklist,
+    /// Print the list of all steps.
+    Runbook,
     /// Take away what `setup` made.
     Cleanup,
 }
@@ -187,6 +195,8 @@ impl SchemaToSchemaOptions {
             switch: None,
             monitor: None,
             trail: 10,
+            confirmed: Vec::new(),
+            max_stall: None,
             verifying: Verifying::default(),
         }
     }
