@@ -73,7 +73,8 @@ impl EventLog {
         let Some(file) = &mut inner.file else { return };
         let at = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string();
         let line = serde_json::to_string(&Line { at, pid: std::process::id(), event });
-        let written = line.map_err(io::Error::from).and_then(|line| file.write_all(format!("{line}\n").as_bytes()));
+        let written =
+            line.map_err(io::Error::from).and_then(|line| file.write_all(format!("{line}\n").as_bytes()));
         if let Err(error) = written {
             // A migration does not end because a disk of this machine is full.
             inner.file = None;

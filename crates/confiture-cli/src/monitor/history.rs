@@ -86,7 +86,8 @@ impl History {
 
     /// Rows of each of the last seconds that were whole.
     pub(crate) fn rates(&self, now: f64, seconds: i64) -> Vec<f64> {
-        let rows = |second: i64| self.points.get(&second).map_or(0.0, |point| point.copied + point.applied as f64);
+        let rows =
+            |second: i64| self.points.get(&second).map_or(0.0, |point| point.copied + point.applied as f64);
         self.whole(now, seconds).map(rows).collect()
     }
 

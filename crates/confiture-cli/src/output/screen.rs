@@ -94,7 +94,9 @@ fn top(style: Style, shown: &Shown<'_>, width: usize) -> Vec<Line> {
         first.push(Ink::Soft, clock);
     }
     let mut lines = vec![first];
-    lines.extend(wrapped(&headline.more, width.saturating_sub(2)).map(|text| Line::of(Ink::Soft, format!("  {text}"))));
+    lines.extend(
+        wrapped(&headline.more, width.saturating_sub(2)).map(|text| Line::of(Ink::Soft, format!("  {text}"))),
+    );
     if let Some(sight) = shown.sight {
         let (arrow, status) = (style.arrow(), &sight.status);
         lines.push(Line::of(Ink::Soft, format!("  {} {arrow} {}", status.source, status.target)));
@@ -139,7 +141,11 @@ fn stops(style: Style, stops: &[Stop], width: usize) -> Line {
             line.push(Ink::Soft, format!(" {dash} "));
         }
         line.push(ink(stop.state), mark(style, stop.state));
-        let label = if matches!(stop.state, StopState::Now | StopState::Wrong) { Ink::Strong } else { ink(stop.state) };
+        let label = if matches!(stop.state, StopState::Now | StopState::Wrong) {
+            Ink::Strong
+        } else {
+            ink(stop.state)
+        };
         line.push(if stop.state == StopState::Done { Ink::Plain } else { label }, format!(" {}", stop.label));
     }
     if line.width() <= width {
@@ -239,7 +245,9 @@ fn table_line(style: Style, table: &TableStatus, names: usize, bar: usize) -> Li
     line.push(Ink::Soft, rest.repeat(bar - done));
     line.push(Ink::Plain, format!("  {:<11}", table.state.replace('_', " ")));
     let rows = match table.expected_rows.filter(|_| table.state == "copying") {
-        Some(expected) => format!("{} of {}", magnitude(table.rows.unsigned_abs()), magnitude(expected.unsigned_abs())),
+        Some(expected) => {
+            format!("{} of {}", magnitude(table.rows.unsigned_abs()), magnitude(expected.unsigned_abs()))
+        }
         None => thousands(table.rows.unsigned_abs()),
     };
     line.push(Ink::Strong, format!("{rows:>12}"));

@@ -1,5 +1,6 @@
 //! The program as a program: arguments in, text and exit status out.
 
+mod browser;
 mod build;
 mod demo;
 mod diff;
@@ -11,6 +12,8 @@ mod json;
 mod lint;
 mod meta;
 mod migrations;
+mod monitor;
+mod page;
 mod schema_to_schema;
 mod seed_commands;
 mod server;
@@ -18,3 +21,4 @@ mod support;
 mod sync;
 mod troubles;
 mod verifying;
+mod watched;

@@ -11,6 +11,7 @@ mod migrate_table;
 mod monitor;
 mod names;
 mod options;
+mod report;
 mod run;
 mod scaffold;
 #[cfg(test)]
@@ -79,6 +80,7 @@ enum Steps {
     Sync(sync::Sync),
     Status(status::Status),
     Monitor(monitor::Monitor),
+    Report(report::Report),
     Pause(tell::Pause),
     Resume(tell::Resume),
     Throttle(tell::Throttle),
@@ -98,6 +100,7 @@ impl SchemaToSchema {
             Some(Steps::Sync(_)) => "migrate schema-to-schema sync",
             Some(Steps::Status(_)) => "migrate schema-to-schema status",
             Some(Steps::Monitor(_)) => "migrate schema-to-schema monitor",
+            Some(Steps::Report(_)) => "migrate schema-to-schema report",
             Some(Steps::Pause(_)) => "migrate schema-to-schema pause",
             Some(Steps::Resume(_)) => "migrate schema-to-schema resume",
             Some(Steps::Throttle(_)) => "migrate schema-to-schema throttle",
@@ -117,6 +120,7 @@ impl SchemaToSchema {
             Some(Steps::Sync(sync)) => sync.options(),
             Some(Steps::Status(status)) => Ok(status.options()),
             Some(Steps::Monitor(monitor)) => Ok(monitor.options()),
+            Some(Steps::Report(report)) => Ok(report.options()),
             Some(Steps::Pause(pause)) => Ok(pause.options()),
             Some(Steps::Resume(resume)) => Ok(resume.options()),
             Some(Steps::Throttle(throttle)) => Ok(throttle.options()),

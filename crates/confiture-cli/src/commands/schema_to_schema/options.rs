@@ -56,6 +56,8 @@ pub(crate) struct SchemaToSchemaOptions {
     pub(crate) follow: Option<Follow>,
     /// Show the status again and again.
     pub(crate) watch: bool,
+    /// Where the report goes.
+    pub(crate) report: Option<PathBuf>,
     /// How it is shown in a browser.
     pub(crate) monitor: Option<MonitorOptions>,
     /// Lines of the audit trail to show.
@@ -107,6 +109,8 @@ pub(crate) enum Step {
     Status,
     /// Show it in a browser.
     Monitor,
+    /// Write it into a file for people.
+    Report,
     /// Tell a run that is at work something.
     Tell(Order),
     /// Take away what `setup` made.
@@ -158,6 +162,7 @@ impl SchemaToSchemaOptions {
             events: None,
             follow: None,
             watch: false,
+            report: None,
             monitor: None,
             trail: 10,
             abandon: false,

@@ -13,7 +13,7 @@ use confiture::{Error, Result};
 use serde_json::{Map, json};
 
 use super::options::{Follow, MappingFrom, SchemaToSchemaOptions, Step};
-use super::{ends, following, mapping_file, monitor, scaffold};
+use super::{ends, following, mapping_file, monitor, report, scaffold};
 use crate::confirm::confirm;
 use crate::database::Database;
 use crate::event_log::EventLog;
@@ -29,7 +29,8 @@ pub(super) fn run(invocation: &Invocation, options: &SchemaToSchemaOptions) -> R
     let (mapping, file) = mapping_file::read(&project, &options.mapping)?;
     let named = Named { mapping, file };
     runtime::run(invocation, async |execution| {
-        let log = options.events.as_deref().map(|file| EventLog::open(file, invocation.command)).transpose()?;
+        let log =
+            options.events.as_deref().map(|file| EventLog::open(file, invocation.command)).transpose()?;
         let Some(log) = log.map(Arc::new) else {
             return step(invocation, &project, options, named, &execution).await;
         };
@@ -63,6 +64,12 @@ async fn step(
         (options.step, &options.write_mapping, named.mapping.tables.is_empty())
     {
         return write_scaffold(project, options, &named.mapping, file).await;
+    }
+    if options.step == Step::Report {
+        let record = report::read(project, options, &named.mapping).await?;
+        let prepared = prepare(invocation.terminal.stderr, project, options, named, execution).await;
+        let plan = prepared.as_ref().map(Prepared::plan).map_err(|error| error.message().to_owned());
+        return report::write(options, &record, plan, execution);
     }
     let prepared = prepare(invocation.terminal.stderr, project, options, named, execution).await?;
     match options.step {
@@ -103,7 +110,7 @@ async fn prepare(
     execution: &Execution,
 ) -> Result<Prepared> {
     let target = ends::target(project, options, &named.mapping).await?;
-    if options.step == Step::Verify
+    if matches!(options.step, Step::Verify | Step::Report)
         && named.file.is_none()
         && options.mapping == MappingFrom::Project
         && let Some(file) = ends::remembered_mapping(&target).await?
@@ -125,7 +132,7 @@ async fn prepare(
         threshold_rows: options.threshold_rows,
         parallel: options.parallel,
         filter: options.filter.clone(),
-        as_copied: options.step == Step::Verify,
+        as_copied: matches!(options.step, Step::Verify | Step::Report),
         foreign_schema: options.foreign_schema.clone().unwrap_or_else(|| defaults.foreign_schema.clone()),
         fetch_size: options.fetch_size.unwrap_or(defaults.fetch_size),
         truncate: options.truncate,
@@ -136,7 +143,7 @@ async fn prepare(
     execution.note(format!("{}Analyzing tables...", style.chart()));
     let mut migration = Migration::plan(told, execution).await?;
     // Only where somebody reads the estimate before it is over.
-    if options.step == Step::Analyze || options.dry_run || !options.yes {
+    if options.step == Step::Analyze || options.dry_run || !(options.yes || options.step == Step::Report) {
         migration.estimate(execution).await?;
     }
     let migration = Arc::new(migration);

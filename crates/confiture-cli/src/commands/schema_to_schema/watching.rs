@@ -92,7 +92,8 @@ fn write(text: &str) -> io::Result<()> {
 
 /// A whole frame in one write, between the marks that tell a terminal to show it at once: nothing flickers.
 fn draw(style: Style, shown: Shown<'_>) -> io::Result<()> {
-    let (width, height) = terminal_size::terminal_size().map_or((80, 24), |(width, height)| (width.0, height.0));
+    let (width, height) =
+        terminal_size::terminal_size().map_or((80, 24), |(width, height)| (width.0, height.0));
     let lines = screen::render(style, &shown, usize::from(width), usize::from(height));
     let page = lines.join("\x1b[K\r\n");
     write(&format!("\x1b[?2026h\x1b[H{page}\x1b[K\x1b[J\x1b[?2026l"))
