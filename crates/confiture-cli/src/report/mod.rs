@@ -134,7 +134,7 @@ fn table_plan(plan: &confiture::schema_to_schema::TablePlan) -> Html {
                 Html::text(&column.data_type),
             ]
         };
-        pieces.push(table(["Column", "becomes", "Type"], changed.iter().map(row)));
+        pieces.push(table(["New column", "Made from", "Type"], changed.iter().map(row)));
     }
     if !kept.is_empty() {
         let names: Vec<String> = kept.iter().map(|column| column.target.to_string()).collect();

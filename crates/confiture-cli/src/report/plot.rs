@@ -21,6 +21,10 @@ pub(super) fn over_time(
     axis: impl Fn(f64) -> String,
 ) -> Html {
     let (Some(first), Some(last)) = (seconds.first(), seconds.last()) else { return Html::default() };
+    // Of less there is nothing to see.
+    if last.second - first.second < 5 {
+        return Html::default();
+    }
     let length = (last.second - first.second + 1).max(10) as f64;
     let mut columns: Vec<Option<f64>> = vec![None; COLUMNS.min(length as usize)];
     for second in seconds {

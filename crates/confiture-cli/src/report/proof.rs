@@ -43,7 +43,7 @@ pub(super) fn proofs(record: &Record) -> Html {
     )];
     let row = |one: &Comparison| {
         [
-            Html::text(clock(one.at)),
+            Html::element("span", "when", Html::text(clock(one.at))),
             mark(Some(one.ok)),
             Html::text(thousands(one.batch.unsigned_abs())),
             Html::text(one.tables),

@@ -91,7 +91,7 @@ fn copies(record: &Record) -> Html {
 pub(super) fn timeline(record: &Record) -> Html {
     let row = |entry: &confiture::schema_to_schema::TrailEntry| {
         let at = entry.at.get(..19).unwrap_or(&entry.at).replace('T', " ");
-        [Html::text(at), Html::text(&entry.what), Html::text(entry.who())]
+        [Html::element("span", "when", Html::text(at)), Html::text(&entry.what), Html::text(entry.who())]
     };
     section(
         "What was done, by whom, when",

@@ -1,5 +1,6 @@
 //! The program as a program: arguments in, text and exit status out.
 
+mod audit;
 mod browser;
 mod build;
 mod demo;

@@ -1,6 +1,7 @@
 //! `monitor`: what it says over HTTP, to whom, and when a server is away.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -40,7 +41,10 @@ async fn it_shows_a_migration_from_before_it_begins_until_after_it_is_gone() {
     // A session that waits for another, and a statement that takes long.
     let holder = psql_beside(&shop.old, "begin; lock table posts; select pg_sleep(100)");
     let holding = "select count(*) from pg_locks where relation = 'posts'::regclass and granted and mode = 'AccessExclusiveLock'";
-    while psql(&shop.old, holding) != "1" {}
+    let began = Instant::now();
+    while psql(&shop.old, holding) != "1" {
+        assert!(began.elapsed() < Duration::from_secs(60), "nobody holds the lock");
+    }
     let waiter = psql_beside(&shop.old, &format!("delete from posts where title = '{SECRET}'"));
     let status = monitor.until("waiting", |status| status["servers"][0]["lock_waits"][0]["pid"].is_i64());
     let wait = &status["servers"][0]["lock_waits"][0];
