@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::json::holds;
 use crate::schema_to_schema::{Shop, psql};
 use crate::watched::{ENDS, Monitor, TOKEN, headline, psql_beside, sync};
 
@@ -18,6 +19,7 @@ async fn it_shows_a_migration_from_before_it_begins_until_after_it_is_gone() {
     let monitor = Monitor::start(&shop, &[]);
     let before = monitor.until("empty", |status| headline(status) == "No migration yet");
     assert_eq!(before["sight"], Value::Null);
+    holds(&before, "monitor-status.json");
     assert_eq!(before["servers"].as_array().map(Vec::len), Some(2), "{before:#}");
     let run = sync(&shop, &[]);
     let status = monitor.until("compared", |status| {
@@ -51,6 +53,7 @@ async fn it_shows_a_migration_from_before_it_begins_until_after_it_is_gone() {
     assert!(wait["blocked_by"].as_str().is_some_and(|by| by.starts_with("pid ")), "{wait}");
     assert!(wait["wants"].as_str().is_some_and(|wants| wants.contains("posts")), "{wait}");
     let status = monitor.until("slow", |status| status["servers"][0]["slow_statements"][0]["pid"].is_i64());
+    holds(&status, "monitor-status.json");
     for path in ["/status.json", "/metrics", "/"] {
         assert!(!monitor.get(path).body.contains(SECRET), "{path}");
     }

@@ -74,5 +74,5 @@ pub(super) fn write(
     let file = options.report.clone().unwrap_or_else(|| "migration.html".into());
     disk::write_atomically(&file, &page)?;
     let text = format!("Wrote {}: {}.", file.display(), headline.text);
-    Reply::new(&json!({ "file": file, "bytes": page.len(), "record": record }), text)
+    Reply::new(&json!({ "file": file, "headline": headline.text }), text)
 }
