@@ -1,5 +1,10 @@
 //! HTML that is safe by its type: text becomes part of it escaped, and in no other way.
 
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "a piece becomes part of a larger one, and is none any more"
+)]
+
 use std::fmt::Display;
 
 /// A piece of a page.

@@ -107,8 +107,10 @@ fn plan(told: &Told<'_>) -> Html {
 }
 
 fn table_plan(plan: &confiture::schema_to_schema::TablePlan) -> Html {
-    let from =
-        plan.source.as_ref().map_or_else(|| "a statement of the mapping".to_owned(), |source| source.short());
+    let from = plan
+        .source
+        .as_ref()
+        .map_or_else(|| "a statement of the mapping".to_owned(), confiture::sql::QualifiedName::short);
     let title = Html::element("h3", "", Html::text(format!("{} ← {from}", plan.target.short())));
     let about = format!(
         "About {} rows, {}; by {}: {}.",

@@ -33,6 +33,7 @@ pub(crate) fn find() -> Option<PathBuf> {
          the tests of the page; elsewhere install chromium or google-chrome so that it is in PATH";
     let required = std::env::var("CONFITURE_CHROMIUM").is_ok_and(|wanted| wanted == "required");
     assert!(found.is_some() || !required, "{HOW}");
+    #[expect(clippy::print_stderr, reason = "whoever runs the tests is to know what was left out")]
     if found.is_none() {
         eprintln!("NOT TESTED: {HOW}.");
     }
@@ -80,6 +81,7 @@ impl Browser {
         browser
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "it is made for the call")]
     /// Says something to it and waits for the answer.
     pub(crate) fn call(&mut self, method: &str, parameters: Value) -> Value {
         self.number += 1;
