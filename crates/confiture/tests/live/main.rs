@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "tests that take long say where they are")]
 
 mod crash;
+mod disk;
 mod failover;
 mod few_keys;
 mod first;
@@ -16,6 +17,8 @@ mod scene;
 mod seed;
 mod seed_faults;
 mod shapes;
+#[path = "../schema_to_schema/small_disk.rs"]
+mod small_disk;
 #[path = "../schema_to_schema/standby.rs"]
 mod standby;
 mod verification;

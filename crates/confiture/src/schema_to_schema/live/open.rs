@@ -19,12 +19,13 @@ use crate::schema_to_schema::live::applier::Applier;
 use crate::schema_to_schema::live::capture::{Captured, plan_capture};
 use crate::schema_to_schema::live::coverage::Coverage;
 use crate::schema_to_schema::live::feed;
-use crate::schema_to_schema::live::follower::{ALTERED, BothShapes, Follower};
+use crate::schema_to_schema::live::follower::{BothShapes, Follower};
+use crate::schema_to_schema::live::function::Functions;
 use crate::schema_to_schema::live::gate::Gate;
 use crate::schema_to_schema::live::ledger::{self, FeedKind, FollowRecord, Phase};
 use crate::schema_to_schema::live::request;
 use crate::schema_to_schema::live::run::Following;
-use crate::schema_to_schema::live::shape::Shapes;
+use crate::schema_to_schema::live::shape::{Scope, Shapes};
 use crate::schema_to_schema::live::stage::Stage;
 use crate::schema_to_schema::load::{Reading, Run, WhileCaptured, file_of};
 use crate::schema_to_schema::plan::{Route, TablePlan, Topology};
@@ -236,19 +237,24 @@ impl Migration {
         let mut edited: BTreeSet<_> = edited.iter().map(|table| &table.target).collect();
         let oid =
             |table: &TablePlan| self.target_catalog.relations.get(&table.target).map(|relation| relation.oid);
-        let target_oids: Vec<u32> = self.plan.tables.iter().filter_map(oid).collect();
-        let source_oids: Vec<u32> = captured.tables.iter().flat_map(CapturedTable::oids).collect();
-        let source = Shapes::read(&self.source, &source_oids).await?;
+        let target_scope =
+            Scope { oids: self.plan.tables.iter().filter_map(oid).collect(), ..Scope::default() };
+        let functions = Functions::read(&self.source, &self.plan).await?;
+        let source_scope = Scope {
+            oids: captured.tables.iter().flat_map(CapturedTable::oids).collect(),
+            functions: functions.watched.clone(),
+        };
+        let source = Shapes::read(&self.source, &source_scope).await?;
         self.check_still_planned(captured).await?;
-        let target = Shapes::read(side, &target_oids).await?;
+        let target = Shapes::read(side, &target_scope).await?;
         let before = Shapes::remembered(side, "source").await?;
         if let Some(before) = &before {
-            let rewritten = before.rewritten(&source);
+            let (rewritten, changed) = (before.rewritten(&source), before.changed_functions(&source));
             for change in before.differences(&source) {
                 execution.warn(format!("altered on the source since the last run: {change}"));
             }
-            for ((followed, table), state) in
-                captured.followed.iter().zip(&self.plan.tables).zip(&mut *states)
+            for (index, ((followed, table), state)) in
+                captured.followed.iter().zip(&self.plan.tables).zip(&mut *states).enumerate()
             {
                 let read = std::iter::once(followed.driving)
                     .chain(followed.depends.iter().map(|dependent| dependent.table))
@@ -259,7 +265,8 @@ impl Migration {
                     })
                     .map(ToString::to_string)
                     .collect();
-                if !rewritten.iter().any(|table| names.contains(table)) {
+                let is_mapped_anew = changed.iter().any(|name| functions.is_called(name, index));
+                if !is_mapped_anew && !rewritten.iter().any(|table| names.contains(table)) {
                     continue;
                 }
                 execution.note(format!("{}: all of its rows are read again", table.target.short()));
@@ -282,38 +289,7 @@ impl Migration {
             tables::set_fingerprint(side, table).await?;
         }
         source.remember(side, "source").await?;
-        Ok(BothShapes { source, source_oids, target, target_oids })
-    }
-}
-
-impl Migration {
-    /// Looks whether the source's tables are those that the plan was made for: no batch would notice otherwise.
-    async fn check_still_planned(&self, captured: &Captured) -> Result<()> {
-        let query = Sql::literal(
-            "SELECT attnum, attname::text, atttypid FROM pg_catalog.pg_attribute
-             WHERE attrelid = $1::pg_catalog.oid AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
-        );
-        for table in &captured.tables {
-            let rows = self.source.query(&query, &[&table.oid]).await?;
-            let now: Vec<(i16, String, u32)> =
-                rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect();
-            let relation = self.source_catalog.relations.get(&table.name);
-            let planned = relation
-                .iter()
-                .flat_map(|relation| &relation.columns)
-                .map(|column| (column.number, column.name.as_str().to_owned(), column.data_type.oid));
-            let mut planned: Vec<_> = planned.collect();
-            planned.sort_unstable();
-            if now != planned {
-                return Err(Error::refused(format!(
-                    "{} was altered while the migration was planned",
-                    table.name.short()
-                ))
-                .sqlstate(ALTERED)
-                .hint("run the command again"));
-            }
-        }
-        Ok(())
+        Ok(BothShapes { source, source_scope, target, target_scope })
     }
 }
 
