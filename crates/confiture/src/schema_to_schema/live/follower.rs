@@ -24,6 +24,7 @@ use crate::schema_to_schema::live::shape::{Scope, Shapes};
 use crate::schema_to_schema::mutation::{self, Mutation};
 use crate::schema_to_schema::plan::Topology;
 use crate::schema_to_schema::planner::Migration;
+use crate::sql::QualifiedName;
 
 /// How often what others told the run is read, and the ledger says that it is at work.
 pub(crate) const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -113,14 +114,25 @@ impl Follower {
     /// Counts what is still off, table by table.
     pub(crate) async fn count_unbuilt(&mut self) -> Result<()> {
         self.unbuilt.clear();
+        let tables = self.migration.plan.tables.iter().enumerate();
+        let index: BTreeMap<_, usize> = tables.map(|(index, table)| (&table.target, index)).collect();
         for entry in journal::entries(&self.side).await? {
-            let is_it = |table: &crate::schema_to_schema::plan::TablePlan| table.target == entry.table;
-            if let Some(index) = self.migration.plan.tables.iter().position(is_it)
+            if let Some(index) = index.get(&entry.table)
                 && entry.kind <= EntryKind::Constraint
             {
-                *self.unbuilt.entry(index).or_default() += 1;
+                *self.unbuilt.entry(*index).or_default() += 1;
             }
         }
+        Ok(())
+    }
+
+    /// The same of one table.
+    pub(crate) async fn count_unbuilt_of(&mut self, index: usize, name: &QualifiedName) -> Result<()> {
+        let entries = journal::entries_of(&self.side, name).await?;
+        match entries.iter().filter(|entry| entry.kind <= EntryKind::Constraint).count() {
+            0 => self.unbuilt.remove(&index),
+            count => self.unbuilt.insert(index, count),
+        };
         Ok(())
     }
 

@@ -35,7 +35,7 @@ use crate::schema_to_schema::resume::Work;
 use crate::schema_to_schema::sessions::Sessions;
 use crate::schema_to_schema::triage::{self, Need};
 use crate::schema_to_schema::{failpoint, preflight};
-use crate::sql::{Sql, sql};
+use crate::sql::{QualifiedName, Sql, sql};
 
 impl Migration {
     /// Opens a run: captures changes where nobody does yet, and reads from the ledger how far every table is.
@@ -202,7 +202,7 @@ impl Migration {
 
     pub(super) fn states(
         &self,
-        records: &std::collections::BTreeMap<crate::sql::QualifiedName, TableRecord>,
+        records: &std::collections::BTreeMap<QualifiedName, TableRecord>,
     ) -> Result<Vec<TableState>> {
         let state = |table: &TablePlan| {
             let name = table.target.short();
@@ -307,6 +307,12 @@ impl Follower {
         }
         let plan = &self.migration.plan;
         let records = tables::read(&self.side).await?;
+        let off = journal::entries(&self.side).await?;
+        let off: BTreeSet<(&QualifiedName, &str)> = off
+            .iter()
+            .filter(|entry| entry.kind <= EntryKind::Constraint)
+            .map(|entry| (&entry.table, entry.name.as_str()))
+            .collect();
         let (mut work, mut files, mut stages) = (Vec::new(), Vec::new(), Vec::new());
         for (index, table) in plan.tables.iter().enumerate() {
             let mut now = Vec::new();
@@ -318,7 +324,7 @@ impl Follower {
                 None => nothing(),
                 Some(record) => self.left_of(table, record, &now).await?,
             });
-            stages.push(self.stage_for_load(index, table).await?);
+            stages.push(self.stage_for_load(index, table, &off));
             files.push(now);
         }
         let captured = WhileCaptured { files, stages, gate: Arc::clone(&self.gate) };
@@ -378,21 +384,19 @@ impl Follower {
     }
 
     /// A stage, where a unique index stayed on the table during the load: a row that moved may come twice.
-    async fn stage_for_load(&self, index: usize, table: &TablePlan) -> Result<Option<Stage>> {
-        let Some(relation) = self.migration.target_catalog.relations.get(&table.target) else {
-            return Ok(None);
-        };
-        let entries = journal::entries(&self.side).await?;
+    fn stage_for_load(
+        &self,
+        index: usize,
+        table: &TablePlan,
+        off: &BTreeSet<(&QualifiedName, &str)>,
+    ) -> Option<Stage> {
+        let relation = self.migration.target_catalog.relations.get(&table.target)?;
         let is_off = |found: &crate::catalog::Index| {
             let name = found.constraint.as_ref().unwrap_or(&found.name);
-            entries.iter().any(|entry| {
-                entry.table == table.target
-                    && entry.kind <= EntryKind::Constraint
-                    && entry.name == name.as_str()
-            })
+            off.contains(&(&table.target, name.as_str()))
         };
         let stays = relation.indexes.iter().any(|found| found.unique && !is_off(found));
-        Ok(stays.then(|| Stage::new(index, table, relation)))
+        stays.then(|| Stage::new(index, table, relation))
     }
 }
 
