@@ -1,7 +1,9 @@
 //! Old and new DDL, and what `pg_dump` says of it: `testdata/diff/*.sql` holds the cases.
 
 mod case;
+mod contents;
 mod oracle;
+mod random;
 
 use std::path::Path;
 use std::sync::Arc;
