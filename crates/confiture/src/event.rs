@@ -123,6 +123,16 @@ impl Observer for () {
     fn observe(&self, _event: &Event) {}
 }
 
+/// Two are watching.
+struct Both(Arc<dyn Observer>, Arc<dyn Observer>);
+
+impl Observer for Both {
+    fn observe(&self, event: &Event) {
+        self.0.observe(event);
+        self.1.observe(event);
+    }
+}
+
 /// What every execution takes along: who watches, and whether to stop.
 #[derive(Clone)]
 pub struct Execution {
@@ -152,6 +162,13 @@ impl Execution {
     #[must_use]
     pub fn uninterrupted(&self) -> Self {
         Self { observer: Arc::clone(&self.observer), interrupt: tokio_util::sync::CancellationToken::new() }
+    }
+
+    /// The same, and `another` observer hears everything too.
+    #[must_use]
+    pub fn heard_by(&self, another: Arc<dyn Observer>) -> Self {
+        let both = Both(Arc::clone(&self.observer), another);
+        Self { observer: Arc::new(both), interrupt: self.interrupt.clone() }
     }
 
     /// Tells the observer.

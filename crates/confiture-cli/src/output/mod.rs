@@ -9,6 +9,7 @@ pub(crate) mod lint_formats;
 pub(crate) mod migration;
 pub(crate) mod numbers;
 pub(crate) mod plan;
+pub(crate) mod screen;
 pub(crate) mod style;
 pub(crate) mod switching;
 pub(crate) mod sync;
@@ -41,6 +42,11 @@ impl Reply {
     /// `result` for programs, `text` for people.
     pub(crate) fn new(result: &impl Serialize, text: impl Into<String>) -> Result<Self> {
         Ok(Self { result: as_value(result)?, text: text.into(), verdict: None })
+    }
+
+    /// Why the answer is no, where it is.
+    pub(crate) fn verdict(&self) -> Option<&Error> {
+        self.verdict.as_ref()
     }
 
     /// The command worked, and its answer is no.

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use confiture::schema_to_schema::CheckOutcome;
 use confiture::schema_to_schema::cutover::{SwitchKind, SwitchReport};
 
 use super::numbers::{count, duration, milliseconds};
@@ -12,6 +13,14 @@ pub(crate) fn render(style: Style, report: &SwitchReport) -> String {
     let mut text = String::new();
     if let Some(verification) = &report.verification {
         text.push_str(&super::verification::render(style, verification));
+    }
+    for check in &report.checklist {
+        let (mark, word) = match check.outcome {
+            CheckOutcome::Pass => (style.done(), "PASS"),
+            CheckOutcome::Ask => (style.chart(), "ASK "),
+            CheckOutcome::Fail => (style.failed(), "FAIL"),
+        };
+        let _ = writeln!(text, "{mark} {word} {}: {}", check.what, style.dim(&check.evidence));
     }
     let stall = milliseconds(report.stall);
     if !report.switched {

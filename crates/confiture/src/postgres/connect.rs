@@ -18,6 +18,7 @@ use super::socket::{self, Socket};
 use super::tls;
 use crate::config::{ChannelBinding, Connection, Endpoint, SslMode, TargetServer};
 use crate::error::{Error, ErrorKind, Result};
+use crate::sql::{Literal, Sql, sql};
 
 /// A connection that logged in and has its settings pinned.
 pub(super) struct Connected {
@@ -236,12 +237,17 @@ fn drive(driver: impl Future<Output = Result<(), tokio_postgres::Error>> + Send 
     last_words
 }
 
-/// The last row of this says who answers.
-const PIN_AND_IDENTIFY: &str = concat!(
-    include_str!("queries/pin_settings.sql"),
-    "SELECT pg_backend_pid(), current_setting('server_version_num'), pg_is_in_recovery(), \
-     current_setting('transaction_read_only');"
-);
+const PIN: &str = include_str!("queries/pin_settings.sql");
+
+/// Says who answers.
+const IDENTIFY: &str = "SELECT pg_backend_pid(), current_setting('server_version_num'), pg_is_in_recovery(), \
+     current_setting('transaction_read_only');";
+
+/// All that is said first; the one row that comes back is that of [`IDENTIFY`].
+fn first_words(connection: &Connection) -> Sql {
+    let actor = connection.actor.as_deref().unwrap_or_default();
+    sql!("{}SET confiture.actor = {};\n{}", Sql::literal(PIN), Literal(actor), Sql::literal(IDENTIFY))
+}
 
 /// Pins the settings and asks who answers, in one round trip.
 async fn settle(
@@ -252,8 +258,9 @@ async fn settle(
     (client, last_words): (Client, LastWords),
     tls: Option<MakeRustlsConnect>,
 ) -> Result<Connected, Failure> {
+    let words = first_words(connection);
     let question = match peer {
-        Peer::Server => PIN_AND_IDENTIFY,
+        Peer::Server => words.as_str(),
         Peer::Console => "SHOW VERSION",
     };
     let answer = in_time(connection, client.simple_query(question)).await?.map_err(|error| {

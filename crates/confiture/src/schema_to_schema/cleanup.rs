@@ -11,6 +11,7 @@ use crate::postgres::{AdvisoryLock, Session};
 use crate::schema_to_schema::cutover;
 use crate::schema_to_schema::journal::EntryKind;
 use crate::schema_to_schema::ledger::TableState;
+use crate::schema_to_schema::live::TrailEntry;
 use crate::schema_to_schema::sessions::unless_interrupted;
 use crate::schema_to_schema::{constraints, foreign, journal, ledger, live};
 use crate::sql::{Identifier, QualifiedName, Sql, sql};
@@ -28,6 +29,8 @@ pub struct CleanupReport {
     pub way_back: bool,
     /// Old tables that were dropped.
     pub dropped: Vec<QualifiedName>,
+    /// The audit trail that went with the ledger, the oldest entry first: this is the last that is seen of it.
+    pub trail: Vec<TrailEntry>,
 }
 
 /// How far to clean up.
@@ -120,18 +123,28 @@ async fn clean_up_locked(
             schema = Identifier::new(row.get::<_, String>(0));
         }
     }
+    if has_ledger {
+        live::ledger::note(
+            session,
+            if cleaning.abandon { "cleanup began, giving up" } else { "cleanup began" },
+        )
+        .await?;
+    }
     let foreign_tables = foreign::remove(session, &schema).await?;
     // What captures comes off before the record of it.
     let capture = live::feed::remove(source, session, execution).await?;
     if follows {
         put_all_back(session, execution).await?;
     }
+    let mut trail = Vec::new();
     if has_ledger {
+        trail = live::trail_of(session, i64::MAX).await?;
+        trail.reverse();
         session.batch(&Sql::literal(include_str!("../postgres/queries/drop_ledger.sql"))).await?;
         drop_schema(session).await?;
     }
     let cutover::Ended { way_back, dropped } = ended;
-    Ok(CleanupReport { foreign_tables, ledger: has_ledger, capture, way_back, dropped })
+    Ok(CleanupReport { foreign_tables, ledger: has_ledger, capture, way_back, dropped, trail })
 }
 
 /// Drops the ledger's schema where it is ours and nothing else is in it, such as the queue of a migration that reads this database.

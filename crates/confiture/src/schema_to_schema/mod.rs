@@ -59,6 +59,7 @@ mod transformation;
 mod triage;
 mod verify;
 mod volatility;
+pub mod watch;
 
 pub use checklist::{Check, Outcome as CheckOutcome, Standard, confirmable, read as read_checklist};
 pub use cleanup::{Cleaning, CleanupReport, clean_up, remains};
@@ -67,7 +68,8 @@ pub use estimate::{Basis, Throughput};
 pub use ledger::{RememberedSource, remembered_source};
 pub use live::{
     Applied, BatchReport, Capture, CoverageStatus, Direction, FeedKind, FollowReport, Following,
-    FollowingStatus, Order, Phase, Status, TableStatus, Until, Verifying, Witness, follows, status, tell,
+    FollowingStatus, Order, Phase, Status, TableStatus, TrailEntry, Until, Verifying, Witness, follows,
+    status, tell, trail,
 };
 pub use migrator::{SchemaToSchemaMigrator, TableAnalysis, TableMatch};
 pub use options::{DEFAULT_THRESHOLD_ROWS, Options};

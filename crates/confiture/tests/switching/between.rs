@@ -38,7 +38,7 @@ const WRITE_OLD: &str = "BEGIN; INSERT INTO app.orders (number, person, cents) V
 const WRITE_NEW: &str = "BEGIN; INSERT INTO new.orders (number, user_id, cents) VALUES ($, 1 + $ % 300, 5);
     UPDATE new.users SET display_name = 'changed by $' WHERE id = 1 + $ % 300; COMMIT";
 
-async fn sides(world: &World) -> [Side; 2] {
+fn sides(world: &World) -> [Side; 2] {
     [
         Side { connection: connection(&world.old), statement: WRITE_OLD },
         Side { connection: connection(&world.new), statement: WRITE_NEW },
@@ -82,7 +82,7 @@ async fn over_and_back(feed: FeedKind) {
     follow(&options, feed).await;
     let switching = Switching::default();
     let execution = Execution::unattended();
-    let clients = Clients::start(8, sides(&world).await);
+    let clients = Clients::start(8, sides(&world));
     tokio::time::sleep(Duration::from_millis(300)).await;
 
     assert_switched(&cut_over(options.clone(), &switching, &execution).await.unwrap());

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::ValueHint;
 use confiture::Result;
+use confiture::schema_to_schema::confirmable;
 use confiture::schema_to_schema::cutover::SwitchKind;
 
 use super::flags::{Ends, Which};
@@ -69,6 +70,10 @@ struct Switch {
     #[arg(long)]
     dry_run: bool,
 
+    /// What people have made sure of, as `backup,application,team,rollback-plan`: the list shows it as passed.
+    #[arg(long, value_name = "POINTS", value_delimiter = ',', value_parser = confirmable())]
+    confirm: Vec<String>,
+
     /// Answer the confirmation with yes.
     #[arg(short, long)]
     yes: bool,
@@ -94,6 +99,7 @@ impl Switch {
         options.switch = Some(SwitchOptions {
             kind,
             accept_losses,
+            confirmed: self.confirm.into_iter().collect(),
             max_stall: self.max_stall,
             patience: self.patience,
             sequence_gap: self.sequence_gap,

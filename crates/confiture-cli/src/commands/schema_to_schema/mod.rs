@@ -9,6 +9,7 @@ mod following;
 mod mapping_file;
 mod migrate;
 mod migrate_table;
+mod monitor;
 mod names;
 mod options;
 mod run;
@@ -21,6 +22,7 @@ mod switching;
 mod sync;
 mod tell;
 mod verify;
+mod watching;
 
 use confiture::{Error, Result};
 
@@ -80,6 +82,7 @@ enum Steps {
     Cutover(cutover::Cutover),
     Rollback(cutover::Rollback),
     Status(status::Status),
+    Monitor(monitor::Monitor),
     Pause(tell::Pause),
     Resume(tell::Resume),
     Throttle(tell::Throttle),
@@ -100,6 +103,7 @@ impl SchemaToSchema {
             Some(Steps::Cutover(_)) => "migrate schema-to-schema cutover",
             Some(Steps::Rollback(_)) => "migrate schema-to-schema rollback",
             Some(Steps::Status(_)) => "migrate schema-to-schema status",
+            Some(Steps::Monitor(_)) => "migrate schema-to-schema monitor",
             Some(Steps::Pause(_)) => "migrate schema-to-schema pause",
             Some(Steps::Resume(_)) => "migrate schema-to-schema resume",
             Some(Steps::Throttle(_)) => "migrate schema-to-schema throttle",
@@ -120,6 +124,7 @@ impl SchemaToSchema {
             Some(Steps::Cutover(cutover)) => cutover.options(),
             Some(Steps::Rollback(rollback)) => rollback.options(),
             Some(Steps::Status(status)) => Ok(status.options()),
+            Some(Steps::Monitor(monitor)) => Ok(monitor.options()),
             Some(Steps::Pause(pause)) => Ok(pause.options()),
             Some(Steps::Resume(resume)) => Ok(resume.options()),
             Some(Steps::Throttle(throttle)) => Ok(throttle.options()),

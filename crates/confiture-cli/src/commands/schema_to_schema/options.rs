@@ -1,5 +1,6 @@
 //! What a call asks for, free of how the command line spells it.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -51,6 +52,8 @@ pub(crate) struct SchemaToSchemaOptions {
     pub(crate) show_values: bool,
     /// Write the mapping, in its canonical form, here.
     pub(crate) write_mapping: Option<PathBuf>,
+    /// Append what happens to this file.
+    pub(crate) events: Option<PathBuf>,
     /// Capture changes, and follow until then.
     pub(crate) follow: Option<Follow>,
     /// Show the status again and again.
@@ -59,8 +62,23 @@ pub(crate) struct SchemaToSchemaOptions {
     pub(crate) cleaning: Cleaning,
     /// How to switch.
     pub(crate) switch: Option<SwitchOptions>,
+    /// How it is shown in a browser.
+    pub(crate) monitor: Option<MonitorOptions>,
+    /// Lines of the audit trail to show.
+    pub(crate) trail: u32,
     /// What is compared of a target that follows, how often, and what becomes of what differs.
     pub(crate) verifying: Verifying,
+}
+
+/// How a migration is shown in a browser.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct MonitorOptions {
+    /// Where to listen.
+    pub(crate) listen: SocketAddr,
+    /// Whether a run may be told something.
+    pub(crate) allow_control: bool,
+    /// The file that holds the token.
+    pub(crate) token_file: Option<PathBuf>,
 }
 
 /// How changes are captured, and when following ends.
@@ -79,6 +97,8 @@ pub(crate) struct SwitchOptions {
     pub(crate) kind: SwitchKind,
     /// Go although something would be lost on the way back.
     pub(crate) accept_losses: bool,
+    /// What people have confirmed.
+    pub(crate) confirmed: std::collections::BTreeSet<String>,
     /// How long writes may wait.
     pub(crate) max_stall: Duration,
     /// How long to go on trying.
@@ -110,6 +130,8 @@ pub(crate) enum Step {
     Switch,
     /// Say how far it is.
     Status,
+    /// Show it in a browser.
+    Monitor,
     /// Tell a run that is at work something.
     Tell(Order),
     /// Take away what `setup` made.
@@ -158,10 +180,13 @@ impl SchemaToSchemaOptions {
             restart: false,
             show_values: false,
             write_mapping: None,
+            events: None,
             follow: None,
             watch: false,
             cleaning: Cleaning::default(),
             switch: None,
+            monitor: None,
+            trail: 10,
             verifying: Verifying::default(),
         }
     }

@@ -14,9 +14,10 @@ use confiture::{Error, Result};
 use serde_json::{Map, json};
 
 use super::options::{Follow, MappingFrom, SchemaToSchemaOptions, Step};
-use super::{ends, following, mapping_file, scaffold, switching};
+use super::{ends, following, mapping_file, monitor, scaffold, switching};
 use crate::confirm::confirm;
 use crate::database::Database;
+use crate::event_log::EventLog;
 use crate::invocation::Invocation;
 use crate::output::style::Style;
 use crate::output::{Reply, as_value, following as output, migration, numbers, plan, verification};
@@ -27,34 +28,56 @@ use crate::runtime;
 pub(super) fn run(invocation: &Invocation, options: &SchemaToSchemaOptions) -> Result<Reply> {
     let project = Project::open(&invocation.surroundings())?;
     let (mapping, file) = mapping_file::read(&project, &options.mapping)?;
+    let named = Named { mapping, file };
     runtime::run(invocation, async |execution| {
-        match options.step {
-            Step::Cleanup => return cleanup(invocation, &project, options, &mapping, &execution).await,
-            Step::Status => {
-                return following::status(invocation, &project, options, &mapping, &execution).await;
-            }
-            Step::Tell(order) => return following::tell(&project, options, &mapping, order).await,
-            _ => {}
-        }
-        if let (Step::Analyze, Some(file), true) =
-            (options.step, &options.write_mapping, mapping.tables.is_empty())
-        {
-            return write_scaffold(&project, options, &mapping, file).await;
-        }
-        let mapping = Named { mapping, file };
-        if options.step == Step::Switch {
-            return switch(invocation, &project, options, mapping, &execution).await;
-        }
-        let prepared = prepare(invocation.terminal.stderr, &project, options, mapping, &execution).await?;
-        match options.step {
-            Step::Setup => setup(&prepared, &execution).await,
-            Step::Analyze => analyze(invocation, options, &prepared),
-            Step::Verify => verify(invocation, options, &prepared, &execution).await,
-            _ if options.dry_run => dry_run(invocation, &prepared),
-            _ if options.follow.is_some() => follow(invocation, options, &prepared, &execution).await,
-            _ => migrate(invocation, options, &prepared, &execution).await,
-        }
+        let log =
+            options.events.as_deref().map(|file| EventLog::open(file, invocation.command)).transpose()?;
+        let Some(log) = log.map(Arc::new) else {
+            return step(invocation, &project, options, named, &execution).await;
+        };
+        let execution = execution.heard_by(Arc::clone(&log) as _);
+        let outcome = step(invocation, &project, options, named, &execution).await;
+        log.end(&outcome);
+        outcome
     })
+}
+
+/// Does the one step that `options` name.
+async fn step(
+    invocation: &Invocation,
+    project: &Project,
+    options: &SchemaToSchemaOptions,
+    named: Named,
+    execution: &Execution,
+) -> Result<Reply> {
+    match options.step {
+        Step::Cleanup => return cleanup(invocation, project, options, &named.mapping, execution).await,
+        Step::Status => {
+            return following::status(invocation, project, options, &named.mapping, execution).await;
+        }
+        Step::Monitor => {
+            return monitor::monitor(invocation, project, options, &named.mapping, execution).await;
+        }
+        Step::Tell(order) => return following::tell(project, options, &named.mapping, order).await,
+        _ => {}
+    }
+    if let (Step::Analyze, Some(file), true) =
+        (options.step, &options.write_mapping, named.mapping.tables.is_empty())
+    {
+        return write_scaffold(project, options, &named.mapping, file).await;
+    }
+    if options.step == Step::Switch {
+        return switch(invocation, project, options, named, execution).await;
+    }
+    let prepared = prepare(invocation.terminal.stderr, project, options, named, execution).await?;
+    match options.step {
+        Step::Setup => setup(&prepared, execution).await,
+        Step::Analyze => analyze(invocation, options, &prepared),
+        Step::Verify => verify(invocation, options, &prepared, execution).await,
+        _ if options.dry_run => dry_run(invocation, &prepared),
+        _ if options.follow.is_some() => follow(invocation, options, &prepared, execution).await,
+        _ => migrate(invocation, options, &prepared, execution).await,
+    }
 }
 
 /// A mapping, and the file that it was read from.
@@ -68,7 +91,7 @@ struct Prepared {
     migration: Arc<Migration>,
     mapping: Mapping,
     target: Database,
-    source: Database,
+    _source: Database,
     /// Of the way to the new side.
     forward: Options,
     /// Which way changes go.
@@ -115,7 +138,7 @@ async fn prepare(
         migration.estimate(execution).await?;
     }
     let migration = Arc::new(migration);
-    Ok(Prepared { migration, mapping, target, source, forward, direction })
+    Ok(Prepared { migration, mapping, target, _source: source, forward, direction })
 }
 
 /// What the library is told.

@@ -33,6 +33,7 @@ pub(super) async fn switch(
     }
     let switching = Switching {
         accept_losses: switch.accept_losses,
+        confirmed: switch.confirmed.clone(),
         max_stall: switch.max_stall,
         patience: switch.patience,
         sequence_gap: switch.sequence_gap,

@@ -23,6 +23,7 @@ mod record;
 mod settle;
 mod switch;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,6 +35,7 @@ pub use pooled::Pooled;
 pub use settle::{settle, settle_with};
 pub use switch::{cut_over, roll_back};
 
+use crate::schema_to_schema::checklist::Check;
 use crate::schema_to_schema::reverse::ReverseMapping;
 use crate::schema_to_schema::sequences::AdvancedSequence;
 use crate::schema_to_schema::verify::VerificationReport;
@@ -66,6 +68,8 @@ pub struct Switching {
     pub way_back: Option<ReverseMapping>,
     /// Go although something would be lost on the way back.
     pub accept_losses: bool,
+    /// What people have confirmed, by the words of the list.
+    pub confirmed: BTreeSet<String>,
     /// How long writes may wait. What takes longer is given up, and writers go on where they were.
     pub max_stall: Duration,
     /// How long one try may wait for writers to let go, and new ones behind it.
@@ -86,6 +90,7 @@ impl Default for Switching {
         Self {
             way_back: None,
             accept_losses: false,
+            confirmed: BTreeSet::new(),
             max_stall: Duration::from_secs(5),
             lock_patience: Duration::from_millis(300),
             patience: Duration::from_secs(60),
@@ -115,6 +120,8 @@ pub struct SwitchReport {
     pub tries: u32,
     /// Rows that the last batch wrote or deleted.
     pub last_rows: u64,
+    /// What had to be so before, and what was found.
+    pub checklist: Vec<Check>,
     /// The comparison of both sides before the switch.
     pub verification: Option<VerificationReport>,
     /// Sequences of the side that takes writes now.

@@ -2,21 +2,24 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::postgres::Session;
+use crate::schema_to_schema::checklist::Check;
 use crate::schema_to_schema::cutover::SwitchKind;
 use crate::sql::Sql;
 
 /// Says that a switch begins; returns its number.
-pub(crate) async fn begin(session: &Session, kind: SwitchKind) -> Result<i64> {
+pub(crate) async fn begin(session: &Session, kind: SwitchKind, checklist: &[Check]) -> Result<i64> {
     let insert = Sql::literal(
         "WITH ended AS (
              UPDATE confiture.cutover SET outcome = 'given_up', found = 'the process ended'
              WHERE outcome = 'begun' AND committed_at IS NULL
          ), event AS (INSERT INTO confiture.event (what) VALUES ($1 || ' begun'))
-         INSERT INTO confiture.cutover (kind) VALUES ($1) RETURNING id",
+         INSERT INTO confiture.cutover (kind, checklist) VALUES ($1, $2::text::pg_catalog.jsonb) RETURNING id",
     );
-    Ok(session.query_one(&insert, &[&kind.word()]).await?.get(0))
+    let checklist = serde_json::to_string(checklist)
+        .map_err(|error| Error::unexpected("a list is no JSON").because(error))?;
+    Ok(session.query_one(&insert, &[&kind.word(), &checklist]).await?.get(0))
 }
 
 /// Says that the other side takes writes, in the transaction that has it so.

@@ -9,6 +9,7 @@ use tokio::time::sleep;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Execution;
 use crate::postgres::{AdvisoryLock, Session};
+use crate::schema_to_schema::checklist::{self, Check, Outcome, Standard};
 use crate::schema_to_schema::cutover::application::Occasion;
 use crate::schema_to_schema::cutover::arm::{self, Armed};
 use crate::schema_to_schema::cutover::between::{self, Done, GivenUp, Order, Plan};
@@ -234,6 +235,7 @@ impl<'a> Switch<'a> {
         arm::fence_target(active, &follower.id).await?;
         follower.refresh_shapes().await?;
         failpoint::reached("switch: fenced");
+        let checks = Box::pin(self.check(active, way_back)).await?;
         let last = self.settle_down(&mut follower).await?;
         let occasion = Occasion::new(self.kind, &active.options.source, &active.options.target);
         let mut report = SwitchReport {
@@ -244,6 +246,7 @@ impl<'a> Switch<'a> {
             stall: last,
             tries: 0,
             last_rows: 0,
+            checklist: checks,
             verification: caught_up.verification,
             sequences: Vec::new(),
             afterwards: Vec::new(),
@@ -253,7 +256,7 @@ impl<'a> Switch<'a> {
             return Ok(report);
         }
         let home = Session::connect(&self.forward.target).await?;
-        let record = record::begin(&home, self.kind).await?;
+        let record = record::begin(&home, self.kind, &report.checklist).await?;
         let plan = Plan {
             forward: &self.forward,
             switching: self.switching,
@@ -278,6 +281,36 @@ impl<'a> Switch<'a> {
                 Err(error)
             }
         }
+    }
+
+    /// Looks at the list of what has to be so, and refuses where something is not.
+    async fn check(&self, active: &Migration, way_back: Option<&ReverseMapping>) -> Result<Vec<Check>> {
+        let standard = Standard {
+            confirmed: self.switching.confirmed.clone(),
+            max_stall: self.switching.max_stall,
+            sequence_gap: self.switching.sequence_gap,
+            way_back: way_back.cloned(),
+            way_back_ready: Some(Ok("its ledger and its capture stand ready".into())),
+            ..Standard::default()
+        };
+        let checks = checklist::read(active, &standard).await?;
+        let is_accepted = |check: &&Check| self.switching.accept_losses && check.id == "losses";
+        let failed: Vec<&Check> =
+            checks.iter().filter(|check| check.outcome == Outcome::Fail && !is_accepted(check)).collect();
+        if failed.is_empty() {
+            return Ok(checks);
+        }
+        let what = format!(
+            "{} of {} points of the list are not so, and nothing was switched",
+            failed.len(),
+            checks.len()
+        );
+        let mut error = Error::new(ErrorKind::Found, what);
+        for check in failed {
+            let hint = check.hint.as_deref().map_or(String::new(), |hint| format!(" ({hint})"));
+            error = error.hint(format!("{}: {}{hint}", check.id, check.evidence));
+        }
+        Err(error)
     }
 
     /// Tries until it is done, or until patience ends. Between tries writers go on, and so do batches.

@@ -220,7 +220,10 @@ pub(crate) async fn set_phase(session: &Session, phase: Phase) -> Result<()> {
 
 /// Says why no run is at work; `None` while one is.
 pub(crate) async fn set_stopped(session: &Session, because: Option<&str>) -> Result<()> {
-    let update = Sql::literal("UPDATE confiture.follow SET stopped_because = $1");
+    let update = Sql::literal(
+        "WITH event AS (INSERT INTO confiture.event (what) SELECT 'stopped: ' || $1 WHERE $1 IS NOT NULL)
+         UPDATE confiture.follow SET stopped_because = $1",
+    );
     session.execute(&update, &[&because]).await?;
     Ok(())
 }
@@ -274,16 +277,8 @@ pub(crate) async fn see(session: &Session, lag: Duration, retained: u64) -> Resu
     Ok(())
 }
 
-/// Records a comparison of both sides after a batch.
-pub(crate) async fn record_verification(
-    session: &Session,
-    batch: i64,
-    report: &VerificationReport,
-) -> Result<()> {
-    let insert = Sql::literal(
-        "INSERT INTO confiture.verification (batch, ok, tables, rows, elapsed_ms, found)
-         VALUES ($1, $2, $3, $4, $5, $6)",
-    );
+/// What a comparison found, without a value; `None` for nothing.
+fn found(report: &VerificationReport) -> Option<String> {
     let different: Vec<String> = report
         .tables
         .iter()
@@ -294,12 +289,35 @@ pub(crate) async fn record_verification(
         }))
         .chain(report.validations.iter().filter(|one| !one.ok).map(|one| format!("{} fails", one.name)))
         .collect();
-    let found = (!different.is_empty()).then(|| different.join("; "));
+    (!different.is_empty()).then(|| different.join("; "))
+}
+
+/// The same for the audit trail.
+pub(crate) fn outcome(report: &VerificationReport) -> String {
+    let rows: i64 = report.tables.iter().map(|table| table.source_rows).sum();
+    let equal = || match report.tables.len() {
+        1 => format!("equal (1 table, {rows} rows compared)"),
+        tables => format!("equal ({tables} tables, {rows} rows compared)"),
+    };
+    found(report).unwrap_or_else(equal)
+}
+
+/// Records a comparison of both sides after a batch.
+pub(crate) async fn record_verification(
+    session: &Session,
+    batch: i64,
+    report: &VerificationReport,
+) -> Result<()> {
+    let insert = Sql::literal(
+        "INSERT INTO confiture.verification (batch, ok, tables, rows, elapsed_ms, found)
+         VALUES ($1, $2, $3, $4, $5, $6)",
+    );
+    let found = found(report);
     let rows: i64 = report.tables.iter().map(|table| table.source_rows).sum();
     let tables = i32::try_from(report.tables.len()).unwrap_or(i32::MAX);
     let elapsed = report.elapsed.as_secs_f64() * 1e3;
     session.execute(&insert, &[&batch, &report.ok, &tables, &rows, &elapsed, &found]).await?;
-    Ok(())
+    note(session, &format!("compared after batch {batch}: {}", outcome(report))).await
 }
 
 /// Says that a run is at work, though it is paused.

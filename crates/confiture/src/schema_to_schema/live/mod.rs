@@ -28,7 +28,8 @@ mod request;
 pub(crate) mod run;
 pub(crate) mod shape;
 pub(crate) mod stage;
-mod status;
+pub(crate) mod status;
+mod trail;
 mod verification;
 pub(crate) mod verifier;
 
@@ -38,4 +39,6 @@ pub use follower::Witness;
 pub use ledger::{Direction, FeedKind, Phase};
 pub use run::{Capture, FollowReport, Following, Until};
 pub use status::{CoverageStatus, FollowingStatus, Order, Status, TableStatus, follows, status, tell};
+pub(crate) use trail::trail_of;
+pub use trail::{TrailEntry, trail};
 pub use verifier::Verifying;

@@ -112,6 +112,9 @@ impl Migration {
             execution.note("Paused, as somebody told it: nothing is copied or applied until `resume`.");
         }
         follower.beat(std::time::Duration::ZERO).await?;
+        let version = env!("CARGO_PKG_VERSION");
+        let what = format!("run began after batch {} (confiture {version})", record.batches);
+        ledger::note(&follower.side, &what).await?;
         Ok((follower, record.feed))
     }
 
@@ -167,6 +170,7 @@ impl Migration {
         failpoint::reached("follow: ledger made");
         if begun.is_none() {
             ledger::begin(side, &feed::new_id(side).await?, choice.kind, &choice.reason).await?;
+            ledger::note(side, &self.beginning(Some(choice.kind))).await?;
         }
         failpoint::reached("follow: begun");
         let Some(mut record) = ledger::read(side).await? else {
