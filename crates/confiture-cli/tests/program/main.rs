@@ -20,6 +20,7 @@ mod schema_to_schema;
 mod seed_commands;
 mod server;
 mod support;
+mod switching;
 mod sync;
 mod troubles;
 mod verifying;
