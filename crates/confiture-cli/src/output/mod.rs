@@ -11,6 +11,7 @@ pub(crate) mod numbers;
 pub(crate) mod plan;
 pub(crate) mod screen;
 pub(crate) mod style;
+pub(crate) mod switching;
 pub(crate) mod sync;
 pub(crate) mod text;
 pub(crate) mod verification;

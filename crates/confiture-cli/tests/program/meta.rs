@@ -100,6 +100,9 @@ fn the_help_of_schema_to_schema_is_complete() {
       migrate-table  Copies one table whose mapping stands on the command line, then compares both sides
       sync           Copies what is not there and follows the source, change by change, while the
                      application keeps writing
+      cutover        Leads the application to the new side, while its writes wait for some milliseconds
+      rollback       Leads the application back to the old side; before a cutover, gives the migration
+                     up
       status         Says how far a migration is: phase, rows, lag, what waits, what the source keeps
                      for it, who is at work
       monitor        Shows a migration in a browser, until Ctrl-C: phases, tables, rates, lag,

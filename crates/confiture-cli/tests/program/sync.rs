@@ -192,7 +192,7 @@ async fn production_is_never_a_target_and_silence_no_consent() {
     assert_eq!(shop.call("--from production --to local").status, 8);
     assert_eq!(shop.call("--from production --yes").status, 2);
     assert_eq!(shop.call("--from production --to elsewhere --yes").status, 5);
-    assert_eq!(shop.call("--repair").status, 0);
+    assert_eq!(shop.call("--repair --to local").status, 0);
     assert_eq!(psql(&shop.local, "select count(*) from users"), "0");
 }
 

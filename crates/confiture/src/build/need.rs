@@ -13,7 +13,6 @@ use crate::build::plan::{Run, arrange};
 use crate::error::{Error, Result};
 use crate::event::Execution;
 use crate::postgres::{Piece, Session, run_pieces};
-use crate::sql::lex::{TokenKind, lex};
 use crate::sql::{Script, SplitScript, Sql, split};
 
 /// A part of a file that ran at one go.
@@ -110,7 +109,7 @@ impl<'a> Waiting<'a> {
             self.pieces[..self.done].iter().copied().filter(|piece| sets(*piece)).collect();
         let outcome = async {
             run_pieces(session, &settings).await?;
-            run_checked(session, &self.pieces[self.done..end]).await
+            run_pieces(session, &self.pieces[self.done..end]).await
         };
         match outcome.await {
             Ok(()) => {
@@ -119,12 +118,12 @@ impl<'a> Waiting<'a> {
                 self.refusal = None;
                 Ok(true)
             }
-            Err(Refused { error, for_good: false }) => {
+            Err(error) if is_missing(&error) => {
                 session.batch(&Sql::literal("ROLLBACK TO confiture_file; RELEASE confiture_file")).await?;
                 self.refusal = Some((self.failed_at(&error), error));
                 Ok(false)
             }
-            Err(Refused { error, .. }) => Err(error),
+            Err(error) => Err(error),
         }
     }
 
@@ -137,55 +136,6 @@ impl<'a> Waiting<'a> {
         };
         self.pieces.partition_point(starts).saturating_sub(1).max(self.done)
     }
-}
-
-/// Runs pieces, and looks whether the table of a `COPY` is there before that begins: a session in which a `COPY` was
-/// refused answers every further statement with the answer to the one before (so does the driver, up to 0.7.18).
-async fn run_checked(session: &Session, pieces: &[Piece<'_>]) -> Result<(), Refused> {
-    let mut rest = pieces;
-    while let Some(at) = rest.iter().position(|piece| piece.statement.data.is_some()) {
-        run_pieces(session, &rest[..at]).await?;
-        let copy = rest[at];
-        if let Some(check) = read_nothing(copy.text()) {
-            let place = copy.script.script.place(copy.statement.span.start);
-            session.batch(&check).await.map_err(|error| {
-                error.at(place).excerpt(copy.script.script.excerpt(copy.statement.span.clone()))
-            })?;
-        }
-        run_pieces(session, &[copy]).await.map_err(Refused::for_good)?;
-        rest = &rest[at + 1..];
-    }
-    Ok(run_pieces(session, rest).await?)
-}
-
-/// Why a file did not run.
-struct Refused {
-    error: Error,
-    /// What it is refused for is no reason to wait: rows that do not fit, what a trigger does.
-    for_good: bool,
-}
-
-impl Refused {
-    fn for_good(error: Error) -> Self {
-        Self { error, for_good: true }
-    }
-}
-
-impl From<Error> for Refused {
-    fn from(error: Error) -> Self {
-        Self { for_good: !is_missing(&error), error }
-    }
-}
-
-/// `COPY users (id, name) FROM stdin`: a query that needs the same and reads nothing.
-fn read_nothing(copy: &str) -> Option<Sql> {
-    let tokens: Vec<_> = lex(copy).filter(|token| !token.is_blank()).collect();
-    let from = tokens.iter().position(|token| token.is_word(copy, "from"))?;
-    let open = tokens[..from].iter().position(|token| token.kind == TokenKind::Open).unwrap_or(from);
-    let table = copy.get(tokens.first()?.span.end..tokens[open - 1].span.end)?;
-    let columns =
-        if open == from { "" } else { copy.get(tokens[open].span.end..tokens[from - 1].span.start)? };
-    Some(Sql::from_user(format!("SELECT {columns} FROM {table} LIMIT 0")))
 }
 
 /// True for statements that set something for those behind them.

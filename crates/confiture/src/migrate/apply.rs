@@ -158,6 +158,7 @@ impl One<'_, '_> {
             checksum: Some(&self.unit.checksum),
             source: None,
             applied_at: None,
+            is_new: self.run.history.record(&self.unit.version).is_none(),
         }
     }
 

@@ -63,7 +63,7 @@ pub async fn in_scratch<T>(
 /// What the server refuses, at its place, with the direction in front.
 pub async fn rehearse(connection: &Connection, folder: &Folder, execution: &Execution) -> Result<Rehearsal> {
     in_scratch(connection, async |scratch| {
-        let options = Options::default();
+        let options = Options { lint: false, ..Options::default() };
         let migrator = Migrator::new(scratch.clone(), folder.clone(), options);
         let session = Session::connect(scratch).await?;
         let (_, history) = migrator.connect().await?;

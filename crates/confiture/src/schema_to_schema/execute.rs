@@ -46,6 +46,9 @@ impl Migration {
     ) -> Result<MigrationReport> {
         let started = Instant::now();
         let options = &self.options;
+        if self.is_partial() {
+            return Err(Error::usage("tables that are filled in part can be followed, not copied"));
+        }
         preflight::check_privileges(self).await?;
         let lock = AdvisoryLock::take_on(sessions.open_target(options).await?).await?;
         let target = sessions.open_target(options).await?;

@@ -16,6 +16,7 @@ use crate::schema_to_schema::difference::{self, Differences, Reader};
 use crate::schema_to_schema::fingerprint::{self, Side};
 use crate::schema_to_schema::plan::{PageRange, RowQuery, Storage, TablePlan};
 use crate::schema_to_schema::planner::Migration;
+use crate::schema_to_schema::portion::held_query;
 use crate::schema_to_schema::sessions::Sessions;
 use crate::schema_to_schema::snapshot::Snapshot;
 use crate::schema_to_schema::{ledger, live};
@@ -229,7 +230,7 @@ impl Migration {
             Error::config(format!("the target no longer has the table {}", table.target.short()))
         })?;
         let (source, target) =
-            (Side::of_source(table), Side::of_target(table, target_query(catalog, relation)));
+            (Side::of_source(table), Side::of_target(table, held_query(table, catalog, relation)));
         let one = [PageRange { storage: 0, pages: None }];
         let source_ranges =
             if source.derived.is_some() { one.to_vec() } else { cut(&table.query.storage, readers.len()) };

@@ -97,6 +97,21 @@ async fn what_needs_something_runs_after_it() {
     assert_eq!(left, [""; 0]);
 }
 
+/// Nobody can guess who makes the table, so the COPY is tried, refused, and tried again.
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_wait_for_their_table_and_a_value_for_its_type() {
+    let ground = Ground::new(&[
+        ("a_rows.sql", "COPY t (id, mood) FROM stdin;\n1\tsad\n2\tok\n\\.\nSELECT 1;\n"),
+        ("b_value.sql", "DO $$ BEGIN EXECUTE 'ALTER TABLE t ADD CHECK (mood IN (''sad'', ''ok''))'; END $$;"),
+        ("c_table.sql", "DO $$ BEGIN EXECUTE 'CREATE TABLE t (id int, mood text)'; END $$;"),
+    ])
+    .await;
+    let report = build_by_need(&ground, "d", false).await.unwrap();
+    let order: Vec<&str> = report.order.iter().map(|ran| ran.file.trim_start_matches("db/schema/")).collect();
+    assert_eq!(order, ["c_table.sql", "a_rows.sql", "b_value.sql"]);
+    assert_eq!(ground.psql("d", "SELECT string_agg(id || mood, ',' ORDER BY id) FROM t"), "1sad,2ok");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_never_made_is_named_and_nothing_stays() {
     let ground = Ground::new(&[

@@ -5,6 +5,7 @@ mod applying;
 mod crash;
 mod ground;
 mod hooks;
+mod linting;
 mod locks;
 mod pooling;
 mod proving;

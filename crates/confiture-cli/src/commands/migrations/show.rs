@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
+use confiture::lint::{Remark, Severity};
 use confiture::migrate::{Direction, Plan, Planned, Report};
 
-use crate::output::numbers::{count, duration};
+use crate::output::numbers::{count, duration, milliseconds};
 use crate::output::sentence;
 use crate::output::style::Style;
 
@@ -18,8 +19,13 @@ pub(super) fn report(style: Style, report: &Report, database: &str) -> String {
             (Direction::Down, _) => "reverted",
         };
         let tries = if done.attempts > 1 { format!(", {} tries", done.attempts) } else { String::new() };
-        let _ =
-            writeln!(text, "{} {what} {} ({}{tries})", style.done(), done.called(), duration(done.elapsed));
+        let _ = writeln!(
+            text,
+            "{} {what} {} ({}{tries})",
+            style.done(),
+            done.called(),
+            milliseconds(done.elapsed)
+        );
     }
     for name in &report.repaired {
         let _ = writeln!(text, "{} recorded {name} as its file is now", style.done());
@@ -60,6 +66,14 @@ pub(super) fn plan(style: Style, plan: &Plan, database: &str, detailed: bool) ->
                 style.dim(format!("  -- {}", remarks.join(", ")))
             };
             let _ = writeln!(text, "  {}{remarks}", statement.text);
+        }
+        for remark in migration.remarks.iter().filter(|_| detailed) {
+            let Remark { severity, message, rule, fix, place, .. } = remark;
+            let weighed = remark.weighed.as_ref().map_or(String::new(), |weighed| format!("; {weighed}"));
+            let _ = writeln!(text, "  {}: {place}: {message}{weighed} [{rule}]", severity.word());
+            if *severity > Severity::Note {
+                let _ = writeln!(text, "    {}: {fix}", style.cyan("fix"));
+            }
         }
     }
     for name in &plan.repairs {

@@ -153,6 +153,26 @@ pub(super) struct Run {
     show_values: bool,
 }
 
+/// A step that copies every table of a mapping, and compares.
+#[derive(Debug, Default, clap::Args)]
+pub(super) struct Copying {
+    #[command(flatten)]
+    ends: Ends,
+
+    #[command(flatten)]
+    which: Which,
+
+    #[command(flatten)]
+    how: How,
+
+    #[command(flatten)]
+    run: Run,
+
+    /// Compare both sides once everything is copied; this is the default.
+    #[arg(long)]
+    verify: bool,
+}
+
 /// `--capture`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum CaptureName {
@@ -211,6 +231,18 @@ impl Changes {
         };
         let until = if self.follow { Until::Interrupted } else { Until::CaughtUp };
         options.follow = Some(Follow { capture, until });
+        Ok(())
+    }
+}
+
+impl Copying {
+    /// Writes itself into `options`.
+    pub(super) fn fill(self, options: &mut SchemaToSchemaOptions) -> Result<()> {
+        self.ends.fill(options);
+        self.which.fill(options);
+        self.how.fill(options)?;
+        self.run.fill(options);
+        options.verify |= self.verify;
         Ok(())
     }
 }

@@ -2,6 +2,7 @@
 
 mod analyze;
 mod cleanup;
+mod cutover;
 mod ends;
 mod flags;
 mod following;
@@ -18,6 +19,7 @@ mod scaffold;
 mod seed_forms;
 mod setup;
 mod status;
+mod switching;
 mod sync;
 mod tell;
 mod verify;
@@ -78,6 +80,8 @@ enum Steps {
     Migrate(migrate::Migrate),
     MigrateTable(migrate_table::MigrateTable),
     Sync(sync::Sync),
+    Cutover(cutover::Cutover),
+    Rollback(cutover::Rollback),
     Status(status::Status),
     Monitor(monitor::Monitor),
     Report(report::Report),
@@ -98,6 +102,8 @@ impl SchemaToSchema {
             Some(Steps::Migrate(_)) => "migrate schema-to-schema migrate",
             Some(Steps::MigrateTable(_)) => "migrate schema-to-schema migrate-table",
             Some(Steps::Sync(_)) => "migrate schema-to-schema sync",
+            Some(Steps::Cutover(_)) => "migrate schema-to-schema cutover",
+            Some(Steps::Rollback(_)) => "migrate schema-to-schema rollback",
             Some(Steps::Status(_)) => "migrate schema-to-schema status",
             Some(Steps::Monitor(_)) => "migrate schema-to-schema monitor",
             Some(Steps::Report(_)) => "migrate schema-to-schema report",
@@ -118,6 +124,8 @@ impl SchemaToSchema {
             Some(Steps::Migrate(migrate)) => migrate.options(),
             Some(Steps::MigrateTable(table)) => table.options(),
             Some(Steps::Sync(sync)) => sync.options(),
+            Some(Steps::Cutover(cutover)) => cutover.options(),
+            Some(Steps::Rollback(rollback)) => rollback.options(),
             Some(Steps::Status(status)) => Ok(status.options()),
             Some(Steps::Monitor(monitor)) => Ok(monitor.options()),
             Some(Steps::Report(report)) => Ok(report.options()),

@@ -2,9 +2,11 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use confiture::config::mapping::{Strategy, TableName};
-use confiture::schema_to_schema::{Capture, Order, Until, Verifying};
+use confiture::schema_to_schema::cutover::SwitchKind;
+use confiture::schema_to_schema::{Capture, Cleaning, Order, Until, Verifying};
 use confiture::sql::Identifier;
 
 /// A schema-to-schema call, checked and complete; what is `None` or empty is left to the mapping and the defaults.
@@ -58,12 +60,14 @@ pub(crate) struct SchemaToSchemaOptions {
     pub(crate) watch: bool,
     /// Where the report goes.
     pub(crate) report: Option<PathBuf>,
+    /// How far to clean up.
+    pub(crate) cleaning: Cleaning,
+    /// How to switch.
+    pub(crate) switch: Option<SwitchOptions>,
     /// How it is shown in a browser.
     pub(crate) monitor: Option<MonitorOptions>,
     /// Lines of the audit trail to show.
     pub(crate) trail: u32,
-    /// Give up a migration that has not caught up.
-    pub(crate) abandon: bool,
     /// What is compared of a target that follows, how often, and what becomes of what differs.
     pub(crate) verifying: Verifying,
 }
@@ -88,6 +92,25 @@ pub(crate) struct Follow {
     pub(crate) until: Until,
 }
 
+/// A cutover or a rollback.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SwitchOptions {
+    /// Which.
+    pub(crate) kind: SwitchKind,
+    /// Go although something would be lost on the way back.
+    pub(crate) accept_losses: bool,
+    /// What people have confirmed.
+    pub(crate) confirmed: std::collections::BTreeSet<String>,
+    /// How long writes may wait.
+    pub(crate) max_stall: Duration,
+    /// How long to go on trying.
+    pub(crate) patience: Duration,
+    /// By how many steps sequences begin ahead.
+    pub(crate) sequence_gap: u32,
+    /// A PgBouncer's console, its database, and its file.
+    pub(crate) pgbouncer: Option<(String, String, Option<PathBuf>)>,
+}
+
 /// What to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
@@ -105,6 +128,8 @@ pub(crate) enum Step {
     Verify,
     /// Follow the source.
     Sync,
+    /// Lead the application to the other side.
+    Switch,
     /// Say how far it is.
     Status,
     /// Show it in a browser.
@@ -163,9 +188,10 @@ impl SchemaToSchemaOptions {
             follow: None,
             watch: false,
             report: None,
+            cleaning: Cleaning::default(),
+            switch: None,
             monitor: None,
             trail: 10,
-            abandon: false,
             verifying: Verifying::default(),
         }
     }

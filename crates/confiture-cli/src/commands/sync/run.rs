@@ -138,11 +138,25 @@ pub(super) fn risk(invocation: &Invocation, flags: &SyncFlags, asked: &Risk) -> 
     })
 }
 
-/// Nothing is ever left to be put right.
-pub(super) fn repair() -> Result<Reply> {
-    let text = "There is nothing to repair: a sync is one transaction of the target. A run that did not finish has changed \
-                nothing; run it again.\n";
-    Reply::new(&json!({ "repaired": [] }), text)
+/// Throws away what a run that was stopped has left.
+pub(super) fn repair(invocation: &Invocation, flags: &SyncFlags) -> Result<Reply> {
+    let project = Project::open(&invocation.surroundings())?;
+    runtime::run(invocation, async |_| {
+        let target = find(&project, "--to", flags.to.as_deref()).await?;
+        let text = match sync::repair(&target.connection).await? {
+            None => "There is nothing to repair: no run has left anything. A sync changes what others see in one transaction.\n"
+                .to_owned(),
+            Some(remains) => {
+                let text = format!(
+                    "Threw away the quarantine of the run of {}, with {}. The tables outside of it are as they were.\n",
+                    remains.since,
+                    numbers::count(remains.tables.len(), "table")
+                );
+                return Reply::new(&json!({ "removed": remains }), text);
+            }
+        };
+        Reply::new(&json!({ "removed": null }), text)
+    })
 }
 
 async fn prepare(invocation: &Invocation, project: &Project, flags: &SyncFlags) -> Result<Prepared> {
@@ -164,6 +178,8 @@ async fn prepare(invocation: &Invocation, project: &Project, flags: &SyncFlags) 
         ephemeral: flags.ephemeral_key,
         unclassified: flags.unclassified,
         workers: flags.jobs.map_or(processors.min(4), usize::from),
+        quarantine: flags.quarantine,
+        resume: flags.resume,
         lock_timeout: target.settings.lock_timeout.value,
         max_rows: flags.max_rows.or(defaults.rules.max_rows),
         ..defaults
