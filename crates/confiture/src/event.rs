@@ -165,6 +165,12 @@ impl Execution {
         Self { observer: Arc::new(both), interrupt: self.interrupt.clone() }
     }
 
+    /// The same, to its end: for work that would leave something half done.
+    #[must_use]
+    pub fn uninterrupted(&self) -> Self {
+        Self { observer: Arc::clone(&self.observer), interrupt: tokio_util::sync::CancellationToken::new() }
+    }
+
     /// Tells the observer.
     pub fn emit(&self, event: &Event) {
         self.observer.observe(event);

@@ -281,8 +281,11 @@ async fn a_migration_that_follows() {
         let file = if line == "status" { "status.json" } else { "tell.json" };
         check(&call(&format!("{line} --to production_new")), file);
     }
+    check(&call("checklist --from production --to production_new"), "checklist.json");
+    check(&call("runbook --from production --to production_new"), "runbook.json");
     check(&call("report --to production_new"), "report.json");
     check(&call("cleanup --to production_new"), "cleanup.json");
+    check(&call("runbook --from production --to production_new --mapping db/mapping.yaml"), "runbook.json");
     check(&call("status --to production_new"), "");
 }
 

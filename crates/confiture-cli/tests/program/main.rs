@@ -15,6 +15,7 @@ mod meta;
 mod migrations;
 mod monitor;
 mod page;
+mod runbook;
 mod schema_to_schema;
 mod seed_commands;
 mod server;

@@ -26,13 +26,13 @@ pub enum Moment {
     AfterDown,
     /// After a run that failed.
     OnFailure,
-    /// Of a cutover: before the fence, while everybody still writes.
+    /// Of a cutover or its rollback: before the fence, while everybody still writes.
     PreFence,
-    /// Of a cutover: nobody writes, and the new side has everything. The application is switched here.
+    /// Of the same: nobody writes, and both sides are equal. The application is led over here.
     Fenced,
-    /// Of a cutover: the new side takes the writes.
+    /// Of the same: the other side takes the writes.
     Switched,
-    /// Of a rollback: the old side takes the writes again.
+    /// Of the same, where it was given up after `fenced`: the application is led back to where it was.
     RolledBack,
 }
 

@@ -1,4 +1,4 @@
-//! Commands at moments of a cutover: what they hear, and how they end.
+//! Commands at moments of a cutover: what they hear, how they end, and the application that they lead.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -7,9 +7,14 @@ use std::time::{Duration, Instant};
 use confiture::config::{Hook, Hooks, Moment};
 use confiture::event::{Event, Execution, Observer};
 use confiture::hook::{Occasion, run};
+use confiture::schema_to_schema::FeedKind;
+use confiture::schema_to_schema::cutover::{Commands, Several, Switching};
 use confiture::{ErrorKind, Result};
+use recording_clients::{Clients, Options, Outcome, Target, Whereabouts};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
+
+use crate::scene::{Scene, Side, led_by};
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -149,4 +154,106 @@ async fn whoever_stops_waiting_ends_it() {
     });
     assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Interrupted);
     assert!(!is_there(&file));
+}
+
+/// Clients that read their address from a file, and the commands that change it.
+struct Led {
+    scene: Scene,
+    folder: tempfile::TempDir,
+}
+
+impl Led {
+    async fn new() -> Self {
+        let led = Self { scene: Scene::new(FeedKind::Queue).await, folder: tempfile::tempdir().unwrap() };
+        for side in [Side::Old, Side::New] {
+            let Target { url, write } = led.scene.target(side);
+            let database = match side {
+                Side::Old => led.scene.world.old.name(),
+                Side::New => led.scene.world.new.name(),
+            };
+            std::fs::write(led.folder.path().join(database), format!("{url}\n{write}\n")).unwrap();
+        }
+        led.point_to(led.scene.world.old.name());
+        led
+    }
+
+    fn point_to(&self, database: &str) {
+        std::fs::copy(self.folder.path().join(database), self.folder.path().join("target")).unwrap();
+    }
+
+    fn clients(&self, first_id: i64) -> Clients {
+        let options = Options { clients: 4, rate: 500, first_id, ..Options::default() };
+        Clients::start(options, Whereabouts::File(self.folder.path().join("target")))
+    }
+
+    /// What runs at each moment, beside a line in the file `moments`.
+    fn switching(&self, fenced: &str) -> Switching {
+        let point = |to: &str| format!("cp \"$CONFITURE_EVENT_{to}_DATABASE\" next && mv next target");
+        let mut hooks = Hooks::default();
+        for moment in [Moment::PreFence, Moment::Fenced, Moment::Switched, Moment::RolledBack] {
+            let note = "echo $CONFITURE_EVENT_KIND $CONFITURE_EVENT >> moments";
+            hooks = hooks.with(Hook::command(moment, note));
+        }
+        let fenced = fenced.replace("{lead}", &point("TO"));
+        hooks = hooks
+            .with(Hook::command(Moment::Fenced, fenced))
+            .with(Hook::command(Moment::RolledBack, point("FROM")));
+        led_by(Several(vec![Arc::new(()), Arc::new(self.commands(hooks))]))
+    }
+
+    fn commands(&self, hooks: Hooks) -> Commands {
+        Commands::new(hooks, self.folder.path().to_owned(), Execution::unattended())
+    }
+
+    fn moments(&self) -> String {
+        let path = self.folder.path().join("moments");
+        let text = std::fs::read_to_string(&path).unwrap().replace('\n', ", ");
+        std::fs::remove_file(path).unwrap();
+        text.trim_end_matches(", ").to_owned()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_lead_the_application_over_and_back() {
+    let led = Led::new().await;
+    let switching = led.switching("{lead}");
+    let mut all = recording_clients::Record::default();
+    for (round, (to, kind)) in (0..).zip([(Side::New, "cutover"), (Side::Old, "rollback")]) {
+        let clients = led.clients(1 + round * 100_000_000);
+        clients.until_acknowledged(200).await;
+        let (_, closed) = led.scene.switch(to, &switching).await.unwrap();
+        clients.until_acknowledged(200).await;
+        all = all.and(clients.stop().await);
+        assert_eq!(led.scene.judge(&all, to, Some(closed)).await, []);
+        assert_eq!(led.moments(), format!("{kind} pre_fence, {kind} fenced, {kind} switched"));
+    }
+    assert!(all.longest_stall().unwrap().duration < Duration::from_secs(5), "{}", all.summary());
+}
+
+/// One that hangs, and one that fails after it has led the application over: everybody is where they were, in time.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_hangs_or_fails_inside_the_fence_takes_it_back() {
+    let led = Led::new().await;
+    let clients = led.clients(1);
+    clients.until_acknowledged(100).await;
+    for (fenced, said) in [
+        ("sleep 600", "the hook fenced: it took longer than"),
+        ("{lead}; echo no way >&2; exit 7", "the hook fenced: its command ended with exit status: 7"),
+    ] {
+        let mut switching = led.switching(fenced);
+        switching.max_stall = Duration::from_secs(1);
+        let error = led.scene.switch(Side::New, &switching).await.map(drop).unwrap_err();
+        assert!(error.message().contains(said), "{error:?}");
+        assert_eq!(led.moments(), "cutover pre_fence, cutover fenced, cutover rolled_back");
+        clients.until_acknowledged(100).await;
+    }
+    let record = clients.stop().await;
+    // Whoever was led over for a moment met a side that was not open, and came back.
+    for write in &record.writes {
+        assert!(!matches!(write.outcome, Outcome::Unknown(_)), "{write:?}");
+    }
+    assert_eq!(led.scene.judge(&record, Side::Old, None).await, []);
+    let stall = record.longest_stall().unwrap().duration;
+    println!("hanging and failing commands: {}", record.summary());
+    assert!(stall < Duration::from_secs(4), "{stall:?}");
 }

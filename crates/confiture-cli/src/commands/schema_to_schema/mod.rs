@@ -1,6 +1,7 @@
 //! `confiture migrate schema-to-schema`: everything in one go, or its steps one at a time.
 
 mod analyze;
+mod checklist;
 mod cleanup;
 mod cutover;
 mod ends;
@@ -89,6 +90,8 @@ enum Steps {
     Resume(tell::Resume),
     Throttle(tell::Throttle),
     Verify(verify::Verify),
+    Checklist(checklist::Checklist),
+    Runbook(checklist::Runbook),
     Cleanup(cleanup::Cleanup),
 }
 
@@ -111,6 +114,8 @@ impl SchemaToSchema {
             Some(Steps::Resume(_)) => "migrate schema-to-schema resume",
             Some(Steps::Throttle(_)) => "migrate schema-to-schema throttle",
             Some(Steps::Verify(_)) => "migrate schema-to-schema verify",
+            Some(Steps::Checklist(_)) => "migrate schema-to-schema checklist",
+            Some(Steps::Runbook(_)) => "migrate schema-to-schema runbook",
             Some(Steps::Cleanup(_)) => "migrate schema-to-schema cleanup",
         }
     }
@@ -133,6 +138,8 @@ impl SchemaToSchema {
             Some(Steps::Resume(resume)) => Ok(resume.options()),
             Some(Steps::Throttle(throttle)) => Ok(throttle.options()),
             Some(Steps::Verify(verify)) => Ok(verify.options()),
+            Some(Steps::Checklist(checklist)) => Ok(checklist.options()),
+            Some(Steps::Runbook(runbook)) => Ok(runbook.options()),
             Some(Steps::Cleanup(cleanup)) => Ok(cleanup.options()),
         }
     }

@@ -13,6 +13,7 @@
 pub(crate) mod application;
 mod arm;
 mod between;
+mod commands;
 pub(crate) mod direction;
 mod end;
 pub(crate) mod fence;
@@ -21,14 +22,16 @@ mod pooled;
 mod record;
 mod settle;
 mod switch;
+mod within;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use application::{Application, Occasion};
+pub use commands::{Commands, Several};
 pub use direction::{active, handed_over};
-pub(crate) use end::{Ended, end_way_back};
+pub(crate) use end::{Ended, end_way_back, is_over};
 pub use pooled::Pooled;
 pub use settle::{settle, settle_with};
 pub use switch::{cut_over, roll_back};
