@@ -79,6 +79,10 @@ struct Switch {
     #[arg(short, long)]
     yes: bool,
 
+    /// Append what happens to this file, a line of JSON for each event.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    events: Option<PathBuf>,
+
     /// The admin console of a PgBouncer, as `postgresql://admin@host:6432/pgbouncer`: clients behind it wait, and see no error.
     #[arg(long, value_name = "URL", requires = "pgbouncer_database")]
     pgbouncer: Option<String>,
@@ -115,6 +119,7 @@ impl Switch {
     fn fill(self, kind: SwitchKind, accept_losses: bool, options: &mut SchemaToSchemaOptions) {
         options.dry_run = self.dry_run;
         options.yes = self.yes;
+        options.events = self.events;
         let pgbouncer = self.pgbouncer.zip(self.pgbouncer_database);
         options.switch = Some(SwitchOptions {
             kind,
