@@ -106,6 +106,8 @@ fn the_help_of_schema_to_schema_is_complete() {
                      up
       status         Says how far a migration is: phase, rows, lag, what waits, what the source keeps
                      for it, who is at work
+      monitor        Shows a migration in a browser, until Ctrl-C: phases, tables, rates, lag,
+                     comparisons, who waits for whom
       pause          Pauses a run that is at work: it neither copies nor applies, and changes go on
                      being captured
       resume         Lets a paused run go on
@@ -200,6 +202,9 @@ fn the_help_of_schema_to_schema_is_complete() {
 
       -y, --yes
               Answer the confirmation with yes
+
+          --events <FILE>
+              Append what happens to this file, a line of JSON for each event
 
           --show-values
               Let reports show rows' values; without it they show columns' names, and of keys only
