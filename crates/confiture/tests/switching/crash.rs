@@ -3,7 +3,6 @@
 
 use std::env;
 use std::process::{self, Command, Output, Stdio};
-use std::time::Duration;
 
 use confiture::ErrorKind;
 use confiture::config::{Connection, Endpoint, Mapping};
