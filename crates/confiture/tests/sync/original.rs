@@ -204,7 +204,22 @@ async fn an_owner_who_is_no_superuser_may_sync() {
     );
     options.source.user.clone_from(&role);
     options.target.user.clone_from(&role);
-    let report = sync(options).await;
+    let in_quarantine = sync(confiture::sync::Options { quarantine: true, ..options.clone() }).await;
+    let report = sync(options.clone()).await;
+    // And neither one who owns nothing there, nor one who may not read.
+    let other = format!("other_{}", world.staging.name());
+    world.stage(&format!("CREATE ROLE {other} LOGIN")).await;
+    let with = |change: fn(&mut confiture::sync::Options, String)| {
+        let mut options = options.clone();
+        change(&mut options, other.clone());
+        sync(options)
+    };
+    let no_owner = with(|options, role| options.target.user = role).await.unwrap_err();
+    let no_reader = with(|options, role| options.source.user = role).await.unwrap_err();
+    world.stage(&format!("DROP ROLE {other}")).await;
+    assert!(told(&in_quarantine.unwrap_err()).contains("may not CREATE in the target's database"));
+    assert!(told(&no_owner).contains("of the target belongs to"), "{}", told(&no_owner));
+    assert!(told(&no_reader).contains("GRANT SELECT ON s."), "{}", told(&no_reader));
     let counts = world
         .stage("SELECT count(*) FROM s.users; SELECT tgenabled FROM pg_trigger WHERE tgname = 'boom'")
         .await;
