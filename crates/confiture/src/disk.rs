@@ -1,10 +1,12 @@
 //! Disk access, all of it.
 
+mod replace;
 mod text;
 mod tree;
 
 pub use tree::{Stamp, stamps_below};
 
+pub use replace::replace_text;
 pub use text::{
     append_text, canonical, create_folder, exists, files_below, is_file, is_folder, move_into, read_text,
     read_text_if_present, try_exists, write_new_file,

@@ -4,9 +4,10 @@ use std::borrow::Cow;
 use std::cell::RefCell;
 
 use crate::error::{Error, Result};
+use crate::sql::hexadecimal;
 use crate::sync::compile::{Compiled, Program};
 use crate::sync::fingerprint::{of_source, of_value};
-use crate::sync::mask::{Mask, Row, Shuffle, Unfit, Wire, hexadecimal};
+use crate::sync::mask::{Mask, Row, Shuffle, Unfit, Wire};
 use crate::sync::plan::{CopyFormat, TablePlan};
 use crate::sync::shuffle::lonely;
 

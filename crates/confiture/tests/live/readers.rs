@@ -26,10 +26,16 @@ async fn caught_up(options: &Options, feed: FeedKind) -> confiture::Result<Follo
 
 async fn cleaned(options: &Options) -> bool {
     let (source, execution) = (Some(&options.source), Execution::unattended());
-    clean_up(source, &options.target, &Identifier::new("old_schema"), false, &execution)
-        .await
-        .unwrap()
-        .capture
+    clean_up(
+        source,
+        &options.target,
+        &Identifier::new("old_schema"),
+        confiture::schema_to_schema::Cleaning::default(),
+        &execution,
+    )
+    .await
+    .unwrap()
+    .capture
 }
 
 /// The triggers that capture a table.

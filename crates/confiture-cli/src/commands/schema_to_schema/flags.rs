@@ -144,6 +144,10 @@ pub(super) struct Run {
     #[arg(short, long)]
     yes: bool,
 
+    /// Append what happens to this file, a line of JSON for each event.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    events: Option<PathBuf>,
+
     /// Let reports show rows' values; without it they show columns' names, and of keys only numbers.
     #[arg(long)]
     show_values: bool,
@@ -313,6 +317,7 @@ impl Run {
         options.truncate = self.truncate;
         options.restart = self.restart;
         options.yes = self.yes;
+        options.events = self.events;
         options.show_values = self.show_values;
     }
 }

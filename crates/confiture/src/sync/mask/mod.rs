@@ -12,13 +12,13 @@ mod row;
 
 pub use fake::LISTS_VERSION;
 pub(crate) use fake::{longest as longest_fake, variety};
-pub use key::{Keyed, MasterKey, hexadecimal};
+pub use key::{Keyed, MasterKey};
 pub(crate) use pattern::kinds_in;
 pub(crate) use render::Part;
 pub(crate) use row::{Row, Wire};
 
 use crate::config::sync_rules::{FakeKind, JsonPath, Locale, PersonalKind};
-use key::push_hexadecimal;
+use crate::sql::push_hexadecimal;
 
 /// Why a value cannot be masked: words that never hold the value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -227,7 +227,10 @@ mod tests {
         // In psql with pgcrypto: hmac(value, hmac('domain\0x', master, 'sha256'), 'sha256').
         let mask = Mask::Hash { key: master().subkey("x"), length: 64, normalize: true };
         assert_eq!(apply(&mask, " A@X.com "), apply(&mask, "a@x.com"));
-        assert_eq!(apply(&mask, "a@x.com"), hexadecimal(&master().subkey("x").hash(&[b"a@x.com"])));
+        assert_eq!(
+            apply(&mask, "a@x.com"),
+            crate::sql::hexadecimal(&master().subkey("x").hash(&[b"a@x.com"]))
+        );
     }
 
     #[test]
