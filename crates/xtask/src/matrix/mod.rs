@@ -26,6 +26,9 @@ pub(crate) struct Arguments {
     /// Leave out the tests
     #[arg(long)]
     no_tests: bool,
+    /// Only these tests: a filter expression of cargo-nextest, such as `binary(migrate)`
+    #[arg(long, value_name = "EXPRESSION")]
+    only: Option<String>,
 }
 
 /// What came of one version.
@@ -57,7 +60,7 @@ pub(crate) fn run(root: &Path, arguments: &Arguments) -> Result<()> {
             rows.push(match binaries {
                 Ok(binaries) => {
                     let server = running.next().context("a server per version")?;
-                    test_version(root, binaries, server, arguments.no_tests)
+                    test_version(root, binaries, server, arguments)
                 }
                 Err(error) => Row {
                     version: major.to_string(),
@@ -105,12 +108,12 @@ pub(crate) fn build_program(root: &Path) -> Result<std::path::PathBuf> {
     Ok(target.join("release").join("confiture"))
 }
 
-fn test_version(root: &Path, binaries: &Binaries, server: &Server, no_tests: bool) -> Row {
-    let start = Instant::now();
+fn test_version(root: &Path, binaries: &Binaries, server: &Server, arguments: &Arguments) -> Row {
+    let (start, no_tests) = (Instant::now(), arguments.no_tests);
     let outcome = if no_tests {
         Ok("server runs; tests left out".to_owned())
     } else {
-        run_tests(root, binaries.version().major, server)
+        run_tests(root, binaries.version().major, server, arguments.only.as_deref())
     };
     Row {
         version: binaries.version().to_string(),
@@ -140,12 +143,15 @@ fn test_between_versions(root: &Path, servers: &[Server]) -> Row {
     }
 }
 
-fn run_tests(root: &Path, major: u32, server: &Server) -> Result<String> {
+fn run_tests(root: &Path, major: u32, server: &Server, only: Option<&str>) -> Result<String> {
     let mut tests = if command::find("cargo-nextest").is_some() {
         cargo(["nextest", "run", "--workspace", "--no-fail-fast", "--no-tests=warn"])
     } else {
         cargo(["test", "--workspace", "--no-fail-fast"])
     };
+    if let Some(only) = only {
+        tests.args(["-E", only]);
+    }
     test::on_server(&mut tests, root, server);
     run_into(&mut tests, root, &major.to_string())
 }
