@@ -39,7 +39,7 @@ fn run_on<T>(
         .enable_all()
         .build()
         .map_err(|error| Error::unexpected("the asynchronous runtime does not start").because(error))?;
-    let progress = Arc::new(Progress::new(&invocation.terminal));
+    let progress = Arc::new(Progress::new(&invocation.terminal, invocation.command));
     let interrupt = CancellationToken::new();
     let result = runtime.block_on(async {
         let (terminal, command) = (invocation.terminal.clone(), invocation.command);
