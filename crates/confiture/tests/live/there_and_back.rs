@@ -116,8 +116,8 @@ async fn round(seed: u64, local: bool) {
     };
     let side = if local { &world.old } else { &world.new };
     let there = Options {
-        source: connection(side).await,
-        target: connection(&world.old).await,
+        source: connection(side),
+        target: connection(&world.old),
         ..world.options(&mapping).await
     };
     let execution = Execution::unattended();

@@ -241,7 +241,7 @@ impl Follower {
     /// Takes the target's tables as they look now, after this run itself has put a fence or a capture on them.
     pub(crate) async fn refresh_shapes(&mut self) -> Result<()> {
         let Self { shapes, side, .. } = self;
-        shapes.target = Shapes::read(side, &shapes.target_oids).await?;
+        shapes.target = Shapes::read(side, &shapes.target_scope).await?;
         Ok(())
     }
 

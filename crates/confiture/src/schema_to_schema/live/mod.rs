@@ -18,7 +18,6 @@ pub(crate) mod coverage;
 pub(crate) mod feed;
 mod finish;
 pub(crate) mod follower;
-mod follower;
 mod function;
 pub(crate) mod gate;
 mod identity;
