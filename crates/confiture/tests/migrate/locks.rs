@@ -14,7 +14,7 @@ async fn session(connection: &Connection) -> Session {
     Session::connect(connection).await.unwrap()
 }
 
-async fn wait_for(ground: &Ground, condition: &str) {
+pub(crate) async fn wait_for(ground: &Ground, condition: &str) {
     let until = Instant::now() + Duration::from_secs(20);
     while ground.psql(condition) != "t" {
         assert!(Instant::now() < until, "never: {condition}");
