@@ -42,8 +42,10 @@ impl Bouncer {
         }
         let process = command.arg(&file).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let until = Instant::now() + Duration::from_secs(10);
-        while !folder.path().join(".s.PGSQL.6432").exists() {
+        // The socket is there a moment before anybody listens.
+        while std::os::unix::net::UnixStream::connect(folder.path().join(".s.PGSQL.6432")).is_err() {
             assert!(Instant::now() < until, "PgBouncer does not start");
+            std::thread::yield_now();
         }
         Some(Self { process, folder })
     }

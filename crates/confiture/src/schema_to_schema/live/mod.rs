@@ -18,7 +18,7 @@ mod coverage;
 pub(crate) mod feed;
 mod finish;
 mod follower;
-mod function;
+pub(crate) mod function;
 pub(crate) mod gate;
 mod identity;
 mod keyed;
