@@ -19,6 +19,8 @@ pub(crate) mod feed;
 mod finish;
 pub(crate) mod follower;
 mod function;
+mod follower;
+pub(crate) mod function;
 pub(crate) mod gate;
 mod identity;
 mod keyed;
