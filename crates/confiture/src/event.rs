@@ -158,17 +158,17 @@ impl Execution {
         Self { observer: Arc::new(()), interrupt: self.interrupt.clone() }
     }
 
-    /// The same, to its end: for work that would leave something half done.
-    #[must_use]
-    pub fn uninterrupted(&self) -> Self {
-        Self { observer: Arc::clone(&self.observer), interrupt: tokio_util::sync::CancellationToken::new() }
-    }
-
     /// The same, and `another` observer hears everything too.
     #[must_use]
     pub fn heard_by(&self, another: Arc<dyn Observer>) -> Self {
         let both = Both(Arc::clone(&self.observer), another);
         Self { observer: Arc::new(both), interrupt: self.interrupt.clone() }
+    }
+
+    /// The same, to its end: for work that would leave something half done.
+    #[must_use]
+    pub fn uninterrupted(&self) -> Self {
+        Self { observer: Arc::clone(&self.observer), interrupt: tokio_util::sync::CancellationToken::new() }
     }
 
     /// Tells the observer.

@@ -1,6 +1,7 @@
 //! What is said at the end: the result as text or JSON on stdout, an error on stderr.
 
 pub(crate) mod analysis;
+pub(crate) mod checklist;
 pub(crate) mod error;
 pub(crate) mod following;
 mod json;
@@ -9,6 +10,7 @@ pub(crate) mod lint_formats;
 pub(crate) mod migration;
 pub(crate) mod numbers;
 pub(crate) mod plan;
+pub(crate) mod runbook;
 pub(crate) mod screen;
 pub(crate) mod style;
 pub(crate) mod switching;
@@ -70,7 +72,7 @@ pub(crate) fn show(terminal: &Terminal, command: &str, outcome: Result<Reply>) -
     };
     match terminal.format {
         Format::Json => json::print(&json::object(command, reply.map(|(result, _)| result), error.as_ref())),
-        Format::Text | Format::Sarif | Format::Github => {
+        Format::Text | Format::Sarif | Format::Github | Format::Markdown => {
             if let Some((_, text)) = reply {
                 print(&text);
             }

@@ -48,6 +48,7 @@ mod report;
 mod resolve;
 mod resume;
 mod reverse;
+mod runbook;
 mod scaffold;
 mod sequences;
 mod sessions;
@@ -80,6 +81,9 @@ pub use planner::Migration;
 pub use portion::Portion;
 pub use report::{MigrationReport, Outcome, TableReport, ViolatedForeignKey};
 pub use reverse::{Finding, ReverseMapping, Severity, derive as derive_reverse};
+pub use runbook::{
+    Figures, Group, Names, Runbook, State as StepState, Step, SwitchFigures, read as read_runbook,
+};
 pub use scaffold::scaffold;
 pub use sequences::AdvancedSequence;
 pub use setup::SetupReport;

@@ -1,6 +1,7 @@
 //! `confiture migrate schema-to-schema`: everything in one go, or its steps one at a time.
 
 mod analyze;
+mod checklist;
 mod cleanup;
 mod cutover;
 mod ends;
@@ -12,6 +13,7 @@ mod migrate_table;
 mod monitor;
 mod names;
 mod options;
+mod report;
 mod run;
 mod scaffold;
 #[cfg(test)]
@@ -84,10 +86,13 @@ enum Steps {
     Rollback(cutover::Rollback),
     Status(status::Status),
     Monitor(monitor::Monitor),
+    Report(report::Report),
     Pause(tell::Pause),
     Resume(tell::Resume),
     Throttle(tell::Throttle),
     Verify(verify::Verify),
+    Checklist(checklist::Checklist),
+    Runbook(checklist::Runbook),
     Cleanup(cleanup::Cleanup),
 }
 
@@ -105,10 +110,13 @@ impl SchemaToSchema {
             Some(Steps::Rollback(_)) => "migrate schema-to-schema rollback",
             Some(Steps::Status(_)) => "migrate schema-to-schema status",
             Some(Steps::Monitor(_)) => "migrate schema-to-schema monitor",
+            Some(Steps::Report(_)) => "migrate schema-to-schema report",
             Some(Steps::Pause(_)) => "migrate schema-to-schema pause",
             Some(Steps::Resume(_)) => "migrate schema-to-schema resume",
             Some(Steps::Throttle(_)) => "migrate schema-to-schema throttle",
             Some(Steps::Verify(_)) => "migrate schema-to-schema verify",
+            Some(Steps::Checklist(_)) => "migrate schema-to-schema checklist",
+            Some(Steps::Runbook(_)) => "migrate schema-to-schema runbook",
             Some(Steps::Cleanup(_)) => "migrate schema-to-schema cleanup",
         }
     }
@@ -126,10 +134,13 @@ impl SchemaToSchema {
             Some(Steps::Rollback(rollback)) => rollback.options(),
             Some(Steps::Status(status)) => Ok(status.options()),
             Some(Steps::Monitor(monitor)) => Ok(monitor.options()),
+            Some(Steps::Report(report)) => Ok(report.options()),
             Some(Steps::Pause(pause)) => Ok(pause.options()),
             Some(Steps::Resume(resume)) => Ok(resume.options()),
             Some(Steps::Throttle(throttle)) => Ok(throttle.options()),
             Some(Steps::Verify(verify)) => Ok(verify.options()),
+            Some(Steps::Checklist(checklist)) => Ok(checklist.options()),
+            Some(Steps::Runbook(runbook)) => Ok(runbook.options()),
             Some(Steps::Cleanup(cleanup)) => Ok(cleanup.options()),
         }
     }

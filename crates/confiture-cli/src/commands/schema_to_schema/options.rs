@@ -63,10 +63,16 @@ pub(crate) struct SchemaToSchemaOptions {
     pub(crate) cleaning: Cleaning,
     /// How to switch.
     pub(crate) switch: Option<SwitchOptions>,
+    /// Where the report goes.
+    pub(crate) report: Option<PathBuf>,
     /// How it is shown in a browser.
     pub(crate) monitor: Option<MonitorOptions>,
     /// Lines of the audit trail to show.
     pub(crate) trail: u32,
+    /// What people have confirmed, before a cutover.
+    pub(crate) confirmed: Vec<String>,
+    /// The longest that writes may wait.
+    pub(crate) max_stall: Option<Duration>,
     /// What is compared of a target that follows, how often, and what becomes of what differs.
     pub(crate) verifying: Verifying,
 }
@@ -137,8 +143,14 @@ pub(crate) enum Step {
     Status,
     /// Show it in a browser.
     Monitor,
+    /// Write it into a file for people.
+    Report,
     /// Tell a run that is at work something.
     Tell(Order),
+    /// Look at what has to be so before a cutover.
+    Checklist,
+    /// Print the list of all steps.
+    Runbook,
     /// Take away what `setup` made.
     Cleanup,
 }
@@ -190,8 +202,11 @@ impl SchemaToSchemaOptions {
             watch: false,
             cleaning: Cleaning::default(),
             switch: None,
+            report: None,
             monitor: None,
             trail: 10,
+            confirmed: Vec::new(),
+            max_stall: None,
             verifying: Verifying::default(),
         }
     }

@@ -14,7 +14,7 @@ use confiture::{Error, Result};
 use serde_json::{Map, json};
 
 use super::options::{Follow, MappingFrom, SchemaToSchemaOptions, Step};
-use super::{ends, following, mapping_file, monitor, scaffold, switching};
+use super::{checklist, ends, following, mapping_file, monitor, report, scaffold, switching};
 use crate::confirm::confirm;
 use crate::database::Database;
 use crate::event_log::EventLog;
@@ -69,10 +69,18 @@ async fn step(
     if options.step == Step::Switch {
         return switch(invocation, project, options, named, execution).await;
     }
+    if options.step == Step::Report {
+        let record = report::read(project, options, &named.mapping).await?;
+        let prepared = prepare(invocation.terminal.stderr, project, options, named, execution).await;
+        let plan = prepared.as_ref().map(Prepared::plan).map_err(|error| error.message().to_owned());
+        return report::write(options, &record, plan, execution);
+    }
     let prepared = prepare(invocation.terminal.stderr, project, options, named, execution).await?;
     match options.step {
         Step::Setup => setup(&prepared, execution).await,
         Step::Analyze => analyze(invocation, options, &prepared),
+        Step::Checklist => checklist::check(invocation, options, &prepared).await,
+        Step::Runbook => checklist::runbook(invocation, project, options, &prepared).await,
         Step::Verify => verify(invocation, options, &prepared, execution).await,
         _ if options.dry_run => dry_run(invocation, &prepared),
         _ if options.follow.is_some() => follow(invocation, options, &prepared, execution).await,
@@ -87,9 +95,9 @@ struct Named {
 }
 
 /// A plan, and the databases: a local server runs as long as they are held.
-struct Prepared {
-    migration: Arc<Migration>,
-    mapping: Mapping,
+pub(super) struct Prepared {
+    pub(super) migration: Arc<Migration>,
+    pub(super) mapping: Mapping,
     target: Database,
     _source: Database,
     /// Of the way to the new side.
@@ -112,7 +120,7 @@ async fn prepare(
     execution: &Execution,
 ) -> Result<Prepared> {
     let target = ends::target(project, options, &named.mapping).await?;
-    if options.step == Step::Verify
+    if looks(options)
         && named.file.is_none()
         && options.mapping == MappingFrom::Project
         && let Some(file) = ends::remembered_mapping(&target).await?
@@ -134,11 +142,16 @@ async fn prepare(
     execution.note(format!("{}Analyzing tables...", style.chart()));
     let mut migration = Migration::plan(told.clone(), execution).await?;
     // Only where somebody reads the estimate before it is over.
-    if options.step == Step::Analyze || options.dry_run || !options.yes {
+    if !looks(options) && (options.step == Step::Analyze || options.dry_run || !options.yes) {
         migration.estimate(execution).await?;
     }
     let migration = Arc::new(migration);
     Ok(Prepared { migration, mapping, target, _source: source, forward, direction })
+}
+
+/// True of steps that look at what an earlier run did, and begin nothing.
+fn looks(options: &SchemaToSchemaOptions) -> bool {
+    matches!(options.step, Step::Verify | Step::Checklist | Step::Runbook | Step::Report)
 }
 
 /// What the library is told.
@@ -161,7 +174,7 @@ fn told(
         threshold_rows: options.threshold_rows,
         parallel: options.parallel,
         filter: options.filter.clone(),
-        as_copied: options.step == Step::Verify,
+        as_copied: looks(options),
         foreign_schema: options.foreign_schema.clone().unwrap_or_else(|| defaults.foreign_schema.clone()),
         fetch_size: options.fetch_size.unwrap_or(defaults.fetch_size),
         truncate: options.truncate,

@@ -128,7 +128,7 @@ async fn numbers(ground: &Ground<'_>) -> Result<Check> {
     Ok(match full.first() {
         None => pass("sequences", WHAT, format!("{all} of them")),
         Some(first) => {
-            let names: Vec<String> = full.iter().map(|name| name.short()).collect();
+            let names: Vec<String> = full.iter().map(crate::sql::QualifiedName::short).collect();
             fail(
                 "sequences",
                 WHAT,
