@@ -62,7 +62,8 @@ impl Application for Pooled {
     fn hold<'a>(&'a self, _: &'a Occasion, deadline: Instant) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
             let bouncer = PgBouncer::connect(&self.console).await?;
-            let left = deadline.saturating_duration_since(Instant::now());
+            // Clients wait from here on: the rest of the switch needs time too, and giving up ends before the longest stall.
+            let left = deadline.saturating_duration_since(Instant::now()) / 2;
             let paused = bouncer.pause(&self.database, left).await?;
             *self.paused.lock().await = Some(paused);
             Ok(())
