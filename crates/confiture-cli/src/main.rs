@@ -11,6 +11,7 @@ mod monitor;
 mod output;
 mod panic;
 mod progress;
+mod report;
 mod runtime;
 mod terminal;
 

@@ -43,6 +43,21 @@ pub(crate) fn postgresql() -> Result<Binaries> {
     Ok(binaries)
 }
 
+/// What Chromium is called.
+const CHROMIUM: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+
+/// Chromium for the tests of the page; installs it where it can.
+pub(crate) fn chromium() -> Result<()> {
+    if CHROMIUM.iter().any(|name| find(name).is_some()) {
+        return Ok(());
+    }
+    if find("apt-get").is_none() {
+        bail!("Chromium is missing: install chromium or google-chrome so that it is in PATH.");
+    }
+    eprintln!("Missing: Chromium. Installing chromium.");
+    apt_get_install(&["chromium"])
+}
+
 /// Installs Debian packages, through `sudo` where that is needed.
 pub(crate) fn apt_get_install(packages: &[&str]) -> Result<()> {
     let root = output(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0");

@@ -6,7 +6,7 @@ use confiture::schema_to_schema::Phase;
 use confiture::schema_to_schema::watch::{Look, Side, Sight};
 use serde::Serialize;
 
-use crate::output::numbers::{count, duration, magnitude, milliseconds};
+use crate::output::numbers::{bytes, count, duration, magnitude, milliseconds};
 
 /// How it is, in a sentence, and what else has to be said about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -77,9 +77,10 @@ fn of_sight(sight: &Sight) -> Headline {
     }
     let at_work = sight.status.at_work.is_some();
     if following.paused {
-        let waits = count(following.waiting_keys.unsigned_abs(), "key");
+        let kept = bytes(following.retained_bytes.unsigned_abs());
         let more = format!(
-            "Nothing is copied or applied until somebody says resume. Changes go on being captured; {waits} wait."
+            "Nothing is copied or applied until somebody says resume. Changes go on being captured; {kept} of them are kept on the \
+             old database."
         );
         return say(Tone::Look, "Paused", more);
     }

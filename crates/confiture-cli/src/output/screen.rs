@@ -221,7 +221,7 @@ fn tables(style: Style, sight: &Sight, most: usize, width: usize) -> Vec<Line> {
     let shown = if all.len() > most { most.saturating_sub(1).max(1) } else { most };
     let names = all.iter().take(shown).map(|table| table.table.short().width()).max().unwrap_or_default();
     let names = names.min((width / 3).max(12));
-    let bar = (width / 5).clamp(6, 24);
+    let bar = if width < 60 { 4 } else { (width / 5).clamp(6, 24) };
     let mut lines: Vec<Line> =
         all.iter().take(shown).map(|table| table_line(style, table, names, bar)).collect();
     if all.len() > shown {

@@ -108,6 +108,7 @@ fn the_help_of_schema_to_schema_is_complete() {
                      for it, who is at work
       monitor        Shows a migration in a browser, until Ctrl-C: phases, tables, rates, lag,
                      comparisons, who waits for whom
+      report         Writes the whole migration into one HTML file: plan, timeline, figures, proofs
       pause          Pauses a run that is at work: it neither copies nor applies, and changes go on
                      being captured
       resume         Lets a paused run go on

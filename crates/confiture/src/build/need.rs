@@ -49,32 +49,39 @@ pub(super) async fn run_by_need(
     execution: &Execution,
 ) -> Result<Vec<Ran>> {
     let files: Vec<&TreeFile> = tree.iter().filter(|file| !file.is_seed).collect();
-    let mut waiting = Vec::new();
-    for index in guess_order(&files) {
-        let pieces = transactional(files[index])?;
-        if pieces.is_empty() {
-            continue;
-        }
-        waiting.push(Waiting { file: files[index], pieces, done: 0, refusal: None });
-    }
-    let mut ran = Vec::new();
-    while !waiting.is_empty() {
-        let before = ran.len();
-        let mut still = Vec::new();
-        for mut one in waiting {
-            if execution.is_interrupted() {
-                return Err(Error::interrupted("the build was interrupted; nothing of it stays"));
-            }
-            let (first, all) = (one.done, one.pieces.len());
-            if one.run(session, all).await? {
-                ran.push(Ran { file: one.file.path.clone(), first: first + 1, last: all, of: all });
-            } else {
-                still.push(one);
+    let (mut waiting, mut ran) = (Vec::new(), Vec::new());
+    let sections = sections(&files);
+    for (number, section) in sections.iter().enumerate() {
+        for index in guess_order(section) {
+            let pieces = transactional(section[index])?;
+            if !pieces.is_empty() {
+                waiting.push(Waiting { file: section[index], pieces, done: 0, refusal: None });
             }
         }
-        waiting = still;
-        if ran.len() == before && !waiting.is_empty() {
-            ran.push(advance_one(session, &mut waiting).await?);
+        while !waiting.is_empty() {
+            let before = ran.len();
+            let mut still = Vec::new();
+            for mut one in waiting {
+                if execution.is_interrupted() {
+                    return Err(Error::interrupted("the build was interrupted; nothing of it stays"));
+                }
+                let (first, all) = (one.done, one.pieces.len());
+                if one.run(session, all).await? {
+                    ran.push(Ran { file: one.file.path.clone(), first: first + 1, last: all, of: all });
+                } else {
+                    still.push(one);
+                }
+            }
+            waiting = still;
+            if ran.len() > before || waiting.is_empty() {
+                continue;
+            }
+            match advance_one(session, &mut waiting).await? {
+                Some(part) => ran.push(part),
+                // What it lacks may be made further on.
+                None if number + 1 < sections.len() => break,
+                None => return Err(never_resolved(&waiting)),
+            }
         }
     }
     session.batch(&Sql::literal("RESET ALL; SET client_min_messages = 'warning'")).await?;
@@ -82,22 +89,44 @@ pub(super) async fn run_by_need(
 }
 
 /// Lets the first file that can run a few statements run these.
-async fn advance_one(session: &Session, waiting: &mut [Waiting<'_>]) -> Result<Ran> {
+async fn advance_one(session: &Session, waiting: &mut [Waiting<'_>]) -> Result<Option<Ran>> {
     for one in waiting.iter_mut() {
         let Some(failed) = one.refusal.as_ref().map(|(at, _)| *at).filter(|at| *at > one.done) else {
             continue;
         };
         let first = one.done;
         if one.run(session, failed).await? {
-            return Ok(Ran {
+            return Ok(Some(Ran {
                 file: one.file.path.clone(),
                 first: first + 1,
                 last: failed,
                 of: one.pieces.len(),
-            });
+            }));
         }
     }
-    Err(never_resolved(waiting))
+    Ok(None)
+}
+
+/// Default privileges and event triggers act on all that is made after them, and need none of it. So a file with one keeps its
+/// place among the names: what comes before it by name runs before it, as far as that can be.
+fn sections<'a>(files: &[&'a TreeFile]) -> Vec<Vec<&'a TreeFile>> {
+    let mut sections = vec![Vec::new()];
+    for file in files {
+        let acts_on_what_follows = file.script.statements.iter().any(|statement| {
+            let words = crate::build::plan::first_words(file.script.text_of(statement));
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            matches!(
+                words.as_slice(),
+                ["ALTER", "DEFAULT", "PRIVILEGES", ..] | ["CREATE", "EVENT", "TRIGGER", ..]
+            )
+        });
+        if acts_on_what_follows {
+            sections.extend([vec![*file], Vec::new()]);
+        } else if let Some(section) = sections.last_mut() {
+            section.push(*file);
+        }
+    }
+    sections
 }
 
 impl<'a> Waiting<'a> {

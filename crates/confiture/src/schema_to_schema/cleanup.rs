@@ -100,13 +100,19 @@ async fn clean_up_locked(
 ) -> Result<CleanupReport> {
     let mut schema = foreign_schema.clone();
     let has_ledger = ledger::exists(session).await?;
-    let follows = live::ledger::read(session).await?.is_some();
-    if follows {
-        refuse_unfinished(session, cleaning.abandon).await?;
-    }
+    let record = live::ledger::read(session).await?;
+    let follows = record.is_some();
     let mut ended = cutover::Ended::default();
-    if let (true, Some(source)) = (follows, source) {
-        ended = cutover::end_way_back(source, session.connection(), cleaning, execution).await?;
+    if let Some(record) = &record {
+        // Before anything else: from here on rows are removed.
+        if cleaning.abandon && cutover::is_over(record) {
+            return Err(Error::refused("the application has been cut over: its rows are not given up")
+                .hint("`rollback` leads it back first; `cleanup` without --abandon ends the way back"));
+        }
+        if let Some(source) = source {
+            ended = cutover::end_way_back(source, session.connection(), cleaning, execution).await?;
+        }
+        refuse_unfinished(session, cleaning.abandon).await?;
     }
     if has_ledger {
         let left = journal::entries(session).await?;

@@ -14,7 +14,7 @@ use crate::sql::{Identifier, Literal, QualifiedName, Sql, sql};
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
     pub(crate) id: i64,
-    pub(crate) table: crate::sql::QualifiedName,
+    pub(crate) table: QualifiedName,
     pub(crate) kind: EntryKind,
     pub(crate) name: String,
     pub(crate) restore: Vec<String>,
@@ -82,10 +82,21 @@ pub(crate) async fn forget(session: &Session, entry: &Entry) -> Result<()> {
 
 /// Everything that is still to be put back, in order.
 pub(crate) async fn entries(session: &Session) -> Result<Vec<Entry>> {
+    read(session, None).await
+}
+
+/// What is still to be put back on one table, in order.
+pub(crate) async fn entries_of(session: &Session, table: &QualifiedName) -> Result<Vec<Entry>> {
+    read(session, Some(table)).await
+}
+
+async fn read(session: &Session, table: Option<&QualifiedName>) -> Result<Vec<Entry>> {
     let query = Sql::literal(
         "SELECT id, table_schema, table_name, kind, name, restore, key, is_primary, is_immediate
-         FROM confiture.journal ORDER BY id",
+         FROM confiture.journal WHERE $1::text IS NULL OR (table_schema = $1 AND table_name = $2) ORDER BY id",
     );
+    let schema = table.map(|table| table.schema.as_str());
+    let name = table.map(|table| table.name.as_str());
     let entry = |row: &crate::postgres::Row| {
         let kind = match row.get::<_, &str>(3) {
             "index" => EntryKind::Index,
@@ -93,7 +104,7 @@ pub(crate) async fn entries(session: &Session) -> Result<Vec<Entry>> {
             "foreign_key" => EntryKind::ForeignKey,
             _ => EntryKind::Trigger,
         };
-        let table = crate::sql::QualifiedName::new(row.get::<_, String>(1), row.get::<_, String>(2));
+        let table = QualifiedName::new(row.get::<_, String>(1), row.get::<_, String>(2));
         let columns: Option<Vec<String>> = row.get(6);
         let key = columns.map(|columns| UniqueKey {
             columns: columns.into_iter().map(Identifier::new).collect(),
@@ -102,7 +113,7 @@ pub(crate) async fn entries(session: &Session) -> Result<Vec<Entry>> {
         });
         Entry { id: row.get(0), table, kind, name: row.get(4), restore: row.get(5), key }
     };
-    let mut entries: Vec<Entry> = session.query(&query, &[]).await?.iter().map(entry).collect();
+    let mut entries: Vec<Entry> = session.query(&query, &[&schema, &name]).await?.iter().map(entry).collect();
     entries.sort_by_key(|entry| entry.kind);
     Ok(entries)
 }

@@ -382,7 +382,7 @@ impl TablePlan {
 
 /// Two connections reach one database where the one sees an advisory lock that the other holds. (Nothing that can be read
 /// alone tells: servers that were copied share their system identifier, and two may have started in one microsecond.)
-async fn is_same_database(source: &Session, target: &Session) -> Result<bool> {
+pub(crate) async fn is_same_database(source: &Session, target: &Session) -> Result<bool> {
     let draw = Sql::literal("SELECT (pg_catalog.random() * 9e18)::pg_catalog.int8");
     let key: i64 = source.query_one(&draw, &[]).await?.get(0);
     source.query(&Sql::literal("SELECT pg_catalog.pg_advisory_lock($1)"), &[&key]).await?;

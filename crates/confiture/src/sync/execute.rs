@@ -218,7 +218,7 @@ impl Sync {
         execution.emit(&Event::TablesPlanned { tables: tables.collect() });
     }
 
-    fn filling<'a>(
+    pub(crate) fn filling<'a>(
         self: &'a Arc<Self>,
         index: usize,
         subset: Option<&subset::Subset>,
@@ -320,7 +320,11 @@ impl Sync {
     }
 
     /// The rows of the subset, where the rules ask for one.
-    async fn choose_rows(&self, snapshot: &Session, execution: &Execution) -> Result<Option<subset::Subset>> {
+    pub(crate) async fn choose_rows(
+        &self,
+        snapshot: &Session,
+        execution: &Execution,
+    ) -> Result<Option<subset::Subset>> {
         if self.options.rules.subset.is_empty() {
             return Ok(None);
         }

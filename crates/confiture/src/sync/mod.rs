@@ -14,6 +14,7 @@ mod classify;
 mod compile;
 mod execute;
 mod fingerprint;
+mod forecast;
 mod keys;
 mod kind;
 mod manifest;

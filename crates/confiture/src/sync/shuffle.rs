@@ -116,7 +116,7 @@ fn surplus<'v>(part: &[usize], giver: &[Option<usize>], value: impl Fn(usize) ->
 }
 
 /// Where the fields of a row stand, with their lengths in the binary format.
-fn fields(tuple: &[u8], format: CopyFormat) -> Vec<Range<usize>> {
+pub(crate) fn fields(tuple: &[u8], format: CopyFormat) -> Vec<Range<usize>> {
     let mut fields = Vec::new();
     match format {
         CopyFormat::Text => {

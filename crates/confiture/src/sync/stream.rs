@@ -106,9 +106,16 @@ impl Filling<'_> {
         if program.columns.iter().all(|column| column.mask.is_none() && column.sent_raw) {
             return Ok(());
         }
-        let (mut reading, frames) = self.read(1);
-        for mut frames in frames {
-            while frames.recv().await.is_some() {}
+        self.read_all(|_| ()).await
+    }
+
+    /// Reads a table and writes nothing: `take` gets some masked rows at a time.
+    pub(crate) async fn read_all(self, mut take: impl FnMut(&[u8])) -> Result<()> {
+        let (mut reading, receivers) = self.read(1);
+        for mut frames in receivers {
+            while let Some(frame) = frames.recv().await {
+                take(&frame.data);
+            }
         }
         self.counts(&mut reading).await.map(drop)
     }

@@ -194,7 +194,7 @@ async fn nobody_holds_a_table_for_longer_than_writes_may_wait() {
     };
     scene.passes("writers").await;
     scene.passes("prepared").await;
-    let writer = Session::connect(&connection(&scene.world.old).await).await.unwrap();
+    let writer = Session::connect(&connection(&scene.world.old)).await.unwrap();
     // Readers are in nobody's way.
     writer.batch(&Sql::literal("BEGIN; SELECT count(*) FROM legacy.people")).await.unwrap();
     scene.passes("writers").await;

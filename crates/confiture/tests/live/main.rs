@@ -5,10 +5,12 @@ mod checklist;
 mod crash;
 #[path = "../database/mod.rs"]
 mod database;
+mod disk;
 mod failover;
 mod few_keys;
 mod first;
 mod idle;
+mod many;
 mod mutants;
 mod oracle;
 mod property;
@@ -19,6 +21,8 @@ mod scene;
 mod seed;
 mod seed_faults;
 mod shapes;
+#[path = "../schema_to_schema/small_disk.rs"]
+mod small_disk;
 #[path = "../schema_to_schema/standby.rs"]
 mod standby;
 mod there_and_back;

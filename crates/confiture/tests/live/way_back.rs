@@ -103,7 +103,7 @@ impl Moved {
 
     async fn options(world: &World, local: bool, mapping: &str) -> Options {
         let mapped = world.options(mapping).await;
-        let (new, old) = (connection(&world.old).await, connection(&world.new).await);
+        let (new, old) = (connection(&world.old), connection(&world.new));
         Options { source: if local { new.clone() } else { old }, target: new, ..mapped }
     }
 

@@ -6,6 +6,7 @@ mod crash;
 mod ground;
 mod hooks;
 mod linting;
+mod lock_modes;
 mod locks;
 mod pooling;
 mod proving;

@@ -17,6 +17,7 @@ mod resume;
 mod servers;
 mod shapes;
 mod shop;
+mod small_disk;
 mod standby;
 mod types;
 mod unreachable;

@@ -45,7 +45,7 @@ fn sides(world: &World) -> [Side; 2] {
     ]
 }
 
-async fn follow(options: &Options, feed: FeedKind) {
+pub(crate) async fn follow(options: &Options, feed: FeedKind) {
     let execution = Execution::unattended();
     let migration = Arc::new(Migration::plan(options.clone(), &execution).await.unwrap());
     let following = Following {
@@ -58,7 +58,7 @@ async fn follow(options: &Options, feed: FeedKind) {
 }
 
 /// Every acknowledged write is in both sides, once, and no other.
-async fn assert_all_there(database: &Database<'_>, table: &str, seen: &Seen) {
+pub(crate) async fn assert_all_there(database: &Database<'_>, table: &str, seen: &Seen) {
     let numbers = psql(database, &format!("SELECT number FROM {table} WHERE number > 0 ORDER BY 1")).await;
     let there: Vec<i64> = numbers.lines().map(|line| line.parse().unwrap()).collect();
     let acknowledged: Vec<i64> = seen.acknowledged.iter().copied().collect();
@@ -71,7 +71,7 @@ async fn assert_all_there(database: &Database<'_>, table: &str, seen: &Seen) {
     assert!(surplus.is_empty(), "nobody wrote {surplus:?}");
 }
 
-fn assert_switched(report: &SwitchReport) {
+pub(crate) fn assert_switched(report: &SwitchReport) {
     assert!(report.switched && report.afterwards.is_empty(), "{report:#?}");
     println!("{:?}: {:?} in {} tries", report.kind, report.stall, report.tries + 1);
 }

@@ -5,6 +5,7 @@ mod between;
 mod clients;
 #[path = "../database/mod.rs"]
 mod database;
+mod within;
 #[path = "../schema_to_schema/world.rs"]
 #[allow(dead_code, unused_imports, reason = "shared with another test binary")]
 mod world;

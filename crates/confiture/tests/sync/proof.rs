@@ -290,3 +290,29 @@ async fn every_mask_that_does_nothing_is_found_out() {
         assert_eq!(world.contents().await, before, "{column}: {rule}");
     }
 }
+
+#[tokio::test]
+async fn the_risk_that_is_forecast_is_the_risk_that_arrives() {
+    let rows = "INSERT INTO person SELECT n, 'ann' || n || '@corp.com', date '1960-01-01' + n, 20000 + n * 7, CASE WHEN n % 9 > 0 THEN n % 3 END, 'ill ' || n % 5 FROM generate_series(1, 5000) n";
+    let schema =
+        "CREATE TABLE person (id int PRIMARY KEY, email text, born date, zip int, sex int, illness text)";
+    let world = World::new(schema, rows).await;
+    let rules = "anonymize: {person: {email: email, born: {date: decade}, zip: {bucket: 10000}, sex: shuffle, \"*\": keep}}";
+    let question = confiture::sync::RiskQuestion {
+        table: confiture::config::mapping::TableName::read("person").unwrap(),
+        quasi: ["born", "zip", "sex"].map(confiture::sql::Identifier::new).to_vec(),
+        sensitive: Some(confiture::sql::Identifier::new("illness")),
+        k: 5,
+    };
+    let planned = Arc::new(Sync::plan(world.options(rules)).await.unwrap());
+    let forecast = planned.assess_risk(&question, &Execution::unattended()).await.unwrap();
+    assert_eq!(world.stage("SELECT count(*) FROM person").await, "0\n");
+    planned.execute(&Execution::unattended()).await.unwrap();
+    let arrived = confiture::sync::assess_risk(&connection(&world.staging), &question).await.unwrap();
+    let original = confiture::sync::assess_risk(&connection(&world.production), &question).await.unwrap();
+    let shown = |report: &confiture::sync::RiskReport| serde_json::to_value(&report.combinations).unwrap();
+    assert_eq!(shown(&forecast), shown(&arrived));
+    assert!(forecast.forecast && !arrived.forecast);
+    assert_eq!(original.whole.rows_at_risk, 5000);
+    assert!(arrived.whole.rows_at_risk < 100 && arrived.whole.smallest > 0, "{arrived:?}");
+}

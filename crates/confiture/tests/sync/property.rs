@@ -163,8 +163,8 @@ fn ticket(id: u64, at: usize, secret: Option<&str>, random: &mut Random) -> Stri
         7 * random.below(PEOPLE),
         put(0),
         put(1),
-        if id % 2 == 0 { put(2) } else { "'nobody'".to_owned() },
-        if id % 2 == 0 { "'nothing'".to_owned() } else { put(2) },
+        if id.is_multiple_of(2) { put(2) } else { "'nobody'".to_owned() },
+        if id.is_multiple_of(2) { "'nothing'".to_owned() } else { put(2) },
         put(3),
         put(4)
     )

@@ -33,14 +33,18 @@ pub(super) fn report(style: Style, report: &Report, database: &str) -> String {
     for note in &report.notes {
         let _ = writeln!(text, "{}", sentence(note));
     }
+    let again = report.direction == Direction::Up
+        && report.migrations.iter().any(|done| done.direction == Direction::Down);
     let what = match report.direction {
+        Direction::Up if again => "reverted and applied again on",
         Direction::Up => "applied to",
         Direction::Down => "reverted on",
     };
     if report.migrations.is_empty() && report.repaired.is_empty() {
         let _ = writeln!(text, "Nothing to do on {database}.");
     } else if !report.migrations.is_empty() {
-        let migrations = count(report.migrations.len(), "migration");
+        let migrations = report.migrations.iter().filter(|done| done.direction == report.direction).count();
+        let migrations = count(migrations, "migration");
         let _ = writeln!(text, "{migrations} {what} {database} in {}", duration(report.elapsed));
     }
     text

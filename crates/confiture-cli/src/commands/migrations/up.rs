@@ -67,7 +67,7 @@ impl Up {
             repair: self.repair,
             interrupted: self.interrupted_step.map(Into::into),
         };
-        runtime::run(invocation, async |execution| {
+        runtime::run_in_turn(invocation, async |execution| {
             let mut found = self.whereabouts.find(&project, Some(&self.patience)).await?;
             found.migrator.options_mut().lint = !self.no_lint;
             let database = found.database.connection.to_string();

@@ -13,6 +13,7 @@ mod migrate_table;
 mod monitor;
 mod names;
 mod options;
+mod report;
 mod run;
 mod scaffold;
 #[cfg(test)]
@@ -84,6 +85,7 @@ enum Steps {
     Rollback(cutover::Rollback),
     Status(status::Status),
     Monitor(monitor::Monitor),
+    Report(report::Report),
     Pause(tell::Pause),
     Resume(tell::Resume),
     Throttle(tell::Throttle),
@@ -107,6 +109,7 @@ impl SchemaToSchema {
             Some(Steps::Rollback(_)) => "migrate schema-to-schema rollback",
             Some(Steps::Status(_)) => "migrate schema-to-schema status",
             Some(Steps::Monitor(_)) => "migrate schema-to-schema monitor",
+            Some(Steps::Report(_)) => "migrate schema-to-schema report",
             Some(Steps::Pause(_)) => "migrate schema-to-schema pause",
             Some(Steps::Resume(_)) => "migrate schema-to-schema resume",
             Some(Steps::Throttle(_)) => "migrate schema-to-schema throttle",
@@ -130,6 +133,7 @@ impl SchemaToSchema {
             Some(Steps::Rollback(rollback)) => rollback.options(),
             Some(Steps::Status(status)) => Ok(status.options()),
             Some(Steps::Monitor(monitor)) => Ok(monitor.options()),
+            Some(Steps::Report(report)) => Ok(report.options()),
             Some(Steps::Pause(pause)) => Ok(pause.options()),
             Some(Steps::Resume(resume)) => Ok(resume.options()),
             Some(Steps::Throttle(throttle)) => Ok(throttle.options()),

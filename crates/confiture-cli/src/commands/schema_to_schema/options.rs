@@ -62,6 +62,8 @@ pub(crate) struct SchemaToSchemaOptions {
     pub(crate) cleaning: Cleaning,
     /// How to switch.
     pub(crate) switch: Option<SwitchOptions>,
+    /// Where the report goes.
+    pub(crate) report: Option<PathBuf>,
     /// How it is shown in a browser.
     pub(crate) monitor: Option<MonitorOptions>,
     /// Lines of the audit trail to show.
@@ -136,6 +138,8 @@ pub(crate) enum Step {
     Status,
     /// Show it in a browser.
     Monitor,
+    /// Write it into a file for people.
+    Report,
     /// Tell a run that is at work something.
     Tell(Order),
     /// Look at what has to be so before a cutover.
@@ -193,6 +197,7 @@ impl SchemaToSchemaOptions {
             watch: false,
             cleaning: Cleaning::default(),
             switch: None,
+            report: None,
             monitor: None,
             trail: 10,
             confirmed: Vec::new(),

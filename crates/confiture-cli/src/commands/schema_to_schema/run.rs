@@ -14,7 +14,7 @@ use confiture::{Error, Result};
 use serde_json::{Map, json};
 
 use super::options::{Follow, MappingFrom, SchemaToSchemaOptions, Step};
-use super::{checklist, ends, following, mapping_file, monitor, scaffold, switching};
+use super::{checklist, ends, following, mapping_file, monitor, report, scaffold, switching};
 use crate::confirm::confirm;
 use crate::database::Database;
 use crate::event_log::EventLog;
@@ -68,6 +68,12 @@ async fn step(
     }
     if options.step == Step::Switch {
         return switch(invocation, project, options, named, execution).await;
+    }
+    if options.step == Step::Report {
+        let record = report::read(project, options, &named.mapping).await?;
+        let prepared = prepare(invocation.terminal.stderr, project, options, named, execution).await;
+        let plan = prepared.as_ref().map(Prepared::plan).map_err(|error| error.message().to_owned());
+        return report::write(options, &record, plan, execution);
     }
     let prepared = prepare(invocation.terminal.stderr, project, options, named, execution).await?;
     match options.step {
@@ -145,7 +151,7 @@ async fn prepare(
 
 /// True of steps that look at what an earlier run did, and begin nothing.
 fn looks(options: &SchemaToSchemaOptions) -> bool {
-    matches!(options.step, Step::Verify | Step::Checklist | Step::Runbook)
+    matches!(options.step, Step::Verify | Step::Checklist | Step::Runbook | Step::Report)
 }
 
 /// What the library is told.

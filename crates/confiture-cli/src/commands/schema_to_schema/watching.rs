@@ -50,7 +50,7 @@ pub(super) async fn watch(
                 Some(sight) => write(&format!("{}\n", as_value(&sight.status)?)),
                 None => Ok(()),
             },
-            (true, _) => draw(terminal.stdout, seen.take_in(&look)),
+            (true, _) => draw(terminal.stdout, &seen.take_in(&look)),
             (false, _) => write(&format!("{}\n", screen::sentence(&seen.take_in(&look)))),
         };
         // A reader that has gone has seen enough.
@@ -91,10 +91,10 @@ fn write(text: &str) -> io::Result<()> {
 }
 
 /// A whole frame in one write, between the marks that tell a terminal to show it at once: nothing flickers.
-fn draw(style: Style, shown: Shown<'_>) -> io::Result<()> {
+fn draw(style: Style, shown: &Shown<'_>) -> io::Result<()> {
     let (width, height) =
         terminal_size::terminal_size().map_or((80, 24), |(width, height)| (width.0, height.0));
-    let lines = screen::render(style, &shown, usize::from(width), usize::from(height));
+    let lines = screen::render(style, shown, usize::from(width), usize::from(height));
     let page = lines.join("\x1b[K\r\n");
     write(&format!("\x1b[?2026h\x1b[H{page}\x1b[K\x1b[J\x1b[?2026l"))
 }

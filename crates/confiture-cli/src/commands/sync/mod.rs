@@ -37,6 +37,8 @@ enum Step {
     /// Compare a database with the manifest of the sync that filled it.
     Verify(Verify),
     /// Say how well rows hide among each other: k-anonymity over columns that others may know.
+    ///
+    /// With --to alone of what is there, with --from alone of the originals, with both of what a sync would bring.
     Risk(Risk),
 }
 

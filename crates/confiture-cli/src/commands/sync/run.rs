@@ -127,13 +127,22 @@ pub(super) fn risk(invocation: &Invocation, flags: &SyncFlags, asked: &Risk) -> 
         sensitive: asked.sensitive.as_deref().map(Identifier::new),
         k: asked.k,
     };
-    runtime::run(invocation, async |_| {
-        // The target where one is named: that is what others get to see.
-        let database = match (&flags.to, &flags.from) {
-            (Some(to), _) => find(&project, "--to", Some(to)).await?,
-            (None, from) => find(&project, "--from", from.as_deref()).await?,
+    runtime::run(invocation, async |execution| {
+        let report = match (&flags.from, &flags.to) {
+            // Both: what a sync would bring from the one to the other.
+            (Some(_), Some(_)) => {
+                let prepared = prepare(invocation, &project, flags).await?;
+                prepared.sync.assess_risk(&question, &execution).await?
+            }
+            (from, None) => {
+                let database = find(&project, "--from", from.as_deref()).await?;
+                sync::assess_risk(&database.connection, &question).await?
+            }
+            (None, to) => {
+                let database = find(&project, "--to", to.as_deref()).await?;
+                sync::assess_risk(&database.connection, &question).await?
+            }
         };
-        let report = sync::assess_risk(&database.connection, &question).await?;
         Ok(Reply::new(&report, page::risk(&report, invocation.terminal.stdout))?.but(report.verdict()))
     })
 }

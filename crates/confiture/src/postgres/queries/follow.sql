@@ -8,6 +8,7 @@ CREATE TABLE IF NOT EXISTS confiture.follow (
     direction text NOT NULL DEFAULT 'forward' CHECK (direction IN ('forward', 'reverse')),
     epoch bigint NOT NULL DEFAULT 0,       -- cutovers and rollbacks so far: where two ledgers differ, the greater is right
     way_back jsonb,                        -- of the way back, which no file holds: its mapping, and what it leaves alone
+    exchange jsonb,                        -- in one database, after a cutover: what takes the tables back
     snapshot text,                         -- pg_current_snapshot() of the source, of the last batch
     batches bigint NOT NULL DEFAULT 0,
     row_changes bigint NOT NULL DEFAULT 0,

@@ -99,18 +99,25 @@ impl Armed {
 /// Says in the ledger that `migration` follows from now on, with nothing left to do for any of its tables. Its first run takes
 /// fingerprints and shapes as it finds them.
 pub(crate) fn activate(migration: &Migration, epoch: i64) -> Sql {
+    let targets: Vec<QualifiedName> =
+        migration.plan.tables.iter().map(|table| table.target.clone()).collect();
+    activate_tables(&targets, &migration.plan.source, epoch)
+}
+
+/// The same for these target tables of a migration from `source`.
+pub(crate) fn activate_tables(targets: &[QualifiedName], source: &str, epoch: i64) -> Sql {
     let mut all = Sql::literal(
         "DELETE FROM confiture.table_state; DELETE FROM confiture.chunk; DELETE FROM confiture.deferred;
          DELETE FROM confiture.shape; DELETE FROM confiture.coverage; DELETE FROM confiture.touched;
          DELETE FROM confiture.batch;",
     );
-    for table in &migration.plan.tables {
+    for target in targets {
         all.push(&sql!(
             "INSERT INTO confiture.table_state (table_schema, table_name, fingerprint, source, state, route, snapshot)
              VALUES ({}, {}, '', {}, 'following', 'copy', '');\n",
-            Literal(table.target.schema.as_str()),
-            Literal(table.target.name.as_str()),
-            Literal(&migration.plan.source)
+            Literal(target.schema.as_str()),
+            Literal(target.name.as_str()),
+            Literal(source)
         ));
     }
     all.push(&sql!(

@@ -10,13 +10,13 @@ use crate::schema_to_schema::cutover::application::{Application, Occasion};
 use crate::schema_to_schema::cutover::arm::{self, Armed};
 use crate::schema_to_schema::cutover::direction::Ledgers;
 use crate::schema_to_schema::cutover::{Switching, fence, locks, record};
-use crate::schema_to_schema::failpoint;
 use crate::schema_to_schema::live::batch::BatchReport;
 use crate::schema_to_schema::live::feed;
 use crate::schema_to_schema::live::follower::Follower;
 use crate::schema_to_schema::live::ledger::FeedKind;
 use crate::schema_to_schema::options::Options;
 use crate::schema_to_schema::sequences::AdvancedSequence;
+use crate::schema_to_schema::{failpoint, journal};
 use crate::sql::{QualifiedName, Sql};
 
 /// What all tries have in common.
@@ -25,7 +25,6 @@ pub(super) struct Plan<'a> {
     pub(super) forward: &'a Options,
     pub(super) switching: &'a Switching,
     pub(super) occasion: &'a Occasion,
-    pub(super) armed: &'a Armed,
     /// The number of this switch.
     pub(super) epoch: i64,
     /// Its record in the ledger of the new side.
@@ -65,6 +64,7 @@ impl Order {
 pub(super) async fn attempt(
     follower: &mut Follower,
     plan: &Plan<'_>,
+    armed: &Armed,
     order: &Order,
 ) -> std::result::Result<Done, GivenUp> {
     let began = Instant::now();
@@ -75,7 +75,7 @@ pub(super) async fn attempt(
     let (leaving, entering) = connected.map_err(stalled)?;
     let held = Instant::now();
     let application = plan.switching.application.as_ref();
-    let mut attempt = Attempt { plan, leaving, entering, deadline: held + longest, fenced_at: None };
+    let mut attempt = Attempt { plan, armed, leaving, entering, deadline: held + longest, fenced_at: None };
     let hold = application.hold(plan.occasion, attempt.deadline).await;
     let prepared = match hold {
         Ok(()) => attempt.prepare(follower, order).await,
@@ -142,6 +142,7 @@ async fn undo(error: Error, application: &dyn Application, occasion: &Occasion) 
 
 struct Attempt<'a> {
     plan: &'a Plan<'a>,
+    armed: &'a Armed,
     /// Its transaction holds the tables that the application leaves; its commit decides.
     leaving: Session,
     /// Its transaction holds those that the application goes to.
@@ -179,12 +180,15 @@ impl Attempt<'_> {
         let sequences = self
             .within("advancing sequences", follower.advance_sequences_by(self.plan.switching.sequence_gap))
             .await?;
-        let armed = self.plan.armed;
+        let armed = self.armed;
         if armed.feed == FeedKind::Wal {
             // What was carried over until now is none of the application's.
             self.within("advancing the other side's slot", feed::skip(&armed.id, &armed.migration.source))
                 .await?;
         }
+        let entries = journal::entries(&follower.side).await?;
+        let put_back = journal::restore_at_once(&entries, Clone::clone);
+        self.within("putting foreign keys and triggers back", self.entering.batch(&put_back)).await?;
         self.within("opening the other side", armed.open_up(&self.entering, &follower.id)).await?;
         let (epoch, record) = (self.plan.epoch, self.plan.record);
         let mut handed = arm::hand_over(epoch);

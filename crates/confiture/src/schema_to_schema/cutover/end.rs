@@ -6,11 +6,12 @@ use crate::event::Execution;
 use crate::postgres::{AdvisoryLock, Session};
 use crate::schema_to_schema::cleanup::{Cleaning, drop_schema};
 use crate::schema_to_schema::cutover::direction::Ledgers;
-use crate::schema_to_schema::cutover::fence;
+use crate::schema_to_schema::cutover::{fence, within};
 use crate::schema_to_schema::ledger as tables;
 use crate::schema_to_schema::live::feed;
-use crate::schema_to_schema::live::ledger::Direction;
+use crate::schema_to_schema::live::ledger::{Direction, FollowRecord, Phase};
 use crate::schema_to_schema::options::Options;
+use crate::schema_to_schema::planner::is_same_database;
 use crate::sql::{QualifiedName, Sql, sql};
 
 /// What was ended.
@@ -20,6 +21,11 @@ pub(crate) struct Ended {
     pub(crate) way_back: bool,
     /// Old tables that were dropped.
     pub(crate) dropped: Vec<QualifiedName>,
+}
+
+/// True where the application writes to the new side, by that side's ledger.
+pub(crate) fn is_over(record: &FollowRecord) -> bool {
+    record.phase == Phase::CutOver || record.direction == Direction::Reverse
 }
 
 /// Ends the way back between two databases: what captures changes on the new side, the fences on both, the old side's ledger,
@@ -46,11 +52,12 @@ pub(crate) async fn end_way_back(
     if cleaning.drop_old {
         check_age(&new, cleaning, is_cut_over).await?;
     }
-    if cleaning.abandon && is_cut_over {
-        return Err(Error::refused("the application has been cut over: its rows are not given up")
-            .hint("`rollback` leads it back first; `cleanup` without --abandon ends the way back"));
-    }
-    let lock = AdvisoryLock::take(source).await?;
+    // One database has one lock, and one ledger, which goes with everything else.
+    let is_one = is_same_database(&old, &new).await?;
+    let lock = match is_one {
+        true => None,
+        false => Some(AdvisoryLock::take(source).await?),
+    };
     feed::tear_down(reverse.feed, &reverse.id, target, execution).await?;
     run(&old, fence::take_down(&old, &reverse.id).await?).await?;
     let names: Vec<QualifiedName> = tables::read(&old).await?.into_keys().collect();
@@ -60,9 +67,12 @@ pub(crate) async fn end_way_back(
             error.context("dropping the old tables").hint("nothing that depends on them is dropped with them")
         })?;
     }
-    old.batch(&Sql::literal(include_str!("../../postgres/queries/drop_ledger.sql"))).await?;
-    drop_schema(&old).await?;
-    lock.release().await?;
+    within::drop_empty_schemas(&old, &drops).await?;
+    if let Some(lock) = lock {
+        old.batch(&Sql::literal(include_str!("../../postgres/queries/drop_ledger.sql"))).await?;
+        drop_schema(&old).await?;
+        lock.release().await?;
+    }
     Ok(Ended { way_back: true, dropped: drops })
 }
 

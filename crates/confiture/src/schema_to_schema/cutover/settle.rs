@@ -47,6 +47,10 @@ pub async fn settle_with(
     }
     let (half_done, armed) = (ledgers.is_half_done(), is_armed(&ledgers, direction));
     if !half_done && !armed {
+        // In one database a switch has no middle; what captured for the direction that has ended may be left.
+        if options.source.to_string() == options.target.to_string() {
+            tidy(options, direction, execution).await?;
+        }
         return Ok(direction);
     }
     // Which switch it was: one that has come to the direction, or one that would have left it.
@@ -117,6 +121,11 @@ async fn ledger_is_home(session: &Session) -> Result<bool> {
 /// its ledger and the fence around its source.
 pub(super) async fn tidy(options: &Options, active: Direction, execution: &Execution) -> Result<()> {
     let ledgers = Ledgers::read(options).await?;
+    if options.source.to_string() == options.target.to_string()
+        && let Some(record) = ledgers.forward.as_ref().or(ledgers.reverse.as_ref())
+    {
+        return feed::tear_down_ended(&record.id, &options.target, execution).await;
+    }
     let (other, of_active, captured_on, ledger_on) = match active {
         Direction::Forward => (ledgers.reverse, ledgers.forward, &options.target, &options.source),
         Direction::Reverse => (ledgers.forward, ledgers.reverse, &options.source, &options.target),

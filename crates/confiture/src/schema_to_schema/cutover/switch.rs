@@ -13,16 +13,20 @@ use crate::schema_to_schema::checklist::{self, Check, Outcome, Standard};
 use crate::schema_to_schema::cutover::application::Occasion;
 use crate::schema_to_schema::cutover::arm::{self, Armed};
 use crate::schema_to_schema::cutover::between::{self, Done, GivenUp, Order, Plan};
-use crate::schema_to_schema::cutover::direction::Ledgers;
+use crate::schema_to_schema::cutover::direction::{Ledgers, active};
 use crate::schema_to_schema::cutover::settle::{self, tidy};
+use crate::schema_to_schema::cutover::within::{self, Exchange, Turn};
 use crate::schema_to_schema::cutover::{SwitchKind, SwitchReport, Switching, fence, locks, record};
 use crate::schema_to_schema::failpoint;
+use crate::schema_to_schema::live::capture::plan_capture;
+use crate::schema_to_schema::live::feed;
 use crate::schema_to_schema::live::follower::Follower;
 use crate::schema_to_schema::live::ledger::{Direction, Phase};
 use crate::schema_to_schema::live::run::{Capture, FollowReport, Following, Until};
 use crate::schema_to_schema::options::Options;
 use crate::schema_to_schema::plan::Topology;
 use crate::schema_to_schema::planner::Migration;
+use crate::schema_to_schema::portion;
 use crate::schema_to_schema::reverse::{Finding, ReverseMapping, Severity};
 use crate::schema_to_schema::sessions::Sessions;
 use crate::sql::Sql;
@@ -86,7 +90,8 @@ impl<'a> Switch<'a> {
         settle::settle_with(&self.forward, self.switching.application.as_ref(), self.execution).await?;
         let ledgers = Ledgers::read(&self.forward).await?;
         self.check_direction(&ledgers)?;
-        let (active, passive, way_back) = Box::pin(self.plan(&ledgers)).await?;
+        let planned = Box::pin(self.plan(&ledgers)).await?;
+        let active = Arc::clone(&planned.active);
         let lock = self.take_over(&active).await?;
         // One database has one lock.
         let other = match active.plan.topology {
@@ -94,15 +99,7 @@ impl<'a> Switch<'a> {
             Topology::TwoDatabases => Some(AdvisoryLock::take(&active.options.source).await?),
         };
         let sessions = Arc::new(Sessions::default());
-        let done = Box::pin(self.switch(
-            &active,
-            &passive,
-            way_back.as_ref(),
-            &lock,
-            &sessions,
-            ledgers.epoch() + 1,
-        ))
-        .await;
+        let done = Box::pin(self.switch(&planned, &lock, &sessions, ledgers.epoch() + 1)).await;
         sessions.end(&active.source, &active.target, done.is_err()).await;
         let after = match &done {
             Ok(report) if report.switched => self.before().opposite(),
@@ -121,7 +118,7 @@ impl<'a> Switch<'a> {
             report.afterwards.push(format!("not everything is tidied up: {error}"));
         }
         if report.switched
-            && let Err(error) = self.first_run_back(&passive).await
+            && let Err(error) = self.first_run_back().await
         {
             report.afterwards.push(format!("changes are not carried back yet: {error}"));
         }
@@ -130,18 +127,29 @@ impl<'a> Switch<'a> {
     }
 
     /// The migration that carries changes now, the one that will, and the mapping of the way back where that is the latter.
-    async fn plan(
-        &self,
-        ledgers: &Ledgers,
-    ) -> Result<(Arc<Migration>, Arc<Migration>, Option<ReverseMapping>)> {
+    async fn plan(&self, ledgers: &Ledgers) -> Result<Planned> {
         let execution = self.execution;
         if self.kind == SwitchKind::Rollback {
             let active = Box::pin(Migration::plan(ledgers.way_back(&self.forward)?, execution)).await?;
+            // In one database the tables have other names now.
+            if let Some(exchange) = ledgers.reverse.as_ref().and_then(|record| record.exchange.clone()) {
+                return Ok(Planned {
+                    active: Arc::new(active),
+                    passive: None,
+                    way_back: None,
+                    exchange: Some(exchange),
+                });
+            }
             let forward = Options { probe: Duration::ZERO, ..self.forward.clone() };
             let passive = Box::pin(Migration::plan(forward, execution))
                 .await
                 .map_err(|error| error.context("planning the way forward again"))?;
-            return Ok((Arc::new(active), Arc::new(passive), None));
+            return Ok(Planned {
+                active: Arc::new(active),
+                passive: Some(Arc::new(passive)),
+                way_back: None,
+                exchange: None,
+            });
         }
         let options = Options { probe: Duration::ZERO, ..self.forward.clone() };
         let active = Arc::new(Box::pin(Migration::plan(options, execution)).await?);
@@ -155,7 +163,7 @@ impl<'a> Switch<'a> {
         {
             return Err(Error::refused(format!("the way back: {}", obstacle.message)).hint(obstacle.hint));
         }
-        Ok((active, Arc::new(passive), Some(way_back)))
+        Ok(Planned { active, passive: Some(Arc::new(passive)), way_back: Some(way_back), exchange: None })
     }
 
     /// Refuses a way back that loses something, unless that was accepted.
@@ -215,13 +223,12 @@ impl<'a> Switch<'a> {
 
     async fn switch(
         &self,
-        active: &Arc<Migration>,
-        passive: &Arc<Migration>,
-        way_back: Option<&ReverseMapping>,
+        planned: &Planned,
         lock: &AdvisoryLock,
         sessions: &Arc<Sessions>,
         epoch: i64,
     ) -> Result<SwitchReport> {
+        let active = &planned.active;
         let following = Following { until: Until::CaughtUp, verify: true, ..Following::default() };
         let (mut follower, feed) =
             Box::pin(active.open_follower(&following, sessions, self.execution)).await?;
@@ -229,13 +236,13 @@ impl<'a> Switch<'a> {
         let caught_up =
             Box::pin(follower.run(&following, sessions, &served, lock, self.started, feed)).await?;
         self.check_equal(&follower, &caught_up)?;
-        let arming = Armed::between(Arc::clone(passive), way_back, epoch - 1, self.execution);
-        let armed = self.execution.step("Making the way back ready", arming).await?;
+        let arming = self.make_ready(planned, &follower, epoch);
+        let ready = self.execution.step("Making the way back ready", arming).await?;
         failpoint::reached("switch: armed");
         arm::fence_target(active, &follower.id).await?;
         follower.refresh_shapes().await?;
         failpoint::reached("switch: fenced");
-        let checks = Box::pin(self.check(active, way_back)).await?;
+        let checks = Box::pin(self.check(active, planned.way_back.as_ref())).await?;
         let last = self.settle_down(&mut follower).await?;
         let occasion = Occasion::new(self.kind, &active.options.source, &active.options.target);
         let mut report = SwitchReport {
@@ -257,15 +264,9 @@ impl<'a> Switch<'a> {
         }
         let home = Session::connect(&self.forward.target).await?;
         let record = record::begin(&home, self.kind, &report.checklist).await?;
-        let plan = Plan {
-            forward: &self.forward,
-            switching: self.switching,
-            occasion: &occasion,
-            armed: &armed,
-            epoch,
-            record,
-        };
-        match self.attempts(&mut follower, &plan, &mut report).await {
+        let plan =
+            Plan { forward: &self.forward, switching: self.switching, occasion: &occasion, epoch, record };
+        match self.attempts(&mut follower, &plan, &ready, &mut report).await {
             Ok(done) => {
                 report.switched = true;
                 (report.stall, report.last_rows) = (done.stall, done.rows);
@@ -281,6 +282,32 @@ impl<'a> Switch<'a> {
                 Err(error)
             }
         }
+    }
+
+    /// Makes the other direction ready.
+    async fn make_ready(&self, planned: &Planned, follower: &Follower, epoch: i64) -> Result<Ready> {
+        let Planned { active, passive, way_back, exchange } = planned;
+        if let Some(exchange) = exchange {
+            let id = feed::new_id(&follower.side).await?;
+            return Ok(Ready::Within(Turn::back(id, exchange)?));
+        }
+        let Some(passive) = passive else { return Err(Error::unexpected("no other direction is planned")) };
+        if active.plan.topology == Topology::TwoDatabases {
+            let armed = Armed::between(Arc::clone(passive), way_back.as_ref(), epoch - 1, self.execution);
+            return armed.await.map(Ready::Between);
+        }
+        let exchange = Exchange::of_cutover(active, &follower.captured.tables)?;
+        let captured = plan_capture(&passive.plan, &passive.source, &passive.source_catalog).await?;
+        let way_back = way_back.clone().map(|way_back| way_back.renamed(|name| exchange.rename(name)));
+        portion::create(&follower.side).await?;
+        Ok(Ready::Within(Turn {
+            id: feed::new_id(&follower.side).await?,
+            direction: Direction::Reverse,
+            captured: captured.tables,
+            targets: passive.plan.tables.iter().map(|table| exchange.rename(&table.target)).collect(),
+            way_back: way_back.map(|way_back| way_back.store()).transpose()?,
+            exchange,
+        }))
     }
 
     /// Looks at the list of what has to be so, and refuses where something is not.
@@ -318,6 +345,7 @@ impl<'a> Switch<'a> {
         &self,
         follower: &mut Follower,
         plan: &Plan<'_>,
+        ready: &Ready,
         report: &mut SwitchReport,
     ) -> Result<Done> {
         let until = Instant::now() + self.switching.patience;
@@ -325,9 +353,21 @@ impl<'a> Switch<'a> {
         application.pre_fence(plan.occasion, until).await?;
         failpoint::reached("switch: application asked");
         let mut order = Order(fence::writable(&follower.captured.tables));
+        if let Ready::Within(turn) = ready {
+            let more = turn.exchange.tables();
+            order.0.extend(more.into_iter().filter(|name| {
+                !follower.captured.tables.iter().any(|table| {
+                    table.name == *name || table.partitions.iter().any(|(partition, _)| partition == name)
+                })
+            }));
+        }
         let mut pause = Duration::from_millis(100);
         loop {
-            let GivenUp { error, stall, is_unknown } = match between::attempt(follower, plan, &order).await {
+            let tried = match ready {
+                Ready::Between(armed) => between::attempt(follower, plan, armed, &order).await,
+                Ready::Within(turn) => within::attempt(follower, plan, turn, &order).await,
+            };
+            let GivenUp { error, stall, is_unknown } = match tried {
                 Ok(done) => return Ok(done),
                 Err(given_up) => given_up,
             };
@@ -405,13 +445,33 @@ impl<'a> Switch<'a> {
     }
 
     /// The first batches the other way round: they take in how everything looks, and prove that it works.
-    async fn first_run_back(&self, passive: &Arc<Migration>) -> Result<()> {
+    async fn first_run_back(&self) -> Result<()> {
         let following = Following { until: Until::CaughtUp, ..Following::default() };
-        match Box::pin(passive.follow(&following, self.execution)).await {
+        let (options, _) = active(self.forward.clone()).await?;
+        let migration = Arc::new(Box::pin(Migration::plan(options, self.execution)).await?);
+        match Box::pin(migration.follow(&following, self.execution)).await {
             // A run that had handed over is at work again.
             Err(error) if error.kind() == ErrorKind::Locked => Ok(()),
             Err(error) => Err(error),
             Ok(_) => Ok(()),
         }
     }
+}
+
+/// What a switch is planned with.
+struct Planned {
+    /// What carries changes now.
+    active: Arc<Migration>,
+    /// What will; `None` where that cannot be planned yet, because its tables have other names.
+    passive: Option<Arc<Migration>>,
+    /// The mapping of the way back, where that is the latter.
+    way_back: Option<ReverseMapping>,
+    /// In one database, what takes the tables back.
+    exchange: Option<String>,
+}
+
+/// The other direction, ready.
+enum Ready {
+    Between(Armed),
+    Within(Turn),
 }

@@ -58,7 +58,7 @@ pub(crate) struct Applier {
     /// Its open transaction is the snapshot. The target's session, where both sides are one database.
     pub(crate) source: Session,
     pub(crate) target: Session,
-    stages: Vec<Stage>,
+    stages: Arc<Vec<Stage>>,
     staged: BTreeSet<usize>,
 }
 
@@ -76,7 +76,19 @@ impl Applier {
                 .ok_or_else(|| Error::config(format!("the target has no table {}", table.target.short())))
         };
         let stages: Result<Vec<_>> = migration.plan.tables.iter().enumerate().map(stage).collect();
-        Ok(Self { stages: stages?, migration, captured, source, target, staged: BTreeSet::new() })
+        Ok(Self { stages: Arc::new(stages?), migration, captured, source, target, staged: BTreeSet::new() })
+    }
+
+    /// One of the same tables, by other sessions.
+    pub(crate) fn beside(&self, source: Session, target: Session) -> Self {
+        Self {
+            migration: Arc::clone(&self.migration),
+            captured: Arc::clone(&self.captured),
+            stages: Arc::clone(&self.stages),
+            source,
+            target,
+            staged: BTreeSet::new(),
+        }
     }
 
     fn is_local(&self) -> bool {
@@ -245,6 +257,14 @@ impl Applier {
     /// Stages keys, to be deleted.
     pub(crate) async fn stage_keys(&mut self, index: usize, keys: &KeySet) -> Result<()> {
         self.read(index, keys, false).await.map(|_| ())
+    }
+
+    /// Removes a stage that is not needed again: at each commit a session empties all that it has.
+    pub(crate) async fn drop_stage(&mut self, index: usize) -> Result<()> {
+        match self.staged.remove(&index) {
+            true => self.target.batch(&self.stages[index].drop()).await,
+            false => Ok(()),
+        }
     }
 
     /// Deletes the rows of the staged keys, however often each is there; or, where nobody knows which those are, of every

@@ -112,7 +112,7 @@ impl Follower {
     /// What has changed; an error where a source table was altered. Both at once, since neither needs the other.
     async fn look(&mut self, snapshot: &SnapshotImage) -> Result<Changes> {
         let Self { feed, shapes, applier, .. } = self;
-        let look = shapes.source.changes(&applier.source, &shapes.source_oids);
+        let look = shapes.source.changes(&applier.source, &shapes.source_scope);
         let (altered, changes) = tokio::join!(look, feed.changes(&applier.source, snapshot));
         // Where both fail, the one explains the other.
         check_altered("source", &altered?)?;

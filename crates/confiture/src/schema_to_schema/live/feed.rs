@@ -276,6 +276,24 @@ pub(crate) async fn skip(id: &str, source: &Session) -> Result<()> {
     Ok(())
 }
 
+/// Takes away, in one database, queues of a direction that has ended: everything that is read into the database itself, but
+/// not by `id`.
+pub(crate) async fn tear_down_ended(id: &str, database: &Connection, execution: &Execution) -> Result<()> {
+    let session = Session::connect(database).await?;
+    let shown = database.to_string();
+    let has_ended = |reader: &Reader| reader.migration != id && reader.target == shown;
+    let queues = queue::queues(&session).await?;
+    let ended: Vec<_> = queues
+        .iter()
+        .filter(|queue| queue.reader.as_ref().is_some_and(has_ended))
+        .map(|queue| queue.table)
+        .collect();
+    match ended.is_empty() {
+        true => Ok(()),
+        false => queue::tear_down(&session, Some(&ended), patience(), execution).await,
+    }
+}
+
 /// Takes away what captured changes for the migration `id`, once nobody reads them any more.
 pub(crate) async fn tear_down(
     kind: FeedKind,

@@ -115,6 +115,8 @@ pub(crate) struct FollowRecord {
     pub(crate) epoch: i64,
     /// Of the way back: what its mapping is, as JSON.
     pub(crate) way_back: Option<String>,
+    /// In one database, after a cutover: what takes the tables back, as JSON.
+    pub(crate) exchange: Option<String>,
 }
 
 /// A batch, as it is recorded.
@@ -149,7 +151,7 @@ pub(crate) async fn read(session: &Session) -> Result<Option<FollowRecord>> {
         return Ok(None);
     }
     let query = Sql::literal(
-        "SELECT id, feed, phase, snapshot, batches, source_server, target_server, direction, epoch, way_back::text
+        "SELECT id, feed, phase, snapshot, batches, source_server, target_server, direction, epoch, way_back::text, exchange::text
          FROM confiture.follow",
     );
     let Some(row) = session.query_opt(&query, &[]).await? else { return Ok(None) };
@@ -163,6 +165,7 @@ pub(crate) async fn read(session: &Session) -> Result<Option<FollowRecord>> {
         direction: if row.get::<_, &str>(7) == "reverse" { Direction::Reverse } else { Direction::Forward },
         epoch: row.get(8),
         way_back: row.get(9),
+        exchange: row.get(10),
         servers: server(5)?.zip(server(6)?).map(|(source, target)| {
             // The last batch knows best how far the source was.
             let seen = snapshot.as_ref().map_or(0, SnapshotImage::xmax);

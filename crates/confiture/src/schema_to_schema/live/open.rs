@@ -20,12 +20,13 @@ use crate::schema_to_schema::live::applier::Applier;
 use crate::schema_to_schema::live::capture::{Captured, plan_capture};
 use crate::schema_to_schema::live::coverage::Coverage;
 use crate::schema_to_schema::live::feed;
-use crate::schema_to_schema::live::follower::{ALTERED, BothShapes, Follower};
+use crate::schema_to_schema::live::follower::{BothShapes, Follower};
+use crate::schema_to_schema::live::function::Functions;
 use crate::schema_to_schema::live::gate::Gate;
 use crate::schema_to_schema::live::ledger::{self, FeedKind, FollowRecord, Phase};
 use crate::schema_to_schema::live::request;
 use crate::schema_to_schema::live::run::Following;
-use crate::schema_to_schema::live::shape::Shapes;
+use crate::schema_to_schema::live::shape::{Scope, Shapes};
 use crate::schema_to_schema::live::stage::Stage;
 use crate::schema_to_schema::load::{Reading, Run, WhileCaptured, file_of};
 use crate::schema_to_schema::plan::{Route, TablePlan, Topology};
@@ -35,7 +36,7 @@ use crate::schema_to_schema::resume::Work;
 use crate::schema_to_schema::sessions::Sessions;
 use crate::schema_to_schema::triage::{self, Need};
 use crate::schema_to_schema::{failpoint, portion, preflight};
-use crate::sql::{Sql, sql};
+use crate::sql::{QualifiedName, Sql, sql};
 
 impl Migration {
     /// Opens a run: captures changes where nobody does yet, and reads from the ledger how far every table is.
@@ -254,7 +255,7 @@ impl Migration {
 
     pub(super) fn states(
         &self,
-        records: &std::collections::BTreeMap<crate::sql::QualifiedName, TableRecord>,
+        records: &std::collections::BTreeMap<QualifiedName, TableRecord>,
     ) -> Result<Vec<TableState>> {
         let state = |table: &TablePlan| {
             let name = table.target.short();
@@ -289,19 +290,24 @@ impl Migration {
         let mut edited: BTreeSet<_> = edited.iter().map(|table| &table.target).collect();
         let oid =
             |table: &TablePlan| self.target_catalog.relations.get(&table.target).map(|relation| relation.oid);
-        let target_oids: Vec<u32> = self.plan.tables.iter().filter_map(oid).collect();
-        let source_oids: Vec<u32> = captured.tables.iter().flat_map(CapturedTable::oids).collect();
-        let source = Shapes::read(&self.source, &source_oids).await?;
+        let target_scope =
+            Scope { oids: self.plan.tables.iter().filter_map(oid).collect(), ..Scope::default() };
+        let functions = Functions::read(&self.source, &self.plan).await?;
+        let source_scope = Scope {
+            oids: captured.tables.iter().flat_map(CapturedTable::oids).collect(),
+            functions: functions.watched.clone(),
+        };
+        let source = Shapes::read(&self.source, &source_scope).await?;
         self.check_still_planned(captured).await?;
-        let target = Shapes::read(side, &target_oids).await?;
+        let target = Shapes::read(side, &target_scope).await?;
         let before = Shapes::remembered(side, "source").await?;
         if let Some(before) = &before {
-            let rewritten = before.rewritten(&source);
+            let (rewritten, changed) = (before.rewritten(&source), before.changed_functions(&source));
             for change in before.differences(&source) {
                 execution.warn(format!("altered on the source since the last run: {change}"));
             }
-            for ((followed, table), state) in
-                captured.followed.iter().zip(&self.plan.tables).zip(&mut *states)
+            for (index, ((followed, table), state)) in
+                captured.followed.iter().zip(&self.plan.tables).zip(&mut *states).enumerate()
             {
                 let read = std::iter::once(followed.driving)
                     .chain(followed.depends.iter().map(|dependent| dependent.table))
@@ -312,7 +318,8 @@ impl Migration {
                     })
                     .map(ToString::to_string)
                     .collect();
-                if !rewritten.iter().any(|table| names.contains(table)) {
+                let is_mapped_anew = changed.iter().any(|name| functions.is_called(name, index));
+                if !is_mapped_anew && !rewritten.iter().any(|table| names.contains(table)) {
                     continue;
                 }
                 execution.note(format!("{}: all of its rows are read again", table.target.short()));
@@ -335,38 +342,7 @@ impl Migration {
             tables::set_fingerprint(side, table).await?;
         }
         source.remember(side, "source").await?;
-        Ok(BothShapes { source, source_oids, target, target_oids })
-    }
-}
-
-impl Migration {
-    /// Looks whether the source's tables are those that the plan was made for: no batch would notice otherwise.
-    async fn check_still_planned(&self, captured: &Captured) -> Result<()> {
-        let query = Sql::literal(
-            "SELECT attnum, attname::text, atttypid FROM pg_catalog.pg_attribute
-             WHERE attrelid = $1::pg_catalog.oid AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
-        );
-        for table in &captured.tables {
-            let rows = self.source.query(&query, &[&table.oid]).await?;
-            let now: Vec<(i16, String, u32)> =
-                rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect();
-            let relation = self.source_catalog.relations.get(&table.name);
-            let planned = relation
-                .iter()
-                .flat_map(|relation| &relation.columns)
-                .map(|column| (column.number, column.name.as_str().to_owned(), column.data_type.oid));
-            let mut planned: Vec<_> = planned.collect();
-            planned.sort_unstable();
-            if now != planned {
-                return Err(Error::refused(format!(
-                    "{} was altered while the migration was planned",
-                    table.name.short()
-                ))
-                .sqlstate(ALTERED)
-                .hint("run the command again"));
-            }
-        }
-        Ok(())
+        Ok(BothShapes { source, source_scope, target, target_scope })
     }
 }
 
@@ -384,6 +360,12 @@ impl Follower {
         }
         let plan = &self.migration.plan;
         let records = tables::read(&self.side).await?;
+        let off = journal::entries(&self.side).await?;
+        let off: BTreeSet<(&QualifiedName, &str)> = off
+            .iter()
+            .filter(|entry| entry.kind <= EntryKind::Constraint)
+            .map(|entry| (&entry.table, entry.name.as_str()))
+            .collect();
         let (mut work, mut files, mut stages) = (Vec::new(), Vec::new(), Vec::new());
         for (index, table) in plan.tables.iter().enumerate() {
             let mut now = Vec::new();
@@ -395,7 +377,7 @@ impl Follower {
                 None => nothing(),
                 Some(record) => self.left_of(table, record, &now).await?,
             });
-            stages.push(self.stage_for_load(index, table).await?);
+            stages.push(self.stage_for_load(index, table, &off));
             files.push(now);
         }
         let captured = WhileCaptured { files, stages, gate: Arc::clone(&self.gate) };
@@ -455,21 +437,19 @@ impl Follower {
     }
 
     /// A stage, where a unique index stayed on the table during the load: a row that moved may come twice.
-    async fn stage_for_load(&self, index: usize, table: &TablePlan) -> Result<Option<Stage>> {
-        let Some(relation) = self.migration.target_catalog.relations.get(&table.target) else {
-            return Ok(None);
-        };
-        let entries = journal::entries(&self.side).await?;
+    fn stage_for_load(
+        &self,
+        index: usize,
+        table: &TablePlan,
+        off: &BTreeSet<(&QualifiedName, &str)>,
+    ) -> Option<Stage> {
+        let relation = self.migration.target_catalog.relations.get(&table.target)?;
         let is_off = |found: &crate::catalog::Index| {
             let name = found.constraint.as_ref().unwrap_or(&found.name);
-            entries.iter().any(|entry| {
-                entry.table == table.target
-                    && entry.kind <= EntryKind::Constraint
-                    && entry.name == name.as_str()
-            })
+            off.contains(&(&table.target, name.as_str()))
         };
         let stays = relation.indexes.iter().any(|found| found.unique && !is_off(found));
-        Ok(stays.then(|| Stage::new(index, table, relation)))
+        stays.then(|| Stage::new(index, table, relation))
     }
 }
 

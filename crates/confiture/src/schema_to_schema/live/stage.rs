@@ -132,6 +132,11 @@ impl Stage {
         create
     }
 
+    /// Removes the stage.
+    pub(crate) fn drop(&self) -> Sql {
+        sql!("DROP TABLE {}, {}", self.rows, self.keys)
+    }
+
     /// `pg_temp.confiture_rows_1 (a, b)`
     pub(crate) fn row_columns(&self) -> Sql {
         sql!("{} ({})", self.rows, self.columns)

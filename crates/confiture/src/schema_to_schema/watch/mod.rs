@@ -2,6 +2,7 @@
 //! cutover waiting. Nothing is written, no lock is held, and no row of the user's tables is read.
 
 mod check;
+mod record;
 mod server;
 mod sight;
 
@@ -15,6 +16,7 @@ use crate::postgres::Session;
 use crate::sql::Sql;
 
 pub use check::{Check, CheckState, checks};
+pub use record::{Batches, Record, TableCopy, record};
 pub use server::{DatabaseConnections, LockWait, Obstacles, Retained, ServerSight, SlowStatement};
 pub use sight::{Comparison, Cutover, Pace, Second, Sight, TakenOff};
 

@@ -145,7 +145,7 @@ pub(super) async fn read(source: Option<&Session>, session: &Session, since: f64
         copied_rows: totals.get(1),
         copied_bytes: totals.get(2),
         pace: if follows { Some(pace(session).await?) } else { None },
-        comparisons: if follows { comparisons(session).await? } else { Vec::new() },
+        comparisons: if follows { comparisons(session, 20).await? } else { Vec::new() },
         taken_off: TakenOff {
             indexes_off: taken_off.get(0),
             foreign_keys_and_triggers_off: taken_off.get(1),
@@ -166,10 +166,11 @@ async fn pace(session: &Session) -> Result<Pace> {
     Ok(Pace { batches: row.get(0), rows_per_second: row.get(1), lag_ms: three(2), batch_ms: three(3) })
 }
 
-pub(super) async fn comparisons(session: &Session) -> Result<Vec<Comparison>> {
+/// The last comparisons, the newest first.
+pub(super) async fn comparisons(session: &Session, most: i64) -> Result<Vec<Comparison>> {
     let query = Sql::literal(
         "SELECT extract(epoch FROM at)::pg_catalog.float8, batch, ok, tables, rows, elapsed_ms, found
-         FROM confiture.verification ORDER BY id DESC LIMIT 20",
+         FROM confiture.verification ORDER BY id DESC LIMIT $1",
     );
     let comparison = |row: &Row| Comparison {
         at: row.get(0),
@@ -180,7 +181,7 @@ pub(super) async fn comparisons(session: &Session) -> Result<Vec<Comparison>> {
         elapsed_ms: row.get(5),
         found: row.get(6),
     };
-    Ok(session.query(&query, &[]).await?.iter().map(comparison).collect())
+    Ok(session.query(&query, &[&most]).await?.iter().map(comparison).collect())
 }
 
 /// Cutovers, where there has been one.
