@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use confiture::schema_to_schema::{Phase, Runbook, Step, StepState};
+use confiture::schema_to_schema::{FollowingStatus, Phase, Runbook, Step, StepState};
 
 use super::numbers::{bytes, thousands};
 use super::style::Style;
@@ -102,7 +102,7 @@ fn summary(runbook: &Runbook) -> Vec<String> {
         ),
         format!("It is {phase}"),
     ];
-    if let Some(lag) = following.and_then(|following| following.marker_lag()) {
+    if let Some(lag) = following.and_then(FollowingStatus::marker_lag) {
         lines.push(format!("Last lag of a marker: {}", super::numbers::milliseconds(lag)));
     }
     if let Some(last) = &figures.last_comparison {

@@ -8,7 +8,7 @@ use confiture::Result;
 use confiture::config::Connection;
 use confiture::event::{Event, Execution, Observer};
 use confiture::postgres::Session;
-use confiture::sql::Sql;
+use confiture::sql::{Sql, sql};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
@@ -27,22 +27,24 @@ pub(super) struct Shoppers {
 /// What shoppers were told.
 #[derive(Debug, Default)]
 pub(super) struct Bought {
-    /// Orders that the old shop confirmed, by their numbers.
+    /// Orders that the shop confirmed, by their numbers.
     pub(super) orders: Vec<i64>,
     /// Transactions that it confirmed, orders and others.
     pub(super) transactions: u64,
+    /// Transactions that failed.
+    pub(super) failed: u64,
     /// The longest that a shopper waited for one.
     pub(super) longest: Duration,
 }
 
 impl Shoppers {
-    /// Opens the doors.
-    pub(super) async fn start(shop: &Connection) -> Result<Self> {
+    /// Opens the doors. `users` of the shop go shopping.
+    pub(super) async fn start(shop: &Connection, users: u32) -> Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let mut work = JoinSet::new();
         for shopper in 0..SHOPPERS {
             let session = Session::connect(shop).await?;
-            work.spawn(shop_until(session, shopper, Arc::clone(&stop)));
+            work.spawn(shop_until(session, shopper, i64::from(users), Arc::clone(&stop)));
         }
         Ok(Self { stop, work })
     }
@@ -56,49 +58,74 @@ impl Shoppers {
             let bought = ended.map_err(panicked)??;
             all.orders.extend(bought.orders);
             all.transactions += bought.transactions;
+            all.failed += bought.failed;
             all.longest = all.longest.max(bought.longest);
         }
         Ok(all)
     }
 }
 
-async fn shop_until(session: Session, shopper: u64, stop: Arc<AtomicBool>) -> Result<Bought> {
-    let order = Sql::literal(
-        "WITH placed AS (
-             INSERT INTO orders (user_id, state, placed_at)
-             SELECT id, 'NEW', now() FROM users WHERE id = 1 + $1::int8 % (SELECT max(id) FROM users) RETURNING id
-         ), items AS (
-             INSERT INTO order_items (order_id, product_id, qty, unit_price)
-             SELECT placed.id, products.id, (1 + $1::int8 % 3)::int4, price
-             FROM placed, products WHERE products.id IN (1 + $1::int8 % 50, 51 + $1::int8 % 50)
-         )
-         SELECT id FROM placed",
-    );
-    let others = [
-        "UPDATE orders SET state = 'PAID' WHERE id = (SELECT max(id) - 1 - $1::int8 % 20 FROM orders)",
-        "UPDATE users SET bio = 'writes about order ' || $1::int8, newsletter = 'yes' WHERE id = 1 + $1::int8 % (SELECT max(id) FROM users)",
-        "UPDATE users SET bio = NULL WHERE id = 1 + ($1::int8 * 31) % (SELECT max(id) FROM users)",
-        "DELETE FROM page_views WHERE id = 1 + ($1::int8 * 7919) % (SELECT max(id) FROM page_views)",
-    ];
-    let others = others.map(Sql::literal);
+/// The application knows both schemas, and looks in each transaction which one it has: so it was deployed before the cutover.
+const ORDER: [&str; 2] = [
+    "INSERT INTO orders (id, user_id, state, placed_at) VALUES (turn, who, 'NEW', now());
+     INSERT INTO order_items (order_id, product_id, qty, unit_price)
+         SELECT turn, id, 1 + turn % 3, price FROM products WHERE id IN (1 + turn % 50, 51 + turn % 50);",
+    "INSERT INTO orders (id, customer_id, status, placed_at) VALUES (turn, who, 'new', now());
+     INSERT INTO order_lines (order_id, product_id, product_name, quantity, unit_price)
+         SELECT turn, id, name, 1 + turn % 3, price FROM products WHERE id IN (1 + turn % 50, 51 + turn % 50);",
+];
+const PAY: [&str; 2] = [
+    "UPDATE orders SET state = 'PAID' WHERE id = turn - 6;",
+    "UPDATE orders SET status = 'paid' WHERE id = turn - 6;",
+];
+const WRITE: [&str; 2] = [
+    "UPDATE users SET bio = 'writes about order ' || turn, newsletter = 'yes' WHERE id = who;",
+    "INSERT INTO customer_profiles (customer_id, bio) VALUES (who, 'writes about order ' || turn)
+         ON CONFLICT (customer_id) DO UPDATE SET bio = excluded.bio;
+     UPDATE customers SET wants_newsletter = true WHERE id = who;",
+];
+const FORGET: [&str; 2] =
+    ["UPDATE users SET bio = NULL WHERE id = who;", "DELETE FROM customer_profiles WHERE customer_id = who;"];
+const UNSEE: [&str; 2] = ["DELETE FROM page_views WHERE id = turn % 1000000;"; 2];
+
+/// Numbers of orders begin here: an application may draw them itself.
+const FIRST_ORDER: i64 = 1_000_000_000;
+
+async fn shop_until(session: Session, shopper: u64, users: i64, stop: Arc<AtomicBool>) -> Result<Bought> {
     let mut bought = Bought::default();
-    let mut turn = i64::try_from(shopper).unwrap_or_default();
+    let mut turn = FIRST_ORDER + i64::try_from(shopper).unwrap_or_default();
     while !stop.load(Ordering::SeqCst) {
         let began = Instant::now();
-        match turn % 8 {
-            // Whoever deletes or pays for what is not there is told so, and that is fine too.
-            other @ 0..=3 => {
-                session.execute(&others[usize::try_from(other).unwrap_or_default()], &[&turn]).await?;
+        let (does, is_order) = match turn % 8 {
+            0 => (PAY, false),
+            1 => (WRITE, false),
+            2 => (FORGET, false),
+            3 => (UNSEE, false),
+            _ => (ORDER, true),
+        };
+        let [old, new] = does.map(Sql::literal);
+        let transaction = sql!(
+            "DO $do$ DECLARE turn bigint := {}; who bigint := {}; BEGIN
+                 IF to_regclass('customers') IS NULL THEN {} ELSE {} END IF;
+             END $do$",
+            turn,
+            1 + turn * 31 % users,
+            old,
+            new
+        );
+        match session.batch(&transaction).await {
+            Ok(()) => {
+                bought.transactions += 1;
+                bought.orders.extend(is_order.then_some(turn));
             }
-            _ => {
-                if let Some(row) = session.query_opt(&order, &[&turn]).await? {
-                    bought.orders.push(row.get(0));
-                }
+            Err(error) if session.is_closed() => return Err(error),
+            Err(error) => {
+                tracing::warn!(%error, "a shopper was turned away");
+                bought.failed += 1;
             }
         }
-        bought.transactions += 1;
         bought.longest = bought.longest.max(began.elapsed());
-        turn += i64::try_from(SHOPPERS).unwrap_or(1) + 1;
+        turn += i64::try_from(SHOPPERS).unwrap_or(1);
         sleep(PAUSE).await;
     }
     Ok(bought)

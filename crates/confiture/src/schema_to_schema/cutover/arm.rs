@@ -26,6 +26,7 @@ pub(crate) struct Armed {
     pub(crate) id: String,
     pub(crate) feed: FeedKind,
     pub(crate) captured: Vec<CapturedTable>,
+    pub(crate) direction: Direction,
 }
 
 impl Armed {
@@ -67,7 +68,7 @@ impl Armed {
             // Making a slot waits for whoever is writing, so it is never made inside of the fence.
             feed::set_up(feed, &id, &migration.options, &captured, execution).await?;
         }
-        Ok(Self { migration, id, feed, captured: captured.tables })
+        Ok(Self { migration, id, feed, captured: captured.tables, direction })
     }
 
     /// What makes the captured side the application's own: changes are captured from this transaction on, and its fence, that
@@ -91,34 +92,61 @@ impl Armed {
         let active = self.migration.options.source.to_string();
         let mut all = Sql::join(";\n", fence::put_up(tables, &self.id, &active));
         all.push(&Sql::literal(";\n"));
-        all.push(&activate(&self.migration, epoch));
+        all.push(&activate(&self.migration, self.direction, epoch));
         all
     }
 }
 
-/// Says in the ledger that `migration` follows from now on, with nothing left to do for any of its tables. Its first run takes
-/// fingerprints and shapes as it finds them.
-pub(crate) fn activate(migration: &Migration, epoch: i64) -> Sql {
+/// Says in the ledger that `migration` follows from now on. Its first run takes fingerprints and shapes as it finds them.
+pub(crate) fn activate(migration: &Migration, direction: Direction, epoch: i64) -> Sql {
     let targets: Vec<QualifiedName> =
         migration.plan.tables.iter().map(|table| table.target.clone()).collect();
-    activate_tables(&targets, &migration.plan.source, epoch)
+    activate_tables(&targets, &migration.plan.source, direction, epoch)
 }
 
 /// The same for these target tables of a migration from `source`.
-pub(crate) fn activate_tables(targets: &[QualifiedName], source: &str, epoch: i64) -> Sql {
+///
+/// On the way back nothing is left to do for any of them: the new side is the mapping of the old one, which was just proven,
+/// and only what changes from now on is carried back and compared. Another text for the same value, which the way back may
+/// give, is no reason to touch a row. After a rollback it is the other way round: rows that were written meanwhile may hold
+/// what the old side cannot say, so the new side's are all compared with the mapping, and put right.
+pub(crate) fn activate_tables(
+    targets: &[QualifiedName],
+    source: &str,
+    direction: Direction,
+    epoch: i64,
+) -> Sql {
     let mut all = Sql::literal(
         "DELETE FROM confiture.table_state; DELETE FROM confiture.chunk; DELETE FROM confiture.deferred;
          DELETE FROM confiture.shape; DELETE FROM confiture.coverage; DELETE FROM confiture.touched;
-         DELETE FROM confiture.batch;",
+         DELETE FROM confiture.batch;\n",
     );
+    let state = match direction {
+        Direction::Forward => "catching_up",
+        Direction::Reverse => "following",
+    };
     for target in targets {
+        let (schema, name) = (Literal(target.schema.as_str()), Literal(target.name.as_str()));
         all.push(&sql!(
             "INSERT INTO confiture.table_state (table_schema, table_name, fingerprint, source, state, route, snapshot)
-             VALUES ({}, {}, '', {}, 'following', 'copy', '');\n",
-            Literal(target.schema.as_str()),
-            Literal(target.name.as_str()),
-            Literal(source)
+             VALUES ({}, {}, '', {}, {}, 'copy', '');\n",
+            schema,
+            name,
+            Literal(source),
+            Literal(state)
         ));
+        all.push(&match direction {
+            Direction::Forward => sql!(
+                "INSERT INTO confiture.deferred (table_schema, table_name, key) VALUES ({}, {}, NULL);\n",
+                schema,
+                name
+            ),
+            Direction::Reverse => sql!(
+                "INSERT INTO confiture.coverage (table_schema, table_name, batch, rows) VALUES ({}, {}, 0, 0);\n",
+                schema,
+                name
+            ),
+        });
     }
     all.push(&sql!(
         "UPDATE confiture.follow SET phase = 'following', epoch = {}, snapshot = NULL, batches = 0, row_changes = 0,

@@ -286,7 +286,6 @@ impl Attempt<'_> {
         let message =
             format!("{doing}: writes would have waited for more than {longest:?}, so nothing was switched");
         Error::new(ErrorKind::Server, message)
-            .sqlstate("57014")
             .hint("writers go on where they were; --max-stall allows for more")
     }
 

@@ -96,7 +96,8 @@ pub(super) async fn open_up_again(options: &Options) -> Result<()> {
     let migration = Arc::new(Migration::plan(options, &Execution::unattended()).await?);
     let session = Session::connect(&migration.options.source).await?;
     let captured = plan_capture(&migration.plan, &migration.source, &migration.source_catalog).await?;
-    let armed = Armed { migration, id: active.id.clone(), feed: active.feed, captured: captured.tables };
+    let (id, feed, direction) = (active.id.clone(), active.feed, active.direction);
+    let armed = Armed { migration, id, feed, captured: captured.tables, direction };
     let work = async {
         armed.open_up(&session, &ended.id).await?;
         session.batch(&arm::hand_over(active.epoch)).await?;

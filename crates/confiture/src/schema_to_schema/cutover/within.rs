@@ -342,7 +342,6 @@ fn spent(plan: &Plan<'_>) -> Error {
         ErrorKind::Server,
         format!("writes would have waited for more than {longest:?}, so nothing was switched"),
     )
-    .sqlstate("57014")
     .hint("writers go on where they were; --max-stall allows for more")
 }
 
@@ -440,7 +439,7 @@ impl Turn {
             Some(way_back) => sql!("{}", Literal(way_back)),
             None => Sql::literal("NULL"),
         };
-        let mut all = arm::activate_tables(&self.targets, source, epoch);
+        let mut all = arm::activate_tables(&self.targets, source, self.direction, epoch);
         all.push(&sql!(
             ";\nUPDATE confiture.follow SET id = {}, direction = {}, way_back = {}, exchange = {};\n",
             Literal(&self.id),

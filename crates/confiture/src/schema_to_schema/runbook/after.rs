@@ -86,7 +86,7 @@ fn beside(ground: &Ground<'_>, moved: &[&QualifiedName]) -> String {
     )
 }
 
-/// A name as pg_dump's patterns take it, for the shell.
+/// A name as the patterns of `pg_dump` take it, for the shell.
 fn shell(table: &QualifiedName) -> String {
     let name = table.to_string();
     let is_plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.".contains(&byte));
