@@ -26,9 +26,6 @@ pub(crate) struct Arguments {
     /// Leave out the tests
     #[arg(long)]
     no_tests: bool,
-    /// Only these tests: a filter expression of cargo-nextest, such as `binary(migrate)`
-    #[arg(long, value_name = "EXPRESSION")]
-    only: Option<String>,
     /// Run only the tests whose names contain this
     #[arg(long, conflicts_with = "no_tests")]
     filter: Option<String>,
@@ -53,29 +50,6 @@ pub(crate) fn run(root: &Path, arguments: &Arguments) -> Result<()> {
     }
     let program = (!arguments.no_pairs).then(|| build_program(root)).transpose()?;
 
-    let usable = found.iter().filter_map(|(_, binaries)| binaries.as_ref().ok());
-    let options =
-        usable.map(|binaries| Options { bin_dir: Some(binaries.dir().to_owned()), ..testing::options() });
-    let (rows, pairs) = server::with_servers(options, |servers| {
-        let mut running = servers.iter();
-        let mut rows = Vec::new();
-        for (major, binaries) in &found {
-            rows.push(match binaries {
-                Ok(binaries) => {
-                    let server = running.next().context("a server per version")?;
-                    test_version(root, binaries, server, arguments)
-                }
-                Err(error) => Row {
-                    version: major.to_string(),
-                    from: "not to be had".to_owned(),
-                    outcome: Err(anyhow::anyhow!("{error:#}")),
-                    witness: None,
-                    time: Duration::ZERO,
-                },
-            });
-        }
-        let pairs = program.map(|program| pairs::run(&program, &clients.program("psql"), servers));
-        if !arguments.no_pairs && servers.len() > 1 {
     let mut rows = Vec::new();
     for (major, binaries) in &found {
         rows.push(match binaries {
@@ -138,11 +112,6 @@ pub(crate) fn build_program(root: &Path) -> Result<std::path::PathBuf> {
 }
 
 fn test_version(root: &Path, binaries: &Binaries, server: &Server, arguments: &Arguments) -> Row {
-    let (start, no_tests) = (Instant::now(), arguments.no_tests);
-    let outcome = if no_tests {
-        Ok("server runs; tests left out".to_owned())
-    } else {
-        run_tests(root, binaries.version().major, server, arguments.only.as_deref())
     let start = Instant::now();
     let outcome = if arguments.no_tests {
         Ok("server runs; tests left out".to_owned())
@@ -177,17 +146,12 @@ fn test_between_versions(root: &Path, servers: &[Server]) -> Row {
     }
 }
 
-fn run_tests(root: &Path, major: u32, server: &Server, only: Option<&str>) -> Result<String> {
 fn run_tests(root: &Path, major: u32, server: &Server, filter: Option<&str>) -> Result<String> {
     let mut tests = if command::find("cargo-nextest").is_some() {
         cargo(["nextest", "run", "--workspace", "--no-fail-fast", "--no-tests=warn"])
     } else {
         cargo(["test", "--workspace", "--no-fail-fast"])
     };
-    if let Some(only) = only {
-        tests.args(["-E", only]);
-    }
-    test::on_server(&mut tests, root, server);
     test::on_server(tests.args(filter), root, server);
     run_into(&mut tests, root, &major.to_string())
 }
