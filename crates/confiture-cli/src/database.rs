@@ -23,6 +23,11 @@ pub(crate) struct Database {
 }
 
 impl Database {
+    /// True for one on the local server, which is ours.
+    pub(crate) fn is_local(&self) -> bool {
+        self.server.is_some()
+    }
+
     /// Makes the database where it is one of the local server and not there yet: nobody else would.
     pub(crate) async fn make_if_local(&self) -> Result<()> {
         if self.server.is_none() {

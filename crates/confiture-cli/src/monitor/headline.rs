@@ -66,16 +66,31 @@ pub(crate) fn headline(look: &Look, last: Option<&Sight>, away_for: Option<Durat
 
 fn of_sight(sight: &Sight) -> Headline {
     let Some(following) = &sight.status.following else { return of_copy(sight) };
-    if let Some(cutover) = sight.cutovers.first()
-        && cutover.outcome.is_none()
-    {
-        let what = if cutover.kind == "rollback" { "Rolling back" } else { "Cutting over" };
-        return say(Tone::Busy, what, "Writes may be fenced off for a moment.");
+    let at_work = sight.status.at_work.is_some();
+    if let Some(switch) = sight.cutovers.first().filter(|switch| switch.outcome.is_none()) {
+        let (what, done) = match switch.kind.as_str() {
+            "rollback" => ("rollback", "Rolling back"),
+            _ => ("cutover", "Cutting over"),
+        };
+        return match at_work {
+            true => say(Tone::Busy, done, "Writes may have to wait for a moment."),
+            false => say(
+                Tone::Look,
+                format!("A {what} was begun, and nobody is at work"),
+                format!("Run `{what}` again: it looks at what is there and goes on or gives up."),
+            ),
+        };
+    }
+    if following.phase == Phase::CutOver {
+        return say(
+            Tone::Good,
+            "Cut over",
+            "The application writes to the new database. `sync` carries its changes back to the old one, for a rollback.",
+        );
     }
     if let Some(because) = &following.stopped_because {
         return say(Tone::Wrong, "The last run stopped", format!("{because}. Changes go on being captured."));
     }
-    let at_work = sight.status.at_work.is_some();
     if following.paused {
         let kept = bytes(following.retained_bytes.unsigned_abs());
         let more = format!(
@@ -102,14 +117,9 @@ fn of_sight(sight: &Sight) -> Headline {
             let waits = count(following.waiting_keys.unsigned_abs(), "key");
             say(Tone::Busy, "Catching up", format!("All rows are there; {waits} wait to be applied."))
         }
-        Phase::Armed => {
+        Phase::Armed | Phase::CutOver => {
             say(Tone::Busy, "Ready to switch", "The way back is ready; the application has not moved yet.")
         }
-        Phase::CutOver => say(
-            Tone::Good,
-            "Cut over",
-            "The application writes to the new database, and its changes are carried back to the old one.",
-        ),
         Phase::Following => {
             let lag = following.marker_lag();
             let behind = lag.map_or_else(String::new, |lag| format!(", {} behind", milliseconds(lag)));

@@ -132,7 +132,8 @@
     for (const id of ["figures", "tables-panel"]) $(id).hidden = !sight;
     $("plots").hidden = !following;
     $("columns").hidden = !last.servers;
-    for (const id of ["checks-panel", "comparisons-panel"]) $(id).hidden = !following;
+    $("comparisons-panel").hidden = !following;
+    $("checks-panel").hidden = !(last.checks && last.checks.length);
     $("stall-panel").hidden = !following;
     $("control").hidden = !(last.control && following);
     servers(last.servers || []);
@@ -254,7 +255,7 @@
           draw("line", { x1: 400 * 1000 / most, x2: 400 * 1000 / most, y1: 1, y2: 23, stroke: "var(--ink)", "stroke-width": 1, "stroke-dasharray": "2 2" }));
         return make("div", { class: "fence" },
           make("b", {}, one.kind === "rollback" ? "Rollback" : "Cutover"),
-          ` ${one.started ? clock(one.started) + " UTC" : ""}: ${one.outcome || "at work"}${waited ? `, writes waited ${words(time(waited))}` : ""}${one.found ? `. ${one.found}` : ""} `,
+          ` ${one.started ? clock(one.started) + " UTC" : ""}: ${(one.outcome || "at work").replace("_", " ")}${waited ? `, writes waited ${words(time(waited))}` : ""}${one.found ? `. ${one.found}` : ""} `,
           svg, make("span", { class: "aside" }, "the dashed line is one second"));
       });
     });

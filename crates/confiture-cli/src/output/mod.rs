@@ -17,6 +17,7 @@ pub(crate) mod switching;
 pub(crate) mod sync;
 pub(crate) mod text;
 pub(crate) mod verification;
+pub(crate) mod way_back;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;

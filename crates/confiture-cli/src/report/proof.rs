@@ -123,7 +123,7 @@ pub(super) fn cutover(record: &Record) -> Html {
 fn one_cutover(one: &Cutover) -> Html {
     let title = if one.kind == "rollback" { "Rollback" } else { "Cutover" };
     let began = one.started.map_or(String::new(), clock);
-    let outcome = one.outcome.as_deref().unwrap_or("at work");
+    let outcome = one.outcome.as_deref().unwrap_or("at work").replace('_', " ");
     let mut pieces = vec![Html::element("h3", "", Html::text(format!("{title}, {began} UTC: {outcome}")))];
     if let Some(found) = &one.found {
         pieces.push(paragraph(found));
@@ -166,7 +166,7 @@ fn checklist(list: &Value) -> Vec<[Html; 3]> {
         names.iter().find_map(|name| entry.get(*name).and_then(Value::as_str)).unwrap_or_default().to_owned()
     };
     let state = |entry: &Value| {
-        let said = text(entry, &["state", "status", "result", "verdict"]).to_lowercase();
+        let said = text(entry, &["outcome", "state", "status"]).to_lowercase();
         match said.as_str() {
             "pass" | "passed" | "ok" | "done" => Some(true),
             "fail" | "failed" => Some(false),
@@ -176,8 +176,8 @@ fn checklist(list: &Value) -> Vec<[Html; 3]> {
     let row = |entry: &&Value| {
         [
             mark(state(entry)),
-            Html::text(text(entry, &["says", "what", "title", "check", "name"])),
-            Html::text(text(entry, &["found", "detail", "message", "why"])),
+            Html::text(text(entry, &["what", "says", "name"])),
+            Html::text(text(entry, &["evidence", "found"])),
         ]
     };
     entries.iter().map(row).collect()

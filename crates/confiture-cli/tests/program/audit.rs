@@ -6,8 +6,9 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::following::until;
+use crate::json::holds;
 use crate::schema_to_schema::{Shop, psql};
-use crate::watched::{ENDS, sync};
+use crate::watched::{ENDS, Monitor, headline, sync};
 
 /// Every command that changes something says so, with who it was.
 #[tokio::test]
@@ -148,10 +149,9 @@ async fn the_report_tells_the_whole_migration_without_a_value() {
     assert_eq!(shop.call(&format!("sync {ENDS} --yes -q --until-caught-up")).status, 0);
     psql(
         &shop.new,
-        r#"create table confiture.cutover (id int, kind text, started_at timestamptz, fenced_at timestamptz, committed_at timestamptz,
-               ended_at timestamptz, outcome text, stall_ms float8, checklist jsonb, found text);
-           insert into confiture.cutover values (1, 'cutover', '2026-01-01 10:00:00Z', '2026-01-01 10:00:01Z', '2026-01-01 10:00:01.24Z',
-               '2026-01-01 10:00:02Z', 'done', 240, '[{"name": "lag", "state": "pass", "says": "The lag is <small>", "found": "3 ms"}]', null)"#,
+        r#"insert into confiture.cutover (kind, started_at, fenced_at, committed_at, ended_at, outcome, stall_ms, checklist) values
+               ('cutover', '2026-01-01 10:00:00Z', '2026-01-01 10:00:01Z', '2026-01-01 10:00:01.24Z', '2026-01-01 10:00:02Z', 'done', 240,
+                '[{"id": "lag", "outcome": "pass", "what": "The lag is <small>", "evidence": "3 ms", "hint": null}]')"#,
     );
     let said = shop.call("report --to production_new --output migration.html --format json");
     assert_eq!(said.status, 0, "{said}");
@@ -188,6 +188,43 @@ async fn the_report_tells_the_whole_migration_without_a_value() {
     assert_eq!(said.status, 0, "{said}");
     let page = std::fs::read_to_string(shop.project.path().join("late.html")).expect("the report");
     assert!(page.contains("Which column becomes what cannot be said here: cannot connect"), "{page}");
+}
+
+/// A real cutover and its way back: in the trail, in the events, on the page, in the report.
+#[tokio::test]
+async fn a_cutover_is_seen_and_told() {
+    let shop = Shop::new().await;
+    assert_eq!(shop.call(&format!("sync {ENDS} --yes -q --until-caught-up")).status, 0);
+    let monitor = Monitor::start(&shop, &[]);
+    monitor.until("alone", |status| headline(status) == "No run is at work");
+    let said = shop.call(&format!(
+        "cutover {ENDS} --yes -q --confirm backup,application,team,rollback-plan --events cutover.jsonl"
+    ));
+    assert_eq!(said.status, 0, "{said}");
+    let status = monitor.until("cut over", |status| headline(status) == "Cut over");
+    let stall = status["sight"]["cutovers"][0]["stall_ms"].as_f64().expect("a stall");
+    assert!(stall > 0.0 && status["sight"]["cutovers"][0]["outcome"] == json!("done"), "{status:#}");
+    holds(&status, "monitor-status.json");
+    let metrics = monitor.get("/metrics").body;
+    assert!(
+        metrics.contains("confiture_cutover_stall_seconds 0.")
+            && metrics.contains("confiture_phase{phase=\"cut_over\"} 1\n"),
+        "{metrics}"
+    );
+    let trail = psql(&shop.new, "select string_agg(what, ', ' order by id) from confiture.event");
+    assert!(trail.contains("cutover begun") && trail.contains("cutover done"), "{trail}");
+    let text = std::fs::read_to_string(shop.project.path().join("cutover.jsonl")).expect("the file");
+    assert!(
+        text.contains("\"event\":\"began\"")
+            && text.lines().last().is_some_and(|line| line.contains("\"ok\":true")),
+        "{text}"
+    );
+    let said = shop.call("report --from production --to production_new --output cutover.html");
+    assert_eq!(said.status, 0, "{said}");
+    let page = std::fs::read_to_string(shop.project.path().join("cutover.html")).expect("the report");
+    for wanted in ["Cutover, 20", ": done</h3>", "writes waited ", "&#10003; PASS", "Writes fenced off"] {
+        assert!(page.contains(wanted), "{wanted} is not in\n{page}");
+    }
 }
 
 /// On a pipe: a line a look, and no control characters.

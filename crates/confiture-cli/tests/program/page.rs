@@ -78,15 +78,12 @@ async fn the_page_shows_what_is_true_and_its_buttons_work() {
     // What a cutover writes down.
     psql(
         &shop.new,
-        "create table confiture.cutover (id bigint generated always as identity primary key, kind text, started_at timestamptz,
-             fenced_at timestamptz, committed_at timestamptz, ended_at timestamptz, outcome text, stall_ms float8, checklist jsonb, found text);
-         insert into confiture.cutover (kind, started_at, fenced_at, ended_at, outcome, stall_ms, found)
-             values ('cutover', now() - interval '3 minutes', now() - interval '2 minutes', now(), 'aborted', 5012, 'a writer was open for too long');
-         insert into confiture.cutover (kind, started_at, fenced_at, ended_at, outcome, stall_ms)
-             values ('rollback', now() - interval '1 minutes', now() - interval '1 minutes', now(), 'rehearsed', 240)",
+        "insert into confiture.cutover (kind, started_at, fenced_at, ended_at, outcome, stall_ms, found) values
+             ('cutover', now() - interval '3 minutes', now() - interval '2 minutes', now(), 'given_up', 5012, 'a writer was open for too long'),
+             ('rollback', now() - interval '1 minutes', now() - interval '1 minutes', now(), 'done', 240, null)",
     );
     page.until("document.querySelectorAll('#stall .fence').length === 2");
-    assert!(page.text("#stall").contains("aborted, writes waited 5.0 s. a writer was open for too long"));
+    assert!(page.text("#stall").contains("given up, writes waited 5.0 s. a writer was open for too long"));
     page.picture(&pictures().join("paused.png"));
     page.value("document.querySelector('#resume').click()");
     page.until("document.querySelector('#headline').textContent.startsWith('Following')");

@@ -24,6 +24,8 @@ fn steady(shop: &Shop, said: &Said) -> String {
         ("rows, ", "\n", "SIZE"),
         ("the source keeps ", " for", "SIZE"),
         ("by version ", "\n", "VERSION"),
+        ("as batch ", " left", "N"),
+        ("stable**: ", ", never", "BATCHES"),
         ("is measured, ", "\n", "TIME"),
     ] {
         let mut steady = String::new();
@@ -71,6 +73,7 @@ async fn the_runbook_of_a_migration_before_it() {
       [ ] On-call team briefed
       [ ] Monitoring dashboards configured
           lag is the round trip of a marker, not the age of the last update
+          $ confiture migrate schema-to-schema monitor --from production --to production_new --listen 127.0.0.1:8787
           $ confiture migrate schema-to-schema status --to production_new --watch
           $ confiture migrate schema-to-schema status --to production_new --format json
       [ ] Stakeholders notified of the cutover
@@ -178,7 +181,7 @@ async fn the_runbook_of_a_migration_that_follows() {
     - 2 tables, about 6,234 rows, SIZE
     - It is following: every batch leaves the new side equal to the old one
     - Last lag of a marker: TIME
-    - Last comparison: DAY, as batch 2 left both sides: 2 tables, nothing differed
+    - Last comparison: DAY, as batch N left both sides: 2 tables, nothing differed
 
     ```sh
     export OLD="CONNECTION"
@@ -194,7 +197,7 @@ async fn the_runbook_of_a_migration_that_follows() {
       pg_dump -Fc -d "$OLD" -f "backup_before_migration_$(date +%Y%m%d_%H%M%S).dump"
       pg_restore --exit-on-error --no-owner -d "$SCRATCH" backup_before_migration_*.dump
       ```
-    - [x] **Verification tested**: 1 comparison so far; the last: DAY, as batch 2 left both sides: 2 tables, nothing differed
+    - [x] **Verification tested**: 1 comparison so far; the last: DAY, as batch N left both sides: 2 tables, nothing differed
       <br>no scripts to write: every row and every value is compared, on both servers
 
       ```sh
@@ -212,6 +215,7 @@ async fn the_runbook_of_a_migration_that_follows() {
       <br>lag is the round trip of a marker, not the age of the last update
 
       ```sh
+      confiture migrate schema-to-schema monitor --from production --to production_new --listen 127.0.0.1:8787
       confiture migrate schema-to-schema status --to production_new --watch
       confiture migrate schema-to-schema status --to production_new --format json
       ```
@@ -250,7 +254,7 @@ async fn the_runbook_of_a_migration_that_follows() {
       confiture migrate schema-to-schema throttle --to production_new --rows 20000
       confiture migrate schema-to-schema pause --to production_new
       ```
-    - [ ] **Following is stable**: 2 batches, never more than TIME behind
+    - [ ] **Following is stable**: BATCHES, never more than TIME behind
       <br>no dual write: the application writes to one side, and only that; how long this lasts is up to you
 
       ```sh

@@ -125,6 +125,13 @@ impl Hooks {
         self
     }
 
+    /// These, then those of `more`.
+    #[must_use]
+    pub fn and(mut self, more: Self) -> Self {
+        self.hooks.extend(more.hooks);
+        self
+    }
+
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {

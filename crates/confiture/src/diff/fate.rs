@@ -152,8 +152,7 @@ impl Work<'_> {
             | Kind::PublicationMember => true,
             Kind::Column => !above.details["generated"].is_null(),
             Kind::Default => {
-                other_base && self.is_foreign(on)
-                    || other_base && self.fates[dependant] != Fate::Keep
+                other_base && (self.is_foreign(on) || self.fates[dependant] != Fate::Keep)
                     || self.changes[&on].statements.iter().any(|sql| sql.as_str().contains(" USING "))
             }
             Kind::Constraint => above.detail("type") == "f" && other_base,

@@ -27,7 +27,7 @@ fn step(work: &Work<'_>, group: &Group) -> Step {
             } else {
                 format!("{} becomes {}", old.all[from].title(), new.all[to].identity)
             };
-            Step {
+            let mut step = Step {
                 title,
                 statements: change.statements.clone(),
                 hazards: change.hazards.clone(),
@@ -35,7 +35,12 @@ fn step(work: &Work<'_>, group: &Group) -> Step {
                 alone: false,
                 online: Vec::new(),
                 alters: Some(old.all[from].key()),
+            };
+            let plain = new.all[new.root(to)].detail("relkind") == "r" && !new.all[to].inherited;
+            if new.all[to].kind == Kind::Column {
+                online::not_null(&mut step, &new.all[to], plain);
             }
+            step
         }
     }
 }
@@ -125,9 +130,9 @@ fn finish(work: &Work<'_>, at: usize) -> Step {
         && let Some(twin) = work.twins[at]
     {
         statements.extend(copy_rows(work, at, twin, &name));
-        if work.sides.new.all[twin].detail("relkind") == "p" {
-            hazards.push(Hazard::MayFail("a row that no partition takes stops it".into()));
-        }
+        hazards.push(Hazard::MayFail(
+            "a row that the new table does not take, or no partition of it, stops it".into(),
+        ));
         hazards.push(Hazard::Rewrites("every row goes over to the table that takes its place".into()));
     }
     let what = object.phrase.split(' ').next().unwrap_or("TYPE");
@@ -196,7 +201,8 @@ fn make(work: &Work<'_>, at: usize, members: &[Act]) -> Step {
             let table = object.parent.and_then(|parent| new.all[parent].alter.clone()).unwrap_or_default();
             let default = members.iter().find(|member| member.kind == Kind::Default);
             let expression = default.map(|default| default.detail("expression"));
-            if object.is("not_null") && default.is_none() && object.detail("identity").is_empty() {
+            let demands = object.is("not_null") || object.detail("typtype") == "d";
+            if demands && default.is_none() && object.detail("identity").is_empty() {
                 step.hazards.push(Hazard::MayFail("rows that are there have no value for it".into()));
             }
             step.statements

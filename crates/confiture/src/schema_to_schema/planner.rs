@@ -15,7 +15,7 @@ use crate::schema_to_schema::recall;
 use crate::schema_to_schema::resolve::{Draft, resolve};
 use crate::schema_to_schema::sessions::{explain_lock, set_lock_timeout, unless_interrupted};
 use crate::schema_to_schema::snapshot::explain_row_security;
-use crate::schema_to_schema::{filter, foreign, journal, ledger, statement, volatility};
+use crate::schema_to_schema::{filter, foreign, journal, ledger, live, statement, volatility};
 use crate::sql::{Sql, hexadecimal, sql};
 
 /// A plan, and the connections and catalogs that it was made with.
@@ -181,6 +181,17 @@ impl Migration {
             (Route::Fdw, _) if self.reads_alone(&draft) => {
                 (Route::Copy, "a foreign table would give the rows of its inheritance children too".into())
             }
+            (Route::Fdw, reason) if draft.query.statement.is_none() => {
+                match self.function_of_source_alone(&draft).await? {
+                    Some(signature) => {
+                        (Route::Copy, format!("{signature}, which the mapping calls, is the source's alone"))
+                    }
+                    None if !self.has_fdw().await? => {
+                        (Route::Copy, "the target's server does not have postgres_fdw".into())
+                    }
+                    None => (Route::Fdw, reason),
+                }
+            }
             chosen => chosen,
         };
         let mut table = TablePlan {
@@ -270,6 +281,29 @@ impl Migration {
             [storage] => storage.only && draft.driving.is_some_and(has_children),
             _ => false,
         }
+    }
+
+    /// True where the target has the extension's files.
+    async fn has_fdw(&self) -> Result<bool> {
+        let query = Sql::literal(
+            "SELECT EXISTS (SELECT FROM pg_catalog.pg_available_extensions WHERE name = 'postgres_fdw')",
+        );
+        Ok(self.target.query_one(&query, &[]).await?.get(0))
+    }
+
+    /// A function that the mapping calls and that the target does not have, or has another of: over a foreign table it is
+    /// called there.
+    async fn function_of_source_alone(&self, draft: &Draft<'_>) -> Result<Option<String>> {
+        let names = volatility::called_by(draft);
+        if names.is_empty() {
+            return Ok(None);
+        }
+        let (given, held) = tokio::try_join!(
+            live::function::functions(&self.source, &names, &[], false),
+            live::function::functions(&self.target, &names, &[], false)
+        )?;
+        let alone = given.iter().find(|function| held.iter().all(|other| other.line != function.line));
+        Ok(alone.map(|function| function.signature().to_owned()))
     }
 
     /// How rows of one table travel, and why.

@@ -14,12 +14,20 @@ use crate::postgres::{AdvisoryLock, Session};
 use crate::sql::{Sql, sql};
 use crate::sync::fingerprint::Fingerprints;
 use crate::sync::planner::Sync;
-use crate::sync::report::{ColumnReport, Report, ScanReport, TableReport};
+use crate::sync::report::{ColumnReport, Finding, Report, ScanReport, TableReport};
 use crate::sync::restore::{self, TakenOff};
-use crate::sync::scan::{check_changed, check_source_masks, interrupted, scan_table};
+use crate::sync::scan::{Suspects, check_changed, check_source_masks, interrupted, scan_table};
 use crate::sync::snapshot::Snapshot;
 use crate::sync::stream::{Filling, Moved};
 use crate::sync::{quarantine, sequences, subset};
+
+/// What a search reads, and where what it finds is looked up again.
+struct Searching<'a> {
+    /// Where each of the plan's tables is, or waits.
+    places: Vec<Sql>,
+    snapshot: &'a Snapshot,
+    subset: Option<&'a subset::Subset>,
+}
 
 impl Sync {
     /// Carries the plan out. The source is only read; the target changes at the very end, or not at all.
@@ -80,7 +88,7 @@ impl Sync {
         let taken =
             execution.step("Taking keys, indexes and triggers off", self.begin(writer, execution)).await?;
         let subset = self.choose_rows(&snapshot.holder, execution).await?;
-        let fingerprints = Arc::new(Fingerprints::new(self.expected_fingerprints(), self.seed));
+        let fingerprints = self.fingerprints();
         let mut moved = Vec::new();
         for (index, table) in self.plan.tables.iter().enumerate() {
             let filling = self.filling(index, subset.as_ref(), &snapshot, &fingerprints)?;
@@ -92,10 +100,10 @@ impl Sync {
         let rebuilt = execution.step("Putting keys and triggers back", restore::rest(writer, &taken)).await?;
         restore::refresh_views(writer, &self.target_oids(), execution).await?;
         let sequences = sequences::set(self, &snapshot.holder, writer).await?;
+        let searched = Searching { places: self.truncated(), snapshot: &snapshot, subset: subset.as_ref() };
+        let (scan, checksums) = self.scan(&searched, writer, fingerprints, &moved, execution).await?;
         let shown = snapshot.name.clone();
         drop(snapshot);
-        let places: Vec<Sql> = self.truncated();
-        let (scan, checksums) = self.scan(&places, writer, fingerprints, &moved, execution).await?;
         self.commit(writer, lock).await?;
         let report = self.report((moved, checksums), (rebuilt, sequences), scan, shown);
         self.after_commit(writer, execution).await;
@@ -117,7 +125,7 @@ impl Sync {
         quarantine::open(self, writer, execution).await?;
         self.tell_tables(execution);
         let subset = self.choose_rows(&snapshot.holder, execution).await?;
-        let fingerprints = Arc::new(Fingerprints::new(self.expected_fingerprints(), self.seed));
+        let fingerprints = self.fingerprints();
         let mut moved = Vec::new();
         for (index, table) in self.plan.tables.iter().enumerate() {
             let filling = self.filling(index, subset.as_ref(), &snapshot, &fingerprints)?;
@@ -134,8 +142,8 @@ impl Sync {
             moved.push(rows);
         }
         let places = self.plan.tables.iter().map(|table| sql!("{}", quarantine::place_of(self, table)));
-        let places: Vec<Sql> = places.collect();
-        let (scan, checksums) = self.scan(&places, writer, fingerprints, &moved, execution).await?;
+        let searched = Searching { places: places.collect(), snapshot: &snapshot, subset: subset.as_ref() };
+        let (scan, checksums) = self.scan(&searched, writer, fingerprints, &moved, execution).await?;
         crate::failpoint::reached("quarantine searched");
         let publishing = self.publish(writer, &snapshot.holder, &moved, execution);
         let (rebuilt, sequences) = execution.step("Publishing", publishing).await?;
@@ -249,8 +257,8 @@ impl Sync {
 
     /// Reads everything back and searches it. A finding is an error.
     async fn scan(
-        &self,
-        places: &[Sql],
+        self: &Arc<Self>,
+        searched: &Searching<'_>,
         writer: &Session,
         fingerprints: Arc<Fingerprints>,
         moved: &[Moved],
@@ -267,19 +275,47 @@ impl Sync {
             ..ScanReport::default()
         };
         let work = async {
-            let mut checksums = Vec::new();
-            for (index, (moved, place)) in moved.iter().zip(places).enumerate() {
+            let (mut checksums, mut suspects) = (Vec::new(), Vec::new());
+            for (index, (moved, place)) in moved.iter().zip(&searched.places).enumerate() {
                 check_source_masks(self, index, place, writer).await?;
                 let found = scan_table(self, index, place, writer, &frozen, &mut scan, execution).await?;
                 if found.rows != moved.rows {
                     return Err(self.lost_rows(index, moved.rows, found.rows));
                 }
                 checksums.push(format!("{:016x}", found.checksum));
+                suspects.extend(found.suspects);
             }
-            Ok(checksums)
+            Ok((checksums, suspects))
         };
-        let checksums = execution.step("Scanning for leaks", work).await?;
+        let (checksums, suspects) = execution.step("Scanning for leaks", work).await?;
+        if !suspects.is_empty() {
+            let work = self.confirm(searched, &suspects);
+            scan.findings =
+                execution.step("Looking at the source again for what may have been found", work).await?;
+        }
         if scan.findings.is_empty() { Ok((scan, checksums)) } else { Err(leak(&scan)) }
+    }
+
+    /// Tells what was found from what merely shares a tag with it: among many million texts, some do. The masked columns are
+    /// read again, in the same snapshot.
+    async fn confirm(
+        self: &Arc<Self>,
+        searched: &Searching<'_>,
+        suspects: &[Suspects],
+    ) -> Result<Vec<Finding>> {
+        let sought = suspects.iter().flat_map(Suspects::fingerprints).collect();
+        let seeking = Arc::new(Fingerprints::seeking(sought, self.seed));
+        for index in 0..self.plan.tables.len() {
+            self.filling(index, searched.subset, searched.snapshot, &seeking)?.look_again().await?;
+        }
+        let found =
+            Arc::into_inner(seeking).ok_or_else(|| Error::unexpected("a reader is still at work"))?.found();
+        let finding = |suspects: &Suspects| Finding {
+            column: suspects.column.clone(),
+            what: "an original value of a masked column".to_owned(),
+            values: suspects.confirmed(&found),
+        };
+        Ok(suspects.iter().map(finding).filter(|finding| finding.values > 0).collect())
     }
 
     /// Begins the transaction: locks, takes off what slows a load or fires in it, empties.
@@ -333,6 +369,13 @@ impl Sync {
             execution.note(reason);
         }
         Ok(Some(chosen))
+    }
+
+    /// Where the originals are gathered.
+    fn fingerprints(&self) -> Arc<Fingerprints> {
+        let mut fingerprints = Fingerprints::new(self.expected_fingerprints(), self.seed);
+        fingerprints.coarse = self.coarse;
+        Arc::new(fingerprints)
     }
 
     /// About how many original values there are.

@@ -23,6 +23,7 @@ mod options;
 mod plan;
 mod planner;
 mod preview;
+mod privileges;
 mod quarantine;
 mod report;
 mod restore;

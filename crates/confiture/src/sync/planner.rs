@@ -16,7 +16,7 @@ use crate::sync::keys::{Components, Reference, propagate, references};
 use crate::sync::options::Options;
 use crate::sync::plan::{Applied, ColumnPlan, CopyFormat, Plan, SMALLEST_PART, Storage, TablePlan};
 use crate::sync::types::{Family, binary_agrees, family};
-use crate::sync::{quarantine, space, subset};
+use crate::sync::{privileges, quarantine, space, subset};
 
 /// A plan with the sessions and everything else that carries it out.
 pub struct Sync {
@@ -27,6 +27,7 @@ pub struct Sync {
     /// Per table: what the source sends for the scan, behind everything else.
     pub(crate) hashes: Vec<Vec<Sql>>,
     pub(crate) seed: u64,
+    pub(crate) coarse: bool,
     pub(crate) source: Session,
     pub(crate) source_catalog: Catalog,
     pub(crate) target_catalog: Catalog,
@@ -116,8 +117,22 @@ impl Sync {
             quarantine: options.quarantine || options.resume,
             bytes_needed,
         };
+        let names: Vec<QualifiedName> = plan.tables.iter().map(|table| table.table.clone()).collect();
+        let catalogs = (&source_catalog, &target_catalog);
+        privileges::check(&names, plan.quarantine, catalogs, &source, &target).await?;
         check_select(&plan, &source).await?;
-        Ok(Self { options, plan, programs, hashes, seed, source, source_catalog, target_catalog, references })
+        Ok(Self {
+            options,
+            plan,
+            programs,
+            hashes,
+            seed,
+            coarse: false,
+            source,
+            source_catalog,
+            target_catalog,
+            references,
+        })
     }
 
     /// Has every mask do nothing, the source's and the stream's. Only tests can: what follows must be found out.
@@ -133,6 +148,14 @@ impl Sync {
         for column in self.programs.iter_mut().flat_map(|program| &mut program.columns) {
             column.mask = column.mask.take().map(crate::sync::mask::Mask::broken);
         }
+        self
+    }
+
+    /// Has the search suspect far more than is there: what it makes of that must be found out.
+    #[cfg(feature = "failpoints")]
+    #[must_use]
+    pub fn with_coarse_search(mut self) -> Self {
+        self.coarse = true;
         self
     }
 

@@ -56,7 +56,12 @@ pub(crate) async fn judge(server: &'static Server, case: &Case) -> Result<(), Fa
         Ok::<_, String>(Source::Scripts(vec![script]))
     };
     let (from, to) = (source("old.sql", &case.old)?, source("new.sql", &case.new)?);
-    let options = DiffOptions { make_roles: true, renames: case.renames.clone(), ..DiffOptions::default() };
+    let options = DiffOptions {
+        make_roles: true,
+        renames: case.renames.clone(),
+        online: case.online,
+        ..DiffOptions::default()
+    };
     let found = schema_diff::diff(&connection, &from, &to, &options)
         .await
         .map_err(|error| format!("diff: {error}\n  {}", error.hints().join("\n  ")))?;
@@ -113,7 +118,14 @@ async fn run(session: &Session, text: &str) -> confiture::Result<()> {
 }
 
 async fn apply(session: &Session, plan: &Plan) -> confiture::Result<()> {
-    session.batch(&Sql::literal("SET check_function_bodies = off; BEGIN")).await?;
+    session.batch(&Sql::literal("SET check_function_bodies = off")).await?;
+    if plan.steps.iter().any(|step| step.alone) {
+        for statement in plan.statements() {
+            session.batch(statement).await.map_err(|error| error.context(statement))?;
+        }
+        return Ok(());
+    }
+    session.batch(&Sql::literal("BEGIN")).await?;
     for step in &plan.steps {
         for statement in &step.statements {
             session.batch(statement).await.map_err(|error| error.context(statement))?;
@@ -159,8 +171,9 @@ fn without_position(line: &str) -> String {
 
 /// Lines of a table's entry in an order of their own.
 fn with_sorted_columns(lines: &[&str]) -> String {
-    let is_table =
-        lines.first().is_some_and(|line| line.contains("Type: TABLE;") || line.contains("TABLE; "));
+    // So do privileges: the order in which they were granted means nothing.
+    let kinds = ["Type: TABLE;", "TABLE; ", "Type: ACL;"];
+    let is_table = lines.first().is_some_and(|line| kinds.iter().any(|kind| line.contains(kind)));
     let mut lines: Vec<&str> = lines.iter().map(|line| line.trim_end_matches(',')).collect();
     if is_table {
         lines.sort_unstable();

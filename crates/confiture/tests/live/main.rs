@@ -10,6 +10,7 @@ mod failover;
 mod few_keys;
 mod first;
 mod idle;
+mod library;
 mod many;
 mod mutants;
 mod oracle;

@@ -115,11 +115,8 @@ async fn round(seed: u64, local: bool) {
         false => World::new(&new, &old).await,
     };
     let side = if local { &world.old } else { &world.new };
-    let there = Options {
-        source: connection(side),
-        target: connection(&world.old),
-        ..world.options(&mapping).await
-    };
+    let there =
+        Options { source: connection(side), target: connection(&world.old), ..world.options(&mapping).await };
     let execution = Execution::unattended();
     let migration = Arc::new(Migration::plan(there.clone(), &execution).await.unwrap());
     let reverse = migration.reversed();

@@ -447,3 +447,30 @@ tables:
     let error = migration.plan_reverse(&migration.reversed(), &execution).await.err().unwrap();
     assert_eq!(error.place().unwrap().to_string(), "mapping.yaml:6:28", "{error:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_written_is_tried_on_rows_that_are_there() {
+    let moved = Moved::new(false).await;
+    let execution = Execution::unattended();
+    let plan = async || Box::pin(Migration::plan(moved.there.clone(), &execution)).await.unwrap();
+    let sampled = async |rows| {
+        let migration = plan().await;
+        Box::pin(migration.sample_reverse(&migration.reversed(), rows)).await.unwrap()
+    };
+    assert_eq!(sampled(200).await, []);
+    psql(moved.old(), "SET session_replication_role = replica; UPDATE legacy.users SET full_name = ' ' || full_name WHERE id IN (5, 6, 10)").await;
+    let found = sampled(10_000).await;
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert_eq!(found[0].severity, Severity::Note);
+    // Of those that are moved: 10 is left out.
+    assert!(found[0].message.starts_with("of 450 rows looked at, 2 come back"), "{found:?}");
+    assert_eq!(found[0].place.as_ref().unwrap().to_string(), "mapping.yaml:10:18");
+    let broken = MAPPING.replace("first_name || ' ' || last_name", "(length(first_name) / 0)::text");
+    let there = Moved::options(&moved.world, false, &broken).await;
+    let migration = Box::pin(Migration::plan(there, &execution)).await.unwrap();
+    let found = Box::pin(migration.sample_reverse(&migration.reversed(), 10)).await.unwrap();
+    assert!(
+        found[0].severity == Severity::Loses && found[0].message.contains("division by zero"),
+        "{found:?}"
+    );
+}

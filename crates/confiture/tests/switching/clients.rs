@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use confiture::config::Connection;
@@ -20,12 +20,15 @@ pub(crate) struct Seen {
     pub(crate) unknown: BTreeSet<i64>,
     /// Writes that the other side refused, and that were tried again there.
     pub(crate) moved: u32,
+    /// Writes that were a deadlock's victims, and were tried again.
+    pub(crate) deadlocks: u32,
     /// The longest time from asking for the first time to the acknowledgement.
     pub(crate) longest: Duration,
 }
 
 pub(crate) struct Clients {
     stop: Arc<AtomicBool>,
+    written: Arc<AtomicU64>,
     tasks: Vec<JoinHandle<Seen>>,
 }
 
@@ -42,8 +45,20 @@ impl Clients {
     /// Starts so many clients, which begin at the first side.
     pub(crate) fn start(count: usize, sides: [Side; 2]) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        let tasks = (0..count).map(|_| tokio::spawn(write(sides.clone(), Arc::clone(&stop)))).collect();
-        Self { stop, tasks }
+        let written = Arc::new(AtomicU64::new(0));
+        let write = |_| tokio::spawn(write(sides.clone(), Arc::clone(&stop), Arc::clone(&written)));
+        let tasks = (0..count).map(write).collect();
+        Self { stop, written, tasks }
+    }
+
+    /// Returns once so many more writes were acknowledged: nobody is left waiting.
+    pub(crate) async fn until_more(&self, writes: u64) {
+        let goal = self.written.load(Ordering::SeqCst) + writes;
+        let begun = Instant::now();
+        while self.written.load(Ordering::SeqCst) < goal {
+            assert!(begun.elapsed() < Duration::from_secs(15), "the application is left waiting");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     /// Stops them, and returns what all have seen.
@@ -55,13 +70,14 @@ impl Clients {
             all.acknowledged.extend(seen.acknowledged);
             all.unknown.extend(seen.unknown);
             all.moved += seen.moved;
+            all.deadlocks += seen.deadlocks;
             all.longest = all.longest.max(seen.longest);
         }
         all
     }
 }
 
-async fn write(sides: [Side; 2], stop: Arc<AtomicBool>) -> Seen {
+async fn write(sides: [Side; 2], stop: Arc<AtomicBool>, written: Arc<AtomicU64>) -> Seen {
     let mut seen = Seen::default();
     let mut side = 0;
     let mut session = Session::connect(&sides[side].connection).await.unwrap();
@@ -72,15 +88,21 @@ async fn write(sides: [Side; 2], stop: Arc<AtomicBool>) -> Seen {
             let statement = sides[side].statement.replace('$', &number.to_string());
             let Err(error) = session.batch(&Sql::from_user(statement)).await else {
                 seen.acknowledged.insert(number);
+                written.fetch_add(1, Ordering::SeqCst);
                 break;
             };
             match error.sqlstate_code() {
                 Some("25006") => {
+                    session.batch(&Sql::literal("ROLLBACK")).await.ok();
                     seen.moved += 1;
                     side = 1 - side;
                     session = Session::connect(&sides[side].connection).await.unwrap();
                 }
-                Some("40P01") => {}
+                // An application tries again; and the switch is the victim as often.
+                Some("40P01") => {
+                    session.batch(&Sql::literal("ROLLBACK")).await.ok();
+                    seen.deadlocks += 1;
+                }
                 _ if session.is_closed() => {
                     seen.unknown.insert(number);
                     session = Session::connect(&sides[side].connection).await.unwrap();

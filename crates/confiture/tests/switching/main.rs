@@ -3,6 +3,7 @@
 
 mod between;
 mod clients;
+mod crash;
 #[path = "../database/mod.rs"]
 mod database;
 mod within;

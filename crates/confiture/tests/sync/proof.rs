@@ -316,3 +316,28 @@ async fn the_risk_that_is_forecast_is_the_risk_that_arrives() {
     assert_eq!(original.whole.rows_at_risk, 5000);
     assert!(arrived.whole.rows_at_risk < 100 && arrived.whole.smallest > 0, "{arrived:?}");
 }
+
+/// Among many million texts, some share a tag with an original.
+#[tokio::test]
+async fn what_is_suspected_is_looked_up_in_the_source() {
+    let world = World::new(SCHEMA, PEOPLE).await;
+    let kept = rules(KEPT).replace("{hash: 24}", "{hash: 18}");
+    // As long as the originals and with their first letter, and none of them.
+    world
+        .produce(
+            "UPDATE ticket SET body = 'Anneliese Qerson' || id, extra = to_json('ann' || id || '@corp.org')",
+        )
+        .await;
+    for quarantine in [false, true] {
+        let mut options = world.options(&kept);
+        options.quarantine = quarantine;
+        let coarse = Arc::new(Sync::plan(options).await.unwrap().with_coarse_search());
+        coarse.execute(&Execution::unattended()).await.unwrap_or_else(|error| panic!("{}", told(&error)));
+    }
+    world
+        .produce("UPDATE ticket SET body = 'ann17@corp.com, or Anneliese Person18' WHERE id IN (3, 4)")
+        .await;
+    let coarse = Arc::new(Sync::plan(world.options(&kept)).await.unwrap().with_coarse_search());
+    let refused = coarse.execute(&Execution::unattended()).await.unwrap_err();
+    assert!(told(&refused).contains("public.ticket.body: 2 values"), "{}", told(&refused));
+}

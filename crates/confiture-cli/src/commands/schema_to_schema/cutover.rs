@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::ValueHint;
 use confiture::Result;
+use confiture::config::{Hook, Hooks, Moment};
 use confiture::schema_to_schema::confirmable;
 use confiture::schema_to_schema::cutover::SwitchKind;
 
@@ -78,6 +79,10 @@ struct Switch {
     #[arg(short, long)]
     yes: bool,
 
+    /// Append what happens to this file, a line of JSON for each event.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    events: Option<PathBuf>,
+
     /// The admin console of a PgBouncer, as `postgresql://admin@host:6432/pgbouncer`: clients behind it wait, and see no error.
     #[arg(long, value_name = "URL", requires = "pgbouncer_database")]
     pgbouncer: Option<String>,
@@ -89,12 +94,32 @@ struct Switch {
     /// PgBouncer's configuration file, whose entry is led to the other side; not needed in one database.
     #[arg(long, value_name = "FILE", requires = "pgbouncer", value_hint = ValueHint::FilePath)]
     pgbouncer_config: Option<PathBuf>,
+
+    /// A command at a moment of it, as `fenced=./lead-over.sh`; repeatable. Moments: pre_fence, fenced, switched, rolled_back.
+    #[arg(long, value_name = "MOMENT=COMMAND", value_parser = hook)]
+    hook: Vec<Hook>,
+
+    /// Wait on standard input for the end of another process that switches, and bring to its end what that leaves.
+    #[arg(long, hide = true)]
+    stand_by: bool,
+}
+
+/// `fenced=./lead-over.sh`
+fn hook(text: &str) -> Result<Hook, String> {
+    let moments = || Moment::ALL.into_iter().filter(|moment| moment.is_of_cutover());
+    let (name, command) = text.split_once('=').ok_or("a moment, `=`, and a command")?;
+    let moment = moments().find(|moment| moment.key() == name).ok_or_else(|| {
+        let known: Vec<_> = moments().map(Moment::key).collect();
+        format!("`{name}` is no moment: there are {}", known.join(", "))
+    })?;
+    Ok(Hook::command(moment, command))
 }
 
 impl Switch {
     fn fill(self, kind: SwitchKind, accept_losses: bool, options: &mut SchemaToSchemaOptions) {
         options.dry_run = self.dry_run;
         options.yes = self.yes;
+        options.events = self.events;
         let pgbouncer = self.pgbouncer.zip(self.pgbouncer_database);
         options.switch = Some(SwitchOptions {
             kind,
@@ -104,6 +129,8 @@ impl Switch {
             patience: self.patience,
             sequence_gap: self.sequence_gap,
             pgbouncer: pgbouncer.map(|(console, database)| (console, database, self.pgbouncer_config)),
+            hooks: self.hook.into_iter().fold(Hooks::default(), Hooks::with),
+            stand_by: self.stand_by,
         });
     }
 }

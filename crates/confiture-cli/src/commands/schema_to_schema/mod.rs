@@ -19,6 +19,7 @@ mod scaffold;
 #[cfg(test)]
 mod seed_forms;
 mod setup;
+mod standing_by;
 mod status;
 mod switching;
 mod sync;

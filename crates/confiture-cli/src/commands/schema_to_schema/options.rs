@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use confiture::config::Hooks;
 use confiture::config::mapping::{Strategy, TableName};
 use confiture::schema_to_schema::cutover::SwitchKind;
 use confiture::schema_to_schema::{Capture, Cleaning, Order, Until, Verifying};
@@ -113,6 +114,10 @@ pub(crate) struct SwitchOptions {
     pub(crate) sequence_gap: u32,
     /// A PgBouncer's console, its database, and its file.
     pub(crate) pgbouncer: Option<(String, String, Option<PathBuf>)>,
+    /// Commands at its moments, beside those of the project.
+    pub(crate) hooks: Hooks,
+    /// Only stand by while another process does it.
+    pub(crate) stand_by: bool,
 }
 
 /// What to do.

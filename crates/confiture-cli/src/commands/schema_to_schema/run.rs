@@ -232,11 +232,16 @@ fn analyze(invocation: &Invocation, options: &SchemaToSchemaOptions, prepared: &
     let style = invocation.terminal.stdout;
     let mut text =
         format!("{}\n{}", plan::boxed(style, prepared.plan()), plan::details(style, prepared.plan()));
+    let way_back = prepared.migration.reversed();
+    text.push_str(&format!("\n{}", crate::output::way_back::render(style, &way_back)));
     if let Some(file) = &options.write_mapping {
         mapping_file::write(&scaffold::complete(&prepared.mapping, prepared.plan()).render(), file)?;
         text.push_str(&format!("\nWrote the mapping to {}.\n", file.display()));
     }
-    Reply::new(&json!({ "plan": prepared.plan(), "mapping_file": options.write_mapping }), text)
+    let result = json!({
+        "plan": prepared.plan(), "way_back": way_back.findings, "mapping_file": options.write_mapping
+    });
+    Reply::new(&result, text)
 }
 
 fn dry_run(invocation: &Invocation, prepared: &Prepared) -> Result<Reply> {

@@ -1,17 +1,19 @@
 //! A cutover or a rollback, from the command line.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use confiture::config::Flags;
+use confiture::config::{Flags, Hooks, Moment};
 use confiture::event::Execution;
 use confiture::project::{Naming, Project};
 use confiture::schema_to_schema::cutover::{
-    Application, Pooled, SwitchKind, Switching, active, cut_over, roll_back,
+    Application, Commands, Pooled, Several, SwitchKind, Switching, active, cut_over, roll_back,
 };
 use confiture::schema_to_schema::{Cleaning, Direction, Options, clean_up, remains};
 use confiture::{Error, ErrorKind, Result};
 
 use super::options::{SchemaToSchemaOptions, SwitchOptions};
+use super::standing_by::{self, StandingBy};
 use crate::confirm::confirm;
 use crate::database::{self, Database};
 use crate::invocation::Invocation;
@@ -27,6 +29,12 @@ pub(super) async fn switch(
     execution: &Execution,
 ) -> Result<Reply> {
     let Some(switch) = &options.switch else { return Err(Error::unexpected("nothing to switch")) };
+    let hooks = databases[1].settings.hooks.value.clone().and(switch.hooks.clone());
+    let application = application(project, switch, hooks, execution).await?;
+    if switch.stand_by {
+        let application = application.unwrap_or_else(|| Arc::new(()));
+        return standing_by::wait(&told, switch.kind, application.as_ref(), execution).await;
+    }
     let (_, direction) = active(told.clone()).await?;
     if switch.kind == SwitchKind::Rollback && direction == Direction::Forward {
         return give_up(invocation, options, &told, databases, execution).await;
@@ -38,7 +46,7 @@ pub(super) async fn switch(
         patience: switch.patience,
         sequence_gap: switch.sequence_gap,
         rehearse: options.dry_run,
-        application: application(project, switch).await?,
+        application: application.clone().unwrap_or_else(|| Arc::new(())),
         ..Switching::default()
     };
     if !options.dry_run {
@@ -54,10 +62,19 @@ pub(super) async fn switch(
             error.hint("--dry-run rehearses everything up to the fence and switches nothing")
         })?;
     }
-    let report = match switch.kind {
-        SwitchKind::Cutover => cut_over(told, &switching, execution).await?,
-        SwitchKind::Rollback => roll_back(told, &switching, execution).await?,
+    // Somebody who waits for clients that nobody would let go on, or whom commands have led half the way.
+    let second = match &application {
+        Some(_) if !options.dry_run => StandingBy::start(invocation, execution).await,
+        _ => None,
     };
+    let report = match switch.kind {
+        SwitchKind::Cutover => cut_over(told, &switching, execution).await,
+        SwitchKind::Rollback => roll_back(told, &switching, execution).await,
+    };
+    if let Some(second) = second {
+        second.dismiss().await;
+    }
+    let report = report?;
     let text = output::render(invocation.terminal.stdout, &report);
     let verdict = (!report.afterwards.is_empty()).then(|| {
         let what = report.afterwards.join("; ");
@@ -106,10 +123,24 @@ async fn give_up(
     Reply::new(&report, said)
 }
 
-/// Who leads the application.
-async fn application(project: &Project, switch: &SwitchOptions) -> Result<Arc<dyn Application>> {
-    let Some((console, database, file)) = &switch.pgbouncer else { return Ok(Arc::new(())) };
-    let naming = Naming { named: Some(("--pgbouncer", console)), database_url: None };
-    let console = database::find(project, naming, &Flags::default()).await?.connection;
-    Ok(Arc::new(Pooled::new(console, database.clone(), file.clone())))
+/// Who leads the application; `None` for one that finds the other side by itself.
+async fn application(
+    project: &Project,
+    switch: &SwitchOptions,
+    hooks: Hooks,
+    execution: &Execution,
+) -> Result<Option<Arc<dyn Application>>> {
+    let mut several: Vec<Arc<dyn Application>> = Vec::new();
+    if let Some((console, database, file)) = &switch.pgbouncer {
+        let naming = Naming { named: Some(("--pgbouncer", console)), database_url: None };
+        let console = database::find(project, naming, &Flags::default()).await?.connection;
+        several.push(Arc::new(Pooled::new(console, database.clone(), file.clone())));
+    }
+    if Moment::ALL.into_iter().any(|moment| moment.is_of_cutover() && hooks.of(moment).next().is_some()) {
+        several.push(Arc::new(Commands::new(hooks, PathBuf::new(), execution.clone())));
+    }
+    Ok(match several.len() {
+        0 => None,
+        _ => Some(Arc::new(Several(several))),
+    })
 }

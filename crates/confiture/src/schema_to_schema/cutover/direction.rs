@@ -59,7 +59,7 @@ impl Ledgers {
         let is_active = |record: &FollowRecord| record.phase == Phase::Following;
         match (&self.forward, &self.reverse) {
             (Some(forward), Some(reverse)) if is_active(reverse) => {
-                if reverse.epoch > forward.epoch || forward.phase == Phase::CutOver {
+                if !is_active(forward) || reverse.epoch > forward.epoch {
                     Direction::Reverse
                 } else {
                     Direction::Forward

@@ -21,6 +21,7 @@ mod locks;
 mod pooled;
 mod record;
 mod settle;
+mod stand_by;
 mod switch;
 mod within;
 
@@ -34,6 +35,7 @@ pub use direction::{active, handed_over};
 pub(crate) use end::{Ended, end_way_back, is_over};
 pub use pooled::Pooled;
 pub use settle::{settle, settle_with};
+pub use stand_by::stand_by;
 pub use switch::{cut_over, roll_back};
 
 use crate::schema_to_schema::checklist::Check;

@@ -92,6 +92,13 @@ impl Functions {
     }
 }
 
+impl Function {
+    /// `app.shown(p app.people)`
+    pub(crate) fn signature(&self) -> &str {
+        self.line.rsplit_once(' ').map_or(self.line.as_str(), |(signature, _)| signature)
+    }
+}
+
 /// The users' functions of these names, and those behind users' operators and casts.
 pub(crate) async fn functions(
     session: &Session,

@@ -18,7 +18,7 @@ pub(crate) mod coverage;
 pub(crate) mod feed;
 mod finish;
 pub(crate) mod follower;
-mod function;
+pub(crate) mod function;
 pub(crate) mod gate;
 mod identity;
 mod keyed;

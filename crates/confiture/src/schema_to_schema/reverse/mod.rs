@@ -13,6 +13,7 @@ mod fidelity;
 mod finding;
 mod readiness;
 mod restore;
+mod sample;
 mod split;
 mod stored;
 

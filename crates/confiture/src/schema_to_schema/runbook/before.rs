@@ -73,6 +73,7 @@ fn rollback(ground: &Ground<'_>) -> Step {
 fn monitoring(ground: &Ground<'_>) -> Step {
     Step::people("Monitoring dashboards configured")
         .instead("lag is the round trip of a marker, not the age of the last update")
+        .run(ground.commands.with_ends("monitor --listen 127.0.0.1:8787"))
         .run(ground.commands.with_target("status --watch"))
         .run(ground.commands.with_target("status --format json"))
 }

@@ -1,5 +1,6 @@
 //! What both servers and the ledger say of a migration, in figures.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -52,6 +53,9 @@ pub struct SwitchFigures {
     pub stall_ms: Option<f64>,
     /// What was found.
     pub found: Option<String>,
+    /// What its checklist said, point by point: the word, and what was seen.
+    #[serde(skip)]
+    pub(super) seen: BTreeMap<String, String>,
 }
 
 impl Figures {
@@ -124,7 +128,7 @@ async fn switches(target: &Session, figures: &mut Figures) -> Result<()> {
         return Ok(());
     }
     let query = Sql::literal(
-        "SELECT kind, pg_catalog.to_char(started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI') || ' UTC', outcome, stall_ms, found
+        "SELECT kind, pg_catalog.to_char(started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI') || ' UTC', outcome, stall_ms, found, checklist::text
          FROM confiture.cutover ORDER BY id DESC",
     );
     let rows = target.query(&query, &[]).await?;
@@ -134,6 +138,7 @@ async fn switches(target: &Session, figures: &mut Figures) -> Result<()> {
         outcome: row.get(2),
         stall_ms: row.get(3),
         found: row.get(4),
+        seen: row.get::<_, Option<&str>>(5).map(seen).unwrap_or_default(),
     };
     figures.last_switch = rows.first().map(switch);
     if figures.phase() == Some(Phase::CutOver) {
@@ -145,10 +150,18 @@ async fn switches(target: &Session, figures: &mut Figures) -> Result<()> {
                 outcome: "done".into(),
                 stall_ms: None,
                 found: None,
+                seen: BTreeMap::new(),
             })
         });
     }
     Ok(())
+}
+
+/// The points of a checklist that was kept.
+fn seen(checklist: &str) -> BTreeMap<String, String> {
+    let points: Vec<serde_json::Value> = serde_json::from_str(checklist).unwrap_or_default();
+    let text = |point: &serde_json::Value, key: &str| Some(point.get(key)?.as_str()?.to_owned());
+    points.iter().filter_map(|point| Some((text(point, "id")?, text(point, "evidence")?))).collect()
 }
 
 /// `12 ms`, `1.5 s`.

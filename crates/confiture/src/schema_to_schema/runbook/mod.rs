@@ -128,7 +128,8 @@ impl Ground<'_> {
     /// A step that is what a point of the checklist is. Once the application has moved, the cutover has seen to it.
     fn by_check(&self, what: &str, id: &str) -> Step {
         if let Some(switch) = self.figures.switched.as_ref().filter(|_| !PEOPLE.contains(&id)) {
-            return Step::done(what, format!("the cutover of {} saw to it", switch.at));
+            let seen = switch.seen.get(id).map(|seen| format!(": {seen}")).unwrap_or_default();
+            return Step::done(what, format!("the cutover of {} saw to it{seen}", switch.at));
         }
         let Some(check) = self.check(id) else { return Step::people(what) };
         let state = match check.outcome {

@@ -41,6 +41,9 @@ const WRITER_SECONDS: f64 = 5.0;
 pub fn checks(look: &Look) -> Vec<Check> {
     let Some(sight) = &look.sight else { return Vec::new() };
     let Some(following) = &sight.status.following else { return Vec::new() };
+    if following.phase == Phase::CutOver {
+        return Vec::new();
+    }
     let source = look.servers.iter().find(|server| server.side == Side::Source);
     let lag = match following.lag {
         Some(lag) if lag < LAG_MS => (CheckState::Pass, format!("{lag:.0} ms")),

@@ -203,7 +203,7 @@ pub(super) async fn cutovers(session: &Session) -> Result<Vec<Cutover>> {
         fenced: row.get(2),
         committed: row.get(3),
         ended: row.get(4),
-        outcome: row.get(5),
+        outcome: row.get::<_, Option<String>>(5).filter(|outcome| outcome != "begun"),
         stall_ms: row.get(6),
         checklist: row.get::<_, Option<&str>>(7).and_then(|text| serde_json::from_str(text).ok()),
         found: row.get(8),

@@ -60,7 +60,7 @@ fn candidates(pair: &Pair) -> Vec<Candidate> {
                     world.items.retain(|item| !some.contains(&(item.what, item.number)));
                     world
                 };
-                let next = Pair { old: without(&pair.old), new: without(&pair.new) };
+                let next = Pair { old: without(&pair.old), new: without(&pair.new), online: pair.online };
                 (next.old != pair.old || next.new != pair.new).then_some(next)
             }));
         }
