@@ -14,7 +14,7 @@ use crate::migrate::history::{History, read_history};
 use crate::migrate::inspect::inspect;
 use crate::migrate::options::{DownOptions, Extent, Options, UpOptions};
 use crate::migrate::plan::{Direction, Plan, plan_down, plan_up};
-use crate::migrate::run::{Report, Run};
+use crate::migrate::run::{Report, Run, refuse_pooling};
 use crate::migrate::unit::Unit;
 use crate::postgres::Session;
 
@@ -139,13 +139,22 @@ impl Migrator {
         let units = self.units()?;
         let control = Session::connect(&self.connection).await?;
         // Connecting takes the server as long as all that is read here.
-        let (worker, (plan, settles)) = tokio::try_join!(Session::connect(&self.connection), async {
+        let (worker, read) = tokio::join!(Session::connect(&self.connection), async {
             let history = read_history(&control, &self.options.history_table).await?;
             let assessed = assess(&units, &history);
             let mut plan = self.with_notes(plan_up(&units, &assessed, options))?;
             inspect(&mut plan, &self.folder, &self.options, &control).await?;
             Ok((plan, assessed.iter().any(|one| one.settles)))
-        })?;
+        });
+        let worker = worker?;
+        let (plan, settles) = match read {
+            Ok(read) => read,
+            Err(error) => {
+                // A pooler that has mixed both sessions up says so in riddles.
+                refuse_pooling(&control, &worker).await?;
+                return Err(error);
+            }
+        };
         if plan.is_empty() && !settles {
             return Ok(nothing(plan));
         }

@@ -260,7 +260,7 @@ impl<'a> Run<'a> {
 
 /// Behind a pooler that gives each transaction any connection, the lock of a session is nobody's: two sessions that are one, or
 /// one that is two, give it away.
-async fn refuse_pooling(control: &Session, worker: &Session) -> Result<()> {
+pub(super) async fn refuse_pooling(control: &Session, worker: &Session) -> Result<()> {
     let mut pooled = control.backend_pid() == worker.backend_pid();
     // A transaction gets the connection that was free last. So one of these gets the other's, where connections are shared.
     for opens in [control, worker] {
