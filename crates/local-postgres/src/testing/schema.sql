@@ -162,6 +162,7 @@ WITH schema AS (
     FROM pg_catalog.pg_description AS d
     CROSS JOIN LATERAL pg_identify_object(d.classoid, d.objoid, d.objsubid) AS named
     WHERE (d.objoid >= 16384 OR d.objoid IN (SELECT oid FROM schema)) AND named.schema IS DISTINCT FROM :'without'
+      AND (named.type, named.name) IS DISTINCT FROM ('schema', :'without')
     UNION ALL
     SELECT ROW('other', named.type, named.identity)::text
     FROM (
