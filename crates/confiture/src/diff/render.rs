@@ -223,6 +223,14 @@ fn make(work: &Work<'_>, at: usize, members: &[Act]) -> Step {
     if object.kind == Kind::Constraint && matches!(object.detail("type"), "f" | "c") {
         step.hazards.push(Hazard::MayFail("rows that violate the constraint stop it".into()));
     }
+    let is_unique = match object.kind {
+        Kind::Constraint => matches!(object.detail("type"), "p" | "u" | "x"),
+        Kind::Index => object.is("unique"),
+        _ => false,
+    };
+    if is_unique && !work.made[new.root(at)] {
+        step.hazards.push(Hazard::MayFail("rows that must not be alike, and are, stop it".into()));
+    }
     for part in std::iter::once(object).chain(members) {
         finish_making(&mut step, new, part);
     }

@@ -182,7 +182,7 @@ pub(crate) fn other(what: What, number: usize, dice: &mut Dice<'_>, all: &mut Ve
             let (within, what) = match dice.below(3) {
                 0 => (" IN SCHEMA \"S 2\"", dice.pick(&["EXECUTE ON FUNCTIONS", "USAGE ON TYPES"])),
                 1 => (" IN SCHEMA app", dice.pick(&["SELECT ON TABLES", "INSERT, UPDATE ON TABLES"])),
-                _ => ("", dice.pick(&["SELECT ON TABLES", "ALL ON SEQUENCES"])),
+                _ => ("", dice.pick(&["SELECT ON TABLES", "TRIGGER ON TABLES"])),
             };
             let verb = if dice.one_in(5) {
                 format!("REVOKE {what} FROM PUBLIC")
