@@ -89,6 +89,11 @@ fn calls(text: &str, place: Option<&Place>) -> Vec<Call> {
     calls
 }
 
+/// The names that the mapping of one table calls as functions, and words that only look so.
+pub(crate) fn called_by(draft: &Draft<'_>) -> Vec<String> {
+    pieces(draft).into_iter().flat_map(|(text, _)| called(text).collect::<Vec<_>>()).collect()
+}
+
 /// The names that `text` calls as functions, and words that only look so.
 pub(crate) fn called(text: &str) -> impl Iterator<Item = String> {
     calls(text, None).into_iter().map(|call| call.name.as_str().to_owned())

@@ -1,10 +1,12 @@
 -- What is taken off tables while they are loaded, how, and the statements that put it back. $1: OIDs of the tables.
--- Indexes and constraints of partitions and of partitioned tables stay: they are attached to one another.
+-- An index of a partitioned table goes with those of its partitions, and is put back after them: a server that makes an
+-- index of a partitioned table takes in what partitions have already. It is told under the table of $1. Where $1 has a
+-- partition alone, what is attached to an index of the whole stays.
 -- Invalid indexes stay too: put back, they would be valid. Run with an empty search_path, so that names are qualified.
 WITH RECURSIVE tree AS (
-    SELECT pg_catalog.unnest($1::pg_catalog.oid[]) AS oid
+    SELECT root AS oid, root FROM pg_catalog.unnest($1::pg_catalog.oid[]) AS root
     UNION
-    SELECT inhrelid FROM tree JOIN pg_catalog.pg_inherits ON inhparent = tree.oid
+    SELECT inhrelid, root FROM tree JOIN pg_catalog.pg_inherits ON inhparent = tree.oid
 ), relation AS (
     SELECT class.oid, namespace.nspname, class.relname, class.relkind, class.relispartition,
            pg_catalog.format('%I.%I', namespace.nspname, class.relname) AS name
@@ -15,7 +17,10 @@ WITH RECURSIVE tree AS (
            pg_catalog.format('%I.%I', namespace.nspname, class.relname) AS name, class.relname,
            -- One string with what is built: every element is a transaction of its own.
            pg_catalog.format('SET LOCAL default_tablespace = %L; ', coalesce(tablespace.spcname, '')) AS placed,
-           pg_catalog.pg_get_indexdef(index.indexrelid) AS build,
+           -- Of a partitioned table without its ONLY.
+           CASE WHEN relation.relkind = 'p'
+                THEN definition.head || pg_catalog.substr(definition.text, pg_catalog.length(definition.head || 'ONLY ') + 1)
+                ELSE definition.text END AS build,
            coalesce((
                SELECT pg_catalog.array_agg(pg_catalog.format(
                    'ALTER INDEX %I.%I ALTER COLUMN %s SET STATISTICS %s',
@@ -42,7 +47,11 @@ WITH RECURSIVE tree AS (
     JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = class.relnamespace
     JOIN relation ON relation.oid = index.indrelid
     LEFT JOIN pg_catalog.pg_tablespace AS tablespace ON tablespace.oid = class.reltablespace
-    WHERE index.indisvalid AND relation.relkind = 'r' AND NOT relation.relispartition
+    CROSS JOIN LATERAL (
+        SELECT pg_catalog.pg_get_indexdef(index.indexrelid),
+               pg_catalog.format('CREATE %sINDEX %I ON ', CASE WHEN index.indisunique THEN 'UNIQUE ' END, class.relname)
+    ) AS definition (text, head)
+    WHERE index.indisvalid AND relation.relkind IN ('r', 'p')
 ), own_constraint AS (
     SELECT con.*, relation.name, relation.nspname, relation.relname,
            pg_catalog.pg_get_constraintdef(con.oid) AS definition,
@@ -54,6 +63,48 @@ WITH RECURSIVE tree AS (
                pg_catalog.obj_description(con.oid, 'pg_constraint'))] ELSE '{}' END AS comment
     FROM pg_catalog.pg_constraint AS con
     JOIN relation ON relation.oid = con.conrelid
+), branch AS (
+    -- Every index that is attached to no other, and those that are attached to it.
+    SELECT parts.indexrelid AS top, parts.indexrelid, 0 AS depth
+    FROM index_parts AS parts
+    WHERE parts.indrelid IN (SELECT oid FROM tree)
+      AND NOT EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE inhrelid = parts.indexrelid)
+    UNION ALL
+    SELECT branch.top, inherits.inhrelid, branch.depth + 1
+    FROM branch JOIN pg_catalog.pg_inherits AS inherits ON inherits.inhparent = branch.indexrelid
+), rebuilt AS (
+    SELECT branch.top, branch.indexrelid, branch.depth,
+           CASE WHEN con.oid IS NULL THEN ARRAY[parts.placed || parts.build]
+                WHEN relation.relkind = 'r' AND con.contype IN ('p', 'u')
+                     AND NOT coalesce((pg_catalog.to_jsonb(con) ->> 'conperiod')::boolean, false)
+                THEN ARRAY[parts.placed || parts.build, pg_catalog.format('ALTER TABLE %s ADD CONSTRAINT %I %s USING INDEX %I%s', con.name, con.conname,
+                    CASE con.contype WHEN 'p' THEN 'PRIMARY KEY' ELSE 'UNIQUE' END, parts.relname,
+                    CASE WHEN con.condeferrable THEN ' DEFERRABLE' ELSE '' END
+                    || CASE WHEN con.condeferred THEN ' INITIALLY DEFERRED' ELSE '' END)]
+                ELSE ARRAY[parts.placed
+                    || pg_catalog.format('ALTER TABLE %s ADD CONSTRAINT %I %s', con.name, con.conname, con.definition)]
+           END || coalesce(con.comment, '{}') || parts.statistics || parts.clustered || parts.identity || parts.comment AS statements
+    FROM branch
+    JOIN index_parts AS parts ON parts.indexrelid = branch.indexrelid
+    JOIN relation ON relation.oid = parts.indrelid
+    LEFT JOIN own_constraint AS con ON con.conindid = branch.indexrelid AND con.contype IN ('p', 'u', 'x')
+), whole AS (
+    SELECT rebuilt.top, pg_catalog.count(DISTINCT rebuilt.indexrelid) AS indexes,
+           -- From the leaves to the root.
+           pg_catalog.array_agg(statement.text ORDER BY rebuilt.depth DESC, rebuilt.indexrelid, statement.number) AS restore
+    FROM rebuilt CROSS JOIN pg_catalog.unnest(rebuilt.statements) WITH ORDINALITY AS statement (text, number)
+    GROUP BY rebuilt.top
+), taken AS (
+    SELECT parts.indexrelid, root.nspname, root.relname, root.oid AS root, whole.restore,
+           CASE WHEN parts.indrelid = root.oid THEN parts.key END AS key, parts.is_primary, parts.is_immediate,
+           parts.name, parts.relname AS index_name
+    FROM index_parts AS parts
+    JOIN (SELECT oid, pg_catalog.min(root) AS root FROM tree GROUP BY oid) AS tree ON tree.oid = parts.indrelid
+    JOIN relation AS root ON root.oid = tree.root
+    JOIN whole ON whole.top = parts.indexrelid
+    -- All of them are valid.
+    JOIN (SELECT top, pg_catalog.count(*) AS indexes FROM branch GROUP BY top) AS attached
+        ON attached.top = whole.top AND attached.indexes = whole.indexes
 )
 SELECT 1 AS step, con.nspname AS table_schema, con.relname AS table_name, 'foreign_key' AS kind, con.conname AS name,
        pg_catalog.format('ALTER TABLE %s DROP CONSTRAINT %I', con.name, con.conname) AS take_off,
@@ -68,29 +119,17 @@ FROM own_constraint AS con JOIN relation ON relation.oid = con.conrelid
 WHERE con.contype = 'f' AND con.conparentid = 0
   AND (con.conrelid IN (SELECT oid FROM tree) OR con.confrelid IN (SELECT oid FROM tree))
 UNION ALL
-SELECT 2, con.nspname, con.relname, 'constraint', con.conname,
+SELECT 2, taken.nspname, taken.relname, 'constraint', con.conname,
        pg_catalog.format('ALTER TABLE %s DROP CONSTRAINT %I', con.name, con.conname),
-       CASE WHEN con.contype IN ('p', 'u') AND NOT coalesce((pg_catalog.to_jsonb(con) ->> 'conperiod')::boolean, false)
-            THEN ARRAY[parts.placed || parts.build] || pg_catalog.format('ALTER TABLE %s ADD CONSTRAINT %I %s USING INDEX %I%s', con.name, con.conname,
-                CASE con.contype WHEN 'p' THEN 'PRIMARY KEY' ELSE 'UNIQUE' END, parts.relname,
-                CASE WHEN con.condeferrable THEN ' DEFERRABLE' ELSE '' END
-                || CASE WHEN con.condeferred THEN ' INITIALLY DEFERRED' ELSE '' END)
-            ELSE ARRAY[parts.placed
-                || pg_catalog.format('ALTER TABLE %s ADD CONSTRAINT %I %s', con.name, con.conname, con.definition)]
-       END || con.comment || parts.statistics || parts.clustered || parts.identity || parts.comment,
-       con.conrelid, parts.key, parts.is_primary, parts.is_immediate
-FROM own_constraint AS con
-JOIN index_parts AS parts ON parts.indexrelid = con.conindid
-WHERE con.contype IN ('p', 'u', 'x') AND con.conrelid IN (SELECT oid FROM tree)
+       taken.restore, taken.root, taken.key, taken.is_primary, taken.is_immediate
+FROM taken
+JOIN own_constraint AS con ON con.conindid = taken.indexrelid AND con.contype IN ('p', 'u', 'x')
 UNION ALL
-SELECT 3, relation.nspname, relation.relname, 'index', parts.relname,
-       'DROP INDEX ' || parts.name,
-       ARRAY[parts.placed || parts.build] || parts.statistics || parts.clustered || parts.identity || parts.comment,
-       parts.indrelid, parts.key, parts.is_primary, parts.is_immediate
-FROM index_parts AS parts
-JOIN relation ON relation.oid = parts.indrelid
-WHERE parts.indrelid IN (SELECT oid FROM tree)
-  AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint WHERE conindid = parts.indexrelid AND contype IN ('p', 'u', 'x'))
+SELECT 3, taken.nspname, taken.relname, 'index', taken.index_name,
+       'DROP INDEX ' || taken.name,
+       taken.restore, taken.root, taken.key, taken.is_primary, taken.is_immediate
+FROM taken
+WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_constraint WHERE conindid = taken.indexrelid AND contype IN ('p', 'u', 'x'))
 UNION ALL
 SELECT 4, relation.nspname, relation.relname, 'trigger', trigger.tgname,
        pg_catalog.format('ALTER TABLE ONLY %s DISABLE TRIGGER %I', relation.name, trigger.tgname),

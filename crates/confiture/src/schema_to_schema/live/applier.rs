@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use futures_util::{SinkExt, StreamExt};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::postgres::Session;
 use crate::postgres::feed::{KeySet, SnapshotImage};
 use crate::schema_to_schema::copy::format_option;
@@ -58,7 +58,7 @@ pub(crate) struct Applier {
     /// Its open transaction is the snapshot. The target's session, where both sides are one database.
     pub(crate) source: Session,
     pub(crate) target: Session,
-    stages: Vec<Stage>,
+    stages: Arc<Vec<Stage>>,
     staged: BTreeSet<usize>,
 }
 
@@ -76,7 +76,19 @@ impl Applier {
                 .ok_or_else(|| Error::config(format!("the target has no table {}", table.target.short())))
         };
         let stages: Result<Vec<_>> = migration.plan.tables.iter().enumerate().map(stage).collect();
-        Ok(Self { stages: stages?, migration, captured, source, target, staged: BTreeSet::new() })
+        Ok(Self { stages: Arc::new(stages?), migration, captured, source, target, staged: BTreeSet::new() })
+    }
+
+    /// One of the same tables, by other sessions.
+    pub(crate) fn beside(&self, source: Session, target: Session) -> Self {
+        Self {
+            migration: Arc::clone(&self.migration),
+            captured: Arc::clone(&self.captured),
+            stages: Arc::clone(&self.stages),
+            source,
+            target,
+            staged: BTreeSet::new(),
+        }
     }
 
     fn is_local(&self) -> bool {
@@ -95,6 +107,14 @@ impl Applier {
         let ((), row) =
             tokio::try_join!(biased; self.source.batch(&begin), self.source.query_one(&query, &[]))?;
         row.get::<_, &str>(0).parse()
+    }
+
+    /// Freezes one database once `lock` was had, so that nothing can come after the snapshot that it does not see.
+    pub(crate) async fn freeze_after(&self, lock: &Sql) -> Result<SnapshotImage> {
+        let begin = sql!("BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE; {}", lock);
+        self.target.batch(&begin).await?;
+        let query = Sql::literal("SELECT pg_catalog.pg_current_snapshot()::pg_catalog.text");
+        self.target.query_one(&query, &[]).await?.get::<_, &str>(0).parse()
     }
 
     /// Begins the target's transaction.
@@ -190,7 +210,15 @@ impl Applier {
         let stage = &self.stages[index];
         let is_large = rows.max(keys.len() as u64) > MANY;
         let mut applied = Applied { keys: keys.len() as u64, bytes, ..Applied::default() };
+        if let Some(meets_others) = stage.meets_others()
+            && self.target.query_one(&meets_others, &[]).await?.get(0)
+        {
+            return Err(meets_a_row_of_others());
+        }
         (applied.rows_deleted, applied.rows_written) = self.write(stage, &share, is_large).await?;
+        if let Some(remember) = stage.remember_outside(&share) {
+            self.target.batch(&remember).await?;
+        }
         failpoint::reached("batch: rows written");
         Ok(applied)
     }
@@ -222,14 +250,21 @@ impl Applier {
             all =
                 Sql::literal("ROLLBACK TO SAVEPOINT confiture_upsert; RELEASE SAVEPOINT confiture_upsert; ");
         }
-        let (deleted, [replaced, insert]) = (&delete, [stage.delete_staged(), stage.insert()]);
-        all.push(&sql!("{}; {}; {}", replaced, deleted, insert));
+        all.push(&stage.replace(&delete));
         target.counts(&all).await.map(|counts| last_two(&counts, 0))
     }
 
     /// Stages keys, to be deleted.
     pub(crate) async fn stage_keys(&mut self, index: usize, keys: &KeySet) -> Result<()> {
         self.read(index, keys, false).await.map(|_| ())
+    }
+
+    /// Removes a stage that is not needed again: at each commit a session empties all that it has.
+    pub(crate) async fn drop_stage(&mut self, index: usize) -> Result<()> {
+        match self.staged.remove(&index) {
+            true => self.target.batch(&self.stages[index].drop()).await,
+            false => Ok(()),
+        }
     }
 
     /// Deletes the rows of the staged keys, however often each is there; or, where nobody knows which those are, of every
@@ -325,9 +360,19 @@ fn last_two(counts: &[u64], after: usize) -> (u64, u64) {
     }
 }
 
+/// A row of the other side has the key of one that is left alone here.
+fn meets_a_row_of_others() -> Error {
+    Error::new(
+        ErrorKind::Unsafe,
+        "a row that was made on the other side has the key of a row that the mapping leaves out, and that is left alone",
+    )
+    .sqlstate("23505")
+    .hint("give one of the two another key, or have the mapping take the other row in too")
+}
+
 fn explain(error: Error, table: &str) -> Error {
     match error.sqlstate_code() {
-        Some("23505" | "21000") => error.context(format!("applying changes to {table}")).hint(
+        Some("23505" | "21000") if error.kind() == ErrorKind::Server => error.context(format!("applying changes to {table}")).hint(
             "the mapping gives two rows of one key, or the target's unique constraint refuses what the source allows",
         ),
         _ => error.context(format!("applying changes to {table}")),
