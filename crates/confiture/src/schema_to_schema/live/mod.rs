@@ -18,8 +18,6 @@ pub(crate) mod coverage;
 pub(crate) mod feed;
 mod finish;
 pub(crate) mod follower;
-mod function;
-mod follower;
 pub(crate) mod function;
 pub(crate) mod gate;
 mod identity;
