@@ -357,7 +357,17 @@ impl<'a> Graph<'a> {
                 Kind::Constraint => object.detail("type") != "f" && !object.defined().ends_with(" NOT VALID"),
                 Kind::DomainConstraint => !object.defined().ends_with(" NOT VALID"),
                 Kind::Partition => same_columns(self.new_side(), at),
-                Kind::Inheritance => true,
+                // Where it computes what the parent holds, only a table that is there can join.
+                Kind::Inheritance => {
+                    let computes = |column: &&Object| {
+                        column.kind == Kind::Column
+                            && column.parent == Some(parent)
+                            && column.is("local")
+                            && column.details["inherit_count"].as_i64() > Some(0)
+                            && !column.details["generated"].is_null()
+                    };
+                    !self.new_side().all.iter().any(|column| computes(&column))
+                }
                 _ => false,
             };
             let makes_both = matches!((self.acts[act], self.acts[with]), (Act::Make(_), Act::Make(_)));

@@ -43,7 +43,8 @@ fn parse(items: &[String], owner: Option<&str>) -> Grants {
         };
         let mut letters = letters.chars().peekable();
         while let Some(letter) = letters.next() {
-            let handed_on = letters.next_if_eq(&'*').is_some();
+            // An owner may always hand on, whether the list says so or not.
+            let handed_on = letters.next_if_eq(&'*').is_some() && grantee != Grantee::Owner;
             grants.insert((grantee.clone(), letter), handed_on);
         }
     }

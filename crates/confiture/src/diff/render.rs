@@ -157,16 +157,19 @@ fn copy_rows(work: &Work<'_>, from: usize, to: usize, name: &str) -> Vec<Sql> {
         };
         values.push(using.unwrap_or_else(|| quoted(&column.name)));
     }
-    if names.is_empty() {
-        return Vec::new();
-    }
     let table = &work.sides.new.all[to];
-    let mut statements = vec![Sql::from_server(format!(
-        "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {name}",
-        table.identity,
-        names.join(", "),
-        values.join(", ")
-    ))];
+    // Where no column stays, there are still as many rows.
+    let copy = if names.is_empty() {
+        format!("INSERT INTO {} SELECT FROM {name}", table.identity)
+    } else {
+        format!(
+            "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {name}",
+            table.identity,
+            names.join(", "),
+            values.join(", ")
+        )
+    };
+    let mut statements = vec![Sql::from_server(copy)];
     for column in &after {
         if let Some(sequence) = column::identity_sequence(column) {
             let column = quoted(&column.name);
@@ -222,6 +225,14 @@ fn make(work: &Work<'_>, at: usize, members: &[Act]) -> Step {
     }
     if object.kind == Kind::Constraint && matches!(object.detail("type"), "f" | "c") {
         step.hazards.push(Hazard::MayFail("rows that violate the constraint stop it".into()));
+    }
+    let is_unique = match object.kind {
+        Kind::Constraint => matches!(object.detail("type"), "p" | "u" | "x"),
+        Kind::Index => object.is("unique"),
+        _ => false,
+    };
+    if is_unique && !work.made[new.root(at)] {
+        step.hazards.push(Hazard::MayFail("rows that must not be alike, and are, stop it".into()));
     }
     for part in std::iter::once(object).chain(members) {
         finish_making(&mut step, new, part);

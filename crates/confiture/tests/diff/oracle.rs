@@ -178,7 +178,20 @@ fn with_sorted_columns(lines: &[&str]) -> String {
     if is_table {
         lines.sort_unstable();
     }
-    lines.join("\n")
+    lines.into_iter().map(with_sorted_statistics).collect::<Vec<_>>().join("\n")
+}
+
+/// `CREATE STATISTICS … ON b, a FROM t` has the columns in the order of the table.
+fn with_sorted_statistics(line: &str) -> String {
+    let parts = || {
+        let (head, rest) = line.strip_prefix("CREATE STATISTICS ")?.split_once(" ON ")?;
+        let (columns, table) = rest.split_once(" FROM ")?;
+        Some((head, columns, table))
+    };
+    let Some((head, columns, table)) = parts() else { return line.to_owned() };
+    let mut columns: Vec<&str> = columns.split(", ").collect();
+    columns.sort_unstable();
+    format!("CREATE STATISTICS {head} ON {} FROM {table}", columns.join(", "))
 }
 
 fn same(got: &BTreeSet<String>, wanted: &BTreeSet<String>) -> Result<(), String> {

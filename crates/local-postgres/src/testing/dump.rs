@@ -3,10 +3,12 @@
 //! No `pg_dump` reads a server that is newer than itself. Where there is none that is new enough, queries on the system
 //! catalogs say what the database is made of.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use crate::{Binaries, Server};
 
@@ -26,12 +28,21 @@ impl Witness {
     /// The one for this server: its own `pg_dump`, else one of this machine that is new enough, else the catalog.
     #[must_use]
     pub fn of(server: &Server) -> Self {
+        static FOUND: Mutex<BTreeMap<PathBuf, Witness>> = Mutex::new(BTreeMap::new());
+        let own = server.program("pg_dump");
+        // Asking a program for its version takes as long as a small dump.
+        let mut found = FOUND.lock().unwrap_or_else(PoisonError::into_inner);
+        found.entry(own).or_insert_with_key(|own| Self::find(own, server)).clone()
+    }
+
+    fn find(own: &Path, server: &Server) -> Self {
         let wanted = server.binaries().version().major;
-        let everywhere = Binaries::all().into_iter().map(|binaries| binaries.dir().join("pg_dump"));
-        std::iter::once(server.program("pg_dump"))
-            .chain(everywhere)
-            .find(|program| major(program).is_some_and(|major| major >= wanted))
-            .map_or(Self::Catalog, Self::PgDump)
+        let is_new_enough = |program: &PathBuf| major(program).is_some_and(|major| major >= wanted);
+        let elsewhere = || {
+            let programs = Binaries::all().into_iter().map(|binaries| binaries.dir().join("pg_dump"));
+            programs.into_iter().find(is_new_enough)
+        };
+        Some(own.to_owned()).filter(is_new_enough).or_else(elsewhere).map_or(Self::Catalog, Self::PgDump)
     }
 
     /// The schema of a database, without the schema called `without` where that is not empty.

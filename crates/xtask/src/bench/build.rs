@@ -69,7 +69,7 @@ fn measure_in(stage: &Stage<'_>, folder: &Path) -> Result<Vec<Row>> {
 }
 
 /// A table as schemas have them: a key, a reference to the table before, a check, an index, a comment.
-fn table(number: usize) -> String {
+pub(super) fn table(number: usize) -> String {
     let mut sql = format!(
         "CREATE TABLE table_{number:03} (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -6,6 +6,7 @@
 mod build;
 mod client_cost;
 mod copy;
+mod diff;
 mod follow;
 mod foreign;
 mod indexes;
@@ -61,6 +62,7 @@ const BENCHMARKS: &[Benchmark] = &[
     Benchmark { name: "startup", measure: startup::measure },
     Benchmark { name: "copy", measure: copy::measure },
     Benchmark { name: "build", measure: build::measure },
+    Benchmark { name: "diff", measure: diff::measure },
     Benchmark { name: "migrations", measure: migrations::measure },
     Benchmark { name: "indexes", measure: indexes::measure },
     Benchmark { name: "workers", measure: workers::measure },

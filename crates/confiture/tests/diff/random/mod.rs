@@ -102,7 +102,7 @@ async fn random_edits_of_random_schemas() {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let server = shared_server().await;
     let maintenance = Session::connect(&oracle::connection(server, "postgres")).await.unwrap();
-    for role in ["random_a", "random_b", "random C"] {
+    for role in ["random_a", "random_b", "random C", "random_d"] {
         // It may be there: the server is for all tests.
         let _ = maintenance.batch(&Sql::from_user(format!("CREATE ROLE \"{role}\""))).await;
     }

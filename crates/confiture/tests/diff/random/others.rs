@@ -182,7 +182,7 @@ pub(crate) fn other(what: What, number: usize, dice: &mut Dice<'_>, all: &mut Ve
             let (within, what) = match dice.below(3) {
                 0 => (" IN SCHEMA \"S 2\"", dice.pick(&["EXECUTE ON FUNCTIONS", "USAGE ON TYPES"])),
                 1 => (" IN SCHEMA app", dice.pick(&["SELECT ON TABLES", "INSERT, UPDATE ON TABLES"])),
-                _ => ("", dice.pick(&["SELECT ON TABLES", "ALL ON SEQUENCES"])),
+                _ => ("", dice.pick(&["SELECT ON TABLES", "TRIGGER ON TABLES"])),
             };
             let verb = if dice.one_in(5) {
                 format!("REVOKE {what} FROM PUBLIC")
@@ -540,10 +540,9 @@ fn privileges(dice: &mut Dice<'_>, all: &mut Vec<String>) {
     all.push(if dice.one_in(4) {
         format!("REVOKE {on} FROM {role}")
     } else {
-        format!(
-            "GRANT {on} TO {role}{}",
-            if dice.one_in(5) && role != "PUBLIC" { " WITH GRANT OPTION" } else { "" }
-        )
+        // Not to a role that may become the owner: who owns has the option anyway.
+        let (role, option) = if dice.one_in(5) { ("random_d", " WITH GRANT OPTION") } else { (role, "") };
+        format!("GRANT {on} TO {role}{option}")
     });
 }
 
