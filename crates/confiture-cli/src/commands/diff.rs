@@ -1,14 +1,15 @@
 //! `confiture diff`, `confiture migrate diff`, and `confiture drift`.
 
-mod file_name;
 mod sides;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use confiture::config::Flags;
+use confiture::migrate;
 use confiture::project::Project;
-use confiture::schema_diff::{self, DiffOptions, Difference, Direction};
-use confiture::{Error, ErrorKind, Result, disk};
+use confiture::schema_diff::{self, DiffOptions, Difference, Plan};
+use confiture::{Error, ErrorKind, Result};
 use serde_json::json;
 
 use crate::invocation::Invocation;
@@ -55,6 +56,10 @@ pub(crate) struct Diff {
     #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
     online: Online,
 
+    /// Write passwords of user mappings and foreign servers into the files, too.
+    #[arg(long, requires = "generate")]
+    secrets: bool,
+
     /// What cannot be compared is an error, and not only a remark.
     #[arg(long)]
     strict: bool,
@@ -67,9 +72,9 @@ pub(crate) struct Diff {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 enum Online {
     /// Others go on working.
+    #[default]
     On,
     /// The plain forms.
-    #[default]
     Off,
 }
 
@@ -124,7 +129,9 @@ impl Diff {
             return Err(difference.uncovered.iter().fold(error, |error, line| error.hint(line.clone())));
         }
         match &self.name {
-            Some(name) if self.generate => write(&settings.migrations_dir.value, name, &difference),
+            Some(name) if self.generate => {
+                write(&settings.migrations_dir.value, name, &difference, self.secrets)
+            }
             _ => Reply::new(&difference, show(&difference)),
         }
     }
@@ -136,6 +143,8 @@ async fn compare(ends: &Ends<'_>, old: &Place, new: &Place, options: DiffOptions
     let history_table = Some(ends.settings.history_table.value.to_string());
     let options = DiffOptions { make_roles: scratches.ours(), history_table, ..options };
     let found = schema_diff::diff(scratches.connection(), &from.source, &to.source, &options).await;
+    from.leave();
+    to.leave();
     scratches.leave();
     found
 }
@@ -148,39 +157,35 @@ fn show(difference: &Difference) -> String {
     for line in difference.remarks.iter().chain(&difference.uncovered) {
         text.push_str(&format!("-- {line}\n"));
     }
-    text.push_str(&schema_diff::render_steps(&difference.up));
+    text.push_str(&schema_diff::render_steps(&difference.up, false));
     text
 }
 
-fn write(folder: &std::path::Path, name: &str, difference: &Difference) -> Result<Reply> {
+fn write(folder: &Path, name: &str, difference: &Difference, secrets: bool) -> Result<Reply> {
     if difference.up.steps.is_empty() {
         return Reply::new(
             &json!({ "files": [], "difference": difference }),
             "The schemas are the same; nothing is written.\n",
         );
     }
-    let name = file_name::slug(name)?;
-    let version = file_name::next_version(folder)?;
-    let mut files = Vec::new();
-    for (direction, plan, ending) in
-        [(Direction::Up, &difference.up, "up"), (Direction::Down, &difference.down, "down")]
-    {
-        let path = folder.join(format!("{version}_{name}.{ending}.sql"));
-        let remarks: Vec<String> = difference.remarks.iter().chain(&difference.uncovered).cloned().collect();
-        let remarks = if direction == Direction::Up { remarks.as_slice() } else { &[] };
-        if !disk::write_new_file(&path, &schema_diff::render(plan, &name, &version, direction, remarks))? {
-            return Err(Error::config(format!("{} is there already", path.display())));
-        }
-        files.push(path);
+    let holding: Vec<&str> = difference.up.secrets().into_iter().chain(difference.down.secrets()).collect();
+    if let Some(title) = holding.first().filter(|_| !secrets) {
+        return Err(Error::config(format!(
+            "{title} has a password, which a migration would hold for all to read"
+        ))
+        .hint("write it all the same with --secrets, or leave the password out of the DDL files"));
     }
-    let text = format!(
-        "Wrote {}: {}\nWrote {}: {}\n",
-        files[0].display(),
-        numbers::count(difference.up.steps.len(), "step"),
-        files[1].display(),
-        numbers::count(difference.down.steps.len(), "step"),
-    );
-    Reply::new(&json!({ "files": files, "difference": as_value(difference)? }), text)
+    let remarks: Vec<String> = difference.remarks.iter().chain(&difference.uncovered).cloned().collect();
+    let up = schema_diff::render(&difference.up, &remarks);
+    let down = schema_diff::render(&difference.down, &[]);
+    let read = migrate::read_folder(folder)?;
+    let made = migrate::write_pair(&read, name, SystemTime::now(), &up, &down)?;
+    let wrote = |file: &PathBuf, plan: &Plan| {
+        format!("Wrote {}: {}\n", file.display(), numbers::count(plan.steps.len(), "step"))
+    };
+    let plans = [&difference.up, &difference.down];
+    let text: String = made.files.iter().zip(plans).map(|(file, plan)| wrote(file, plan)).collect();
+    Reply::new(&json!({ "files": made.files, "difference": as_value(difference)? }), text)
 }
 
 /// Compares a live database with the DDL files, or with another schema; exit status 7 where they differ.

@@ -1,11 +1,13 @@
 //! `confiture server`.
 
+use confiture::postgres::Session;
 use confiture::project::Project;
+use confiture::sql::Sql;
 use confiture::{Error, ErrorKind, Result};
 use local_postgres::{Options, Server as Local};
 use serde_json::json;
 
-use crate::database::{server_error, server_folder};
+use crate::database::{on_server, server_error, server_folder};
 use crate::invocation::Invocation;
 use crate::output::Reply;
 use crate::runtime;
@@ -21,7 +23,11 @@ pub(crate) struct Server {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     /// Starts the server and lets it run on; its first start makes its data folder, .confiture/server.
-    Start,
+    Start {
+        /// For tests: never wait for the disk, now and whenever it starts. A crash of this machine destroys all its databases.
+        #[arg(long)]
+        not_durable: bool,
+    },
     /// Stops the server; its data stays.
     Stop,
     /// Says whether the server runs, and where.
@@ -38,7 +44,7 @@ impl Server {
     /// The command as JSON output names it.
     pub(crate) fn name(&self) -> &'static str {
         match self.command {
-            Command::Start => "server start",
+            Command::Start { .. } => "server start",
             Command::Stop => "server stop",
             Command::Status => "server status",
             Command::Url { .. } => "server url",
@@ -51,7 +57,7 @@ impl Server {
         runtime::run(invocation, async |_| {
             let running = Local::find(server_folder(&project)).await.map_err(server_error)?;
             match self.command {
-                Command::Start => start(&project, running.is_some()).await,
+                Command::Start { not_durable } => start(&project, running.is_some(), not_durable).await,
                 Command::Stop => stop(running).await,
                 Command::Status => status(running.as_ref()),
                 Command::Url { database } => url(running.as_ref(), &database),
@@ -60,9 +66,21 @@ impl Server {
     }
 }
 
-async fn start(project: &Project, was_running: bool) -> Result<Reply> {
+async fn start(project: &Project, was_running: bool, not_durable: bool) -> Result<Reply> {
     let server = Local::keep(server_folder(project), Options::default()).await.map_err(server_error)?;
     let server = server.keep_running().await.map_err(server_error)?;
+    if not_durable {
+        let session = Session::connect(&on_server(&server, "postgres")).await?;
+        // Each alone: ALTER SYSTEM stands in no transaction, and several statements at once are one.
+        for statement in [
+            "ALTER SYSTEM SET fsync = off",
+            "ALTER SYSTEM SET full_page_writes = off",
+            "ALTER SYSTEM SET synchronous_commit = off",
+            "SELECT pg_catalog.pg_reload_conf()",
+        ] {
+            session.batch(&Sql::literal(statement)).await?;
+        }
+    }
     let says = if was_running { "The server runs already" } else { "The server runs" };
     let text = format!("{says}: {}\nStop it with `confiture server stop`.", describe(&server));
     Reply::new(&facts(Some(&server)), text)

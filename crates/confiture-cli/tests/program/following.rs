@@ -41,7 +41,7 @@ impl Drop for Run {
 
 /// Waits until `query` on the new database says `wanted`.
 #[track_caller]
-fn until(shop: &Shop, query: &str, wanted: &str) {
+pub(crate) fn until(shop: &Shop, query: &str, wanted: &str) {
     let began = Instant::now();
     loop {
         let found = psql_or_nothing(shop, query);

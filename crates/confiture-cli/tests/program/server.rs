@@ -32,9 +32,18 @@ fn it_starts_answers_and_stops() {
 
     // The client of the same PostgreSQL is the oracle.
     let url = project.call(&["server", "url", "postgres"]).stdout;
-    let psql =
-        Command::new("psql").args(["-XAtc", "select 6 * 7", url.trim()]).output().expect("psql starts");
-    assert_eq!(String::from_utf8_lossy(&psql.stdout), "42\n", "{psql:?}");
+    let psql = |sql: &str| {
+        let psql = Command::new("psql").args(["-XAtc", sql, url.trim()]).output().expect("psql starts");
+        assert!(psql.status.success(), "{psql:?}");
+        String::from_utf8(psql.stdout).expect("UTF-8")
+    };
+    assert_eq!(psql("select 6 * 7"), "42\n");
+    assert_eq!(psql("show fsync"), "on\n");
+    assert_eq!(project.call(&["server", "start", "--not-durable"]).status, 0);
+    assert_eq!(psql("show fsync"), "off\n");
+    assert_eq!(project.call(&["server", "stop"]).status, 0);
+    assert_eq!(project.call(&["server", "start"]).status, 0);
+    assert_eq!(psql("show fsync"), "off\n");
 
     drop(stop);
     assert_eq!(project.call(&["server", "status", "--format", "json"]).json()["result"]["running"], false);

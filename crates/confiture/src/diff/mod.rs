@@ -16,6 +16,8 @@ mod order;
 mod privileges;
 pub mod rename;
 mod render;
+mod secret;
+mod sequence;
 mod twins;
 
 use serde::Serialize;
@@ -25,6 +27,7 @@ use crate::sql::Sql;
 
 pub use annotation::annotations;
 pub use hazard::Hazard;
+pub use secret::{holds_secret, masked};
 
 /// One step of a plan: statements that belong together.
 #[derive(Debug, Clone, Serialize)]
@@ -38,7 +41,7 @@ pub struct Step {
     pub hazards: Vec<Hazard>,
     /// What it adds can only be used after a commit.
     pub commits: bool,
-    /// Its statements cannot run in a transaction.
+    /// Its statements cannot run in one transaction, or would hold their locks for too long there.
     pub alone: bool,
     /// The same in forms that let others go on working; empty where there are none.
     #[serde(skip)]
@@ -49,7 +52,7 @@ pub struct Step {
 }
 
 fn as_texts<S: serde::Serializer>(statements: &[Sql], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(statements.iter().map(Sql::as_str))
+    serializer.collect_seq(statements.iter().map(|sql| masked(sql.as_str())))
 }
 
 /// How a plan is made.
@@ -81,7 +84,10 @@ pub fn differences(old: &Objects, new: &Objects) -> Vec<String> {
             Some((_, other)) => {
                 let change = compare::compare(sides, object, other);
                 if !change.is_none() {
-                    let how = change.statements.first().map_or_else(String::new, |sql| format!(": {sql}"));
+                    let how = change
+                        .statements
+                        .first()
+                        .map_or_else(String::new, |sql| format!(": {}", masked(sql.as_str())));
                     lines.push(format!("{} differs{how}", object.title()));
                 }
             }
@@ -97,7 +103,11 @@ impl Step {
     pub fn go_online(&mut self) {
         if !self.online.is_empty() {
             self.statements = std::mem::take(&mut self.online);
-            self.alone = self.statements.iter().any(|sql| sql.as_str().contains(" CONCURRENTLY "));
+            // Validating is gentle only where the lock of the statement before it is gone.
+            let apart = |sql: &Sql| {
+                [" CONCURRENTLY ", " VALIDATE CONSTRAINT "].iter().any(|word| sql.as_str().contains(word))
+            };
+            self.alone = self.statements.iter().any(apart);
             self.hazards.retain(|hazard| !matches!(hazard, Hazard::BlocksWrites(_)));
         }
     }

@@ -37,8 +37,74 @@ pub(super) fn make(step: &mut Step, object: &Object, on_made_table: bool) {
                 .chain(rest)
                 .collect();
         }
+        Kind::Constraint if matches!(object.detail("type"), "p" | "u") && object.detail("relkind") == "r" => {
+            step.hazards.push(Hazard::BlocksWrites(
+                "nobody can use the table while the index of the constraint is built".into(),
+            ));
+            step.online = from_index(object)
+                .into_iter()
+                .map(Sql::from_server)
+                .chain(step.statements.iter().skip(1).cloned())
+                .collect();
+        }
         _ => {}
     }
+}
+
+/// The index first, then the constraint from it; nothing where the definition has what only one of the statements can say.
+fn from_index(object: &Object) -> Vec<String> {
+    let definition = object.defined();
+    let (kind, rest) = match definition.split_once(" (") {
+        Some((kind, rest)) => (kind, rest),
+        None => return Vec::new(),
+    };
+    let (kind, nulls) = match kind.strip_suffix(" NULLS NOT DISTINCT") {
+        Some(kind) => (kind, " NULLS NOT DISTINCT"),
+        None => (kind, ""),
+    };
+    let timing = ["DEFERRABLE INITIALLY DEFERRED", "DEFERRABLE"].into_iter().find(|end| rest.ends_with(end));
+    let columns = timing.map_or(rest, |timing| rest.strip_suffix(timing).unwrap_or(rest)).trim_end();
+    if !matches!(kind, "PRIMARY KEY" | "UNIQUE") || columns.contains(" WITHOUT OVERLAPS") {
+        return Vec::new();
+    }
+    let Some(alter) = object.alter.as_deref() else { return Vec::new() };
+    let table = alter.strip_prefix("ALTER TABLE ").unwrap_or(alter);
+    let name = quoted(&object.name);
+    let timing = timing.map_or_else(String::new, |timing| format!(" {timing}"));
+    vec![
+        format!("CREATE UNIQUE INDEX CONCURRENTLY {name} ON {table} ({columns}{nulls}"),
+        format!("{alter} ADD CONSTRAINT {name} {kind} USING INDEX {name}{timing}"),
+    ]
+}
+
+/// Adds the form to a step that sets NOT NULL on a column of a table that is there: a check is added, and proved without keeping
+/// anybody out, and then tells that no row has to be read.
+pub(super) fn not_null(step: &mut Step, object: &Object, is_plain_table: bool) {
+    let sets = |sql: &Sql| sql.as_str().ends_with(" SET NOT NULL");
+    if !is_plain_table || !step.statements.iter().any(sets) {
+        return;
+    }
+    step.hazards.push(Hazard::BlocksWrites("nobody can use the table while its rows are checked".into()));
+    let table = super::column::table_of(object);
+    let mut name = format!("{}_not_null__check", object.name);
+    if name.len() > 63 {
+        name = format!("not_null__check_{}", object.details["number"]);
+    }
+    let (name, column) = (quoted(&name), quoted(&object.name));
+    let around = |sql: &Sql| {
+        if !sets(sql) {
+            return vec![sql.clone()];
+        }
+        [
+            format!("ALTER TABLE {table} ADD CONSTRAINT {name} CHECK ({column} IS NOT NULL) NOT VALID"),
+            format!("ALTER TABLE {table} VALIDATE CONSTRAINT {name}"),
+            sql.as_str().to_owned(),
+            format!("ALTER TABLE {table} DROP CONSTRAINT {name}"),
+        ]
+        .map(Sql::from_server)
+        .into()
+    };
+    step.online = step.statements.iter().flat_map(around).collect();
 }
 
 /// Adds the form to a step that drops an index.

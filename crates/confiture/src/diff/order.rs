@@ -181,6 +181,33 @@ impl<'a> Graph<'a> {
             }
         }
         self.edges.extend(edges);
+        self.connect_shared_columns();
+    }
+
+    /// A column that a child declares as well is made there first, so that the parent's joins it, and dropped there last.
+    fn connect_shared_columns(&mut self) {
+        let (old, new) = (self.old(), self.new_side());
+        let mut edges = Vec::new();
+        for (objects, acts, child_first) in [(new, &self.make_of, true), (old, &self.drop_of, false)] {
+            let kept = |at: &usize| !acts.contains_key(at) && objects.all[*at].kind == Kind::Inheritance;
+            let children = objects.children();
+            for link in (0..objects.all.len()).filter(kept) {
+                let Some(child) = objects.all[link].parent else { continue };
+                let parents = objects.all[link].depends.iter().filter(|on| **on != child);
+                for above in parents.flat_map(|parent| &children[*parent]) {
+                    let same = |below: &&usize| {
+                        let (one, other) = (&objects.all[*above], &objects.all[**below]);
+                        one.kind == Kind::Column && other.kind == Kind::Column && one.name == other.name
+                    };
+                    let below = children[child].iter().find(same).and_then(|below| acts.get(below));
+                    if let (Some(above), Some(below)) = (acts.get(above), below) {
+                        let (first, second) = if child_first { (*below, *above) } else { (*above, *below) };
+                        edges.push((first, second, false));
+                    }
+                }
+            }
+        }
+        self.edges.extend(edges);
     }
 
     /// What the text of a function mentions should be there before the function can be called, by an index or a default.
@@ -252,6 +279,11 @@ impl<'a> Graph<'a> {
         let drops: Vec<(usize, usize)> = self.drop_of.iter().map(|(at, act)| (*at, *act)).collect();
         for (at, act) in drops {
             let object = &self.old().all[at];
+            // The rows of a partition go over with those of its table.
+            if let Some(finish) = self.finish_of_whole(at) {
+                self.merged[act] = finish;
+                continue;
+            }
             // What leaves a table that is only set aside has to be taken off it, for its name is needed again.
             let stays = |parent: usize| self.work.set_aside[parent] && object.kind != Kind::Column;
             let parent = match object.kind {
@@ -269,6 +301,21 @@ impl<'a> Graph<'a> {
                 self.merged[act] = with;
             }
         }
+    }
+
+    /// Where a partition goes whose table is set aside: what is left of that takes it along.
+    fn finish_of_whole(&self, at: usize) -> Option<usize> {
+        let old = self.old();
+        if old.all[at].kind != Kind::Table || !old.all[at].is("is_partition") {
+            return None;
+        }
+        let link = (0..old.all.len())
+            .find(|link| old.all[*link].kind == Kind::Partition && old.all[*link].parent == Some(at))?;
+        let whole =
+            *old.all[link].depends.iter().find(|on| **on != at && old.all[**on].kind == Kind::Table)?;
+        let goes = self.drop_of.contains_key(&at) && self.work.fates[at] == Fate::Gone;
+        let finish = self.finish_of.get(&whole).copied().or_else(|| self.finish_of_whole(whole));
+        finish.filter(|_| goes)
     }
 
     /// The column that owns a sequence.
@@ -340,6 +387,12 @@ impl<'a> Graph<'a> {
         let mut waits = vec![(0_usize, 0_usize); count];
         for (first, second, soft) in &self.edges {
             let (first, second) = (root(*first), root(*second));
+            // A table is set aside before its partitions go.
+            if let (Act::Finish(whole), Act::Drop(aside)) = (self.acts[first], self.acts[second])
+                && whole == aside
+            {
+                continue;
+            }
             if first != second && after[first].insert((second, *soft)) {
                 let wait = &mut waits[second];
                 *(if *soft { &mut wait.1 } else { &mut wait.0 }) += 1;
@@ -378,6 +431,10 @@ impl<'a> Graph<'a> {
     /// Where nothing else decides: first what goes, then what changes, then what comes.
     fn rank(&self, act: Act) -> (u8, u16, usize) {
         match act {
+            // What is made before them does not get them.
+            Act::Alter(_, at) | Act::Make(at) if self.new_side().all[at].kind == Kind::DefaultPrivileges => {
+                (4, 0, at)
+            }
             Act::Drop(at) => (0, u16::MAX - self.old().all[at].kind as u16, usize::MAX - at),
             Act::Alter(_, at) => (1, self.new_side().all[at].kind as u16, at),
             Act::Make(at) => (2, self.new_side().all[at].kind as u16, at),

@@ -27,7 +27,7 @@ fn step(work: &Work<'_>, group: &Group) -> Step {
             } else {
                 format!("{} becomes {}", old.all[from].title(), new.all[to].identity)
             };
-            Step {
+            let mut step = Step {
                 title,
                 statements: change.statements.clone(),
                 hazards: change.hazards.clone(),
@@ -35,7 +35,12 @@ fn step(work: &Work<'_>, group: &Group) -> Step {
                 alone: false,
                 online: Vec::new(),
                 alters: Some(old.all[from].key()),
+            };
+            let plain = new.all[new.root(to)].detail("relkind") == "r" && !new.all[to].inherited;
+            if new.all[to].kind == Kind::Column {
+                online::not_null(&mut step, &new.all[to], plain);
             }
+            step
         }
     }
 }
@@ -120,15 +125,19 @@ fn finish(work: &Work<'_>, at: usize) -> Step {
     let object = &work.sides.old.all[at];
     let schema = quoted(object.schema.as_deref().unwrap_or_default());
     let name = format!("{schema}.{}", aside(object));
-    let mut statements = Vec::new();
+    let (mut statements, mut hazards) = (Vec::new(), Vec::new());
     if object.kind == Kind::Table
         && let Some(twin) = work.twins[at]
     {
         statements.extend(copy_rows(work, at, twin, &name));
+        hazards.push(Hazard::MayFail(
+            "a row that the new table does not take, or no partition of it, stops it".into(),
+        ));
+        hazards.push(Hazard::Rewrites("every row goes over to the table that takes its place".into()));
     }
     let what = object.phrase.split(' ').next().unwrap_or("TYPE");
     statements.push(Sql::from_server(format!("DROP {what} {name}")));
-    plain(format!("{}: what was set aside", object.title()), statements)
+    Step { hazards, ..plain(format!("{}: what was set aside", object.title()), statements) }
 }
 
 /// Rows go from the table that was set aside to the one that has taken its place.
@@ -192,7 +201,8 @@ fn make(work: &Work<'_>, at: usize, members: &[Act]) -> Step {
             let table = object.parent.and_then(|parent| new.all[parent].alter.clone()).unwrap_or_default();
             let default = members.iter().find(|member| member.kind == Kind::Default);
             let expression = default.map(|default| default.detail("expression"));
-            if object.is("not_null") && default.is_none() && object.detail("identity").is_empty() {
+            let demands = object.is("not_null") || object.detail("typtype") == "d";
+            if demands && default.is_none() && object.detail("identity").is_empty() {
                 step.hazards.push(Hazard::MayFail("rows that are there have no value for it".into()));
             }
             step.statements
@@ -206,6 +216,9 @@ fn make(work: &Work<'_>, at: usize, members: &[Act]) -> Step {
         Kind::Statistics | Kind::Index => step.statements.push(Sql::from_server(object.create.clone())),
         _ if object.create.is_empty() => {}
         _ => step.statements.push(Sql::from_server(format!("{}{}", object.create, options::foreign(object)))),
+    }
+    if object.kind == Kind::Extension && new.all.iter().any(|object| object.kind == Kind::DefaultPrivileges) {
+        step.hazards.push(Hazard::Note("what the extension makes gets the default privileges of now".into()));
     }
     if object.kind == Kind::Constraint && matches!(object.detail("type"), "f" | "c") {
         step.hazards.push(Hazard::MayFail("rows that violate the constraint stop it".into()));

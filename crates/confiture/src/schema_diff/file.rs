@@ -1,31 +1,21 @@
 //! A plan as a migration file: statements under comments that say what there is to be known.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use crate::diff::{Hazard, Step};
+use crate::diff::{Hazard, Step, holds_secret, masked};
 use crate::schema_diff::Plan;
 
-/// Which way a file leads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Direction {
-    /// Forward.
-    Up,
-    /// Back.
-    Down,
-}
-
-/// The text of a migration's file.
+/// The text of a migration's file, without the header that all of them have.
 #[must_use]
-pub fn render(plan: &Plan, name: &str, version: &str, direction: Direction, remarks: &[String]) -> String {
+pub fn render(plan: &Plan, remarks: &[String]) -> String {
     let mut text = String::new();
-    let way = if direction == Direction::Up { "" } else { " (the way back)" };
-    // Writing to a `String` cannot fail.
-    let _ = writeln!(text, "-- Migration: {name}{way}\n-- Version: {version}");
     if !plan.one_transaction || plan.steps.iter().any(|step| step.alone) {
         text.push_str("-- confiture: no-transaction\n");
     }
     let losses = plan.losses();
+    // Writing to a `String` cannot fail.
     if !losses.is_empty() {
         let _ = writeln!(text, "-- confiture: loses-data {}", losses.join("; "));
     }
@@ -38,13 +28,13 @@ pub fn render(plan: &Plan, name: &str, version: &str, direction: Direction, rema
     if plan.steps.iter().any(makes_routine) {
         text.push_str("\nSET check_function_bodies = off;\n");
     }
-    text.push_str(&render_steps(plan));
+    text.push_str(&render_steps(plan, true));
     text
 }
 
-/// The statements under what there is to be known of them.
+/// The statements under what there is to be known of them. Passwords in them are only written where that was asked for.
 #[must_use]
-pub fn render_steps(plan: &Plan) -> String {
+pub fn render_steps(plan: &Plan, secrets: bool) -> String {
     let mut text = String::new();
     for step in &plan.steps {
         text.push('\n');
@@ -53,7 +43,9 @@ pub fn render_steps(plan: &Plan) -> String {
             let _ = writeln!(text, "-- {}: {}", hazard.class(), hazard.why());
         }
         for statement in &step.statements {
-            let _ = writeln!(text, "{statement};");
+            let statement = statement.as_str();
+            let shown = if secrets { Cow::Borrowed(statement) } else { masked(statement) };
+            let _ = writeln!(text, "{shown};");
         }
     }
     text
@@ -82,5 +74,12 @@ impl Plan {
     /// The statements, in order.
     pub fn statements(&self) -> impl Iterator<Item = &crate::sql::Sql> {
         self.steps.iter().flat_map(|step| &step.statements)
+    }
+
+    /// What holds a password: the titles of its steps.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<&str> {
+        let holds = |step: &&Step| step.statements.iter().any(|sql| holds_secret(sql.as_str()));
+        self.steps.iter().filter(holds).map(|step| step.title.as_str()).collect()
     }
 }

@@ -7,5 +7,5 @@
 mod file;
 mod prove;
 
-pub use file::{Direction, render, render_steps};
+pub use file::{render, render_steps};
 pub use prove::{DiffOptions, Difference, Plan, Source, diff};

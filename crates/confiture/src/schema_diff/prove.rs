@@ -7,7 +7,7 @@ use crate::config::Connection;
 use crate::diff::rename::{self, Asked, Rename};
 use crate::diff::{self, PlanOptions, Step};
 use crate::error::{Error, ErrorKind, Result};
-use crate::postgres::scratch::Scratch;
+use crate::postgres::scratch::{self, Scratch};
 use crate::postgres::{Piece, Session, read_objects, run_pieces};
 use crate::sql::{Script, SplitScript, Sql, split};
 
@@ -80,7 +80,9 @@ pub async fn diff(
     new: &Source,
     options: &DiffOptions,
 ) -> Result<Difference> {
-    let (left, right) = tokio::try_join!(Scratch::create(connection), Scratch::create(connection))?;
+    // Databases that a killed process has left; where they cannot be dropped, that is no reason to stop.
+    let sweep = async { Ok(scratch::sweep(connection).await.ok()) };
+    let (left, right, _) = tokio::try_join!(Scratch::create(connection), Scratch::create(connection), sweep)?;
     let outcome = diff_in(&left, &right, old, new, options).await;
     let closed = tokio::try_join!(left.close(), right.close());
     let difference = outcome?;
@@ -330,7 +332,8 @@ async fn carry_out(session: &Session, steps: &[Step]) -> Result<(), Failure> {
             Some(code) => refused.sqlstate(code),
             None => refused,
         };
-        let statements = step.statements.iter().fold(refused, |error, sql| error.hint(sql.as_str()));
+        let statements =
+            step.statements.iter().fold(refused, |error, sql| error.hint(diff::masked(sql.as_str())));
         Failure { error: statements, alters: step.alters.clone() }
     })
 }

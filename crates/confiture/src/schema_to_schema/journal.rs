@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::event::Execution;
 use crate::postgres::{Parameter, Session};
 use crate::schema_to_schema::failpoint;
-use crate::sql::{Identifier, QualifiedName, Sql, sql};
+use crate::sql::{Identifier, Literal, QualifiedName, Sql, sql};
 
 /// What the journal holds of one object.
 #[derive(Debug, Clone)]
@@ -179,6 +179,34 @@ pub(crate) async fn restore(session: &Session, entry: &Entry) -> Result<()> {
         result => result
             .map_err(|error| error.context(format!("building {} on {}", entry.name, entry.table.short()))),
     }
+}
+
+/// Statements that put foreign keys and triggers back at once, of tables that may change their names with it: what has to look
+/// at rows, validating, stays in the journal.
+pub(crate) fn restore_at_once(entries: &[Entry], rename: impl Fn(&QualifiedName) -> QualifiedName) -> Sql {
+    let mut all = Sql::default();
+    for entry in entries.iter().filter(|entry| entry.kind >= EntryKind::ForeignKey) {
+        let validates = |statement: &&String| statement.contains(" VALIDATE CONSTRAINT ");
+        for statement in entry.restore.iter().filter(|statement| !validates(statement)) {
+            all.push(&sql!("{};\n", Sql::from_server(statement)));
+        }
+        if entry.kind == EntryKind::ForeignKey && entry.restore.iter().any(|statement| validates(&statement))
+        {
+            let table = rename(&entry.table);
+            let later =
+                sql!("ALTER TABLE {} VALIDATE CONSTRAINT {}", table, Identifier::new(entry.name.as_str()));
+            all.push(&sql!(
+                "UPDATE confiture.journal SET table_schema = {}, table_name = {}, restore = ARRAY[{}] WHERE id = {};\n",
+                Literal(table.schema.as_str()),
+                Literal(table.name.as_str()),
+                Literal(later.as_str()),
+                entry.id
+            ));
+        } else {
+            all.push(&sql!("DELETE FROM confiture.journal WHERE id = {};\n", entry.id));
+        }
+    }
+    all
 }
 
 async fn restore_one_by_one(session: &Session, entry: &Entry) -> Result<()> {

@@ -4,6 +4,7 @@
 //! it sends this hash of it instead, and both kinds are looked for alike. Values of fewer than six characters are no proof
 //! of anything and are left out.
 
+use std::collections::HashSet;
 use std::sync::Mutex;
 
 /// Values from so many characters on are looked for.
@@ -126,11 +127,22 @@ impl Forms {
     }
 }
 
-/// The set of fingerprints. It has a fixed size. Where more values are expected than it holds, a part of them is left out by
+/// Where fingerprints are gathered, or where some of them are sought.
+///
+/// The set has a fixed size. Where more values are expected than it holds, a part of them is left out by
 /// their hash, so that every table and column is looked after alike; what is left out is counted.
 pub(crate) struct Fingerprints {
     pub(crate) seed: u64,
-    slots: Mutex<Slots>,
+    /// Takes everything of the right length and first character for one of the set: for tests.
+    pub(crate) coarse: bool,
+    work: Mutex<Work>,
+}
+
+enum Work {
+    /// All are kept, as tags of 32 bits.
+    Gather(Slots),
+    /// The set has only tags, and two values may share one: those that were found are sought as a whole.
+    Seek { sought: HashSet<u64>, found: HashSet<u64> },
 }
 
 struct Slots {
@@ -145,6 +157,7 @@ struct Slots {
 /// A set that nothing is added to any more.
 pub(crate) struct Frozen {
     seed: u64,
+    coarse: bool,
     tags: Vec<u32>,
     forms: Forms,
     /// How many values it holds.
@@ -160,29 +173,42 @@ impl Fingerprints {
         let slots = slots.clamp(1 << 16, MOST_SLOTS).next_power_of_two();
         // A number may have a second fingerprint, without its separators.
         let parts = expected.saturating_mul(2).div_ceil(slots as u64 * 4 / 5 * 2).next_power_of_two();
-        let slots = Slots {
-            tags: vec![0; slots],
-            left_out: (parts - 1) << 40,
-            forms: Forms(Box::new([0; 128])),
-            used: 0,
-            refused: 0,
-        };
-        Self { seed, slots: Mutex::new(slots) }
+        let slots = Slots::of(slots, (parts - 1) << 40);
+        Self { seed, coarse: false, work: Mutex::new(Work::Gather(slots)) }
+    }
+
+    /// Seeks these.
+    pub(crate) fn seeking(sought: HashSet<u64>, seed: u64) -> Self {
+        Self { seed, coarse: false, work: Mutex::new(Work::Seek { sought, found: HashSet::new() }) }
+    }
+
+    /// Those of the sought that were there.
+    pub(crate) fn found(self) -> HashSet<u64> {
+        match self.work.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
+            Work::Seek { found, .. } => found,
+            Work::Gather(_) => HashSet::new(),
+        }
     }
 
     /// Adds what was gathered.
     pub(crate) fn add(&self, hashes: &mut Vec<u64>) {
-        let mut slots = self.slots.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        for hash in hashes.drain(..) {
-            slots.insert(hash);
+        match &mut *self.work.lock().unwrap_or_else(std::sync::PoisonError::into_inner) {
+            Work::Gather(slots) => hashes.drain(..).for_each(|hash| slots.insert(hash)),
+            Work::Seek { sought, found } => {
+                found.extend(hashes.drain(..).filter(|hash| sought.contains(hash)))
+            }
         }
     }
 
     /// Ends the gathering.
     pub(crate) fn freeze(self) -> Frozen {
-        let slots = self.slots.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let slots = match self.work.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
+            Work::Gather(slots) => slots,
+            Work::Seek { .. } => Slots::of(1 << 16, 0),
+        };
         Frozen {
             seed: self.seed,
+            coarse: self.coarse,
             tags: slots.tags,
             forms: slots.forms,
             held: slots.used,
@@ -196,6 +222,10 @@ fn home(hash: u64, slots: usize) -> (usize, u32) {
 }
 
 impl Slots {
+    fn of(size: usize, left_out: u64) -> Self {
+        Self { tags: vec![0; size], left_out, forms: Forms(Box::new([0; 128])), used: 0, refused: 0 }
+    }
+
     fn insert(&mut self, hash: u64) {
         if hash & self.left_out != 0 {
             self.refused += 1;
@@ -219,6 +249,12 @@ impl Slots {
     }
 }
 
+/// The fingerprint that the source sends in a value's place; `None` for those that are too short.
+pub(crate) fn of_source(value: &str, seed: u64) -> Option<u64> {
+    let value = trimmed(value.as_bytes());
+    (value.len() >= SHORTEST).then(|| fingerprint(value, seed))
+}
+
 /// The fingerprints of one original value.
 pub(crate) fn of_value(value: &str, seed: u64, out: &mut Vec<u64>) {
     let value = trimmed(value.as_bytes());
@@ -237,25 +273,39 @@ pub(crate) fn of_value(value: &str, seed: u64, out: &mut Vec<u64>) {
 }
 
 impl Frozen {
-    fn contains(&self, bytes: &[u8]) -> bool {
+    /// Its fingerprint, where the set may hold it.
+    fn contains(&self, bytes: &[u8]) -> Option<u64> {
         if !self.forms.has(form(bytes)) {
-            return false;
+            return None;
         }
-        let (mut at, tag) = home(fingerprint(bytes, self.seed), self.tags.len());
+        let fingerprint = fingerprint(bytes, self.seed);
+        if self.coarse {
+            return Some(fingerprint);
+        }
+        let (mut at, tag) = home(fingerprint, self.tags.len());
         loop {
             match self.tags[at] {
-                0 => return false,
-                found if found == tag => return true,
+                0 => return None,
+                found if found == tag => return Some(fingerprint),
                 _ => at = (at + 1) & (self.tags.len() - 1),
             }
         }
     }
 
-    /// True where a text holds one of the values: as a whole, or as words in it.
-    pub(crate) fn finds(&self, text: &[u8], words: &mut Vec<(usize, usize)>) -> bool {
+    /// Gathers the fingerprints of values that a text may hold: as a whole, or as words in it; as it is, or as documents and
+    /// arrays escape it.
+    pub(crate) fn find(&self, text: &[u8], words: &mut Vec<(usize, usize)>, found: &mut Vec<u64>) {
+        found.clear();
         if self.held == 0 || text.len() < SHORTEST {
-            return false;
+            return;
         }
+        self.find_plain(text, words, found);
+        if text.contains(&b'\\') {
+            self.find_plain(&unescaped(text), words, found);
+        }
+    }
+
+    fn find_plain(&self, text: &[u8], words: &mut Vec<(usize, usize)>, found: &mut Vec<u64>) {
         words.clear();
         let mut start = None;
         for (at, byte) in text.iter().enumerate() {
@@ -271,14 +321,56 @@ impl Frozen {
         words.extend(start.map(|from| (from, text.len())));
         for (first, (from, _)) in words.iter().enumerate() {
             for (_, to) in words[first..].iter().take(MOST_WORDS) {
-                if to - from >= SHORTEST && self.contains(&text[*from..*to]) {
-                    return true;
+                if to - from >= SHORTEST {
+                    found.extend(self.contains(&text[*from..*to]));
                 }
             }
         }
         // A value of more words than that: as a whole.
-        words.len() > MOST_WORDS && self.contains(trimmed(text))
+        if words.len() > MOST_WORDS {
+            found.extend(self.contains(trimmed(text)));
+        }
     }
+}
+
+/// What JSON and arrays have escaped with backslashes.
+fn unescaped(text: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let [first, after @ ..] = rest {
+        rest = after;
+        let (b'\\', [escaped, after @ ..]) = (first, after) else {
+            plain.push(*first);
+            continue;
+        };
+        rest = after;
+        match escaped {
+            b'n' => plain.push(b'\n'),
+            b't' => plain.push(b'\t'),
+            b'r' => plain.push(b'\r'),
+            b'b' => plain.push(8),
+            b'f' => plain.push(12),
+            b'u' => {
+                // What lies beyond the first plane is written as two.
+                let units: Vec<u16> = [0, 6].iter().map_while(|at| unit(rest, *at)).collect();
+                let decoded = char::decode_utf16(units.iter().copied()).next().and_then(Result::ok);
+                if let Some(c) = decoded {
+                    plain.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+                    rest = rest.get(if c.len_utf16() == 2 { 10 } else { 4 }..).unwrap_or_default();
+                }
+            }
+            other => plain.push(*other),
+        }
+    }
+    plain
+}
+
+/// The four digits at `at`; a second unit has `\u` before it.
+fn unit(text: &[u8], at: usize) -> Option<u16> {
+    if at > 0 && text.get(at - 2..at)? != b"\\u" {
+        return None;
+    }
+    u16::from_str_radix(std::str::from_utf8(text.get(at..at + 4)?).ok()?, 16).ok()
 }
 
 #[cfg(test)]
@@ -290,7 +382,15 @@ mod tests {
         let mut hashes = Vec::new();
         values.iter().for_each(|value| of_value(value, 42, &mut hashes));
         fingerprints.add(&mut hashes);
-        fingerprints.freeze().finds(text.as_bytes(), &mut Vec::new())
+        let mut found = Vec::new();
+        fingerprints.freeze().find(text.as_bytes(), &mut Vec::new(), &mut found);
+        found.iter().any(|fingerprint| {
+            values.iter().any(|value| {
+                let mut hashes = Vec::new();
+                of_value(value, 42, &mut hashes);
+                hashes.contains(fingerprint)
+            })
+        })
     }
 
     #[test]
@@ -301,6 +401,10 @@ mod tests {
         assert!(found(&["555-123-4567"], "call 5551234567"));
         assert!(!found(&["ann.lee@corp.com"], "ann.lee at corp.com"));
         assert!(!found(&["Ann"], "Ann"), "too short to prove anything");
+        assert!(found(&["Ann \"O'Hara\" \\ Lee"], r#"{"who": "Ann \"O'Hara\" \\ Lee"}"#));
+        assert!(found(&["Zo\u{eb} Gr\u{fc}n \u{1f600}x"], r#"["Zo\u00eb Gr\u00FCn \ud83d\ude00x", 1]"#));
+        assert!(found(&["two\nlines"], r#"{"two\nlines",x}"#));
+        assert!(!found(&["two\nlines"], r#"{"two\u00", "\"#));
         let long = "a value of very many words that nobody would look for in parts of it";
         assert!(found(&[long], long));
     }
@@ -320,6 +424,6 @@ mod tests {
         fingerprints.add(&mut (0..100_000_u64).map(|number| fingerprint(&number.to_be_bytes(), 1)).collect());
         let frozen = fingerprints.freeze();
         assert!(frozen.refused > 0 && frozen.held > 50_000);
-        assert!(frozen.contains(&5_u64.to_be_bytes()));
+        assert!(frozen.contains(&5_u64.to_be_bytes()).is_some());
     }
 }

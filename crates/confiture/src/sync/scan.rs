@@ -1,6 +1,7 @@
 //! The leak scan: what the target holds now is read back, in the transaction that wrote it, and searched for original
 //! values of masked columns and for what looks like personal data.
 
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -41,19 +42,44 @@ struct Searched {
 pub(crate) struct TableScan {
     pub(crate) checksum: u64,
     pub(crate) rows: u64,
+    /// Where something may have been found.
+    pub(crate) suspects: Vec<Suspects>,
 }
 
-/// Reads one table back.
+/// What may have been found in one column.
+pub(crate) struct Suspects {
+    pub(crate) column: String,
+    /// The fingerprints in one text, and in how many texts they are.
+    texts: HashMap<Vec<u64>, u64>,
+    /// Texts beyond: so many that chance cannot have made them.
+    beyond: u64,
+}
+
+impl Suspects {
+    /// All fingerprints.
+    pub(crate) fn fingerprints(&self) -> impl Iterator<Item = u64> {
+        self.texts.keys().flatten().copied()
+    }
+
+    /// In how many texts there is one that was confirmed.
+    pub(crate) fn confirmed(&self, found: &HashSet<u64>) -> u64 {
+        let texts = self.texts.iter().filter(|(inside, _)| inside.iter().any(|one| found.contains(one)));
+        self.beyond + texts.map(|(_, count)| count).sum::<u64>()
+    }
+}
+
+/// Reads one table back, from where it is or waits.
 pub(crate) async fn scan_table(
     sync: &Sync,
     index: usize,
+    place: &Sql,
     target: &Session,
     originals: &Arc<Frozen>,
     report: &mut ScanReport,
     execution: &Execution,
 ) -> Result<TableScan> {
     let table = &sync.plan.tables[index];
-    let (searched, select) = searched_columns(sync, index);
+    let (searched, select) = searched_columns(sync, index, place);
     let searched = Arc::new(searched);
     let (batches, searchers) = start_searchers(&searched, originals);
     let context = |error: Error| error.context(format!("reading {} back", table.table.short()));
@@ -83,11 +109,10 @@ pub(crate) async fn scan_table(
     for searcher in searchers {
         let found =
             searcher.await.map_err(|panic| Error::unexpected("a searcher panicked").because(panic))?;
-        sum.add(&found);
+        sum.add(found);
     }
-    let checksum = sum.checksum;
-    sum.tell(&searched, report);
-    Ok(TableScan { checksum, rows })
+    let (checksum, suspects) = (sum.checksum, sum.tell(&searched, report));
+    Ok(TableScan { checksum, rows, suspects })
 }
 
 /// The error that the user stopped it.
@@ -105,9 +130,9 @@ fn start_searchers(searched: &Arc<Vec<Searched>>, originals: &Arc<Frozen>) -> Se
         batches.push(send);
         searchers.push(tokio::task::spawn_blocking(move || {
             let mut tally = Tally::new(searched.len());
-            let mut words = Vec::new();
+            let (mut words, mut found) = (Vec::new(), Vec::new());
             while let Some(batch) = receive.blocking_recv() {
-                search(&batch, &searched, &originals, &mut tally, &mut words);
+                search(&batch, &searched, &originals, &mut tally, (&mut words, &mut found));
             }
             tally
         }));
@@ -115,40 +140,74 @@ fn start_searchers(searched: &Arc<Vec<Searched>>, originals: &Arc<Frozen>) -> Se
     (batches, searchers)
 }
 
+/// Distinct texts of a column that are remembered until they are confirmed.
+const MOST_SUSPECTS: usize = 4096;
+
 /// What one searcher has counted.
 struct Tally {
     checksum: u64,
     texts: u64,
-    /// Per column: texts seen, those with an original value, and how often each kind was seen.
-    columns: Vec<(u64, u64, std::collections::BTreeMap<&'static str, u64>)>,
+    columns: Vec<ColumnTally>,
+}
+
+#[derive(Default)]
+struct ColumnTally {
+    /// Texts that patterns were looked for in.
+    seen: u64,
+    /// The fingerprints in one text, and in how many texts they are.
+    suspects: HashMap<Vec<u64>, u64>,
+    /// Texts that there was no room to remember.
+    beyond: u64,
+    /// How often each kind was seen.
+    kinds: BTreeMap<&'static str, u64>,
+}
+
+impl ColumnTally {
+    fn suspect(&mut self, mut inside: Vec<u64>, texts: u64) {
+        inside.sort_unstable();
+        if self.suspects.len() < MOST_SUSPECTS || self.suspects.contains_key(&inside) {
+            *self.suspects.entry(inside).or_default() += texts;
+        } else {
+            self.beyond += texts;
+        }
+    }
 }
 
 impl Tally {
     fn new(columns: usize) -> Self {
-        Self { checksum: 0, texts: 0, columns: vec![Default::default(); columns] }
+        Self { checksum: 0, texts: 0, columns: (0..columns).map(|_| ColumnTally::default()).collect() }
     }
 
-    fn add(&mut self, other: &Self) {
+    fn add(&mut self, other: Self) {
         self.checksum = self.checksum.wrapping_add(other.checksum);
         self.texts += other.texts;
-        for (sum, more) in self.columns.iter_mut().zip(&other.columns) {
-            sum.1 += more.1;
-            for (kind, count) in &more.2 {
-                *sum.2.entry(kind).or_default() += count;
+        for (sum, more) in self.columns.iter_mut().zip(other.columns) {
+            sum.beyond += more.beyond;
+            for (inside, texts) in more.suspects {
+                sum.suspect(inside, texts);
+            }
+            for (kind, count) in more.kinds {
+                *sum.kinds.entry(kind).or_default() += count;
             }
         }
     }
 
-    fn tell(self, searched: &[Searched], report: &mut ScanReport) {
+    fn tell(self, searched: &[Searched], report: &mut ScanReport) -> Vec<Suspects> {
         report.texts += self.texts;
-        for (column, (_, leaks, kinds)) in searched.iter().zip(self.columns) {
-            let finding =
-                |what: &str, values| Finding { column: column.name.clone(), what: what.to_owned(), values };
-            if leaks > 0 {
-                report.findings.push(finding("an original value of a masked column", leaks));
+        let mut suspects = Vec::new();
+        for (column, tally) in searched.iter().zip(self.columns) {
+            let finding = |(kind, values): (&str, u64)| Finding {
+                column: column.name.clone(),
+                what: kind.to_owned(),
+                values,
+            };
+            report.suspicious.extend(tally.kinds.into_iter().map(finding));
+            if !tally.suspects.is_empty() {
+                let (column, texts, beyond) = (column.name.clone(), tally.suspects, tally.beyond);
+                suspects.push(Suspects { column, texts, beyond });
             }
-            report.suspicious.extend(kinds.into_iter().map(|(kind, values)| finding(kind, values)));
         }
+        suspects
     }
 }
 
@@ -158,7 +217,7 @@ fn search(
     searched: &[Searched],
     originals: &Frozen,
     tally: &mut Tally,
-    words: &mut Vec<(usize, usize)>,
+    (words, found): (&mut Vec<(usize, usize)>, &mut Vec<u64>),
 ) {
     let mut rest = batch;
     while let Some((length, after)) = rest.split_first_chunk::<4>() {
@@ -179,14 +238,17 @@ fn search(
             }
             tally.texts += 1;
             let seen = &mut tally.columns[index];
-            if column.originals && originals.finds(field, words) {
-                seen.1 += 1;
+            if column.originals {
+                originals.find(field, words, found);
+                if !found.is_empty() {
+                    seen.suspect(found.clone(), 1);
+                }
             }
-            if column.patterns && seen.0 < PATTERN_SAMPLE {
-                seen.0 += 1;
+            if column.patterns && seen.seen < PATTERN_SAMPLE {
+                seen.seen += 1;
                 let Ok(text) = std::str::from_utf8(field) else { continue };
                 for kind in kinds_in(text) {
-                    *seen.2.entry(kind.word()).or_default() += 1;
+                    *seen.kinds.entry(kind.word()).or_default() += 1;
                 }
             }
         }
@@ -199,7 +261,11 @@ pub(crate) async fn checksum_of(
     catalog: &Catalog,
     session: &Session,
 ) -> Result<(u64, u64)> {
-    let select = read_back(relation, catalog);
+    let place = match relation.kind {
+        RelationKind::PartitionedTable => sql!("{}", relation.name),
+        _ => sql!("ONLY {}", relation.name),
+    };
+    let select = read_back(relation, catalog, &place);
     let stream = session.copy_out(&sql!("COPY ({}) TO STDOUT (FORMAT binary)", select)).await?;
     tokio::pin!(stream);
     let (mut rows, mut sum, mut first) = (0, 0_u64, true);
@@ -223,7 +289,7 @@ fn row_in<'a>(message: &'a [u8], first: &mut bool) -> Option<&'a [u8]> {
 }
 
 /// The SELECT that reads a table back: text as it is, everything else as text.
-fn read_back(relation: &Relation, catalog: &Catalog) -> Sql {
+fn read_back(relation: &Relation, catalog: &Catalog, place: &Sql) -> Sql {
     let selected = relation.columns.iter().map(|column| {
         if is_text(column, catalog) {
             sql!("{}", column.name)
@@ -231,15 +297,11 @@ fn read_back(relation: &Relation, catalog: &Catalog) -> Sql {
             sql!("CAST({} AS pg_catalog.text)", column.name)
         }
     });
-    let from = match relation.kind {
-        RelationKind::PartitionedTable => sql!("{}", relation.name),
-        _ => sql!("ONLY {}", relation.name),
-    };
-    sql!("SELECT {} FROM {}", Sql::join(", ", selected), from)
+    sql!("SELECT {} FROM {}", Sql::join(", ", selected), place)
 }
 
 /// Every column of the target's table as it is searched, and the SELECT that reads them.
-fn searched_columns(sync: &Sync, index: usize) -> (Vec<Searched>, Sql) {
+fn searched_columns(sync: &Sync, index: usize, place: &Sql) -> (Vec<Searched>, Sql) {
     let (table, program) = (&sync.plan.tables[index], &sync.programs[index]);
     let catalog = &sync.target_catalog;
     let mut searched = Vec::new();
@@ -262,7 +324,7 @@ fn searched_columns(sync: &Sync, index: usize) -> (Vec<Searched>, Sql) {
             patterns: textish && !ignored && kept,
         });
     }
-    (searched, read_back(relation, catalog))
+    (searched, read_back(relation, catalog, place))
 }
 
 fn is_text(column: &Column, catalog: &Catalog) -> bool {
@@ -300,6 +362,37 @@ fn holds_text(column: &Column, catalog: &Catalog) -> bool {
                 })
         }
     }
+}
+
+/// What the source alone has masked shows that it was: a date that is cut, a number that is rounded.
+pub(crate) async fn check_source_masks(
+    sync: &Sync,
+    index: usize,
+    place: &Sql,
+    target: &Session,
+) -> Result<()> {
+    let (table, program) = (&sync.plan.tables[index], &sync.programs[index]);
+    let (mut names, mut counts) = (Vec::new(), Vec::new());
+    for (column, compiled) in table.columns.iter().zip(&program.columns) {
+        let Some(holds) = &compiled.holds else { continue };
+        names.push(&column.name);
+        counts.push(sql!("pg_catalog.count(*) FILTER (WHERE NOT ({}))", holds));
+    }
+    if names.is_empty() {
+        return Ok(());
+    }
+    let row = target.query_one(&sql!("SELECT {} FROM {}", Sql::join(", ", counts), place), &[]).await?;
+    for (at, name) in names.iter().enumerate() {
+        let values: i64 = row.get(at);
+        if values > 0 {
+            return Err(Error::new(
+                crate::ErrorKind::Found,
+                format!("{values} values of {}.{name} are not what its rule makes: nothing was changed in the target", table.table.short()),
+            )
+            .hint("a trigger, a default or another time zone of the target changes them"));
+        }
+    }
+    Ok(())
 }
 
 /// What the in-stream counts say: a mask that changes nothing is no mask.

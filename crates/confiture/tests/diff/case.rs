@@ -15,6 +15,8 @@ pub(crate) struct Case {
     pub(crate) expected: Vec<String>,
     /// Text that they have not.
     pub(crate) never: Vec<String>,
+    /// In the forms that let others go on working.
+    pub(crate) online: bool,
     /// `--rename`, once for each.
     pub(crate) renames: Vec<String>,
     /// The first server that knows what it says.

@@ -2,7 +2,9 @@
 #![allow(clippy::print_stdout, reason = "tests say what they leave out")]
 
 mod case;
+mod contents;
 mod oracle;
+mod random;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,8 +1,10 @@
 //! What judges a plan: `pg_dump` of a database that took it, against one that was built from the other files.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::fmt;
 
 use confiture::config::{Connection, Endpoint};
+use confiture::diff::Hazard;
 use confiture::postgres::Session;
 use confiture::schema_diff::{self, DiffOptions, Plan, Source};
 use confiture::sql::{Script, Sql, split};
@@ -10,8 +12,33 @@ use local_postgres::Server;
 use local_postgres::testing::{Database, Witness};
 
 use crate::case::Case;
+use crate::contents::Contents;
 
-pub(crate) async fn judge(server: &'static Server, case: &Case) -> Result<(), String> {
+/// Why a case is not right.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The plan said that rows may stop it, and they did.
+    Rows(String),
+    /// It is wrong.
+    Wrong(String),
+}
+
+impl From<String> for Failure {
+    fn from(why: String) -> Self {
+        Self::Wrong(why)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rows(why) => write!(f, "rows are in the way: {why}"),
+            Self::Wrong(why) => f.write_str(why),
+        }
+    }
+}
+
+pub(crate) async fn judge(server: &'static Server, case: &Case) -> Result<(), Failure> {
     let said = |what: &str, error: &dyn std::fmt::Display| format!("{what}: {error}");
     let old = Database::create_on(server).await.map_err(|error| said("create", &error))?;
     let new = Database::create_on(server).await.map_err(|error| said("create", &error))?;
@@ -29,30 +56,52 @@ pub(crate) async fn judge(server: &'static Server, case: &Case) -> Result<(), St
         Ok::<_, String>(Source::Scripts(vec![script]))
     };
     let (from, to) = (source("old.sql", &case.old)?, source("new.sql", &case.new)?);
-    let options = DiffOptions { make_roles: true, renames: case.renames.clone(), ..DiffOptions::default() };
+    let options = DiffOptions {
+        make_roles: true,
+        renames: case.renames.clone(),
+        online: case.online,
+        ..DiffOptions::default()
+    };
     let found = schema_diff::diff(&connection, &from, &to, &options)
         .await
         .map_err(|error| format!("diff: {error}\n  {}", error.hints().join("\n  ")))?;
-    let said = format!("{}{}", found.remarks.join("\n"), listing(&found.up));
-    for text in &case.expected {
-        if !said.contains(text) {
-            return Err(format!("`{text}` is not in\n{said}"));
+    let text = format!("{}{}", found.remarks.join("\n"), listing(&found.up));
+    for expected in &case.expected {
+        if !text.contains(expected) {
+            return Err(format!("`{expected}` is not in\n{text}").into());
         }
     }
-    if let Some(text) = case.never.iter().find(|text| said.contains(*text)) {
-        return Err(format!("`{text}` is in\n{said}"));
+    if let Some(never) = case.never.iter().find(|never| text.contains(*never)) {
+        return Err(format!("`{never}` is in\n{text}").into());
     }
     let (before, goal) = (dump(&old), dump(&new));
     if before != goal && found.up.steps.is_empty() {
-        return Err("a silent miss: no step, and the schemas differ".to_owned());
+        return Err("a silent miss: no step, and the schemas differ".to_owned().into());
     }
-    let rows = rows_of(&session).await?;
-    apply(&session, &found.up).await.map_err(|error| format!("up: {error}\n{}", listing(&found.up)))?;
-    same(&dump(&old), &goal).map_err(|why| format!("up:\n{why}\nplan:\n{}", listing(&found.up)))?;
-    survive(&rows, &rows_of(&session).await?)
-        .map_err(|why| format!("{why}\nplan:\n{}", listing(&found.up)))?;
-    apply(&session, &found.down).await.map_err(|error| format!("down: {error}\n{}", listing(&found.down)))?;
-    same(&dump(&old), &before).map_err(|why| format!("down:\n{why}\nplan:\n{}", listing(&found.down)))?;
+    go(&session, &old, &found.up, &goal, "up").await?;
+    go(&session, &old, &found.down, &before, "down").await
+}
+
+/// Carries a plan out, and looks at what it makes of schema and rows.
+async fn go(
+    session: &Session,
+    database: &Database<'_>,
+    plan: &Plan,
+    goal: &BTreeSet<String>,
+    way: &str,
+) -> Result<(), Failure> {
+    let listed = |why: String| format!("{way}: {why}\nplan:\n{}", listing(plan));
+    let rows = Contents::of(session).await?;
+    if let Err(error) = apply(session, plan).await {
+        let by_rows =
+            error.sqlstate_code().is_some_and(|code| code.starts_with("22") || code.starts_with("23"));
+        let foreseen = plan.steps.iter().flat_map(|step| &step.hazards);
+        let foreseen = foreseen.into_iter().any(|hazard| matches!(hazard, Hazard::MayFail(_)));
+        let why = listed(error.to_string());
+        return Err(if by_rows && foreseen { Failure::Rows(why) } else { Failure::Wrong(why) });
+    }
+    same(&dump(database), goal).map_err(|why| listed(format!("\n{why}")))?;
+    rows.survive_in(&Contents::of(session).await?).map_err(listed)?;
     Ok(())
 }
 
@@ -69,7 +118,14 @@ async fn run(session: &Session, text: &str) -> confiture::Result<()> {
 }
 
 async fn apply(session: &Session, plan: &Plan) -> confiture::Result<()> {
-    session.batch(&Sql::literal("SET check_function_bodies = off; BEGIN")).await?;
+    session.batch(&Sql::literal("SET check_function_bodies = off")).await?;
+    if plan.steps.iter().any(|step| step.alone) {
+        for statement in plan.statements() {
+            session.batch(statement).await.map_err(|error| error.context(statement))?;
+        }
+        return Ok(());
+    }
+    session.batch(&Sql::literal("BEGIN")).await?;
     for step in &plan.steps {
         for statement in &step.statements {
             session.batch(statement).await.map_err(|error| error.context(statement))?;
@@ -115,8 +171,9 @@ fn without_position(line: &str) -> String {
 
 /// Lines of a table's entry in an order of their own.
 fn with_sorted_columns(lines: &[&str]) -> String {
-    let is_table =
-        lines.first().is_some_and(|line| line.contains("Type: TABLE;") || line.contains("TABLE; "));
+    // So do privileges: the order in which they were granted means nothing.
+    let kinds = ["Type: TABLE;", "TABLE; ", "Type: ACL;"];
+    let is_table = lines.first().is_some_and(|line| kinds.iter().any(|kind| line.contains(kind)));
     let mut lines: Vec<&str> = lines.iter().map(|line| line.trim_end_matches(',')).collect();
     if is_table {
         lines.sort_unstable();
@@ -133,25 +190,4 @@ fn same(got: &BTreeSet<String>, wanted: &BTreeSet<String>) -> Result<(), String>
     let extra: Vec<_> =
         got.difference(wanted).map(|entry| format!("  extra: {}", entry.replace('\n', "\n    "))).collect();
     Err(format!("{}\n{}", missing.join("\n"), extra.join("\n")))
-}
-
-type Rows = BTreeMap<String, (i64, BTreeSet<String>)>;
-
-/// How many rows each table has, and its columns.
-async fn rows_of(session: &Session) -> Result<Rows, String> {
-    let query = "SELECT format('%I.%I', schemaname, tablename), (xpath('/row/n/text()', query_to_xml(format('SELECT count(*) AS n FROM ONLY %I.%I', schemaname, tablename), false, true, '')))[1]::text::bigint \
-        FROM pg_tables t JOIN pg_class c ON c.oid = format('%I.%I', schemaname, tablename)::regclass WHERE schemaname NOT IN ('pg_catalog', 'information_schema') AND c.relkind = 'r'";
-    let rows = session.query(&Sql::literal(query), &[]).await.map_err(|error| error.to_string())?;
-    Ok(rows.iter().map(|row| (row.get(0), (row.get(1), BTreeSet::new()))).collect())
-}
-
-fn survive(before: &Rows, after: &Rows) -> Result<(), String> {
-    for (table, (count, _)) in before {
-        if let Some((now, _)) = after.get(table)
-            && now < count
-        {
-            return Err(format!("{table} had {count} rows and has {now}"));
-        }
-    }
-    Ok(())
 }

@@ -100,7 +100,15 @@ async fn it_is_followed() {
         run.stop().await.unwrap();
         assert_exact(&world, &options, &same()).await;
         let (schema, execution) = (Identifier::new("old_schema"), Execution::unattended());
-        clean_up(Some(&options.source), &options.target, &schema, false, &execution).await.unwrap();
+        clean_up(
+            Some(&options.source),
+            &options.target,
+            &schema,
+            confiture::schema_to_schema::Cleaning::default(),
+            &execution,
+        )
+        .await
+        .unwrap();
         assert_whole(&before, &dump(&world.new).await);
     }
 }

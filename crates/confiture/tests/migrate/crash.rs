@@ -11,9 +11,12 @@ use confiture::config::{Connection, Endpoint};
 use confiture::event::Execution;
 use confiture::failpoint;
 use confiture::migrate::{DownOptions, Extent, Interrupted, Migrator, Options, UpOptions, read_folder};
+use confiture::postgres::Session;
+use confiture::sql::Sql;
 use confiture::{ErrorKind, Result};
 
 use crate::ground::Ground;
+use crate::locks::wait_for;
 
 /// One transaction, then steps of every kind. An insert that runs twice, or not at all, is seen in `log`.
 const FILES: &[(&str, &str)] = &[
@@ -183,6 +186,35 @@ async fn kill_nine_at_any_time_again_and_again() {
         assert!(output.status.success(), "{}", shown(&output));
     }
     assert_eq!(result(&ground).await, UP);
+}
+
+/// The server goes on building when nobody waits for it any more. The next run ends that, and what it finds is an invalid index.
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_while_an_index_is_built() {
+    let ground = Ground::new(&[("1_t.up.sql", "CREATE TABLE t (a int); INSERT INTO t VALUES (1);")]).await;
+    ground.apply().await;
+    ground.write(&[("2_i.up.sql", "CREATE INDEX CONCURRENTLY t_a ON t (a);\nINSERT INTO t VALUES (2);")]);
+    let old = Session::connect(&ground.connection()).await.unwrap();
+    old.batch(&Sql::literal("BEGIN; INSERT INTO t VALUES (3)")).await.unwrap();
+    let mut first = child(&ground, "up", None).spawn().unwrap();
+    wait_for(&ground, "SELECT count(*) = 1 FROM pg_index WHERE NOT indisvalid").await;
+    let building = "FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX CONCURRENTLY%' AND datname = current_database() \
+                    AND state = 'active'";
+    let builder = ground.psql(&format!("SELECT pid {building}"));
+    first.kill().unwrap();
+    first.wait().unwrap();
+    assert_eq!(ground.psql(&format!("SELECT pid {building}")), builder, "nobody has told the server");
+    assert_eq!(ground.standing().await, "1 Applied; 2 Interrupted");
+
+    let migrator = ground.migrator();
+    let again =
+        tokio::spawn(async move { migrator.up(&UpOptions::default(), &Execution::unattended()).await });
+    wait_for(&ground, &format!("SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = {builder}")).await;
+    old.batch(&Sql::literal("COMMIT")).await.unwrap();
+    again.await.unwrap().unwrap();
+    assert_eq!(ground.psql("SELECT indisvalid FROM pg_index WHERE indexrelid = 't_a'::regclass"), "t");
+    assert_eq!(ground.psql("SELECT string_agg(a::text, ',' ORDER BY a) FROM t"), "1,2,3");
+    assert_eq!(ground.psql("SELECT count(*) FROM pg_index WHERE NOT indisvalid"), "0");
 }
 
 #[tokio::test]

@@ -5,6 +5,8 @@ mod api;
 mod bad_data;
 mod casts;
 mod crash;
+#[path = "../database/mod.rs"]
+mod database;
 mod interrupts;
 mod locks;
 mod mappings;

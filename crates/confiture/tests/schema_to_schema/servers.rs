@@ -188,7 +188,7 @@ async fn few_connections_are_few_workers_and_too_few_are_refused_first() {
     let before = dump(&world.new).await;
     let mut hold = Vec::new();
     for _ in 0..8 {
-        hold.push(confiture::postgres::Session::connect(&connection(&world.new).await).await.unwrap());
+        hold.push(confiture::postgres::Session::connect(&connection(&world.new)).await.unwrap());
     }
     let error = world.migrate(world.options(MAPPING).await).await.unwrap_err();
     assert_eq!((error.kind(), error.sqlstate_code()), (ErrorKind::Connect, Some("53300")), "{error:?}");

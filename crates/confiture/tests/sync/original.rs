@@ -1,4 +1,19 @@
-//! What the program that this one replaces got wrong, one test each.
+//! What the program that this one replaces got wrong, and the test that would fail on it:
+//!
+//! - it truncates with CASCADE in alphabetical order, reports success, and tables that were filled are empty:
+//!   `tables_that_refer_to_each_other_all_arrive`
+//! - the same source and target empties the source: `a_database_is_not_synced_into_itself`
+//! - a misspelt column of the rules, or a table that does not exist, is passed over: `misspelt_columns_and_tables_are_errors`
+//! - a new column is copied as it is: `a_column_that_nobody_classified_stops_the_run`
+//! - hashes of 32 bits collide on a unique column: `a_unique_column_stays_unique_or_the_plan_refuses`, and with more rows
+//!   `proof::equal_keys_give_equal_masks_whatever_the_workers`, where another key gives other masks
+//! - a missing secret is noticed after the target was emptied: `a_missing_key_is_noticed_before_anything_is_emptied`
+//! - another order of columns swaps the data: `columns_in_another_order_keep_their_values`
+//! - JSONB, identity columns and schemas beside `public` do not work:
+//!   `json_identity_generated_columns_arrays_and_other_schemas_work`
+//! - only a superuser may: `an_owner_who_is_no_superuser_may_sync`
+//! - a run that was stopped cannot go on:
+//!   `quarantine::a_table_that_is_whole_is_not_written_again_and_its_originals_are_searched_for`
 
 use crate::world::{World, sync, told};
 
@@ -192,7 +207,7 @@ async fn an_owner_who_is_no_superuser_may_sync() {
         let script = format!(
             "SET ROLE {role}; RESET ROLE; CREATE SCHEMA s AUTHORIZATION {role}; SET ROLE {role}; SET search_path = s; {SHOP}"
         );
-        crate::world::psql(database, &script).await;
+        crate::database::psql(database, &script).await;
     }
     world.produce(&format!("SET search_path = s; {ROWS}")).await;
     world.stage("CREATE FUNCTION s.boom() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE 'fired'; END$$; CREATE TRIGGER boom BEFORE INSERT ON s.users FOR EACH ROW EXECUTE FUNCTION s.boom()").await;
@@ -204,7 +219,22 @@ async fn an_owner_who_is_no_superuser_may_sync() {
     );
     options.source.user.clone_from(&role);
     options.target.user.clone_from(&role);
-    let report = sync(options).await;
+    let in_quarantine = sync(confiture::sync::Options { quarantine: true, ..options.clone() }).await;
+    let report = sync(options.clone()).await;
+    // And neither one who owns nothing there, nor one who may not read.
+    let other = format!("other_{}", world.staging.name());
+    world.stage(&format!("CREATE ROLE {other} LOGIN")).await;
+    let with = |change: fn(&mut confiture::sync::Options, String)| {
+        let mut options = options.clone();
+        change(&mut options, other.clone());
+        sync(options)
+    };
+    let no_owner = with(|options, role| options.target.user = role).await.unwrap_err();
+    let no_reader = with(|options, role| options.source.user = role).await.unwrap_err();
+    world.stage(&format!("DROP ROLE {other}")).await;
+    assert!(told(&in_quarantine.unwrap_err()).contains("may not CREATE in the target's database"));
+    assert!(told(&no_owner).contains("of the target belongs to"), "{}", told(&no_owner));
+    assert!(told(&no_reader).contains("GRANT SELECT ON s."), "{}", told(&no_reader));
     let counts = world
         .stage("SELECT count(*) FROM s.users; SELECT tgenabled FROM pg_trigger WHERE tgname = 'boom'")
         .await;

@@ -34,16 +34,23 @@ pub(super) struct Ends<'a> {
     pub(super) settings: &'a Settings,
 }
 
-/// A side, and what has to be held meanwhile.
+/// A side, and the database that it is: one on the local server is there as long as this is held.
 pub(super) struct Side {
     pub(super) source: Source,
-    _database: Option<Database>,
+    database: Option<Database>,
+}
+
+impl Side {
+    /// Lets go of the database.
+    pub(super) fn leave(self) {
+        drop(self.database);
+    }
 }
 
 impl Ends<'_> {
     /// Reads files, or finds a database.
     pub(super) async fn source(&self, place: &Place) -> Result<Side> {
-        let scripts = |scripts| Ok(Side { source: Source::Scripts(scripts), _database: None });
+        let scripts = |scripts| Ok(Side { source: Source::Scripts(scripts), database: None });
         match place {
             Place::Schema => scripts(self.tree(&self.project.schema_dirs(self.settings), false).await?),
             Place::Migrations => scripts(migrations(&self.settings.migrations_dir.value)?),
@@ -59,7 +66,13 @@ impl Ends<'_> {
                 }
                 scripts(self.tree(&[folder], true).await?)
             }
-            Place::Named(name) => self.database(Some(name)).await,
+            Place::Named(name) => {
+                let also = |error: Error| match name.contains("://") {
+                    false => error.hint(format!("`{name}` is no file and no folder either")),
+                    true => error,
+                };
+                self.database(Some(name)).await.map_err(also)
+            }
             Place::Database(name) => self.database(name.as_deref()).await,
         }
     }
@@ -67,7 +80,7 @@ impl Ends<'_> {
     async fn database(&self, name: Option<&str>) -> Result<Side> {
         let naming = Naming { named: name.map(|name| ("--from", name)), database_url: None };
         let found = database::find(self.project, naming, self.flags).await?;
-        Ok(Side { source: Source::Live(Box::new(found.connection.clone())), _database: Some(found) })
+        Ok(Side { source: Source::Live(Box::new(found.connection.clone())), database: Some(found) })
     }
 
     async fn tree(&self, folders: &[PathBuf], anywhere: bool) -> Result<Vec<SplitScript>> {
@@ -106,24 +119,16 @@ fn migrations(folder: &Path) -> Result<Vec<SplitScript>> {
 
 /// Where scratch databases are made.
 pub(super) enum Scratches {
-    /// On the server that was named.
-    Named(Box<Connection>),
+    /// On the server that was named; it runs as long as this is held, where it is one of ours.
+    Named(Box<Database>),
     /// On a server of our own: the project's, where it runs, else one for the occasion.
     Ours(Box<Server>, Box<Connection>),
 }
 
 impl Scratches {
     pub(super) async fn find(ends: &Ends<'_>) -> Result<Self> {
-        if let Some(url) = &ends.settings.scratch_url.value {
-            let _ = url;
-            let named = ends.flags.scratch_url.as_deref().map(|url| ("--scratch-url", url));
-            if let Some(named) = named {
-                let naming = Naming { named: Some(named), database_url: None };
-                let found = database::find(ends.project, naming, ends.flags).await?;
-                return Ok(Self::Named(Box::new(found.connection)));
-            }
-            return Err(Error::config("scratch_url is only read from --scratch-url here")
-                .hint("name the server with --scratch-url, or leave it out for one of Confiture's own"));
+        if ends.settings.scratch_url.value.is_some() {
+            return Ok(Self::Named(Box::new(database::scratch(ends.project, ends.settings).await?)));
         }
         let server = match Server::find(database::server_folder(ends.project)).await.map_err(server_error)? {
             Some(server) => server,
@@ -135,19 +140,24 @@ impl Scratches {
 
     pub(super) fn connection(&self) -> &Connection {
         match self {
-            Self::Named(connection) | Self::Ours(_, connection) => connection,
+            Self::Named(database) => &database.connection,
+            Self::Ours(_, connection) => connection,
         }
     }
 
     /// True where roles may be made.
     pub(super) fn ours(&self) -> bool {
-        matches!(self, Self::Ours(..))
+        match self {
+            Self::Named(database) => database.is_local(),
+            Self::Ours(..) => true,
+        }
     }
 
-    /// A server that was only found runs on.
+    /// Lets go of the server: one for the occasion ends, one that was only found runs on.
     pub(super) fn leave(self) {
-        if let Self::Ours(server, _) = self {
-            drop(server);
+        match self {
+            Self::Named(database) => drop(database),
+            Self::Ours(server, _) => drop(server),
         }
     }
 }

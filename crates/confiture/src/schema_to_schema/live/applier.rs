@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use futures_util::{SinkExt, StreamExt};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::postgres::Session;
 use crate::postgres::feed::{KeySet, SnapshotImage};
 use crate::schema_to_schema::copy::format_option;
@@ -109,6 +109,14 @@ impl Applier {
         row.get::<_, &str>(0).parse()
     }
 
+    /// Freezes one database once `lock` was had, so that nothing can come after the snapshot that it does not see.
+    pub(crate) async fn freeze_after(&self, lock: &Sql) -> Result<SnapshotImage> {
+        let begin = sql!("BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE; {}", lock);
+        self.target.batch(&begin).await?;
+        let query = Sql::literal("SELECT pg_catalog.pg_current_snapshot()::pg_catalog.text");
+        self.target.query_one(&query, &[]).await?.get::<_, &str>(0).parse()
+    }
+
     /// Begins the target's transaction.
     pub(crate) async fn begin(&self) -> Result<()> {
         match self.is_local() {
@@ -202,7 +210,15 @@ impl Applier {
         let stage = &self.stages[index];
         let is_large = rows.max(keys.len() as u64) > MANY;
         let mut applied = Applied { keys: keys.len() as u64, bytes, ..Applied::default() };
+        if let Some(meets_others) = stage.meets_others()
+            && self.target.query_one(&meets_others, &[]).await?.get(0)
+        {
+            return Err(meets_a_row_of_others());
+        }
         (applied.rows_deleted, applied.rows_written) = self.write(stage, &share, is_large).await?;
+        if let Some(remember) = stage.remember_outside(&share) {
+            self.target.batch(&remember).await?;
+        }
         failpoint::reached("batch: rows written");
         Ok(applied)
     }
@@ -234,8 +250,7 @@ impl Applier {
             all =
                 Sql::literal("ROLLBACK TO SAVEPOINT confiture_upsert; RELEASE SAVEPOINT confiture_upsert; ");
         }
-        let (deleted, [replaced, insert]) = (&delete, [stage.delete_staged(), stage.insert()]);
-        all.push(&sql!("{}; {}; {}", replaced, deleted, insert));
+        all.push(&stage.replace(&delete));
         target.counts(&all).await.map(|counts| last_two(&counts, 0))
     }
 
@@ -345,9 +360,19 @@ fn last_two(counts: &[u64], after: usize) -> (u64, u64) {
     }
 }
 
+/// A row of the other side has the key of one that is left alone here.
+fn meets_a_row_of_others() -> Error {
+    Error::new(
+        ErrorKind::Unsafe,
+        "a row that was made on the other side has the key of a row that the mapping leaves out, and that is left alone",
+    )
+    .sqlstate("23505")
+    .hint("give one of the two another key, or have the mapping take the other row in too")
+}
+
 fn explain(error: Error, table: &str) -> Error {
     match error.sqlstate_code() {
-        Some("23505" | "21000") => error.context(format!("applying changes to {table}")).hint(
+        Some("23505" | "21000") if error.kind() == ErrorKind::Server => error.context(format!("applying changes to {table}")).hint(
             "the mapping gives two rows of one key, or the target's unique constraint refuses what the source allows",
         ),
         _ => error.context(format!("applying changes to {table}")),

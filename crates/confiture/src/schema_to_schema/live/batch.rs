@@ -40,6 +40,21 @@ pub struct BatchReport {
     pub more: bool,
 }
 
+impl BatchReport {
+    fn new(number: i64, changes: &Changes, snapshot: SnapshotImage) -> Self {
+        Self {
+            number,
+            applied: Applied::default(),
+            row_changes: changes.row_changes,
+            carried: changes.carried,
+            lag: changes.lag,
+            elapsed: Duration::ZERO,
+            more: false,
+            snapshot,
+        }
+    }
+}
+
 /// Both sides, frozen at the end of one batch: two pictures that must be equal.
 pub(crate) struct Aligned {
     pub(crate) source: Snapshot,
@@ -60,6 +75,16 @@ impl Follower {
         }
     }
 
+    /// In one database: a batch whose transaction begins with `lock`, and is left open for whoever ends it.
+    pub(crate) async fn open_batch(&mut self, lock: &Sql) -> Result<BatchReport> {
+        let started = Instant::now();
+        let snapshot = self.applier.freeze_after(lock).await?;
+        let changes = self.look(&snapshot).await?;
+        let mut report = BatchReport::new(self.batches + 1, &changes, snapshot);
+        self.write_all(&changes, &mut report, started).await?;
+        Ok(report)
+    }
+
     async fn try_batch(&mut self) -> Result<BatchReport> {
         let started = Instant::now();
         let snapshot = self.applier.freeze().await?;
@@ -68,16 +93,7 @@ impl Follower {
         failpoint::reached("batch: changes told");
         let is_quiet = is_empty(&changes) && !self.is_catching_up();
         let frozen = self.freeze_for_others().await?;
-        let mut report = BatchReport {
-            number: self.batches + 1,
-            applied: Applied::default(),
-            row_changes: changes.row_changes,
-            carried: changes.carried,
-            lag: changes.lag,
-            elapsed: Duration::ZERO,
-            more: false,
-            snapshot,
-        };
+        let mut report = BatchReport::new(self.batches + 1, &changes, snapshot);
         if is_quiet {
             self.end_quiet(&mut report, started).await?;
         } else {
@@ -133,8 +149,14 @@ impl Follower {
         Ok(())
     }
 
-    /// Writes a batch and commits it, then tells the feed.
-    async fn write(&mut self, changes: &Changes, report: &mut BatchReport, started: Instant) -> Result<()> {
+    /// Writes a batch and its record into the open transaction. Returns how far the tables are then, and what is known to be
+    /// equal.
+    async fn write_all(
+        &mut self,
+        changes: &Changes,
+        report: &mut BatchReport,
+        started: Instant,
+    ) -> Result<(Vec<TableState>, Coverage)> {
         self.begin_on_target().await?;
         let (mut states, mut coverage) = (self.states.clone(), self.coverage.clone());
         let mut read = Vec::new();
@@ -159,6 +181,12 @@ impl Follower {
         };
         coverage.write(&self.applier.target, report.number).await?;
         ledger::record_batch(&self.applier.target, &record).await?;
+        Ok((states, coverage))
+    }
+
+    /// Writes a batch and commits it, then tells the feed.
+    async fn write(&mut self, changes: &Changes, report: &mut BatchReport, started: Instant) -> Result<()> {
+        let (states, coverage) = self.write_all(changes, report, started).await?;
         if mutation::is(Mutation::ConfirmEarly) {
             self.feed.confirm().await?;
         }

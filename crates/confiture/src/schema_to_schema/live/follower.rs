@@ -78,6 +78,8 @@ pub(crate) struct Follower {
     pub(crate) aligned: Option<Aligned>,
     /// Whether the applier writes past foreign keys and triggers.
     pub(crate) bypasses_constraints: bool,
+    /// Whether somebody waits to take over.
+    pub(crate) hands_over: bool,
 }
 
 /// How the tables of both sides looked, and the source's functions.
@@ -236,6 +238,13 @@ impl Follower {
         Ok(())
     }
 
+    /// Takes the target's tables as they look now, after this run itself has put a fence or a capture on them.
+    pub(crate) async fn refresh_shapes(&mut self) -> Result<()> {
+        let Self { shapes, side, .. } = self;
+        shapes.target = Shapes::read(side, &shapes.target_scope).await?;
+        Ok(())
+    }
+
     /// Opens or closes the gate, as was told and as the source's replicas and disks allow.
     async fn hold(&mut self, control: &Control) -> Result<()> {
         let state = self.feed.state().await?;
@@ -248,6 +257,7 @@ impl Follower {
             None => false,
         };
         self.gate.set(control, too_much || behind);
+        self.hands_over = control.hand_over;
         self.retained = state.retained_bytes;
         Ok(())
     }

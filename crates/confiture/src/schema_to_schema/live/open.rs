@@ -10,9 +10,10 @@ use tokio::task::JoinSet;
 use crate::error::{Error, Result};
 use crate::event::Execution;
 use crate::postgres::feed::wal::SlotLost;
-use crate::postgres::feed::{CapturedTable, ChangeFeed};
+use crate::postgres::feed::{CapturedTable, ChangeFeed, KeySet};
 use crate::postgres::{AdvisoryLock, Session};
 use crate::schema_to_schema::chunk::{self, all_ranges};
+use crate::schema_to_schema::cutover::fence;
 use crate::schema_to_schema::journal::{self, EntryKind};
 use crate::schema_to_schema::ledger::{self as tables, TableRecord, TableState};
 use crate::schema_to_schema::live::applier::Applier;
@@ -34,7 +35,7 @@ use crate::schema_to_schema::report::Outcome;
 use crate::schema_to_schema::resume::Work;
 use crate::schema_to_schema::sessions::Sessions;
 use crate::schema_to_schema::triage::{self, Need};
-use crate::schema_to_schema::{failpoint, preflight};
+use crate::schema_to_schema::{failpoint, portion, preflight};
 use crate::sql::{QualifiedName, Sql, sql};
 
 impl Migration {
@@ -51,9 +52,11 @@ impl Migration {
         AdvisoryLock::join(&side).await?;
         let captured = Arc::new(plan_capture(&self.plan, &self.source, &self.source_catalog).await?);
         let mut record = match ledger::read(&side).await? {
+            Some(record) if record.phase >= Phase::Armed => return Err(moved(&side)),
             Some(record) if record.phase > Phase::Preparing => record,
             begun => self.prepare_following(begun, following, &captured, &side, execution).await?,
         };
+        self.take_fingerprints(&side).await?;
         let records = tables::read(&side).await?;
         let mut states = self.states(&records)?;
         let is_edited = |table: &&TablePlan| {
@@ -76,6 +79,7 @@ impl Migration {
             Topology::OneDatabase => target.clone(),
             Topology::TwoDatabases => sessions.open_source(options).await?,
         };
+        fence::pass(&target, &record.id).await?;
         let bypasses_constraints = bypass(&target).await?;
         let applier = Applier::new(Arc::clone(self), Arc::clone(&captured), source, target)?;
         let mut follower = Follower {
@@ -102,12 +106,16 @@ impl Migration {
             align: false,
             aligned: None,
             bypasses_constraints,
+            hands_over: false,
         };
         follower.count_unbuilt().await?;
         if ledger::control(&follower.side).await?.paused {
             execution.note("Paused, as somebody told it: nothing is copied or applied until `resume`.");
         }
         follower.beat(std::time::Duration::ZERO).await?;
+        let version = env!("CARGO_PKG_VERSION");
+        let what = format!("run began after batch {} (confiture {version})", record.batches);
+        ledger::note(&follower.side, &what).await?;
         Ok((follower, record.feed))
     }
 
@@ -149,8 +157,10 @@ impl Migration {
         execution: &Execution,
     ) -> Result<FollowRecord> {
         let options = &self.options;
-        let needs = triage::triage(self, side).await?;
-        let work = self.first_work(&needs)?;
+        let work = match self.is_partial() {
+            true => Vec::new(),
+            false => self.first_work(&triage::triage(self, side).await?)?,
+        };
         let choice = match &begun {
             Some(record) => feed::Choice::again(record.feed),
             None => feed::choose(following.capture, self, captured, execution).await?,
@@ -161,6 +171,7 @@ impl Migration {
         failpoint::reached("follow: ledger made");
         if begun.is_none() {
             ledger::begin(side, &feed::new_id(side).await?, choice.kind, &choice.reason).await?;
+            ledger::note(side, &self.beginning(Some(choice.kind))).await?;
         }
         failpoint::reached("follow: begun");
         let Some(mut record) = ledger::read(side).await? else {
@@ -169,6 +180,10 @@ impl Migration {
         let set_up = feed::set_up(record.feed, &record.id, options, captured, execution);
         execution.step("Capturing changes", set_up).await?;
         failpoint::reached("follow: changes captured");
+        if self.is_partial() {
+            record.phase = self.adopt(side, following.assume_equal, execution).await?;
+            return Ok(record);
+        }
         self.set_up_foreign(side, execution).await?;
         let ready = self.prepare(side, &work, "", execution);
         execution.step("Taking keys, indexes and triggers off", ready).await?;
@@ -177,6 +192,44 @@ impl Migration {
         failpoint::reached("follow: copying");
         record.phase = Phase::Copying;
         Ok(record)
+    }
+
+    /// After a switch the ledger knows the tables, and not yet which SELECT defines them.
+    async fn take_fingerprints(&self, side: &Session) -> Result<()> {
+        let records = tables::read(side).await?;
+        for table in &self.plan.tables {
+            if records.get(&table.target).is_some_and(|record| record.fingerprint.is_empty()) {
+                tables::set_fingerprint(side, table).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes tables that hold rows already as they are: nothing is taken off them, and every row is compared before anything
+    /// is written, or, where the caller knows that both sides are equal, only what changes from now on. Returns how far that is.
+    async fn adopt(&self, side: &Session, equal: bool, execution: &Execution) -> Result<Phase> {
+        let (state, phase) = match equal {
+            true => (TableState::Following, Phase::Following),
+            false => (TableState::CatchingUp, Phase::CatchingUp),
+        };
+        portion::create(side).await?;
+        let mut whole = KeySet::default();
+        whole.insert_whole();
+        let adopt = async {
+            for table in &self.plan.tables {
+                let (source, filter) = (&self.plan.source, self.options.filter.as_deref());
+                tables::begin_table(side, table, source, filter, "").await?;
+                tables::set_state(side, &table.target, state).await?;
+                if !equal {
+                    ledger::defer(side, &table.target, &whole).await?;
+                }
+            }
+            ledger::set_phase(side, phase).await
+        };
+        side.transaction(adopt).await?;
+        execution.note("Rows that are there stay: what others have in these tables is left alone.");
+        failpoint::reached("follow: tables adopted");
+        Ok(phase)
     }
 
     /// All of every table: nothing of it was captured before.
@@ -398,6 +451,14 @@ impl Follower {
         let stays = relation.indexes.iter().any(|found| found.unique && !is_off(found));
         stays.then(|| Stage::new(index, table, relation))
     }
+}
+
+fn moved(side: &Session) -> Error {
+    Error::refused(format!(
+        "{} takes the application's writes, so nothing is carried into it",
+        side.connection()
+    ))
+    .hint("see where things are: confiture migrate schema-to-schema status")
 }
 
 fn follows_another(table: &TablePlan, what: &str) -> Error {

@@ -3,6 +3,7 @@
 use crate::catalog::{ConstraintKind, Identity, Relation};
 use crate::postgres::feed::{KeyColumn, KeySet};
 use crate::schema_to_schema::plan::{ColumnPlan, TablePlan};
+use crate::schema_to_schema::portion::Keeper;
 use crate::sql::{Identifier, QualifiedName, Sql, sql};
 
 /// Keys that one query reads at most: what is more is read by the next one.
@@ -24,6 +25,21 @@ pub(crate) struct Stage {
     /// What is written of a row that is there; `None` where only a new row can take the values.
     updated: Option<Vec<Identifier>>,
     names: Vec<Identifier>,
+    /// Where others have rows or columns in the target too.
+    partial: Option<Partial>,
+}
+
+/// What a stage needs to leave alone what is not the migration's.
+#[derive(Debug)]
+struct Partial {
+    /// Rows that are replaced, with all of their columns.
+    kept: QualifiedName,
+    /// Columns that the mapping does not write, and that can be written.
+    others: Vec<Identifier>,
+    /// Keeps to the portion; `None` where that is all rows.
+    keeper: Option<Keeper>,
+    /// False where a constraint that may be deferred tells no conflict.
+    tells_conflicts: bool,
 }
 
 /// Which rows of the target a stage speaks of.
@@ -69,14 +85,23 @@ impl Stage {
                 && constraint.columns == table.key
         });
         let can_update = !deferrable && !updated.iter().any(fixed);
+        let is_other =
+            |column: &&crate::catalog::Column| column.is_writable() && !names.contains(&column.name);
+        let partial = table.portion.is_some().then(|| Partial {
+            kept: stage("kept"),
+            others: relation.columns.iter().filter(is_other).map(|column| column.name.clone()).collect(),
+            keeper: Keeper::new(table, relation),
+            tells_conflicts: !deferrable,
+        });
         Self {
             rows: stage("rows"),
             keys: stage("keys"),
             target: table.target.clone(),
             columns: table.column_list(),
             key: table.key.clone(),
-            updated: can_update.then_some(updated),
+            updated: (can_update || partial.is_some()).then_some(updated),
             names,
+            partial,
         }
     }
 
@@ -84,7 +109,7 @@ impl Stage {
     /// more, and would rather read a target of some thousand rows than look a single key up in its index.
     pub(crate) fn create(&self) -> Sql {
         let key = Sql::join(", ", &self.key);
-        sql!(
+        let mut create = sql!(
             "CREATE TEMPORARY TABLE IF NOT EXISTS {} ON COMMIT DELETE ROWS AS SELECT {} FROM {} WITH NO DATA;
              CREATE TEMPORARY TABLE IF NOT EXISTS {} ON COMMIT DELETE ROWS AS SELECT {} FROM {} WITH NO DATA;
              ANALYZE {}; ANALYZE {}",
@@ -96,7 +121,15 @@ impl Stage {
             self.target,
             self.rows,
             self.keys
-        )
+        );
+        if let Some(partial) = &self.partial {
+            create.push(&sql!(
+                "; CREATE TEMPORARY TABLE IF NOT EXISTS {} ON COMMIT DELETE ROWS AS SELECT * FROM {} WITH NO DATA",
+                partial.kept,
+                self.target
+            ));
+        }
+        create
     }
 
     /// Removes the stage.
@@ -141,7 +174,10 @@ impl Stage {
     ///
     /// The limit takes nothing away: it tells the planner how few keys there are, so that it looks them up.
     pub(crate) fn delete_missing(&self, share: &Share) -> Sql {
-        let gone = sql!("NOT EXISTS (SELECT FROM {} AS s WHERE {})", self.rows, self.same_key("s", "t"));
+        let mut gone = sql!("NOT EXISTS (SELECT FROM {} AS s WHERE {})", self.rows, self.same_key("s", "t"));
+        if let Some(keeper) = self.keeper() {
+            gone.push(&sql!(" AND {}", keeper.owns()));
+        }
         match share {
             Share::All => sql!("DELETE FROM {} AS t WHERE {}", self.target, gone),
             Share::Where(condition) => {
@@ -161,6 +197,9 @@ impl Stage {
     /// Writes the staged rows: new ones, and those that differ. `None` where that takes deleting first.
     pub(crate) fn upsert(&self) -> Option<Sql> {
         let updated = self.updated.as_ref()?;
+        if self.partial.as_ref().is_some_and(|partial| !partial.tells_conflicts) {
+            return Some(self.update_and_insert(updated));
+        }
         let insert = sql!(
             "INSERT INTO {} AS t ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {} ON CONFLICT ({})",
             self.target,
@@ -173,18 +212,99 @@ impl Stage {
             return Some(sql!("{} DO NOTHING", insert));
         }
         let set = Sql::join(", ", updated.iter().map(|name| sql!("{} = excluded.{}", name, name)));
-        // By their bytes: equal is not the same (`1.0` and `1.00`), and some types know no equality.
-        let row = |of: &'static str| {
-            let of = Sql::literal(of);
-            Sql::join(", ", updated.iter().map(|name| sql!("{}.{}", of, name)))
+        Some(sql!("{} DO UPDATE SET {} WHERE {}", insert, set, differ(updated, "t", "excluded")))
+    }
+
+    /// The same where the key's constraint may be deferred, so that it tells no conflict.
+    fn update_and_insert(&self, updated: &[Identifier]) -> Sql {
+        let same = self.same_key("t", "s");
+        let set = match updated.is_empty() {
+            // Of a row that has nothing but its key nothing can differ.
+            true => {
+                return sql!(
+                    "{} WHERE NOT EXISTS (SELECT FROM {} AS t WHERE {})",
+                    self.insert_as("s"),
+                    self.target,
+                    same
+                );
+            }
+            false => Sql::join(", ", updated.iter().map(|name| sql!("{} = s.{}", name, name))),
         };
-        Some(sql!(
-            "{} DO UPDATE SET {} WHERE ROW({})::record OPERATOR(pg_catalog.*<>) ROW({})::record",
-            insert,
+        sql!(
+            "WITH changed AS (UPDATE {} AS t SET {} FROM {} AS s WHERE {} AND {} RETURNING 1),
+                  made AS ({} WHERE NOT EXISTS (SELECT FROM {} AS t WHERE {}) RETURNING 1)
+             SELECT 1 FROM changed UNION ALL SELECT 1 FROM made",
+            self.target,
             set,
-            row("t"),
-            row("excluded")
-        ))
+            self.rows,
+            same,
+            differ(updated, "t", "s"),
+            self.insert_as("s"),
+            self.target,
+            same
+        )
+    }
+
+    /// Whether a staged row has the key of a row that is not the migration's; `None` where all are.
+    pub(crate) fn meets_others(&self) -> Option<Sql> {
+        Some(self.keeper()?.meets_others(&self.target, &self.rows, &self.same_key("t", "s")))
+    }
+
+    /// After the rows were written: remembers which of them are the migration's though their values say otherwise.
+    pub(crate) fn remember_outside(&self, share: &Share) -> Option<Sql> {
+        let keys = match share {
+            Share::Keys(_) => &self.keys,
+            Share::All | Share::Where(_) => &self.rows,
+        };
+        Some(self.keeper()?.remember(&self.target, keys, &self.rows, &self.same_key("t", "s")))
+    }
+
+    fn keeper(&self) -> Option<&Keeper> {
+        self.partial.as_ref()?.keeper.as_ref()
+    }
+
+    /// Writes the staged rows where colliding ones have to be deleted first: before that, and after. What the mapping does
+    /// not write is kept.
+    pub(crate) fn replace(&self, delete_missing: &Sql) -> Sql {
+        let Some(partial) = &self.partial else {
+            return sql!("{}; {}; {}", self.delete_staged(), delete_missing, self.insert());
+        };
+        let same = self.same_key("k", "s");
+        let keep = sql!(
+            "INSERT INTO {} SELECT t.* FROM {} AS t JOIN {} AS s ON {}",
+            partial.kept,
+            self.target,
+            self.rows,
+            self.same_key("t", "s")
+        );
+        let others = Sql::join("", partial.others.iter().map(|name| sql!(", {}", name)));
+        let kept = Sql::join("", partial.others.iter().map(|name| sql!(", k.{}", name)));
+        let named = Sql::join(", ", self.names.iter().map(|name| sql!("s.{}", name)));
+        sql!(
+            "{}; {}; {};
+             WITH again AS (
+                 INSERT INTO {} ({}{}) OVERRIDING SYSTEM VALUE SELECT {}{} FROM {} AS s JOIN {} AS k ON {} RETURNING 1
+             ), made AS ({} WHERE NOT EXISTS (SELECT FROM {} AS k WHERE {}) RETURNING 1)
+             SELECT 1 FROM again UNION ALL SELECT 1 FROM made",
+            keep,
+            self.delete_staged(),
+            delete_missing,
+            self.target,
+            self.columns,
+            others,
+            named,
+            kept,
+            self.rows,
+            partial.kept,
+            same,
+            self.insert_as("s"),
+            partial.kept,
+            same
+        )
+    }
+
+    fn insert_as(&self, alias: &'static str) -> Sql {
+        sql!("{} AS {}", self.insert(), Sql::literal(alias))
     }
 
     /// Writes the staged rows where none of their keys is there.
@@ -247,6 +367,15 @@ impl Stage {
         };
         Box::new(keys.arrays(columns, KEYS_AT_ONCE).map(reading))
     }
+}
+
+/// True where two rows differ, by their bytes: equal is not the same (`1.0` and `1.00`), and some types know no equality.
+fn differ(columns: &[Identifier], left: &'static str, right: &'static str) -> Sql {
+    let row = |of: &'static str| {
+        let of = Sql::literal(of);
+        Sql::join(", ", columns.iter().map(|name| sql!("{}.{}", of, name)))
+    };
+    sql!("ROW({})::record OPERATOR(pg_catalog.*<>) ROW({})::record", row(left), row(right))
 }
 
 /// What the source gives for the columns `names`, in their order.

@@ -3,8 +3,8 @@ SELECT CASE WHEN k.contypid <> 0 THEN 'domain constraint' ELSE 'constraint' END 
     'identity', format('%s.%I', x.owner, k.conname),
     'phrase', format('CONSTRAINT %I ON %s%s', k.conname, CASE WHEN k.contypid <> 0 THEN 'DOMAIN ' ELSE '' END, x.owner),
     'parent', CASE WHEN k.contypid <> 0 THEN json_build_array('pg_type', k.contypid, 0) ELSE json_build_array('pg_class', k.conrelid, 0) END,
-    'create', format('%s ADD CONSTRAINT %I %s', x.alter, k.conname, pg_get_constraintdef(k.oid)),
-    'definition', pg_get_constraintdef(k.oid),
+    'create', format('%s ADD CONSTRAINT %I %s', x.alter, k.conname, d.definition),
+    'definition', d.definition,
     'drop', format('%s DROP CONSTRAINT %I', x.alter, k.conname),
     'alter', x.alter,
     'inherited', k.conparentid <> 0 OR (k.coninhcount > 0 AND NOT k.conislocal),
@@ -12,7 +12,7 @@ SELECT CASE WHEN k.contypid <> 0 THEN 'domain constraint' ELSE 'constraint' END 
         'clustered', json_build_array(i.indisclustered, CASE WHEN i.indisclustered THEN format('%s CLUSTER ON %I', x.alter, k.conname) ELSE format('%s SET WITHOUT CLUSTER', x.alter) END, NOT i.indisclustered),
         'replica identity', json_build_array(i.indisreplident, CASE WHEN i.indisreplident THEN format('ALTER TABLE ONLY %s REPLICA IDENTITY USING INDEX %I', x.owner, k.conname) ELSE '' END, NOT i.indisreplident),
         'index comment', json_build_array(obj_description(k.conindid, 'pg_class'), format('COMMENT ON INDEX %I.%I IS %s', n.nspname, k.conname, coalesce(quote_literal(obj_description(k.conindid, 'pg_class')), 'NULL')), obj_description(k.conindid, 'pg_class') IS NULL),
-        'storage parameters', json_build_array(ic.reloptions, CASE WHEN ic.reloptions IS NULL
+        'storage parameters', json_build_array(ic.reloptions, CASE WHEN ic.relkind = 'I' THEN '' WHEN ic.reloptions IS NULL
             THEN format('ALTER INDEX %I.%I RESET (fillfactor%s)', n.nspname, k.conname, CASE am.amname WHEN 'btree' THEN ', deduplicate_items' ELSE '' END)
             ELSE format('ALTER INDEX %I.%I SET (%s)', n.nspname, k.conname, array_to_string(ic.reloptions, ', ')) END, ic.reloptions IS NULL),
         'tablespace', json_build_array(s.spcname, format('ALTER INDEX %I.%I SET TABLESPACE %I', n.nspname, k.conname, coalesce(s.spcname, 'pg_default')), s.spcname IS NULL)) END,
@@ -26,5 +26,8 @@ LEFT JOIN pg_index i ON i.indexrelid = k.conindid AND k.contype IN ('p', 'u', 'x
 LEFT JOIN pg_class ic ON ic.oid = i.indexrelid LEFT JOIN pg_am am ON am.oid = ic.relam LEFT JOIN pg_tablespace s ON s.oid = ic.reltablespace
 CROSS JOIN LATERAL (SELECT format('%I.%I', cn.nspname, coalesce(c.relname, t.typname)),
     CASE WHEN k.contypid <> 0 THEN format('ALTER DOMAIN %I.%I', cn.nspname, t.typname) ELSE format('ALTER%s TABLE %I.%I', CASE c.relkind WHEN 'f' THEN ' FOREIGN' ELSE '' END, cn.nspname, c.relname) END) AS x(owner, alter)
+-- Nothing alters the parameters of a partitioned index.
+CROSS JOIN LATERAL (SELECT CASE WHEN ic.relkind = 'I' AND ic.reloptions IS NOT NULL
+    THEN regexp_replace(pg_get_constraintdef(k.oid), '( DEFERRABLE.*)?$', format(E' WITH (%s)\\1', array_to_string(ic.reloptions, ', '))) ELSE pg_get_constraintdef(k.oid) END) AS d(definition)
 WHERE k.contype IN ('c', 'p', 'u', 'x', 'f') AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'
 ORDER BY k.oid
