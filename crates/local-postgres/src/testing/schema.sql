@@ -61,7 +61,7 @@ WITH schema AS (
     -- out, as pg_dump leaves it out: made again, the server chooses.
     SELECT ROW('constraint', nullif(k.conrelid, 0)::regclass, nullif(k.contypid, 0)::regtype, k.conname, k.contype,
                pg_get_constraintdef(k.oid), k.convalidated, k.condeferrable, k.condeferred, k.conislocal, k.coninhcount,
-               k.connoinherit, CASE WHEN k.contype IN ('p', 'u', 'x') THEN k.conindid::regclass END, parent.conrelid::regclass, parent.conname)::text
+               k.contype NOT IN ('p', 'u', 'x') AND k.connoinherit, CASE WHEN k.contype IN ('p', 'u', 'x') THEN k.conindid::regclass END, parent.conrelid::regclass, parent.conname)::text
     FROM pg_catalog.pg_constraint AS k
     JOIN schema ON schema.oid = k.connamespace
     LEFT JOIN pg_catalog.pg_constraint AS parent ON parent.oid = k.conparentid

@@ -1,7 +1,7 @@
 -- What is taken off tables while they are loaded, how, and the statements that put it back. $1: OIDs of the tables.
 -- An index of a partitioned table goes with those of its partitions, and is put back after them: a server that makes an
 -- index of a partitioned table takes in what partitions have already. It is told under the table of $1. Where $1 has a
--- partition alone, what is attached to an index of the whole stays.
+-- partition alone, what is attached to an index of the whole stays; so does a primary key of the whole from 18 on.
 -- Invalid indexes stay too: put back, they would be valid. Run with an empty search_path, so that names are qualified.
 WITH RECURSIVE tree AS (
     SELECT root AS oid, root FROM pg_catalog.unnest($1::pg_catalog.oid[]) AS root
@@ -105,6 +105,10 @@ WITH RECURSIVE tree AS (
     -- All of them are valid.
     JOIN (SELECT top, pg_catalog.count(*) AS indexes FROM branch GROUP BY top) AS attached
         ON attached.top = whole.top AND attached.indexes = whole.indexes
+    -- From 18 on a partition that is given a primary key of its own has its NOT NULL for its own, too.
+    JOIN relation ON relation.oid = parts.indrelid
+    WHERE NOT (parts.is_primary AND relation.relkind = 'p'
+               AND pg_catalog.current_setting('server_version_num')::int >= 180000)
 )
 SELECT 1 AS step, con.nspname AS table_schema, con.relname AS table_name, 'foreign_key' AS kind, con.conname AS name,
        pg_catalog.format('ALTER TABLE %s DROP CONSTRAINT %I', con.name, con.conname) AS take_off,
