@@ -190,11 +190,8 @@ impl Applier {
         let (table, stage) = (&migration.plan.tables[index], &stages[index]);
         let columns = captured.key_columns(followed);
         // Most likely none of them is on the target, and all are on the source.
-        let is_copied = keys.is_new()
-            && in_pieces
-            && followed.unique
-            && table.query.filters.is_empty()
-            && !self.is_local();
+        let is_new = keys.is_new() && followed.unique && table.query.filters.is_empty();
+        let is_copied = is_new && in_pieces && stage.takes_copy && !self.is_local();
         let most = if in_pieces { KEYS_AT_ONCE } else { usize::MAX };
         let mut applied = Applied { keys: keys.len() as u64, ..Applied::default() };
         for reading in stage.readings(table, keys, &columns, most, self.is_local()) {

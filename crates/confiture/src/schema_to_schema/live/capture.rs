@@ -217,15 +217,16 @@ async fn key_columns(
             .context(format!("the key of {target}, from nothing but the key of {from}"))
             .hint("a deleted row leaves only its key: the target's key must follow from it alone")
     })?;
-    // One of a constraint has the columns' own collations.
-    let is_unique = |index: &crate::catalog::Index| {
-        let inside = |keys: &Vec<Identifier>| keys.iter().all(|key| names.contains(key));
-        index.unique
-            && index.valid
-            && index.constraint.is_some()
-            && index.key_columns.as_ref().is_some_and(inside)
-    };
-    Ok((numbers, driving.indexes.iter().any(is_unique)))
+    Ok((numbers, is_unique(driving, &names)))
+}
+
+/// Whether two rows of `relation` differ in these columns. An index of a constraint has the columns' own collations.
+fn is_unique(relation: &Relation, columns: &BTreeSet<&Identifier>) -> bool {
+    let within = |keys: &Vec<Identifier>| keys.iter().all(|key| columns.contains(key));
+    relation.indexes.iter().any(|index| {
+        let is_whole = index.unique && index.valid && index.constraint.is_some();
+        is_whole && index.key_columns.as_ref().is_some_and(within)
+    })
 }
 
 /// The columns of `relation` that a text may speak of.

@@ -24,6 +24,8 @@ pub(crate) struct Stage {
     /// What is written of a row that is there; `None` where only a new row can take the values.
     updated: Option<Vec<Identifier>>,
     names: Vec<Identifier>,
+    /// Whether COPY may write into the table: it refuses where row-level security applies.
+    pub(crate) takes_copy: bool,
 }
 
 /// Which rows of the target a stage speaks of.
@@ -79,6 +81,7 @@ impl Stage {
             key: table.key.clone(),
             updated: can_update.then_some(updated),
             names,
+            takes_copy: !relation.row_security,
         }
     }
 
