@@ -63,6 +63,8 @@ pub(crate) enum Format {
     Sarif,
     /// For `lint`: annotations of a pull request on GitHub.
     Github,
+    /// For `runbook`: a page for a wiki or a change request.
+    Markdown,
 }
 
 /// Reads the arguments, the program's name first.

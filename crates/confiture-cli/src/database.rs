@@ -58,7 +58,8 @@ async fn reach_database(project: &Project, database: TargetDatabase, settings: S
     let environment = None;
     match database {
         TargetDatabase::Server(connection) => {
-            Ok(Database { connection: *connection, settings, environment, server: None })
+            let connection = Connection { actor: actor(), ..*connection };
+            Ok(Database { connection, settings, environment, server: None })
         }
         TargetDatabase::Embedded(name) => {
             let server =
@@ -76,7 +77,20 @@ pub(crate) fn server_folder(project: &Project) -> PathBuf {
 /// A database of the local server.
 pub(crate) fn on_server(server: &Server, database: impl Into<String>) -> Connection {
     let folder = server.socket_dir().display().to_string();
-    Connection::new(Endpoint::new(folder, server.port()), server.user(), database)
+    let connection = Connection::new(Endpoint::new(folder, server.port()), server.user(), database);
+    Connection { actor: actor(), ..connection }
+}
+
+/// Who runs this program, and where: `ada@laptop`, as far as the system knows.
+fn actor() -> Option<String> {
+    let known = [whoami::username().ok(), whoami::hostname().ok()];
+    let known: Vec<String> = known
+        .into_iter()
+        .flatten()
+        .map(|name| name.chars().filter(|character| !character.is_control()).take(64).collect())
+        .filter(|name: &String| !name.is_empty())
+        .collect();
+    (!known.is_empty()).then(|| known.join("@"))
 }
 
 /// What the local server's crate says, as an error of ours. It never has seen a row.

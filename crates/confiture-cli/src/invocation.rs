@@ -16,12 +16,14 @@ pub(crate) struct Invocation {
     pub(crate) terminal: Terminal,
     /// What was called, as JSON output names it.
     pub(crate) command: &'static str,
+    /// Where it was called.
+    pub(crate) began_in: Option<PathBuf>,
 }
 
 impl Invocation {
     /// Looks at the streams; reads no more of the environment than their looks need.
     pub(crate) fn new(global: &Global, command: &'static str) -> Self {
-        Self { terminal: Terminal::new(global), command }
+        Self { terminal: Terminal::new(global), command, began_in: env::current_dir().ok() }
     }
 
     /// Goes to the project's folder (`--project`): every relative path starts there.

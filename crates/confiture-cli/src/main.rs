@@ -4,11 +4,14 @@ mod args;
 mod commands;
 mod confirm;
 mod database;
+mod event_log;
 mod exit_code;
 mod invocation;
+mod monitor;
 mod output;
 mod panic;
 mod progress;
+mod report;
 mod runtime;
 mod terminal;
 

@@ -55,6 +55,8 @@ struct Screen {
     quiet: bool,
     verbose: bool,
     comparing: bool,
+    /// What a table that is done is called.
+    done: &'static str,
     batches: Batches,
     /// The step that began last, until it ends.
     step: Option<(String, Instant)>,
@@ -63,8 +65,8 @@ struct Screen {
 }
 
 impl Progress {
-    /// Shows as much as the terminal can and the user wants.
-    pub(crate) fn new(terminal: &Terminal) -> Self {
+    /// Shows as much as the terminal can and the user wants of what `command` does.
+    pub(crate) fn new(terminal: &Terminal, command: &str) -> Self {
         let draws = terminal.draws && !terminal.quiet;
         let screen = Screen {
             meter: Meter::default(),
@@ -73,6 +75,8 @@ impl Progress {
             quiet: terminal.quiet,
             verbose: terminal.verbose,
             comparing: false,
+            // A sync moves nothing to a new schema: the rows stay where they are, too.
+            done: if command == "sync" { "copied" } else { "migrated" },
             batches: Batches::default(),
             step: None,
             told: Instant::now(),
@@ -185,7 +189,7 @@ impl Screen {
             }
             Event::TableFinished { table, rows, elapsed, .. } => (self.verbose || self.lists()).then(|| {
                 let (rows, elapsed) = (numbers::rows(*rows), duration(*elapsed));
-                format!("{} {} migrated ({rows}, {elapsed} actual)", look.done(), table.short())
+                format!("{} {} {} ({rows}, {elapsed} actual)", look.done(), table.short(), self.done)
             }),
             _ => None,
         }
@@ -282,6 +286,7 @@ mod tests {
             quiet: true,
             verbose: false,
             comparing: false,
+            done: "migrated",
             batches: Batches::default(),
             step: None,
             told: Instant::now(),

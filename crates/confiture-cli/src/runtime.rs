@@ -19,11 +19,27 @@ use crate::terminal::Terminal;
 ///
 /// The first Ctrl-C (or SIGTERM) asks it to stop cleanly, the second ends the process at once.
 pub(crate) fn run<T>(invocation: &Invocation, work: impl AsyncFnOnce(Execution) -> Result<T>) -> Result<T> {
-    let runtime = Builder::new_multi_thread()
+    run_on(&mut Builder::new_multi_thread(), invocation, work)
+}
+
+/// As [`run`], for work that is one question to a server after the other: on one thread, no answer has to wake another.
+pub(crate) fn run_in_turn<T>(
+    invocation: &Invocation,
+    work: impl AsyncFnOnce(Execution) -> Result<T>,
+) -> Result<T> {
+    run_on(&mut Builder::new_current_thread(), invocation, work)
+}
+
+fn run_on<T>(
+    builder: &mut Builder,
+    invocation: &Invocation,
+    work: impl AsyncFnOnce(Execution) -> Result<T>,
+) -> Result<T> {
+    let runtime = builder
         .enable_all()
         .build()
         .map_err(|error| Error::unexpected("the asynchronous runtime does not start").because(error))?;
-    let progress = Arc::new(Progress::new(&invocation.terminal));
+    let progress = Arc::new(Progress::new(&invocation.terminal, invocation.command));
     let interrupt = CancellationToken::new();
     let result = runtime.block_on(async {
         let (terminal, command) = (invocation.terminal.clone(), invocation.command);

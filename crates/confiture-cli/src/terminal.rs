@@ -21,6 +21,8 @@ pub(crate) struct Terminal {
     pub(crate) stderr: Style,
     /// True where stderr can draw bars.
     pub(crate) draws: bool,
+    /// True where stdout can be drawn on anew.
+    pub(crate) redraws: bool,
     /// True where a question can be asked and answered.
     pub(crate) interactive: bool,
 }
@@ -44,6 +46,7 @@ impl Terminal {
             stdout: style(stdout),
             stderr: style(stderr),
             draws: stderr && !dumb,
+            redraws: stdout && !dumb,
             interactive: stderr && io::stdin().is_terminal(),
         }
     }

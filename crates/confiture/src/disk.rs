@@ -1,10 +1,12 @@
 //! Disk access, all of it.
 
+mod replace;
 mod text;
 mod tree;
 
 pub use tree::{Stamp, stamps_below};
 
+pub use replace::replace_text;
 pub use text::{
     append_text, canonical, create_folder, exists, files_below, is_file, is_folder, move_into, read_text,
     read_text_if_present, try_exists, write_new_file,
@@ -61,4 +63,12 @@ pub(crate) fn read_certificates(path: &Path, parameter: &str) -> Result<Vec<u8>>
         };
         Error::config(message).hint(hint).because(error)
     })
+}
+
+/// What is free on the file system of a folder, for those who are no superusers; `None` where that cannot be known.
+pub(crate) fn free_bytes(folder: &Path) -> Option<u64> {
+    #[cfg(unix)]
+    return rustix::fs::statvfs(folder).ok().map(|found| found.f_bavail.saturating_mul(found.f_frsize));
+    #[cfg(not(unix))]
+    return None;
 }

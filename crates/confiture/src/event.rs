@@ -123,6 +123,16 @@ impl Observer for () {
     fn observe(&self, _event: &Event) {}
 }
 
+/// Two are watching.
+struct Both(Arc<dyn Observer>, Arc<dyn Observer>);
+
+impl Observer for Both {
+    fn observe(&self, event: &Event) {
+        self.0.observe(event);
+        self.1.observe(event);
+    }
+}
+
 /// What every execution takes along: who watches, and whether to stop.
 #[derive(Clone)]
 pub struct Execution {
@@ -146,6 +156,19 @@ impl Execution {
     #[must_use]
     pub fn unwatched(&self) -> Self {
         Self { observer: Arc::new(()), interrupt: self.interrupt.clone() }
+    }
+
+    /// The same, and `another` observer hears everything too.
+    #[must_use]
+    pub fn heard_by(&self, another: Arc<dyn Observer>) -> Self {
+        let both = Both(Arc::clone(&self.observer), another);
+        Self { observer: Arc::new(both), interrupt: self.interrupt.clone() }
+    }
+
+    /// The same, to its end: for work that would leave something half done.
+    #[must_use]
+    pub fn uninterrupted(&self) -> Self {
+        Self { observer: Arc::clone(&self.observer), interrupt: tokio_util::sync::CancellationToken::new() }
     }
 
     /// Tells the observer.

@@ -30,6 +30,7 @@ pub mod diff;
 
 // Floor 3: the world outside.
 pub mod disk;
+pub mod hook;
 pub mod postgres;
 
 // Floor 4: the features. They never import each other.

@@ -132,6 +132,57 @@ async fn copy_keeps_the_line_and_the_column() {
     assert!(cases.iter().all(|(data, _)| data.contains(VALUE)));
 }
 
+/// Each is refused at another moment: before the COPY has begun, when it has and no row was read, in a row.
+#[tokio::test]
+async fn after_a_refused_copy_every_answer_is_that_of_its_statement() {
+    let database = Database::create().await.unwrap();
+    let session = connect(&database.url(), &surroundings(&[])).await.unwrap();
+    let other = connect(&database.url(), &surroundings(&[])).await.unwrap();
+    session.batch(&Sql::literal(COPIED)).await.unwrap();
+    other.batch(&Sql::literal("BEGIN; LOCK TABLE busy")).await.unwrap();
+    session.batch(&Sql::literal("BEGIN; SET LOCAL lock_timeout = '1ms'")).await.unwrap();
+    for (number, (table, code)) in
+        [("nowhere", "42P01"), ("busy", "55P03"), ("view", "42809"), ("raising", "P0001"), ("t", "22P02")]
+            .into_iter()
+            .cycle()
+            .take(20)
+            .enumerate()
+    {
+        session.batch(&Sql::literal("SAVEPOINT a")).await.unwrap();
+        let copy = Sql::from_user(format!("COPY {table} FROM STDIN"));
+        let error = match session.copy_in(&copy).await {
+            Err(error) => error,
+            Ok(sink) => {
+                let mut sink = Box::pin(sink);
+                // The server may have given up already.
+                sink.send(Bytes::from_static(b"no number\n")).await.ok();
+                session.refused(sink.as_mut().finish().await.unwrap_err())
+            }
+        };
+        assert_eq!(error.sqlstate_code(), Some(code), "{table}");
+        session.batch(&Sql::literal("ROLLBACK TO a")).await.unwrap();
+        let number = i32::try_from(number).unwrap();
+        let row = session.query_one(&Sql::literal("SELECT $1::int"), &[&number]).await.unwrap();
+        assert_eq!(row.get::<_, i32>(0), number);
+        refusal(&session, "SELECT 1 / 0").await;
+        session.batch(&Sql::literal("ROLLBACK TO a")).await.unwrap();
+    }
+    let mut sink = Box::pin(session.copy_in(&Sql::literal("COPY t FROM STDIN")).await.unwrap());
+    sink.send(Bytes::from_static(b"7\n")).await.unwrap();
+    assert_eq!(sink.as_mut().finish().await.unwrap(), 1);
+    session.batch(&Sql::literal("COMMIT")).await.unwrap();
+    assert_eq!(session.query_one(&Sql::literal("SELECT a FROM t"), &[]).await.unwrap().get::<_, i32>(0), 7);
+}
+
+const COPIED: &str = "
+    CREATE TABLE t (a integer);
+    CREATE TABLE busy (a integer);
+    CREATE TABLE raising (a integer);
+    CREATE VIEW view AS SELECT 1 AS a;
+    CREATE FUNCTION complain() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no'; END $$;
+    CREATE TRIGGER complain BEFORE INSERT ON raising FOR EACH STATEMENT EXECUTE FUNCTION complain();
+";
+
 #[tokio::test]
 async fn the_common_errors_come_with_what_to_do() {
     let database = Database::create().await.unwrap();

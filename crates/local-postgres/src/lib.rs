@@ -40,6 +40,7 @@ mod data;
 mod error;
 mod kept;
 mod options;
+mod pgbouncer;
 mod place;
 mod server;
 mod supervisor;
@@ -48,6 +49,7 @@ pub mod testing;
 pub use binaries::{Binaries, Version};
 pub use error::{Error, ErrorKind, Result};
 pub use options::{Options, Tls};
+pub use pgbouncer::{PgBouncer, PgBouncerOptions};
 pub use server::Server;
 
 /// The superuser of every server that this crate makes.

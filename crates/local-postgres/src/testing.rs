@@ -5,6 +5,7 @@ mod dump;
 use std::{env, thread};
 
 use postgres_protocol::escape::escape_identifier;
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::OnceCell;
 
 pub use dump::Witness;
@@ -107,7 +108,7 @@ impl<'server> Database<'server> {
     /// When it cannot be read.
     #[must_use]
     pub fn schema(&self, without: &str) -> String {
-        Witness::of(self.server).schema(self.server, &self.name, without)
+        apart(|| Witness::of(self.server).schema(self.server, &self.name, without))
     }
 
     /// Its server.
@@ -121,15 +122,27 @@ impl Drop for Database<'_> {
     fn drop(&mut self) {
         let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", escape_identifier(&self.name));
         // `drop` cannot await, and inside a runtime it may not block on one: so a runtime of its own, on a thread.
-        let outcome = thread::scope(|scope| {
-            let work = scope.spawn(|| {
-                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-                runtime.block_on(self.server.execute("postgres", &sql))
-            });
-            work.join().unwrap_or_else(|_| Err(Error::new(ErrorKind::System, "dropping a database panicked")))
+        let outcome = apart(|| {
+            thread::scope(|scope| {
+                let work = scope.spawn(|| {
+                    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+                    runtime.block_on(self.server.execute("postgres", &sql))
+                });
+                let panicked = |_| Err(Error::new(ErrorKind::System, "dropping a database panicked"));
+                work.join().unwrap_or_else(panicked)
+            })
         });
         if let Err(error) = outcome {
             tracing::warn!(?error, database = self.name, "a test's database stays behind");
         }
+    }
+}
+
+/// Does what blocks without keeping other tasks from running. `DROP DATABASE` waits until every backend has noticed, and one
+/// that is sending rows to a task that cannot run never does.
+fn apart<T>(work: impl FnOnce() -> T) -> T {
+    match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
+        _ => work(),
     }
 }

@@ -1,4 +1,4 @@
-//! PostgreSQL from the distribution, where it is missing.
+//! PostgreSQL and PgBouncer from the distribution, where they are missing.
 //!
 //! Only what is missing is installed, and nothing is upgraded: an upgrade would restart the clusters of this machine.
 
@@ -6,11 +6,14 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
-use local_postgres::Binaries;
+use local_postgres::{Binaries, PgBouncer};
 
 use crate::command::{find, output, run};
 
 const PROGRAMS: &[&str] = &["psql", "pg_dump", "pgbench"];
+
+/// The pooler, which cutovers go through.
+const PGBOUNCER: &str = "PgBouncer";
 
 /// The newest PostgreSQL of this machine with its clients and extensions; installs what is missing where it can.
 pub(crate) fn postgresql() -> Result<Binaries> {
@@ -19,13 +22,18 @@ pub(crate) fn postgresql() -> Result<Binaries> {
         if find("apt-get").is_none() {
             bail!("PostgreSQL is missing or incomplete on this machine.\n{}", advice());
         }
-        let packages: &[&str] = if Binaries::all().is_empty() {
-            &["postgresql", "postgresql-contrib"]
-        } else {
-            &["postgresql-contrib"]
-        };
+        let mut packages = Vec::new();
+        if Binaries::all().is_empty() {
+            packages.push("postgresql");
+        }
+        if missing != [PGBOUNCER] {
+            packages.push("postgresql-contrib");
+        }
+        if missing.contains(&PGBOUNCER) {
+            packages.push("pgbouncer");
+        }
         eprintln!("Missing: {}. Installing {}.", missing.join(", "), packages.join(" and "));
-        apt_get_install(packages)?;
+        apt_get_install(&packages)?;
     }
     let binaries = Binaries::find(None).map_err(|error| anyhow::anyhow!("{error:?}"))?;
     let still = self::missing(Some(&binaries));
@@ -33,6 +41,21 @@ pub(crate) fn postgresql() -> Result<Binaries> {
         bail!("PostgreSQL {} in {} lacks {}", binaries.version(), binaries.dir().display(), still.join(", "));
     }
     Ok(binaries)
+}
+
+/// What Chromium is called.
+const CHROMIUM: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+
+/// Chromium for the tests of the page; installs it where it can.
+pub(crate) fn chromium() -> Result<()> {
+    if CHROMIUM.iter().any(|name| find(name).is_some()) {
+        return Ok(());
+    }
+    if find("apt-get").is_none() {
+        bail!("Chromium is missing: install chromium or google-chrome so that it is in PATH.");
+    }
+    eprintln!("Missing: Chromium. Installing chromium.");
+    apt_get_install(&["chromium"])
 }
 
 /// Installs Debian packages, through `sudo` where that is needed.
@@ -58,9 +81,15 @@ pub(crate) fn apt_get_install(packages: &[&str]) -> Result<()> {
 
 /// What of a whole PostgreSQL is not there.
 fn missing(binaries: Option<&Binaries>) -> Vec<&'static str> {
-    let Some(binaries) = binaries else { return vec!["the PostgreSQL server"] };
-    let mut missing: Vec<&str> =
-        PROGRAMS.iter().copied().filter(|name| !binaries.program(name).is_file()).collect();
+    let mut missing = Vec::new();
+    if PgBouncer::program().is_none() {
+        missing.push(PGBOUNCER);
+    }
+    let Some(binaries) = binaries else {
+        missing.push("the PostgreSQL server");
+        return missing;
+    };
+    missing.extend(PROGRAMS.iter().copied().filter(|name| !binaries.program(name).is_file()));
     if !has_extension(binaries.dir(), "postgres_fdw") {
         missing.push("the extension postgres_fdw");
     }
@@ -82,19 +111,22 @@ pub(crate) fn has_extension(bin: &Path, name: &str) -> bool {
 fn advice() -> String {
     let os_release = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
     let known = [
-        ("fedora", "sudo dnf install postgresql-server postgresql-contrib"),
-        ("rhel", "sudo dnf install postgresql-server postgresql-contrib"),
-        ("arch", "sudo pacman -S postgresql"),
-        ("alpine", "sudo apk add postgresql postgresql-client postgresql-contrib"),
-        ("suse", "sudo zypper install postgresql-server postgresql-contrib"),
+        ("fedora", "sudo dnf install postgresql-server postgresql-contrib pgbouncer"),
+        ("rhel", "sudo dnf install postgresql-server postgresql-contrib pgbouncer"),
+        ("arch", "sudo pacman -S postgresql pgbouncer"),
+        ("alpine", "sudo apk add postgresql postgresql-client postgresql-contrib pgbouncer"),
+        ("suse", "sudo zypper install postgresql-server postgresql-contrib pgbouncer"),
     ];
     let command = if cfg!(target_os = "macos") {
-        Some("brew install postgresql@17")
+        Some("brew install postgresql@17 pgbouncer")
     } else {
         known.iter().find(|(name, _)| is_like(&os_release, name)).map(|(_, command)| *command)
     };
     command.map_or_else(
-        || "Install its server, its clients (psql, pg_dump, pgbench) and its contrib extensions.".to_owned(),
+        || {
+            "Install its server, its clients (psql, pg_dump, pgbench), its contrib extensions, and PgBouncer."
+                .to_owned()
+        },
         |command| format!("Install it with: {command}"),
     )
 }
@@ -120,6 +152,6 @@ mod tests {
 
     #[test]
     fn without_a_server_the_server_is_what_is_missing() {
-        assert_eq!(missing(None), ["the PostgreSQL server"]);
+        assert_eq!(missing(None).last(), Some(&"the PostgreSQL server"));
     }
 }

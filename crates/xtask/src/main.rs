@@ -7,6 +7,7 @@ mod command;
 mod demo;
 mod install;
 mod matrix;
+mod page;
 mod server;
 mod soak;
 mod test;
@@ -37,6 +38,8 @@ enum Chore {
     Matrix(matrix::Arguments),
     /// Look for faults of the live migration with random tables, mappings and writers, for as long as asked
     Soak(soak::Arguments),
+    /// Test the monitor's page and the report in headless Chromium, and take pictures of them
+    Page,
     /// Measure the program against the tools that it is compared with
     Bench(bench::Arguments),
 }
@@ -60,6 +63,7 @@ fn run(chore: &Chore) -> anyhow::Result<()> {
         Chore::Demo(arguments) => demo::run(root, arguments),
         Chore::Matrix(arguments) => matrix::run(root, arguments),
         Chore::Soak(arguments) => soak::run(root, arguments),
+        Chore::Page => page::run(root),
         Chore::Bench(arguments) => bench::run(root, arguments),
     }
 }

@@ -22,6 +22,9 @@ pub(crate) struct Arguments {
 pub(crate) fn run(root: &Path, arguments: &Arguments) -> Result<()> {
     let start = Instant::now();
     let binaries = install::postgresql()?;
+    if arguments.ci {
+        install::chromium()?;
+    }
     let locked: &[&str] = if arguments.ci { &["--locked"] } else { &[] };
     let mut times = Vec::new();
 
@@ -45,6 +48,8 @@ pub(crate) fn run(root: &Path, arguments: &Arguments) -> Result<()> {
             if arguments.ci {
                 // The random tests of the live migration look for two minutes.
                 tests.env("CONFITURE_SOAK_SECONDS", "120");
+                // Nobody who looks at a green sign is to believe that the page was tested when it was not.
+                tests.env("CONFITURE_CHROMIUM", "required");
             }
             match command::run(on_server(&mut tests, root, &servers[0])) {
                 Ok(time) => times.push((name, time)),

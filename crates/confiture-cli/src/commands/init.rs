@@ -118,10 +118,12 @@ impl Init {
 
 /// The newest `pg_dump` of this machine; an older one does not read a newer server.
 fn pg_dump(server: u32) -> Result<PathBuf> {
+    // Not what `Binaries::program` gives: without a pg_dump of its own that is the one in PATH, of any version.
+    let own = |binaries: &Binaries| binaries.dir().join("pg_dump");
     let mut found = Binaries::all();
-    found.sort_by_key(local_postgres::Binaries::version);
-    let newest = found.pop().filter(|binaries| binaries.version().major >= server);
-    let program = newest.map(|binaries| binaries.program("pg_dump")).filter(|program| disk::is_file(program));
+    found.retain(|binaries| binaries.version().major >= server && disk::is_file(&own(binaries)));
+    found.sort_by_key(Binaries::version);
+    let program = found.last().map(own);
     match program.or_else(|| client_alone(server)) {
         Some(program) => Ok(program),
         None => Err(Error::new(

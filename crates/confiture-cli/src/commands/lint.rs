@@ -83,7 +83,7 @@ impl Lint {
         let text = match terminal.format {
             Format::Sarif => output::lint_formats::sarif(&report),
             Format::Github => output::lint_formats::github(&report),
-            Format::Text | Format::Json => output::lint::render(terminal.stdout, &report),
+            Format::Text | Format::Json | Format::Markdown => output::lint::render(terminal.stdout, &report),
         };
         let verdict = output::lint::verdict(&report, self.deny_warnings);
         Ok(Reply::new(&as_value(&report)?, text)?.but(verdict))

@@ -61,6 +61,12 @@ impl Command {
             return Err(Error::usage("--format sarif and --format github are for `confiture lint`")
                 .hint("every command has --format text and --format json"));
         }
+        if format == Format::Markdown && self.name() != "migrate schema-to-schema runbook" {
+            return Err(Error::usage(
+                "--format markdown is for `confiture migrate schema-to-schema runbook`",
+            )
+            .hint("every command has --format text and --format json"));
+        }
         match self {
             Self::Init(init) => init.run(invocation),
             Self::Build(build) => build.run(invocation),

@@ -16,7 +16,7 @@ use crate::terminal::Terminal;
 pub(crate) fn print(terminal: &Terminal, error: &Error) {
     match terminal.format {
         Format::Json => super::json::print(&super::json::object("confiture", None, Some(error))),
-        Format::Text | Format::Sarif | Format::Github => {
+        Format::Text | Format::Sarif | Format::Github | Format::Markdown => {
             let _ =
                 io::stderr().lock().write_all(render(terminal.stderr, terminal.verbose, error).as_bytes());
         }

@@ -20,6 +20,7 @@ pub(crate) fn render(style: Style, report: &FollowReport) -> String {
         Phase::CatchingUp => "All tables are copied; changes are still to be applied",
         Phase::Copying => "Tables are still to be copied",
         Phase::Preparing => "Nothing is copied yet",
+        Phase::Armed | Phase::CutOver => "The application writes here; nothing is applied",
     };
     let batches = match report.batches {
         1 => "1 batch".to_owned(),
@@ -121,6 +122,8 @@ fn summary(text: &mut String, style: Style, following: &FollowingStatus) {
         Phase::Copying => "copying; changes wait",
         Phase::CatchingUp => "catching up",
         Phase::Following => "following: every batch leaves the target equal to the source",
+        Phase::Armed => "ready to follow the other way round",
+        Phase::CutOver => "cut over: the application writes to the target",
     };
     let paused = if following.paused { style.yellow(" (paused)") } else { String::new() };
     let _ = writeln!(text, "Phase: {phase}{paused}");

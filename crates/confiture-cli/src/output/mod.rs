@@ -1,6 +1,7 @@
 //! What is said at the end: the result as text or JSON on stdout, an error on stderr.
 
 pub(crate) mod analysis;
+pub(crate) mod checklist;
 pub(crate) mod error;
 pub(crate) mod following;
 mod json;
@@ -9,10 +10,14 @@ pub(crate) mod lint_formats;
 pub(crate) mod migration;
 pub(crate) mod numbers;
 pub(crate) mod plan;
+pub(crate) mod runbook;
+pub(crate) mod screen;
 pub(crate) mod style;
+pub(crate) mod switching;
 pub(crate) mod sync;
 pub(crate) mod text;
 pub(crate) mod verification;
+pub(crate) mod way_back;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -42,6 +47,11 @@ impl Reply {
         Ok(Self { result: as_value(result)?, text: text.into(), verdict: None })
     }
 
+    /// Why the answer is no, where it is.
+    pub(crate) fn verdict(&self) -> Option<&Error> {
+        self.verdict.as_ref()
+    }
+
     /// The command worked, and its answer is no.
     pub(crate) fn but(mut self, verdict: Option<Error>) -> Self {
         self.verdict = verdict;
@@ -63,7 +73,7 @@ pub(crate) fn show(terminal: &Terminal, command: &str, outcome: Result<Reply>) -
     };
     match terminal.format {
         Format::Json => json::print(&json::object(command, reply.map(|(result, _)| result), error.as_ref())),
-        Format::Text | Format::Sarif | Format::Github => {
+        Format::Text | Format::Sarif | Format::Github | Format::Markdown => {
             if let Some((_, text)) = reply {
                 print(&text);
             }

@@ -66,6 +66,11 @@ impl Style {
         self.paint(AnsiColor::Yellow.on_default().bold(), text)
     }
 
+    /// Something that is as it should be.
+    pub(crate) fn green(self, text: impl Display) -> String {
+        self.paint(AnsiColor::Green.on_default().bold(), text)
+    }
+
     /// The word `hint`.
     pub(crate) fn cyan(self, text: impl Display) -> String {
         self.paint(AnsiColor::Cyan.on_default().bold(), text)

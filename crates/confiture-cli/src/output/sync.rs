@@ -31,6 +31,13 @@ pub(crate) fn plan(plan: &Plan, preview: &[Preview], style: Style) -> String {
             let _ = writeln!(page, "  {note}");
         }
     }
+    if plan.bytes_needed >= 1_000_000 {
+        let _ = writeln!(
+            page,
+            "\nThe target needs about {} until the commit.",
+            numbers::bytes(plan.bytes_needed)
+        );
+    }
     let _ = writeln!(
         page,
         "\n{}, {} masked. Nothing was changed.",
@@ -146,9 +153,11 @@ pub(crate) fn check(check: &ManifestCheck, manifest: &Manifest, style: Style) ->
 pub(crate) fn risk(report: &RiskReport, style: Style) -> String {
     let whole = &report.whole;
     let mut page = format!(
-        "{}: {} in {}, the smallest of {}\n",
+        "{}{}: {} in {}{}, the smallest of {}\n",
         style.bold(report.table.short()),
+        if report.forecast { " as a sync would bring it" } else { "" },
         numbers::count(whole.rows, "row"),
+        if whole.estimated { "about " } else { "" },
         numbers::count(whole.classes, "group"),
         numbers::count(whole.smallest, "row")
     );

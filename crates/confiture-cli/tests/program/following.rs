@@ -41,7 +41,7 @@ impl Drop for Run {
 
 /// Waits until `query` on the new database says `wanted`.
 #[track_caller]
-fn until(shop: &Shop, query: &str, wanted: &str) {
+pub(crate) fn until(shop: &Shop, query: &str, wanted: &str) {
     let began = Instant::now();
     loop {
         let found = psql_or_nothing(shop, query);
@@ -71,6 +71,7 @@ async fn it_follows_until_ctrl_c_and_goes_on() {
     let shop = Shop::new().await;
     let run = Run::sync(&shop, &["-q"]);
     until(&shop, PHASE, "following");
+    until(&shop, "select count(*) from confiture.verification where ok", "1");
     psql(&shop.old, "update users set full_name = 'Ada' where id = 1; delete from posts where id = 5");
     until(&shop, "select display_name from users where id = 1", "Ada");
     let status = shop.call("status --to production_new");
@@ -88,7 +89,7 @@ async fn it_follows_until_ctrl_c_and_goes_on() {
     let again = caught_up(&shop);
     assert_eq!(again.status, 0, "{again}");
     // Only what changed since it was found equal.
-    assert!(again.stdout.contains("✅ users: 1 (old) = 1 (new), of 1 key that changed"), "{again}");
+    assert!(again.stdout.contains("✅ users: 2 (old) = 2 (new), of 2 keys that changed"), "{again}");
     assert_eq!(psql(&shop.new, "select display_name from users where id = 2"), "Grace");
 
     let plain = shop.call(&format!("migrate {ENDS} --yes -q"));

@@ -40,6 +40,14 @@ fn check(said: &Said, file: &str) {
     assert_eq!(object["ok"], said.status == 0, "{said}");
 }
 
+/// Holds a value that is no reply against a schema.
+#[track_caller]
+pub(crate) fn holds(value: &Value, file: &str) {
+    let mut wrong = Vec::new();
+    hold(value, &read(file), "", &mut wrong);
+    assert!(wrong.is_empty(), "{file}:\n{}\n{value:#}", wrong.join("\n"));
+}
+
 /// As much of JSON Schema as our schemas use. Stricter in one thing: a key that they do not name is wrong.
 fn hold(value: &Value, schema: &Value, at: &str, wrong: &mut Vec<String>) {
     if let Some(reference) = schema["$ref"].as_str() {
@@ -273,7 +281,11 @@ async fn a_migration_that_follows() {
         let file = if line == "status" { "status.json" } else { "tell.json" };
         check(&call(&format!("{line} --to production_new")), file);
     }
+    check(&call("checklist --from production --to production_new"), "checklist.json");
+    check(&call("runbook --from production --to production_new"), "runbook.json");
+    check(&call("report --to production_new"), "report.json");
     check(&call("cleanup --to production_new"), "cleanup.json");
+    check(&call("runbook --from production --to production_new --mapping db/mapping.yaml"), "runbook.json");
     check(&call("status --to production_new"), "");
 }
 

@@ -44,10 +44,11 @@ fn the_help_names_every_command_and_every_exit_status() {
               How the result is printed on stdout
 
               Possible values:
-              - text:   For people
-              - json:   One JSON object
-              - sarif:  For `lint`: SARIF, as code scanning reads it
-              - github: For `lint`: annotations of a pull request on GitHub
+              - text:     For people
+              - json:     One JSON object
+              - sarif:    For `lint`: SARIF, as code scanning reads it
+              - github:   For `lint`: annotations of a pull request on GitHub
+              - markdown: For `runbook`: a page for a wiki or a change request
 
               [default: text]
 
@@ -100,14 +101,24 @@ fn the_help_of_schema_to_schema_is_complete() {
       migrate-table  Copies one table whose mapping stands on the command line, then compares both sides
       sync           Copies what is not there and follows the source, change by change, while the
                      application keeps writing
+      cutover        Leads the application to the new side, while its writes wait for some milliseconds
+      rollback       Leads the application back to the old side; before a cutover, gives the migration
+                     up
       status         Says how far a migration is: phase, rows, lag, what waits, what the source keeps
                      for it, who is at work
+      monitor        Shows a migration in a browser, until Ctrl-C: phases, tables, rates, lag,
+                     comparisons, who waits for whom
+      report         Writes the whole migration into one HTML file: plan, timeline, figures, proofs
       pause          Pauses a run that is at work: it neither copies nor applies, and changes go on
                      being captured
       resume         Lets a paused run go on
       throttle       Tells a run how fast it may be; without a figure, as fast as it can
       verify         Compares both sides, every row and value: counts, contents, foreign keys, and the
                      mapping's validations
+      checklist      Looks at everything that has to be so before the cutover: lag, comparison, capture,
+                     keys, writers, grants, the way back
+      runbook        Prints the production checklist of this migration: its commands, its figures,
+                     ticked where the servers show it
       cleanup        Takes away what was made beside the rows: foreign tables, foreign server, records,
                      and what captures changes on the source
       help           Print this message or the help of the given subcommand(s)
@@ -193,6 +204,9 @@ fn the_help_of_schema_to_schema_is_complete() {
       -y, --yes
               Answer the confirmation with yes
 
+          --events <FILE>
+              Append what happens to this file, a line of JSON for each event
+
           --show-values
               Let reports show rows' values; without it they show columns' names, and of keys only
               numbers
@@ -221,10 +235,11 @@ fn the_help_of_schema_to_schema_is_complete() {
               How the result is printed on stdout
 
               Possible values:
-              - text:   For people
-              - json:   One JSON object
-              - sarif:  For `lint`: SARIF, as code scanning reads it
-              - github: For `lint`: annotations of a pull request on GitHub
+              - text:     For people
+              - json:     One JSON object
+              - sarif:    For `lint`: SARIF, as code scanning reads it
+              - github:   For `lint`: annotations of a pull request on GitHub
+              - markdown: For `runbook`: a page for a wiki or a change request
 
               [default: text]
 

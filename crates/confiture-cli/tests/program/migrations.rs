@@ -124,12 +124,18 @@ async fn destroying_rows_on_production_is_asked_about_and_a_plan_shows_it() {
     --- stdout
     001_users (1 statement, one transaction)
       CREATE TABLE users (id int, full_name text)
+      warning: db/migrations/001_users.up.sql:1:1: users has no primary key [table-without-primary-key]
+        fix: add a primary key
     002_add_user_bio (1 statement, one transaction)
       ALTER TABLE users ADD COLUMN bio text  -- ACCESS EXCLUSIVE lock
     003_drop (3 statements, 2 steps)
       DROP TABLE users  -- ACCESS EXCLUSIVE lock, destroys rows
       CREATE TABLE u (a int)
       CREATE INDEX CONCURRENTLY u_a ON u (a)  -- SHARE UPDATE EXCLUSIVE lock, outside of a transaction
+      error: db/migrations/003_drop.up.sql:1:1: what users holds is lost, and who still names it fails [drop-table]
+        fix: first release an application that does not name it; then drop it, and allow this with the reason
+      warning: db/migrations/003_drop.up.sql:2:1: u has no primary key [table-without-primary-key]
+        fix: add a primary key
     3 migrations to apply to postgres@SOCKET:5432/DATABASE
     Nothing was changed.
     --- stderr
@@ -149,4 +155,43 @@ fn the_embedded_server_needs_no_database_beforehand() {
     assert_eq!(said.status, 0, "{said}");
     let again = project.call(&["migrate", "status", "--env", "embedded", "--check"]);
     assert_eq!(again.status, 0, "{again}");
+}
+
+/// What would keep an application waiting is said; on production it needs a yes, or a reason in the file.
+#[tokio::test]
+async fn what_lint_says_is_asked_about_on_production() {
+    let database = Database::create().await.expect("a database");
+    let project = shop(&database);
+    assert_eq!(project.call(&["migrate", "up", "-e", "local", "-q"]).status, 0);
+    psql(&database, "insert into users select n, n from generate_series(1, 30000) n; analyze users");
+    project.write("db/migrations/003_index.up.sql", "CREATE INDEX users_id ON users (id);\n");
+    project.write("db/migrations/003_index.down.sql", "DROP INDEX users_id;\n");
+    let plan = project.call(&["migrate", "up", "-e", "production", "--plan"]);
+    assert!(
+        plan.stdout.contains("  error: db/migrations/003_index.up.sql:1:1: ")
+            && plan.stdout.contains("users has about 30000 rows")
+            && plan.stdout.contains("    fix: "),
+        "{plan}"
+    );
+    let asked = project.call(&["migrate", "up", "-e", "production"]);
+    assert_eq!(asked.status, 8, "{asked}");
+    assert!(asked.stderr.contains("(db/migrations/003_index.up.sql:1:1)"), "{asked}");
+    let checked = project.call(&["migrate", "validate", "-e", "production", "--no-run"]);
+    assert_eq!(checked.status, 7, "{checked}");
+    assert!(checked.stdout.contains("(create-index) [lint]"), "{checked}");
+    let checked = project.call(&["migrate", "validate", "-e", "production", "--no-run", "--no-lint"]);
+    assert_eq!(checked.status, 0, "{checked}");
+    // Elsewhere it is only said, before it is done.
+    let local = project.call(&["migrate", "up", "-e", "local"]);
+    assert_eq!(local.status, 0, "{local}");
+    assert!(
+        local.stderr.contains("003_index.up.sql:1:1: ") && local.stderr.contains("[create-index]"),
+        "{local}"
+    );
+    assert_eq!(project.call(&["migrate", "down", "-e", "local", "-q"]).status, 0);
+    project.write(
+        "db/migrations/003_index.up.sql",
+        "-- confiture: allow create-index because nobody writes at night\nCREATE INDEX users_id ON users (id);\n",
+    );
+    assert_eq!(project.call(&["migrate", "up", "-e", "production", "-q"]).status, 0);
 }

@@ -192,7 +192,7 @@ async fn production_is_never_a_target_and_silence_no_consent() {
     assert_eq!(shop.call("--from production --to local").status, 8);
     assert_eq!(shop.call("--from production --yes").status, 2);
     assert_eq!(shop.call("--from production --to elsewhere --yes").status, 5);
-    assert_eq!(shop.call("--repair").status, 0);
+    assert_eq!(shop.call("--repair --to local").status, 0);
     assert_eq!(psql(&shop.local, "select count(*) from users"), "0");
 }
 
@@ -260,6 +260,82 @@ async fn risk_names_columns_and_no_values() {
     error: 50 of 50 rows of users are alike with fewer than 3 in all
     hint: generalise the columns: `{date: year}`, `{bucket: 10}`, or drop one of them
     ");
+}
+
+#[tokio::test]
+async fn quarantine_is_published_repaired_and_told() {
+    let shop = Shop::new().await;
+    shop.project.write("db/sync_config.yaml", RULES);
+    insta::assert_snapshot!(shop.call("--from production --to local --yes --quarantine --jobs 1").stderr, @"
+    Freezing the source...
+    ✅ comments copied (50 rows, TIME actual)
+    ✅ payments copied (50 rows, TIME actual)
+    ✅ posts copied (50 rows, TIME actual)
+    ✅ users copied (50 rows, TIME actual)
+    Scanning for leaks...
+    Publishing...
+    Building comments_pkey on comments...
+    Building payments_pkey on payments...
+    Building posts_pkey on posts...
+    Building users_email_key on users...
+    Building users_pkey on users...
+    warning: Masks follow from the key: this is pseudonymised data, which is still personal data in law.
+    ");
+    assert_eq!(psql(&shop.local, "select count(*) from users where email like 'user_%'"), "50");
+    insta::assert_snapshot!(shop.call("--repair --to local"), @"
+    status 0
+    --- stdout
+    There is nothing to repair: no run has left anything. A sync changes what others see in one transaction.
+    --- stderr
+    ");
+    psql(
+        &shop.production,
+        "insert into posts select i, 10, repeat('x', 100) from generate_series(100, 150000) i; analyze posts",
+    );
+    // A load that fails in the middle leaves what is whole.
+    psql(&shop.local, "alter table users add check (id < 50) not valid");
+    let place = format!("t{}", psql(&shop.local, "select 'users'::regclass::oid"));
+    let said = shop.call("--from production --to local --yes -q --quarantine --jobs 1");
+    let said = said.steady(&[(&place, "PLACE")]);
+    insta::assert_snapshot!(said, @r#"
+    status 4
+    --- stdout
+    --- stderr
+    error: writing users: new row for relation "PLACE" violates check constraint "users_id_check"
+    detail: table confiture_quarantine.PLACE, constraint users_id_check
+      COPY PLACE, line 41
+    hint: a row breaks the rule of the constraint: mend the data, or loosen the rule
+    hint: 3 of 4 tables wait in quarantine, where only their owner may look: `--resume` goes on with the next, `--repair` throws them away
+    "#);
+    insta::assert_snapshot!(shop.call("plan --from production --to local --tables comments").stdout.lines().filter(|line| line.contains("quarantine")).collect::<String>(), @"  the target holds the quarantine of a run that was stopped: `confiture sync --repair` throws it away");
+    psql(&shop.local, "alter table users drop constraint users_id_check");
+    let said = shop.call("--from production --to local --yes -q --resume --format json");
+    assert_eq!(said.status, 0, "{said}");
+    assert!(
+        said.json()["result"]["report"]["warnings"].to_string().contains("earlier run's snapshot"),
+        "{said}"
+    );
+    assert!(shop.call("verify --to local").status == 0);
+    let said = shop.call("--from production --to local --yes --resume --ephemeral-key");
+    assert_eq!(said.status, 2, "{said}");
+}
+
+#[tokio::test]
+async fn risk_is_forecast_before_there_is_one() {
+    let shop = Shop::new().await;
+    shop.project.write(
+        "db/sync_config.yaml",
+        &RULES.replace("    \"*\": keep\n  payments", "    dob: {date: decade}\n    \"*\": keep\n  payments"),
+    );
+    insta::assert_snapshot!(shop.call("risk --from production --to local --quasi users:dob --k 3"), @"
+    status 0
+    --- stdout
+    users as a sync would bring it: 50 rows in 1 group, the smallest of 50 rows
+    Rows in groups of fewer than 3:
+                 0  dob
+    --- stderr
+    ");
+    assert_eq!(psql(&shop.local, "select count(*) from users"), "0");
 }
 
 /// Killed with no chance to clean up, whenever: what was there is there, and the next run works.

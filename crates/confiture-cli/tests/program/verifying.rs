@@ -69,6 +69,8 @@ async fn verify_asks_the_run_that_is_at_work() {
 
     // Whoever stops waiting leaves no work behind.
     assert_eq!(shop.call("pause --to production_new").status, 0);
+    // Once it is paused, it says that it is there, and no more that it has seen the source.
+    until(&shop, "select beat_at > seen_at + interval '0.3 seconds' from confiture.follow", "t");
     let mut waits = start(&shop, "verify --to production_new");
     until(&shop, "select count(*) from confiture.request where state = 'waiting'", "1");
     assert_eq!(interrupt(&mut waits), Some(130));

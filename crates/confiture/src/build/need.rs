@@ -13,7 +13,6 @@ use crate::build::plan::{Run, arrange};
 use crate::error::{Error, Result};
 use crate::event::Execution;
 use crate::postgres::{Piece, Session, run_pieces};
-use crate::sql::lex::{TokenKind, lex};
 use crate::sql::{Script, SplitScript, Sql, split};
 
 /// A part of a file that ran at one go.
@@ -50,32 +49,39 @@ pub(super) async fn run_by_need(
     execution: &Execution,
 ) -> Result<Vec<Ran>> {
     let files: Vec<&TreeFile> = tree.iter().filter(|file| !file.is_seed).collect();
-    let mut waiting = Vec::new();
-    for index in guess_order(&files) {
-        let pieces = transactional(files[index])?;
-        if pieces.is_empty() {
-            continue;
-        }
-        waiting.push(Waiting { file: files[index], pieces, done: 0, refusal: None });
-    }
-    let mut ran = Vec::new();
-    while !waiting.is_empty() {
-        let before = ran.len();
-        let mut still = Vec::new();
-        for mut one in waiting {
-            if execution.is_interrupted() {
-                return Err(Error::interrupted("the build was interrupted; nothing of it stays"));
-            }
-            let (first, all) = (one.done, one.pieces.len());
-            if one.run(session, all).await? {
-                ran.push(Ran { file: one.file.path.clone(), first: first + 1, last: all, of: all });
-            } else {
-                still.push(one);
+    let (mut waiting, mut ran) = (Vec::new(), Vec::new());
+    let sections = sections(&files);
+    for (number, section) in sections.iter().enumerate() {
+        for index in guess_order(section) {
+            let pieces = transactional(section[index])?;
+            if !pieces.is_empty() {
+                waiting.push(Waiting { file: section[index], pieces, done: 0, refusal: None });
             }
         }
-        waiting = still;
-        if ran.len() == before && !waiting.is_empty() {
-            ran.push(advance_one(session, &mut waiting).await?);
+        while !waiting.is_empty() {
+            let before = ran.len();
+            let mut still = Vec::new();
+            for mut one in waiting {
+                if execution.is_interrupted() {
+                    return Err(Error::interrupted("the build was interrupted; nothing of it stays"));
+                }
+                let (first, all) = (one.done, one.pieces.len());
+                if one.run(session, all).await? {
+                    ran.push(Ran { file: one.file.path.clone(), first: first + 1, last: all, of: all });
+                } else {
+                    still.push(one);
+                }
+            }
+            waiting = still;
+            if ran.len() > before || waiting.is_empty() {
+                continue;
+            }
+            match advance_one(session, &mut waiting).await? {
+                Some(part) => ran.push(part),
+                // What it lacks may be made further on.
+                None if number + 1 < sections.len() => break,
+                None => return Err(never_resolved(&waiting)),
+            }
         }
     }
     session.batch(&Sql::literal("RESET ALL; SET client_min_messages = 'warning'")).await?;
@@ -83,22 +89,44 @@ pub(super) async fn run_by_need(
 }
 
 /// Lets the first file that can run a few statements run these.
-async fn advance_one(session: &Session, waiting: &mut [Waiting<'_>]) -> Result<Ran> {
+async fn advance_one(session: &Session, waiting: &mut [Waiting<'_>]) -> Result<Option<Ran>> {
     for one in waiting.iter_mut() {
         let Some(failed) = one.refusal.as_ref().map(|(at, _)| *at).filter(|at| *at > one.done) else {
             continue;
         };
         let first = one.done;
         if one.run(session, failed).await? {
-            return Ok(Ran {
+            return Ok(Some(Ran {
                 file: one.file.path.clone(),
                 first: first + 1,
                 last: failed,
                 of: one.pieces.len(),
-            });
+            }));
         }
     }
-    Err(never_resolved(waiting))
+    Ok(None)
+}
+
+/// Default privileges and event triggers act on all that is made after them, and need none of it. So a file with one keeps its
+/// place among the names: what comes before it by name runs before it, as far as that can be.
+fn sections<'a>(files: &[&'a TreeFile]) -> Vec<Vec<&'a TreeFile>> {
+    let mut sections = vec![Vec::new()];
+    for file in files {
+        let acts_on_what_follows = file.script.statements.iter().any(|statement| {
+            let words = crate::build::plan::first_words(file.script.text_of(statement));
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            matches!(
+                words.as_slice(),
+                ["ALTER", "DEFAULT", "PRIVILEGES", ..] | ["CREATE", "EVENT", "TRIGGER", ..]
+            )
+        });
+        if acts_on_what_follows {
+            sections.extend([vec![*file], Vec::new()]);
+        } else if let Some(section) = sections.last_mut() {
+            section.push(*file);
+        }
+    }
+    sections
 }
 
 impl<'a> Waiting<'a> {
@@ -110,7 +138,7 @@ impl<'a> Waiting<'a> {
             self.pieces[..self.done].iter().copied().filter(|piece| sets(*piece)).collect();
         let outcome = async {
             run_pieces(session, &settings).await?;
-            run_checked(session, &self.pieces[self.done..end]).await
+            run_pieces(session, &self.pieces[self.done..end]).await
         };
         match outcome.await {
             Ok(()) => {
@@ -119,12 +147,12 @@ impl<'a> Waiting<'a> {
                 self.refusal = None;
                 Ok(true)
             }
-            Err(Refused { error, for_good: false }) => {
+            Err(error) if is_missing(&error) => {
                 session.batch(&Sql::literal("ROLLBACK TO confiture_file; RELEASE confiture_file")).await?;
                 self.refusal = Some((self.failed_at(&error), error));
                 Ok(false)
             }
-            Err(Refused { error, .. }) => Err(error),
+            Err(error) => Err(error),
         }
     }
 
@@ -137,55 +165,6 @@ impl<'a> Waiting<'a> {
         };
         self.pieces.partition_point(starts).saturating_sub(1).max(self.done)
     }
-}
-
-/// Runs pieces, and looks whether the table of a `COPY` is there before that begins: a session in which a `COPY` was
-/// refused answers every further statement with the answer to the one before (so does the driver, up to 0.7.18).
-async fn run_checked(session: &Session, pieces: &[Piece<'_>]) -> Result<(), Refused> {
-    let mut rest = pieces;
-    while let Some(at) = rest.iter().position(|piece| piece.statement.data.is_some()) {
-        run_pieces(session, &rest[..at]).await?;
-        let copy = rest[at];
-        if let Some(check) = read_nothing(copy.text()) {
-            let place = copy.script.script.place(copy.statement.span.start);
-            session.batch(&check).await.map_err(|error| {
-                error.at(place).excerpt(copy.script.script.excerpt(copy.statement.span.clone()))
-            })?;
-        }
-        run_pieces(session, &[copy]).await.map_err(Refused::for_good)?;
-        rest = &rest[at + 1..];
-    }
-    Ok(run_pieces(session, rest).await?)
-}
-
-/// Why a file did not run.
-struct Refused {
-    error: Error,
-    /// What it is refused for is no reason to wait: rows that do not fit, what a trigger does.
-    for_good: bool,
-}
-
-impl Refused {
-    fn for_good(error: Error) -> Self {
-        Self { error, for_good: true }
-    }
-}
-
-impl From<Error> for Refused {
-    fn from(error: Error) -> Self {
-        Self { for_good: !is_missing(&error), error }
-    }
-}
-
-/// `COPY users (id, name) FROM stdin`: a query that needs the same and reads nothing.
-fn read_nothing(copy: &str) -> Option<Sql> {
-    let tokens: Vec<_> = lex(copy).filter(|token| !token.is_blank()).collect();
-    let from = tokens.iter().position(|token| token.is_word(copy, "from"))?;
-    let open = tokens[..from].iter().position(|token| token.kind == TokenKind::Open).unwrap_or(from);
-    let table = copy.get(tokens.first()?.span.end..tokens[open - 1].span.end)?;
-    let columns =
-        if open == from { "" } else { copy.get(tokens[open].span.end..tokens[from - 1].span.start)? };
-    Some(Sql::from_user(format!("SELECT {columns} FROM {table} LIMIT 0")))
 }
 
 /// True for statements that set something for those behind them.

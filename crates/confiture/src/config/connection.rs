@@ -37,6 +37,8 @@ pub struct Connection {
     pub options: Option<String>,
     /// Which of several servers will do.
     pub target: TargetServer,
+    /// Who is at the keyboard, as `ada@laptop`: the audit trail of a migration names them beside the role.
+    pub actor: Option<String>,
     /// What was left aside on the way here, such as a password file that others can read: said when the login fails.
     pub notes: Vec<String>,
 }
@@ -197,6 +199,7 @@ impl Connection {
             keepalive: Keepalive::default(),
             options: None,
             target: TargetServer::default(),
+            actor: None,
             notes: Vec::new(),
         }
     }

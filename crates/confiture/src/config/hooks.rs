@@ -1,4 +1,4 @@
-//! `hooks`: commands and SQL that run before and after migrations.
+//! `hooks`: commands and SQL that run before and after migrations, and while a cutover is under way.
 
 use std::time::Duration;
 
@@ -26,11 +26,19 @@ pub enum Moment {
     AfterDown,
     /// After a run that failed.
     OnFailure,
+    /// Of a cutover or its rollback: before the fence, while everybody still writes.
+    PreFence,
+    /// Of the same: nobody writes, and both sides are equal. The application is led over here.
+    Fenced,
+    /// Of the same: the other side takes the writes.
+    Switched,
+    /// Of the same, where it was given up after `fenced`: the application is led back to where it was.
+    RolledBack,
 }
 
 impl Moment {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 11] = [
         Self::BeforeUp,
         Self::BeforeDown,
         Self::BeforeMigration,
@@ -38,6 +46,10 @@ impl Moment {
         Self::AfterUp,
         Self::AfterDown,
         Self::OnFailure,
+        Self::PreFence,
+        Self::Fenced,
+        Self::Switched,
+        Self::RolledBack,
     ];
 
     /// The key under `hooks`, and the event's name.
@@ -51,7 +63,17 @@ impl Moment {
             Self::AfterUp => "after_up",
             Self::AfterDown => "after_down",
             Self::OnFailure => "on_failure",
+            Self::PreFence => "pre_fence",
+            Self::Fenced => "fenced",
+            Self::Switched => "switched",
+            Self::RolledBack => "rolled_back",
         }
+    }
+
+    /// True for those of a cutover or its rollback, which are between two databases: SQL has none to run in.
+    #[must_use]
+    pub fn is_of_cutover(self) -> bool {
+        matches!(self, Self::PreFence | Self::Fenced | Self::Switched | Self::RolledBack)
     }
 }
 
@@ -73,8 +95,15 @@ pub struct Hook {
     pub action: Action,
     /// How long it may take.
     pub timeout: Duration,
-    /// Where it stands.
-    pub place: Place,
+    /// Where it stands, where it stands in a file.
+    pub place: Option<Place>,
+}
+
+impl Hook {
+    /// A command that was named on the command line.
+    pub fn command(moment: Moment, command: impl Into<String>) -> Self {
+        Self { moment, action: Action::Command(command.into()), timeout: DEFAULT_TIMEOUT, place: None }
+    }
 }
 
 /// All hooks of an environment, in their order.
@@ -87,6 +116,20 @@ impl Hooks {
     /// The hooks of a moment.
     pub fn of(&self, moment: Moment) -> impl Iterator<Item = &Hook> {
         self.hooks.iter().filter(move |hook| hook.moment == moment)
+    }
+
+    /// The same, and one more, after those of its moment.
+    #[must_use]
+    pub fn with(mut self, hook: Hook) -> Self {
+        self.hooks.push(hook);
+        self
+    }
+
+    /// These, then those of `more`.
+    #[must_use]
+    pub fn and(mut self, more: Self) -> Self {
+        self.hooks.extend(more.hooks);
+        self
     }
 
     /// How many there are.
@@ -122,7 +165,7 @@ impl Hooks {
 }
 
 fn read_hook(node: &Node, moment: Moment, timeout: Duration) -> Result<Hook> {
-    let place = node.place.clone();
+    let place = Some(node.place.clone());
     let Value::Map(_) = node.value else {
         let command = node.as_text()?.to_owned();
         return Ok(Hook { moment, action: Action::Command(command), timeout, place });
@@ -133,6 +176,11 @@ fn read_hook(node: &Node, moment: Moment, timeout: Duration) -> Result<Hook> {
     let timeout = fields.take("timeout").map(read_timeout).transpose()?.unwrap_or(timeout);
     fields.finish()?;
     let action = match (command, sql) {
+        (None, Some(_)) if moment.is_of_cutover() => {
+            return Err(
+                node.must_be("a command: a cutover is between two databases, and SQL has none to run in")
+            );
+        }
         (Some(command), None) => Action::Command(command),
         (None, Some(sql)) => Action::Sql(sql),
         _ => return Err(node.must_be("a command, or a map with either `command` or `sql`")),
@@ -178,6 +226,7 @@ mod tests {
             ("hooks:\n  before: x\n", "x.yaml:2:3"),
             ("hooks:\n  before_up: { timeout: 1s }\n", "x.yaml:2:14"),
             ("hooks:\n  timeout: soon\n", "x.yaml:2:12"),
+            ("hooks:\n  fenced: { sql: SELECT 1 }\n", "x.yaml:2:11"),
         ] {
             assert_eq!(read(text).unwrap_err().place().unwrap().to_string(), place, "{text}");
         }

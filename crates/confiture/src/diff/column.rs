@@ -5,9 +5,10 @@ use serde_json::Value;
 use crate::catalog::{Object, Objects};
 use crate::diff::compare::{Change, Sides, quoted};
 use crate::diff::hazard::Hazard;
+use crate::diff::sequence;
 
 /// The sequence behind an identity column.
-struct Sequence<'a> {
+struct Behind<'a> {
     name: &'a str,
     parameters: &'a str,
     is_plain: bool,
@@ -15,10 +16,10 @@ struct Sequence<'a> {
     bare: &'a str,
 }
 
-fn sequence(column: &Object) -> Option<Sequence<'_>> {
+fn behind(column: &Object) -> Option<Behind<'_>> {
     let row = column.details["sequence"].as_array()?;
     let text = |at: usize| row.get(at).and_then(Value::as_str).unwrap_or_default();
-    Some(Sequence {
+    Some(Behind {
         name: text(0),
         parameters: text(1),
         is_plain: row.get(2).and_then(Value::as_bool).unwrap_or_default(),
@@ -29,12 +30,12 @@ fn sequence(column: &Object) -> Option<Sequence<'_>> {
 
 /// The name of the sequence of an identity column, quoted and with its schema.
 pub(super) fn identity_sequence(column: &Object) -> Option<&str> {
-    sequence(column).map(|sequence| sequence.name)
+    behind(column).map(|sequence| sequence.name)
 }
 
 /// `GENERATED … AS IDENTITY (…)`.
 fn identity(column: &Object) -> Option<String> {
-    let sequence = sequence(column)?;
+    let sequence = behind(column)?;
     let table = table_of(column);
     let schema = column.schema.as_deref().unwrap_or_default();
     let expected = format!("{}_{}_seq", bare(&table, schema), column.name);
@@ -124,9 +125,11 @@ pub(super) fn compare(sides: Sides<'_>, old: &Object, new: &Object) -> Change {
     }
     let retyped = old.detail("type") != new.detail("type");
     if retyped || old.details["collation"] != new.details["collation"] {
-        let using = if retyped { using(sides.old, old, new) } else { None };
+        // What is in a foreign table is converted elsewhere.
+        let is_foreign = alter.starts_with("ALTER FOREIGN ");
+        let using = if retyped && !is_foreign { using(sides.old, old, new) } else { None };
         retype(&mut change, &alter, new, using.as_deref());
-        if !is_cheap(old, new) {
+        if !is_foreign && !is_cheap(old, new) {
             change.hazards.push(Hazard::Rewrites("every row gets the column's new type".into()));
         }
         if using.is_some() || old.detail("base") != new.detail("base") {
@@ -158,8 +161,8 @@ pub(super) fn retype(change: &mut Change, alter: &str, new: &Object, using: Opti
 
 fn compare_identities(change: &mut Change, alter: &str, old: &Object, new: &Object, retyped: bool) {
     let (kind, now) = (old.detail("identity"), new.detail("identity"));
-    let Some(after) = sequence(new) else { return };
-    let Some(before) = sequence(old) else {
+    let Some(after) = behind(new) else { return };
+    let Some(before) = behind(old) else {
         change.push(format!("{alter} ADD {}", identity(new).unwrap_or_default()));
         // The rows that are there have numbers already. Their sequence may be gone, but the highest of them tells where to go on.
         if !after.parameters.contains("INCREMENT BY -") {
@@ -184,7 +187,8 @@ fn compare_identities(change: &mut Change, alter: &str, old: &Object, new: &Obje
         if !text.contains("NO CYCLE") {
             text = text.replacen("CYCLE", "SET CYCLE", 1);
         }
-        change.push(format!("{alter} {text}"));
+        let restart = sequence::fit(change, before.name, before.parameters, after.parameters);
+        change.push(format!("{alter} {text}{restart}"));
     }
     if before.name != after.name {
         change.push(format!("ALTER SEQUENCE {} RENAME TO {}", before.name, quoted(after.bare)));

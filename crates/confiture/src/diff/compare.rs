@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::catalog::{Kind, Object, Objects};
 use crate::diff::hazard::Hazard;
-use crate::diff::{column, data_type, options, privileges};
+use crate::diff::{column, data_type, options, privileges, sequence};
 use crate::sql::Sql;
 
 /// How an object becomes what it is to be.
@@ -65,7 +65,15 @@ pub(super) fn compare(sides: Sides<'_>, old: &Object, new: &Object) -> Change {
         let same = old.facet(name).is_some_and(|old| old.0 == facet.0);
         let initial = old.facet(name).is_none() && facet.2;
         if !same && !facet.1.is_empty() && !initial {
-            change.push(facet.1.clone());
+            let mut statement = facet.1.clone();
+            if old.kind == Kind::Sequence && name == "parameters" {
+                let text = |object: &Object| {
+                    object.facet(name).and_then(|facet| facet.0.as_str().map(str::to_owned))
+                };
+                let (before, after) = (text(old).unwrap_or_default(), text(new).unwrap_or_default());
+                statement.push_str(sequence::fit(&mut change, &old.identity, &before, &after));
+            }
+            change.push(statement);
         }
     }
     options::alter(&mut change, old, new);

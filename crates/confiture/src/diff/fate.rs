@@ -128,6 +128,8 @@ impl Work<'_> {
                         && (self.fates[on] == Fate::Rebuild || self.keeps_type(dependant))
                         && self.retype(dependant, below.kind == Kind::Collation)
                 }
+                // Its rows are elsewhere.
+                Kind::ForeignTable if below.kind == Kind::Server => self.rebuild(dependant),
                 Kind::Table | Kind::ForeignTable | Kind::Sequence | Kind::Schema | Kind::Extension => false,
                 _ => self.rebuild(dependant),
             },
@@ -150,12 +152,17 @@ impl Work<'_> {
             | Kind::PublicationMember => true,
             Kind::Column => !above.details["generated"].is_null(),
             Kind::Default => {
-                other_base && self.fates[dependant] != Fate::Keep
+                other_base && self.is_foreign(on)
+                    || other_base && self.fates[dependant] != Fate::Keep
                     || self.changes[&on].statements.iter().any(|sql| sql.as_str().contains(" USING "))
             }
             Kind::Constraint => above.detail("type") == "f" && other_base,
             _ => false,
         }
+    }
+
+    fn is_foreign(&self, at: usize) -> bool {
+        self.sides.old.all[self.sides.old.root(at)].kind == Kind::ForeignTable
     }
 
     fn rebuild(&mut self, at: usize) -> bool {

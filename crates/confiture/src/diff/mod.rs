@@ -16,6 +16,7 @@ mod order;
 mod privileges;
 pub mod rename;
 mod render;
+mod sequence;
 mod twins;
 
 use serde::Serialize;

@@ -378,6 +378,10 @@ impl<'a> Graph<'a> {
     /// Where nothing else decides: first what goes, then what changes, then what comes.
     fn rank(&self, act: Act) -> (u8, u16, usize) {
         match act {
+            // What is made before them does not get them.
+            Act::Alter(_, at) | Act::Make(at) if self.new_side().all[at].kind == Kind::DefaultPrivileges => {
+                (4, 0, at)
+            }
             Act::Drop(at) => (0, u16::MAX - self.old().all[at].kind as u16, usize::MAX - at),
             Act::Alter(_, at) => (1, self.new_side().all[at].kind as u16, at),
             Act::Make(at) => (2, self.new_side().all[at].kind as u16, at),

@@ -120,15 +120,19 @@ fn finish(work: &Work<'_>, at: usize) -> Step {
     let object = &work.sides.old.all[at];
     let schema = quoted(object.schema.as_deref().unwrap_or_default());
     let name = format!("{schema}.{}", aside(object));
-    let mut statements = Vec::new();
+    let (mut statements, mut hazards) = (Vec::new(), Vec::new());
     if object.kind == Kind::Table
         && let Some(twin) = work.twins[at]
     {
         statements.extend(copy_rows(work, at, twin, &name));
+        if work.sides.new.all[twin].detail("relkind") == "p" {
+            hazards.push(Hazard::MayFail("a row that no partition takes stops it".into()));
+        }
+        hazards.push(Hazard::Rewrites("every row goes over to the table that takes its place".into()));
     }
     let what = object.phrase.split(' ').next().unwrap_or("TYPE");
     statements.push(Sql::from_server(format!("DROP {what} {name}")));
-    plain(format!("{}: what was set aside", object.title()), statements)
+    Step { hazards, ..plain(format!("{}: what was set aside", object.title()), statements) }
 }
 
 /// Rows go from the table that was set aside to the one that has taken its place.
@@ -206,6 +210,9 @@ fn make(work: &Work<'_>, at: usize, members: &[Act]) -> Step {
         Kind::Statistics | Kind::Index => step.statements.push(Sql::from_server(object.create.clone())),
         _ if object.create.is_empty() => {}
         _ => step.statements.push(Sql::from_server(format!("{}{}", object.create, options::foreign(object)))),
+    }
+    if object.kind == Kind::Extension && new.all.iter().any(|object| object.kind == Kind::DefaultPrivileges) {
+        step.hazards.push(Hazard::Note("what the extension makes gets the default privileges of now".into()));
     }
     if object.kind == Kind::Constraint && matches!(object.detail("type"), "f" | "c") {
         step.hazards.push(Hazard::MayFail("rows that violate the constraint stop it".into()));

@@ -23,8 +23,8 @@ pub struct Ground {
 pub struct Table {
     /// Rows, as the server estimates them; `None` where it has never counted.
     pub rows: Option<u64>,
-    /// Bytes, without indexes.
-    pub bytes: u64,
+    /// Bytes, without indexes; `None` where they could not be counted without waiting for a lock.
+    pub bytes: Option<u64>,
     /// It is partitioned.
     pub is_partitioned: bool,
     /// Columns and their types as the server writes them: `character varying(20)`.
@@ -43,13 +43,16 @@ impl Table {
     /// True where a scan or a rewrite takes a few milliseconds.
     #[must_use]
     pub fn is_small(&self) -> bool {
-        !self.is_partitioned && self.bytes < SMALL_BYTES && self.rows.is_none_or(|rows| rows < SMALL_ROWS)
+        !self.is_partitioned
+            && self.bytes.is_some_and(|bytes| bytes < SMALL_BYTES)
+            && self.rows.is_none_or(|rows| rows < SMALL_ROWS)
     }
 
     /// How large it is, in words.
     pub(super) fn size(&self) -> String {
         let rows = self.rows.map_or(String::new(), |rows| format!("about {rows} rows, "));
-        match self.bytes {
+        let Some(bytes) = self.bytes else { return format!("{rows}an unknown size") };
+        match bytes {
             bytes if bytes < 1 << 20 => format!("{rows}{} kB", bytes.div_ceil(1 << 10)),
             bytes if bytes < 1 << 30 => format!("{rows}{} MB", bytes >> 20),
             bytes => format!("{rows}{} GB", bytes >> 30),
@@ -66,6 +69,15 @@ impl Ground {
             Some(schema) => in_schema(schema.as_str()),
             None => self.search_path.iter().find_map(|schema| in_schema(schema)),
         }
+    }
+
+    /// True where no table is called so, in whatever schema a script may look for it.
+    #[must_use]
+    pub fn lacks(&self, name: &Name) -> bool {
+        let is_called = |(schema, table): &(String, String)| {
+            table == name.name.as_str() && name.schema.as_ref().is_none_or(|wanted| wanted.as_str() == schema)
+        };
+        !self.tables.keys().any(is_called)
     }
 
     /// The major version: 15.

@@ -19,6 +19,7 @@ pub use ground::{Ground, Table};
 pub use remark::{Allowed, LintReport, Remark, Severity, Unread};
 pub use rules::{Concern, RULES, Rule};
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::sql::{Script, SplitScript, Statement, split};
@@ -40,9 +41,9 @@ pub enum Purpose {
 
 /// One script to look at.
 #[derive(Debug, Clone)]
-pub struct Input {
+pub struct Input<'a> {
     /// Its text and statements.
-    pub script: SplitScript,
+    pub script: Cow<'a, SplitScript>,
     /// What it is for.
     pub purpose: Purpose,
 }
@@ -68,21 +69,44 @@ pub fn lint(scripts: Vec<(Script, Purpose)>, options: &LintOptions) -> LintRepor
     for (script, purpose) in scripts {
         let start = script.place(0);
         match split(script) {
-            Ok(script) => inputs.push(Input { script, purpose }),
+            Ok(script) => inputs.push(Input { script: Cow::Owned(script), purpose }),
             Err(error) => report.unread.push(Unread {
                 place: error.place().cloned().unwrap_or(start),
                 why: error.message().to_owned(),
             }),
         }
     }
+    look_at(&inputs, |_| true, options, &mut report);
+    report
+}
+
+/// Looks at those of the scripts that are `wanted`; what they mean together with the others is known.
+#[must_use]
+pub fn lint_wanted(
+    inputs: &[Input<'_>],
+    wanted: impl Fn(&Input<'_>) -> bool,
+    options: &LintOptions,
+) -> LintReport {
+    let mut report = LintReport::default();
+    look_at(inputs, &wanted, options, &mut report);
+    report.files = inputs.iter().filter(|input| wanted(input)).count();
+    report
+}
+
+fn look_at(
+    inputs: &[Input<'_>],
+    wanted: impl Fn(&Input<'_>) -> bool,
+    options: &LintOptions,
+    report: &mut LintReport,
+) {
     let shapes: Vec<Vec<Shape>> = inputs.iter().map(shapes_of).collect();
     let texts = inputs
         .iter()
         .flat_map(|input| input.script.statements.iter().map(|statement| input.script.text_of(statement)));
     let whole = Whole::of(texts.zip(shapes.iter().flatten()));
-    for (input, shapes) in inputs.iter().zip(&shapes) {
+    for (input, shapes) in inputs.iter().zip(&shapes).filter(|(input, _)| wanted(input)) {
         report.statements += shapes.len();
-        File { input, shapes, whole: &whole, options }.look(&mut report);
+        File { input, shapes, whole: &whole, options }.look(report);
     }
     report.remarks.sort_by(|one, other| {
         (&one.place, std::cmp::Reverse(one.severity), one.rule).cmp(&(
@@ -91,17 +115,16 @@ pub fn lint(scripts: Vec<(Script, Purpose)>, options: &LintOptions) -> LintRepor
             other.rule,
         ))
     });
-    report
 }
 
-fn shapes_of(input: &Input) -> Vec<Shape> {
+fn shapes_of(input: &Input<'_>) -> Vec<Shape> {
     let statements = input.script.statements.iter();
     statements.map(|statement| parse_shape(input.script.text_of(statement))).collect()
 }
 
 /// One file that is looked at.
 struct File<'a> {
-    input: &'a Input,
+    input: &'a Input<'a>,
     shapes: &'a [Shape],
     whole: &'a Whole,
     options: &'a LintOptions,
@@ -218,15 +241,16 @@ impl Found<'_> {
             return;
         }
         self.at(span, message);
-        let live = self.subject.ground.and_then(|ground| ground.table(table));
-        if let (Some(live), Some(remark)) = (live, self.remarks.last_mut()) {
-            let size = live.size();
-            remark.weighed = Some(if live.is_small() {
-                remark.severity = Severity::Note;
-                format!("{table} is small ({size})")
-            } else {
-                format!("{table} has {size}")
-            });
+        let (Some(ground), Some(remark)) = (self.subject.ground, self.remarks.last_mut()) else { return };
+        let (is_small, weighed) = match ground.table(table) {
+            Some(live) if live.is_small() => (true, format!("{table} is small ({})", live.size())),
+            Some(live) => (false, format!("{table} has {}", live.size())),
+            None if ground.lacks(table) => (true, format!("{table} is not in this database yet")),
+            None => return,
+        };
+        remark.weighed = Some(weighed);
+        if is_small {
+            remark.severity = Severity::Note;
         }
     }
 

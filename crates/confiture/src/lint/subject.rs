@@ -5,14 +5,14 @@ use std::ops::Range;
 
 use super::cursor::{Cursor, Name};
 use super::ground::Ground;
-use super::shape::{ConstraintKind, Shape, What};
+use super::shape::{Constraint, ConstraintKind, Shape, What};
 use super::{Input, Purpose};
 use crate::sql::{Identifier, Statement, cannot_run_in_transaction};
 
 /// One statement before a rule.
 pub(super) struct Subject<'a> {
     /// The file.
-    pub(super) input: &'a Input,
+    pub(super) input: &'a Input<'a>,
     /// The statement's text.
     pub(super) text: &'a str,
     /// What it is.
@@ -47,6 +47,18 @@ impl<'a> Subject<'a> {
             alter.actions.iter().map(|action| (&alter.name, &action.what, action.span.clone()))
         };
         alter.into_iter().flat_map(of)
+    }
+
+    /// The constraints that an `ALTER TABLE` adds, by themselves or with a column, with the table and the place of the action.
+    pub(super) fn added_constraints(&self) -> impl Iterator<Item = (&'a Name, &'a Constraint, Range<usize>)> {
+        self.alterations().flat_map(|(table, what, span)| {
+            let constraints = match what {
+                What::AddConstraint(constraint) => std::slice::from_ref(&**constraint),
+                What::AddColumn(column) => &column.constraints,
+                _ => &[],
+            };
+            constraints.iter().map(move |constraint| (table, constraint, span.clone()))
+        })
     }
 
     /// True where this file goes back: `….down.sql`. What it drops was made by the file that it takes back.

@@ -55,15 +55,20 @@ fn locks_do_not_matter_to_a_schema_that_is_built() {
 
 #[test]
 fn a_small_table_is_no_danger_and_a_large_one_is_named() {
-    let table = |rows, bytes| Table { rows: Some(rows), bytes, ..Table::default() };
+    let table = |rows, bytes| Table { rows: Some(rows), bytes: Some(bytes), ..Table::default() };
     let key = |name: &str| ("public".to_owned(), name.to_owned());
     let ground = Ground {
         version: 150_000,
         search_path: vec!["public".into()],
-        tables: [(key("small"), table(10, 8192)), (key("large"), table(9_000_000, 1 << 30))].into(),
+        tables: [
+            (key("small"), table(10, 8192)),
+            (key("large"), table(9_000_000, 1 << 30)),
+            (key("locked"), Table::default()),
+        ]
+        .into(),
     };
     let options = LintOptions { ground: Some(ground), lock_timeout: true, ..LintOptions::default() };
-    let text = "CREATE INDEX ON small (a);\nCREATE INDEX ON public.large (a);\nCREATE INDEX ON unknown (a);";
+    let text = "CREATE INDEX ON small (a);\nCREATE INDEX ON public.large (a);\nCREATE INDEX ON unknown (a);\nCREATE INDEX ON locked (a);";
     let report = report_of(Purpose::Migration, text, &options);
     let said: Vec<_> =
         report.remarks.iter().map(|one| (one.severity, one.weighed.as_deref().unwrap_or_default())).collect();
@@ -72,14 +77,15 @@ fn a_small_table_is_no_danger_and_a_large_one_is_named() {
         [
             (Severity::Note, "small is small (about 10 rows, 8 kB)"),
             (Severity::Error, "public.large has about 9000000 rows, 1 GB"),
-            (Severity::Error, ""),
+            (Severity::Note, "unknown is not in this database yet"),
+            (Severity::Error, "locked has an unknown size"),
         ]
     );
 }
 
 #[test]
 fn the_live_type_decides_whether_a_change_rewrites() {
-    let mut table = Table { rows: Some(1 << 30), bytes: 1 << 40, ..Table::default() };
+    let mut table = Table { rows: Some(1 << 30), bytes: Some(1 << 40), ..Table::default() };
     table.columns = [("name", "character varying(20)"), ("n", "integer")]
         .map(|(name, data_type)| (name.to_owned(), data_type.to_owned()))
         .into();

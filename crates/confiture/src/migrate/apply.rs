@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::failpoint::reached;
 use crate::migrate::assess::as_count;
 use crate::migrate::history::{Entry, State, record, record_end, record_step, record_text};
@@ -158,6 +158,7 @@ impl One<'_, '_> {
             checksum: Some(&self.unit.checksum),
             source: None,
             applied_at: None,
+            is_new: self.run.history.record(&self.unit.version).is_none(),
         }
     }
 
@@ -240,11 +241,13 @@ impl One<'_, '_> {
                 Step::Alone(what, piece) => self.step_alone(index, what, *piece).await,
             };
             let tried = tried.map_err(|error| {
-                error.hint(format!(
-                    "{index} of {} steps of {} are done and stay; when this is mended, the same command goes on behind them",
-                    steps.steps.len(),
-                    self.called
-                ))
+                let done =
+                    format!("{index} of {} steps of {} are done and stay", steps.steps.len(), self.called);
+                match error.kind() {
+                    ErrorKind::Interrupted => error.hint(done),
+                    _ => error
+                        .hint(format!("{done}; when this is mended, the same command goes on behind them")),
+                }
             })?;
             attempts = attempts.max(tried);
         }

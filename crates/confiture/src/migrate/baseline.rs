@@ -14,7 +14,7 @@ use crate::migrate::plan::Direction;
 use crate::migrate::run::Run;
 use crate::migrate::unit::Unit;
 use crate::migrate::version::Version;
-use crate::sql::Sql;
+use crate::sql::{Sql, hexadecimal};
 
 /// What was recorded as applied.
 #[derive(Debug, Clone, Serialize)]
@@ -86,7 +86,8 @@ impl Migrator {
         execution: &Execution,
     ) -> Result<Baseline> {
         let (control, _) = self.connect().await?;
-        let mut run = Run::begin(control, &self.options, execution, Direction::Up, None).await?;
+        let sessions = self.with_worker(control).await?;
+        let mut run = Run::begin(sessions, &self.options, execution, Direction::Up, None).await?;
         let outcome = record_in(&mut run, units, &known, source).await;
         let (outcome, report) = match outcome {
             Ok(report) => (Ok(()), Some(report)),
@@ -129,6 +130,7 @@ async fn record_in(run: &mut Run<'_>, units: &[Unit<'_>], known: &[Known], sourc
             checksum: one.checksum.as_ref(),
             source: Some(source),
             applied_at: one.applied_at.as_deref(),
+            is_new: false,
         };
         statements.push(&record(&run.history.table, &entry, State::Applied, &Sql::literal("NULL")));
         statements.push(&Sql::literal(";"));
@@ -192,8 +194,7 @@ fn check_digest(row: &Applied, unit: &Unit<'_>, ledger: &Ledger) -> Result<()> {
     let now = if digest.starts_with("crc32:") {
         format!("crc32:{}", flyway_checksum(text))
     } else {
-        let hash = Sha384::digest(text.as_bytes());
-        format!("sha384:{}", hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+        format!("sha384:{}", hexadecimal(&Sha384::digest(text.as_bytes())))
     };
     if now == *digest {
         return Ok(());

@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::sql::{SplitScript, lex::lex};
+use crate::sql::{SplitScript, hexadecimal, lex::lex};
 
 /// What stands for a script: one short digest for each statement, and one for all.
 ///
@@ -65,7 +65,7 @@ fn digest(parts: &[&str], bytes: usize) -> String {
         hash.update(part.len().to_le_bytes());
         hash.update(part.as_bytes());
     }
-    hash.finalize().iter().take(bytes).map(|byte| format!("{byte:02x}")).collect()
+    hexadecimal(&hash.finalize()[..bytes])
 }
 
 #[cfg(test)]

@@ -210,21 +210,22 @@ pub(super) struct Entry<'a> {
     pub(super) source: Option<&'a str>,
     /// When it was applied, as the server reads it; `None`: now.
     pub(super) applied_at: Option<&'a str>,
+    /// The table is known to have no row of this version.
+    pub(super) is_new: bool,
 }
 
 /// Records that a migration is applied, or how far it is.
+///
+/// Where there is no row yet, it is inserted plainly: `ON CONFLICT` with its many columns takes the server four times as long.
 pub(super) fn record(table: &QualifiedName, entry: &Entry<'_>, state: State, execution_ms: &Sql) -> Sql {
     let text = |text: Option<&str>| text.map_or(Sql::literal("NULL"), |text| sql!("{}", Literal(text)));
     let whole = text(entry.checksum.map(|checksum| checksum.whole.as_str()));
     let at = entry.applied_at.map_or(Sql::literal("pg_catalog.clock_timestamp()"), |at| {
         sql!("{}::pg_catalog.timestamptz", Literal(at))
     });
-    sql!(
-        "INSERT INTO {} AS h (version, name, checksum, statements, state, execution_ms, applied_at, source) \
-         VALUES ({}, {}, {}, {}, {}, {}, {}, {}) ON CONFLICT (version) DO UPDATE SET \
-         (name, checksum, statements, state, step, running, execution_ms, applied_at, applied_by, applied_from, tool, source) = \
-         (EXCLUDED.name, EXCLUDED.checksum, EXCLUDED.statements, EXCLUDED.state, 0, false, EXCLUDED.execution_ms, \
-         EXCLUDED.applied_at, EXCLUDED.applied_by, EXCLUDED.applied_from, EXCLUDED.tool, EXCLUDED.source)",
+    let mut insert = sql!(
+        "INSERT INTO {} (version, name, checksum, statements, state, execution_ms, applied_at, source) \
+         VALUES ({}, {}, {}, {}, {}, {}, {}, {})",
         table,
         Literal(entry.version),
         Literal(entry.name),
@@ -234,8 +235,17 @@ pub(super) fn record(table: &QualifiedName, entry: &Entry<'_>, state: State, exe
         execution_ms,
         at,
         text(entry.source)
-    )
+    );
+    if !entry.is_new {
+        insert.push(&Sql::literal(REPLACE));
+    }
+    insert
 }
+
+const REPLACE: &str = " ON CONFLICT (version) DO UPDATE SET \
+    (name, checksum, statements, state, step, running, execution_ms, applied_at, applied_by, applied_from, tool, source) = \
+    (EXCLUDED.name, EXCLUDED.checksum, EXCLUDED.statements, EXCLUDED.state, 0, false, EXCLUDED.execution_ms, \
+    EXCLUDED.applied_at, EXCLUDED.applied_by, EXCLUDED.applied_from, EXCLUDED.tool, EXCLUDED.source)";
 
 fn statements(checksum: Option<&Checksum>) -> Sql {
     let digests = checksum.map(|checksum| checksum.statements.as_slice()).unwrap_or_default();

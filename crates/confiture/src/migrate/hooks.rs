@@ -1,14 +1,11 @@
 //! Runs hooks: commands get the event as JSON on standard input, SQL reads it from the setting `confiture.event`.
 
-use std::process::Stdio;
-
-use serde_json::json;
-use tokio::io::AsyncWriteExt as _;
-use tokio::process::Command;
+use serde_json::{Value, json};
 
 use crate::config::{Action, Hook, Moment};
 use crate::error::{Error, Result};
 use crate::event::Execution;
+use crate::hook;
 use crate::migrate::options::Options;
 use crate::migrate::plan::{Direction, Planned};
 use crate::migrate::run::Done;
@@ -46,62 +43,50 @@ pub(super) async fn run(
         "error": occasion.error.map(|error| json!({
             "code": error.kind().code(), "message": error.message(),
         })),
-    })
-    .to_string();
+    });
     for hook in hooks {
-        let work = async {
-            match &hook.action {
-                Action::Command(command) => run_command(options, execution, command, &event).await,
-                Action::Sql(text) => run_sql(session, hook, text, &event).await,
+        match &hook.action {
+            Action::Command(command) => {
+                hook::run_command(hook, command, &event, hook.timeout, &options.folder, execution).await?;
             }
-        };
-        let outcome = tokio::select! {
-            outcome = work => outcome,
-            () = tokio::time::sleep(hook.timeout) => {
-                drop(session.cancel().await);
-                Err(Error::unexpected(format!("it took longer than {:?}", hook.timeout))
-                    .hint("`timeout` gives it more time"))
+            Action::Sql(text) => {
+                let outcome = run_sql_in_time(session, hook, text, &event, execution).await;
+                outcome.map_err(|error| hook::said_of(hook, error))?;
             }
-            () = execution.interrupted() => {
-                drop(session.cancel().await);
-                Err(Error::interrupted("interrupted"))
-            }
-        };
-        outcome.map_err(|error| {
-            error.context(format!("the hook {}", occasion.moment.key())).or_at(&hook.place)
-        })?;
+        }
     }
     Ok(())
 }
 
-async fn run_command(options: &Options, execution: &Execution, command: &str, event: &str) -> Result<()> {
-    let failed = |error: std::io::Error| Error::unexpected("its command does not start").because(error);
-    let mut process = Command::new("sh");
-    process.arg("-c").arg(command).kill_on_drop(true);
-    if !options.folder.as_os_str().is_empty() {
-        process.current_dir(&options.folder);
+async fn run_sql_in_time(
+    session: &Session,
+    hook: &Hook,
+    text: &str,
+    event: &Value,
+    execution: &Execution,
+) -> Result<()> {
+    let event = event.to_string();
+    tokio::select! {
+        outcome = run_sql(session, hook, text, &event) => outcome,
+        () = tokio::time::sleep(hook.timeout) => {
+            drop(session.cancel().await);
+            Err(hook::too_long(hook.timeout))
+        }
+        () = execution.interrupted() => {
+            drop(session.cancel().await);
+            Err(Error::interrupted("interrupted"))
+        }
     }
-    process.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = process.spawn().map_err(failed)?;
-    if let Some(mut stdin) = child.stdin.take() {
-        // One that does not want to know has closed it.
-        drop(stdin.write_all(event.as_bytes()).await);
-    }
-    let output = child.wait_with_output().await.map_err(failed)?;
-    for line in String::from_utf8_lossy(&output.stdout).lines() {
-        execution.note(line);
-    }
-    if output.status.success() {
-        return Ok(());
-    }
-    let said = String::from_utf8_lossy(&output.stderr).trim_end().to_owned();
-    let error = Error::unexpected(format!("its command ended with {}", output.status));
-    Err(if said.is_empty() { error } else { error.detail(said) })
 }
 
 async fn run_sql(session: &Session, hook: &Hook, text: &str, event: &str) -> Result<()> {
-    let script = split(Script::new(&hook.place.file, text))
-        .map_err(|error| Error::config(error.message()).at(hook.place.clone()))?;
+    let file = hook.place.as_ref().map(|place| place.file.clone()).unwrap_or_default();
+    // The text stands in another file at another line: the hook's place is the right one.
+    let at_hook = |error: Error| match &hook.place {
+        Some(place) => error.at(place.clone()),
+        None => error,
+    };
+    let script = split(Script::new(file, text)).map_err(|error| at_hook(Error::config(error.message())))?;
     let pieces: Vec<_> =
         script.statements.iter().map(|statement| Piece { script: &script, statement }).collect();
     session
@@ -112,8 +97,7 @@ async fn run_sql(session: &Session, hook: &Hook, text: &str, event: &str) -> Res
         .await?;
     let outcome = match run_pieces(session, &pieces).await {
         Ok(()) => session.batch(&Sql::literal("COMMIT")).await,
-        // The text stands in another file at another line: the hook's place is the right one.
-        Err(error) => Err(error.at(hook.place.clone())),
+        Err(error) => Err(at_hook(error)),
     };
     if outcome.is_err() {
         drop(session.batch(&Sql::literal("ROLLBACK")).await);

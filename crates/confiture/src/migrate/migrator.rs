@@ -11,6 +11,7 @@ use crate::migrate::assess::{Assessment, Standing, assess};
 use crate::migrate::code::Migration;
 use crate::migrate::folder::Folder;
 use crate::migrate::history::{History, read_history};
+use crate::migrate::inspect::inspect;
 use crate::migrate::options::{DownOptions, Extent, Options, UpOptions};
 use crate::migrate::plan::{Direction, Plan, plan_down, plan_up};
 use crate::migrate::run::{Report, Run};
@@ -51,6 +52,11 @@ impl Migrator {
         Self { connection, folder, code: Vec::new(), options }
     }
 
+    /// How its migrations are run.
+    pub fn options_mut(&mut self) -> &mut Options {
+        &mut self.options
+    }
+
     /// Adds a migration that is code.
     #[must_use]
     pub fn with(mut self, migration: impl Migration + 'static) -> Self {
@@ -66,6 +72,12 @@ impl Migrator {
         let session = Session::connect(&self.connection).await?;
         let history = read_history(&session, &self.options.history_table).await?;
         Ok((session, history))
+    }
+
+    /// The two sessions of a run.
+    pub(super) async fn with_worker(&self, control: Session) -> Result<(Session, Session)> {
+        let worker = Session::connect(&self.connection).await?;
+        Ok((control, worker))
     }
 
     /// Says how the database stands. Nothing is written.
@@ -97,8 +109,10 @@ impl Migrator {
     /// one below the last that is applied, an empty one.
     pub async fn plan_up(&self, options: &UpOptions) -> Result<Plan> {
         let units = self.units()?;
-        let (_session, history) = self.connect().await?;
-        self.with_notes(plan_up(&units, &assess(&units, &history), options))
+        let (session, history) = self.connect().await?;
+        let mut plan = self.with_notes(plan_up(&units, &assess(&units, &history), options))?;
+        inspect(&mut plan, &self.folder, &self.options, &session).await?;
+        Ok(plan)
     }
 
     /// Applies what is pending.
@@ -108,19 +122,49 @@ impl Migrator {
     /// As [`plan_up`](Self::plan_up); another run that holds the lock; a pooler in between; what the server refused, at its place in
     /// the user's file. What was applied before stays, and a hint says so.
     pub async fn up(&self, options: &UpOptions, execution: &Execution) -> Result<Report> {
+        self.up_if(options, execution, async |_| Ok(())).await
+    }
+
+    /// As [`up`](Self::up), where `agree` does not refuse what is planned.
+    ///
+    /// # Errors
+    ///
+    /// As [`up`](Self::up); that of `agree`.
+    pub async fn up_if(
+        &self,
+        options: &UpOptions,
+        execution: &Execution,
+        agree: impl AsyncFn(&Plan) -> Result<()>,
+    ) -> Result<Report> {
         let units = self.units()?;
-        let (control, history) = self.connect().await?;
-        let assessed = assess(&units, &history);
-        let plan = self.with_notes(plan_up(&units, &assessed, options))?;
-        if plan.is_empty() && !assessed.iter().any(|one| one.settles) {
+        let control = Session::connect(&self.connection).await?;
+        // Connecting takes the server as long as all that is read here.
+        let (worker, (plan, settles)) = tokio::try_join!(Session::connect(&self.connection), async {
+            let history = read_history(&control, &self.options.history_table).await?;
+            let assessed = assess(&units, &history);
+            let mut plan = self.with_notes(plan_up(&units, &assessed, options))?;
+            inspect(&mut plan, &self.folder, &self.options, &control).await?;
+            Ok((plan, assessed.iter().any(|one| one.settles)))
+        })?;
+        if plan.is_empty() && !settles {
             return Ok(nothing(plan));
         }
+        agree(&plan).await?;
+        let sessions = (control, worker);
         let mut run =
-            Run::begin(control, &self.options, execution, Direction::Up, options.interrupted).await?;
-        let outcome = match self.with_notes(plan_up(&units, &run.assess(&units), options)) {
-            Ok(plan) => run.execute(&plan, &units).await,
-            Err(error) => Err(error),
+            Run::begin(sessions, &self.options, execution, Direction::Up, options.interrupted).await?;
+        let outcome = async {
+            let mut now = self.with_notes(plan_up(&units, &run.assess(&units), options))?;
+            if now.migrations.iter().any(|one| plan.find(&one.version).is_none()) {
+                // Another run was at it meanwhile, and reverted something.
+                inspect(&mut now, &self.folder, &self.options, run.lock.session()).await?;
+                agree(&now).await?;
+            } else {
+                now.adopt_remarks(&plan);
+            }
+            run.execute(&now, &units).await
         };
+        let outcome = outcome.await;
         run.end(outcome).await
     }
 
@@ -147,8 +191,9 @@ impl Migrator {
         if plan.is_empty() {
             return Ok(nothing(plan));
         }
+        let sessions = self.with_worker(control).await?;
         let mut run =
-            Run::begin(control, &self.options, execution, Direction::Down, options.interrupted).await?;
+            Run::begin(sessions, &self.options, execution, Direction::Down, options.interrupted).await?;
         let outcome = match plan_down(&units, &run.assess(&units), options) {
             Ok(plan) => run.execute(&plan, &units).await,
             Err(error) => Err(error),
@@ -164,7 +209,8 @@ impl Migrator {
     pub async fn redo(&self, steps: usize, execution: &Execution) -> Result<Report> {
         let units = self.units()?;
         let (control, _) = self.connect().await?;
-        let mut run = Run::begin(control, &self.options, execution, Direction::Down, None).await?;
+        let sessions = self.with_worker(control).await?;
+        let mut run = Run::begin(sessions, &self.options, execution, Direction::Down, None).await?;
         let outcome = self.redo_in(&mut run, &units, steps).await;
         run.end(outcome).await
     }

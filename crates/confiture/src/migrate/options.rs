@@ -20,6 +20,8 @@ pub struct Options {
     pub statement_timeout: Duration,
     /// How long another run is waited for.
     pub wait_for_run: Duration,
+    /// Lint looks at what is about to be applied.
+    pub lint: bool,
     /// Commands and SQL before and after.
     pub hooks: Hooks,
     /// Where the hooks' commands run: the project's folder.
@@ -34,6 +36,7 @@ impl Default for Options {
             lock_attempts: 10,
             statement_timeout: Duration::ZERO,
             wait_for_run: Duration::from_secs(10),
+            lint: true,
             hooks: Hooks::default(),
             folder: PathBuf::from("."),
         }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
+use crate::lint::{Remark, Severity};
 use crate::migrate::assess::{Assessment, Standing, called};
 use crate::migrate::lock_mode::{destroys, strongest_lock};
 use crate::migrate::options::{DownOptions, Extent, UpOptions};
@@ -52,6 +53,8 @@ pub struct Planned {
     pub loses_data: Option<String>,
     /// Its statements.
     pub statements: Vec<PlannedStatement>,
+    /// What lint says of it; nothing on the way back.
+    pub remarks: Vec<Remark>,
 }
 
 /// A statement that will be run.
@@ -78,6 +81,18 @@ impl Plan {
         self.migrations.is_empty() && self.repairs.is_empty()
     }
 
+    /// A migration of the plan.
+    pub(super) fn find(&self, version: &Version) -> Option<&Planned> {
+        self.migrations.iter().find(|planned| planned.version == *version)
+    }
+
+    /// Takes over what lint said of the same migrations in another plan.
+    pub(super) fn adopt_remarks(&mut self, other: &Self) {
+        for planned in &mut self.migrations {
+            planned.remarks = other.find(&planned.version).map(|one| one.remarks.clone()).unwrap_or_default();
+        }
+    }
+
     /// What is about to be lost or taken back, to ask about; `None` where nobody needs to be asked.
     #[must_use]
     pub fn asks(&self, production: bool) -> Option<String> {
@@ -91,7 +106,15 @@ impl Plan {
             if production && self.direction == Direction::Up {
                 let destroying = migration.statements.iter();
                 let destroying = destroying.filter_map(|one| Some((one.destroys?, &one.place)));
-                reasons.extend(destroying.map(|(what, place)| format!("{name} has {what} ({place})")));
+                let destroying: Vec<_> = destroying.collect();
+                let said = |remark: &&Remark| {
+                    destroying.iter().any(|(_, place)| *place.as_str() == remark.place.to_string())
+                };
+                let remarks = migration.errors().filter(|remark| !said(remark));
+                let remarks: Vec<_> =
+                    remarks.map(|remark| format!("{name}: {} ({})", remark.message, remark.place)).collect();
+                reasons.extend(destroying.iter().map(|(what, place)| format!("{name} has {what} ({place})")));
+                reasons.extend(remarks);
             }
         }
         if production && self.direction == Direction::Down {
@@ -111,6 +134,11 @@ impl Planned {
     #[must_use]
     pub fn called(&self) -> String {
         called(&self.version, &self.name)
+    }
+
+    /// What lint calls an error: it blocks an application, breaks one, or loses data.
+    pub fn errors(&self) -> impl Iterator<Item = &Remark> {
+        self.remarks.iter().filter(|remark| remark.severity == Severity::Error)
     }
 }
 
@@ -196,6 +224,7 @@ fn planned(unit: &Unit<'_>, direction: Direction, one: &Assessment) -> Result<Pl
         steps_done: one.steps_done.unwrap_or_default(),
         loses_data: None,
         statements: Vec::new(),
+        remarks: Vec::new(),
     };
     if let Source::Code(code) = unit.source {
         planned.in_transaction = code.in_transaction();

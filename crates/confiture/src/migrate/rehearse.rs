@@ -63,7 +63,7 @@ pub async fn in_scratch<T>(
 /// What the server refuses, at its place, with the direction in front.
 pub async fn rehearse(connection: &Connection, folder: &Folder, execution: &Execution) -> Result<Rehearsal> {
     in_scratch(connection, async |scratch| {
-        let options = Options::default();
+        let options = Options { lint: false, ..Options::default() };
         let migrator = Migrator::new(scratch.clone(), folder.clone(), options);
         let session = Session::connect(scratch).await?;
         let (_, history) = migrator.connect().await?;
@@ -76,7 +76,7 @@ pub async fn rehearse(connection: &Connection, folder: &Folder, execution: &Exec
             let up = UpOptions { target: Some(file.version.clone()), ..UpOptions::default() };
             let rehearsed = execution
                 .step(&format!("Trying {called}"), async {
-                    migrator.up(&up, quiet).await?;
+                    migrator.up(&up, quiet).await.map_err(say_empty)?;
                     let after = read_digest(&session, Some(&table)).await?;
                     let has_down = file.down.as_ref().is_some_and(|down| !down.is_empty());
                     let mut one = Rehearsed {
@@ -98,6 +98,17 @@ pub async fn rehearse(connection: &Connection, folder: &Folder, execution: &Exec
         Ok(Rehearsal { migrations, result: before })
     })
     .await
+}
+
+/// What is missing may be in every real database, where no migration has made it.
+fn say_empty(error: Error) -> Error {
+    match error.sqlstate_code() {
+        Some("42P01" | "42704" | "42883" | "3F000" | "42703") => error.hint(
+            "all migrations are tried in an empty database: together they must make all that they use. Where the first of them takes \
+             something for granted, put a migration in front that makes it, and mark that one as applied: confiture migrate baseline VERSION",
+        ),
+        _ => error,
+    }
 }
 
 async fn try_down(

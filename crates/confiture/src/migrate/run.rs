@@ -77,16 +77,15 @@ pub(super) struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    /// Takes the lock and reads the history again: another run may have been at it.
+    /// Takes the lock on the first session and reads the history again: another run may have been at it. The second session works.
     pub(super) async fn begin(
-        control: Session,
+        (control, worker): (Session, Session),
         options: &'a Options,
         execution: &'a Execution,
         direction: Direction,
         interrupted: Option<Interrupted>,
     ) -> Result<Self> {
         let started = Instant::now();
-        let worker = Session::connect(control.connection()).await?;
         refuse_pooling(&control, &worker).await?;
         let lock = tokio::select! {
             lock = AdvisoryLock::take_within(control, options.wait_for_run, |holder| {

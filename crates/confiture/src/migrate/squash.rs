@@ -235,7 +235,8 @@ struct Proof {
 
 async fn run_in_scratch(connection: &Connection, folder: &Folder, execution: &Execution) -> Result<Proof> {
     in_scratch(connection, async |scratch| {
-        let migrator = Migrator::new(scratch.clone(), folder.clone(), Options::default());
+        let migrator =
+            Migrator::new(scratch.clone(), folder.clone(), Options { lint: false, ..Options::default() });
         let (_, history) = migrator.connect().await?;
         let table = history.table;
         let reader = Session::connect(scratch).await?;

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::lint::{Remark, Severity};
 use crate::migrate::assess::{Standing, called};
 use crate::migrate::digest::Difference;
 use crate::migrate::folder::Folder;
@@ -68,6 +69,17 @@ impl Finding {
                 format!("the migrations do not make what the schema files say: {listed}"),
             )
         })
+    }
+
+    /// What lint says: an error of a migration that is still to be applied is wrong, everything else is only said.
+    #[must_use]
+    pub fn of_lint(remarks: &[Remark], is_pending: bool) -> Vec<Self> {
+        let of = |remark: &Remark| {
+            let is_error = is_pending && remark.severity == Severity::Error;
+            let message = format!("{}: {} ({})", remark.place, remark.message, remark.rule);
+            Self::new("lint", is_error, None, message)
+        };
+        remarks.iter().filter(|remark| remark.severity > Severity::Note).map(of).collect()
     }
 
     /// What a database's history says.

@@ -65,6 +65,14 @@ impl Failure {
         Self::new("what answers there is not a PostgreSQL server", "check the host and the port").last()
     }
 
+    pub(super) fn not_pgbouncer() -> Self {
+        Self::new(
+            "what answers there is not the admin console of a PgBouncer",
+            "name PgBouncer's own host and port, and its database \"pgbouncer\"",
+        )
+        .last()
+    }
+
     pub(super) fn unfit(why: &str) -> Self {
         Self::new(
             format!("{why}, which target_session_attrs does not want"),
@@ -140,7 +148,7 @@ fn no_password(connection: &Connection) -> Failure {
     failure
 }
 
-fn of_socket(error: &io::Error, endpoint: &Endpoint) -> Failure {
+pub(super) fn of_socket(error: &io::Error, endpoint: &Endpoint) -> Failure {
     let socket = format!("{}/.s.PGSQL.{}", endpoint.host, endpoint.port);
     match error.kind() {
         io::ErrorKind::NotFound if endpoint.is_unix_socket() => Failure::new(
@@ -208,6 +216,27 @@ fn of_tls(error: &rustls::Error, connection: &Connection, endpoint: &Endpoint) -
     Failure { is_final: refused_by_us, may_do_without_tls: true, ..failure }
 }
 
+/// PgBouncer says all by one code.
+fn of_pooler(message: &str, connection: &Connection) -> Failure {
+    let user = &connection.user;
+    let hint = if message.contains("authentication failed") || message.starts_with("no such user") {
+        format!(
+            "PgBouncer checks \"{user}\" by its auth_file or auth_query: check the password there, and where yours comes \
+             from: the URL, password_file, the service, PGPASSWORD, ~/.pgpass, in this order"
+        )
+    } else if message == "not allowed" {
+        format!("the console is for those in admin_users of pgbouncer.ini: add {user}, and RELOAD")
+    } else if message.contains("no such database") {
+        "check the name, and the section [databases] of pgbouncer.ini".into()
+    } else if message.contains("no more connections") {
+        "close connections that are not needed, or raise max_client_conn of pgbouncer.ini".into()
+    } else {
+        "check options in the connection string and PGOPTIONS, which a pooler may not take, and see its log"
+            .into()
+    };
+    Failure::new(message, hint)
+}
+
 /// The server answered, and refused. Its own words are shown, in its language; they hold names and addresses only.
 fn of_server(server: &DbError, connection: &Connection, with_tls: bool) -> Failure {
     let (user, database) = (&connection.user, &connection.database);
@@ -259,6 +288,7 @@ fn of_server(server: &DbError, connection: &Connection, with_tls: bool) -> Failu
             "it is starting up, shutting down or recovering: try again when it is done",
         ),
         ("55000", _) => Failure::new(message, "ALTER DATABASE … ALLOW_CONNECTIONS true lets connections in"),
+        ("08P01", None) => of_pooler(message, connection),
         ("22023" | "42704" | "08P01", _) => Failure::new(
             message,
             "check options in the connection string and PGOPTIONS; a pooler may not take them",

@@ -3,18 +3,21 @@
 mod advisory_lock;
 mod catalog;
 mod connect;
+mod copy_sync;
 pub mod database;
 mod dump;
 pub mod feed;
 mod lint_ground;
 mod login_error;
 mod objects;
+pub mod pgbouncer;
 mod redact;
 mod replication;
 mod run;
 pub mod scratch;
 mod server_error;
 mod session;
+mod socket;
 mod tls;
 
 mod worker_thread;
@@ -28,4 +31,5 @@ pub use run::{Piece, run_pieces, run_pieces_between};
 pub use server_error::ServerError;
 pub use session::{Parameter, Session};
 pub use tokio_postgres::Row;
+pub(crate) use tokio_postgres::{CopyInSink, Error as DriverError};
 pub(crate) use worker_thread::WorkerThread;

@@ -6,15 +6,13 @@
 
 mod lent;
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use pgwire_replication::PgWireError;
 use pgwire_replication::protocol::framing::{MessageReader, write_copy_data, write_query};
 use pgwire_replication::protocol::replication::{PG_EPOCH_MICROS, parse_copy_data};
 use pgwire_replication::protocol::{BackendMessage, ErrorFields};
-use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncWriteExt as _, BufReader};
-use tokio::net::{TcpStream, UnixStream};
 use tokio_postgres::NoTls;
 use tokio_postgres::config::SslMode as DriverSslMode;
 
@@ -24,6 +22,7 @@ use self::lent::{Duplex, Lent, Loan, Tap};
 use super::Session;
 use super::connect::{driver_config, in_time, report};
 use super::login_error::describe;
+use super::socket;
 use crate::config::{Connection, SslMode};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sql::Sql;
@@ -206,7 +205,7 @@ fn text_row(payload: &[u8]) -> TextRow {
 async fn log_in(session: &Session) -> Result<Box<dyn Duplex>> {
     let (connection, connected) = (session.connection(), session.connected());
     let endpoint = &connected.endpoint;
-    let mut config = driver_config(connection, endpoint, connected.address);
+    let mut config = driver_config(connection, endpoint);
     let loan = Loan::default();
     // Where TLS is only preferred, the server need not have it.
     let tls = match connection.ssl_mode {
@@ -214,30 +213,14 @@ async fn log_in(session: &Session) -> Result<Box<dyn Duplex>> {
         _ => connected.tls.as_ref(),
     };
     let outcome = in_time(connection, async {
-        let socket = match connected.address {
-            Some(address) => TcpStream::connect((address, endpoint.port)).await.map(|socket| {
-                keep_alive(&socket, connection);
-                Ok(socket)
-            }),
-            None => {
-                UnixStream::connect(format!("{}/.s.PGSQL.{}", endpoint.host, endpoint.port)).await.map(Err)
-            }
-        };
-        let socket = match socket {
-            Ok(socket) => socket,
-            Err(_) => return None,
-        };
-        Some(match (socket, tls) {
-            (Ok(tcp), Some(tls)) => {
+        let socket = socket::open(connection, endpoint, connected.address).await.ok()?;
+        Some(match tls.filter(|_| connected.address.is_some()) {
+            Some(tls) => {
                 config.ssl_mode(DriverSslMode::Require);
-                let tap = match Tap::new(tls, &endpoint.host, &loan) {
-                    Ok(tap) => tap,
-                    Err(_) => return None,
-                };
-                config.connect_raw(tcp, tap).await.map(drop)
+                let tap = Tap::new(tls, &endpoint.host, &loan).ok()?;
+                config.connect_raw(socket, tap).await.map(drop)
             }
-            (Ok(tcp), None) => config.connect_raw(Lent::new(Box::new(tcp), &loan), NoTls).await.map(drop),
-            (Err(unix), _) => config.connect_raw(Lent::new(Box::new(unix), &loan), NoTls).await.map(drop),
+            None => config.connect_raw(Lent::new(Box::new(socket), &loan), NoTls).await.map(drop),
         })
     });
     let outcome = match outcome.await {
@@ -273,23 +256,5 @@ fn explain(error: Error) -> Error {
             "each stream of WAL takes one of max_wal_senders: raise it, or end streams that nobody needs",
         ),
         _ => error,
-    }
-}
-
-fn keep_alive(socket: &TcpStream, connection: &Connection) {
-    let (keepalive, reference) = (&connection.keepalive, SockRef::from(socket));
-    // Without these the connection works as well.
-    let _ = reference.set_tcp_nodelay(true);
-    if keepalive.enabled {
-        let probes = TcpKeepalive::new().with_time(keepalive.idle);
-        #[cfg(not(windows))]
-        let probes = probes.with_interval(keepalive.interval.max(Duration::from_secs(1)));
-        #[cfg(not(windows))]
-        let probes = probes.with_retries(keepalive.probes);
-        let _ = reference.set_tcp_keepalive(&probes);
-    }
-    #[cfg(target_os = "linux")]
-    if let Some(timeout) = keepalive.user_timeout {
-        let _ = reference.set_tcp_user_timeout(Some(timeout));
     }
 }

@@ -117,15 +117,7 @@ impl Scratch {
         let alone = |piece: &Piece<'_>| crate::sql::cannot_run_in_transaction(piece.text()).is_some();
         let (apart, together): (Vec<_>, Vec<_>) = pieces.partition(alone);
         if apart.is_empty() {
-            self.session.batch(&Sql::literal("BEGIN")).await?;
-            let outcome = match run_pieces(&self.session, &together).await {
-                Ok(()) => self.session.batch(&Sql::literal("COMMIT")).await,
-                Err(error) => Err(error),
-            };
-            if outcome.is_err() {
-                self.session.batch(&Sql::literal("ROLLBACK")).await?;
-            }
-            return outcome;
+            return self.session.transaction(run_pieces(&self.session, &together)).await;
         }
         let mut run = Vec::new();
         for (file, script) in scripts.iter().enumerate() {

@@ -36,7 +36,7 @@ impl Session {
     /// [`ErrorKind::Connect`](crate::ErrorKind::Connect), with what to look at for each cause;
     /// [`ErrorKind::Config`](crate::ErrorKind::Config) for a root certificate that cannot be read.
     pub async fn connect(connection: &Connection) -> Result<Self> {
-        let connected = connect::connect(connection).await?;
+        let connected = connect::connect(connection, connect::Peer::Server).await?;
         Ok(Self { inner: Arc::new(Inner { connected, connection: connection.clone() }) })
     }
 
@@ -87,8 +87,7 @@ impl Session {
     ///
     /// [`ErrorKind::Connect`](crate::ErrorKind::Connect), where the request does not reach the server.
     pub async fn cancel(&self) -> Result<()> {
-        let connected = &self.inner.connected;
-        connect::cancel(self.connection(), &connected.client, connected.tls.as_ref()).await
+        connect::cancel(self.connection(), &self.inner.connected).await
     }
 
     /// The connection underneath, for one that goes to the same place.

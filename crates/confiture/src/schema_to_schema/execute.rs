@@ -46,6 +46,9 @@ impl Migration {
     ) -> Result<MigrationReport> {
         let started = Instant::now();
         let options = &self.options;
+        if self.is_partial() {
+            return Err(Error::usage("tables that are filled in part can be followed, not copied"));
+        }
         preflight::check_privileges(self).await?;
         let lock = AdvisoryLock::take_on(sessions.open_target(options).await?).await?;
         let target = sessions.open_target(options).await?;
@@ -71,6 +74,7 @@ impl Migration {
         failpoint::reached("ledger made");
         ledger::remember_source(&target, options).await?;
         failpoint::reached("source remembered");
+        live::ledger::note(&target, &self.beginning(None)).await?;
         self.set_up_foreign(&target, execution).await?;
         failpoint::reached("foreign tables made");
         execution
@@ -121,6 +125,22 @@ impl Migration {
             }
         }
         Ok(crews)
+    }
+
+    /// What begins, for the audit trail.
+    pub(crate) fn beginning(&self, feed: Option<live::FeedKind>) -> String {
+        let (plan, options) = (&self.plan, &self.options);
+        let tables = match plan.tables.len() {
+            1 => "1 table".to_owned(),
+            tables => format!("{tables} tables"),
+        };
+        let mapping = options.mapping_file.as_deref().unwrap_or("same names");
+        let print = plan.fingerprint.get(..12).unwrap_or_default();
+        let changes = match feed {
+            Some(feed) => format!("changes captured by the {}", feed.word()),
+            None => "changes not captured".to_owned(),
+        };
+        format!("began: {tables} of {}, mapping {mapping} ({print}), {changes}", plan.source)
     }
 
     fn already_done(&self, needs: &[Need], started: Instant) -> MigrationReport {

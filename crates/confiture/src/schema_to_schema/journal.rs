@@ -8,13 +8,13 @@ use crate::error::{Error, Result};
 use crate::event::Execution;
 use crate::postgres::{Parameter, Session};
 use crate::schema_to_schema::failpoint;
-use crate::sql::{Identifier, Sql, sql};
+use crate::sql::{Identifier, Literal, QualifiedName, Sql, sql};
 
 /// What the journal holds of one object.
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
     pub(crate) id: i64,
-    pub(crate) table: crate::sql::QualifiedName,
+    pub(crate) table: QualifiedName,
     pub(crate) kind: EntryKind,
     pub(crate) name: String,
     pub(crate) restore: Vec<String>,
@@ -82,10 +82,21 @@ pub(crate) async fn forget(session: &Session, entry: &Entry) -> Result<()> {
 
 /// Everything that is still to be put back, in order.
 pub(crate) async fn entries(session: &Session) -> Result<Vec<Entry>> {
+    read(session, None).await
+}
+
+/// What is still to be put back on one table, in order.
+pub(crate) async fn entries_of(session: &Session, table: &QualifiedName) -> Result<Vec<Entry>> {
+    read(session, Some(table)).await
+}
+
+async fn read(session: &Session, table: Option<&QualifiedName>) -> Result<Vec<Entry>> {
     let query = Sql::literal(
         "SELECT id, table_schema, table_name, kind, name, restore, key, is_primary, is_immediate
-         FROM confiture.journal ORDER BY id",
+         FROM confiture.journal WHERE $1::text IS NULL OR (table_schema = $1 AND table_name = $2) ORDER BY id",
     );
+    let schema = table.map(|table| table.schema.as_str());
+    let name = table.map(|table| table.name.as_str());
     let entry = |row: &crate::postgres::Row| {
         let kind = match row.get::<_, &str>(3) {
             "index" => EntryKind::Index,
@@ -93,7 +104,7 @@ pub(crate) async fn entries(session: &Session) -> Result<Vec<Entry>> {
             "foreign_key" => EntryKind::ForeignKey,
             _ => EntryKind::Trigger,
         };
-        let table = crate::sql::QualifiedName::new(row.get::<_, String>(1), row.get::<_, String>(2));
+        let table = QualifiedName::new(row.get::<_, String>(1), row.get::<_, String>(2));
         let columns: Option<Vec<String>> = row.get(6);
         let key = columns.map(|columns| UniqueKey {
             columns: columns.into_iter().map(Identifier::new).collect(),
@@ -102,7 +113,7 @@ pub(crate) async fn entries(session: &Session) -> Result<Vec<Entry>> {
         });
         Entry { id: row.get(0), table, kind, name: row.get(4), restore: row.get(5), key }
     };
-    let mut entries: Vec<Entry> = session.query(&query, &[]).await?.iter().map(entry).collect();
+    let mut entries: Vec<Entry> = session.query(&query, &[&schema, &name]).await?.iter().map(entry).collect();
     entries.sort_by_key(|entry| entry.kind);
     Ok(entries)
 }
@@ -168,6 +179,34 @@ pub(crate) async fn restore(session: &Session, entry: &Entry) -> Result<()> {
         result => result
             .map_err(|error| error.context(format!("building {} on {}", entry.name, entry.table.short()))),
     }
+}
+
+/// Statements that put foreign keys and triggers back at once, of tables that may change their names with it: what has to look
+/// at rows, validating, stays in the journal.
+pub(crate) fn restore_at_once(entries: &[Entry], rename: impl Fn(&QualifiedName) -> QualifiedName) -> Sql {
+    let mut all = Sql::default();
+    for entry in entries.iter().filter(|entry| entry.kind >= EntryKind::ForeignKey) {
+        let validates = |statement: &&String| statement.contains(" VALIDATE CONSTRAINT ");
+        for statement in entry.restore.iter().filter(|statement| !validates(statement)) {
+            all.push(&sql!("{};\n", Sql::from_server(statement)));
+        }
+        if entry.kind == EntryKind::ForeignKey && entry.restore.iter().any(|statement| validates(&statement))
+        {
+            let table = rename(&entry.table);
+            let later =
+                sql!("ALTER TABLE {} VALIDATE CONSTRAINT {}", table, Identifier::new(entry.name.as_str()));
+            all.push(&sql!(
+                "UPDATE confiture.journal SET table_schema = {}, table_name = {}, restore = ARRAY[{}] WHERE id = {};\n",
+                Literal(table.schema.as_str()),
+                Literal(table.name.as_str()),
+                Literal(later.as_str()),
+                entry.id
+            ));
+        } else {
+            all.push(&sql!("DELETE FROM confiture.journal WHERE id = {};\n", entry.id));
+        }
+    }
+    all
 }
 
 async fn restore_one_by_one(session: &Session, entry: &Entry) -> Result<()> {

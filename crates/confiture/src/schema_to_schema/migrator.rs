@@ -10,7 +10,7 @@ use crate::config::{Connection, Mapping};
 use crate::error::{Error, Result};
 use crate::event::Execution;
 use crate::postgres::{AdvisoryLock, Session, read_catalog};
-use crate::schema_to_schema::cleanup::clean_up;
+use crate::schema_to_schema::cleanup::{Cleaning, clean_up};
 use crate::schema_to_schema::options::Options;
 use crate::schema_to_schema::plan::Route;
 use crate::schema_to_schema::planner::Migration;
@@ -221,7 +221,7 @@ impl SchemaToSchemaMigrator {
     ///
     /// Where a migration is unfinished.
     pub async fn cleanup_fdw(&self) -> Result<()> {
-        clean_up(Some(&self.source), &self.target, &self.foreign_schema, false, &self.execution)
+        clean_up(Some(&self.source), &self.target, &self.foreign_schema, Cleaning::default(), &self.execution)
             .await
             .map(|_| ())
     }

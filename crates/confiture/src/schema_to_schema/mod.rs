@@ -11,10 +11,12 @@
 //! PostgreSQL alone evaluates it.
 
 mod check;
+mod checklist;
 mod chunk;
 mod cleanup;
 mod constraints;
 mod copy;
+pub mod cutover;
 mod difference;
 mod estimate;
 mod execute;
@@ -37,6 +39,7 @@ mod mutation;
 mod options;
 mod plan;
 mod planner;
+mod portion;
 mod preflight;
 mod probe;
 mod recall;
@@ -44,6 +47,8 @@ mod relations;
 mod report;
 mod resolve;
 mod resume;
+mod reverse;
+mod runbook;
 mod scaffold;
 mod sequences;
 mod sessions;
@@ -55,14 +60,17 @@ mod transformation;
 mod triage;
 mod verify;
 mod volatility;
+pub mod watch;
 
-pub use cleanup::{CleanupReport, clean_up};
+pub use checklist::{Check, Outcome as CheckOutcome, Standard, confirmable, read as read_checklist};
+pub use cleanup::{Cleaning, CleanupReport, clean_up, remains};
 pub use difference::{ColumnDifference, Difference, DifferenceKind, Differences};
 pub use estimate::{Basis, Throughput};
 pub use ledger::{RememberedSource, remembered_source};
 pub use live::{
-    Applied, BatchReport, Capture, CoverageStatus, FeedKind, FollowReport, Following, FollowingStatus, Order,
-    Phase, Status, TableStatus, Until, Verifying, Witness, follows, status, tell,
+    Applied, BatchReport, Capture, CoverageStatus, Direction, FeedKind, FollowReport, Following,
+    FollowingStatus, Order, Phase, Status, TableStatus, TrailEntry, Until, Verifying, Witness, follows,
+    status, tell, trail,
 };
 pub use migrator::{SchemaToSchemaMigrator, TableAnalysis, TableMatch};
 pub use options::{DEFAULT_THRESHOLD_ROWS, Options};
@@ -70,7 +78,12 @@ pub use plan::{
     ColumnPlan, CopyFormat, PageRange, Plan, Remark, Route, RowQuery, Storage, TablePlan, Topology,
 };
 pub use planner::Migration;
+pub use portion::Portion;
 pub use report::{MigrationReport, Outcome, TableReport, ViolatedForeignKey};
+pub use reverse::{Finding, ReverseMapping, Severity, derive as derive_reverse};
+pub use runbook::{
+    Figures, Group, Names, Runbook, State as StepState, Step, SwitchFigures, read as read_runbook,
+};
 pub use scaffold::scaffold;
 pub use sequences::AdvancedSequence;
 pub use setup::SetupReport;

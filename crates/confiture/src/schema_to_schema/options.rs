@@ -1,10 +1,12 @@
 //! What a user may say of a migration, besides the mapping.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::config::mapping::{Strategy, TableName};
 use crate::config::{Connection, Mapping};
-use crate::sql::Identifier;
+use crate::schema_to_schema::portion::Portion;
+use crate::sql::{Identifier, QualifiedName};
 
 /// Rows from which on a table counts as large, where nothing else is said.
 pub const DEFAULT_THRESHOLD_ROWS: u64 = 10_000_000;
@@ -39,6 +41,9 @@ pub struct Options {
     /// Plan what an earlier run copied, to compare it: where no condition is given, that of the run, which the target
     /// remembers.
     pub as_copied: bool,
+    /// Target tables of which the migration fills a part: other rows, and columns that the mapping does not write, are left
+    /// alone. All tables of the migration, or none.
+    pub portions: BTreeMap<QualifiedName, Portion>,
     /// The schema on the target that holds foreign tables.
     pub foreign_schema: Identifier,
     /// Rows that a foreign scan fetches at a time.
@@ -73,6 +78,7 @@ impl Options {
             parallel: None,
             filter: None,
             as_copied: false,
+            portions: BTreeMap::new(),
             foreign_schema: Identifier::new("old_schema"),
             fetch_size: 10_000,
             lock_timeout: Duration::from_secs(10),

@@ -3,8 +3,9 @@
 use serde::Serialize;
 
 use crate::catalog::Oid;
-use crate::config::mapping::{Dependency, Validation};
+use crate::config::mapping::{ColumnMapping, Dependency, Validation};
 use crate::error::Place;
+use crate::schema_to_schema::portion::Portion;
 use crate::schema_to_schema::transfer::Compared;
 use crate::sql::{Identifier, QualifiedName, Sql, sql};
 
@@ -83,6 +84,12 @@ pub struct TablePlan {
     /// How changes of other tables find the driving rows, for following.
     #[serde(skip)]
     pub depends: Vec<Dependency>,
+    /// Columns of the source's table from expressions over the target's, as the mapping has them: for going back.
+    #[serde(skip)]
+    pub reverse: Vec<ColumnMapping>,
+    /// The part of the target that is filled; `None` where that is all of it.
+    #[serde(skip)]
+    pub portion: Option<Portion>,
     /// Where the mapping names it.
     #[serde(skip)]
     pub place: Option<Place>,

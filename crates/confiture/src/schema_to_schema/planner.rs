@@ -16,7 +16,7 @@ use crate::schema_to_schema::resolve::{Draft, resolve};
 use crate::schema_to_schema::sessions::{explain_lock, set_lock_timeout, unless_interrupted};
 use crate::schema_to_schema::snapshot::explain_row_security;
 use crate::schema_to_schema::{filter, foreign, journal, ledger, statement, volatility};
-use crate::sql::{Sql, sql};
+use crate::sql::{Sql, hexadecimal, sql};
 
 /// A plan, and the connections and catalogs that it was made with.
 pub struct Migration {
@@ -97,6 +97,7 @@ impl Migration {
             let (source, target) = (&migration.source_catalog, &migration.target_catalog);
             probe(&mut tables, &migration.source, source, target, migration.options.probe).await?;
         }
+        refuse_mixed(&tables)?;
         recall::warn_of_others(&tables, &copied, execution);
         let mut hash = Sha256::new();
         for table in &tables {
@@ -112,6 +113,17 @@ impl Migration {
     #[must_use]
     pub fn as_plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// What it was planned by.
+    #[must_use]
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// True where the target's tables hold what others have put there too.
+    pub(crate) fn is_partial(&self) -> bool {
+        self.plan.tables.iter().any(|table| table.portion.is_some())
     }
 
     async fn plan_tables(&self, topology: Topology) -> Result<(Vec<TablePlan>, Vec<Remark>)> {
@@ -185,6 +197,8 @@ impl Migration {
             estimated_seconds: None,
             query: draft.query,
             depends: draft.depends,
+            reverse: draft.reverse,
+            portion: self.options.portions.get(&draft.target.name).cloned(),
             place: draft.place,
             remarks: draft.remarks,
         };
@@ -321,6 +335,19 @@ impl Migration {
     }
 }
 
+/// Either all tables are filled in part, or none: what is taken off the others would have to be put back beside these.
+fn refuse_mixed(tables: &[TablePlan]) -> Result<()> {
+    let is_part = |table: &&TablePlan| table.portion.is_some();
+    match (tables.iter().find(is_part), tables.iter().find(|table| !is_part(table))) {
+        (Some(part), Some(whole)) => Err(Error::config(format!(
+            "{} is filled in part, and {} as a whole: that takes two migrations",
+            part.target.short(),
+            whole.target.short()
+        ))),
+        _ => Ok(()),
+    }
+}
+
 impl TablePlan {
     /// SHA-256 over what decides the table's rows, in hexadecimal.
     #[must_use]
@@ -341,6 +368,10 @@ impl TablePlan {
             add(filter.as_str());
         }
         add(self.query.statement.as_ref().map(crate::sql::Sql::as_str).unwrap_or_default());
+        if let Some(portion) = &self.portion {
+            add("a portion");
+            portion.filters.iter().for_each(|filter| add(filter.as_str()));
+        }
         hexadecimal(&hash.finalize())
     }
 
@@ -349,13 +380,9 @@ impl TablePlan {
     }
 }
 
-pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// Two connections reach one database where the one sees an advisory lock that the other holds. (Nothing that can be read
 /// alone tells: servers that were copied share their system identifier, and two may have started in one microsecond.)
-async fn is_same_database(source: &Session, target: &Session) -> Result<bool> {
+pub(crate) async fn is_same_database(source: &Session, target: &Session) -> Result<bool> {
     let draw = Sql::literal("SELECT (pg_catalog.random() * 9e18)::pg_catalog.int8");
     let key: i64 = source.query_one(&draw, &[]).await?.get(0);
     source.query(&Sql::literal("SELECT pg_catalog.pg_advisory_lock($1)"), &[&key]).await?;

@@ -25,6 +25,7 @@ pub(crate) struct Draft<'a> {
     pub(crate) skipped: Vec<(Identifier, String)>,
     pub(crate) strategy: Option<Strategy>,
     pub(crate) depends: Vec<Dependency>,
+    pub(crate) reverse: Vec<ColumnMapping>,
     pub(crate) place: Option<Place>,
     pub(crate) from_place: Option<Place>,
     pub(crate) remarks: Vec<Remark>,
@@ -122,6 +123,7 @@ fn resolve_table<'a>(
     }
     refuse_outer_driving(table)?;
     let columns = resolve_columns(table, driving, target_relation)?;
+    check_reverse(table, driving)?;
     let skipped = skipped_columns(table, &columns, target_relation);
     Ok(Draft {
         target: target_relation,
@@ -138,6 +140,7 @@ fn resolve_table<'a>(
         skipped,
         strategy: table.strategy.as_ref().map(|strategy| strategy.value),
         depends: table.depends.clone(),
+        reverse: table.reverse.clone(),
         place,
         from_place: table.from.place.clone(),
         remarks: Vec::new(),
@@ -160,10 +163,31 @@ fn draft_of_statement<'a>(
         skipped: Vec::new(),
         strategy: table.strategy.as_ref().map(|strategy| strategy.value),
         depends: table.depends.clone(),
+        reverse: table.reverse.clone(),
         place: statement.place.clone(),
         from_place: table.from.place.clone(),
         remarks: Vec::new(),
     }
+}
+
+/// The columns under `reverse` are those of the driving table.
+fn check_reverse(table: &TableMapping, driving: &Relation) -> Result<()> {
+    for written in &table.reverse {
+        let name = &written.column.value;
+        match driving.column(name) {
+            None => {
+                let candidates = driving.columns.iter().map(|column| column.name.as_str());
+                return Err(written.column.locate(unknown_column(name, &driving.name, "source", candidates)));
+            }
+            Some(column) if column.generated.is_some() && written.value.value != ColumnValue::Default => {
+                let message =
+                    format!("{}.{name} is a generated column: the source computes it", driving.name.short());
+                return Err(written.column.locate(Error::config(message).hint("leave it out of `reverse`")));
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(())
 }
 
 /// Rows that no driving row stands behind belong to no chunk and no key: they cannot be moved.

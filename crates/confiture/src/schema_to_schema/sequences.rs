@@ -31,6 +31,19 @@ pub(crate) async fn advance(
     source: &Session,
     target: &Session,
 ) -> Result<Vec<AdvancedSequence>> {
+    advance_by(plan, source_catalog, target_catalog, source, target, 0).await
+}
+
+/// The same, and `gap` steps past where the source's stand: no lock keeps anybody from drawing numbers there, to write them
+/// here later.
+pub(crate) async fn advance_by(
+    plan: &Plan,
+    source_catalog: &Catalog,
+    target_catalog: &Catalog,
+    source: &Session,
+    target: &Session,
+    gap: u32,
+) -> Result<Vec<AdvancedSequence>> {
     let mut advanced = Vec::new();
     for pair in pairs(plan, source_catalog, target_catalog) {
         let Sequence { increment, min, max, .. } = target_catalog.sequences[pair.target];
@@ -38,6 +51,9 @@ pub(crate) async fn advance(
             Some(name) => last_value(source, name).await?,
             None => None,
         };
+        let ahead =
+            |value: i64| value.saturating_add(increment.saturating_mul(i64::from(gap))).clamp(min, max);
+        let handed_out = handed_out.map(ahead);
         let largest = match pair.column {
             Some((table, column)) if is_integer(table, column, target_catalog) => {
                 extreme(target, table, column, increment).await?
@@ -88,6 +104,29 @@ pub(crate) async fn check_privileges(
         }
     }
     Ok(())
+}
+
+/// Sequences of the target that cannot count to `gap` beyond where the source's stand; and how many there are in all.
+pub(crate) async fn without_room(
+    plan: &Plan,
+    source_catalog: &Catalog,
+    target_catalog: &Catalog,
+    source: &Session,
+    gap: i64,
+) -> Result<(usize, Vec<QualifiedName>)> {
+    let pairs = pairs(plan, source_catalog, target_catalog);
+    let mut full = Vec::new();
+    for pair in &pairs {
+        let Some(name) = pair.source else { continue };
+        let Sequence { increment, min, max, cycle, .. } = target_catalog.sequences[pair.target];
+        let Some(reached) = last_value(source, name).await? else { continue };
+        let steps = gap.saturating_mul(increment);
+        let next = reached.saturating_add(steps);
+        if !cycle && !(min..=max).contains(&next) {
+            full.push(pair.target.clone());
+        }
+    }
+    Ok((pairs.len(), full))
 }
 
 fn pairs<'a>(plan: &'a Plan, source: &'a Catalog, target: &'a Catalog) -> Vec<Pair<'a>> {

@@ -10,7 +10,7 @@ use crate::postgres::{AdvisoryLock, Session};
 use crate::schema_to_schema::plan::Route;
 use crate::schema_to_schema::planner::Migration;
 use crate::schema_to_schema::sessions::unless_interrupted;
-use crate::schema_to_schema::{foreign, ledger};
+use crate::schema_to_schema::{foreign, ledger, live};
 use crate::sql::QualifiedName;
 
 /// What was set up.
@@ -42,6 +42,8 @@ impl Migration {
         ledger::create(&self.target).await?;
         ledger::remember_source(&self.target, &self.options).await?;
         let foreign_tables = self.set_up_foreign(&self.target, execution).await?;
+        let what = format!("set up: the source is {}", self.plan.source);
+        live::ledger::note(&self.target, &what).await?;
         Ok(SetupReport { source: self.plan.source.clone(), foreign_tables })
     }
 

@@ -27,7 +27,32 @@ pub(crate) fn tables(
         let alias = tables[index].from.value.alias.clone();
         tables[index].columns.extend(columns(transformation, &alias));
     }
+    for transformation in transformations.iter().filter(|transformation| transformation.reverse) {
+        add_reverse(transformation, &mut tables, source, target);
+    }
     Ok(tables)
+}
+
+/// Adds a line of `new_to_old` to the table that has the columns it reads, and whose source has those that it writes.
+fn add_reverse(
+    transformation: &Transformation,
+    tables: &mut [TableMapping],
+    source: &Catalog,
+    target: &Catalog,
+) {
+    let find = |name: &TableName, catalog: &Catalog, column: &Identifier| {
+        let relation = catalog.find(name.schema.as_ref(), &name.name);
+        relation.is_some_and(|relation| relation.column(column).is_some())
+    };
+    let is_it = |table: &&mut TableMapping| {
+        let from = &table.from.value.driving;
+        find(&table.target.value, target, &transformation.column.value)
+            && transformation.targets.iter().all(|written| find(from, source, &written.value))
+    };
+    if let Some(table) = tables.iter_mut().find(is_it) {
+        let alias = table.target.value.name.clone();
+        table.reverse.extend(columns(transformation, &alias));
+    }
 }
 
 fn find_pair<'a>(

@@ -16,8 +16,10 @@ use crate::schema_to_schema::difference::{self, Differences, Reader};
 use crate::schema_to_schema::fingerprint::{self, Side};
 use crate::schema_to_schema::plan::{PageRange, RowQuery, Storage, TablePlan};
 use crate::schema_to_schema::planner::Migration;
+use crate::schema_to_schema::portion::held_query;
 use crate::schema_to_schema::sessions::Sessions;
 use crate::schema_to_schema::snapshot::Snapshot;
+use crate::schema_to_schema::{ledger, live};
 use crate::sql::{Identifier, QualifiedName, Sql, sql};
 
 /// What verification found.
@@ -148,7 +150,19 @@ impl Migration {
             }
         };
         sessions.end(&self.source, &self.target, result.is_err()).await;
+        if let Ok(report) = &result {
+            self.note_comparison(report).await;
+        }
         result
+    }
+
+    /// Writes the comparison after a copy into the audit trail. One that somebody asked for by itself changes nothing.
+    async fn note_comparison(&self, report: &VerificationReport) {
+        if !self.options.as_copied && matches!(ledger::exists(&self.target).await, Ok(true)) {
+            let what = format!("compared: {}", live::ledger::outcome(report));
+            // What was found is what matters.
+            live::ledger::note(&self.target, &what).await.ok();
+        }
     }
 
     async fn verify_with(&self, sessions: &Sessions, execution: &Execution) -> Result<VerificationReport> {
@@ -216,7 +230,7 @@ impl Migration {
             Error::config(format!("the target no longer has the table {}", table.target.short()))
         })?;
         let (source, target) =
-            (Side::of_source(table), Side::of_target(table, target_query(catalog, relation)));
+            (Side::of_source(table), Side::of_target(table, held_query(table, catalog, relation)));
         let one = [PageRange { storage: 0, pages: None }];
         let source_ranges =
             if source.derived.is_some() { one.to_vec() } else { cut(&table.query.storage, readers.len()) };

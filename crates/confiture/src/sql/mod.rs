@@ -16,6 +16,7 @@
 //! ```
 
 mod alone;
+mod hexadecimal;
 mod identifier;
 pub mod lex;
 mod psql;
@@ -24,6 +25,8 @@ mod split;
 
 pub use crate::__sql as sql;
 pub use alone::cannot_run_in_transaction;
+pub use hexadecimal::hexadecimal;
+pub(crate) use hexadecimal::push_hexadecimal;
 pub use identifier::{Identifier, QualifiedName};
 pub use script::Script;
 pub use split::{SplitScript, Statement, split};

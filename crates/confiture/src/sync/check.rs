@@ -38,8 +38,8 @@ pub(crate) fn check(
         check_null(chosen, to).map_err(located)?;
         check_length(chosen, table, to, target).map_err(located)?;
     }
-    for relation in [table.source, table.target] {
-        check_uniqueness(table, relation)?;
+    for (relation, is_target) in [(table.source, false), (table.target, true)] {
+        check_uniqueness(table, relation, is_target)?;
     }
     for constraint in
         table.target.constraints.iter().filter(|constraint| constraint.kind == ConstraintKind::Check)
@@ -149,9 +149,9 @@ fn longest(rule: &Rule, table: &Classified<'_>, target: &Catalog) -> Option<usiz
 }
 
 /// Rules on unique columns must keep different values different.
-fn check_uniqueness(table: &Classified<'_>, relation: &Relation) -> Result<()> {
+fn check_uniqueness(table: &Classified<'_>, relation: &Relation, is_target: bool) -> Result<()> {
     for index in relation.indexes.iter().filter(|index| index.unique) {
-        check_index(table, relation, index)?;
+        check_index(table, relation, index, is_target)?;
     }
     for constraint in
         relation.constraints.iter().filter(|constraint| constraint.kind == ConstraintKind::Exclusion)
@@ -170,7 +170,7 @@ fn check_uniqueness(table: &Classified<'_>, relation: &Relation) -> Result<()> {
     Ok(())
 }
 
-fn check_index(table: &Classified<'_>, relation: &Relation, index: &Index) -> Result<()> {
+fn check_index(table: &Classified<'_>, relation: &Relation, index: &Index, is_target: bool) -> Result<()> {
     let masked: Vec<&Chosen> = match &index.key_columns {
         Some(columns) => {
             let masked =
@@ -192,6 +192,15 @@ fn check_index(table: &Classified<'_>, relation: &Relation, index: &Index) -> Re
         let located = |message: String| chosen.rule.locate(Error::config(message));
         // What is null in every row is unique as PostgreSQL counts, unless the index says otherwise.
         if rule.method == Method::Null && !index.definition.contains("NULLS NOT DISTINCT") {
+            continue;
+        }
+        // Values that change places are as different as they were.
+        let alone = index.key_columns.as_ref().is_some_and(|columns| *columns == [chosen.name.clone()]);
+        if rule.method == Method::Shuffle && alone {
+            continue;
+        }
+        // What the target does not ask for may be given up.
+        if rule.allow_duplicates && !is_target {
             continue;
         }
         let suggestion = format!(
@@ -246,6 +255,7 @@ fn distinctness(rule: &Rule, table: &Classified<'_>) -> Distinctness {
         Method::Template(template) => of_template(&template.pieces, table),
         Method::Null | Method::Constant(_) => Distinctness::Among(1),
         Method::Noise(_)
+        | Method::Shuffle
         | Method::Date(_)
         | Method::Bucket(_)
         | Method::Json(_)

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::sql::{Identifier, Literal, Sql, sql};
 use crate::sync::classify::{Chosen, Classified};
 use crate::sync::keys::{Components, Member};
-use crate::sync::mask::{Keyed, Mask, MasterKey, Part, Wire};
+use crate::sync::mask::{Keyed, Mask, MasterKey, Part, Shuffle, Wire};
 use crate::sync::types::{Family, family};
 
 /// A column, made ready.
@@ -31,6 +31,10 @@ pub(crate) struct Compiled {
     pub(crate) array: bool,
     /// True where what is sent is the value itself.
     pub(crate) sent_raw: bool,
+    /// Which of the fingerprints behind everything else is that of the value, which is not sent itself.
+    pub(crate) hashed: Option<usize>,
+    /// What the target's column must then be, where the source alone has masked it and that can be told from the value.
+    pub(crate) holds: Option<Sql>,
 }
 
 /// The table's columns, made ready, and the fields that are sent behind them for the masks alone.
@@ -141,8 +145,37 @@ fn project(
         }
         _ => sent,
     };
-    let array = family == Family::TextArray && !by_source;
-    Ok(Compiled { sent, mask: None, fill: rule.fill_nulls, when: None, wire, array, sent_raw })
+    let holds = rule.when.is_none().then(|| holds(name, &rule.method, &target_type)).flatten();
+    let array = family == Family::TextArray && !by_source && rule.method != Method::Shuffle;
+    Ok(Compiled {
+        sent,
+        mask: None,
+        fill: rule.fill_nulls,
+        when: None,
+        wire,
+        array,
+        sent_raw,
+        hashed: None,
+        holds,
+    })
+}
+
+/// A condition that what arrived has been through the rule, for rules that only the source applies.
+fn holds(name: &Identifier, method: &Method, of_type: &Sql) -> Option<Sql> {
+    Some(match method {
+        Method::Null => sql!("{} IS NULL", name),
+        Method::Constant(text) => sql!(
+            "CAST({} AS pg_catalog.text) IN ('', CAST(CAST({} AS {}) AS pg_catalog.text))",
+            name,
+            Literal(text),
+            of_type
+        ),
+        Method::Date(unit) => sql!("pg_catalog.date_trunc({}, {}) = {}", Literal(unit.word()), name, name),
+        Method::Bucket(size) => {
+            sql!("pg_catalog.floor(CAST({} AS pg_catalog.numeric) / {}) * {} = {}", name, *size, *size, name)
+        }
+        _ => return None,
+    })
 }
 
 fn expect(fits: bool, column: &Column, wanted: &str) -> Result<()> {
@@ -252,6 +285,19 @@ impl Fields<'_, '_> {
                 expect(matches!(family, Family::Integer(_)), column, "a whole number")?;
                 self.identify(chosen)?;
                 Mask::Noise(self.subkey_of(&format!("noise:{}", self.full(chosen)))?, *most)
+            }
+            Method::Shuffle => {
+                // With a key, who gets whose value does not depend on where the rows stand.
+                if self.table.source.key().is_some() {
+                    self.identify(chosen)?;
+                }
+                let key = self.subkey_of(&format!("shuffle:{}", self.full(chosen)))?;
+                let twin = self.table.target.column(&chosen.name);
+                Mask::Shuffle(Shuffle {
+                    key,
+                    nullable: twin.is_some_and(|twin| !twin.not_null),
+                    broken: false,
+                })
             }
             Method::Ip => {
                 expect(text || family == Family::Address, column, "text, inet or cidr")?;
@@ -433,6 +479,7 @@ pub(crate) fn describe(rule: &Rule) -> String {
         Method::Date(unit) => format!("date {}", unit.word()),
         Method::Bucket(size) => format!("bucket {size}"),
         Method::Noise(most) => format!("noise {most}"),
+        Method::Shuffle => "shuffle".to_owned(),
         Method::Json(paths) => {
             let paths: Vec<String> = paths.iter().map(|(path, _)| path.to_string()).collect();
             format!("json {}", paths.join(" "))

@@ -1,22 +1,25 @@
-//! A plan carried out, in one transaction of the target: emptied, filled, keys built, scanned; then visible, all at once.
+//! A plan carried out, in one of two ways. At once: one transaction of the target empties, fills, builds keys and scans; then
+//! everything is visible. In quarantine: tables are loaded and scanned where nobody sees them, and one transaction publishes
+//! them.
 //!
 //! Until that transaction commits, everybody else sees the target as it was or waits; whatever stops the run before, a
-//! killed process included, PostgreSQL takes back. So there is nothing to repair and no half of anything to be reached.
+//! killed process included, PostgreSQL takes back. So there is no half of anything to be reached.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Execution, TableEstimate};
-use crate::postgres::{AdvisoryLock, Session, WorkerThread};
-use crate::sql::{Literal, Sql, sql};
+use crate::postgres::{AdvisoryLock, Session};
+use crate::sql::{Sql, sql};
 use crate::sync::fingerprint::Fingerprints;
 use crate::sync::planner::Sync;
 use crate::sync::report::{ColumnReport, Report, ScanReport, TableReport};
 use crate::sync::restore::{self, TakenOff};
-use crate::sync::scan::{check_changed, interrupted, scan_table};
-use crate::sync::stream::{Moved, Reader, fill};
-use crate::sync::{sequences, subset};
+use crate::sync::scan::{check_changed, check_source_masks, interrupted, scan_table};
+use crate::sync::snapshot::Snapshot;
+use crate::sync::stream::{Filling, Moved};
+use crate::sync::{quarantine, sequences, subset};
 
 impl Sync {
     /// Carries the plan out. The source is only read; the target changes at the very end, or not at all.
@@ -27,79 +30,227 @@ impl Sync {
     /// run is at work; [`ErrorKind::Interrupted`] where the user stopped it. All leave the target as it was.
     pub async fn execute(self: &Arc<Self>, execution: &Execution) -> Result<Report> {
         let lock = AdvisoryLock::take_on(Session::connect(&self.options.target).await?).await?;
-        let writer = Session::connect(&self.options.target).await?;
-        AdvisoryLock::join(&writer).await?;
-        let work = self.execute_on(&writer, &lock, execution);
+        let mut writers = Vec::new();
+        for _ in 0..if self.plan.quarantine { self.plan.workers } else { 1 } {
+            match Session::connect(&self.options.target).await {
+                Ok(writer) => writers.push(writer),
+                // The server has no connection left: fewer writers do.
+                Err(error) if error.sqlstate_code() == Some("53300") && !writers.is_empty() => break,
+                Err(error) => return Err(error),
+            }
+        }
+        for writer in &writers {
+            AdvisoryLock::join(writer).await?;
+        }
+        let work = async {
+            if self.plan.quarantine {
+                self.in_quarantine(&writers, &lock, execution).await
+            } else {
+                self.at_once(&writers[0], &lock, execution).await
+            }
+        };
         let result = tokio::select! {
             result = work => result,
             () = execution.interrupted() => Err(interrupted()),
         };
-        if result.is_err() && !writer.is_closed() {
+        let Err(error) = result else { return result };
+        for writer in writers.iter().filter(|writer| !writer.is_closed()) {
             // What still runs is cancelled; closing the connection would end it too, but later.
             writer.cancel().await.ok();
         }
-        result
+        if !self.plan.quarantine {
+            return Err(error);
+        }
+        for writer in writers.iter().filter(|writer| !writer.is_closed()) {
+            writer.batch(&Sql::literal("ROLLBACK")).await.ok();
+        }
+        Err(self.quarantined(error, lock.session()).await)
     }
 
-    async fn execute_on(
+    /// Everything in one transaction.
+    async fn at_once(
         self: &Arc<Self>,
         writer: &Session,
         lock: &AdvisoryLock,
         execution: &Execution,
     ) -> Result<Report> {
         let started = Instant::now();
-        let (snapshot, shown, readers) = execution.step("Freezing the source", self.open_readers()).await?;
-        let tables = self.plan.tables.iter().map(|table| TableEstimate {
-            table: table.table.clone(),
-            rows: table.rows,
-            bytes: table.bytes,
-        });
-        execution.emit(&Event::TablesPlanned { tables: tables.collect() });
+        let snapshot = execution.step("Freezing the source", self.freeze_source()).await?;
+        self.tell_tables(execution);
         let taken =
             execution.step("Taking keys, indexes and triggers off", self.begin(writer, execution)).await?;
-        let subset = self.choose_rows(&snapshot, execution).await?;
-        let expected = self.expected_fingerprints();
-        let fingerprints = Arc::new(Fingerprints::new(expected, self.seed));
+        let subset = self.choose_rows(&snapshot.holder, execution).await?;
+        let fingerprints = Arc::new(Fingerprints::new(self.expected_fingerprints(), self.seed));
         let mut moved = Vec::new();
-        for index in 0..self.plan.tables.len() {
-            let chosen =
-                subset.as_ref().map(|subset| subset.selects(&self.plan.tables[index], &self.source_catalog));
-            let rows =
-                fill(self, index, chosen.transpose()?, &readers, writer, &fingerprints, execution).await?;
+        for (index, table) in self.plan.tables.iter().enumerate() {
+            let filling = self.filling(index, subset.as_ref(), &snapshot, &fingerprints)?;
+            let rows = filling.fill(&table.table, &[writer], execution).await?;
             check_changed(self, index, &rows.counts)?;
-            restore::indexes(writer, &taken, &self.plan.tables[index].table, execution).await?;
+            restore::indexes(writer, &taken, &table.table, execution).await?;
             moved.push(rows);
         }
-        drop(readers);
         let rebuilt = execution.step("Putting keys and triggers back", restore::rest(writer, &taken)).await?;
         restore::refresh_views(writer, &self.target_oids(), execution).await?;
-        let sequences = sequences::set(self, &snapshot, writer).await?;
+        let sequences = sequences::set(self, &snapshot.holder, writer).await?;
+        let shown = snapshot.name.clone();
         drop(snapshot);
-        let (scan, checksums) = self.scan(writer, fingerprints, &moved, execution).await?;
+        let places: Vec<Sql> = self.truncated();
+        let (scan, checksums) = self.scan(&places, writer, fingerprints, &moved, execution).await?;
+        self.commit(writer, lock).await?;
+        let report = self.report((moved, checksums), (rebuilt, sequences), scan, shown);
+        self.after_commit(writer, execution).await;
+        Ok(Report { elapsed: started.elapsed(), ..report })
+    }
+
+    /// Table by table into a schema of its own, by many writers; published at the end, in one transaction.
+    async fn in_quarantine(
+        self: &Arc<Self>,
+        writers: &[Session],
+        lock: &AdvisoryLock,
+        execution: &Execution,
+    ) -> Result<Report> {
+        let started = Instant::now();
+        let writer = &writers[0];
+        let all: Vec<&Session> = writers.iter().collect();
+        quarantine::check_rules(self, writer).await?;
+        let snapshot = execution.step("Freezing the source", self.freeze_source()).await?;
+        quarantine::open(self, writer, execution).await?;
+        self.tell_tables(execution);
+        let subset = self.choose_rows(&snapshot.holder, execution).await?;
+        let fingerprints = Arc::new(Fingerprints::new(self.expected_fingerprints(), self.seed));
+        let mut moved = Vec::new();
+        for (index, table) in self.plan.tables.iter().enumerate() {
+            let filling = self.filling(index, subset.as_ref(), &snapshot, &fingerprints)?;
+            if let Some(finished) = quarantine::finished(self, index, writer).await? {
+                execution.note(format!("{} was loaded by the earlier run", table.table.short()));
+                filling.look_again().await?;
+                moved.push(finished);
+                continue;
+            }
+            let place = quarantine::make_place(self, table, writer).await?;
+            let rows = filling.fill(&place, &all, execution).await?;
+            check_changed(self, index, &rows.counts)?;
+            quarantine::record(self, index, &rows, writer).await?;
+            moved.push(rows);
+        }
+        let places = self.plan.tables.iter().map(|table| sql!("{}", quarantine::place_of(self, table)));
+        let places: Vec<Sql> = places.collect();
+        let (scan, checksums) = self.scan(&places, writer, fingerprints, &moved, execution).await?;
+        crate::failpoint::reached("quarantine searched");
+        let publishing = self.publish(writer, &snapshot.holder, &moved, execution);
+        let (rebuilt, sequences) = execution.step("Publishing", publishing).await?;
+        self.commit(writer, lock).await?;
+        let report = self.report((moved, checksums), (rebuilt, sequences), scan, snapshot.name.clone());
+        drop(snapshot);
+        self.after_commit(writer, execution).await;
+        Ok(Report { elapsed: started.elapsed(), ..report })
+    }
+
+    /// What was searched replaces what was there, and the quarantine goes: all that is left to do is to commit.
+    async fn publish(
+        &self,
+        writer: &Session,
+        source: &Session,
+        moved: &[Moved],
+        execution: &Execution,
+    ) -> Result<(usize, usize)> {
+        let taken = self.begin(writer, execution).await?;
+        for (index, (table, moved)) in self.plan.tables.iter().zip(moved).enumerate() {
+            quarantine::publish(self, index, moved.rows, writer).await?;
+            restore::indexes(writer, &taken, &table.table, execution).await?;
+        }
+        let rebuilt = restore::rest(writer, &taken).await?;
+        restore::refresh_views(writer, &self.target_oids(), execution).await?;
+        let sequences = sequences::set(self, source, writer).await?;
+        quarantine::remove(writer).await?;
+        Ok((rebuilt, sequences))
+    }
+
+    /// Says how to go on; what a leak was found in is thrown away, so that nobody can.
+    async fn quarantined(&self, error: Error, session: &Session) -> Error {
+        if error.kind() == ErrorKind::Found {
+            return match quarantine::remove(session).await {
+                Ok(()) => error,
+                Err(_) => error.hint("`confiture sync --repair` throws away what was loaded"),
+            };
+        }
+        if self.options.resume && error.sqlstate_code() == Some("23503") {
+            return error.hint(
+                "tables of two snapshots do not fit each other here: leave --resume out to begin anew",
+            );
+        }
+        match quarantine::remains(session).await {
+            Ok(Some(remains)) if !remains.tables.is_empty() => {
+                let message = format!(
+                    "{} of {} tables wait in quarantine, where only their owner may look: `--resume` goes on with the next, `--repair` throws them away",
+                    remains.tables.len(),
+                    self.plan.tables.len()
+                );
+                error.hint(message)
+            }
+            Ok(Some(_)) => {
+                quarantine::remove(session).await.ok();
+                error
+            }
+            _ => error,
+        }
+    }
+
+    async fn commit(&self, writer: &Session, lock: &AdvisoryLock) -> Result<()> {
         if !lock.is_held() {
             return Err(Error::new(
                 ErrorKind::Connect,
                 "the connection that held the lock was lost: nothing was changed",
             ));
         }
-        crate::sync::failpoint::reached("before the commit");
+        crate::failpoint::reached("before the commit");
         writer.batch(&Sql::literal("COMMIT")).await?;
-        let report = Report {
-            warnings: self.warnings(&scan),
+        crate::failpoint::reached("after the commit");
+        Ok(())
+    }
+
+    fn tell_tables(&self, execution: &Execution) {
+        let tables = self.plan.tables.iter().map(|table| TableEstimate {
+            table: table.table.clone(),
+            rows: table.rows,
+            bytes: table.bytes,
+        });
+        execution.emit(&Event::TablesPlanned { tables: tables.collect() });
+    }
+
+    pub(crate) fn filling<'a>(
+        self: &'a Arc<Self>,
+        index: usize,
+        subset: Option<&subset::Subset>,
+        snapshot: &'a Snapshot,
+        fingerprints: &'a Arc<Fingerprints>,
+    ) -> Result<Filling<'a>> {
+        let chosen = subset.map(|subset| subset.selects(&self.plan.tables[index], &self.source_catalog));
+        Ok(Filling { sync: self, index, chosen: chosen.transpose()?, snapshot, fingerprints })
+    }
+
+    fn report(
+        &self,
+        (moved, checksums): (Vec<Moved>, Vec<String>),
+        (rebuilt, sequences): (usize, usize),
+        scan: ScanReport,
+        snapshot: String,
+    ) -> Report {
+        Report {
+            warnings: self.warnings(&scan, &moved),
             tables: self.table_reports(moved, checksums),
             rebuilt,
             sequences,
             scan,
-            snapshot: shown,
-            elapsed: started.elapsed(),
-        };
-        self.after_commit(writer, execution).await;
-        Ok(Report { elapsed: started.elapsed(), ..report })
+            snapshot,
+            elapsed: std::time::Duration::ZERO,
+        }
     }
 
     /// Reads everything back and searches it. A finding is an error.
     async fn scan(
         &self,
+        places: &[Sql],
         writer: &Session,
         fingerprints: Arc<Fingerprints>,
         moved: &[Moved],
@@ -117,8 +268,9 @@ impl Sync {
         };
         let work = async {
             let mut checksums = Vec::new();
-            for (index, moved) in moved.iter().enumerate() {
-                let found = scan_table(self, index, writer, &frozen, &mut scan, execution).await?;
+            for (index, (moved, place)) in moved.iter().zip(places).enumerate() {
+                check_source_masks(self, index, place, writer).await?;
+                let found = scan_table(self, index, place, writer, &frozen, &mut scan, execution).await?;
                 if found.rows != moved.rows {
                     return Err(self.lost_rows(index, moved.rows, found.rows));
                 }
@@ -128,66 +280,6 @@ impl Sync {
         };
         let checksums = execution.step("Scanning for leaks", work).await?;
         if scan.findings.is_empty() { Ok((scan, checksums)) } else { Err(leak(&scan)) }
-    }
-
-    /// One snapshot of the source, and readers that share it. Tables are locked against ALTER and TRUNCATE first, which do
-    /// not wait for snapshots.
-    async fn open_readers(&self) -> Result<(Session, String, Vec<Reader>)> {
-        let holder = Session::connect(&self.options.source).await?;
-        holder.batch(&Sql::literal("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")).await?;
-        let relations =
-            self.plan.tables.iter().map(|table| &self.source_catalog.relations[&table.table].name);
-        let lock = sql!("LOCK TABLE {} IN ACCESS SHARE MODE", Sql::join(", ", relations));
-        holder
-            .batch(&lock)
-            .await
-            .map_err(|error| error.context("locking the source's tables against changes of their form"))?;
-        let export = "SELECT pg_catalog.pg_current_snapshot()::text, pg_catalog.pg_export_snapshot()";
-        let row = holder.query_one(&Sql::literal(export), &[]).await?;
-        let (shown, exported): (String, String) = (row.get(0), row.get(1));
-        self.check_unchanged(&holder).await?;
-        let mut readers = Vec::new();
-        for _ in 0..self.plan.workers {
-            let thread = WorkerThread::start()?;
-            let connection = self.options.source.clone();
-            let open = thread.spawn(async move { Session::connect(&connection).await });
-            let opened = open
-                .await
-                .map_err(|panic| Error::unexpected("connecting a reader panicked").because(panic))?;
-            let session = match opened {
-                Ok(session) => session,
-                // The server has no connection left: fewer readers do.
-                Err(error) if error.sqlstate_code() == Some("53300") && !readers.is_empty() => break,
-                Err(error) => return Err(error),
-            };
-            session.batch(&Sql::literal("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")).await?;
-            session.batch(&sql!("SET TRANSACTION SNAPSHOT {}", Literal(&exported))).await?;
-            readers.push(Reader { session, thread });
-        }
-        Ok((holder, shown, readers))
-    }
-
-    /// The plan is that of the tables as they are now: a column that came since is not classified.
-    async fn check_unchanged(&self, holder: &Session) -> Result<()> {
-        let now = crate::postgres::read_catalog_in_transaction(holder).await?;
-        for table in &self.plan.tables {
-            let form = |catalog: &crate::catalog::Catalog| {
-                catalog.relations.get(&table.table).map(|relation| {
-                    let column = |column: &crate::catalog::Column| {
-                        (column.name.clone(), column.data_type.text.clone())
-                    };
-                    relation.columns.iter().map(column).collect::<Vec<_>>()
-                })
-            };
-            if form(&now) != form(&self.source_catalog) {
-                return Err(Error::refused(format!(
-                    "{} was altered since the plan was made: nothing was changed",
-                    table.table.short()
-                ))
-                .hint("plan again: a new column must be classified first"));
-            }
-        }
-        Ok(())
     }
 
     /// Begins the transaction: locks, takes off what slows a load or fires in it, empties.
@@ -213,7 +305,7 @@ impl Sync {
         Ok(taken)
     }
 
-    fn target_oids(&self) -> Vec<u32> {
+    pub(crate) fn target_oids(&self) -> Vec<u32> {
         self.plan.tables.iter().map(|table| self.target_catalog.relations[&table.table].oid).collect()
     }
 
@@ -228,7 +320,11 @@ impl Sync {
     }
 
     /// The rows of the subset, where the rules ask for one.
-    async fn choose_rows(&self, snapshot: &Session, execution: &Execution) -> Result<Option<subset::Subset>> {
+    pub(crate) async fn choose_rows(
+        &self,
+        snapshot: &Session,
+        execution: &Execution,
+    ) -> Result<Option<subset::Subset>> {
         if self.options.rules.subset.is_empty() {
             return Ok(None);
         }
@@ -258,8 +354,16 @@ impl Sync {
         .hint("a rule or a trigger of the target takes rows away")
     }
 
-    fn warnings(&self, scan: &ScanReport) -> Vec<String> {
+    fn warnings(&self, scan: &ScanReport, moved: &[Moved]) -> Vec<String> {
         let mut warnings = Vec::new();
+        let earlier = self.plan.tables.iter().zip(moved).filter(|(_, moved)| moved.earlier);
+        let earlier: Vec<String> = earlier.map(|(table, _)| table.table.short()).collect();
+        if !earlier.is_empty() {
+            warnings.push(format!(
+                "rows of {} are of the earlier run's snapshot, all others of this one's: foreign keys between them were checked",
+                earlier.join(", ")
+            ));
+        }
         for finding in &scan.suspicious {
             warnings.push(format!(
                 "{} is kept, and {} of its values look like: {}",
@@ -303,6 +407,7 @@ impl Sync {
                     })
                     .collect(),
                 checksum,
+                snapshot: moved.snapshot,
                 elapsed: moved.elapsed,
             })
             .collect()

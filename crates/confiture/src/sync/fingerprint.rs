@@ -219,6 +219,12 @@ impl Slots {
     }
 }
 
+/// The fingerprint that the source sends in a value's place; `None` for those that are too short.
+pub(crate) fn of_source(value: &str, seed: u64) -> Option<u64> {
+    let value = trimmed(value.as_bytes());
+    (value.len() >= SHORTEST).then(|| fingerprint(value, seed))
+}
+
 /// The fingerprints of one original value.
 pub(crate) fn of_value(value: &str, seed: u64, out: &mut Vec<u64>) {
     let value = trimmed(value.as_bytes());
@@ -251,11 +257,16 @@ impl Frozen {
         }
     }
 
-    /// True where a text holds one of the values: as a whole, or as words in it.
+    /// True where a text holds one of the values: as a whole, or as words in it; as it is, or as documents and arrays escape
+    /// it.
     pub(crate) fn finds(&self, text: &[u8], words: &mut Vec<(usize, usize)>) -> bool {
         if self.held == 0 || text.len() < SHORTEST {
             return false;
         }
+        self.finds_plain(text, words) || (text.contains(&b'\\') && self.finds_plain(&unescaped(text), words))
+    }
+
+    fn finds_plain(&self, text: &[u8], words: &mut Vec<(usize, usize)>) -> bool {
         words.clear();
         let mut start = None;
         for (at, byte) in text.iter().enumerate() {
@@ -281,6 +292,46 @@ impl Frozen {
     }
 }
 
+/// What JSON and arrays have escaped with backslashes.
+fn unescaped(text: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let [first, after @ ..] = rest {
+        rest = after;
+        let (b'\\', [escaped, after @ ..]) = (first, after) else {
+            plain.push(*first);
+            continue;
+        };
+        rest = after;
+        match escaped {
+            b'n' => plain.push(b'\n'),
+            b't' => plain.push(b'\t'),
+            b'r' => plain.push(b'\r'),
+            b'b' => plain.push(8),
+            b'f' => plain.push(12),
+            b'u' => {
+                // What lies beyond the first plane is written as two.
+                let units: Vec<u16> = [0, 6].iter().map_while(|at| unit(rest, *at)).collect();
+                let decoded = char::decode_utf16(units.iter().copied()).next().and_then(Result::ok);
+                if let Some(c) = decoded {
+                    plain.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+                    rest = rest.get(if c.len_utf16() == 2 { 10 } else { 4 }..).unwrap_or_default();
+                }
+            }
+            other => plain.push(*other),
+        }
+    }
+    plain
+}
+
+/// The four digits at `at`; a second unit has `\u` before it.
+fn unit(text: &[u8], at: usize) -> Option<u16> {
+    if at > 0 && text.get(at - 2..at)? != b"\\u" {
+        return None;
+    }
+    u16::from_str_radix(std::str::from_utf8(text.get(at..at + 4)?).ok()?, 16).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -301,6 +352,10 @@ mod tests {
         assert!(found(&["555-123-4567"], "call 5551234567"));
         assert!(!found(&["ann.lee@corp.com"], "ann.lee at corp.com"));
         assert!(!found(&["Ann"], "Ann"), "too short to prove anything");
+        assert!(found(&["Ann \"O'Hara\" \\ Lee"], r#"{"who": "Ann \"O'Hara\" \\ Lee"}"#));
+        assert!(found(&["Zo\u{eb} Gr\u{fc}n \u{1f600}x"], r#"["Zo\u00eb Gr\u00FCn \ud83d\ude00x", 1]"#));
+        assert!(found(&["two\nlines"], r#"{"two\nlines",x}"#));
+        assert!(!found(&["two\nlines"], r#"{"two\u00", "\"#));
         let long = "a value of very many words that nobody would look for in parts of it";
         assert!(found(&[long], long));
     }

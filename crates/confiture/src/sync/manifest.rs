@@ -53,6 +53,8 @@ pub struct ManifestTable {
     pub name: String,
     /// Rows that were written.
     pub rows: u64,
+    /// The source's snapshot that they are of.
+    pub snapshot: String,
     /// The sum of all rows' hashes.
     pub checksum: String,
     /// Its columns.
@@ -101,6 +103,7 @@ impl Manifest {
             schema: table.table.schema.as_str().to_owned(),
             name: table.table.name.as_str().to_owned(),
             rows: table.rows,
+            snapshot: table.snapshot.clone(),
             checksum: table.checksum.clone(),
             columns: table.columns.clone(),
         };
@@ -110,7 +113,7 @@ impl Manifest {
             _ => "masked with a key that is gone: masks cannot be computed again",
         };
         let mut manifest = Self {
-            version: 1,
+            version: 2,
             tool: format!("confiture {}", env!("CARGO_PKG_VERSION")),
             source: plan.source.clone(),
             target: plan.target.clone(),

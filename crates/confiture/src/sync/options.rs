@@ -28,8 +28,12 @@ pub struct Options {
     pub ephemeral: bool,
     /// What happens to columns that nobody classified; before what the rules say.
     pub unclassified: Option<Unclassified>,
-    /// How many sessions read the source at once.
+    /// How many sessions read the source at once; and write, in quarantine.
     pub workers: usize,
+    /// Load into a schema of its own, table by table, and publish at the end.
+    pub quarantine: bool,
+    /// Go on where a run in quarantine has stopped.
+    pub resume: bool,
     /// How long a lock is waited for.
     pub lock_timeout: Duration,
     /// A subset that grows beyond this is refused.
@@ -51,6 +55,8 @@ impl Options {
             ephemeral: false,
             unclassified: None,
             workers: 4,
+            quarantine: false,
+            resume: false,
             lock_timeout: Duration::from_secs(30),
             max_rows: None,
         }

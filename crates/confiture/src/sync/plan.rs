@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::sql::{Identifier, QualifiedName, Sql, sql};
+use crate::sync::shuffle::PAGES;
 
 /// What a sync would do.
 #[derive(Debug, Clone, Serialize)]
@@ -21,8 +22,12 @@ pub struct Plan {
     pub ephemeral_key: bool,
     /// Tables outside of the sync whose foreign keys refer to synced ones: their rows must find their keys again.
     pub referring: Vec<QualifiedName>,
-    /// Sessions that read the source at once.
+    /// Sessions that read the source at once; and that write, in quarantine.
     pub workers: usize,
+    /// Tables wait in a schema of their own until all are there.
+    pub quarantine: bool,
+    /// What the target's server needs to have free until the end, about.
+    pub bytes_needed: u64,
     /// What a manifest shows of the rules: equal rules, equal digest.
     pub digest: String,
 }
@@ -45,10 +50,19 @@ pub struct TablePlan {
     pub bytes: u64,
     /// Chosen rows only.
     pub subset: bool,
+    /// Parts have no fewer pages.
+    #[serde(skip)]
+    pub(crate) smallest_part: u32,
+    /// Read in parts of a fixed size, within which rows exchange values.
+    #[serde(skip)]
+    pub(crate) windows: bool,
     #[serde(skip)]
     pub(crate) storage: Vec<Storage>,
     #[serde(skip)]
     pub(crate) sent: Vec<Sql>,
+    /// Digest of its columns, types and rules: equal ones make equal rows of equal rows.
+    #[serde(skip)]
+    pub(crate) identity: String,
 }
 
 /// One column.
@@ -90,6 +104,9 @@ pub enum CopyFormat {
     Text,
 }
 
+/// 32 MiB: less is not worth a statement.
+pub(crate) const SMALLEST_PART: u32 = 4096;
+
 /// Where rows of a table are.
 #[derive(Debug, Clone)]
 pub(crate) struct Storage {
@@ -126,13 +143,20 @@ impl TablePlan {
 
     /// The parts that `workers` share.
     pub(crate) fn ranges(&self, workers: usize) -> Vec<PageRange> {
-        /// 32 MiB: less is not worth a statement.
-        const SMALLEST: u32 = 4096;
         let mut ranges = Vec::new();
         for (storage, part) in self.storage.iter().enumerate() {
-            let size = (part.pages / (u32::try_from(workers).unwrap_or(1).max(1) * 4)).max(SMALLEST);
+            if self.windows {
+                // The last one is the larger: a window of one row would have nobody to exchange with.
+                let last = (part.pages / PAGES).saturating_sub(1);
+                let full = (0..last).map(|n| (n * PAGES, (n + 1) * PAGES));
+                let all = full.chain([(last * PAGES, u32::MAX)]);
+                ranges.extend(all.map(|pages| PageRange { storage, pages: Some(pages) }));
+                continue;
+            }
+            let size =
+                (part.pages / (u32::try_from(workers).unwrap_or(1).max(1) * 4)).max(self.smallest_part);
             let mut first = 0;
-            if workers == 1 || part.pages < 2 * SMALLEST {
+            if workers == 1 || part.pages < self.smallest_part.saturating_mul(2) {
                 ranges.push(PageRange { storage, pages: None });
                 continue;
             }
@@ -146,12 +170,12 @@ impl TablePlan {
         ranges
     }
 
-    /// `public.users (id, name)`.
-    pub(crate) fn target_columns(&self) -> Sql {
+    /// `public.users (id, name)`, or another table of the same columns.
+    pub(crate) fn columns_of(&self, table: &QualifiedName) -> Sql {
         if self.columns.is_empty() {
-            return sql!("{}", self.table);
+            return sql!("{}", table);
         }
-        sql!("{} ({})", self.table, Sql::join(", ", self.columns.iter().map(|column| &column.name)))
+        sql!("{} ({})", table, Sql::join(", ", self.columns.iter().map(|column| &column.name)))
     }
 
     /// The option of both COPY statements.
@@ -193,9 +217,20 @@ mod tests {
             rows: 0,
             bytes: 0,
             subset: false,
+            windows: false,
+            smallest_part: SMALLEST_PART,
             storage: vec![Storage { relation: QualifiedName::new("public", "t"), pages }],
             sent: Vec::new(),
+            identity: String::new(),
         };
+        // Windows are the same for every number of workers.
+        let windowed = TablePlan { windows: true, ..table(1000) };
+        assert_eq!(windowed.ranges(1), windowed.ranges(7));
+        let pages = |range: &PageRange| range.pages.unwrap();
+        assert_eq!(
+            windowed.ranges(4).iter().map(pages).collect::<Vec<_>>(),
+            [(0, 256), (256, 512), (512, u32::MAX)]
+        );
         assert_eq!(table(100).ranges(4), [PageRange { storage: 0, pages: None }]);
         let ranges: Vec<(u32, u32)> =
             table(100_000).ranges(4).iter().filter_map(|range| range.pages).collect();

@@ -7,17 +7,16 @@ use sha2::{Digest as _, Sha256};
 use crate::catalog::{Catalog, ConstraintKind};
 use crate::error::{Error, Result};
 use crate::postgres::{Session, read_catalog};
-use crate::sql::{Identifier, QualifiedName, Sql, sql};
+use crate::sql::{Identifier, QualifiedName, Sql, hexadecimal, sql};
 use crate::sync::check::{check, same_family};
 use crate::sync::classify::{Classified, Origin, apply_rules, choose_tables, settle_rest};
 use crate::sync::compile::{Ground, Program, compile, describe};
 use crate::sync::fingerprint::{SHORTEST, TRIMMED, hash};
 use crate::sync::keys::{Components, Reference, propagate, references};
-use crate::sync::mask::hexadecimal;
 use crate::sync::options::Options;
-use crate::sync::plan::{Applied, ColumnPlan, CopyFormat, Plan, Storage, TablePlan};
-use crate::sync::subset;
+use crate::sync::plan::{Applied, ColumnPlan, CopyFormat, Plan, SMALLEST_PART, Storage, TablePlan};
 use crate::sync::types::{Family, binary_agrees, family};
+use crate::sync::{quarantine, space, subset};
 
 /// A plan with the sessions and everything else that carries it out.
 pub struct Sync {
@@ -43,6 +42,7 @@ impl Sync {
     /// the target may not be written to; [`ErrorKind::Config`](crate::ErrorKind::Config) where a rule does not fit.
     pub async fn plan(options: Options) -> Result<Self> {
         check_target(&options)?;
+        check_resume(&options)?;
         let (source, target) =
             tokio::try_join!(Session::connect(&options.source), Session::connect(&options.target))?;
         // What the rules have the source compute must not write there either.
@@ -70,13 +70,11 @@ impl Sync {
         check_hash(&source, seed, &mut notes).await?;
         let mut ready = Vec::new();
         for table in &tables {
-            let program = compile(table, &ground)?;
-            let hashes = source_hashes(table, &program, &source_catalog, seed);
-            ready.push((
-                plan_table(table, &program, &hashes, &source_catalog, &target_catalog),
-                program,
-                hashes,
-            ));
+            let mut program = compile(table, &ground)?;
+            let hashes = source_hashes(table, &mut program, &source_catalog, seed);
+            let mut plan = plan_table(table, &program, &hashes, &source_catalog, &target_catalog);
+            plan.identity = identity(table, &ground);
+            ready.push((plan, program, hashes));
         }
         for table in &tables {
             check(table, &source_catalog, &target_catalog, &mut notes)?;
@@ -95,8 +93,16 @@ impl Sync {
             programs.push(program);
             hashes.push(sent);
         }
+        if !options.resume && target_catalog.schemas.contains(&Identifier::new(quarantine::SCHEMA)) {
+            notes.push(
+                "the target holds the quarantine of a run that was stopped: `confiture sync --repair` throws it away"
+                    .to_owned(),
+            );
+        }
         notes.sort();
         notes.dedup();
+        let bytes_needed = space::needed(&plans, options.quarantine || options.resume, &source_catalog);
+        space::check(&target, bytes_needed).await?;
         let plan = Plan {
             source: options.source.to_string(),
             target: options.target.to_string(),
@@ -107,18 +113,34 @@ impl Sync {
             ephemeral_key: options.ephemeral,
             referring,
             workers: options.workers.clamp(1, 64),
+            quarantine: options.quarantine || options.resume,
+            bytes_needed,
         };
         check_select(&plan, &source).await?;
         Ok(Self { options, plan, programs, hashes, seed, source, source_catalog, target_catalog, references })
     }
 
-    /// Has every mask of the stream do nothing. Only tests can: what follows must be found out.
+    /// Has every mask do nothing, the source's and the stream's. Only tests can: what follows must be found out.
     #[cfg(feature = "failpoints")]
     #[must_use]
     pub fn with_broken_masks(mut self) -> Self {
-        for column in self.programs.iter_mut().flat_map(|program| &mut program.columns) {
-            column.mask = column.mask.take().map(|mask| crate::sync::mask::Mask::Broken(Box::new(mask)));
+        // What the source would mask, it sends as it is.
+        for (table, program) in self.plan.tables.iter_mut().zip(&self.programs) {
+            for (at, _) in program.columns.iter().enumerate().filter(|(_, column)| !column.sent_raw) {
+                table.sent[at] = sql!("{}", table.columns[at].name);
+            }
         }
+        for column in self.programs.iter_mut().flat_map(|program| &mut program.columns) {
+            column.mask = column.mask.take().map(crate::sync::mask::Mask::broken);
+        }
+        self
+    }
+
+    /// Reads tables in parts of so many pages: tests have small tables.
+    #[cfg(feature = "failpoints")]
+    #[must_use]
+    pub fn with_parts_of(mut self, pages: u32) -> Self {
+        self.plan.tables.iter_mut().for_each(|table| table.smallest_part = pages);
         self
     }
 
@@ -152,6 +174,21 @@ fn check_target(options: &Options) -> Result<()> {
             ))
             .hint(format!("add it to the rules: `allowed_targets: [{}]`", endpoint.host)));
         }
+    }
+    Ok(())
+}
+
+/// What is continued must go on as it began.
+fn check_resume(options: &Options) -> Result<()> {
+    if options.resume && !options.rules.subset.is_empty() {
+        return Err(Error::usage(
+            "--resume: the rows of a subset are chosen in one snapshot, and that is gone",
+        )
+        .hint("leave --resume out: the run begins anew"));
+    }
+    if options.resume && options.ephemeral {
+        return Err(Error::usage("--resume: an ephemeral key is gone with its run")
+            .hint("leave --resume out: the run begins anew"));
     }
     Ok(())
 }
@@ -234,14 +271,15 @@ fn random_seed() -> Result<u64> {
 }
 
 /// Hashes of the originals of columns that are not sent themselves: without them, the scan could not look for these.
-fn source_hashes(table: &Classified<'_>, program: &Program, source: &Catalog, seed: u64) -> Vec<Sql> {
+fn source_hashes(table: &Classified<'_>, program: &mut Program, source: &Catalog, seed: u64) -> Vec<Sql> {
     let mut hashes = Vec::new();
-    for (chosen, compiled) in table.columns.iter().zip(&program.columns) {
+    for (chosen, compiled) in table.columns.iter().zip(&mut program.columns) {
         let Some(column) = table.source.column(&chosen.name) else { continue };
         let (Family::Text(_), _) = family(&column.data_type, source) else { continue };
         if compiled.sent_raw {
             continue;
         }
+        compiled.hashed = Some(hashes.len());
         let text = sql!("pg_catalog.btrim(CAST({} AS pg_catalog.text), E{})", chosen.name, trimmed_literal());
         hashes.push(sql!(
             "CASE WHEN pg_catalog.octet_length({}) >= {} THEN (pg_catalog.hashtextextended({} COLLATE \"C\", {}) & -8192) | ((pg_catalog.ascii({}) & 63) << 7) | least(pg_catalog.octet_length({}), 127) END",
@@ -300,8 +338,8 @@ fn plan_table(
     sent.extend(program.extra.iter().map(|(sql, _)| sql.clone()));
     sent.extend(hashes.iter().cloned());
     let needs_text = table.columns.iter().zip(&program.columns).any(|(chosen, compiled)| {
-        let masked =
-            compiled.mask.is_some() && (compiled.wire == crate::sync::mask::Wire::Other || compiled.array);
+        let masked = compiled.mask.as_ref().is_some_and(|mask| mask.as_shuffle().is_none())
+            && (compiled.wire == crate::sync::mask::Wire::Other || compiled.array);
         let agrees = table
             .target
             .column(&chosen.name)
@@ -325,8 +363,14 @@ fn plan_table(
         rows: table.source.row_estimate.unwrap_or_default(),
         bytes,
         subset: false,
+        windows: program
+            .columns
+            .iter()
+            .any(|column| column.mask.as_ref().is_some_and(|mask| mask.as_shuffle().is_some())),
+        smallest_part: SMALLEST_PART,
         storage,
         sent,
+        identity: String::new(),
     }
 }
 
@@ -355,6 +399,43 @@ async fn check_select(plan: &Plan, source: &Session) -> Result<()> {
         })?;
     }
     Ok(())
+}
+
+/// Digest of what makes a table's rows of its source's rows, beside the key.
+fn identity(table: &Classified<'_>, ground: &Ground<'_>) -> String {
+    let rule = |rule: &crate::config::sync_rules::Rule| {
+        let method = match &rule.method {
+            crate::config::sync_rules::Method::Sql(text) => text.value.clone(),
+            method => format!("{method:?}"),
+        };
+        let when = rule.when.as_ref().map(|when| &when.value);
+        format!("{method}\0{when:?}\0{}\0{:?}\0{}", rule.fill_nulls, rule.domain, rule.normalize)
+    };
+    let mut hash = Sha256::new();
+    let mut add = |text: &str| {
+        hash.update(text);
+        hash.update([0]);
+    };
+    add(&table.target.name.to_string());
+    for chosen in &table.columns {
+        add(chosen.name.as_str());
+        for relation in [table.source, table.target] {
+            add(relation.column(&chosen.name).map_or("", |column| &column.data_type.text));
+        }
+        add(&rule(&chosen.rule.value));
+        add(&format!("{:?}", ground.components.component(&table.source.name, &chosen.name)));
+    }
+    for (kind, meaning) in &ground.rules.kinds {
+        add(kind.word());
+        add(&rule(meaning));
+    }
+    for (name, columns) in
+        ground.rules.row_keys.iter().filter(|(name, _)| name.value.names(&table.source.name))
+    {
+        add(&name.value.to_string());
+        columns.iter().for_each(|column| add(column.value.as_str()));
+    }
+    hexadecimal(&hash.finalize())
 }
 
 fn digest(tables: &[TablePlan]) -> String {

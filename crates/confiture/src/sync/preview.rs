@@ -62,6 +62,12 @@ impl Sync {
                 masker.line(&message, &mut out)?;
                 let (sent, arrives) = (fields(&message), fields(&out));
                 for (preview, at) in found.iter_mut().zip(&masked) {
+                    let mask = self.programs[index].columns[*at].mask.as_ref();
+                    if mask.is_some_and(|mask| mask.as_shuffle().is_some()) {
+                        let other = sent[*at].is_some().then(|| "(another row's)".to_owned());
+                        preview.values.push((sent[*at].as_deref().map(shape), other));
+                        continue;
+                    }
                     preview.values.push((sent[*at].as_deref().map(shape), arrives[*at].as_deref().map(cut)));
                 }
             }

@@ -18,7 +18,7 @@ pub struct Report {
     pub sequences: usize,
     /// What the scan saw.
     pub scan: ScanReport,
-    /// `pg_current_snapshot()` of the source: all rows are of this moment.
+    /// `pg_current_snapshot()` of the source: all rows are of this moment, but those of tables that an earlier run loaded.
     pub snapshot: String,
     /// Warnings, one sentence each.
     pub warnings: Vec<String>,
@@ -42,6 +42,8 @@ pub struct TableReport {
     pub columns: Vec<ColumnReport>,
     /// The order-independent sum of all rows' hashes, as the target gives them back.
     pub checksum: String,
+    /// The source's snapshot that its rows are of.
+    pub snapshot: String,
     /// How long its rows took.
     #[serde(rename = "elapsed_ms", serialize_with = "crate::event::as_milliseconds")]
     pub elapsed: Duration,

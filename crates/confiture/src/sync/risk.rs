@@ -30,6 +30,8 @@ pub struct RiskQuestion {
 pub struct RiskReport {
     /// The table.
     pub table: QualifiedName,
+    /// True where this is what a sync would bring, and nothing that is there.
+    pub forecast: bool,
     /// How many rows must be alike.
     pub k: u32,
     /// All columns together.
@@ -55,6 +57,8 @@ pub struct Combination {
     pub rows: u64,
     /// The fewest different sensitive values in a group.
     pub diversity: Option<u64>,
+    /// True where there were too many groups to count all.
+    pub estimated: bool,
 }
 
 /// Computes how well rows hide among each other.
@@ -63,9 +67,7 @@ pub struct Combination {
 ///
 /// Where a table or column does not exist.
 pub async fn assess_risk(database: &Connection, question: &RiskQuestion) -> Result<RiskReport> {
-    if question.quasi.is_empty() || question.quasi.len() > MOST_COLUMNS {
-        return Err(Error::usage(format!("from 1 to {MOST_COLUMNS} columns can be looked at together")));
-    }
+    check_question(question)?;
     let session = Session::connect(database).await?;
     let catalog = read_catalog(&session).await?;
     let relation = find_table(&question.table, &catalog, "the database")?;
@@ -90,7 +92,15 @@ pub async fn assess_risk(database: &Connection, question: &RiskQuestion) -> Resu
     }
     let whole = combinations.last().cloned().ok_or_else(|| Error::unexpected("no combination of columns"))?;
     combinations.sort_by_key(|found| (std::cmp::Reverse(found.rows_at_risk), found.columns.len()));
-    Ok(RiskReport { table: relation.name.clone(), k: question.k, whole, combinations })
+    Ok(RiskReport { table: relation.name.clone(), forecast: false, k: question.k, whole, combinations })
+}
+
+/// What can be asked.
+pub(crate) fn check_question(question: &RiskQuestion) -> Result<()> {
+    if question.quasi.is_empty() || question.quasi.len() > MOST_COLUMNS {
+        return Err(Error::usage(format!("from 1 to {MOST_COLUMNS} columns can be looked at together")));
+    }
+    Ok(())
 }
 
 async fn group(
@@ -121,6 +131,7 @@ async fn group(
         rows_at_risk: count(3),
         rows: count(4),
         diversity: row.get::<_, Option<i64>>(5).map(i64::unsigned_abs),
+        estimated: false,
     })
 }
 

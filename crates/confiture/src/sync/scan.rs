@@ -43,17 +43,18 @@ pub(crate) struct TableScan {
     pub(crate) rows: u64,
 }
 
-/// Reads one table back.
+/// Reads one table back, from where it is or waits.
 pub(crate) async fn scan_table(
     sync: &Sync,
     index: usize,
+    place: &Sql,
     target: &Session,
     originals: &Arc<Frozen>,
     report: &mut ScanReport,
     execution: &Execution,
 ) -> Result<TableScan> {
     let table = &sync.plan.tables[index];
-    let (searched, select) = searched_columns(sync, index);
+    let (searched, select) = searched_columns(sync, index, place);
     let searched = Arc::new(searched);
     let (batches, searchers) = start_searchers(&searched, originals);
     let context = |error: Error| error.context(format!("reading {} back", table.table.short()));
@@ -199,7 +200,11 @@ pub(crate) async fn checksum_of(
     catalog: &Catalog,
     session: &Session,
 ) -> Result<(u64, u64)> {
-    let select = read_back(relation, catalog);
+    let place = match relation.kind {
+        RelationKind::PartitionedTable => sql!("{}", relation.name),
+        _ => sql!("ONLY {}", relation.name),
+    };
+    let select = read_back(relation, catalog, &place);
     let stream = session.copy_out(&sql!("COPY ({}) TO STDOUT (FORMAT binary)", select)).await?;
     tokio::pin!(stream);
     let (mut rows, mut sum, mut first) = (0, 0_u64, true);
@@ -223,7 +228,7 @@ fn row_in<'a>(message: &'a [u8], first: &mut bool) -> Option<&'a [u8]> {
 }
 
 /// The SELECT that reads a table back: text as it is, everything else as text.
-fn read_back(relation: &Relation, catalog: &Catalog) -> Sql {
+fn read_back(relation: &Relation, catalog: &Catalog, place: &Sql) -> Sql {
     let selected = relation.columns.iter().map(|column| {
         if is_text(column, catalog) {
             sql!("{}", column.name)
@@ -231,15 +236,11 @@ fn read_back(relation: &Relation, catalog: &Catalog) -> Sql {
             sql!("CAST({} AS pg_catalog.text)", column.name)
         }
     });
-    let from = match relation.kind {
-        RelationKind::PartitionedTable => sql!("{}", relation.name),
-        _ => sql!("ONLY {}", relation.name),
-    };
-    sql!("SELECT {} FROM {}", Sql::join(", ", selected), from)
+    sql!("SELECT {} FROM {}", Sql::join(", ", selected), place)
 }
 
 /// Every column of the target's table as it is searched, and the SELECT that reads them.
-fn searched_columns(sync: &Sync, index: usize) -> (Vec<Searched>, Sql) {
+fn searched_columns(sync: &Sync, index: usize, place: &Sql) -> (Vec<Searched>, Sql) {
     let (table, program) = (&sync.plan.tables[index], &sync.programs[index]);
     let catalog = &sync.target_catalog;
     let mut searched = Vec::new();
@@ -262,7 +263,7 @@ fn searched_columns(sync: &Sync, index: usize) -> (Vec<Searched>, Sql) {
             patterns: textish && !ignored && kept,
         });
     }
-    (searched, read_back(relation, catalog))
+    (searched, read_back(relation, catalog, place))
 }
 
 fn is_text(column: &Column, catalog: &Catalog) -> bool {
@@ -300,6 +301,37 @@ fn holds_text(column: &Column, catalog: &Catalog) -> bool {
                 })
         }
     }
+}
+
+/// What the source alone has masked shows that it was: a date that is cut, a number that is rounded.
+pub(crate) async fn check_source_masks(
+    sync: &Sync,
+    index: usize,
+    place: &Sql,
+    target: &Session,
+) -> Result<()> {
+    let (table, program) = (&sync.plan.tables[index], &sync.programs[index]);
+    let (mut names, mut counts) = (Vec::new(), Vec::new());
+    for (column, compiled) in table.columns.iter().zip(&program.columns) {
+        let Some(holds) = &compiled.holds else { continue };
+        names.push(&column.name);
+        counts.push(sql!("pg_catalog.count(*) FILTER (WHERE NOT ({}))", holds));
+    }
+    if names.is_empty() {
+        return Ok(());
+    }
+    let row = target.query_one(&sql!("SELECT {} FROM {}", Sql::join(", ", counts), place), &[]).await?;
+    for (at, name) in names.iter().enumerate() {
+        let values: i64 = row.get(at);
+        if values > 0 {
+            return Err(Error::new(
+                crate::ErrorKind::Found,
+                format!("{values} values of {}.{name} are not what its rule makes: nothing was changed in the target", table.table.short()),
+            )
+            .hint("a trigger, a default or another time zone of the target changes them"));
+        }
+    }
+    Ok(())
 }
 
 /// What the in-stream counts say: a mask that changes nothing is no mask.

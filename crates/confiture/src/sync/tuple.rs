@@ -4,10 +4,12 @@ use std::borrow::Cow;
 use std::cell::RefCell;
 
 use crate::error::{Error, Result};
+use crate::sql::hexadecimal;
 use crate::sync::compile::{Compiled, Program};
-use crate::sync::fingerprint::of_value;
-use crate::sync::mask::{Mask, Row, Unfit, Wire, hexadecimal};
+use crate::sync::fingerprint::{of_source, of_value};
+use crate::sync::mask::{Mask, Row, Shuffle, Unfit, Wire};
 use crate::sync::plan::{CopyFormat, TablePlan};
+use crate::sync::shuffle::lonely;
 
 /// How COPY's binary format begins.
 pub(crate) const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
@@ -27,6 +29,10 @@ pub(crate) struct Masker<'a> {
     text: String,
     field: Vec<u8>,
     inner: RefCell<Vec<String>>,
+    /// For each shuffled column: whether the last row's value takes part.
+    takes_part: Vec<bool>,
+    /// What tells the last row from others, where that is asked.
+    identity: Vec<u8>,
     /// Fingerprints that were gathered.
     pub(crate) fingerprints: Vec<u64>,
     /// Per column: values that were masked, and those whose mask is the value.
@@ -62,8 +68,45 @@ impl<'a> Masker<'a> {
             text: String::new(),
             field: Vec::new(),
             inner: RefCell::default(),
+            takes_part: vec![false; shuffles(&program.columns).count()],
+            identity: Vec::new(),
             fingerprints: Vec::new(),
             counts: vec![Count::default(); program.columns.len()],
+        }
+    }
+
+    /// The columns whose values change their rows.
+    pub(crate) fn shuffles(&self) -> Vec<(usize, &'a Shuffle)> {
+        shuffles(self.columns).collect()
+    }
+
+    /// Of the row that was masked last: what tells it from others, and which shuffled values take part.
+    pub(crate) fn last_row(&self) -> (Vec<u8>, Vec<bool>) {
+        (self.identity.clone(), self.takes_part.clone())
+    }
+
+    /// The error that a value has nobody to change places with.
+    pub(crate) fn lonely(&self, column: usize) -> Error {
+        lonely(&self.table.table.short(), &self.table.columns[column].name.to_string())
+    }
+
+    /// Notes which values of a row change places.
+    fn note_shuffles(&mut self, fields: &[Option<&[u8]>]) {
+        if self.takes_part.is_empty() {
+            return;
+        }
+        self.identity = Row::new(fields, &self.wires, self.key).identity();
+        for (at, (index, _)) in shuffles(self.columns).enumerate() {
+            let holds = self.columns[index].when.is_none_or(|when| is_true(fields[when]));
+            let value = fields[index].filter(|value| !value.is_empty() && holds);
+            self.takes_part[at] = value.is_some();
+            let Some(value) = value else { continue };
+            self.counts[index].masked += 1;
+            if let (Some(seed), Wire::Text) = (self.seed, self.wires[index])
+                && let Ok(value) = std::str::from_utf8(value)
+            {
+                of_value(value, seed, &mut self.fingerprints);
+            }
         }
     }
 
@@ -104,6 +147,7 @@ impl<'a> Masker<'a> {
         if !rest.is_empty() {
             return Err(broken());
         }
+        self.note_shuffles(fields);
         out.extend((self.columns.len() as u16).to_be_bytes());
         for index in 0..self.columns.len() {
             match self.masked(index, fields)? {
@@ -112,7 +156,7 @@ impl<'a> Masker<'a> {
                 Written::New => put_binary(Some(&self.field), out),
             }
         }
-        self.take_hashes(fields, |bytes| bytes.try_into().ok().map(u64::from_be_bytes));
+        self.take_hashes(fields);
         Ok(())
     }
 
@@ -130,6 +174,7 @@ impl<'a> Masker<'a> {
         let plain: Vec<Option<Cow<'_, [u8]>>> =
             raw.iter().map(|field| (*field != b"\\N").then(|| unescape(field))).collect();
         let fields: Vec<Option<&[u8]>> = plain.iter().map(Option::as_deref).collect();
+        self.note_shuffles(&fields);
         for (index, same) in raw.iter().enumerate().take(self.columns.len()) {
             if index > 0 {
                 out.push(b'\t');
@@ -141,15 +186,14 @@ impl<'a> Masker<'a> {
             }
         }
         out.push(b'\n');
-        self.take_hashes(&fields, |bytes| {
-            std::str::from_utf8(bytes).ok()?.parse::<i64>().ok().map(i64::cast_unsigned)
-        });
+        self.take_hashes(&fields);
         Ok(())
     }
 
-    fn take_hashes(&mut self, fields: &[Option<&[u8]>], read: impl Fn(&[u8]) -> Option<u64>) {
-        let sent = fields[self.hashes.clone()].iter().flatten();
-        self.fingerprints.extend(sent.filter_map(|bytes| read(bytes)));
+    fn take_hashes(&mut self, fields: &[Option<&[u8]>]) {
+        for bytes in fields[self.hashes.clone()].iter().flatten() {
+            self.fingerprints.extend(self.hash_in(bytes));
+        }
     }
 
     /// Computes a field's mask into `self.field`.
@@ -157,8 +201,11 @@ impl<'a> Masker<'a> {
         let column = &self.columns[index];
         let Some(mask) = &column.mask else { return Ok(Written::Same) };
         if let Some(when) = column.when
-            && !matches!(fields[when], Some([1] | [b't']))
+            && !is_true(fields[when])
         {
+            return Ok(Written::Same);
+        }
+        if mask.as_shuffle().is_some() {
             return Ok(Written::Same);
         }
         let wire = self.wires[index];
@@ -196,13 +243,31 @@ impl<'a> Masker<'a> {
         if !written {
             return Ok(Written::Null);
         }
-        if self.text == *value && column.sent_raw && has_substance(&value, column.array) {
+        if self.is_unchanged(column, &value, fields) {
             self.counts[index].unchanged += 1;
         }
         self.field.clear();
         wire.write(&self.text, &mut self.field)
             .ok_or_else(|| self.unfit(index, fields, Unfit("does not fit its type once masked")))?;
         Ok(Written::New)
+    }
+
+    /// True where a mask came out as the value that went in, or that the source has kept to itself.
+    fn is_unchanged(&self, column: &Compiled, value: &str, fields: &[Option<&[u8]>]) -> bool {
+        if column.sent_raw {
+            return self.text == value && has_substance(value, column.array);
+        }
+        let (Some(seed), Some(hashed)) = (self.seed, column.hashed) else { return false };
+        let sent = fields[self.hashes.start + hashed].and_then(|bytes| self.hash_in(bytes));
+        sent.is_some() && sent == of_source(&self.text, seed)
+    }
+
+    /// A fingerprint that the source has made.
+    fn hash_in(&self, bytes: &[u8]) -> Option<u64> {
+        match self.table.format {
+            CopyFormat::Binary => bytes.try_into().ok().map(u64::from_be_bytes),
+            CopyFormat::Text => std::str::from_utf8(bytes).ok()?.parse::<i64>().ok().map(i64::cast_unsigned),
+        }
     }
 
     /// The error that a value cannot be masked: table, column and a hash of the row's key, never the value.
@@ -216,6 +281,15 @@ impl<'a> Masker<'a> {
         }
         Error::config(message).hint("nothing was changed: choose another rule for the column")
     }
+}
+
+fn shuffles(columns: &[Compiled]) -> impl Iterator<Item = (usize, &Shuffle)> {
+    columns.iter().enumerate().filter_map(|(at, column)| Some((at, column.mask.as_ref()?.as_shuffle()?)))
+}
+
+/// A condition, as either format has it.
+fn is_true(field: Option<&[u8]>) -> bool {
+    matches!(field, Some([1] | [b't']))
 }
 
 /// False for what no mask changes: `--`, `{}`, `{NULL}`.

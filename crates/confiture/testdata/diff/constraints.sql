@@ -54,6 +54,7 @@ CREATE TABLE c (a int REFERENCES p, b int REFERENCES p ON DELETE CASCADE, d int 
 CREATE TABLE p (id int PRIMARY KEY);
 CREATE TABLE c (a int REFERENCES p ON DELETE SET NULL ON UPDATE CASCADE, b int REFERENCES p, d int REFERENCES p DEFERRABLE INITIALLY DEFERRED);
 -- case: unique nulls not distinct and deferrable
+-- since: 15
 -- old
 CREATE TABLE t (a int UNIQUE, b int, c int UNIQUE);
 -- new
@@ -107,6 +108,7 @@ CREATE UNIQUE INDEX u ON t (a);
 -- new
 CREATE TABLE t (a int, b int, CONSTRAINT u UNIQUE (a));
 -- case: multi column foreign key
+-- since: 15
 -- old
 CREATE TABLE p (a int, b int, PRIMARY KEY (a, b));
 CREATE TABLE c (a int, b int);

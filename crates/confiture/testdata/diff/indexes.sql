@@ -1,4 +1,5 @@
 -- case: made and dropped
+-- since: 15
 -- old
 CREATE TABLE t (a int, b text, c int[]);
 CREATE INDEX gone ON t (a);

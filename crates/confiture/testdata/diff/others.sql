@@ -146,6 +146,7 @@ CREATE TEXT SEARCH CONFIGURATION n (PARSER = "default");
 COMMENT ON TEXT SEARCH CONFIGURATION c IS 'c';
 CREATE TABLE t (a text, v tsvector GENERATED ALWAYS AS (to_tsvector('c', a)) STORED);
 -- case: publications
+-- since: 15
 -- old
 CREATE TABLE t (a int PRIMARY KEY, b int);
 CREATE TABLE u (a int PRIMARY KEY);

@@ -46,6 +46,7 @@ CREATE VIEW v AS SELECT * FROM t;
 CREATE TABLE t (a int, c int);
 CREATE VIEW v AS SELECT * FROM t;
 -- case: options
+-- since: 15
 -- old
 CREATE TABLE t (a int);
 CREATE VIEW v WITH (security_barrier) AS SELECT a FROM t;

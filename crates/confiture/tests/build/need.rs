@@ -97,6 +97,41 @@ async fn what_needs_something_runs_after_it() {
     assert_eq!(left, [""; 0]);
 }
 
+/// Nobody can guess who makes the table, so the COPY is tried, refused, and tried again.
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_wait_for_their_table_and_a_value_for_its_type() {
+    let ground = Ground::new(&[
+        ("a_rows.sql", "COPY t (id, mood) FROM stdin;\n1\tsad\n2\tok\n\\.\nSELECT 1;\n"),
+        ("b_value.sql", "DO $$ BEGIN EXECUTE 'ALTER TABLE t ADD CHECK (mood IN (''sad'', ''ok''))'; END $$;"),
+        ("c_table.sql", "DO $$ BEGIN EXECUTE 'CREATE TABLE t (id int, mood text)'; END $$;"),
+    ])
+    .await;
+    let report = build_by_need(&ground, "d", false).await.unwrap();
+    let order: Vec<&str> = report.order.iter().map(|ran| ran.file.trim_start_matches("db/schema/")).collect();
+    assert_eq!(order, ["c_table.sql", "a_rows.sql", "b_value.sql"]);
+    assert_eq!(ground.psql("d", "SELECT string_agg(id || mood, ',' ORDER BY id) FROM t"), "1sad,2ok");
+}
+
+/// Nothing says that they need each other, and yet their order matters.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_acts_on_all_that_follows_keeps_its_place() {
+    let ground = Ground::new(&[
+        ("a_view.sql", "CREATE VIEW v AS SELECT * FROM t;"),
+        ("b_table.sql", "CREATE TABLE t (a int);"),
+        ("c_privileges.sql", "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC;"),
+        ("d_late_view.sql", "CREATE VIEW late_view AS SELECT * FROM late;"),
+        ("e_late.sql", "CREATE TABLE late (a int);"),
+        ("f_trigger.sql", "CREATE EVENT TRIGGER e ON ddl_command_end EXECUTE FUNCTION counted();"),
+        ("g_count.sql", "CREATE TABLE counts (a int);\nCREATE FUNCTION counted() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO counts VALUES (1); END $$;"),
+    ])
+    .await;
+    build_by_need(&ground, "d", false).await.unwrap();
+    let granted = "SELECT string_agg(relname || coalesce(relacl::text LIKE '%{=r%' OR relacl::text LIKE '%,=r%', false), ' ' ORDER BY relname) \
+                   FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v')";
+    assert_eq!(ground.psql("d", granted), "countstrue latetrue late_viewtrue tfalse vfalse");
+    assert_eq!(ground.psql("d", "SELECT count(*) FROM counts"), "0", "the trigger came last");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_never_made_is_named_and_nothing_stays() {
     let ground = Ground::new(&[

@@ -1,4 +1,5 @@
-//! Cases as files have them: `-- case: NAME`, then `-- old`, `-- new`, and rows for the old one where there are some.
+//! Cases as files have them: `-- case: NAME`, then `-- old`, `-- new`, and rows for the old one where there are some;
+//! `-- since: 15` where an older server cannot read them.
 
 use std::fs;
 use std::path::Path;
@@ -16,6 +17,8 @@ pub(crate) struct Case {
     pub(crate) never: Vec<String>,
     /// `--rename`, once for each.
     pub(crate) renames: Vec<String>,
+    /// The first server that knows what it says.
+    pub(crate) since: u32,
 }
 
 pub(crate) fn read_all(folder: &Path) -> Vec<Case> {
@@ -37,6 +40,10 @@ fn read(file: &Path) -> Vec<Case> {
         }
         if let (Some(rename), Some(case)) = (line.strip_prefix("-- rename: "), cases.last_mut()) {
             case.renames.push(rename.to_owned());
+            continue;
+        }
+        if let (Some(since), Some(case)) = (line.strip_prefix("-- since: "), cases.last_mut()) {
+            case.since = since.parse().unwrap();
             continue;
         }
         match line {

@@ -47,7 +47,7 @@ async fn are_looked_up() {
     let options = world.options("tables: { item: { from: item } }").await;
     follow(&options).await;
     psql(&world.new, "ANALYZE").await;
-    let session = Session::connect(&connection(&world.new).await).await.unwrap();
+    let session = Session::connect(&connection(&world.new)).await.unwrap();
     let before = scanned(&session).await;
     psql(
         &world.old,

@@ -26,10 +26,16 @@ async fn caught_up(options: &Options, feed: FeedKind) -> confiture::Result<Follo
 
 async fn cleaned(options: &Options) -> bool {
     let (source, execution) = (Some(&options.source), Execution::unattended());
-    clean_up(source, &options.target, &Identifier::new("old_schema"), false, &execution)
-        .await
-        .unwrap()
-        .capture
+    clean_up(
+        source,
+        &options.target,
+        &Identifier::new("old_schema"),
+        confiture::schema_to_schema::Cleaning::default(),
+        &execution,
+    )
+    .await
+    .unwrap()
+    .capture
 }
 
 /// The triggers that capture a table.
@@ -44,7 +50,7 @@ async fn a_queue_has_one_reader() {
     let second = Database::create().await.unwrap();
     psql(&second, OLD.split("INSERT").next().unwrap()).await;
     let first = world.options(PEOPLE).await;
-    let other = Options { target: connection(&second).await, ..first.clone() };
+    let other = Options { target: connection(&second), ..first.clone() };
     caught_up(&first, FeedKind::Queue).await.unwrap();
 
     let error = caught_up(&other, FeedKind::Queue).await.unwrap_err();
@@ -108,7 +114,7 @@ async fn cleanup_leaves_the_queue_that_another_migration_reads_in_the_target() {
     psql(&third, OLD.split("INSERT").next().unwrap()).await;
     let first = world.options(PEOPLE).await;
     caught_up(&first, FeedKind::Queue).await.unwrap();
-    let onward = Options { source: first.target.clone(), target: connection(&third).await, ..first.clone() };
+    let onward = Options { source: first.target.clone(), target: connection(&third), ..first.clone() };
     caught_up(&onward, FeedKind::Queue).await.unwrap();
     psql(&world.old, "UPDATE people SET name = 'on and on' WHERE id = 3").await;
     caught_up(&first, FeedKind::Queue).await.unwrap();

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::oracle::{Oracle, Same};
-use crate::world::{World, assert_equal};
+use crate::world::{WorldOn, assert_equal};
 
 /// The longest that anything here takes.
 const LONG: Duration = Duration::from_secs(120);
@@ -116,7 +116,8 @@ impl Running {
         };
         let options = options.clone();
         let follow = tokio::spawn(async move {
-            let migration = Arc::new(Migration::plan(options, &execution).await?);
+            let planned = Migration::plan(options, &execution).await;
+            let migration = Arc::new(planned.inspect_err(|error| execution.note(format!("{error:?}")))?);
             execution.note("planned");
             let report = migration.follow(&following, &execution).await;
             if let Err(error) = &report {
@@ -139,10 +140,15 @@ impl Running {
     pub(crate) async fn until(&self, is_so: impl Fn() -> bool) {
         let begun = Instant::now();
         while !is_so() {
-            assert!(!self.follow.is_finished(), "it stopped: {:?}", self.said.all());
+            self.goes_on();
             assert!(begun.elapsed() < LONG, "it takes too long: {:?}", self.said.all());
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+    }
+
+    /// Asserts that it has not stopped.
+    pub(crate) fn goes_on(&self) {
+        assert!(!self.follow.is_finished(), "it stopped: {:?}", self.said.all());
     }
 
     /// Asks it to stop.
@@ -158,7 +164,7 @@ impl Running {
 }
 
 /// Goes on until both sides are equal, and looks whether they are. Nobody writes.
-pub(crate) async fn assert_exact(world: &World, options: &Options, same: &[Same]) -> FollowReport {
+pub(crate) async fn assert_exact(world: &WorldOn<'_>, options: &Options, same: &[Same]) -> FollowReport {
     let report = follow_exact(options, same).await;
     let local = options.source.database == options.target.database;
     let new = if local { &world.old } else { &world.new };

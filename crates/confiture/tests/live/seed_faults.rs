@@ -299,7 +299,13 @@ async fn b_08_nothing_of_others_is_removed() {
     names.psql("CREATE TABLE confiture.kept AS SELECT 1 AS one").await;
     let (options, execution) = (&names.options, Execution::unattended());
     let schema = Identifier::new("old_schema");
-    let cleaning = clean_up(Some(&options.source), &options.target, &schema, false, &execution);
+    let cleaning = clean_up(
+        Some(&options.source),
+        &options.target,
+        &schema,
+        confiture::schema_to_schema::Cleaning::default(),
+        &execution,
+    );
     Box::pin(cleaning).await.unwrap();
     assert_eq!(names.psql("SELECT one FROM confiture.kept").await, "1");
     names.psql("DROP SCHEMA confiture CASCADE").await;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use confiture::ErrorKind;
 use confiture::schema_to_schema::{FeedKind, Options};
 
+use crate::oracle::Same;
 use crate::running::{MAPPING, NEW, OLD, Running, assert_exact, same};
 use crate::world::{World, psql};
 
@@ -316,4 +317,43 @@ async fn what_was_paused_goes_on() {
     run.compared(3).await;
     run.stop().await.unwrap();
     assert_exact(&world, &options, &same()).await;
+}
+
+/// A function that the mapping calls, and one that only that function calls, are replaced: every row is another.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_function_that_is_replaced_has_all_rows_read_again() {
+    const FUNCTIONS: &str = "CREATE FUNCTION app.styled(x text) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT upper(x) $$;
+         CREATE FUNCTION app.shown(p app.people) RETURNS text LANGUAGE plpgsql STABLE AS $$ BEGIN RETURN app.styled(p.name); END $$;
+         CREATE FUNCTION app.bystander(x text) RETURNS text LANGUAGE sql AS $$ SELECT x $$";
+    let given = |function: &str| Same {
+        given: format!("SELECT id, {function}, nick, age FROM app.people AS p"),
+        held: "SELECT id, display, nick, age FROM new.users".into(),
+    };
+    for feed in FEEDS {
+        let (world, _) = world().await;
+        psql(&world.old, FUNCTIONS).await;
+        let mapping = MAPPING.replace("upper(p.name)", "app.shown(p)");
+        let options = world.options(&mapping).await;
+        let run = Running::start(&options, feed, PATIENCE, Some(vec![given("upper(p.name)")])).await;
+        run.compared(2).await;
+        // What is none of its business changes nothing.
+        psql(&world.old, "CREATE OR REPLACE FUNCTION app.bystander(x text) RETURNS text LANGUAGE sql AS $$ SELECT x || x $$; ALTER FUNCTION app.styled(text) COST 7").await;
+        run.compared(2).await;
+        assert!(!run.said.has("was replaced"), "{:?}", run.said.all());
+        run.stop().await.unwrap();
+        // Nobody compares: a function is of no snapshot.
+        let run = Running::start(&options, feed, PATIENCE, None).await;
+        run.until(|| run.said.has("planned")).await;
+        psql(&world.old, "CREATE OR REPLACE FUNCTION app.styled(x text) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT lower(x) $$").await;
+        run.until(|| run.said.has("the function app.styled(x text) was replaced")).await;
+        let unlike = "SELECT count(*) FROM new.users WHERE display <> lower(display)";
+        while psql(&world.new, unlike).await.trim() != "0" {
+            run.goes_on();
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        run.stop().await.unwrap();
+        // While nobody is at work.
+        psql(&world.old, "CREATE OR REPLACE FUNCTION app.shown(p app.people) RETURNS text LANGUAGE sql STABLE BEGIN ATOMIC SELECT app.styled(p.nick); END").await;
+        assert_exact(&world, &options, &[given("lower(p.nick)")]).await;
+    }
 }

@@ -1,6 +1,5 @@
 //! A database and a folder of migrations.
 
-use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -128,11 +127,4 @@ impl Observer for Heard {
             self.0.lock().unwrap().push(message.clone());
         }
     }
-}
-
-/// The path of a program of PostgreSQL's or its kin, where it is.
-pub(crate) fn program(name: &str) -> Option<PathBuf> {
-    let folders = std::env::var_os("PATH")?;
-    let more = [PathBuf::from("/usr/sbin"), PathBuf::from("/usr/local/sbin")];
-    std::env::split_paths(&folders).chain(more).map(|folder| folder.join(name)).find(|path| path.is_file())
 }

@@ -98,6 +98,33 @@ async fn a_long_transaction_in_the_way_never_queues_the_application() {
     assert!(said.contains("2_t waits for a lock on public.u, behind pid"), "{said}");
 }
 
+/// Rows that got no lock are tried again as everything else: what the server refuses at the start of a COPY must not be taken for
+/// the answer to what comes next.
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_get_no_lock_are_tried_again() {
+    let mut ground = Ground::new(&[("1_t.up.sql", "CREATE TABLE t (a int);")]).await;
+    ground.apply().await;
+    ground.write(&[(
+        "2_rows.up.sql",
+        "CREATE TABLE u (a int);\nCOPY t (a) FROM stdin;\n1\n2\n\\.\nCREATE TABLE v ();\n",
+    )]);
+    ground.options.lock_timeout = Duration::from_millis(50);
+    let blocker = session(&ground.connection()).await;
+    blocker.batch(&Sql::literal("BEGIN; LOCK TABLE t")).await.unwrap();
+    let heard = Heard::default();
+    let (migrator, execution) = (ground.migrator(), heard.execution());
+    let run = tokio::spawn(async move { migrator.up(&UpOptions::default(), &execution).await });
+    while !heard.all().contains("(2 of 10)") {
+        assert!(!run.is_finished(), "{}", heard.all());
+        tokio::task::yield_now().await;
+    }
+    blocker.batch(&Sql::literal("COMMIT")).await.unwrap();
+    let report = run.await.unwrap().unwrap();
+    assert!(report.migrations[0].attempts > 2, "{report:?}");
+    assert_eq!(ground.psql("SELECT count(*), to_regclass('u'), to_regclass('v') FROM t"), "2|u|v");
+    assert_eq!(ground.standing().await, "1 Applied; 2 Applied");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_in_the_way_for_too_long_is_named() {
     let mut ground = Ground::new(&[("1_t.up.sql", "CREATE TABLE t (a int);")]).await;
@@ -137,6 +164,14 @@ async fn a_concurrent_index_waits_for_an_old_transaction_and_a_second_run_does_n
     ground.options.wait_for_run = Duration::from_millis(500);
     assert_eq!(ground.up().await.unwrap_err().kind(), ErrorKind::Locked);
     assert!(!run.is_finished(), "it waits for as long as it takes");
+    // Whoever queued behind it would wait for as long.
+    let application = session(&ground.connection()).await;
+    application.batch(&Sql::literal("SET lock_timeout = '10s'")).await.unwrap();
+    for _ in 0..20 {
+        let work = Sql::literal("SELECT * FROM t; INSERT INTO t VALUES (2); UPDATE t SET a = 3 WHERE a = 2");
+        application.batch(&work).await.unwrap();
+    }
+    assert!(!run.is_finished());
     old.batch(&Sql::literal("COMMIT")).await.unwrap();
     assert_eq!(names(&run.await.unwrap().unwrap()), ["2"]);
     assert!(heard.all().contains(&format!("behind pid {}", old.backend_pid())), "{}", heard.all());

@@ -5,6 +5,8 @@ mod applying;
 mod crash;
 mod ground;
 mod hooks;
+mod linting;
+mod lock_modes;
 mod locks;
 mod pooling;
 mod proving;

@@ -21,7 +21,7 @@ CREATE TABLE posts (id bigint PRIMARY KEY, user_id bigint REFERENCES users, titl
 #[tokio::test]
 async fn a_table_at_a_time_through_foreign_tables_and_through_copy() {
     let world = World::new(OLD, NEW).await;
-    let (old, new) = (connection(&world.old).await, connection(&world.new).await);
+    let (old, new) = (connection(&world.old), connection(&world.new));
     let mut migrator = SchemaToSchemaMigrator::new(old, new, "old_schema");
     migrator.setup_fdw().await.unwrap();
     migrator.setup_fdw().await.unwrap();
@@ -122,14 +122,14 @@ async fn estimates_follow_the_configured_throughput_and_else_a_measured_one() {
 #[tokio::test]
 async fn the_scaffold_is_a_mapping_and_asks_what_it_cannot_know() {
     let world = World::new(OLD, NEW).await;
-    let text = scaffold(&connection(&world.old).await, &connection(&world.new).await).await.unwrap();
+    let text = scaffold(&connection(&world.old), &connection(&world.new)).await.unwrap();
     assert!(
         text.contains("display_name: null   # OPEN: text, left to its default; candidates: full_name"),
         "{text}"
     );
     let mapping = Mapping::parse(&text, std::path::Path::new("scaffold.yaml")).unwrap();
     assert_eq!(mapping.tables.len(), 2);
-    let options = Options::new(connection(&world.old).await, connection(&world.new).await, mapping);
+    let options = Options::new(connection(&world.old), connection(&world.new), mapping);
     world.migrate(options).await.unwrap();
     world.assert_same("SELECT id, NULL, email, created_at FROM users", "SELECT * FROM users").await;
 }

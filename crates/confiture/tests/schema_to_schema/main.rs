@@ -5,6 +5,8 @@ mod api;
 mod bad_data;
 mod casts;
 mod crash;
+#[path = "../database/mod.rs"]
+mod database;
 mod interrupts;
 mod locks;
 mod mappings;
@@ -15,6 +17,7 @@ mod resume;
 mod servers;
 mod shapes;
 mod shop;
+mod small_disk;
 mod standby;
 mod types;
 mod unreachable;

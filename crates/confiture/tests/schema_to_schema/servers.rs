@@ -14,6 +14,7 @@ use local_postgres::{Options as ServerOptions, Server};
 use tokio_util::sync::CancellationToken;
 
 use crate::crash::{MAPPING, NEW, OLD, assert_exact};
+use crate::small_disk::SmallDisk;
 use crate::standby::Standby;
 use crate::world::{World, WorldOn, connection, dump, psql, run};
 
@@ -187,7 +188,7 @@ async fn few_connections_are_few_workers_and_too_few_are_refused_first() {
     let before = dump(&world.new).await;
     let mut hold = Vec::new();
     for _ in 0..8 {
-        hold.push(confiture::postgres::Session::connect(&connection(&world.new).await).await.unwrap());
+        hold.push(confiture::postgres::Session::connect(&connection(&world.new)).await.unwrap());
     }
     let error = world.migrate(world.options(MAPPING).await).await.unwrap_err();
     assert_eq!((error.kind(), error.sqlstate_code()), (ErrorKind::Connect, Some("53300")), "{error:?}");
@@ -227,47 +228,20 @@ async fn assert_exact_alone(world: &World, before: &str) {
     assert!(world.verify(options).await.ok);
 }
 
-/// A small file system of its own; none where this process may not mount one.
-struct SmallDisk(PathBuf, #[allow(dead_code, reason = "removed with this")] tempfile::TempDir);
-
-impl SmallDisk {
-    fn mount(megabytes: u32) -> Option<Self> {
-        let folder = tempfile::tempdir().unwrap();
-        let size = format!("size={megabytes}m,mode=0777");
-        let mounted =
-            Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(folder.path()).output();
-        mounted.ok().filter(|output| output.status.success()).map(|_| Self(folder.path().to_owned(), folder))
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.0).output();
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_is_said_and_the_same_command_continues_with_more_room() {
     let Some(disk) = SmallDisk::mount(1) else {
-        // This process may not mount a file system.
         return;
     };
     let tablespace = format!("small_{}", std::process::id());
     let world = World::new(OLD, "SELECT").await;
-    let status = Command::new("chown").arg("postgres").arg(&disk.0).status().unwrap();
-    assert!(status.success());
-    run(
-        &world.new,
-        world.new.name(),
-        &[&format!("CREATE TABLESPACE {tablespace} LOCATION '{}'", disk.0.display())],
-    );
+    run(&world.new, world.new.name(), &[&disk.tablespace(&tablespace)]);
     psql(&world.new, &format!("{NEW} ALTER TABLE people SET TABLESPACE {tablespace}")).await;
     let before = dump(&world.new).await;
     let error = world.migrate(world.options(MAPPING).await).await.unwrap_err();
     assert_eq!((error.kind(), error.sqlstate_code()), (ErrorKind::Server, Some("53100")), "{error:?}");
     assert!(error.hints().iter().any(|hint| hint.contains("disk is full")), "{error:?}");
-    let more = Command::new("mount").args(["-o", "remount,size=60m"]).arg(&disk.0).status().unwrap();
-    assert!(more.success());
+    disk.grow(60);
     world.migrate(world.options(MAPPING).await).await.unwrap();
     assert_exact(&world, &before).await;
     psql(&world.new, "ALTER TABLE people SET TABLESPACE pg_default").await;

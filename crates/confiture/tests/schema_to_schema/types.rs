@@ -390,7 +390,7 @@ async fn every_type_moves_within_one_database() {
         .collect();
     let mapping =
         Mapping::parse(&format!("tables:\n{entries}"), std::path::Path::new("mapping.yaml")).unwrap();
-    let options = Options::new(connection(&database).await, connection(&database).await, mapping);
+    let options = Options::new(connection(&database), connection(&database), mapping);
     crate::world::migrate(options.clone()).await.unwrap();
     assert_arrived((&database, "old"), (&database, "new"), options, &columns).await;
 }

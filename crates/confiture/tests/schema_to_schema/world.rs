@@ -1,15 +1,14 @@
-//! Two databases of one test, and psql as the oracle that is not our own code.
+//! Two databases of one test.
 
-use std::process::Stdio;
 use std::sync::Arc;
 
-use confiture::config::{Connection, Endpoint, Mapping};
+use confiture::config::Mapping;
 use confiture::event::Execution;
 use confiture::schema_to_schema::{Migration, MigrationReport, Options, Plan, VerificationReport};
 use local_postgres::Server;
 use local_postgres::testing::{Database, shared_server};
-use tokio::io::AsyncWriteExt as _;
-use tokio::process::Command;
+
+pub(crate) use crate::database::{connection, psql};
 
 /// An old database and a new one.
 pub(crate) struct WorldOn<'server> {
@@ -43,7 +42,7 @@ impl<'server> WorldOn<'server> {
     /// Options between the two with a mapping as text.
     pub(crate) async fn options(&self, mapping: &str) -> Options {
         let mapping = Mapping::parse(mapping, std::path::Path::new("mapping.yaml")).unwrap();
-        Options::new(connection(&self.old).await, connection(&self.new).await, mapping)
+        Options::new(connection(&self.old), connection(&self.new), mapping)
     }
 
     /// Plans and migrates.
@@ -97,33 +96,6 @@ pub(crate) async fn migrate(options: Options) -> confiture::Result<MigrationRepo
 pub(crate) async fn verify(options: Options) -> VerificationReport {
     let execution = Execution::unattended();
     Migration::plan(options, &execution).await.unwrap().verify(&execution).await.unwrap()
-}
-
-/// How to reach a test's database.
-pub(crate) async fn connection(database: &Database<'_>) -> Connection {
-    let server = database.server();
-    let folder = server.socket_dir().display().to_string();
-    Connection::new(Endpoint::new(folder, server.port()), server.user(), database.name())
-}
-
-/// Runs a script with psql, in one transaction, and returns what it prints.
-pub(crate) async fn psql(database: &Database<'_>, script: &str) -> String {
-    // Not an argument: some scripts are longer than an argument may be.
-    let mut child = Command::new(shared_server().await.program("psql"))
-        .args(["-X", "-q", "-A", "-t", "-1", "-v", "ON_ERROR_STOP=1", "-d", &database.url(), "-f", "-"])
-        .env("PGOPTIONS", "--client-min-messages=warning")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut input = child.stdin.take().unwrap();
-    let write = async move { input.write_all(script.as_bytes()).await };
-    let (written, output) = tokio::join!(write, child.wait_with_output());
-    let output = output.unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    written.unwrap();
-    String::from_utf8(output.stdout).unwrap()
 }
 
 /// Runs statements on a server's database, each in a transaction of its own.

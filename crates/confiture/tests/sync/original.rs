@@ -192,7 +192,7 @@ async fn an_owner_who_is_no_superuser_may_sync() {
         let script = format!(
             "SET ROLE {role}; RESET ROLE; CREATE SCHEMA s AUTHORIZATION {role}; SET ROLE {role}; SET search_path = s; {SHOP}"
         );
-        crate::world::psql(database, &script).await;
+        crate::database::psql(database, &script).await;
     }
     world.produce(&format!("SET search_path = s; {ROWS}")).await;
     world.stage("CREATE FUNCTION s.boom() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE 'fired'; END$$; CREATE TRIGGER boom BEFORE INSERT ON s.users FOR EACH ROW EXECUTE FUNCTION s.boom()").await;

@@ -6,7 +6,8 @@ use confiture::event::{Event, Execution, Observer};
 use confiture::sync::{Manifest, Signature, Sync};
 use tokio_util::sync::CancellationToken;
 
-use crate::world::{World, connection, sync, told};
+use crate::database::connection;
+use crate::world::{World, sync, told};
 
 const SCHEMA: &str = "
     CREATE TABLE person (id int PRIMARY KEY, email text UNIQUE, phone text, full_name text, ssn text);
@@ -153,20 +154,24 @@ async fn interrupted_anywhere_the_target_is_as_it_was() {
     let world = World::new(SCHEMA, PEOPLE).await;
     world.stage("INSERT INTO person (id, email) VALUES (9, 'old'); INSERT INTO ticket (id, person_id) VALUES (1, 9)").await;
     let before = world.contents().await;
-    let moments: [fn(&Event) -> bool; 5] = [
-        |event| matches!(event, Event::StepStarted { step } if step.starts_with("Taking")),
+    let moments: [fn(&Event) -> bool; 6] = [
+        |event| matches!(event, Event::StepStarted { step } if step.starts_with("Freezing")),
+        |event| matches!(event, Event::StepFinished { step, .. } if step.starts_with("Freezing")),
         |event| matches!(event, Event::TableStarted { .. }),
         |event| matches!(event, Event::TableFinished { .. }),
         |event| matches!(event, Event::StepStarted { step } if step.starts_with("Building")),
         |event| matches!(event, Event::StepStarted { step } if step.starts_with("Scanning")),
     ];
-    for moment in moments {
+    for (moment, quarantine) in moments.iter().flat_map(|moment| [(moment, false), (moment, true)]) {
         let token = CancellationToken::new();
-        let execution = Execution::new(Arc::new(At(moment, token.clone())), token);
-        let planned = Arc::new(Sync::plan(world.options(&rules(KEPT))).await.unwrap());
+        let execution = Execution::new(Arc::new(At(*moment, token.clone())), token);
+        let mut options = world.options(&rules(KEPT));
+        options.quarantine = quarantine;
+        let planned = Arc::new(Sync::plan(options).await.unwrap());
         let error = planned.execute(&execution).await.unwrap_err();
         assert_eq!(error.kind(), confiture::ErrorKind::Interrupted);
-        assert_eq!(world.contents().await, before);
+        assert_eq!(world.contents_outside().await, before);
+        confiture::sync::repair(&connection(&world.staging)).await.unwrap();
     }
     // And the next run is not in anybody's way.
     world.sync(&rules(KEPT)).await.unwrap();
@@ -238,9 +243,9 @@ async fn the_rules_that_suggest_writes_are_complete() {
 
 #[tokio::test]
 async fn every_mask_that_does_nothing_is_found_out() {
-    let schema = "CREATE TABLE t (id int PRIMARY KEY, a text, n int, u uuid, j jsonb, tags text[], net inet)";
+    let schema = "CREATE TABLE t (id int PRIMARY KEY, a text, n int, u uuid, j jsonb, tags text[], net inet, card text, born date, seen timestamptz, pay numeric)";
     let rows = "INSERT INTO t SELECT 1000 + n, 'ann' || n || '@corp.com', 10000 + n, gen_random_uuid(), jsonb_build_object('mail', 'bob' || n || '@corp.com'),
-        ARRAY['tag of ann' || n], ('10.0.1.' || n)::inet FROM generate_series(1, 200) n";
+        ARRAY['tag of ann' || n], ('10.0.1.' || n)::inet, '4111 1111 1111 ' || 1000 + n, date '1980-01-02' + n, timestamptz '2020-01-01 10:11:12' + n * interval '1 h', 1000.5 + n FROM generate_series(1, 200) n";
     let world = World::new(schema, rows).await;
     for (column, rule) in [
         ("a", "{hash: 24}"),
@@ -250,9 +255,27 @@ async fn every_mask_that_does_nothing_is_found_out() {
         ("a", "\"{first1}-{hash(12)}\""),
         ("a", "\"{fake.city} {random(4)}\""),
         ("a", "{redact: all}"),
+        ("a", "{redact: [email]}"),
+        ("a", "null"),
+        ("a", "\"gone\""),
+        ("a", "\"user_{id}@example.com\""),
+        ("a", "\"{id|hash(8)} {fresh(4)}\""),
+        ("a", "\"{unique(9)}\""),
+        ("a", "\"somebody@{domain}\""),
+        ("a", "{sql: \"left(a, 1)\"}"),
+        ("card", "card"),
+        ("card", "\"**** **** **** {last4}\""),
+        ("born", "{date: year}"),
+        ("born", "null"),
+        ("seen", "{date: day}"),
+        ("pay", "{bucket: 100}"),
+        ("n", "{bucket: 1000}"),
         ("a", "{hash: 20, domain: column, when: \"id > 1100\"}"),
         ("n", "{fpe: digits}"),
         ("n", "{noise: 7}"),
+        ("n", "shuffle"),
+        ("a", "shuffle"),
+        ("u", "shuffle"),
         ("u", "fpe"),
         ("j", "{json: {\"$.mail\": email}}"),
         ("tags", "{hash: 16}"),
@@ -266,4 +289,30 @@ async fn every_mask_that_does_nothing_is_found_out() {
         assert_eq!(error.kind(), confiture::ErrorKind::Found, "{column}: {rule}: {error}");
         assert_eq!(world.contents().await, before, "{column}: {rule}");
     }
+}
+
+#[tokio::test]
+async fn the_risk_that_is_forecast_is_the_risk_that_arrives() {
+    let rows = "INSERT INTO person SELECT n, 'ann' || n || '@corp.com', date '1960-01-01' + n, 20000 + n * 7, CASE WHEN n % 9 > 0 THEN n % 3 END, 'ill ' || n % 5 FROM generate_series(1, 5000) n";
+    let schema =
+        "CREATE TABLE person (id int PRIMARY KEY, email text, born date, zip int, sex int, illness text)";
+    let world = World::new(schema, rows).await;
+    let rules = "anonymize: {person: {email: email, born: {date: decade}, zip: {bucket: 10000}, sex: shuffle, \"*\": keep}}";
+    let question = confiture::sync::RiskQuestion {
+        table: confiture::config::mapping::TableName::read("person").unwrap(),
+        quasi: ["born", "zip", "sex"].map(confiture::sql::Identifier::new).to_vec(),
+        sensitive: Some(confiture::sql::Identifier::new("illness")),
+        k: 5,
+    };
+    let planned = Arc::new(Sync::plan(world.options(rules)).await.unwrap());
+    let forecast = planned.assess_risk(&question, &Execution::unattended()).await.unwrap();
+    assert_eq!(world.stage("SELECT count(*) FROM person").await, "0\n");
+    planned.execute(&Execution::unattended()).await.unwrap();
+    let arrived = confiture::sync::assess_risk(&connection(&world.staging), &question).await.unwrap();
+    let original = confiture::sync::assess_risk(&connection(&world.production), &question).await.unwrap();
+    let shown = |report: &confiture::sync::RiskReport| serde_json::to_value(&report.combinations).unwrap();
+    assert_eq!(shown(&forecast), shown(&arrived));
+    assert!(forecast.forecast && !arrived.forecast);
+    assert_eq!(original.whole.rows_at_risk, 5000);
+    assert!(arrived.whole.rows_at_risk < 100 && arrived.whole.smallest > 0, "{arrived:?}");
 }

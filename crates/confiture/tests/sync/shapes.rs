@@ -1,5 +1,7 @@
 //! Every kind of table and type that PostgreSQL has, and the privileges that are missing.
 
+use confiture::sync::Sync;
+
 use crate::world::{World, sync, told};
 
 #[tokio::test]
@@ -170,4 +172,57 @@ async fn a_value_that_does_not_fit_its_rule_is_named_by_place_alone() {
         refused.contains("a value of t.a holds letters beyond ASCII") && !refused.contains("ofie"),
         "{refused}"
     );
+}
+
+/// In both of COPY's formats: an `xml` column has no common binary form.
+#[tokio::test]
+async fn shuffled_values_change_their_rows_and_nothing_else() {
+    for extra in ["", ", x xml"] {
+        let schema = format!(
+            "CREATE TABLE t (id int PRIMARY KEY, salary int UNIQUE, born date, name text, tags text[], rare numeric{extra})"
+        );
+        let rows = "INSERT INTO t SELECT n, 1000 + n, date '1950-01-01' + n, 'name number ' || n, ARRAY['t' || n, 'x'], CASE WHEN n % 100 = 0 THEN n END FROM generate_series(1, 90000) n; INSERT INTO t (id) VALUES (0)";
+        let world = World::new(&schema, rows).await;
+        let rules = "anonymize: {t: {salary: shuffle, born: shuffle, name: {shuffle: true, when: \"id > 10\"}, tags: shuffle, rare: shuffle, \"*\": keep}}";
+        let told = |error: confiture::Error| panic!("{}", told(&error));
+        let mut digests = std::collections::BTreeSet::new();
+        for (workers, quarantine) in [(1, false), (4, false), (3, true)] {
+            let mut options = world.options(rules);
+            (options.workers, options.quarantine) = (workers, quarantine);
+            sync(options).await.unwrap_or_else(told);
+            digests.insert(world.stage("SELECT md5(string_agg(t::text, ',' ORDER BY id)) FROM t").await);
+        }
+        assert_eq!(digests.len(), 1, "the same whatever the workers");
+        // The same values in each column; NULL stays where it was.
+        for column in ["salary", "born", "name", "tags", "rare"] {
+            let all = format!(
+                "SELECT md5(string_agg({column}::text, ',' ORDER BY {column})), sum(id) FILTER (WHERE {column} IS NULL) FROM t"
+            );
+            assert_eq!(world.stage(&all).await, world.produce(&all).await, "{column}");
+        }
+        // Nobody keeps their own, and no two columns change places alike.
+        let own = "SELECT count(*) FILTER (WHERE salary = 1000 + id), count(*) FILTER (WHERE born = date '1950-01-01' + id),
+            count(*) FILTER (WHERE name = 'name number ' || id), count(*) FILTER (WHERE rare = id), count(*) FILTER (WHERE salary - 1000 = born - date '1950-01-01') < 100 FROM t";
+        assert_eq!(world.stage(own).await, "0|0|10|0|t\n");
+    }
+}
+
+#[tokio::test]
+async fn a_value_that_has_no_other_to_change_places_with_is_not_kept() {
+    let world = World::new(
+        "CREATE TABLE t (id int PRIMARY KEY, a text, b text NOT NULL)",
+        "INSERT INTO t VALUES (1, 'lonely one', 'b')",
+    )
+    .await;
+    let refused = world.refusal(world.options("anonymize: {t: {b: shuffle, \"*\": keep}}")).await;
+    assert!(refused.contains("t.b cannot be shuffled"), "{refused}");
+    world.sync("anonymize: {t: {a: shuffle, \"*\": keep}}").await.unwrap();
+    assert_eq!(world.stage("SELECT * FROM t").await, "1||b\n");
+    let preview = Sync::plan(world.options("anonymize: {t: {a: shuffle, \"*\": keep}}"))
+        .await
+        .unwrap()
+        .preview()
+        .await
+        .unwrap();
+    assert!(!format!("{preview:?}").contains("lonely"), "{preview:?}");
 }

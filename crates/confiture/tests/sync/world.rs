@@ -1,14 +1,13 @@
-//! Two databases of one test, and psql as the oracle that is not our own code.
+//! Two databases of one test.
 
-use std::process::Stdio;
 use std::sync::Arc;
 
-use confiture::config::{Connection, Endpoint, Secret, SyncRules};
+use confiture::config::{Connection, Secret, SyncRules};
 use confiture::event::Execution;
 use confiture::sync::{MasterKey, Options, Report, Sync};
-use local_postgres::testing::{Database, shared_server};
-use tokio::io::AsyncWriteExt as _;
-use tokio::process::Command;
+use local_postgres::testing::Database;
+
+use crate::database::{connection, psql};
 
 /// A production database and a staging one.
 pub(crate) struct World {
@@ -43,10 +42,7 @@ impl World {
 
     /// Options from production to staging with rules as text.
     pub(crate) fn options(&self, rules: &str) -> Options {
-        let rules = SyncRules::parse(rules, std::path::Path::new("db/sync_config.yaml")).unwrap();
-        let mut options = Options::new(connection(&self.production), connection(&self.staging), rules);
-        options.key = Some(MasterKey::from_secret(&Secret::new(KEY)).unwrap());
-        options
+        options(connection(&self.production), connection(&self.staging), rules)
     }
 
     /// Plans and syncs.
@@ -64,17 +60,31 @@ impl World {
 
     /// Everything that staging holds: its schema and its rows.
     pub(crate) async fn contents(&self) -> String {
+        assert_eq!(self.stage("SELECT to_regnamespace('confiture_quarantine')").await, "\n");
+        self.contents_outside().await
+    }
+
+    /// The same, without what waits in quarantine.
+    pub(crate) async fn contents_outside(&self) -> String {
         let tables = self
             .stage(
                 "SELECT format('SELECT %L, t::text FROM ONLY %s AS t ORDER BY 2;', oid::regclass, oid::regclass)
-                 FROM pg_class WHERE relkind = 'r' AND relnamespace NOT IN (SELECT oid FROM pg_namespace WHERE nspname IN ('pg_catalog', 'information_schema'))
+                 FROM pg_class WHERE relkind = 'r' AND relnamespace NOT IN (SELECT oid FROM pg_namespace WHERE nspname IN ('pg_catalog', 'information_schema', 'confiture_quarantine'))
                  ORDER BY oid::regclass::text",
             )
             .await;
         let sequences = "SELECT sequencename, last_value FROM pg_sequences ORDER BY 1;";
         let rows = self.stage(&format!("{tables}{sequences}")).await;
-        format!("{}{rows}", self.staging.schema("confiture"))
+        format!("{}{rows}", self.staging.schema("confiture_quarantine"))
     }
+}
+
+/// Options from one database to another with rules as text.
+pub(crate) fn options(source: Connection, target: Connection, rules: &str) -> Options {
+    let rules = SyncRules::parse(rules, std::path::Path::new("db/sync_config.yaml")).unwrap();
+    let mut options = Options::new(source, target, rules);
+    options.key = Some(MasterKey::from_secret(&Secret::new(KEY)).unwrap());
+    options
 }
 
 /// Message, detail and hints.
@@ -95,30 +105,4 @@ pub(crate) fn told(error: &confiture::Error) -> String {
 
 pub(crate) async fn sync(options: Options) -> confiture::Result<Report> {
     Arc::new(Sync::plan(options).await?).execute(&Execution::unattended()).await
-}
-
-/// How to reach a test's database.
-pub(crate) fn connection(database: &Database<'_>) -> Connection {
-    let server = database.server();
-    let folder = server.socket_dir().display().to_string();
-    Connection::new(Endpoint::new(folder, server.port()), server.user(), database.name())
-}
-
-/// Runs a script with psql and returns what it prints.
-pub(crate) async fn psql(database: &Database<'_>, script: &str) -> String {
-    let mut child = Command::new(shared_server().await.program("psql"))
-        .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", &database.url(), "-f", "-"])
-        .env("PGOPTIONS", "--client-min-messages=warning")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut input = child.stdin.take().unwrap();
-    let write = async move { input.write_all(script.as_bytes()).await };
-    let (written, output) = tokio::join!(write, child.wait_with_output());
-    let output = output.unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    written.unwrap();
-    String::from_utf8(output.stdout).unwrap()
 }

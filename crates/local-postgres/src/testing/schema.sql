@@ -131,7 +131,7 @@ WITH schema AS (
     LEFT JOIN pg_catalog.pg_aggregate AS a ON a.aggfnoid = p.oid
     WHERE NOT EXISTS (SELECT FROM member WHERE classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND objid = p.oid)
     UNION ALL
-    SELECT ROW('collation', c.oid::regcollation, c.collprovider, c.collisdeterministic, c.collencoding, c.collcollate, c.collctype)::text
+    SELECT ROW('collation', c.oid::regcollation, c.collprovider, c.collisdeterministic, c.collcollate, c.collctype)::text
     FROM pg_catalog.pg_collation AS c
     JOIN schema ON schema.oid = c.collnamespace
     UNION ALL

@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use super::measure::{cost, in_turns, time, time_pipe};
 use super::stage::Stage;
 use super::table::{Row, Unit};
+use crate::server::{Psql, with_servers};
 
 const SOURCE: &str = "bench_sync_source";
 const EMPTY: &str = "bench_sync_empty";
@@ -20,6 +21,8 @@ const TABLE: &str =
 
 const KEYS: &str = "ALTER TABLE customer ADD PRIMARY KEY (id); ALTER TABLE customer ADD UNIQUE (email);
     CREATE INDEX customer_created ON customer (created_at);";
+
+const COPY_OUT: &str = "COPY customer TO STDOUT (FORMAT binary)";
 
 const KEPT: &str = "    id: keep\n    city: keep\n    note: keep\n    score: keep\n    balance: keep\n    created_at: keep\n    active: keep\n";
 
@@ -39,14 +42,34 @@ pub(super) fn measure(stage: &Stage<'_>) -> Result<Vec<Row>> {
         || {
             reset(stage)?;
             time_pipe(
-                stage.psql.on(SOURCE).args(["--command", "COPY customer TO STDOUT (FORMAT binary)"]),
+                stage.psql.on(SOURCE).args(["--command", COPY_OUT]),
+                stage.psql.on(TARGET).args(["--command", "COPY customer FROM STDIN (FORMAT binary)"]),
+            )
+        },
+    )?;
+    let (quarantine, also_pipe) = in_turns(
+        stage.runs,
+        || {
+            reset(stage)?;
+            time(command(stage, &rules.masked).arg("--quarantine"))
+        },
+        || {
+            reset(stage)?;
+            time_pipe(
+                stage.psql.on(SOURCE).args(["--command", COPY_OUT]),
                 stage.psql.on(TARGET).args(["--command", "COPY customer FROM STDIN (FORMAT binary)"]),
             )
         },
     )?;
     reset(stage)?;
     let memory = cost(&mut command(stage, &rules.masked))?.peak_mebibytes;
+    reset(stage)?;
+    let also_memory = cost(command(stage, &rules.masked).arg("--quarantine"))?.peak_mebibytes;
+    let (source, plain_copy) = source_cost(stage, &rules)?;
     Ok(vec![
+        Row::new("sync: the source's processor time / psql", source, plain_copy, Unit::Seconds, 1.1),
+        Row::new("sync: --quarantine / psql | psql, indexed", quarantine, also_pipe, Unit::Seconds, 1.6),
+        Row::new("sync: --quarantine memory / 64 MiB", also_memory, 64.0, Unit::Mebibytes, 1.0),
         Row::new("sync: stream, four keyed rules / no rule", masked, plain, Unit::Seconds, 1.25),
         Row::new("sync: two of them format-preserving / no rule", format, also_plain, Unit::Seconds, 2.0),
         Row::new("sync: the command / psql | psql, indexed", whole, pipe, Unit::Seconds, 1.6),
@@ -104,6 +127,30 @@ fn prepare(stage: &Stage<'_>) -> Result<()> {
     Ok(())
 }
 
+/// Processor time of the source's sessions, in seconds: of a sync to another server, and of a COPY to nowhere.
+fn source_cost(stage: &Stage<'_>, rules: &Rules) -> Result<(f64, f64)> {
+    let server = stage.psql.server;
+    let options =
+        local_postgres::Options { bin_dir: Some(server.bin_dir().to_owned()), ..Default::default() };
+    with_servers([options], |servers| {
+        let other = Psql { program: server.program("psql"), server: &servers[0] };
+        let during = |work: &mut dyn FnMut() -> Result<Duration>| {
+            let before = stage.server_processor_time()?;
+            work()?;
+            Ok(stage.server_processor_time()?.saturating_sub(before))
+        };
+        in_turns(
+            stage.runs,
+            || {
+                other.database_from(TARGET, "template0")?;
+                other.sql(TARGET, TABLE)?;
+                during(&mut || time(&mut command_to(stage, &servers[0].url(TARGET), &rules.masked)))
+            },
+            || during(&mut || time(stage.psql.on(SOURCE).args(["--command", COPY_OUT]))),
+        )
+    })
+}
+
 fn reset(stage: &Stage<'_>) -> Result<()> {
     stage.psql.database_from(TARGET, EMPTY)?;
     stage.psql.sql("postgres", "CHECKPOINT")?;
@@ -111,10 +158,14 @@ fn reset(stage: &Stage<'_>) -> Result<()> {
 }
 
 fn command(stage: &Stage<'_>, rules: &std::path::Path) -> Command {
+    command_to(stage, &stage.psql.server.url(TARGET), rules)
+}
+
+fn command_to(stage: &Stage<'_>, target: &str, rules: &std::path::Path) -> Command {
     let mut command = Command::new(stage.program);
     command.args(["sync", "--quiet", "--yes", "--format", "json"]);
     command.env("CONFITURE_SYNC_KEY", "0123456789abcdef0123456789abcdef");
-    command.arg("--from").arg(stage.psql.server.url(SOURCE)).arg("--to").arg(stage.psql.server.url(TARGET));
+    command.arg("--from").arg(stage.psql.server.url(SOURCE)).arg("--to").arg(target);
     command.arg("--config").arg(rules).arg("--manifest").arg(rules.with_extension("manifest.json"));
     command
 }

@@ -26,6 +26,9 @@ pub(crate) struct Arguments {
     /// Leave out the tests
     #[arg(long)]
     no_tests: bool,
+    /// Run only the tests whose names contain this
+    #[arg(long, conflicts_with = "no_tests")]
+    filter: Option<String>,
 }
 
 /// What came of one version.
@@ -47,33 +50,31 @@ pub(crate) fn run(root: &Path, arguments: &Arguments) -> Result<()> {
     }
     let program = (!arguments.no_pairs).then(|| build_program(root)).transpose()?;
 
-    let usable = found.iter().filter_map(|(_, binaries)| binaries.as_ref().ok());
-    let options =
-        usable.map(|binaries| Options { bin_dir: Some(binaries.dir().to_owned()), ..testing::options() });
-    let (rows, pairs) = server::with_servers(options, |servers| {
-        let mut running = servers.iter();
-        let mut rows = Vec::new();
-        for (major, binaries) in &found {
-            rows.push(match binaries {
-                Ok(binaries) => {
-                    let server = running.next().context("a server per version")?;
-                    test_version(root, binaries, server, arguments.no_tests)
-                }
-                Err(error) => Row {
-                    version: major.to_string(),
-                    from: "not to be had".to_owned(),
-                    outcome: Err(anyhow::anyhow!("{error:#}")),
-                    witness: None,
-                    time: Duration::ZERO,
-                },
-            });
-        }
-        let pairs = program.map(|program| pairs::run(&program, &clients.program("psql"), servers));
-        if !arguments.no_pairs && servers.len() > 1 {
+    let mut rows = Vec::new();
+    for (major, binaries) in &found {
+        rows.push(match binaries {
+            // One server after the other: each keeps what tests leave, and most keep that in memory.
+            Ok(binaries) => server::with_servers([options(binaries)], |servers| {
+                Ok(test_version(root, binaries, &servers[0], arguments))
+            })?,
+            Err(error) => Row {
+                version: major.to_string(),
+                from: "not to be had".to_owned(),
+                outcome: Err(anyhow::anyhow!("{error:#}")),
+                witness: None,
+                time: Duration::ZERO,
+            },
+        });
+    }
+    let usable: Vec<&Binaries> = found.iter().filter_map(|(_, binaries)| binaries.as_ref().ok()).collect();
+    let mut pairs = Vec::new();
+    if let Some(program) = program.filter(|_| usable.len() > 1) {
+        server::with_servers(usable.iter().map(|binaries| options(binaries)), |servers| {
+            pairs = pairs::run(&program, &clients.program("psql"), servers);
             rows.push(test_between_versions(root, servers));
-        }
-        Ok((rows, pairs.unwrap_or_default()))
-    })?;
+            Ok(())
+        })?;
+    }
     print(&rows);
     pairs::print(&pairs);
     let failed = rows.iter().filter(|row| row.outcome.is_err()).count()
@@ -82,6 +83,11 @@ pub(crate) fn run(root: &Path, arguments: &Arguments) -> Result<()> {
         bail!("matrix: {failed} failure(s)");
     }
     Ok(())
+}
+
+/// What the server of a version is started with.
+fn options(binaries: &Binaries) -> Options {
+    Options { bin_dir: Some(binaries.dir().to_owned()), ..testing::options() }
 }
 
 /// The PostgreSQL of this machine where it has that version, else one from a package.
@@ -105,18 +111,18 @@ pub(crate) fn build_program(root: &Path) -> Result<std::path::PathBuf> {
     Ok(target.join("release").join("confiture"))
 }
 
-fn test_version(root: &Path, binaries: &Binaries, server: &Server, no_tests: bool) -> Row {
+fn test_version(root: &Path, binaries: &Binaries, server: &Server, arguments: &Arguments) -> Row {
     let start = Instant::now();
-    let outcome = if no_tests {
+    let outcome = if arguments.no_tests {
         Ok("server runs; tests left out".to_owned())
     } else {
-        run_tests(root, binaries.version().major, server)
+        run_tests(root, binaries.version().major, server, arguments.filter.as_deref())
     };
     Row {
         version: binaries.version().to_string(),
         from: binaries.dir().strip_prefix(root).unwrap_or(binaries.dir()).display().to_string(),
         outcome,
-        witness: (!no_tests).then(|| Witness::of(server)),
+        witness: (!arguments.no_tests).then(|| Witness::of(server)),
         time: start.elapsed(),
     }
 }
@@ -140,13 +146,13 @@ fn test_between_versions(root: &Path, servers: &[Server]) -> Row {
     }
 }
 
-fn run_tests(root: &Path, major: u32, server: &Server) -> Result<String> {
+fn run_tests(root: &Path, major: u32, server: &Server, filter: Option<&str>) -> Result<String> {
     let mut tests = if command::find("cargo-nextest").is_some() {
         cargo(["nextest", "run", "--workspace", "--no-fail-fast", "--no-tests=warn"])
     } else {
         cargo(["test", "--workspace", "--no-fail-fast"])
     };
-    test::on_server(&mut tests, root, server);
+    test::on_server(tests.args(filter), root, server);
     run_into(&mut tests, root, &major.to_string())
 }
 

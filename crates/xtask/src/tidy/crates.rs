@@ -6,6 +6,11 @@ use super::tree::Tree;
 /// Crate, what it never depends on, and why.
 const REFUSED: &[(&str, &[&str], &str)] = &[
     ("local-postgres", &["confiture", "confiture-cli", "xtask"], "local servers know nothing of Confiture"),
+    (
+        "recording-clients",
+        &["confiture", "confiture-cli", "xtask"],
+        "the judge knows nothing of what it judges",
+    ),
     ("confiture", &["confiture-cli", "xtask"], "the library knows nothing of who uses it"),
     (
         "confiture",
@@ -18,7 +23,7 @@ const REFUSED: &[(&str, &[&str], &str)] = &[
 
 /// What only tests may use, per crate.
 const ONLY_IN_TESTS: &[(&str, &[&str])] =
-    &[("confiture", &["local-postgres", "insta", "proptest", "tempfile"])];
+    &[("confiture", &["local-postgres", "recording-clients", "insta", "proptest", "tempfile"])];
 
 pub(super) fn check(tree: &Tree) -> Vec<Remark> {
     let mut remarks = Vec::new();

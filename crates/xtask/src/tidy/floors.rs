@@ -9,7 +9,7 @@ pub(super) const FLOORS: &[(usize, &[&str])] = &[
     (0, &["sql", "error", "event", "report", "failpoint"]),
     (1, &["catalog", "config"]),
     (2, &["diff", "lint"]),
-    (3, &["postgres", "disk", "project"]),
+    (3, &["postgres", "disk", "hook", "project"]),
     (FEATURES, &["init", "build", "migrate", "schema_diff", "sync", "schema_to_schema"]),
 ];
 

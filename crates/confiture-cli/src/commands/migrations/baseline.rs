@@ -38,7 +38,7 @@ impl Baseline {
     pub(crate) fn run(self, invocation: &Invocation) -> Result<Reply> {
         let project = Project::open(&invocation.surroundings())?;
         let to = self.version.as_deref().map(version).transpose()?;
-        runtime::run(invocation, async |execution| {
+        runtime::run_in_turn(invocation, async |execution| {
             let found = self.whereabouts.find(&project, None).await?;
             if found.database.settings.production.value {
                 let what = format!(

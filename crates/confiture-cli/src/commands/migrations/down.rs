@@ -53,7 +53,7 @@ impl Down {
             None => Extent::Steps(self.steps.unwrap_or(1) as usize),
         };
         let options = DownOptions { extent, interrupted: self.interrupted_step.map(Into::into) };
-        runtime::run(invocation, async |execution| {
+        runtime::run_in_turn(invocation, async |execution| {
             let found = self.whereabouts.find(&project, Some(&self.patience)).await?;
             let database = found.database.connection.to_string();
             let style = invocation.terminal.stdout;

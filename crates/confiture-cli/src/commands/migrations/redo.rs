@@ -34,7 +34,7 @@ impl Redo {
     pub(crate) fn run(self, invocation: &Invocation) -> Result<Reply> {
         let project = Project::open(&invocation.surroundings())?;
         let steps = self.steps as usize;
-        runtime::run(invocation, async |execution| {
+        runtime::run_in_turn(invocation, async |execution| {
             let found = self.whereabouts.find(&project, Some(&self.patience)).await?;
             let database = found.database.connection.to_string();
             let options = DownOptions { extent: Extent::Steps(steps), interrupted: None };

@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
+use confiture::lint::{Remark, Severity};
 use confiture::migrate::{Direction, Plan, Planned, Report};
 
-use crate::output::numbers::{count, duration};
+use crate::output::numbers::{count, duration, milliseconds};
 use crate::output::sentence;
 use crate::output::style::Style;
 
@@ -18,8 +19,13 @@ pub(super) fn report(style: Style, report: &Report, database: &str) -> String {
             (Direction::Down, _) => "reverted",
         };
         let tries = if done.attempts > 1 { format!(", {} tries", done.attempts) } else { String::new() };
-        let _ =
-            writeln!(text, "{} {what} {} ({}{tries})", style.done(), done.called(), duration(done.elapsed));
+        let _ = writeln!(
+            text,
+            "{} {what} {} ({}{tries})",
+            style.done(),
+            done.called(),
+            milliseconds(done.elapsed)
+        );
     }
     for name in &report.repaired {
         let _ = writeln!(text, "{} recorded {name} as its file is now", style.done());
@@ -27,14 +33,18 @@ pub(super) fn report(style: Style, report: &Report, database: &str) -> String {
     for note in &report.notes {
         let _ = writeln!(text, "{}", sentence(note));
     }
+    let again = report.direction == Direction::Up
+        && report.migrations.iter().any(|done| done.direction == Direction::Down);
     let what = match report.direction {
+        Direction::Up if again => "reverted and applied again on",
         Direction::Up => "applied to",
         Direction::Down => "reverted on",
     };
     if report.migrations.is_empty() && report.repaired.is_empty() {
         let _ = writeln!(text, "Nothing to do on {database}.");
     } else if !report.migrations.is_empty() {
-        let migrations = count(report.migrations.len(), "migration");
+        let migrations = report.migrations.iter().filter(|done| done.direction == report.direction).count();
+        let migrations = count(migrations, "migration");
         let _ = writeln!(text, "{migrations} {what} {database} in {}", duration(report.elapsed));
     }
     text
@@ -60,6 +70,14 @@ pub(super) fn plan(style: Style, plan: &Plan, database: &str, detailed: bool) ->
                 style.dim(format!("  -- {}", remarks.join(", ")))
             };
             let _ = writeln!(text, "  {}{remarks}", statement.text);
+        }
+        for remark in migration.remarks.iter().filter(|_| detailed) {
+            let Remark { severity, message, rule, fix, place, .. } = remark;
+            let weighed = remark.weighed.as_ref().map_or(String::new(), |weighed| format!("; {weighed}"));
+            let _ = writeln!(text, "  {}: {place}: {message}{weighed} [{rule}]", severity.word());
+            if *severity > Severity::Note {
+                let _ = writeln!(text, "    {}: {fix}", style.cyan("fix"));
+            }
         }
     }
     for name in &plan.repairs {

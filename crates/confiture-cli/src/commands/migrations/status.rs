@@ -28,7 +28,7 @@ impl Status {
     /// Does it.
     pub(crate) fn run(self, invocation: &Invocation) -> Result<Reply> {
         let project = Project::open(&invocation.surroundings())?;
-        runtime::run(invocation, async |_| {
+        runtime::run_in_turn(invocation, async |_| {
             let found = self.whereabouts.find(&project, None).await?;
             let status = found.migrator.status().await?;
             let verdict = verdict(&status).filter(|_| self.check);

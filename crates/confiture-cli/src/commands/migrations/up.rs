@@ -1,7 +1,7 @@
 //! `confiture migrate up`.
 
 use confiture::Result;
-use confiture::migrate::UpOptions;
+use confiture::migrate::{Plan, Planned, UpOptions};
 use confiture::project::Project;
 use serde_json::json;
 
@@ -40,6 +40,10 @@ pub(crate) struct Up {
     #[arg(long)]
     allow_out_of_order: bool,
 
+    /// Do not look at what is about to be applied with the rules of `confiture lint`.
+    #[arg(long)]
+    no_lint: bool,
+
     /// Record applied migrations whose files have changed as they are now; nothing of them is run.
     #[arg(long)]
     repair: bool,
@@ -63,8 +67,9 @@ impl Up {
             repair: self.repair,
             interrupted: self.interrupted_step.map(Into::into),
         };
-        runtime::run(invocation, async |execution| {
-            let found = self.whereabouts.find(&project, Some(&self.patience)).await?;
+        runtime::run_in_turn(invocation, async |execution| {
+            let mut found = self.whereabouts.find(&project, Some(&self.patience)).await?;
+            found.migrator.options_mut().lint = !self.no_lint;
             let database = found.database.connection.to_string();
             let style = invocation.terminal.stdout;
             if self.dry_run || self.plan {
@@ -75,14 +80,19 @@ impl Up {
             }
             found.database.make_if_local().await?;
             let production = found.database.settings.production.value;
-            let plan = found.migrator.plan_up(&options).await?;
-            if let Some(loss) = plan.asks(production) {
-                let loss = format!("{loss}, on {database}");
-                confirm(&invocation.terminal, &execution, self.yes, &loss)
-                    .await
-                    .map_err(|error| error.hint("--plan shows every statement and changes nothing"))?;
-            }
-            let report = found.migrator.up(&options, &execution).await?;
+            let agree = async |plan: &Plan| {
+                if let Some(loss) = plan.asks(production) {
+                    let loss = format!("{loss}, on {database}");
+                    return confirm(&invocation.terminal, &execution, self.yes, &loss)
+                        .await
+                        .map_err(|error| error.hint("--plan shows every statement and changes nothing"));
+                }
+                for remark in plan.migrations.iter().flat_map(Planned::errors) {
+                    execution.warn(format!("{}: {} [{}]", remark.place, remark.message, remark.rule));
+                }
+                Ok(())
+            };
+            let report = found.migrator.up_if(&options, &execution, agree).await?;
             Reply::new(&report, show::report(style, &report, &database))
         })
     }

@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 use confiture::build::{BuildOptions, SchemaBuilder, Tree};
 use confiture::config::{Connection, Origin, Settings};
 use confiture::event::Execution;
-use confiture::migrate::{Finding, Folder, Rehearsal, check_folder, in_scratch, read_digest, rehearse};
+use confiture::migrate::{
+    Finding, Folder, Rehearsal, check_folder, in_scratch, lint_folder, read_digest, rehearse,
+};
 use confiture::postgres::Session;
 use confiture::project::Project;
 use confiture::{Error, ErrorKind, Result};
@@ -21,8 +23,8 @@ use crate::runtime;
 
 /// Checks the migrations: the files, the database's history, and both directions in a scratch database.
 ///
-/// The files: versions, pairs, gaps, what cannot be run. The history, where a database is named: changed files, files
-/// that are gone, what is out of order. Then all migrations run in a scratch database: up, down, up again; what they make
+/// The files: versions, pairs, gaps, what cannot be run, what lint says. The history, where a database is named: changed files,
+/// files that are gone, what is out of order; what is pending is held against the sizes of its tables. Then all migrations run in a scratch database: up, down, up again; what they make
 /// is compared with the schema files.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Validate {
@@ -32,6 +34,10 @@ pub(crate) struct Validate {
     /// Run nothing: only look at the files and the history.
     #[arg(long)]
     no_run: bool,
+
+    /// Do not look at the migrations with the rules of `confiture lint`.
+    #[arg(long)]
+    no_lint: bool,
 
     /// Do not compare with the schema files.
     #[arg(long)]
@@ -52,18 +58,29 @@ impl Validate {
             let mut notes = Vec::new();
             let (settings, of_history) = match self.whereabouts.find_with(&project, &flags, None).await {
                 Ok(found) => {
-                    let status = found.migrator.status().await?;
-                    (found.database.settings.clone(), Finding::of_status(&status))
+                    let mut findings = Finding::of_status(&found.migrator.status().await?);
+                    if !self.no_lint {
+                        findings.extend(Finding::of_lint(&found.migrator.lint_pending().await?, true));
+                    }
+                    (found.database.settings.clone(), Some(findings))
                 }
                 Err(error) if error.kind() == ErrorKind::Usage => {
                     notes.push("no database is named, so no history was compared".to_owned());
-                    (project.settings(&flags)?, Vec::new())
+                    (project.settings(&flags)?, None)
                 }
                 Err(error) => return Err(error),
             };
             let folder = read(&settings)?;
             let mut findings = check_folder(&folder);
-            findings.extend(of_history);
+            match of_history {
+                Some(of_history) => findings.extend(of_history),
+                // Nobody knows which of them are applied everywhere: those are as they are.
+                None if !self.no_lint => {
+                    let waits = !settings.lock_timeout.value.is_zero();
+                    findings.extend(Finding::of_lint(&lint_folder(&folder, |_| true, None, waits), false));
+                }
+                None => {}
+            }
             let is_fit = !findings.iter().any(|finding| matches!(finding.code, "empty" | "unfit"));
             let mut rehearsal = None;
             if !self.no_run && is_fit && !folder.migrations.is_empty() {

@@ -1,5 +1,8 @@
 //! `confiture migrate schema-to-schema cleanup`.
 
+use std::time::Duration;
+
+use confiture::schema_to_schema::Cleaning;
 use confiture::sql::Identifier;
 
 use super::flags::Ends;
@@ -20,9 +23,17 @@ pub(super) struct Cleanup {
     #[arg(long, value_name = "SCHEMA", value_parser = names::identifier)]
     foreign_schema: Option<Identifier>,
 
-    /// Give up a migration that has not caught up: what it copied is removed from the target.
+    /// Give up the migration: what it copied is removed from the target.
     #[arg(long)]
     abandon: bool,
+
+    /// After a cutover: drop the old tables, and nothing but them.
+    #[arg(long)]
+    drop_old: bool,
+
+    /// With --drop-old: not before so many days after the cutover.
+    #[arg(long, value_name = "DAYS", requires = "drop_old")]
+    keep_old: Option<u32>,
 
     /// Answer the confirmation, which a production database and --abandon ask for, with yes.
     #[arg(short, long)]
@@ -34,7 +45,9 @@ impl Cleanup {
         let mut options = SchemaToSchemaOptions::new(Step::Cleanup);
         self.ends.fill(&mut options);
         options.foreign_schema = self.foreign_schema;
-        options.abandon = self.abandon;
+        const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+        let (abandon, drop_old) = (self.abandon, self.drop_old);
+        options.cleaning = Cleaning { abandon, drop_old, keep_old: self.keep_old.map(|days| days * DAY) };
         options.yes = self.yes;
         options
     }

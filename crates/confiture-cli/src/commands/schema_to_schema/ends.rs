@@ -68,7 +68,7 @@ async fn find(
 }
 
 /// A name that leads to the same database tomorrow, from another folder of the project: an environment, `embedded`.
-fn lasting(name: &str) -> Option<String> {
+pub(super) fn lasting(name: &str) -> Option<String> {
     match DatabaseName::parse(name).ok()? {
         name @ (DatabaseName::Environment(_) | DatabaseName::Embedded(_)) => Some(name.to_string()),
         DatabaseName::File(_) | DatabaseName::Connection(_) => None,

@@ -144,9 +144,33 @@ pub(super) struct Run {
     #[arg(short, long)]
     yes: bool,
 
+    /// Append what happens to this file, a line of JSON for each event.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    events: Option<PathBuf>,
+
     /// Let reports show rows' values; without it they show columns' names, and of keys only numbers.
     #[arg(long)]
     show_values: bool,
+}
+
+/// A step that copies every table of a mapping, and compares.
+#[derive(Debug, Default, clap::Args)]
+pub(super) struct Copying {
+    #[command(flatten)]
+    ends: Ends,
+
+    #[command(flatten)]
+    which: Which,
+
+    #[command(flatten)]
+    how: How,
+
+    #[command(flatten)]
+    run: Run,
+
+    /// Compare both sides once everything is copied; this is the default.
+    #[arg(long)]
+    verify: bool,
 }
 
 /// `--capture`.
@@ -207,6 +231,18 @@ impl Changes {
         };
         let until = if self.follow { Until::Interrupted } else { Until::CaughtUp };
         options.follow = Some(Follow { capture, until });
+        Ok(())
+    }
+}
+
+impl Copying {
+    /// Writes itself into `options`.
+    pub(super) fn fill(self, options: &mut SchemaToSchemaOptions) -> Result<()> {
+        self.ends.fill(options);
+        self.which.fill(options);
+        self.how.fill(options)?;
+        self.run.fill(options);
+        options.verify |= self.verify;
         Ok(())
     }
 }
@@ -281,6 +317,7 @@ impl Run {
         options.truncate = self.truncate;
         options.restart = self.restart;
         options.yes = self.yes;
+        options.events = self.events;
         options.show_values = self.show_values;
     }
 }

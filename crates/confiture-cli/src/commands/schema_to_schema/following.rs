@@ -1,24 +1,17 @@
 //! How far a migration is, and what a run that is at work is told.
 
-use std::io::Write as _;
-use std::time::Duration;
-
 use confiture::Result;
-use confiture::config::Mapping;
+use confiture::config::{Connection, Mapping};
 use confiture::event::Execution;
 use confiture::project::Project;
-use confiture::schema_to_schema::{Order, Status, status as read_status, tell as tell_run};
+use confiture::schema_to_schema::{Order, Status, status as read_status, tell as tell_run, trail};
 use serde_json::json;
-use tokio::time::sleep;
 
 use super::ends;
 use super::options::SchemaToSchemaOptions;
-use crate::args::Format;
+use super::watching;
 use crate::invocation::Invocation;
-use crate::output::{Reply, as_value, following};
-
-/// How often `--watch` looks.
-const EVERY: Duration = Duration::from_secs(1);
+use crate::output::{Reply, following};
 
 /// Shows the status, once or until Ctrl-C.
 pub(super) async fn status(
@@ -32,33 +25,26 @@ pub(super) async fn status(
     // Without the source only what it alone knows is missing.
     let source = ends::source(project, options, mapping, &target).await.ok();
     let source = source.as_ref().map(|(source, _)| &source.connection);
-    let mut found = read_status(source, &target.connection).await?;
-    while options.watch && !execution.is_interrupted() {
-        show(invocation, &found)?;
-        tokio::select! {
-            () = sleep(EVERY) => {}
-            () = execution.interrupted() => break,
+    if options.watch {
+        let first = look(source, &target.connection, options.trail);
+        // A terminal waits for a migration to begin; a pipe wants to know that there is none.
+        if !invocation.terminal.redraws {
+            first.await?;
         }
-        found = read_status(source, &target.connection).await?;
+        watching::watch(invocation, source, &target.connection, execution).await?;
     }
+    let found = look(source, &target.connection, options.trail).await?;
     let text = following::status(invocation.terminal.stdout, &found);
     Reply::new(&found, text)
 }
 
-/// One look of many: on a terminal in place of the last one, as JSON a line each.
-fn show(invocation: &Invocation, found: &Status) -> Result<()> {
-    let mut out = std::io::stdout().lock();
-    let written = match invocation.terminal.format {
-        Format::Json => writeln!(out, "{}", as_value(found)?),
-        _ => {
-            let clear = if invocation.terminal.stdout.plain { "" } else { "\x1b[H\x1b[2J" };
-            writeln!(out, "{clear}{}", following::status(invocation.terminal.stdout, found))
-        }
-    };
-    // A reader that has gone has seen enough.
-    written
-        .and_then(|()| out.flush())
-        .map_err(|error| confiture::Error::interrupted("nobody reads the status any more").because(error))
+/// The status, with so many lines of the audit trail.
+async fn look(source: Option<&Connection>, target: &Connection, lines: u32) -> Result<Status> {
+    let mut found = read_status(source, target).await?;
+    if lines != 10 {
+        found.events = trail(target, lines).await?.iter().map(ToString::to_string).collect();
+    }
+    Ok(found)
 }
 
 /// Tells a run something.

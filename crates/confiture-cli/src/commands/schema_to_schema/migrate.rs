@@ -2,7 +2,7 @@
 
 use confiture::Result;
 
-use super::flags::{Changes, Ends, How, Run, Which};
+use super::flags::{Changes, Copying};
 use super::options::{SchemaToSchemaOptions, Step};
 
 /// Copies the tables, then compares both sides.
@@ -11,34 +11,17 @@ use super::options::{SchemaToSchemaOptions, Step};
 #[derive(Debug, clap::Args)]
 pub(super) struct Migrate {
     #[command(flatten)]
-    ends: Ends,
-
-    #[command(flatten)]
-    which: Which,
-
-    #[command(flatten)]
-    how: How,
-
-    #[command(flatten)]
-    run: Run,
+    copying: Copying,
 
     #[command(flatten)]
     changes: Changes,
-
-    /// Compare both sides after the copy; this is the default.
-    #[arg(long)]
-    verify: bool,
 }
 
 impl Migrate {
     pub(super) fn options(self) -> Result<SchemaToSchemaOptions> {
         let mut options = SchemaToSchemaOptions::new(Step::Migrate);
-        self.ends.fill(&mut options);
-        self.which.fill(&mut options);
-        self.how.fill(&mut options)?;
-        self.run.fill(&mut options);
+        self.copying.fill(&mut options)?;
         self.changes.fill(&mut options)?;
-        options.verify |= self.verify;
         Ok(options)
     }
 }

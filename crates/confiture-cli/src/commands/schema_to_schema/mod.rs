@@ -1,24 +1,31 @@
 //! `confiture migrate schema-to-schema`: everything in one go, or its steps one at a time.
 
 mod analyze;
+mod checklist;
 mod cleanup;
+mod cutover;
 mod ends;
 mod flags;
 mod following;
 mod mapping_file;
 mod migrate;
 mod migrate_table;
+mod monitor;
 mod names;
 mod options;
+mod report;
 mod run;
 mod scaffold;
 #[cfg(test)]
 mod seed_forms;
 mod setup;
+mod standing_by;
 mod status;
+mod switching;
 mod sync;
 mod tell;
 mod verify;
+mod watching;
 
 use confiture::{Error, Result};
 
@@ -75,11 +82,17 @@ enum Steps {
     Migrate(migrate::Migrate),
     MigrateTable(migrate_table::MigrateTable),
     Sync(sync::Sync),
+    Cutover(cutover::Cutover),
+    Rollback(cutover::Rollback),
     Status(status::Status),
+    Monitor(monitor::Monitor),
+    Report(report::Report),
     Pause(tell::Pause),
     Resume(tell::Resume),
     Throttle(tell::Throttle),
     Verify(verify::Verify),
+    Checklist(checklist::Checklist),
+    Runbook(checklist::Runbook),
     Cleanup(cleanup::Cleanup),
 }
 
@@ -93,11 +106,17 @@ impl SchemaToSchema {
             Some(Steps::Migrate(_)) => "migrate schema-to-schema migrate",
             Some(Steps::MigrateTable(_)) => "migrate schema-to-schema migrate-table",
             Some(Steps::Sync(_)) => "migrate schema-to-schema sync",
+            Some(Steps::Cutover(_)) => "migrate schema-to-schema cutover",
+            Some(Steps::Rollback(_)) => "migrate schema-to-schema rollback",
             Some(Steps::Status(_)) => "migrate schema-to-schema status",
+            Some(Steps::Monitor(_)) => "migrate schema-to-schema monitor",
+            Some(Steps::Report(_)) => "migrate schema-to-schema report",
             Some(Steps::Pause(_)) => "migrate schema-to-schema pause",
             Some(Steps::Resume(_)) => "migrate schema-to-schema resume",
             Some(Steps::Throttle(_)) => "migrate schema-to-schema throttle",
             Some(Steps::Verify(_)) => "migrate schema-to-schema verify",
+            Some(Steps::Checklist(_)) => "migrate schema-to-schema checklist",
+            Some(Steps::Runbook(_)) => "migrate schema-to-schema runbook",
             Some(Steps::Cleanup(_)) => "migrate schema-to-schema cleanup",
         }
     }
@@ -111,11 +130,17 @@ impl SchemaToSchema {
             Some(Steps::Migrate(migrate)) => migrate.options(),
             Some(Steps::MigrateTable(table)) => table.options(),
             Some(Steps::Sync(sync)) => sync.options(),
+            Some(Steps::Cutover(cutover)) => cutover.options(),
+            Some(Steps::Rollback(rollback)) => rollback.options(),
             Some(Steps::Status(status)) => Ok(status.options()),
+            Some(Steps::Monitor(monitor)) => Ok(monitor.options()),
+            Some(Steps::Report(report)) => Ok(report.options()),
             Some(Steps::Pause(pause)) => Ok(pause.options()),
             Some(Steps::Resume(resume)) => Ok(resume.options()),
             Some(Steps::Throttle(throttle)) => Ok(throttle.options()),
             Some(Steps::Verify(verify)) => Ok(verify.options()),
+            Some(Steps::Checklist(checklist)) => Ok(checklist.options()),
+            Some(Steps::Runbook(runbook)) => Ok(runbook.options()),
             Some(Steps::Cleanup(cleanup)) => Ok(cleanup.options()),
         }
     }

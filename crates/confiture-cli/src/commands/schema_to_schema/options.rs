@@ -1,9 +1,13 @@
 //! What a call asks for, free of how the command line spells it.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
+use confiture::config::Hooks;
 use confiture::config::mapping::{Strategy, TableName};
-use confiture::schema_to_schema::{Capture, Order, Until, Verifying};
+use confiture::schema_to_schema::cutover::SwitchKind;
+use confiture::schema_to_schema::{Capture, Cleaning, Order, Until, Verifying};
 use confiture::sql::Identifier;
 
 /// A schema-to-schema call, checked and complete; what is `None` or empty is left to the mapping and the defaults.
@@ -49,14 +53,39 @@ pub(crate) struct SchemaToSchemaOptions {
     pub(crate) show_values: bool,
     /// Write the mapping, in its canonical form, here.
     pub(crate) write_mapping: Option<PathBuf>,
+    /// Append what happens to this file.
+    pub(crate) events: Option<PathBuf>,
     /// Capture changes, and follow until then.
     pub(crate) follow: Option<Follow>,
     /// Show the status again and again.
     pub(crate) watch: bool,
-    /// Give up a migration that has not caught up.
-    pub(crate) abandon: bool,
+    /// How far to clean up.
+    pub(crate) cleaning: Cleaning,
+    /// How to switch.
+    pub(crate) switch: Option<SwitchOptions>,
+    /// Where the report goes.
+    pub(crate) report: Option<PathBuf>,
+    /// How it is shown in a browser.
+    pub(crate) monitor: Option<MonitorOptions>,
+    /// Lines of the audit trail to show.
+    pub(crate) trail: u32,
+    /// What people have confirmed, before a cutover.
+    pub(crate) confirmed: Vec<String>,
+    /// The longest that writes may wait.
+    pub(crate) max_stall: Option<Duration>,
     /// What is compared of a target that follows, how often, and what becomes of what differs.
     pub(crate) verifying: Verifying,
+}
+
+/// How a migration is shown in a browser.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct MonitorOptions {
+    /// Where to listen.
+    pub(crate) listen: SocketAddr,
+    /// Whether a run may be told something.
+    pub(crate) allow_control: bool,
+    /// The file that holds the token.
+    pub(crate) token_file: Option<PathBuf>,
 }
 
 /// How changes are captured, and when following ends.
@@ -66,6 +95,29 @@ pub(crate) struct Follow {
     pub(crate) capture: Capture,
     /// When it ends.
     pub(crate) until: Until,
+}
+
+/// A cutover or a rollback.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SwitchOptions {
+    /// Which.
+    pub(crate) kind: SwitchKind,
+    /// Go although something would be lost on the way back.
+    pub(crate) accept_losses: bool,
+    /// What people have confirmed.
+    pub(crate) confirmed: std::collections::BTreeSet<String>,
+    /// How long writes may wait.
+    pub(crate) max_stall: Duration,
+    /// How long to go on trying.
+    pub(crate) patience: Duration,
+    /// By how many steps sequences begin ahead.
+    pub(crate) sequence_gap: u32,
+    /// A PgBouncer's console, its database, and its file.
+    pub(crate) pgbouncer: Option<(String, String, Option<PathBuf>)>,
+    /// Commands at its moments, beside those of the project.
+    pub(crate) hooks: Hooks,
+    /// Only stand by while another process does it.
+    pub(crate) stand_by: bool,
 }
 
 /// What to do.
@@ -85,10 +137,20 @@ pub(crate) enum Step {
     Verify,
     /// Follow the source.
     Sync,
+    /// Lead the application to the other side.
+    Switch,
     /// Say how far it is.
     Status,
+    /// Show it in a browser.
+    Monitor,
+    /// Write it into a file for people.
+    Report,
     /// Tell a run that is at work something.
     Tell(Order),
+    /// Look at what has to be so before a cutover.
+    Checklist,
+    /// Print the list of all steps.
+    Runbook,
     /// Take away what `setup` made.
     Cleanup,
 }
@@ -135,9 +197,16 @@ impl SchemaToSchemaOptions {
             restart: false,
             show_values: false,
             write_mapping: None,
+            events: None,
             follow: None,
             watch: false,
-            abandon: false,
+            cleaning: Cleaning::default(),
+            switch: None,
+            report: None,
+            monitor: None,
+            trail: 10,
+            confirmed: Vec::new(),
+            max_stall: None,
             verifying: Verifying::default(),
         }
     }

@@ -6,16 +6,18 @@ use std::sync::Arc;
 use confiture::config::Mapping;
 use confiture::event::Execution;
 use confiture::project::Project;
+use confiture::schema_to_schema::cutover::{active, handed_over, settle};
 use confiture::schema_to_schema::{
-    Following, Migration, Options, Plan, clean_up, follows, scaffold as first_mapping,
+    Cleaning, Direction, Following, Migration, Options, Plan, clean_up, follows, scaffold as first_mapping,
 };
 use confiture::{Error, Result};
 use serde_json::{Map, json};
 
 use super::options::{Follow, MappingFrom, SchemaToSchemaOptions, Step};
-use super::{ends, following, mapping_file, scaffold};
+use super::{checklist, ends, following, mapping_file, monitor, report, scaffold, switching};
 use crate::confirm::confirm;
 use crate::database::Database;
+use crate::event_log::EventLog;
 use crate::invocation::Invocation;
 use crate::output::style::Style;
 use crate::output::{Reply, as_value, following as output, migration, numbers, plan, verification};
@@ -26,31 +28,64 @@ use crate::runtime;
 pub(super) fn run(invocation: &Invocation, options: &SchemaToSchemaOptions) -> Result<Reply> {
     let project = Project::open(&invocation.surroundings())?;
     let (mapping, file) = mapping_file::read(&project, &options.mapping)?;
+    let named = Named { mapping, file };
     runtime::run(invocation, async |execution| {
-        match options.step {
-            Step::Cleanup => return cleanup(invocation, &project, options, &mapping, &execution).await,
-            Step::Status => {
-                return following::status(invocation, &project, options, &mapping, &execution).await;
-            }
-            Step::Tell(order) => return following::tell(&project, options, &mapping, order).await,
-            _ => {}
-        }
-        if let (Step::Analyze, Some(file), true) =
-            (options.step, &options.write_mapping, mapping.tables.is_empty())
-        {
-            return write_scaffold(&project, options, &mapping, file).await;
-        }
-        let mapping = Named { mapping, file };
-        let prepared = prepare(invocation.terminal.stderr, &project, options, mapping, &execution).await?;
-        match options.step {
-            Step::Setup => setup(&prepared, &execution).await,
-            Step::Analyze => analyze(invocation, options, &prepared),
-            Step::Verify => verify(invocation, options, &prepared, &execution).await,
-            _ if options.dry_run => dry_run(invocation, &prepared),
-            _ if options.follow.is_some() => follow(invocation, options, &prepared, &execution).await,
-            _ => migrate(invocation, options, &prepared, &execution).await,
-        }
+        let log =
+            options.events.as_deref().map(|file| EventLog::open(file, invocation.command)).transpose()?;
+        let Some(log) = log.map(Arc::new) else {
+            return step(invocation, &project, options, named, &execution).await;
+        };
+        let execution = execution.heard_by(Arc::clone(&log) as _);
+        let outcome = step(invocation, &project, options, named, &execution).await;
+        log.end(&outcome);
+        outcome
     })
+}
+
+/// Does the one step that `options` name.
+async fn step(
+    invocation: &Invocation,
+    project: &Project,
+    options: &SchemaToSchemaOptions,
+    named: Named,
+    execution: &Execution,
+) -> Result<Reply> {
+    match options.step {
+        Step::Cleanup => return cleanup(invocation, project, options, &named.mapping, execution).await,
+        Step::Status => {
+            return following::status(invocation, project, options, &named.mapping, execution).await;
+        }
+        Step::Monitor => {
+            return monitor::monitor(invocation, project, options, &named.mapping, execution).await;
+        }
+        Step::Tell(order) => return following::tell(project, options, &named.mapping, order).await,
+        _ => {}
+    }
+    if let (Step::Analyze, Some(file), true) =
+        (options.step, &options.write_mapping, named.mapping.tables.is_empty())
+    {
+        return write_scaffold(project, options, &named.mapping, file).await;
+    }
+    if options.step == Step::Switch {
+        return switch(invocation, project, options, named, execution).await;
+    }
+    if options.step == Step::Report {
+        let record = report::read(project, options, &named.mapping).await?;
+        let prepared = prepare(invocation.terminal.stderr, project, options, named, execution).await;
+        let plan = prepared.as_ref().map(Prepared::plan).map_err(|error| error.message().to_owned());
+        return report::write(options, &record, plan, execution);
+    }
+    let prepared = prepare(invocation.terminal.stderr, project, options, named, execution).await?;
+    match options.step {
+        Step::Setup => setup(&prepared, execution).await,
+        Step::Analyze => analyze(invocation, options, &prepared),
+        Step::Checklist => checklist::check(invocation, options, &prepared).await,
+        Step::Runbook => checklist::runbook(invocation, project, options, &prepared).await,
+        Step::Verify => verify(invocation, options, &prepared, execution).await,
+        _ if options.dry_run => dry_run(invocation, &prepared),
+        _ if options.follow.is_some() => follow(invocation, options, &prepared, execution).await,
+        _ => migrate(invocation, options, &prepared, execution).await,
+    }
 }
 
 /// A mapping, and the file that it was read from.
@@ -60,11 +95,15 @@ struct Named {
 }
 
 /// A plan, and the databases: a local server runs as long as they are held.
-struct Prepared {
-    migration: Arc<Migration>,
-    mapping: Mapping,
+pub(super) struct Prepared {
+    pub(super) migration: Arc<Migration>,
+    pub(super) mapping: Mapping,
     target: Database,
     _source: Database,
+    /// Of the way to the new side.
+    forward: Options,
+    /// Which way changes go.
+    direction: Direction,
 }
 
 impl Prepared {
@@ -81,7 +120,7 @@ async fn prepare(
     execution: &Execution,
 ) -> Result<Prepared> {
     let target = ends::target(project, options, &named.mapping).await?;
-    if options.step == Step::Verify
+    if looks(options)
         && named.file.is_none()
         && options.mapping == MappingFrom::Project
         && let Some(file) = ends::remembered_mapping(&target).await?
@@ -92,8 +131,40 @@ async fn prepare(
     }
     let Named { mapping, file } = named;
     let (source, source_name) = ends::source(project, options, &mapping, &target).await?;
+    let mut told = told(options, &source, source_name, &target, &mapping, file);
+    let forward = told.clone();
+    let mut direction = Direction::Forward;
+    if matches!(options.step, Step::Sync | Step::Verify) || options.follow.is_some() {
+        // After a cutover changes go the other way.
+        settle(&told, execution).await?;
+        (told, direction) = active(told).await?;
+    }
+    execution.note(format!("{}Analyzing tables...", style.chart()));
+    let mut migration = Migration::plan(told.clone(), execution).await?;
+    // Only where somebody reads the estimate before it is over.
+    if !looks(options) && (options.step == Step::Analyze || options.dry_run || !options.yes) {
+        migration.estimate(execution).await?;
+    }
+    let migration = Arc::new(migration);
+    Ok(Prepared { migration, mapping, target, _source: source, forward, direction })
+}
+
+/// True of steps that look at what an earlier run did, and begin nothing.
+fn looks(options: &SchemaToSchemaOptions) -> bool {
+    matches!(options.step, Step::Verify | Step::Checklist | Step::Runbook | Step::Report)
+}
+
+/// What the library is told.
+fn told(
+    options: &SchemaToSchemaOptions,
+    source: &Database,
+    source_name: Option<String>,
+    target: &Database,
+    mapping: &Mapping,
+    file: Option<PathBuf>,
+) -> Options {
     let defaults = Options::new(source.connection.clone(), target.connection.clone(), mapping.clone());
-    let told = Options {
+    Options {
         source_name,
         mapping_file: file.map(|file| file.display().to_string()),
         strategy: options.strategy,
@@ -103,22 +174,14 @@ async fn prepare(
         threshold_rows: options.threshold_rows,
         parallel: options.parallel,
         filter: options.filter.clone(),
-        as_copied: options.step == Step::Verify,
+        as_copied: looks(options),
         foreign_schema: options.foreign_schema.clone().unwrap_or_else(|| defaults.foreign_schema.clone()),
         fetch_size: options.fetch_size.unwrap_or(defaults.fetch_size),
         truncate: options.truncate,
         restart: options.restart,
         show_values: options.show_values,
         ..defaults
-    };
-    execution.note(format!("{}Analyzing tables...", style.chart()));
-    let mut migration = Migration::plan(told, execution).await?;
-    // Only where somebody reads the estimate before it is over.
-    if options.step == Step::Analyze || options.dry_run || !options.yes {
-        migration.estimate(execution).await?;
     }
-    let migration = Arc::new(migration);
-    Ok(Prepared { migration, mapping, target, _source: source })
 }
 
 /// Without a mapping, a first one: it is written before any plan, which would need it to hold.
@@ -142,6 +205,19 @@ async fn write_scaffold(
     Reply::new(&json!({ "mapping_file": file, "open_questions": open }), said)
 }
 
+async fn switch(
+    invocation: &Invocation,
+    project: &Project,
+    options: &SchemaToSchemaOptions,
+    Named { mapping, file }: Named,
+    execution: &Execution,
+) -> Result<Reply> {
+    let target = ends::target(project, options, &mapping).await?;
+    let (source, source_name) = ends::source(project, options, &mapping, &target).await?;
+    let told = told(options, &source, source_name, &target, &mapping, file);
+    switching::switch(invocation, project, options, told, [&source, &target], execution).await
+}
+
 async fn setup(prepared: &Prepared, execution: &Execution) -> Result<Reply> {
     let report = prepared.migration.set_up(execution).await?;
     let foreign = match report.foreign_tables.len() {
@@ -156,11 +232,16 @@ fn analyze(invocation: &Invocation, options: &SchemaToSchemaOptions, prepared: &
     let style = invocation.terminal.stdout;
     let mut text =
         format!("{}\n{}", plan::boxed(style, prepared.plan()), plan::details(style, prepared.plan()));
+    let way_back = prepared.migration.reversed();
+    text.push_str(&format!("\n{}", crate::output::way_back::render(style, &way_back)));
     if let Some(file) = &options.write_mapping {
         mapping_file::write(&scaffold::complete(&prepared.mapping, prepared.plan()).render(), file)?;
         text.push_str(&format!("\nWrote the mapping to {}.\n", file.display()));
     }
-    Reply::new(&json!({ "plan": prepared.plan(), "mapping_file": options.write_mapping }), text)
+    let result = json!({
+        "plan": prepared.plan(), "way_back": way_back.findings, "mapping_file": options.write_mapping
+    });
+    Reply::new(&result, text)
 }
 
 fn dry_run(invocation: &Invocation, prepared: &Prepared) -> Result<Reply> {
@@ -208,7 +289,10 @@ async fn follow(
     execution: &Execution,
 ) -> Result<Reply> {
     let Some(Follow { capture, until }) = options.follow else { return Reply::new(&json!({}), "") };
-    let begun = follows(&prepared.target.connection).await?;
+    let begun = prepared.direction == Direction::Reverse || follows(&prepared.target.connection).await?;
+    if prepared.direction == Direction::Reverse {
+        execution.note("The application has been cut over: what it writes is carried back to the old side.");
+    }
     if !begun {
         tell(invocation, prepared.plan(), execution);
         let question = format!("{}, and capturing its changes", question(options, prepared));
@@ -224,7 +308,12 @@ async fn follow(
         verification: options.verifying,
         ..Following::default()
     };
-    let report = prepared.migration.follow(&told, execution).await?;
+    let mut report = prepared.migration.follow(&told, execution).await?;
+    while report.handed_over {
+        execution.note("Handed over; going on when the switch is done.");
+        let migration = handed_over(&prepared.forward, execution).await?;
+        report = Arc::new(migration).follow(&told, execution).await?;
+    }
     let text = output::render(invocation.terminal.stdout, &report);
     Ok(Reply::new(&json!({ "following": report }), text)?.but(output::verdict(&report, options.show_values)))
 }
@@ -276,8 +365,13 @@ async fn cleanup(
     execution: &Execution,
 ) -> Result<Reply> {
     let target = ends::target(project, options, mapping).await?;
-    if target.settings.production.value || options.abandon {
-        let rows = if options.abandon { "what was copied so far, " } else { "" };
+    let Cleaning { abandon, drop_old, .. } = options.cleaning;
+    if target.settings.production.value || abandon || drop_old {
+        let rows = match (abandon, drop_old) {
+            (true, _) => "what was copied so far, ",
+            (_, true) => "the old tables with all their rows, ",
+            _ => "",
+        };
         let question = format!("removing {rows}the foreign tables and the records of {}", target.connection);
         confirm(&invocation.terminal, execution, options.yes, &question).await?;
     }
@@ -288,7 +382,7 @@ async fn cleanup(
         false => None,
     };
     let source = source.as_ref().map(|source| &source.connection);
-    let report = clean_up(source, &target.connection, &schema, options.abandon, execution).await?;
+    let report = clean_up(source, &target.connection, &schema, options.cleaning, execution).await?;
     let captured = if report.capture { " What captured changes on the source is gone too." } else { "" };
     let text = match (report.foreign_tables, report.ledger) {
         (true, true) => "Removed the foreign tables and the migration's records.",
@@ -296,6 +390,15 @@ async fn cleanup(
         (false, true) => "Removed the migration's records.",
         (false, false) => "There was nothing to clean up.",
     };
-    let text = format!("{text}{captured}");
+    let back = if report.way_back {
+        " The way back is closed, and the old tables are no longer fenced."
+    } else {
+        ""
+    };
+    let dropped = match report.dropped.len() {
+        0 => String::new(),
+        tables => format!(" Dropped {}.", numbers::count(tables, "old table")),
+    };
+    let text = format!("{text}{captured}{back}{dropped}");
     Reply::new(&report, text)
 }

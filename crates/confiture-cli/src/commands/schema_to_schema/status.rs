@@ -14,6 +14,10 @@ pub(super) struct Status {
     /// Show it again every second, until Ctrl-C.
     #[arg(long)]
     watch: bool,
+
+    /// Show so many lines of the audit trail: who did what, when.
+    #[arg(long, value_name = "NUMBER", default_value_t = 10)]
+    events: u32,
 }
 
 impl Status {
@@ -21,6 +25,7 @@ impl Status {
         let mut options = SchemaToSchemaOptions::new(Step::Status);
         self.ends.fill(&mut options);
         options.watch = self.watch;
+        options.trail = self.events;
         options
     }
 }

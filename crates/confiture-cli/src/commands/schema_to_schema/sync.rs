@@ -5,7 +5,7 @@ use std::time::Duration;
 use confiture::Result;
 use confiture::schema_to_schema::{Capture, Until};
 
-use super::flags::{CaptureName, Ends, How, Run, Which};
+use super::flags::{CaptureName, Copying};
 use super::options::{Follow, SchemaToSchemaOptions, Step};
 use crate::args::time;
 
@@ -15,16 +15,7 @@ use crate::args::time;
 #[derive(Debug, clap::Args)]
 pub(super) struct Sync {
     #[command(flatten)]
-    ends: Ends,
-
-    #[command(flatten)]
-    which: Which,
-
-    #[command(flatten)]
-    how: How,
-
-    #[command(flatten)]
-    run: Run,
+    copying: Copying,
 
     /// Where changes come from.
     #[arg(long, value_enum, value_name = "FEED", default_value = "auto")]
@@ -34,10 +25,6 @@ pub(super) struct Sync {
     #[arg(long)]
     until_caught_up: bool,
 
-    /// Compare both sides once the target follows; this is the default.
-    #[arg(long)]
-    verify: bool,
-
     /// Compare what changed again and again, this long after the last time, as `10m`.
     #[arg(long, value_name = "TIME", value_parser = time)]
     verify_every: Option<Duration>,
@@ -46,16 +33,12 @@ pub(super) struct Sync {
 impl Sync {
     pub(super) fn options(self) -> Result<SchemaToSchemaOptions> {
         let mut options = SchemaToSchemaOptions::new(Step::Sync);
-        self.ends.fill(&mut options);
-        self.which.fill(&mut options);
-        self.how.fill(&mut options)?;
-        self.run.fill(&mut options);
+        self.copying.fill(&mut options)?;
         let capture: Option<Capture> = self.capture.capture();
         let capture = capture.ok_or_else(|| {
             confiture::Error::usage("sync follows changes, and --capture none captures none")
                 .hint("to copy once, say `confiture migrate schema-to-schema migrate`")
         })?;
-        options.verify |= self.verify;
         options.verifying.every = self.verify_every;
         let until = if self.until_caught_up { Until::CaughtUp } else { Until::Interrupted };
         options.follow = Some(Follow { capture, until });

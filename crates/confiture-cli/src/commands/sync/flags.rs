@@ -38,7 +38,16 @@ pub(super) struct SyncFlags {
     #[arg(long, global = true)]
     pub(super) ephemeral_key: bool,
 
-    /// How many sessions read the source at once.
+    /// Load into a schema that nobody else may use, table by table and with as many writers as --jobs; publish at the end.
+    /// Until then the target's tables can be read.
+    #[arg(long, global = true)]
+    pub(super) quarantine: bool,
+
+    /// Go on where a --quarantine run was stopped: tables that it has finished are not written again.
+    #[arg(long)]
+    pub(super) resume: bool,
+
+    /// How many sessions read the source at once; with --quarantine, and write.
     #[arg(long, visible_alias = "parallel", value_name = "N", global = true)]
     pub(super) jobs: Option<u16>,
 
@@ -58,8 +67,8 @@ pub(super) struct SyncFlags {
     #[arg(long, global = true)]
     pub(super) dry_run: bool,
 
-    /// Say what an interrupted run has left to be put right: nothing, as a sync is one transaction.
-    #[arg(long)]
+    /// Throw away what a --quarantine run that was stopped has left in the database of --to. Other runs leave nothing.
+    #[arg(long, conflicts_with = "resume")]
     pub(super) repair: bool,
 }
 

@@ -17,7 +17,8 @@ use crate::output::Reply;
 /// Copies tables to another database with personal data masked: all or nothing, and only what is classified.
 ///
 /// Every column of every table has a rule (`keep` is one) in db/sync_config.yaml, or the run stops before the target is
-/// touched. The target changes in one transaction, after a search for originals that would have slipped through.
+/// touched. The target changes in one transaction, after a search for originals that would have slipped through. Stopped at
+/// any point, it is as it was.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Sync {
     #[command(subcommand)]
@@ -36,6 +37,8 @@ enum Step {
     /// Compare a database with the manifest of the sync that filled it.
     Verify(Verify),
     /// Say how well rows hide among each other: k-anonymity over columns that others may know.
+    ///
+    /// With --to alone of what is there, with --from alone of the originals, with both of what a sync would bring.
     Risk(Risk),
 }
 
@@ -87,7 +90,7 @@ impl Sync {
     pub(crate) fn run(self, invocation: &Invocation) -> Result<Reply> {
         let flags = &self.flags;
         match &self.step {
-            None if flags.repair => run::repair(),
+            None if flags.repair => run::repair(invocation, flags),
             None if flags.dry_run => run::plan(invocation, flags),
             None => run::sync(invocation, flags),
             Some(Step::Plan) => run::plan(invocation, flags),

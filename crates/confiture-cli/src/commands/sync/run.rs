@@ -127,22 +127,45 @@ pub(super) fn risk(invocation: &Invocation, flags: &SyncFlags, asked: &Risk) -> 
         sensitive: asked.sensitive.as_deref().map(Identifier::new),
         k: asked.k,
     };
-    runtime::run(invocation, async |_| {
-        // The target where one is named: that is what others get to see.
-        let database = match (&flags.to, &flags.from) {
-            (Some(to), _) => find(&project, "--to", Some(to)).await?,
-            (None, from) => find(&project, "--from", from.as_deref()).await?,
+    runtime::run(invocation, async |execution| {
+        let report = match (&flags.from, &flags.to) {
+            // Both: what a sync would bring from the one to the other.
+            (Some(_), Some(_)) => {
+                let prepared = prepare(invocation, &project, flags).await?;
+                prepared.sync.assess_risk(&question, &execution).await?
+            }
+            (from, None) => {
+                let database = find(&project, "--from", from.as_deref()).await?;
+                sync::assess_risk(&database.connection, &question).await?
+            }
+            (None, to) => {
+                let database = find(&project, "--to", to.as_deref()).await?;
+                sync::assess_risk(&database.connection, &question).await?
+            }
         };
-        let report = sync::assess_risk(&database.connection, &question).await?;
         Ok(Reply::new(&report, page::risk(&report, invocation.terminal.stdout))?.but(report.verdict()))
     })
 }
 
-/// Nothing is ever left to be put right.
-pub(super) fn repair() -> Result<Reply> {
-    let text = "There is nothing to repair: a sync is one transaction of the target. A run that did not finish has changed \
-                nothing; run it again.\n";
-    Reply::new(&json!({ "repaired": [] }), text)
+/// Throws away what a run that was stopped has left.
+pub(super) fn repair(invocation: &Invocation, flags: &SyncFlags) -> Result<Reply> {
+    let project = Project::open(&invocation.surroundings())?;
+    runtime::run(invocation, async |_| {
+        let target = find(&project, "--to", flags.to.as_deref()).await?;
+        let text = match sync::repair(&target.connection).await? {
+            None => "There is nothing to repair: no run has left anything. A sync changes what others see in one transaction.\n"
+                .to_owned(),
+            Some(remains) => {
+                let text = format!(
+                    "Threw away the quarantine of the run of {}, with {}. The tables outside of it are as they were.\n",
+                    remains.since,
+                    numbers::count(remains.tables.len(), "table")
+                );
+                return Reply::new(&json!({ "removed": remains }), text);
+            }
+        };
+        Reply::new(&json!({ "removed": null }), text)
+    })
 }
 
 async fn prepare(invocation: &Invocation, project: &Project, flags: &SyncFlags) -> Result<Prepared> {
@@ -164,6 +187,8 @@ async fn prepare(invocation: &Invocation, project: &Project, flags: &SyncFlags) 
         ephemeral: flags.ephemeral_key,
         unclassified: flags.unclassified,
         workers: flags.jobs.map_or(processors.min(4), usize::from),
+        quarantine: flags.quarantine,
+        resume: flags.resume,
         lock_timeout: target.settings.lock_timeout.value,
         max_rows: flags.max_rows.or(defaults.rules.max_rows),
         ..defaults

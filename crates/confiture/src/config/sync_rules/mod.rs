@@ -124,6 +124,8 @@ pub enum Method {
     Bucket(u64),
     /// A whole number moved by at most this much.
     Noise(u64),
+    /// The value of another row.
+    Shuffle,
     /// Places in a JSON document, each with its own method.
     Json(Vec<(JsonPath, Method)>),
     /// Free text without e-mail addresses, telephone numbers and their kin.

@@ -8,13 +8,13 @@ use crate::config::yaml::{Entry, Fields, Node, Value};
 use crate::error::{Error, Result};
 
 /// The methods that a map names.
-const METHODS: [&str; 15] = [
-    "keep", "null", "constant", "template", "hash", "fpe", "fake", "kind", "date", "bucket", "noise", "json",
-    "redact", "sql", "mask",
+const METHODS: [&str; 16] = [
+    "keep", "null", "shuffle", "constant", "template", "hash", "fpe", "fake", "kind", "date", "bucket",
+    "noise", "json", "redact", "sql", "mask",
 ];
 
 /// Words that stand alone, beside the kinds of personal data.
-const WORDS: [&str; 4] = ["keep", "null", "hash", "fpe"];
+const WORDS: [&str; 5] = ["keep", "null", "hash", "fpe", "shuffle"];
 
 /// The rule behind a column's name.
 pub(super) fn entry_rule(entry: &Entry) -> Result<Spanned<Rule>> {
@@ -48,6 +48,7 @@ fn scalar_method(node: &Node, text: &str, plain: bool) -> Result<Method> {
         "null" => Ok(Method::Null),
         "hash" => Ok(Method::Hash(HASH_LENGTH)),
         "fpe" => Ok(Method::Fpe),
+        "shuffle" => Ok(Method::Shuffle),
         "true" | "false" => Ok(Method::Constant(text.to_owned())),
         number if number.parse::<f64>().is_ok() => Ok(Method::Constant(number.to_owned())),
         _ => Err(node
@@ -134,11 +135,15 @@ fn locale(node: &Node) -> Result<Locale> {
 fn method(entry: &Entry, locale: Option<Locale>) -> Result<Method> {
     let node = &entry.value;
     Ok(match entry.key.as_str() {
-        "keep" | "null" => {
+        word @ ("keep" | "null" | "shuffle") => {
             if !node.as_bool()? {
                 return Err(node.must_be("true"));
             }
-            if entry.key == "keep" { Method::Keep } else { Method::Null }
+            match word {
+                "keep" => Method::Keep,
+                "null" => Method::Null,
+                _ => Method::Shuffle,
+            }
         }
         "constant" => Method::Constant(node.as_text()?.to_owned()),
         "template" => template(node, node.as_text()?)?,
@@ -181,7 +186,12 @@ fn json(node: &Node) -> Result<Vec<(JsonPath, Method)>> {
         let plain = inner == Rule::of(inner.method.clone());
         let possible = !matches!(
             inner.method,
-            Method::Json(_) | Method::Sql(_) | Method::Date(_) | Method::Bucket(_) | Method::Noise(_)
+            Method::Json(_)
+                | Method::Shuffle
+                | Method::Sql(_)
+                | Method::Date(_)
+                | Method::Bucket(_)
+                | Method::Noise(_)
         );
         if !plain || !possible {
             return Err(entry

@@ -45,6 +45,8 @@ anonymize:
     initials: {sql: "left(name, 1)"}
     email: email
     created_at: keep
+    grade: shuffle
+    rank: {shuffle: true, when: "id > 5"}
     "*": keep
 defaults: {kinds: {email: "{hash(16)}@example.com"}, unclassified: null}
 key: {env: CONFITURE_SYNC_KEY}
@@ -63,6 +65,7 @@ max_rows: 1_000
     assert_eq!(methods[9], &Method::Null);
     assert_eq!(methods[10], &Method::Constant("gone".to_owned()));
     assert_eq!(methods[12], &Method::Kind(PersonalKind::Email));
+    assert_eq!([methods[14], methods[15]], [&Method::Shuffle; 2]);
     assert!(rules.tables[0].others.is_some());
     assert_eq!(rules.unclassified, Some(Unclassified::Null));
     assert_eq!(rules.subset[0].children.len(), 1);
@@ -77,10 +80,10 @@ fn whatever_is_unknown_is_an_error_with_its_place() {
     insta::assert_snapshot!(refusal("anonymise: {}\n"), @"1:1 unknown key `anonymise`: did you mean `anonymize`?; known keys: anonymize, defaults, key, subset, virtual_fks, row_keys, allowed_targets, scan, max_rows");
     insta::assert_snapshot!(rule("kep"), @"3:12 there is no rule `kep`: did you mean `keep`?; a text that is meant for every row stands in quotes");
     insta::assert_snapshot!(rule("\"x{ransom(4)}\""), @"3:15 there is no function `ransom`: did you mean `random`?");
-    insta::assert_snapshot!(rule("{hsh: 12}"), @"3:13 unknown key `hsh` in `anonymize.users.email`: did you mean `hash`?; known keys: when, nulls, domain, normalize, allow_duplicates, locale, keep, null, constant, template, hash, fpe, fake, kind, date, bucket, noise, json, redact, sql, mask");
+    insta::assert_snapshot!(rule("{hsh: 12}"), @"3:13 unknown key `hsh` in `anonymize.users.email`: did you mean `hash`?; known keys: when, nulls, domain, normalize, allow_duplicates, locale, keep, null, shuffle, constant, template, hash, fpe, fake, kind, date, bucket, noise, json, redact, sql, mask");
     insta::assert_snapshot!(rule("{hash: 12, fake: name}"), @"3:23 `fake` is a second method for one column: keep one of them");
     insta::assert_snapshot!(rule("{fake: nam}"), @"3:19 `anonymize.users.email.fake` must be one of name, first_name, last_name, company, city, street, job, username, sentence, not `nam`: did you mean `name`?");
-    insta::assert_snapshot!(rule("{hash: 12, wehn: x}"), @"3:23 unknown key `wehn` in `anonymize.users.email`: did you mean `when`?; known keys: when, nulls, domain, normalize, allow_duplicates, locale, keep, null, constant, template, hash, fpe, fake, kind, date, bucket, noise, json, redact, sql, mask");
+    insta::assert_snapshot!(rule("{hash: 12, wehn: x}"), @"3:23 unknown key `wehn` in `anonymize.users.email`: did you mean `when`?; known keys: when, nulls, domain, normalize, allow_duplicates, locale, keep, null, shuffle, constant, template, hash, fpe, fake, kind, date, bucket, noise, json, redact, sql, mask");
     insta::assert_snapshot!(rule(""), @"3:5 `email` has no rule: write `keep`, `null`, or how it is masked");
     insta::assert_snapshot!(rule("{json: {\"contact\": hash}}"), @"3:20 `contact`: a JSON path begins with `$`:");
     insta::assert_snapshot!(refusal("key: hunter2\n"), @"1:6 the key itself is not written into this file: write where it is: `key: {env: CONFITURE_SYNC_KEY}`, `{file: path}` or `{command: program}`");

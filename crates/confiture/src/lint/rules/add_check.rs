@@ -1,6 +1,6 @@
 use super::{Concern, Rule, Severity};
 use crate::lint::Found;
-use crate::lint::shape::{ConstraintKind, What};
+use crate::lint::shape::ConstraintKind;
 use crate::lint::subject::Subject;
 
 /// A check is added without NOT VALID.
@@ -17,16 +17,12 @@ pub(crate) static RULE: Rule = Rule {
 };
 
 fn check(subject: &Subject<'_>, found: &mut Found<'_>) {
-    for (table, what, span) in subject.alterations() {
-        let constraints = match what {
-            What::AddConstraint(constraint) => std::slice::from_ref(&**constraint),
-            What::AddColumn(column) => &column.constraints,
-            _ => continue,
-        };
-        let checks = |one: &&crate::lint::shape::Constraint| {
-            matches!(one.kind, ConstraintKind::Check | ConstraintKind::NotNull)
-        };
-        if constraints.iter().filter(checks).any(|one| !one.not_valid) {
+    let mut told = None;
+    for (table, one, span) in subject.added_constraints().filter(|(_, one, _)| !one.not_valid) {
+        // Several checks of one column are one scan.
+        if matches!(one.kind, ConstraintKind::Check | ConstraintKind::NotNull) && told.as_ref() != Some(&span)
+        {
+            told = Some(span.clone());
             found.on(
                 table,
                 span,

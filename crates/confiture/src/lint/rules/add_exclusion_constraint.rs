@@ -1,6 +1,6 @@
 use super::{Concern, Rule, Severity};
 use crate::lint::Found;
-use crate::lint::shape::{ConstraintKind, What};
+use crate::lint::shape::ConstraintKind;
 use crate::lint::subject::Subject;
 
 /// An exclusion constraint is added to a table that is there.
@@ -17,9 +17,8 @@ pub(crate) static RULE: Rule = Rule {
 };
 
 fn check(subject: &Subject<'_>, found: &mut Found<'_>) {
-    for (table, what, span) in subject.alterations() {
-        let What::AddConstraint(constraint) = what else { continue };
-        if constraint.kind == ConstraintKind::Exclusion {
+    for (table, one, span) in subject.added_constraints() {
+        if one.kind == ConstraintKind::Exclusion {
             found.on(
                 table,
                 span,

@@ -1,6 +1,6 @@
 use super::{Concern, Rule, Severity};
 use crate::lint::Found;
-use crate::lint::shape::{ConstraintKind, What};
+use crate::lint::shape::ConstraintKind;
 use crate::lint::subject::Subject;
 
 /// A foreign key is added without NOT VALID.
@@ -17,22 +17,15 @@ pub(crate) static RULE: Rule = Rule {
 };
 
 fn check(subject: &Subject<'_>, found: &mut Found<'_>) {
-    for (table, what, span) in subject.alterations() {
-        let constraints = match what {
-            What::AddConstraint(constraint) => std::slice::from_ref(&**constraint),
-            What::AddColumn(column) => &column.constraints,
-            _ => continue,
-        };
-        for constraint in constraints.iter().filter(|one| !one.not_valid) {
-            if let ConstraintKind::ForeignKey(to) = &constraint.kind {
-                found.on(
-                    table,
-                    span.clone(),
-                    format!(
-                        "the key to {to} is checked for all rows of {table} while nobody can write to either"
-                    ),
-                );
-            }
+    for (table, one, span) in subject.added_constraints().filter(|(_, one, _)| !one.not_valid) {
+        if let ConstraintKind::ForeignKey(to) = &one.kind {
+            found.on(
+                table,
+                span,
+                format!(
+                    "the key to {to} is checked for all rows of {table} while nobody can write to either"
+                ),
+            );
         }
     }
 }

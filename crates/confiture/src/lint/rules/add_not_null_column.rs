@@ -32,7 +32,7 @@ fn check(subject: &Subject<'_>, found: &mut Found<'_>) {
             );
             let live = subject.ground.and_then(|ground| ground.table(table));
             if subject.before.created.contains(&table.key())
-                || live.is_some_and(|live| live.rows == Some(0) && live.bytes == 0)
+                || live.is_some_and(|live| live.rows == Some(0) && live.bytes == Some(0))
             {
                 found.less(Severity::Note);
             }

@@ -1,6 +1,6 @@
 use super::{Concern, Rule, Severity};
 use crate::lint::Found;
-use crate::lint::shape::{ConstraintKind, What};
+use crate::lint::shape::ConstraintKind;
 use crate::lint::subject::Subject;
 
 /// A unique constraint or primary key builds its index under a lock.
@@ -17,20 +17,13 @@ pub(crate) static RULE: Rule = Rule {
 };
 
 fn check(subject: &Subject<'_>, found: &mut Found<'_>) {
-    for (table, what, span) in subject.alterations() {
-        let constraints = match what {
-            What::AddConstraint(constraint) => std::slice::from_ref(&**constraint),
-            What::AddColumn(column) => &column.constraints,
+    for (table, one, span) in subject.added_constraints().filter(|(_, one, _)| !one.using_index) {
+        let name = match one.kind {
+            ConstraintKind::PrimaryKey => "a primary key",
+            ConstraintKind::Unique => "a unique constraint",
             _ => continue,
         };
-        for constraint in constraints.iter().filter(|one| !one.using_index) {
-            let name = match constraint.kind {
-                ConstraintKind::PrimaryKey => "a primary key",
-                ConstraintKind::Unique => "a unique constraint",
-                _ => continue,
-            };
-            found.on(table, span.clone(), format!("{name} is built while nobody can read or write {table}"));
-        }
+        found.on(table, span, format!("{name} is built while nobody can read or write {table}"));
     }
 }
 

@@ -1,4 +1,4 @@
 -- Removes the ledger, and nothing that someone else put into its schema.
 DROP TABLE IF EXISTS confiture.follow, confiture.batch, confiture.deferred, confiture.shape, confiture.control,
-    confiture.verification, confiture.coverage, confiture.touched, confiture.request;
+    confiture.verification, confiture.coverage, confiture.touched, confiture.request, confiture.cutover, confiture.outside;
 DROP TABLE IF EXISTS confiture.chunk, confiture.table_state, confiture.journal, confiture.event, confiture.migration;

@@ -4,7 +4,11 @@ CREATE TABLE IF NOT EXISTS confiture.follow (
     id text NOT NULL,                      -- names the slot and the publication on the source
     feed text NOT NULL CHECK (feed IN ('wal', 'queue')),
     reason text NOT NULL,                  -- why that feed
-    phase text NOT NULL CHECK (phase IN ('preparing', 'copying', 'catching_up', 'following')),
+    phase text NOT NULL CHECK (phase IN ('preparing', 'copying', 'catching_up', 'following', 'armed', 'cut_over')),
+    direction text NOT NULL DEFAULT 'forward' CHECK (direction IN ('forward', 'reverse')),
+    epoch bigint NOT NULL DEFAULT 0,       -- cutovers and rollbacks so far: where two ledgers differ, the greater is right
+    way_back jsonb,                        -- of the way back, which no file holds: its mapping, and what it leaves alone
+    exchange jsonb,                        -- in one database, after a cutover: what takes the tables back
     snapshot text,                         -- pg_current_snapshot() of the source, of the last batch
     batches bigint NOT NULL DEFAULT 0,
     row_changes bigint NOT NULL DEFAULT 0,
@@ -56,6 +60,7 @@ CREATE TABLE IF NOT EXISTS confiture.control (
     max_replica_lag interval,              -- copying pauses while a replica of the source is further behind
     max_retained_bytes bigint,             -- copying pauses while the source keeps more than this for the feed
     max_snapshot interval NOT NULL DEFAULT '5 minutes', -- a comparison that takes longer goes on in another snapshot
+    hand_over_to integer,                  -- the pid of whoever waits to take the work over
     changed_at timestamptz NOT NULL DEFAULT pg_catalog.now()
 );
 INSERT INTO confiture.control DEFAULT VALUES ON CONFLICT DO NOTHING;
@@ -103,4 +108,18 @@ CREATE TABLE IF NOT EXISTS confiture.request (
     show_values boolean NOT NULL,
     state text NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'at_work', 'done', 'failed', 'cancelled')),
     answer jsonb                           -- the report; gone once it was read
+);
+
+-- Cutovers and rollbacks that were begun, and how each ended.
+CREATE TABLE IF NOT EXISTS confiture.cutover (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    kind text NOT NULL CHECK (kind IN ('cutover', 'rollback')),
+    started_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    fenced_at timestamptz,                 -- from when on writes had to wait
+    committed_at timestamptz,              -- when the other side took them
+    ended_at timestamptz,
+    outcome text NOT NULL DEFAULT 'begun' CHECK (outcome IN ('begun', 'done', 'given_up')),
+    stall_ms double precision,             -- how long writes had to wait
+    checklist jsonb,
+    found text                             -- why it was given up; never a value
 );

@@ -57,6 +57,8 @@ CREATE TABLE IF NOT EXISTS confiture.journal (
 CREATE TABLE IF NOT EXISTS confiture.event (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
-    by text NOT NULL DEFAULT current_user,
+    by text NOT NULL DEFAULT current_user, -- the role
+    actor text DEFAULT nullif(pg_catalog.current_setting('confiture.actor', true), ''), -- who ran it: ada@laptop
+    client text DEFAULT pg_catalog.host(pg_catalog.inet_client_addr()), -- from where; NULL over a Unix socket
     what text NOT NULL
 );

@@ -1,10 +1,13 @@
--- What lint judges by: sizes, types of columns, and checks that prove a column not to be null.
+-- What lint judges by: sizes, types of columns, and checks that prove a column not to be null. Sizes are measured, which locks each
+-- table against being dropped, or ($1 is false) what the server has counted last.
 SELECT n.nspname AS schema,
        c.relname AS name,
        c.relkind = 'p' AS is_partitioned,
        -- -1: never analysed.
        nullif(c.reltuples, -1)::float8 AS rows,
-       CASE WHEN c.relkind = 'p'
+       CASE WHEN NOT $1::boolean
+            THEN CASE WHEN c.reltuples >= 0 THEN c.relpages * pg_catalog.current_setting('block_size')::bigint END
+            WHEN c.relkind = 'p'
             THEN (SELECT coalesce(sum(pg_catalog.pg_table_size(p.relid)), 0)::bigint FROM pg_catalog.pg_partition_tree(c.oid) AS p WHERE p.isleaf)
             ELSE coalesce(pg_catalog.pg_table_size(c.oid), 0)
        END AS bytes,

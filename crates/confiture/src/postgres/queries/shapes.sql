@@ -14,7 +14,8 @@ SELECT pg_catalog.format('%I.%I', namespace.nspname, class.relname) AS relation,
        ), '')
        || coalesce((
            SELECT pg_catalog.string_agg(E'\npartition ' || inherits.inhrelid::regclass::text, '' ORDER BY inherits.inhrelid)
-           FROM pg_catalog.pg_inherits AS inherits WHERE inherits.inhparent = class.oid
+           FROM pg_catalog.pg_inherits AS inherits
+           WHERE inherits.inhparent = class.oid AND NOT inherits.inhdetachpending
        ), '')
        || coalesce((
            SELECT E'\ncapture ' || pg_catalog.count(*) || ' '

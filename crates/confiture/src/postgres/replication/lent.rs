@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream};
 use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::postgres::socket::Socket;
 
 /// A socket, with TLS or without.
 pub(crate) trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -107,24 +108,24 @@ impl TlsStream for Lent {
 
 /// The TLS handshake of our connector, on a stream that is then lent.
 pub(super) struct Tap {
-    tls: <MakeRustlsConnect as MakeTlsConnect<TcpStream>>::TlsConnect,
+    tls: <MakeRustlsConnect as MakeTlsConnect<Socket>>::TlsConnect,
     loan: Loan,
 }
 
 impl Tap {
     pub(super) fn new(tls: &MakeRustlsConnect, host: &str, loan: &Loan) -> io::Result<Self> {
-        let tls = MakeTlsConnect::<TcpStream>::make_tls_connect(&mut tls.clone(), host)
+        let tls = MakeTlsConnect::<Socket>::make_tls_connect(&mut tls.clone(), host)
             .map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
         Ok(Self { tls, loan: loan.clone() })
     }
 }
 
-impl TlsConnect<TcpStream> for Tap {
+impl TlsConnect<Socket> for Tap {
     type Stream = Lent;
     type Error = io::Error;
     type Future = Pin<Box<dyn Future<Output = io::Result<Lent>> + Send>>;
 
-    fn connect(self, stream: TcpStream) -> Self::Future {
+    fn connect(self, stream: Socket) -> Self::Future {
         let Self { tls, loan } = self;
         let handshake = tls.connect(stream);
         Box::pin(async move {

@@ -71,6 +71,20 @@ impl Applier {
         Ok(Self { stages, migration, captured, source, target, made, used, together })
     }
 
+    /// One of the same tables, by other sessions.
+    pub(crate) fn beside(&self, source: Session, target: Session) -> Self {
+        Self {
+            migration: Arc::clone(&self.migration),
+            captured: Arc::clone(&self.captured),
+            stages: Arc::clone(&self.stages),
+            source,
+            target,
+            made: BTreeSet::new(),
+            used: BTreeSet::new(),
+            together: BTreeSet::new(),
+        }
+    }
+
     fn is_local(&self) -> bool {
         self.migration.plan.topology == Topology::OneDatabase
     }
@@ -87,6 +101,14 @@ impl Applier {
         let ((), row) =
             tokio::try_join!(biased; self.source.batch(&begin), self.source.query_one(&query, &[]))?;
         row.get::<_, &str>(0).parse()
+    }
+
+    /// Freezes one database once `lock` was had, so that nothing can come after the snapshot that it does not see.
+    pub(crate) async fn freeze_after(&self, lock: &Sql) -> Result<SnapshotImage> {
+        let begin = sql!("BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE; {}", lock);
+        self.target.batch(&begin).await?;
+        let query = Sql::literal("SELECT pg_catalog.pg_current_snapshot()::pg_catalog.text");
+        self.target.query_one(&query, &[]).await?.get::<_, &str>(0).parse()
     }
 
     /// Begins the target's transaction.
@@ -191,7 +213,7 @@ impl Applier {
         let columns = captured.key_columns(followed);
         // Most likely none of them is on the target, and all are on the source.
         let is_new = keys.is_new() && followed.unique && table.query.filters.is_empty();
-        let is_copied = is_new && in_pieces && stage.takes_copy && !self.is_local();
+        let is_copied = is_new && in_pieces && stage.takes_copy && !stage.is_shared() && !self.is_local();
         let most = if in_pieces { KEYS_AT_ONCE } else { usize::MAX };
         let mut applied = Applied { keys: keys.len() as u64, ..Applied::default() };
         for reading in stage.readings(table, keys, &columns, most, self.is_local()) {
@@ -203,7 +225,7 @@ impl Applier {
             let moved = self.fill(&stage.row_columns(), &reading.rows, index).await?;
             applied.bytes += moved.bytes;
             // Where each key gives a row, none is missing.
-            let share = match followed.unique && moved.rows == reading.count {
+            let share = match followed.unique && moved.rows == reading.count && !stage.is_shared() {
                 true => None,
                 false => {
                     let keys = self.fill(&stage.key_columns(), &reading.keys, index).await?;
@@ -258,35 +280,46 @@ impl Applier {
         Ok(is_done.map(|Moved { rows, bytes }| Applied { rows_written: rows, bytes, ..Applied::default() }))
     }
 
+    /// Makes `share` of the table what is staged.
+    async fn write(&self, stage: &Stage, share: Option<&Share>) -> Result<Applied> {
+        if let Some(meets_others) = stage.meets_others()
+            && self.target.query_one(&meets_others, &[]).await?.get(0)
+        {
+            return Err(meets_a_row_of_others());
+        }
+        let applied = self.write_staged(stage, share).await?;
+        if let Some(remember) = share.and_then(|share| stage.remember_outside(share)) {
+            self.target.batch(&remember).await?;
+        }
+        Ok(applied)
+    }
+
     /// Deletes what of `share` is no more and writes what is staged, in one round trip. Two rows that exchange a value of
     /// another unique constraint collide, whichever is written first; so what collides is deleted first, all of it.
-    async fn write(&self, stage: &Stage, share: Option<&Share>) -> Result<Applied> {
+    async fn write_staged(&self, stage: &Stage, share: Option<&Share>) -> Result<Applied> {
         let (mut before, mut delete) = (Sql::default(), Sql::literal("SELECT 0 LIMIT 0"));
         if let Some(share) = share.filter(|_| !mutation::is(Mutation::KeepMissing)) {
             before = sql!("{}; ", stage.before_deleting(share));
             delete = stage.delete_missing(share);
         }
         // Released at once: in a savepoint that is open no snapshot can be exported.
-        let all = |replaced: &Sql, write: &Sql| {
+        let all = |write: Sql| {
             sql!(
-                "SAVEPOINT confiture_write; {}{}{}; {}; RELEASE SAVEPOINT confiture_write; \
+                "SAVEPOINT confiture_write; {}{}; RELEASE SAVEPOINT confiture_write; \
                  SET LOCAL enable_hashjoin TO DEFAULT; SET LOCAL enable_mergejoin TO DEFAULT",
                 before,
-                replaced,
-                delete,
                 write
             )
         };
         if let Some(upsert) = stage.upsert() {
-            match self.target.counts(&all(&Sql::default(), &upsert)).await {
+            match self.target.counts(&all(sql!("{}; {}", delete, upsert))).await {
                 Err(error) if is_collision(&error) => {}
                 counts => return counts.map(|counts| written(&counts)),
             }
             let undo = "ROLLBACK TO SAVEPOINT confiture_write; RELEASE SAVEPOINT confiture_write";
             self.target.batch(&Sql::literal(undo)).await?;
         }
-        let replaced = sql!("{}; ", stage.delete_staged());
-        self.target.counts(&all(&replaced, &stage.insert())).await.map(|counts| written(&counts))
+        self.target.counts(&all(stage.replace(&delete))).await.map(|counts| written(&counts))
     }
 
     /// Stages keys, to be deleted.
@@ -298,6 +331,14 @@ impl Applier {
             self.fill(&stage.key_columns(), &reading.keys, index).await?;
         }
         Ok(())
+    }
+
+    /// Removes a stage that is not needed again: at each commit a session empties all that it has.
+    pub(crate) async fn drop_stage(&mut self, index: usize) -> Result<()> {
+        match self.made.remove(&index) {
+            true => self.target.batch(&self.stages[index].drop()).await,
+            false => Ok(()),
+        }
     }
 
     /// Deletes the rows of the staged keys, however often each is there; or, where nobody knows which those are, of every
@@ -355,12 +396,22 @@ fn written(counts: &[u64]) -> Applied {
 
 /// True where a unique or exclusion constraint refuses a row.
 fn is_collision(error: &Error) -> bool {
-    matches!(error.sqlstate_code(), Some("23505" | "23P01"))
+    error.kind() == ErrorKind::Server && matches!(error.sqlstate_code(), Some("23505" | "23P01"))
+}
+
+/// A row of the other side has the key of one that is left alone here.
+fn meets_a_row_of_others() -> Error {
+    Error::new(
+        ErrorKind::Unsafe,
+        "a row that was made on the other side has the key of a row that the mapping leaves out, and that is left alone",
+    )
+    .sqlstate("23505")
+    .hint("give one of the two another key, or have the mapping take the other row in too")
 }
 
 fn explain(error: Error, table: &str) -> Error {
     match error.sqlstate_code() {
-        Some("23505" | "21000") => error.context(format!("applying changes to {table}")).hint(
+        Some("23505" | "21000") if error.kind() == ErrorKind::Server => error.context(format!("applying changes to {table}")).hint(
             "the mapping gives two rows of one key, or the target's unique constraint refuses what the source allows",
         ),
         _ => error.context(format!("applying changes to {table}")),

@@ -41,6 +41,21 @@ pub struct BatchReport {
     pub more: bool,
 }
 
+impl BatchReport {
+    fn new(number: i64, changes: &Changes, snapshot: SnapshotImage) -> Self {
+        Self {
+            number,
+            applied: Applied::default(),
+            row_changes: changes.row_changes,
+            carried: changes.carried,
+            lag: changes.lag,
+            elapsed: Duration::ZERO,
+            more: false,
+            snapshot,
+        }
+    }
+}
+
 /// Both sides, frozen at the end of one batch: two pictures that must be equal.
 pub(crate) struct Aligned {
     pub(crate) source: Snapshot,
@@ -71,6 +86,17 @@ impl Follower {
         }
     }
 
+    /// In one database: a batch whose transaction begins with `lock`, and is left open for whoever ends it.
+    pub(crate) async fn open_batch(&mut self, lock: &Sql) -> Result<BatchReport> {
+        let started = Instant::now();
+        let snapshot = self.applier.freeze_after(lock).await?;
+        self.look().await?;
+        let changes = self.feed.changes(&self.applier.source, &snapshot).await?;
+        let mut report = BatchReport::new(self.batches + 1, &changes, snapshot);
+        self.write_all(None, &changes, &mut report, started).await?;
+        Ok(report)
+    }
+
     async fn try_batch(&mut self) -> Result<BatchReport> {
         let started = Instant::now();
         let snapshot = self.applier.freeze().await?;
@@ -84,16 +110,7 @@ impl Follower {
         let changes = self.feed.changes(&self.applier.source, &snapshot).await?;
         failpoint::reached("batch: changes told");
         let is_quiet = begun.is_none() && is_empty(&changes) && !self.is_catching_up();
-        let mut report = BatchReport {
-            number: self.batches + 1,
-            applied: Applied::default(),
-            row_changes: changes.row_changes,
-            carried: changes.carried,
-            lag: changes.lag,
-            elapsed: Duration::ZERO,
-            more: false,
-            snapshot,
-        };
+        let mut report = BatchReport::new(self.batches + 1, &changes, snapshot);
         if is_quiet {
             self.end_quiet(&mut report, started).await?;
         } else {
@@ -112,7 +129,7 @@ impl Follower {
     /// Asks for what has changed; an error where a source table was altered. Both at once, since neither needs the other.
     async fn look(&mut self) -> Result<()> {
         let Self { feed, shapes, applier, .. } = self;
-        let look = shapes.source.changes(&applier.source, &shapes.source_oids);
+        let look = shapes.source.changes(&applier.source, &shapes.source_scope);
         let (altered, begun) = tokio::join!(look, feed.begin());
         // Where both fail, the one explains the other.
         check_altered("source", &altered?)?;
@@ -179,14 +196,15 @@ impl Follower {
         Ok(())
     }
 
-    /// Writes the rest of a batch and commits it, then tells the feed.
-    async fn write(
+    /// Writes the rest of a batch and its record into the open transaction. Returns how far the tables are then, and what is
+    /// known to be equal.
+    async fn write_all(
         &mut self,
         begun: Option<Begun>,
         changes: &Changes,
         report: &mut BatchReport,
         started: Instant,
-    ) -> Result<()> {
+    ) -> Result<(Vec<TableState>, Coverage)> {
         let mut begun = match begun {
             Some(begun) => begun,
             None => self.begin().await?,
@@ -213,6 +231,18 @@ impl Follower {
         };
         coverage.write(&self.applier.target, report.number).await?;
         ledger::record_batch(&self.applier.target, &record).await?;
+        Ok((states, coverage))
+    }
+
+    /// Writes a batch and commits it, then tells the feed.
+    async fn write(
+        &mut self,
+        begun: Option<Begun>,
+        changes: &Changes,
+        report: &mut BatchReport,
+        started: Instant,
+    ) -> Result<()> {
+        let (states, coverage) = self.write_all(begun, changes, report, started).await?;
         if mutation::is(Mutation::ConfirmEarly) {
             self.feed.confirm().await?;
         }

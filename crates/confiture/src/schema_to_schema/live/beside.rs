@@ -14,7 +14,7 @@ use crate::postgres::Session;
 use crate::schema_to_schema::constraints;
 use crate::schema_to_schema::journal::{self, EntryKind};
 use crate::schema_to_schema::ledger::{TableState, set_state};
-use crate::schema_to_schema::live::finish::Finisher;
+use crate::schema_to_schema::live::finish::{Builders, Finisher};
 use crate::schema_to_schema::live::follower::Follower;
 use crate::schema_to_schema::live::ledger::Phase;
 use crate::schema_to_schema::live::run::FollowReport;
@@ -42,8 +42,11 @@ impl Beside {
         let copying = follower.start_copying(sessions, full).await?;
         let finisher = Finisher {
             migration: Arc::clone(&follower.migration),
-            captured: Arc::clone(&follower.captured),
+            applier: Arc::new(
+                follower.applier.beside(follower.applier.source.clone(), follower.applier.target.clone()),
+            ),
             sessions: Arc::clone(sessions),
+            builders: Arc::new(Builders::new(follower.migration.plan.workers)),
             execution: follower.execution.clone(),
         };
         Ok(Self {
@@ -85,8 +88,8 @@ impl Beside {
         while let Some(ended) = self.building.try_join_next() {
             let index = ended.unwrap_or_else(panicked)?;
             self.built.remove(&index);
-            follower.count_unbuilt().await?;
             let name = follower.migration.plan.tables[index].target.clone();
+            follower.count_unbuilt_of(index, &name).await?;
             set_state(&follower.side, &name, TableState::CatchingUp).await?;
             follower.states[index] = TableState::CatchingUp;
         }

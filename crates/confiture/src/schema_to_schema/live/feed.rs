@@ -76,6 +76,24 @@ pub(crate) async fn choose(
     Ok(choice)
 }
 
+/// What stands in the way of the feed that would be chosen; empty where it can be set up.
+pub(crate) async fn obstacles_of(
+    capture: Capture,
+    migration: &Migration,
+    captured: &Captured,
+) -> Result<Vec<Obstacle>> {
+    let (source, tables) = (&migration.source, captured.tables.as_slice());
+    let kind = match capture {
+        Capture::Only(kind) => kind,
+        Capture::Auto if migration.plan.topology == Topology::OneDatabase => FeedKind::Queue,
+        Capture::Auto => match fatal(&obstacles(FeedKind::Wal, source, tables).await?) {
+            None => FeedKind::Wal,
+            Some(_) => FeedKind::Queue,
+        },
+    };
+    obstacles(kind, source, tables).await
+}
+
 /// What stands in the way of a feed.
 async fn obstacles(kind: FeedKind, source: &Session, tables: &[CapturedTable]) -> Result<Vec<Obstacle>> {
     match kind {
@@ -199,7 +217,7 @@ pub(crate) async fn mend(
 }
 
 /// The migration, as its queues name it.
-fn reader(id: &str, options: &Options) -> Reader {
+pub(crate) fn reader(id: &str, options: &Options) -> Reader {
     Reader { migration: id.to_owned(), target: options.target.to_string() }
 }
 
@@ -242,6 +260,67 @@ pub(crate) async fn remove(
         queue::tear_down(&session, Some(&ours), patience(), execution).await?;
     }
     Ok(record.is_some() || !ours.is_empty())
+}
+
+/// What the slot and the publication of the migration `id` are called.
+pub(crate) fn name(id: &str) -> String {
+    WalFeed::name(id).as_str().to_owned()
+}
+
+/// Lets go of everything that the slot of the migration `id`, which nobody reads, has captured until now.
+pub(crate) async fn skip(id: &str, source: &Session) -> Result<()> {
+    let skip = Sql::literal(
+        "SELECT pg_catalog.pg_replication_slot_advance($1::pg_catalog.name, pg_catalog.pg_current_wal_insert_lsn())",
+    );
+    source.query(&skip, &[&WalFeed::name(id).as_str()]).await?;
+    Ok(())
+}
+
+/// Takes away, in one database, queues of a direction that has ended: everything that is read into the database itself, but
+/// not by `id`.
+pub(crate) async fn tear_down_ended(id: &str, database: &Connection, execution: &Execution) -> Result<()> {
+    let session = Session::connect(database).await?;
+    let shown = database.to_string();
+    let has_ended = |reader: &Reader| reader.migration != id && reader.target == shown;
+    let queues = queue::queues(&session).await?;
+    let ended: Vec<_> = queues
+        .iter()
+        .filter(|queue| queue.reader.as_ref().is_some_and(has_ended))
+        .map(|queue| queue.table)
+        .collect();
+    match ended.is_empty() {
+        true => Ok(()),
+        false => queue::tear_down(&session, Some(&ended), patience(), execution).await,
+    }
+}
+
+/// Takes away what captured changes for the migration `id`, once nobody reads them any more.
+pub(crate) async fn tear_down(
+    kind: FeedKind,
+    id: &str,
+    source: &Connection,
+    execution: &Execution,
+) -> Result<()> {
+    let session = Session::connect(source).await?;
+    match kind {
+        FeedKind::Wal => {
+            let name = WalFeed::name(id);
+            WalFeed::drop_slot_and_publication(&session, &name, &name).await
+        }
+        FeedKind::Queue => {
+            let is_ours = |reader: &Reader| reader.migration == id;
+            let queues = queue::queues(&session).await?;
+            let ours: Vec<_> = queues
+                .iter()
+                .filter(|queue| queue.reader.as_ref().is_some_and(is_ours))
+                .map(|queue| queue.table)
+                .collect();
+            match ours.is_empty() {
+                true => Ok(()),
+                false => queue::tear_down(&session, Some(&ours), patience(), execution).await,
+            }
+        }
+    }
 }
 
 fn patience() -> LockPatience {

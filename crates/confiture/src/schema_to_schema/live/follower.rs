@@ -20,10 +20,11 @@ use crate::schema_to_schema::live::coverage::Coverage;
 use crate::schema_to_schema::live::feed;
 use crate::schema_to_schema::live::gate::Gate;
 use crate::schema_to_schema::live::ledger::{self, Control, FeedKind, Phase};
-use crate::schema_to_schema::live::shape::Shapes;
+use crate::schema_to_schema::live::shape::{Scope, Shapes};
 use crate::schema_to_schema::mutation::{self, Mutation};
 use crate::schema_to_schema::plan::Topology;
 use crate::schema_to_schema::planner::Migration;
+use crate::sql::QualifiedName;
 
 /// How often what others told the run is read, and the ledger says that it is at work.
 pub(crate) const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -77,14 +78,16 @@ pub(crate) struct Follower {
     pub(crate) aligned: Option<Aligned>,
     /// Whether the applier writes past foreign keys and triggers.
     pub(crate) bypasses_constraints: bool,
+    /// Whether somebody waits to take over.
+    pub(crate) hands_over: bool,
 }
 
-/// How the tables of both sides looked.
+/// How the tables of both sides looked, and the source's functions.
 pub(crate) struct BothShapes {
     pub(crate) source: Shapes,
-    pub(crate) source_oids: Vec<u32>,
+    pub(crate) source_scope: Scope,
     pub(crate) target: Shapes,
-    pub(crate) target_oids: Vec<u32>,
+    pub(crate) target_scope: Scope,
 }
 
 impl Follower {
@@ -113,14 +116,25 @@ impl Follower {
     /// Counts what is still off, table by table.
     pub(crate) async fn count_unbuilt(&mut self) -> Result<()> {
         self.unbuilt.clear();
+        let tables = self.migration.plan.tables.iter().enumerate();
+        let index: BTreeMap<_, usize> = tables.map(|(index, table)| (&table.target, index)).collect();
         for entry in journal::entries(&self.side).await? {
-            let is_it = |table: &crate::schema_to_schema::plan::TablePlan| table.target == entry.table;
-            if let Some(index) = self.migration.plan.tables.iter().position(is_it)
+            if let Some(index) = index.get(&entry.table)
                 && entry.kind <= EntryKind::Constraint
             {
-                *self.unbuilt.entry(index).or_default() += 1;
+                *self.unbuilt.entry(*index).or_default() += 1;
             }
         }
+        Ok(())
+    }
+
+    /// The same of one table.
+    pub(crate) async fn count_unbuilt_of(&mut self, index: usize, name: &QualifiedName) -> Result<()> {
+        let entries = journal::entries_of(&self.side, name).await?;
+        match entries.iter().filter(|entry| entry.kind <= EntryKind::Constraint).count() {
+            0 => self.unbuilt.remove(&index),
+            count => self.unbuilt.insert(index, count),
+        };
         Ok(())
     }
 
@@ -139,16 +153,17 @@ impl Follower {
         if oids.is_empty() || mutation::is(Mutation::BlindToRewrites) {
             return Ok(());
         }
+        let scope = Scope { oids, functions: self.shapes.source_scope.functions.clone() };
         let (then, now) = tokio::try_join!(
-            Shapes::digest(&self.applier.source, &oids),
-            Shapes::digest(&self.migration.source, &oids)
+            Shapes::digest(&self.applier.source, &scope),
+            Shapes::digest(&self.migration.source, &scope)
         )?;
         if then == now {
             return Ok(());
         }
         Err(Error::new(
             ErrorKind::Server,
-            "a source table was altered, rewritten or emptied while its rows were read",
+            "a source table was altered, rewritten or emptied while its rows were read, or a function replaced",
         )
         .sqlstate("40001")
         .hint("nothing was written; run the command again"))
@@ -160,7 +175,7 @@ impl Follower {
             return error;
         }
         let shapes = &mut self.shapes;
-        match shapes.source.changes(&self.migration.source, &shapes.source_oids).await {
+        match shapes.source.changes(&self.migration.source, &shapes.source_scope).await {
             Ok(changes) => check_altered("source", &changes).err().unwrap_or(error),
             Err(_) => error,
         }
@@ -169,7 +184,7 @@ impl Follower {
     /// Begins the target's transaction, and looks whether a target table was altered.
     pub(crate) async fn begin_on_target(&mut self) -> Result<()> {
         let Self { shapes, applier, .. } = self;
-        let look = shapes.target.changes(&applier.target, &shapes.target_oids);
+        let look = shapes.target.changes(&applier.target, &shapes.target_scope);
         let ((), changes) = tokio::try_join!(biased; applier.begin(), look)?;
         check_altered("target", &changes)
     }
@@ -223,6 +238,13 @@ impl Follower {
         Ok(())
     }
 
+    /// Takes the target's tables as they look now, after this run itself has put a fence or a capture on them.
+    pub(crate) async fn refresh_shapes(&mut self) -> Result<()> {
+        let Self { shapes, side, .. } = self;
+        shapes.target = Shapes::read(side, &shapes.target_scope).await?;
+        Ok(())
+    }
+
     /// Opens or closes the gate, as was told and as the source's replicas and disks allow.
     async fn hold(&mut self, control: &Control) -> Result<()> {
         let state = self.feed.state().await?;
@@ -235,6 +257,7 @@ impl Follower {
             None => false,
         };
         self.gate.set(control, too_much || behind);
+        self.hands_over = control.hand_over;
         self.retained = state.retained_bytes;
         Ok(())
     }
@@ -265,7 +288,7 @@ pub(crate) fn check_altered(side: &str, changes: &[String]) -> Result<()> {
     }
     Err(Error::new(
         ErrorKind::Unsafe,
-        format!("the {side}'s tables were altered while the migration follows them: {}", changes.join("; ")),
+        format!("the {side} was altered while the migration follows it: {}", changes.join("; ")),
     )
     .sqlstate(ALTERED)
     .hint("nothing was applied since; changes go on being captured")

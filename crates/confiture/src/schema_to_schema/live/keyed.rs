@@ -10,7 +10,8 @@ use crate::schema_to_schema::live::capture::{Captured, key_type};
 use crate::schema_to_schema::live::stage::is_among;
 use crate::schema_to_schema::plan::{PageRange, TablePlan};
 use crate::schema_to_schema::planner::Migration;
-use crate::schema_to_schema::verify::{Sides, TableVerification, target_query};
+use crate::schema_to_schema::portion::held_query;
+use crate::schema_to_schema::verify::{Sides, TableVerification};
 use crate::sql::{Identifier, Sql, sql};
 
 /// Keys that one query looks up.
@@ -72,7 +73,7 @@ impl<'a> Keyed<'a> {
                 }
             }
             let columns: Vec<&KeyColumn> = self.target.iter().collect();
-            let query = target_query(self.catalog, self.relation);
+            let query = held_query(self.table, self.catalog, self.relation);
             let among: Vec<Sql> = wanted
                 .arrays(&columns, usize::MAX)
                 .map(|arrays| is_among(&Identifier::new("t"), &columns, &arrays))
@@ -86,7 +87,7 @@ impl<'a> Keyed<'a> {
                 _ => "",
             });
             let query = query.from_relation(&sql!("{}{}", only, self.table.target), &conditions);
-            let side = Side::of_target(self.table, target_query(self.catalog, self.relation));
+            let side = Side::of_target(self.table, held_query(self.table, self.catalog, self.relation));
             let held = Side { derived: Some(query), ..side };
             let one = [PageRange { storage: 0, pages: None }];
             let (given, held) = try_join(

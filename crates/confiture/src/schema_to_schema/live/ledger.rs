@@ -43,14 +43,50 @@ pub enum Phase {
     CatchingUp,
     /// Every batch leaves the target equal to the source.
     Following,
+    /// Ready to follow the other way round, once the application has moved.
+    Armed,
+    /// The application writes to what was the target: nothing is applied here any more.
+    CutOver,
+}
+
+/// Which way changes go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// From the old side to the new one.
+    Forward,
+    /// After the cutover, from the new side back to the old one.
+    Reverse,
+}
+
+impl Direction {
+    /// Its word in the ledger.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Forward => "forward",
+            Self::Reverse => "reverse",
+        }
+    }
+
+    /// The other one.
+    #[must_use]
+    pub fn opposite(self) -> Self {
+        match self {
+            Self::Forward => Self::Reverse,
+            Self::Reverse => Self::Forward,
+        }
+    }
 }
 
 impl Phase {
-    const ALL: [(&'static str, Self); 4] = [
+    const ALL: [(&'static str, Self); 6] = [
         ("preparing", Self::Preparing),
         ("copying", Self::Copying),
         ("catching_up", Self::CatchingUp),
         ("following", Self::Following),
+        ("armed", Self::Armed),
+        ("cut_over", Self::CutOver),
     ];
 
     /// Its word in the ledger.
@@ -74,6 +110,13 @@ pub(crate) struct FollowRecord {
     pub(crate) batches: i64,
     /// Source and target, when a run last began.
     pub(crate) servers: Option<[Identity; 2]>,
+    pub(crate) direction: Direction,
+    /// Cutovers and rollbacks so far.
+    pub(crate) epoch: i64,
+    /// Of the way back: what its mapping is, as JSON.
+    pub(crate) way_back: Option<String>,
+    /// In one database, after a cutover: what takes the tables back, as JSON.
+    pub(crate) exchange: Option<String>,
 }
 
 /// A batch, as it is recorded.
@@ -108,7 +151,8 @@ pub(crate) async fn read(session: &Session) -> Result<Option<FollowRecord>> {
         return Ok(None);
     }
     let query = Sql::literal(
-        "SELECT id, feed, phase, snapshot, batches, source_server, target_server FROM confiture.follow",
+        "SELECT id, feed, phase, snapshot, batches, source_server, target_server, direction, epoch, way_back::text, exchange::text
+         FROM confiture.follow",
     );
     let Some(row) = session.query_opt(&query, &[]).await? else { return Ok(None) };
     let snapshot = row.get::<_, Option<&str>>(3).map(str::parse).transpose()?;
@@ -118,6 +162,10 @@ pub(crate) async fn read(session: &Session) -> Result<Option<FollowRecord>> {
         feed: if row.get::<_, &str>(1) == "wal" { FeedKind::Wal } else { FeedKind::Queue },
         phase: Phase::of_word(row.get(2)),
         batches: row.get(4),
+        direction: if row.get::<_, &str>(7) == "reverse" { Direction::Reverse } else { Direction::Forward },
+        epoch: row.get(8),
+        way_back: row.get(9),
+        exchange: row.get(10),
         servers: server(5)?.zip(server(6)?).map(|(source, target)| {
             // The last batch knows best how far the source was.
             let seen = snapshot.as_ref().map_or(0, SnapshotImage::xmax);
@@ -133,6 +181,22 @@ pub(crate) async fn begin(session: &Session, id: &str, feed: FeedKind, reason: &
         "INSERT INTO confiture.follow (id, feed, reason, phase) VALUES ($1, $2, $3, 'preparing')",
     );
     session.execute(&insert, &[&id, &feed.word(), &reason]).await?;
+    Ok(())
+}
+
+/// Begins a migration that does not follow yet: the application has not moved.
+pub(crate) async fn arm(
+    session: &Session,
+    id: &str,
+    feed: FeedKind,
+    reason: &str,
+    direction: Direction,
+    epoch: i64,
+) -> Result<()> {
+    let insert = Sql::literal(
+        "INSERT INTO confiture.follow (id, feed, reason, phase, direction, epoch) VALUES ($1, $2, $3, 'armed', $4, $5)",
+    );
+    session.execute(&insert, &[&id, &feed.word(), &reason, &direction.word(), &epoch]).await?;
     Ok(())
 }
 
@@ -159,7 +223,10 @@ pub(crate) async fn set_phase(session: &Session, phase: Phase) -> Result<()> {
 
 /// Says why no run is at work; `None` while one is.
 pub(crate) async fn set_stopped(session: &Session, because: Option<&str>) -> Result<()> {
-    let update = Sql::literal("UPDATE confiture.follow SET stopped_because = $1");
+    let update = Sql::literal(
+        "WITH event AS (INSERT INTO confiture.event (what) SELECT 'stopped: ' || $1 WHERE $1 IS NOT NULL)
+         UPDATE confiture.follow SET stopped_because = $1",
+    );
     session.execute(&update, &[&because]).await?;
     Ok(())
 }
@@ -213,16 +280,8 @@ pub(crate) async fn see(session: &Session, lag: Duration, retained: u64) -> Resu
     Ok(())
 }
 
-/// Records a comparison of both sides after a batch.
-pub(crate) async fn record_verification(
-    session: &Session,
-    batch: i64,
-    report: &VerificationReport,
-) -> Result<()> {
-    let insert = Sql::literal(
-        "INSERT INTO confiture.verification (batch, ok, tables, rows, elapsed_ms, found)
-         VALUES ($1, $2, $3, $4, $5, $6)",
-    );
+/// What a comparison found, without a value; `None` for nothing.
+fn found(report: &VerificationReport) -> Option<String> {
     let different: Vec<String> = report
         .tables
         .iter()
@@ -233,12 +292,35 @@ pub(crate) async fn record_verification(
         }))
         .chain(report.validations.iter().filter(|one| !one.ok).map(|one| format!("{} fails", one.name)))
         .collect();
-    let found = (!different.is_empty()).then(|| different.join("; "));
+    (!different.is_empty()).then(|| different.join("; "))
+}
+
+/// The same for the audit trail.
+pub(crate) fn outcome(report: &VerificationReport) -> String {
+    let rows: i64 = report.tables.iter().map(|table| table.source_rows).sum();
+    let equal = || match report.tables.len() {
+        1 => format!("equal (1 table, {rows} rows compared)"),
+        tables => format!("equal ({tables} tables, {rows} rows compared)"),
+    };
+    found(report).unwrap_or_else(equal)
+}
+
+/// Records a comparison of both sides after a batch.
+pub(crate) async fn record_verification(
+    session: &Session,
+    batch: i64,
+    report: &VerificationReport,
+) -> Result<()> {
+    let insert = Sql::literal(
+        "INSERT INTO confiture.verification (batch, ok, tables, rows, elapsed_ms, found)
+         VALUES ($1, $2, $3, $4, $5, $6)",
+    );
+    let found = found(report);
     let rows: i64 = report.tables.iter().map(|table| table.source_rows).sum();
     let tables = i32::try_from(report.tables.len()).unwrap_or(i32::MAX);
     let elapsed = report.elapsed.as_secs_f64() * 1e3;
     session.execute(&insert, &[&batch, &report.ok, &tables, &rows, &elapsed, &found]).await?;
-    Ok(())
+    note(session, &format!("compared after batch {batch}: {}", outcome(report))).await
 }
 
 /// Says that a run is at work, though it is paused.
@@ -329,13 +411,16 @@ pub(crate) struct Control {
     pub(crate) bytes_per_second: Option<u64>,
     pub(crate) replica_lag: Option<Duration>,
     pub(crate) retained_bytes: Option<u64>,
+    /// Somebody who waits is to take over.
+    pub(crate) hand_over: bool,
 }
 
 /// Reads what anybody has told the run.
 pub(crate) async fn control(session: &Session) -> Result<Control> {
     let query = Sql::literal(
         "SELECT paused, max_rows_per_second, max_bytes_per_second,
-                extract(epoch FROM max_replica_lag)::pg_catalog.float8, max_retained_bytes
+                extract(epoch FROM max_replica_lag)::pg_catalog.float8, max_retained_bytes,
+                EXISTS (SELECT FROM pg_catalog.pg_stat_activity WHERE pid = hand_over_to)
          FROM confiture.control",
     );
     let Some(row) = session.query_opt(&query, &[]).await? else { return Ok(Control::default()) };
@@ -346,5 +431,6 @@ pub(crate) async fn control(session: &Session) -> Result<Control> {
         bytes_per_second: number(2),
         replica_lag: row.get::<_, Option<f64>>(3).map(Duration::from_secs_f64),
         retained_bytes: number(4),
+        hand_over: row.get(5),
     })
 }

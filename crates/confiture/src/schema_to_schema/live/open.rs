@@ -10,21 +10,23 @@ use tokio::task::JoinSet;
 use crate::error::{Error, Result};
 use crate::event::Execution;
 use crate::postgres::feed::wal::SlotLost;
-use crate::postgres::feed::{CapturedTable, ChangeFeed};
+use crate::postgres::feed::{CapturedTable, ChangeFeed, KeySet};
 use crate::postgres::{AdvisoryLock, Session};
 use crate::schema_to_schema::chunk::{self, all_ranges};
+use crate::schema_to_schema::cutover::fence;
 use crate::schema_to_schema::journal::{self, EntryKind};
 use crate::schema_to_schema::ledger::{self as tables, TableRecord, TableState};
 use crate::schema_to_schema::live::applier::Applier;
 use crate::schema_to_schema::live::capture::{Captured, plan_capture};
 use crate::schema_to_schema::live::coverage::Coverage;
 use crate::schema_to_schema::live::feed;
-use crate::schema_to_schema::live::follower::{ALTERED, BothShapes, Follower};
+use crate::schema_to_schema::live::follower::{BothShapes, Follower};
+use crate::schema_to_schema::live::function::Functions;
 use crate::schema_to_schema::live::gate::Gate;
 use crate::schema_to_schema::live::ledger::{self, FeedKind, FollowRecord, Phase};
 use crate::schema_to_schema::live::request;
 use crate::schema_to_schema::live::run::Following;
-use crate::schema_to_schema::live::shape::Shapes;
+use crate::schema_to_schema::live::shape::{Scope, Shapes};
 use crate::schema_to_schema::live::stage::Stage;
 use crate::schema_to_schema::load::{Reading, Run, WhileCaptured, file_of};
 use crate::schema_to_schema::plan::{Route, TablePlan, Topology};
@@ -33,8 +35,8 @@ use crate::schema_to_schema::report::Outcome;
 use crate::schema_to_schema::resume::Work;
 use crate::schema_to_schema::sessions::Sessions;
 use crate::schema_to_schema::triage::{self, Need};
-use crate::schema_to_schema::{failpoint, preflight};
-use crate::sql::{Sql, sql};
+use crate::schema_to_schema::{failpoint, portion, preflight};
+use crate::sql::{QualifiedName, Sql, sql};
 
 impl Migration {
     /// Opens a run: captures changes where nobody does yet, and reads from the ledger how far every table is.
@@ -50,9 +52,11 @@ impl Migration {
         AdvisoryLock::join(&side).await?;
         let captured = Arc::new(plan_capture(&self.plan, &self.source, &self.source_catalog).await?);
         let mut record = match ledger::read(&side).await? {
+            Some(record) if record.phase >= Phase::Armed => return Err(moved(&side)),
             Some(record) if record.phase > Phase::Preparing => record,
             begun => self.prepare_following(begun, following, &captured, &side, execution).await?,
         };
+        self.take_fingerprints(&side).await?;
         let records = tables::read(&side).await?;
         let mut states = self.states(&records)?;
         let is_edited = |table: &&TablePlan| {
@@ -75,6 +79,7 @@ impl Migration {
             Topology::OneDatabase => target.clone(),
             Topology::TwoDatabases => sessions.open_source(options).await?,
         };
+        fence::pass(&target, &record.id).await?;
         let bypasses_constraints = bypass(&target).await?;
         let applier = Applier::new(Arc::clone(self), Arc::clone(&captured), source, target)?;
         let mut follower = Follower {
@@ -101,12 +106,16 @@ impl Migration {
             align: false,
             aligned: None,
             bypasses_constraints,
+            hands_over: false,
         };
         follower.count_unbuilt().await?;
         if ledger::control(&follower.side).await?.paused {
             execution.note("Paused, as somebody told it: nothing is copied or applied until `resume`.");
         }
         follower.beat(std::time::Duration::ZERO).await?;
+        let version = env!("CARGO_PKG_VERSION");
+        let what = format!("run began after batch {} (confiture {version})", record.batches);
+        ledger::note(&follower.side, &what).await?;
         Ok((follower, record.feed))
     }
 
@@ -148,8 +157,10 @@ impl Migration {
         execution: &Execution,
     ) -> Result<FollowRecord> {
         let options = &self.options;
-        let needs = triage::triage(self, side).await?;
-        let work = self.first_work(&needs)?;
+        let work = match self.is_partial() {
+            true => Vec::new(),
+            false => self.first_work(&triage::triage(self, side).await?)?,
+        };
         let choice = match &begun {
             Some(record) => feed::Choice::again(record.feed),
             None => feed::choose(following.capture, self, captured, execution).await?,
@@ -160,6 +171,7 @@ impl Migration {
         failpoint::reached("follow: ledger made");
         if begun.is_none() {
             ledger::begin(side, &feed::new_id(side).await?, choice.kind, &choice.reason).await?;
+            ledger::note(side, &self.beginning(Some(choice.kind))).await?;
         }
         failpoint::reached("follow: begun");
         let Some(mut record) = ledger::read(side).await? else {
@@ -168,6 +180,10 @@ impl Migration {
         let set_up = feed::set_up(record.feed, &record.id, options, captured, execution);
         execution.step("Capturing changes", set_up).await?;
         failpoint::reached("follow: changes captured");
+        if self.is_partial() {
+            record.phase = self.adopt(side, following.assume_equal, execution).await?;
+            return Ok(record);
+        }
         self.set_up_foreign(side, execution).await?;
         let ready = self.prepare(side, &work, "", execution);
         execution.step("Taking keys, indexes and triggers off", ready).await?;
@@ -176,6 +192,44 @@ impl Migration {
         failpoint::reached("follow: copying");
         record.phase = Phase::Copying;
         Ok(record)
+    }
+
+    /// After a switch the ledger knows the tables, and not yet which SELECT defines them.
+    async fn take_fingerprints(&self, side: &Session) -> Result<()> {
+        let records = tables::read(side).await?;
+        for table in &self.plan.tables {
+            if records.get(&table.target).is_some_and(|record| record.fingerprint.is_empty()) {
+                tables::set_fingerprint(side, table).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes tables that hold rows already as they are: nothing is taken off them, and every row is compared before anything
+    /// is written, or, where the caller knows that both sides are equal, only what changes from now on. Returns how far that is.
+    async fn adopt(&self, side: &Session, equal: bool, execution: &Execution) -> Result<Phase> {
+        let (state, phase) = match equal {
+            true => (TableState::Following, Phase::Following),
+            false => (TableState::CatchingUp, Phase::CatchingUp),
+        };
+        portion::create(side).await?;
+        let mut whole = KeySet::default();
+        whole.insert_whole();
+        let adopt = async {
+            for table in &self.plan.tables {
+                let (source, filter) = (&self.plan.source, self.options.filter.as_deref());
+                tables::begin_table(side, table, source, filter, "").await?;
+                tables::set_state(side, &table.target, state).await?;
+                if !equal {
+                    ledger::defer(side, &table.target, &whole).await?;
+                }
+            }
+            ledger::set_phase(side, phase).await
+        };
+        side.transaction(adopt).await?;
+        execution.note("Rows that are there stay: what others have in these tables is left alone.");
+        failpoint::reached("follow: tables adopted");
+        Ok(phase)
     }
 
     /// All of every table: nothing of it was captured before.
@@ -201,7 +255,7 @@ impl Migration {
 
     pub(super) fn states(
         &self,
-        records: &std::collections::BTreeMap<crate::sql::QualifiedName, TableRecord>,
+        records: &std::collections::BTreeMap<QualifiedName, TableRecord>,
     ) -> Result<Vec<TableState>> {
         let state = |table: &TablePlan| {
             let name = table.target.short();
@@ -236,19 +290,24 @@ impl Migration {
         let mut edited: BTreeSet<_> = edited.iter().map(|table| &table.target).collect();
         let oid =
             |table: &TablePlan| self.target_catalog.relations.get(&table.target).map(|relation| relation.oid);
-        let target_oids: Vec<u32> = self.plan.tables.iter().filter_map(oid).collect();
-        let source_oids: Vec<u32> = captured.tables.iter().flat_map(CapturedTable::oids).collect();
-        let source = Shapes::read(&self.source, &source_oids).await?;
+        let target_scope =
+            Scope { oids: self.plan.tables.iter().filter_map(oid).collect(), ..Scope::default() };
+        let functions = Functions::read(&self.source, &self.plan).await?;
+        let source_scope = Scope {
+            oids: captured.tables.iter().flat_map(CapturedTable::oids).collect(),
+            functions: functions.watched.clone(),
+        };
+        let source = Shapes::read(&self.source, &source_scope).await?;
         self.check_still_planned(captured).await?;
-        let target = Shapes::read(side, &target_oids).await?;
+        let target = Shapes::read(side, &target_scope).await?;
         let before = Shapes::remembered(side, "source").await?;
         if let Some(before) = &before {
-            let rewritten = before.rewritten(&source);
+            let (rewritten, changed) = (before.rewritten(&source), before.changed_functions(&source));
             for change in before.differences(&source) {
                 execution.warn(format!("altered on the source since the last run: {change}"));
             }
-            for ((followed, table), state) in
-                captured.followed.iter().zip(&self.plan.tables).zip(&mut *states)
+            for (index, ((followed, table), state)) in
+                captured.followed.iter().zip(&self.plan.tables).zip(&mut *states).enumerate()
             {
                 let read = std::iter::once(followed.driving)
                     .chain(followed.depends.iter().map(|dependent| dependent.table))
@@ -259,7 +318,8 @@ impl Migration {
                     })
                     .map(ToString::to_string)
                     .collect();
-                if !rewritten.iter().any(|table| names.contains(table)) {
+                let is_mapped_anew = changed.iter().any(|name| functions.is_called(name, index));
+                if !is_mapped_anew && !rewritten.iter().any(|table| names.contains(table)) {
                     continue;
                 }
                 execution.note(format!("{}: all of its rows are read again", table.target.short()));
@@ -282,38 +342,7 @@ impl Migration {
             tables::set_fingerprint(side, table).await?;
         }
         source.remember(side, "source").await?;
-        Ok(BothShapes { source, source_oids, target, target_oids })
-    }
-}
-
-impl Migration {
-    /// Looks whether the source's tables are those that the plan was made for: no batch would notice otherwise.
-    async fn check_still_planned(&self, captured: &Captured) -> Result<()> {
-        let query = Sql::literal(
-            "SELECT attnum, attname::text, atttypid FROM pg_catalog.pg_attribute
-             WHERE attrelid = $1::pg_catalog.oid AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
-        );
-        for table in &captured.tables {
-            let rows = self.source.query(&query, &[&table.oid]).await?;
-            let now: Vec<(i16, String, u32)> =
-                rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect();
-            let relation = self.source_catalog.relations.get(&table.name);
-            let planned = relation
-                .iter()
-                .flat_map(|relation| &relation.columns)
-                .map(|column| (column.number, column.name.as_str().to_owned(), column.data_type.oid));
-            let mut planned: Vec<_> = planned.collect();
-            planned.sort_unstable();
-            if now != planned {
-                return Err(Error::refused(format!(
-                    "{} was altered while the migration was planned",
-                    table.name.short()
-                ))
-                .sqlstate(ALTERED)
-                .hint("run the command again"));
-            }
-        }
-        Ok(())
+        Ok(BothShapes { source, source_scope, target, target_scope })
     }
 }
 
@@ -331,6 +360,12 @@ impl Follower {
         }
         let plan = &self.migration.plan;
         let records = tables::read(&self.side).await?;
+        let off = journal::entries(&self.side).await?;
+        let off: BTreeSet<(&QualifiedName, &str)> = off
+            .iter()
+            .filter(|entry| entry.kind <= EntryKind::Constraint)
+            .map(|entry| (&entry.table, entry.name.as_str()))
+            .collect();
         let (mut work, mut files, mut stages) = (Vec::new(), Vec::new(), Vec::new());
         for (index, table) in plan.tables.iter().enumerate() {
             let mut now = Vec::new();
@@ -342,7 +377,7 @@ impl Follower {
                 None => nothing(),
                 Some(record) => self.left_of(table, record, &now).await?,
             });
-            stages.push(self.stage_for_load(index, table).await?);
+            stages.push(self.stage_for_load(index, table, &off));
             files.push(now);
         }
         let captured = WhileCaptured { files, stages, gate: Arc::clone(&self.gate) };
@@ -402,22 +437,28 @@ impl Follower {
     }
 
     /// A stage, where a unique index stayed on the table during the load: a row that moved may come twice.
-    async fn stage_for_load(&self, index: usize, table: &TablePlan) -> Result<Option<Stage>> {
-        let Some(relation) = self.migration.target_catalog.relations.get(&table.target) else {
-            return Ok(None);
-        };
-        let entries = journal::entries(&self.side).await?;
+    fn stage_for_load(
+        &self,
+        index: usize,
+        table: &TablePlan,
+        off: &BTreeSet<(&QualifiedName, &str)>,
+    ) -> Option<Stage> {
+        let relation = self.migration.target_catalog.relations.get(&table.target)?;
         let is_off = |found: &crate::catalog::Index| {
             let name = found.constraint.as_ref().unwrap_or(&found.name);
-            entries.iter().any(|entry| {
-                entry.table == table.target
-                    && entry.kind <= EntryKind::Constraint
-                    && entry.name == name.as_str()
-            })
+            off.contains(&(&table.target, name.as_str()))
         };
         let stays = relation.indexes.iter().any(|found| found.unique && !is_off(found));
-        Ok(stays.then(|| Stage::new(index, table, relation)))
+        stays.then(|| Stage::new(index, table, relation))
     }
+}
+
+fn moved(side: &Session) -> Error {
+    Error::refused(format!(
+        "{} takes the application's writes, so nothing is carried into it",
+        side.connection()
+    ))
+    .hint("see where things are: confiture migrate schema-to-schema status")
 }
 
 fn follows_another(table: &TablePlan, what: &str) -> Error {

@@ -12,9 +12,9 @@ use crate::schema_to_schema::failpoint;
 use crate::schema_to_schema::fingerprint::{self, BUCKETS, LOOK, Side};
 use crate::schema_to_schema::live::applier::Applier;
 use crate::schema_to_schema::live::stage::Share;
+use crate::schema_to_schema::portion::held_query;
 use crate::schema_to_schema::sessions::Sessions;
 use crate::schema_to_schema::snapshot;
-use crate::schema_to_schema::verify::target_query;
 use crate::sql::{Sql, sql};
 
 /// Rows, and bytes, below which reading everything again is quicker.
@@ -76,7 +76,7 @@ impl Applier {
         };
         try_join_all(readers.iter().map(join)).await?;
         let source = Side::of_source(table);
-        let target = Side::of_target(table, target_query(&migration.target_catalog, relation));
+        let target = Side::of_target(table, held_query(table, &migration.target_catalog, relation));
         let (from, to) =
             (cut(&source.query.storage, readers.len()), cut(&target.query.storage, writers.len()));
         let (given, held) = try_join(

@@ -67,6 +67,9 @@ pub struct Following {
     pub verify: bool,
     /// What is compared, and how.
     pub verification: Verifying,
+    /// Of tables that are filled in part: that they are known to be what the mapping gives, so that only what changes from now
+    /// on is looked at.
+    pub assume_equal: bool,
     /// Who sees every batch.
     pub witness: Option<Arc<dyn Witness>>,
 }
@@ -79,6 +82,7 @@ impl Default for Following {
             patience: Duration::from_secs(300),
             verify: false,
             verification: Verifying::default(),
+            assume_equal: false,
             witness: None,
         }
     }
@@ -108,6 +112,8 @@ pub struct FollowReport {
     /// True where foreign keys and triggers of the target are off until the cutover, because the target's role may not
     /// apply changes past them.
     pub foreign_keys_wait: bool,
+    /// True where the run ended because a cutover or a rollback takes over.
+    pub handed_over: bool,
     /// From beginning to end.
     #[serde(rename = "elapsed_ms", serialize_with = "crate::event::as_milliseconds")]
     pub elapsed: Duration,
@@ -125,6 +131,7 @@ impl FollowReport {
             verification: None,
             verified_batch: None,
             foreign_keys_wait: false,
+            handed_over: false,
             elapsed: Duration::ZERO,
         }
     }
@@ -244,7 +251,8 @@ impl Migration {
 }
 
 impl Follower {
-    async fn run(
+    /// Batch after batch, until `following` says that it is enough. More may be made afterwards.
+    pub(crate) async fn run(
         &mut self,
         following: &Following,
         sessions: &Arc<Sessions>,
@@ -277,6 +285,10 @@ impl Follower {
             let is_settled = arrived && !beside.is_referring();
             self.align = verifier.go_on(self, &mut report, is_settled).await?;
             let is_done = is_settled && verifier.is_done() && following.until == Until::CaughtUp;
+            if self.hands_over && !self.execution.is_interrupted() {
+                report.handed_over = true;
+                break;
+            }
             if self.execution.is_interrupted() || is_done {
                 break;
             }
@@ -304,6 +316,9 @@ impl Follower {
             }
             // Nothing is applied, so nobody else hears that the pause is over.
             self.beat_while_paused().await?;
+            if self.hands_over {
+                return Ok(());
+            }
         }
     }
 
@@ -336,7 +351,10 @@ impl Follower {
                 }
                 Some("23505" | "23P01") if tries == 1 => match self.writing.take() {
                     // All that is left then is what no change has touched, and that is of the snapshot too.
-                    Some(index) if self.states[index] == TableState::CatchingUp => {
+                    Some(index)
+                        if self.states[index] == TableState::CatchingUp
+                            && self.migration.plan.tables[index].portion.is_none() =>
+                    {
                         finisher.clone().clear_waiting(index).await?;
                     }
                     _ => return Err(error),
@@ -346,14 +364,21 @@ impl Follower {
         }
     }
 
-    async fn advance_sequences(&self) -> Result<Vec<AdvancedSequence>> {
+    /// Advances the target's sequences to where the source's stand.
+    pub(crate) async fn advance_sequences(&self) -> Result<Vec<AdvancedSequence>> {
+        self.advance_sequences_by(0).await
+    }
+
+    /// Advances them so many steps further.
+    pub(crate) async fn advance_sequences_by(&self, gap: u32) -> Result<Vec<AdvancedSequence>> {
         let migration = &self.migration;
-        sequences::advance(
+        sequences::advance_by(
             &migration.plan,
             &migration.source_catalog,
             &migration.target_catalog,
             &migration.source,
             &self.side,
+            gap,
         )
         .await
     }

@@ -1,10 +1,11 @@
-//! How the mapped tables look, looked at before every batch: rows of a table that was altered meanwhile must not be taken
-//! for what the mapping means.
+//! How the mapped tables look, and what the functions say that the mapping calls, looked at before every batch: rows of a
+//! table that was altered meanwhile must not be taken for what the mapping means.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::Result;
 use crate::postgres::Session;
+use crate::schema_to_schema::live::function;
 use crate::sql::{Literal, Sql, sql};
 
 /// How the line begins that is about what captures a table's changes.
@@ -13,37 +14,56 @@ const CAPTURE: &str = "capture ";
 /// How the line begins that is about where and as what its rows are stored.
 const STORED: &str = "stored ";
 
-/// How tables look: by name, a line for each column and partition.
+/// How the name of functions begins, among those of tables.
+const FUNCTION: &str = "function ";
+
+/// What is looked at.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Scope {
+    /// Tables and their partitions.
+    pub(crate) oids: Vec<u32>,
+    /// Names of functions.
+    pub(crate) functions: Vec<String>,
+}
+
+/// How tables look: by name, a line for each column and partition. And functions: a line for each of that name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Shapes {
-    /// A digest that changes with every ALTER TABLE, and that costs little.
+    /// A digest that changes with every ALTER TABLE and CREATE OR REPLACE FUNCTION, and that costs little.
     digest: String,
     tables: BTreeMap<String, String>,
 }
 
 impl Shapes {
-    /// How the relations look in the session's open transaction.
-    pub(crate) async fn read(session: &Session, oids: &[u32]) -> Result<Self> {
-        let digest = Self::digest(session, oids).await?;
+    /// How the relations and functions look in the session's open transaction.
+    pub(crate) async fn read(session: &Session, scope: &Scope) -> Result<Self> {
+        let digest = Self::digest(session, scope).await?;
         let query = Sql::literal(include_str!("../../postgres/queries/shapes.sql"));
-        let rows = session.query(&query, &[&oids]).await?;
-        let tables = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+        let rows = session.query(&query, &[&scope.oids]).await?;
+        let mut tables: BTreeMap<String, String> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+        if !scope.functions.is_empty() {
+            for found in function::functions(session, &scope.functions, &[], false).await? {
+                let lines = tables.entry(format!("{FUNCTION}{}", found.name)).or_default();
+                lines.push_str(&found.line);
+                lines.push('\n');
+            }
+        }
         Ok(Self { digest, tables })
     }
 
     /// What changes with them and costs little: in a transaction, as its snapshot has it.
-    pub(crate) async fn digest(session: &Session, oids: &[u32]) -> Result<String> {
+    pub(crate) async fn digest(session: &Session, scope: &Scope) -> Result<String> {
         let query = Sql::literal(include_str!("../../postgres/queries/shapes_digest.sql"));
-        Ok(session.query_one(&query, &[&oids]).await?.get(0))
+        Ok(session.query_one(&query, &[&scope.oids, &scope.functions]).await?.get(0))
     }
 
     /// What has changed since, a sentence each; nothing where nothing has.
-    pub(crate) async fn changes(&mut self, session: &Session, oids: &[u32]) -> Result<Vec<String>> {
-        let digest = Self::digest(session, oids).await?;
+    pub(crate) async fn changes(&mut self, session: &Session, scope: &Scope) -> Result<Vec<String>> {
+        let digest = Self::digest(session, scope).await?;
         if digest == self.digest {
             return Ok(Vec::new());
         }
-        let now = Self::read(session, oids).await?;
+        let now = Self::read(session, scope).await?;
         let changes = self.differences(&now);
         if changes.is_empty() {
             // Something that is none of ours: statistics targets, privileges, VACUUM FULL.
@@ -54,8 +74,8 @@ impl Shapes {
 
     /// What differs between then and `now`.
     pub(crate) fn differences(&self, now: &Self) -> Vec<String> {
-        let mut found = Vec::new();
-        for (table, before) in &self.tables {
+        let mut found = self.differing_functions(now);
+        for (table, before) in self.only_tables() {
             let Some(after) = now.tables.get(table) else {
                 found.push(format!("{table} was dropped or renamed"));
                 continue;
@@ -80,6 +100,43 @@ impl Shapes {
         found
     }
 
+    fn only_tables(&self) -> impl Iterator<Item = (&String, &String)> {
+        self.tables.iter().filter(|(name, _)| !name.starts_with(FUNCTION))
+    }
+
+    /// What has become of functions, a sentence each.
+    fn differing_functions(&self, now: &Self) -> Vec<String> {
+        let signatures = |name: &str, shapes: &Self| -> BTreeMap<String, String> {
+            let lines = shapes.tables.get(name).map(String::as_str).unwrap_or_default().lines();
+            lines.filter_map(|line| line.rsplit_once(' ')).map(|(of, is)| (of.into(), is.into())).collect()
+        };
+        let mut found = Vec::new();
+        for name in self.changed_functions(now) {
+            let name = format!("{FUNCTION}{name}");
+            let (before, after) = (signatures(&name, self), signatures(&name, now));
+            let all: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+            for signature in all {
+                let what = match (before.get(signature), after.get(signature)) {
+                    (Some(before), Some(after)) if before == after => continue,
+                    (Some(_), Some(_)) => "was replaced",
+                    (Some(_), None) => "was dropped or renamed",
+                    (None, _) => "is new",
+                };
+                found.push(format!("the function {signature} {what}"));
+            }
+        }
+        found
+    }
+
+    /// The names of functions that are not what they were.
+    pub(crate) fn changed_functions(&self, now: &Self) -> BTreeSet<String> {
+        let all = self.tables.keys().chain(now.tables.keys());
+        all.filter(|name| self.tables.get(*name) != now.tables.get(*name))
+            .filter_map(|name| name.strip_prefix(FUNCTION))
+            .map(str::to_owned)
+            .collect()
+    }
+
     /// The tables whose rows may have changed with it, though nobody captured that: a column that is there before and after
     /// has another type, or was made anew; partitions came or went.
     pub(crate) fn rewritten(&self, now: &Self) -> Vec<String> {
@@ -98,7 +155,7 @@ impl Shapes {
             }) || captures(&before) != captures(&after)
                 || are_rewritten(&before, &after)
         };
-        self.tables.iter().filter(is_rewritten).map(|(table, _)| table.clone()).collect()
+        self.only_tables().filter(is_rewritten).map(|(table, _)| table.clone()).collect()
     }
 
     /// Remembers it in the target's ledger.
@@ -167,6 +224,31 @@ mod tests {
             ["public.t had `name text`, has `name text NOT NULL` now, has `age integer` now"]
         );
         assert!(before.rewritten(&after).is_empty());
+    }
+
+    #[test]
+    fn functions_that_changed_are_told_apart_from_tables() {
+        let functions = |lines: &str| {
+            let mut shapes = shapes("1 id bigint");
+            shapes.tables.insert("function f".into(), lines.into());
+            shapes
+        };
+        let before = functions("app.f(integer) 12ab\napp.f(text, \"a b\") 34cd\n");
+        assert!(before.differences(&before.clone()).is_empty());
+        let after = functions("app.f(bigint) 12ab\napp.f(text, \"a b\") 34ce\n");
+        assert_eq!(
+            before.differences(&after),
+            [
+                "the function app.f(bigint) is new",
+                "the function app.f(integer) was dropped or renamed",
+                "the function app.f(text, \"a b\") was replaced"
+            ]
+        );
+        assert!(before.rewritten(&after).is_empty());
+        assert_eq!(before.changed_functions(&after), BTreeSet::from(["f".to_owned()]));
+        let gone = shapes("1 id bigint");
+        assert_eq!(before.changed_functions(&gone), gone.changed_functions(&before));
+        assert_eq!(before.differences(&gone).len(), 2);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use crate::catalog::{ConstraintKind, Identity, Relation};
 use crate::postgres::feed::{KeyColumn, KeySet};
 use crate::schema_to_schema::plan::{ColumnPlan, TablePlan};
+use crate::schema_to_schema::portion::Keeper;
 use crate::sql::{Identifier, QualifiedName, Sql, sql};
 
 /// Keys that one query reads at most where pieces will do.
@@ -26,6 +27,21 @@ pub(crate) struct Stage {
     names: Vec<Identifier>,
     /// Whether COPY may write into the table: it refuses where row-level security applies.
     pub(crate) takes_copy: bool,
+    /// Where others have rows or columns in the target too.
+    partial: Option<Partial>,
+}
+
+/// What a stage needs to leave alone what is not the migration's.
+#[derive(Debug)]
+struct Partial {
+    /// Rows that are replaced, with all of their columns.
+    kept: QualifiedName,
+    /// Columns that the mapping does not write, and that can be written.
+    others: Vec<Identifier>,
+    /// Keeps to the portion; `None` where that is all rows.
+    keeper: Option<Keeper>,
+    /// False where a constraint that may be deferred tells no conflict.
+    tells_conflicts: bool,
 }
 
 /// Which rows of the target a stage speaks of.
@@ -73,15 +89,24 @@ impl Stage {
                 && constraint.columns == table.key
         });
         let can_update = !deferrable && !updated.iter().any(fixed);
+        let is_other =
+            |column: &&crate::catalog::Column| column.is_writable() && !names.contains(&column.name);
+        let partial = table.portion.is_some().then(|| Partial {
+            kept: stage("kept"),
+            others: relation.columns.iter().filter(is_other).map(|column| column.name.clone()).collect(),
+            keeper: Keeper::new(table, relation),
+            tells_conflicts: !deferrable,
+        });
         Self {
             rows: stage("rows"),
             keys: stage("keys"),
             target: table.target.clone(),
             columns: table.column_list(),
             key: table.key.clone(),
-            updated: can_update.then_some(updated),
+            updated: (can_update || partial.is_some()).then_some(updated),
             names,
             takes_copy: !relation.row_security,
+            partial,
         }
     }
 
@@ -89,7 +114,7 @@ impl Stage {
     /// more, and would rather read a target of some thousand rows than look a single key up in its index.
     pub(crate) fn create(&self) -> Sql {
         let key = Sql::join(", ", &self.key);
-        sql!(
+        let mut create = sql!(
             "CREATE TEMPORARY TABLE IF NOT EXISTS {} ON COMMIT DELETE ROWS AS SELECT {} FROM {} WITH NO DATA;
              CREATE TEMPORARY TABLE IF NOT EXISTS {} ON COMMIT DELETE ROWS AS SELECT {} FROM {} WITH NO DATA;
              ANALYZE {}; ANALYZE {}",
@@ -101,12 +126,31 @@ impl Stage {
             self.target,
             self.rows,
             self.keys
-        )
+        );
+        if let Some(partial) = &self.partial {
+            create.push(&sql!(
+                "; CREATE TEMPORARY TABLE IF NOT EXISTS {} ON COMMIT DELETE ROWS AS SELECT * FROM {} WITH NO DATA",
+                partial.kept,
+                self.target
+            ));
+        }
+        create
+    }
+
+    /// Removes the stage.
+    pub(crate) fn drop(&self) -> Sql {
+        sql!("DROP TABLE {}, {}", self.rows, self.keys)
+    }
+
+    /// Whether others have rows or columns in the target too.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.partial.is_some()
     }
 
     /// Empties the stage before the transaction ends.
     pub(crate) fn clear(&self) -> Sql {
-        sql!("TRUNCATE {}, {}", self.rows, self.keys)
+        let kept = self.partial.as_ref().map(|partial| sql!(", {}", partial.kept)).unwrap_or_default();
+        sql!("TRUNCATE {}, {}{}", self.rows, self.keys, kept)
     }
 
     /// `pg_temp.confiture_rows_1 (a, b)`
@@ -146,32 +190,39 @@ impl Stage {
     /// compared with what is staged at once.
     pub(crate) fn before_deleting(&self, share: &Share) -> Sql {
         match share {
-            Share::All | Share::Where(_) => self.analyze(),
-            Share::Keys => sql!(
+            Share::Keys if !self.is_shared() => sql!(
                 "DELETE FROM {} AS k USING {} AS s WHERE {}; \
                  SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off",
                 self.keys,
                 self.rows,
                 self.same_key("k", "s")
             ),
+            _ => self.analyze(),
         }
     }
 
     /// Deletes the rows of `share` that are not staged.
     pub(crate) fn delete_missing(&self, share: &Share) -> Sql {
-        let gone = sql!("NOT EXISTS (SELECT FROM {} AS s WHERE {})", self.rows, self.same_key("s", "t"));
+        let mut gone = sql!("NOT EXISTS (SELECT FROM {} AS s WHERE {})", self.rows, self.same_key("s", "t"));
+        if let Some(keeper) = self.keeper() {
+            gone.push(&sql!(" AND {}", keeper.owns()));
+        }
         match share {
             Share::All => sql!("DELETE FROM {} AS t WHERE {}", self.target, gone),
             Share::Where(condition) => {
                 sql!("DELETE FROM {} AS t WHERE {} AND {}", self.target, condition, gone)
             }
-            Share::Keys => self.delete_keys(),
+            Share::Keys if !self.is_shared() => self.delete_keys(),
+            Share::Keys => sql!("{} AND {}", self.delete_keys(), gone),
         }
     }
 
     /// Writes the staged rows: new ones, and those that differ. `None` where that takes deleting first.
     pub(crate) fn upsert(&self) -> Option<Sql> {
         let updated = self.updated.as_ref()?;
+        if self.partial.as_ref().is_some_and(|partial| !partial.tells_conflicts) {
+            return Some(self.update_and_insert(updated));
+        }
         let insert = sql!(
             "INSERT INTO {} AS t ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {} ON CONFLICT ({})",
             self.target,
@@ -184,18 +235,99 @@ impl Stage {
             return Some(sql!("{} DO NOTHING", insert));
         }
         let set = Sql::join(", ", updated.iter().map(|name| sql!("{} = excluded.{}", name, name)));
-        // By their bytes: equal is not the same (`1.0` and `1.00`), and some types know no equality.
-        let row = |of: &'static str| {
-            let of = Sql::literal(of);
-            Sql::join(", ", updated.iter().map(|name| sql!("{}.{}", of, name)))
+        Some(sql!("{} DO UPDATE SET {} WHERE {}", insert, set, differ(updated, "t", "excluded")))
+    }
+
+    /// The same where the key's constraint may be deferred, so that it tells no conflict.
+    fn update_and_insert(&self, updated: &[Identifier]) -> Sql {
+        let same = self.same_key("t", "s");
+        let set = match updated.is_empty() {
+            // Of a row that has nothing but its key nothing can differ.
+            true => {
+                return sql!(
+                    "{} WHERE NOT EXISTS (SELECT FROM {} AS t WHERE {})",
+                    self.insert_as("s"),
+                    self.target,
+                    same
+                );
+            }
+            false => Sql::join(", ", updated.iter().map(|name| sql!("{} = s.{}", name, name))),
         };
-        Some(sql!(
-            "{} DO UPDATE SET {} WHERE ROW({})::record OPERATOR(pg_catalog.*<>) ROW({})::record",
-            insert,
+        sql!(
+            "WITH changed AS (UPDATE {} AS t SET {} FROM {} AS s WHERE {} AND {} RETURNING 1),
+                  made AS ({} WHERE NOT EXISTS (SELECT FROM {} AS t WHERE {}) RETURNING 1)
+             SELECT 1 FROM changed UNION ALL SELECT 1 FROM made",
+            self.target,
             set,
-            row("t"),
-            row("excluded")
-        ))
+            self.rows,
+            same,
+            differ(updated, "t", "s"),
+            self.insert_as("s"),
+            self.target,
+            same
+        )
+    }
+
+    /// Whether a staged row has the key of a row that is not the migration's; `None` where all are.
+    pub(crate) fn meets_others(&self) -> Option<Sql> {
+        Some(self.keeper()?.meets_others(&self.target, &self.rows, &self.same_key("t", "s")))
+    }
+
+    /// After the rows were written: remembers which of them are the migration's though their values say otherwise.
+    pub(crate) fn remember_outside(&self, share: &Share) -> Option<Sql> {
+        let keys = match share {
+            Share::Keys => &self.keys,
+            Share::All | Share::Where(_) => &self.rows,
+        };
+        Some(self.keeper()?.remember(&self.target, keys, &self.rows, &self.same_key("t", "s")))
+    }
+
+    fn keeper(&self) -> Option<&Keeper> {
+        self.partial.as_ref()?.keeper.as_ref()
+    }
+
+    /// Writes the staged rows where colliding ones have to be deleted first: before that, and after. What the mapping does
+    /// not write is kept.
+    pub(crate) fn replace(&self, delete_missing: &Sql) -> Sql {
+        let Some(partial) = &self.partial else {
+            return sql!("{}; {}; {}", self.delete_staged(), delete_missing, self.insert());
+        };
+        let same = self.same_key("k", "s");
+        let keep = sql!(
+            "INSERT INTO {} SELECT t.* FROM {} AS t JOIN {} AS s ON {}",
+            partial.kept,
+            self.target,
+            self.rows,
+            self.same_key("t", "s")
+        );
+        let others = Sql::join("", partial.others.iter().map(|name| sql!(", {}", name)));
+        let kept = Sql::join("", partial.others.iter().map(|name| sql!(", k.{}", name)));
+        let named = Sql::join(", ", self.names.iter().map(|name| sql!("s.{}", name)));
+        sql!(
+            "{}; {}; {};
+             WITH again AS (
+                 INSERT INTO {} ({}{}) OVERRIDING SYSTEM VALUE SELECT {}{} FROM {} AS s JOIN {} AS k ON {} RETURNING 1
+             ), made AS ({} WHERE NOT EXISTS (SELECT FROM {} AS k WHERE {}) RETURNING 1)
+             SELECT 1 FROM again UNION ALL SELECT 1 FROM made",
+            keep,
+            self.delete_staged(),
+            delete_missing,
+            self.target,
+            self.columns,
+            others,
+            named,
+            kept,
+            self.rows,
+            partial.kept,
+            same,
+            self.insert_as("s"),
+            partial.kept,
+            same
+        )
+    }
+
+    fn insert_as(&self, alias: &'static str) -> Sql {
+        sql!("{} AS {}", self.insert(), Sql::literal(alias))
     }
 
     /// Writes the staged rows where none of their keys is there.
@@ -257,6 +389,15 @@ impl Stage {
         };
         Box::new(keys.arrays(columns, most).enumerate().map(reading))
     }
+}
+
+/// True where two rows differ, by their bytes: equal is not the same (`1.0` and `1.00`), and some types know no equality.
+fn differ(columns: &[Identifier], left: &'static str, right: &'static str) -> Sql {
+    let row = |of: &'static str| {
+        let of = Sql::literal(of);
+        Sql::join(", ", columns.iter().map(|name| sql!("{}.{}", of, name)))
+    };
+    sql!("ROW({})::record OPERATOR(pg_catalog.*<>) ROW({})::record", row(left), row(right))
 }
 
 /// What the source gives for the columns `names`, in their order.

@@ -11,6 +11,7 @@ use crate::postgres::{AdvisoryLock, Session};
 use crate::schema_to_schema::ledger as tables;
 use crate::schema_to_schema::live::coverage;
 use crate::schema_to_schema::live::ledger::{self, FeedKind, Phase};
+use crate::schema_to_schema::live::trail::trail_of;
 use crate::sql::{QualifiedName, Sql};
 
 /// How far a migration is.
@@ -107,32 +108,35 @@ pub struct CoverageStatus {
 /// [`crate::ErrorKind::Config`] where the target remembers no migration; [`crate::ErrorKind::Connect`].
 pub async fn status(source: Option<&Connection>, target: &Connection) -> Result<Status> {
     let session = Session::connect(target).await?;
-    if !tables::exists(&session).await? {
-        return Err(Error::config(format!("{target} remembers no migration"))
-            .hint("begin one: confiture migrate schema-to-schema migrate --from … --to …"));
-    }
     let source = match source {
         Some(source) => Some(Session::connect(source).await?),
         None => None,
     };
+    read(source.as_ref(), &session).await?.ok_or_else(|| {
+        Error::config(format!("{target} remembers no migration"))
+            .hint("begin one: confiture migrate schema-to-schema migrate --from … --to …")
+    })
+}
+
+/// The same on sessions that are there; `None` where the target remembers no migration.
+pub(crate) async fn read(source: Option<&Session>, session: &Session) -> Result<Option<Status>> {
+    if !tables::exists(session).await? {
+        return Ok(None);
+    }
     let shown = Sql::literal("SELECT source FROM confiture.migration");
     let shown = session.query_opt(&shown, &[]).await?.map(|row| row.get(0)).unwrap_or_default();
-    let following = match ledger::exists(&session).await? {
-        true => following(&session, source.as_ref()).await?,
+    let following = match ledger::exists(session).await? {
+        true => following(session, source).await?,
         false => None,
     };
-    let events = Sql::literal(
-        "SELECT pg_catalog.to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' ' || by || ': ' || what
-         FROM confiture.event ORDER BY id DESC LIMIT 10",
-    );
-    Ok(Status {
+    Ok(Some(Status {
         source: shown,
-        target: target.to_string(),
-        tables: tables_of(&session, source.as_ref(), following.is_some()).await?,
+        target: session.connection().to_string(),
+        tables: tables_of(session, source, following.is_some()).await?,
         following,
-        at_work: AdvisoryLock::holder(&session).await?.map(|error| holder(error.message()).to_owned()),
-        events: session.query(&events, &[]).await?.iter().map(|row| row.get(0)).collect(),
-    })
+        at_work: AdvisoryLock::holder(session).await?.map(|error| holder(error.message()).to_owned()),
+        events: trail_of(session, 10).await?.iter().map(ToString::to_string).collect(),
+    }))
 }
 
 /// Who holds the lock, out of the sentence that refuses whoever else wants it.

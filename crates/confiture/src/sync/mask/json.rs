@@ -114,7 +114,8 @@ impl<'a> Walk<'a, '_> {
             Some(_) => serde_json::from_str::<String>(raw).map_err(|_| BROKEN)?,
             None => raw.to_owned(),
         };
-        if !matches!(mask, Mask::Keep) {
+        // What is redacted keeps the rest of the text, and notes itself what it takes out.
+        if !matches!(mask, Mask::Keep | Mask::Redact(_)) {
             self.row.note(&value);
         }
         let mut masked = String::new();

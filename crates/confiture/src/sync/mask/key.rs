@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::config::Secret;
 use crate::error::{Error, Result};
+use crate::sql::hexadecimal;
 
 /// As long as what `openssl rand -base64 24` prints.
 const SHORTEST: usize = 32;
@@ -134,26 +135,6 @@ fn mac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
         hash.update(part);
     }
     hash.finalize().into_bytes().into()
-}
-
-/// `c0ffee`.
-#[must_use]
-pub fn hexadecimal(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len() * 2);
-    push_hexadecimal(bytes, bytes.len() * 2, &mut text);
-    text
-}
-
-/// The first `length` hexadecimal digits of `bytes`.
-pub(crate) fn push_hexadecimal(bytes: &[u8], length: usize, out: &mut String) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut text = [0_u8; 64];
-    for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
-        pair[0] = DIGITS[usize::from(byte >> 4)];
-        pair[1] = DIGITS[usize::from(byte & 15)];
-    }
-    let length = length.min(bytes.len() * 2).min(text.len());
-    out.push_str(std::str::from_utf8(&text[..length]).unwrap_or_default());
 }
 
 #[cfg(test)]

@@ -12,13 +12,13 @@ mod row;
 
 pub use fake::LISTS_VERSION;
 pub(crate) use fake::{longest as longest_fake, variety};
-pub use key::{Keyed, MasterKey, hexadecimal};
+pub use key::{Keyed, MasterKey};
 pub(crate) use pattern::kinds_in;
 pub(crate) use render::Part;
 pub(crate) use row::{Row, Wire};
 
 use crate::config::sync_rules::{FakeKind, JsonPath, Locale, PersonalKind};
-use key::push_hexadecimal;
+use crate::sql::push_hexadecimal;
 
 /// Why a value cannot be masked: words that never hold the value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,16 +55,47 @@ pub(crate) enum Mask {
     Json(Vec<(JsonPath, Mask)>),
     /// Text without what looks personal.
     Redact(Vec<PersonalKind>),
+    /// The value of another row.
+    Shuffle(Shuffle),
     /// A mask that does nothing, for tests: whatever it should have done must be missed.
     #[cfg(feature = "failpoints")]
     Broken(Box<Mask>),
 }
 
+/// How values change their rows.
+#[derive(Debug, Clone)]
+pub(crate) struct Shuffle {
+    /// Who gets whose value follows from it.
+    pub(crate) key: Keyed,
+    /// A value that has no other to change places with may become NULL.
+    pub(crate) nullable: bool,
+    /// Nobody changes places: for tests.
+    pub(crate) broken: bool,
+}
+
 impl Mask {
+    /// Where values change their rows instead of being replaced.
+    pub(crate) fn as_shuffle(&self) -> Option<&Shuffle> {
+        match self {
+            Self::Shuffle(shuffle) => Some(shuffle),
+            _ => None,
+        }
+    }
+
+    /// The same, doing nothing.
+    #[cfg(feature = "failpoints")]
+    pub(crate) fn broken(self) -> Self {
+        match self {
+            Self::Shuffle(shuffle) => Self::Shuffle(Shuffle { broken: true, ..shuffle }),
+            mask => Self::Broken(Box::new(mask)),
+        }
+    }
+
     /// Writes the mask of `value`; false means NULL.
     pub(crate) fn apply(&self, value: &str, row: &Row<'_>, out: &mut String) -> Result<bool, Unfit> {
         match self {
-            Self::Keep => out.push_str(value),
+            // Rows exchange values once they are all there.
+            Self::Keep | Self::Shuffle(_) => out.push_str(value),
             Self::Null => return Ok(false),
             Self::Constant(text) => out.push_str(text),
             Self::Template(parts) => render::render(parts, value, row, out)?,
@@ -107,7 +138,12 @@ impl Mask {
         match self {
             #[cfg(feature = "failpoints")]
             Self::Broken(mask) => mask.may_meet_others(),
-            Self::Format(_) | Self::Integer(..) | Self::Fake(..) | Self::Card(_) | Self::Noise(..) => true,
+            Self::Format(_)
+            | Self::Integer(..)
+            | Self::Fake(..)
+            | Self::Card(_)
+            | Self::Noise(..)
+            | Self::Shuffle(_) => true,
             Self::Template(parts) => parts.iter().any(Part::may_meet_others),
             Self::Json(paths) => paths.iter().any(|(_, mask)| mask.may_meet_others()),
             _ => false,
@@ -191,7 +227,10 @@ mod tests {
         // In psql with pgcrypto: hmac(value, hmac('domain\0x', master, 'sha256'), 'sha256').
         let mask = Mask::Hash { key: master().subkey("x"), length: 64, normalize: true };
         assert_eq!(apply(&mask, " A@X.com "), apply(&mask, "a@x.com"));
-        assert_eq!(apply(&mask, "a@x.com"), hexadecimal(&master().subkey("x").hash(&[b"a@x.com"])));
+        assert_eq!(
+            apply(&mask, "a@x.com"),
+            crate::sql::hexadecimal(&master().subkey("x").hash(&[b"a@x.com"]))
+        );
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! Templates: text with parts from the row, the key and the value itself.
 
-use super::key::{Keyed, push_hexadecimal};
+use super::key::Keyed;
 use super::permutation::permute;
 use super::{Row, Unfit, fake};
 use crate::config::sync_rules::{FakeKind, Locale};
+use crate::sql::push_hexadecimal;
 
 /// One part of a template, made ready.
 #[derive(Debug, Clone)]

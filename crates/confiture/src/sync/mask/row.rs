@@ -131,7 +131,7 @@ pub(super) fn parse_uuid(text: &str) -> Option<[u8; 16]> {
 }
 
 pub(super) fn push_uuid(bytes: [u8; 16], out: &mut String) {
-    let text = super::hexadecimal(&bytes);
+    let text = crate::sql::hexadecimal(&bytes);
     for (index, part) in [0..8, 8..12, 12..16, 16..20, 20..32].into_iter().enumerate() {
         if index > 0 {
             out.push('-');

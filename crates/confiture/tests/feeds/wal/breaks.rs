@@ -75,7 +75,7 @@ async fn a_slot_that_somebody_dropped_is_lost() {
 #[tokio::test]
 async fn a_slot_without_its_wal_is_lost() {
     let server =
-        server(&[("max_slot_wal_keep_size", "1MB"), ("min_wal_size", "32MB"), ("max_wal_size", "32MB")])
+        server(&[("max_slot_wal_keep_size", "32MB"), ("min_wal_size", "32MB"), ("max_wal_size", "32MB")])
             .await;
     let source = Source::in_database(Database::create_on(&server).await.unwrap(), DDL).await;
     let tables = source.tables(&["t"]).await;
@@ -87,10 +87,10 @@ async fn a_slot_without_its_wal_is_lost() {
     source.changes(&mut feed).await;
     let before = feed.state().await.unwrap();
     let mut warned = before.warnings;
-    for _ in 0..8 {
-        source.run("INSERT INTO t SELECT n, repeat('x', 1000) FROM generate_series(2, 20000) AS n").await;
+    // A few MB at a time: the server looks what it may remove whenever `max_wal_size` is reached.
+    for _ in 0..60 {
+        source.run("INSERT INTO t SELECT n, repeat('x', 1000) FROM generate_series(2, 3000) AS n").await;
         source.run("DELETE FROM t WHERE id > 1").await;
-        source.run("SELECT pg_switch_wal()").await;
         match feed.state().await {
             Ok(state) => warned.extend(state.warnings),
             Err(_) => break,

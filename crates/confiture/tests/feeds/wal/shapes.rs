@@ -129,6 +129,14 @@ async fn partitions_are_their_root() {
         ("INSERT INTO t VALUES (5, 4)", &["whole"]),
         ("INSERT INTO t VALUES (6, 4)", &["(4,6)"]),
     ] {
+        if source.session.server_version() < 150_000
+            && matches!(statement, "INSERT INTO t VALUES (5, 4)" | "INSERT INTO t VALUES (6, 4)")
+        {
+            // A walsender of 14 goes on taking a table that it knows for one that is not published, until it is another
+            // walsender. Whoever applies changes looks whether partitions came before each batch, and begins anew.
+            source.run(statement).await;
+            continue;
+        }
         source.run(statement).await;
         let changes = source.changes(&mut feed).await;
         assert_eq!(keys_of(&source.session, &changes, &tables, 1).await, set(keys), "{statement}");

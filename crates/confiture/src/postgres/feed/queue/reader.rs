@@ -121,6 +121,12 @@ async fn claim_in_transaction(session: &Session, tables: &[CapturedTable], reade
     Ok(())
 }
 
+/// Says that `reader` reads the queue of `table`, for a transaction in which nobody else can.
+#[must_use]
+pub fn claim_statement(table: &CapturedTable, reader: &Reader) -> Sql {
+    sql!("COMMENT ON SEQUENCE {} IS {}", qualified(sequence(table.oid)), Literal(&reader.comment()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

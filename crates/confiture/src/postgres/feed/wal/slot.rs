@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::postgres::Session;
 use crate::postgres::feed::{CapturedTable, FeedState, SnapshotImage};
 use crate::postgres::replication::Replication;
-use crate::sql::{Identifier, Literal, Sql, sql};
+use crate::sql::{Identifier, Literal, Sql, hexadecimal, sql};
 
 /// What our publications say about themselves.
 const COMMENT: &str = "made by Confiture; it goes with the migration";
@@ -64,7 +64,7 @@ pub(super) fn name(migration: &str) -> Identifier {
     if name != migration || name.len() > 50 {
         let digest = Sha256::digest(migration.as_bytes());
         name.truncate(40);
-        name = format!("{name}_{:02x}{:02x}{:02x}{:02x}", digest[0], digest[1], digest[2], digest[3]);
+        name = format!("{name}_{}", hexadecimal(&digest[..4]));
     }
     Identifier::new(format!("confiture_{name}"))
 }

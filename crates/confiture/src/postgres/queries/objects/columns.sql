@@ -14,7 +14,12 @@ SELECT CASE WHEN c.relkind IN ('v', 'm') THEN 'view column' ELSE 'column' END AS
     'facets', CASE WHEN c.relkind <> 'v' THEN json_build_object(
         'storage', json_build_array(a.attstorage, format('%s SET STORAGE %s', x.alter, CASE a.attstorage WHEN 'p' THEN 'PLAIN' WHEN 'e' THEN 'EXTERNAL' WHEN 'x' THEN 'EXTENDED' ELSE 'MAIN' END), a.attstorage = t.typstorage),
         'compression', json_build_array(a.attcompression, format('%s SET COMPRESSION %s', x.alter, CASE a.attcompression WHEN 'p' THEN 'pglz' WHEN 'l' THEN 'lz4' ELSE 'default' END), a.attcompression = ''),
-        'statistics', json_build_array(coalesce(a.attstattarget, -1), format('%s SET STATISTICS %s', x.alter, coalesce(a.attstattarget, -1)), coalesce(a.attstattarget, -1) = -1)) END,
+        'statistics', json_build_array(coalesce(a.attstattarget, -1), format('%s SET STATISTICS %s', x.alter, coalesce(a.attstattarget, -1)), coalesce(a.attstattarget, -1) = -1),
+        -- A copy made with LIKE counts in bigint, whatever the column's type.
+        'identity sequence', (SELECT json_build_array(CASE WHEN q.seqtypid <> a.atttypid THEN format_type(q.seqtypid, NULL) END,
+                format('ALTER SEQUENCE %I.%I AS %s MINVALUE %s MAXVALUE %s', sn.nspname, s.relname, format_type(q.seqtypid, NULL), q.seqmin, q.seqmax), q.seqtypid = a.atttypid)
+            FROM pg_depend dp JOIN pg_class s ON s.oid = dp.objid JOIN pg_namespace sn ON sn.oid = s.relnamespace JOIN pg_sequence q ON q.seqrelid = s.oid
+            WHERE a.attidentity <> '' AND dp.refclassid = 'pg_class'::regclass AND dp.refobjid = c.oid AND dp.refobjsubid = a.attnum AND dp.deptype = 'i' AND dp.classid = 'pg_class'::regclass LIMIT 1)) END,
     'details', json_build_object('number', a.attnum, 'local', a.attislocal, 'inherit_count', a.attinhcount,
         'type', format_type(a.atttypid, a.atttypmod),
         'base', CASE WHEN t.typtype <> 'd' THEN format_type(a.atttypid, NULL) ELSE (

@@ -13,6 +13,12 @@ LEFT JOIN pg_operator g ON g.oid = o.oprnegate LEFT JOIN pg_namespace gn ON gn.o
 CROSS JOIN LATERAL (SELECT format('%I.%s (%s, %s)', n.nspname, o.oprname, CASE o.oprleft WHEN 0 THEN 'NONE' ELSE format_type(o.oprleft, NULL) END, CASE o.oprright WHEN 0 THEN 'NONE' ELSE format_type(o.oprright, NULL) END)) AS x(identity)
 WHERE o.oprcode <> 0 AND n.nspname NOT IN ('pg_catalog', 'information_schema')
 UNION ALL
+-- One that others name as their commutator or negator, and that nobody has made.
+SELECT 'operator', 'pg_operator', o.oid, 0, json_build_object('schema', n.nspname, 'name', o.oprname, 'identity', x.identity || ', only its name', 'phrase', '', 'create', '', 'drop', 'DROP OPERATOR ' || x.identity)
+FROM pg_operator o JOIN pg_namespace n ON n.oid = o.oprnamespace
+CROSS JOIN LATERAL (SELECT format('%I.%s (%s, %s)', n.nspname, o.oprname, CASE o.oprleft WHEN 0 THEN 'NONE' ELSE format_type(o.oprleft, NULL) END, CASE o.oprright WHEN 0 THEN 'NONE' ELSE format_type(o.oprright, NULL) END)) AS x(identity)
+WHERE o.oprcode = 0 AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+UNION ALL
 SELECT 'operator family', 'pg_opfamily', f.oid, 0, json_build_object(
     'schema', n.nspname, 'name', f.opfname, 'identity', x.identity, 'phrase', 'OPERATOR FAMILY ' || x.identity,
     'create', 'CREATE OPERATOR FAMILY ' || x.identity, 'definition', '', 'drop', 'DROP OPERATOR FAMILY ' || x.identity, 'owner', pg_get_userbyid(f.opfowner))

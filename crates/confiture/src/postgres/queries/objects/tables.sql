@@ -4,7 +4,7 @@ SELECT CASE c.relkind WHEN 'f' THEN 'foreign table' ELSE 'table' END AS kind, 'p
     'create', format('CREATE%s%s TABLE %I.%I', CASE c.relpersistence WHEN 'u' THEN ' UNLOGGED' ELSE '' END,
         CASE c.relkind WHEN 'f' THEN ' FOREIGN' ELSE '' END, n.nspname, c.relname),
     'definition', json_build_array(c.relkind, pg_get_partkeydef(c.oid), CASE WHEN c.reloftype <> 0 THEN format_type(c.reloftype, NULL) END,
-        fs.srvname)::text,
+        fs.srvname)::text || m.made_anew,
     'drop', format('DROP%s TABLE %I.%I', CASE c.relkind WHEN 'f' THEN ' FOREIGN' ELSE '' END, n.nspname, c.relname),
     'owner', pg_get_userbyid(c.relowner), 'acl', c.relacl::text[], 'acl_default', acldefault('r', c.relowner)::text[],
     'alter', format('ALTER%s TABLE %I.%I', CASE c.relkind WHEN 'f' THEN ' FOREIGN' ELSE '' END, n.nspname, c.relname),
@@ -13,7 +13,7 @@ SELECT CASE c.relkind WHEN 'f' THEN 'foreign table' ELSE 'table' END AS kind, 'p
     'facets', json_build_object(
         'persistence', CASE WHEN c.relkind = 'r' THEN json_build_array(c.relpersistence, format('ALTER TABLE %I.%I SET %s', n.nspname, c.relname,
             CASE c.relpersistence WHEN 'u' THEN 'UNLOGGED' ELSE 'LOGGED' END), true) END,
-        'access method', CASE WHEN am.amname IS NOT NULL THEN json_build_array(am.amname, format('ALTER TABLE %I.%I SET ACCESS METHOD %I', n.nspname, c.relname, am.amname), true) END,
+        'access method', CASE WHEN am.amname IS NOT NULL AND m.can_change THEN json_build_array(am.amname, format('ALTER TABLE %I.%I SET ACCESS METHOD %I', n.nspname, c.relname, am.amname), true) END,
         'tablespace', CASE WHEN c.relkind IN ('r', 'p') THEN json_build_array(s.spcname, format('ALTER TABLE %I.%I SET TABLESPACE %I', n.nspname, c.relname, coalesce(s.spcname, 'pg_default')), true) END,
         'row security', json_build_array(c.relrowsecurity, format('ALTER TABLE %I.%I %s ROW LEVEL SECURITY', n.nspname, c.relname,
             CASE WHEN c.relrowsecurity THEN 'ENABLE' ELSE 'DISABLE' END), NOT c.relrowsecurity),
@@ -35,4 +35,8 @@ LEFT JOIN pg_am am ON am.oid = c.relam
 LEFT JOIN pg_tablespace s ON s.oid = c.reltablespace
 LEFT JOIN pg_foreign_table ft ON ft.ftrelid = c.oid
 LEFT JOIN pg_foreign_server fs ON fs.oid = ft.ftserver
+-- ALTER … SET ACCESS METHOD is new in 15: before, another one makes another table.
+CROSS JOIN LATERAL (SELECT current_setting('server_version_num')::int >= 150000) AS v(can_change)
+CROSS JOIN LATERAL (SELECT v.can_change, CASE WHEN am.amname <> current_setting('default_table_access_method') AND NOT v.can_change
+    THEN format(' USING %I', am.amname) ELSE '' END) AS m(can_change, made_anew)
 WHERE c.relkind IN ('r', 'p', 'f') AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'

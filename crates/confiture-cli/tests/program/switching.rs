@@ -1,0 +1,156 @@
+//! Cutovers and rollbacks of the program, with PgBouncer and with commands; and the program killed in the middle of one.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use local_postgres::{PgBouncer, PgBouncerOptions};
+
+use crate::schema_to_schema::{Shop, psql};
+use crate::support::Said;
+
+const ENDS: &str = "--from production --to production_new --mapping db/mapping.yaml --yes -q";
+
+/// A shop that is followed, and a PgBouncer before it.
+struct Pooled {
+    shop: Shop,
+    pooler: PgBouncer,
+}
+
+impl Pooled {
+    async fn new() -> Self {
+        let shop = Shop::new().await;
+        let said = shop.call(&format!("sync {ENDS} --until-caught-up"));
+        assert_eq!(said.status, 0, "{said}");
+        let options = PgBouncerOptions {
+            databases: vec![("app".into(), PgBouncer::leads_to(shop.old.server(), shop.old.name()))],
+            ..PgBouncerOptions::default()
+        };
+        Self { shop, pooler: PgBouncer::start(options).await.expect("a PgBouncer") }
+    }
+
+    fn arguments(&self, verb: &str) -> String {
+        let (console, ini) = (self.pooler.admin_url(), self.pooler.ini());
+        format!(
+            "{verb} {ENDS} --pgbouncer {console} --pgbouncer-database app --pgbouncer-config {}",
+            ini.display()
+        )
+    }
+
+    fn call(&self, verb: &str) -> Said {
+        self.shop.call(&self.arguments(verb))
+    }
+
+    /// The database that a client of PgBouncer is in.
+    fn client(&self) -> String {
+        ask(&self.shop, &self.pooler.url("app"), "SELECT current_database()")
+    }
+
+    fn is_paused(&self) -> bool {
+        let rows = ask(&self.shop, &self.pooler.admin_url(), "SHOW DATABASES");
+        let app = rows.lines().find(|row| row.starts_with("app|")).expect("app");
+        app.rsplit('|').nth(1) == Some("1")
+    }
+}
+
+fn ask(shop: &Shop, url: &str, sql: &str) -> String {
+    let output = Command::new(shop.old.server().program("psql")).args(["-XAtq", "-c", sql, url]).output();
+    let output = output.expect("psql starts");
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).expect("UTF-8").trim().to_owned()
+}
+
+/// The program at work, which is killed.
+fn start(shop: &Shop, line: &[&str]) -> Child {
+    let words = [&["migrate", "schema-to-schema"], line].concat();
+    let mut command = shop.project.command(&words);
+    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts")
+}
+
+#[track_caller]
+fn until(what: &str, is_so: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !is_so() {
+        assert!(began.elapsed() < Duration::from_secs(60), "not in a minute: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[tokio::test]
+async fn clients_behind_pgbouncer_go_over_and_back() {
+    let pooled = Pooled::new().await;
+    assert_eq!(pooled.client(), pooled.shop.old.name());
+    let over = pooled.call("cutover");
+    assert_eq!(over.status, 0, "{over}");
+    assert_eq!((pooled.client().as_str(), pooled.is_paused()), (pooled.shop.new.name(), false));
+    let back = pooled.call("rollback");
+    assert_eq!(back.status, 0, "{back}");
+    assert_eq!((pooled.client().as_str(), pooled.is_paused()), (pooled.shop.old.name(), false));
+}
+
+/// `kill -9` while PgBouncer holds its clients back: somebody lets them go on.
+#[tokio::test]
+async fn a_program_that_is_killed_leaves_no_pause() {
+    let pooled = Pooled::new().await;
+    // A transaction that stays open: so the pause lasts.
+    let mut open = Command::new(pooled.shop.old.server().program("psql"))
+        .args(["-XAtq", &pooled.pooler.url("app")])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("psql starts");
+    let mut stdin = open.stdin.take().expect("a pipe");
+    writeln!(stdin, "BEGIN;\nSELECT 'begun';").expect("psql listens");
+    let mut line = String::new();
+    BufReader::new(open.stdout.take().expect("a pipe")).read_line(&mut line).expect("psql speaks");
+    assert_eq!(line.trim(), "begun");
+
+    let arguments = pooled.arguments("cutover --max-stall 50s");
+    let mut program = start(&pooled.shop, &arguments.split(' ').collect::<Vec<_>>());
+    until("clients are held back", || pooled.is_paused());
+    program.kill().expect("it is killed");
+    program.wait().expect("it ends");
+    until("clients go on", || !pooled.is_paused());
+    assert_eq!(pooled.client(), pooled.shop.old.name());
+    psql(&pooled.shop.old, "INSERT INTO users VALUES (100001, 'after')");
+
+    drop(stdin);
+    open.wait().expect("psql ends");
+    let over = pooled.call("cutover");
+    assert_eq!(over.status, 0, "{over}");
+    assert_eq!(pooled.client(), pooled.shop.new.name());
+    assert_eq!(psql(&pooled.shop.new, "SELECT display_name FROM users WHERE id = 100001"), "after");
+}
+
+#[tokio::test]
+async fn commands_lead_the_application_and_lead_it_back_when_the_program_is_killed() {
+    let shop = Shop::new().await;
+    let said = shop.call(&format!("sync {ENDS} --until-caught-up"));
+    assert_eq!(said.status, 0, "{said}");
+    // From the project's file and from the command line.
+    shop.project
+        .write("confiture.yaml", "hooks:\n  rolled_back: cat > back.json\n  switched: cat > switched.json\n");
+    let read = |name: &str| std::fs::read_to_string(shop.project.path().join(name)).unwrap_or_default();
+    let words: Vec<&str> = ENDS.split(' ').collect();
+    let hang =
+        ["--max-stall", "50s", "--hook", "fenced=echo $CONFITURE_EVENT_TO_DATABASE > led; exec sleep 30"];
+    let mut program = start(&shop, &[&["cutover"], words.as_slice(), &hang].concat());
+    until("the command runs", || read("led").trim() == shop.new.name());
+    program.kill().expect("it is killed");
+    program.wait().expect("it ends");
+    until("the application is led back", || read("back.json").contains("\"rolled_back\""));
+    assert_eq!(read("switched.json"), "");
+    psql(&shop.old, "INSERT INTO users VALUES (100001, 'after')");
+
+    let led = ["--hook", "fenced=echo again > led"];
+    let words = [&["migrate", "schema-to-schema", "cutover"], words.as_slice(), &led].concat();
+    let over = shop.project.call(&words);
+    assert_eq!(over.status, 0, "{over}");
+    assert_eq!(read("led"), "again\n");
+    let event: serde_json::Value = serde_json::from_str(&read("switched.json")).expect("JSON");
+    assert_eq!((&event["kind"], &event["to_database"]), (&"cutover".into(), &shop.new.name().into()));
+    assert_eq!(psql(&shop.new, "SELECT display_name FROM users WHERE id = 100001"), "after");
+    let wrong = shop.call(&format!("cutover {ENDS} --hook before=true"));
+    assert_eq!(wrong.status, 2, "{wrong}");
+    assert!(wrong.stderr.contains("there are pre_fence, fenced, switched, rolled_back"), "{wrong}");
+}

@@ -1,0 +1,303 @@
+//! One try to switch between two databases, from the first lock to the second commit.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::time::sleep_until;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::postgres::Session;
+use crate::schema_to_schema::cutover::application::{Application, Occasion};
+use crate::schema_to_schema::cutover::arm::{self, Armed};
+use crate::schema_to_schema::cutover::direction::Ledgers;
+use crate::schema_to_schema::cutover::{Switching, fence, locks, record};
+use crate::schema_to_schema::live::batch::BatchReport;
+use crate::schema_to_schema::live::feed;
+use crate::schema_to_schema::live::follower::Follower;
+use crate::schema_to_schema::live::ledger::FeedKind;
+use crate::schema_to_schema::options::Options;
+use crate::schema_to_schema::sequences::AdvancedSequence;
+use crate::schema_to_schema::{failpoint, journal};
+use crate::sql::{QualifiedName, Sql};
+
+/// What all tries have in common.
+pub(super) struct Plan<'a> {
+    /// Those of the way forward.
+    pub(super) forward: &'a Options,
+    pub(super) switching: &'a Switching,
+    pub(super) occasion: &'a Occasion,
+    /// The number of this switch.
+    pub(super) epoch: i64,
+    /// Its record in the ledger of the new side.
+    pub(super) record: i64,
+}
+
+/// A try that went well.
+pub(super) struct Done {
+    pub(super) stall: Duration,
+    pub(super) fenced_at: SystemTime,
+    pub(super) rows: u64,
+    pub(super) sequences: Vec<AdvancedSequence>,
+    pub(super) afterwards: Vec<String>,
+}
+
+/// A try that was given up.
+pub(super) struct GivenUp {
+    pub(super) error: Error,
+    /// How long writers had waited.
+    pub(super) stall: Duration,
+    /// True where nobody knows whether it was decided.
+    pub(super) is_unknown: bool,
+}
+
+/// The order in which tables are locked, which learns from what was in the way.
+pub(super) struct Order(pub(super) Vec<QualifiedName>);
+
+impl Order {
+    /// A transaction that writes to several tables may hold one that we come to late while it waits for one that we hold.
+    /// Another order at each try finds the one in which nobody waits for us.
+    pub(super) fn next(&mut self) {
+        self.0.rotate_left(1);
+    }
+}
+
+/// Tries once. Whatever fails before the deciding commit leaves writers where they were.
+pub(super) async fn attempt(
+    follower: &mut Follower,
+    plan: &Plan<'_>,
+    armed: &Armed,
+    order: &Order,
+) -> std::result::Result<Done, GivenUp> {
+    let began = Instant::now();
+    let stalled = |error: Error| GivenUp { error, stall: began.elapsed(), is_unknown: false };
+    let longest = plan.switching.max_stall;
+    let (from, to) = (&follower.migration.options.source, &follower.migration.options.target);
+    let connected = tokio::try_join!(locks::connect(from, longest), locks::connect(to, longest));
+    let (leaving, entering) = connected.map_err(stalled)?;
+    let held = Instant::now();
+    let application = plan.switching.application.as_ref();
+    let mut attempt = Attempt { plan, armed, leaving, entering, deadline: held + longest, fenced_at: None };
+    let hold = application.hold(plan.occasion, attempt.deadline).await;
+    let prepared = match hold {
+        Ok(()) => attempt.prepare(follower, order).await,
+        Err(error) => Err(error),
+    };
+    let prepared = match prepared {
+        Ok(prepared) => prepared,
+        Err(error) => {
+            attempt.roll_back().await;
+            let stall = held.elapsed();
+            return Err(GivenUp {
+                error: undo(error, application, plan.occasion).await,
+                stall,
+                is_unknown: false,
+            });
+        }
+    };
+    match attempt.decide().await {
+        Decision::Made => {}
+        Decision::NotMade(error) => {
+            attempt.roll_back().await;
+            let stall = held.elapsed();
+            return Err(GivenUp {
+                error: undo(error, application, plan.occasion).await,
+                stall,
+                is_unknown: false,
+            });
+        }
+        Decision::Unknown(error) => {
+            attempt.roll_back().await;
+            return Err(GivenUp { error, stall: held.elapsed(), is_unknown: true });
+        }
+    }
+    let mut afterwards = Vec::new();
+    let opened = attempt.entering.batch(&Sql::literal("COMMIT")).await;
+    failpoint::reached("switch: opened");
+    if let Err(error) = opened {
+        afterwards.push(format!("the other side was not opened at once: {error}"));
+        if let Err(error) = super::settle::open_up_again(plan.forward).await {
+            afterwards.push(format!("the other side is still fenced: {error}; run the command again"));
+        }
+    }
+    let stall = held.elapsed();
+    if let Err(error) = application.switched(plan.occasion).await {
+        afterwards.push(error.to_string());
+    }
+    failpoint::reached("switch: application told");
+    Ok(Done {
+        stall,
+        fenced_at: attempt.fenced_at.unwrap_or_else(SystemTime::now),
+        rows: prepared.batch.applied.rows_written + prepared.batch.applied.rows_deleted,
+        sequences: prepared.sequences,
+        afterwards,
+    })
+}
+
+/// Leads the application back, whatever it was told.
+async fn undo(error: Error, application: &dyn Application, occasion: &Occasion) -> Error {
+    match application.rolled_back(occasion).await {
+        Ok(()) => error,
+        Err(second) => error.hint(format!("and leading the application back failed: {second}")),
+    }
+}
+
+struct Attempt<'a> {
+    plan: &'a Plan<'a>,
+    armed: &'a Armed,
+    /// Its transaction holds the tables that the application leaves; its commit decides.
+    leaving: Session,
+    /// Its transaction holds those that the application goes to.
+    entering: Session,
+    deadline: Instant,
+    fenced_at: Option<SystemTime>,
+}
+
+struct Prepared {
+    batch: BatchReport,
+    sequences: Vec<AdvancedSequence>,
+}
+
+enum Decision {
+    Made,
+    NotMade(Error),
+    /// The connection was lost while the server was asked to commit.
+    Unknown(Error),
+}
+
+impl Attempt<'_> {
+    /// Everything before the deciding commit.
+    async fn prepare(&mut self, follower: &mut Follower, order: &Order) -> Result<Prepared> {
+        let patience = self.plan.switching.lock_patience;
+        self.within("locking writers out", locks::begin(&self.leaving, &order.0, patience)).await?;
+        self.fenced_at = Some(SystemTime::now());
+        failpoint::reached("switch: writers locked out");
+        let batch = self.last_batches(follower).await?;
+        failpoint::reached("switch: last batch");
+        self.within(
+            "locking the other side",
+            arm::hold_target(&follower.migration, &self.entering, patience),
+        )
+        .await?;
+        let sequences = self
+            .within("advancing sequences", follower.advance_sequences_by(self.plan.switching.sequence_gap))
+            .await?;
+        let armed = self.armed;
+        if armed.feed == FeedKind::Wal {
+            // What was carried over until now is none of the application's.
+            self.within("advancing the other side's slot", feed::skip(&armed.id, &armed.migration.source))
+                .await?;
+        }
+        let entries = journal::entries(&follower.side).await?;
+        let put_back = journal::restore_at_once(&entries, Clone::clone);
+        self.within("putting foreign keys and triggers back", self.entering.batch(&put_back)).await?;
+        self.within("opening the other side", armed.open_up(&self.entering, &follower.id)).await?;
+        let (epoch, record) = (self.plan.epoch, self.plan.record);
+        let mut handed = arm::hand_over(epoch);
+        handed.push(&Sql::literal("; "));
+        if self.home_is_entered(follower) {
+            handed.push(&record::committed(record));
+        }
+        self.within("recording the switch", self.entering.batch(&handed)).await?;
+        failpoint::reached("switch: other side ready");
+        let application = &self.plan.switching.application;
+        self.within("leading the application over", application.fenced(self.plan.occasion, self.deadline))
+            .await?;
+        failpoint::reached("switch: application led over");
+        let mut closed = armed.close_off(&fence::writable(&follower.captured.tables), epoch);
+        if !self.home_is_entered(follower) {
+            closed.push(&Sql::literal("; "));
+            closed.push(&record::committed(record));
+        }
+        self.within("fencing the side that is left", self.leaving.batch(&closed)).await?;
+        Ok(Prepared { batch, sequences })
+    }
+
+    /// True where the new side, whose ledger has the records, is the one that the application goes to.
+    fn home_is_entered(&self, follower: &Follower) -> bool {
+        follower.migration.options.target.to_string() == self.plan.forward.target.to_string()
+    }
+
+    /// Batches, until there is nothing left. Where they take too long, writers go on first.
+    async fn last_batches(&self, follower: &mut Follower) -> Result<BatchReport> {
+        let mut sum: Option<BatchReport> = None;
+        loop {
+            let (report, in_time) = {
+                let mut batch = std::pin::pin!(follower.batch());
+                tokio::select! {
+                    report = &mut batch => (report, true),
+                    () = sleep_until(self.deadline.into()) => {
+                        self.leaving.cancel().await.ok();
+                        self.leaving.batch(&Sql::literal("ROLLBACK")).await.ok();
+                        (batch.await, false)
+                    }
+                }
+            };
+            let mut report = report?;
+            if !in_time {
+                return Err(self.spent("applying the last changes"));
+            }
+            let is_last = !report.more && report.carried == 0;
+            if let Some(before) = &sum {
+                report.applied += before.applied;
+            }
+            if is_last {
+                return Ok(report);
+            }
+            sum = Some(report);
+        }
+    }
+
+    /// The commit that decides.
+    async fn decide(&self) -> Decision {
+        // A commit that begins in time may end a little late; one that begins late is not begun.
+        if Instant::now() >= self.deadline {
+            return Decision::NotMade(self.spent("committing"));
+        }
+        failpoint::reached("switch: about to be decided");
+        let committed = self.leaving.batch(&Sql::literal("COMMIT")).await;
+        failpoint::reached("switch: decided");
+        let Err(error) = committed else { return Decision::Made };
+        if error.kind() != ErrorKind::Connect {
+            return Decision::NotMade(error);
+        }
+        // It may have committed, and only the answer be lost.
+        let patience = Instant::now() + Duration::from_secs(10);
+        while Instant::now() < patience {
+            if let Ok(ledgers) = Ledgers::read(self.plan.forward).await {
+                return match ledgers.epoch() >= self.plan.epoch {
+                    true => Decision::Made,
+                    false => Decision::NotMade(error),
+                };
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        Decision::Unknown(error)
+    }
+
+    /// Work that has to be done in time.
+    async fn within<T>(&self, doing: &str, work: impl Future<Output = Result<T>>) -> Result<T> {
+        match tokio::time::timeout_at(self.deadline.into(), work).await {
+            Ok(done) => done,
+            Err(_) => Err(self.spent(doing)),
+        }
+    }
+
+    fn spent(&self, doing: &str) -> Error {
+        let longest = self.plan.switching.max_stall;
+        let message =
+            format!("{doing}: writes would have waited for more than {longest:?}, so nothing was switched");
+        Error::new(ErrorKind::Server, message)
+            .sqlstate("57014")
+            .hint("writers go on where they were; --max-stall allows for more")
+    }
+
+    /// Lets everybody go on.
+    async fn roll_back(&self) {
+        let end = async |session: &Session| {
+            session.cancel().await.ok();
+            session.batch(&Sql::literal("ROLLBACK")).await.ok();
+        };
+        let both = async { tokio::join!(end(&self.leaving), end(&self.entering)) };
+        // Where a server does not answer, it ends the transaction by itself soon.
+        tokio::time::timeout(Duration::from_secs(2), both).await.ok();
+    }
+}

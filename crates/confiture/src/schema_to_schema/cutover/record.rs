@@ -1,0 +1,52 @@
+//! Cutovers and rollbacks as the ledger has them: begun, and how they ended.
+
+use std::time::{Duration, SystemTime};
+
+use crate::error::{Error, Result};
+use crate::postgres::Session;
+use crate::schema_to_schema::checklist::Check;
+use crate::schema_to_schema::cutover::SwitchKind;
+use crate::sql::Sql;
+
+/// Says that a switch begins; returns its number.
+pub(crate) async fn begin(session: &Session, kind: SwitchKind, checklist: &[Check]) -> Result<i64> {
+    let insert = Sql::literal(
+        "WITH ended AS (
+             UPDATE confiture.cutover SET outcome = 'given_up', found = 'the process ended'
+             WHERE outcome = 'begun' AND committed_at IS NULL
+         ), event AS (INSERT INTO confiture.event (what) VALUES ($1 || ' begun'))
+         INSERT INTO confiture.cutover (kind, checklist) VALUES ($1, $2::text::pg_catalog.jsonb) RETURNING id",
+    );
+    let checklist = serde_json::to_string(checklist)
+        .map_err(|error| Error::unexpected("a list is no JSON").because(error))?;
+    Ok(session.query_one(&insert, &[&kind.word(), &checklist]).await?.get(0))
+}
+
+/// Says that the other side takes writes, in the transaction that has it so.
+pub(crate) fn committed(id: i64) -> Sql {
+    crate::sql::sql!(
+        "UPDATE confiture.cutover SET committed_at = pg_catalog.clock_timestamp() WHERE id = {}",
+        id
+    )
+}
+
+/// Says how a switch ended.
+pub(crate) async fn end(
+    session: &Session,
+    id: i64,
+    fenced_at: Option<SystemTime>,
+    stall: Option<Duration>,
+    found: Option<&str>,
+) -> Result<()> {
+    let update = Sql::literal(
+        "WITH ended AS (
+             UPDATE confiture.cutover SET ended_at = pg_catalog.clock_timestamp(), fenced_at = $2, stall_ms = $3, found = $4,
+                 outcome = CASE WHEN committed_at IS NULL THEN 'given_up' ELSE 'done' END
+             WHERE id = $1 RETURNING kind, outcome)
+         INSERT INTO confiture.event (what)
+         SELECT pg_catalog.concat_ws(': ', kind || ' ' || replace(outcome, '_', ' '), $4) FROM ended",
+    );
+    let milliseconds = stall.map(|stall| stall.as_secs_f64() * 1e3);
+    session.execute(&update, &[&id, &fenced_at, &milliseconds, &found]).await?;
+    Ok(())
+}

@@ -1,0 +1,169 @@
+//! What a process that died in the middle of a switch has left, brought to an end: forward where the switch was decided, else
+//! back.
+
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+use crate::event::Execution;
+use crate::postgres::{AdvisoryLock, Session};
+use crate::schema_to_schema::cutover::application::{Application, Occasion};
+use crate::schema_to_schema::cutover::arm::{self, Armed};
+use crate::schema_to_schema::cutover::direction::Ledgers;
+use crate::schema_to_schema::cutover::{SwitchKind, fence, record};
+use crate::schema_to_schema::live::capture::plan_capture;
+use crate::schema_to_schema::live::feed;
+use crate::schema_to_schema::live::ledger::{self, Direction, FollowRecord, Phase};
+use crate::schema_to_schema::options::Options;
+use crate::schema_to_schema::planner::Migration;
+use crate::sql::{Sql, sql};
+
+/// Brings a switch to its end that a process left in the middle, and says which way changes go since. `options` are those of
+/// the way forward.
+///
+/// # Errors
+///
+/// [`crate::ErrorKind::Connect`] where a side cannot be reached.
+pub async fn settle(options: &Options, execution: &Execution) -> Result<Direction> {
+    settle_with(options, &(), execution).await
+}
+
+/// The same, and leads the application where it belongs.
+///
+/// # Errors
+///
+/// As [`settle`], and those of the application.
+pub async fn settle_with(
+    options: &Options,
+    application: &dyn Application,
+    execution: &Execution,
+) -> Result<Direction> {
+    let ledgers = Ledgers::read(options).await?;
+    let direction = ledgers.direction();
+    // Whoever is at work is in the middle of it, and alive.
+    for side in [&options.target, &options.source] {
+        if AdvisoryLock::holder(&Session::connect(side).await?).await?.is_some() {
+            return Ok(direction);
+        }
+    }
+    let (half_done, armed) = (ledgers.is_half_done(), is_armed(&ledgers, direction));
+    if !half_done && !armed {
+        // In one database a switch has no middle; what captured for the direction that has ended may be left.
+        if options.source.to_string() == options.target.to_string() {
+            tidy(options, direction, execution).await?;
+        }
+        return Ok(direction);
+    }
+    // Which switch it was: one that has come to the direction, or one that would have left it.
+    let kind = match (direction, half_done) {
+        (Direction::Reverse, true) | (Direction::Forward, false) => SwitchKind::Cutover,
+        (Direction::Forward, true) | (Direction::Reverse, false) => SwitchKind::Rollback,
+    };
+    let (leaving, entering) = match kind {
+        SwitchKind::Cutover => (&options.source, &options.target),
+        SwitchKind::Rollback => (&options.target, &options.source),
+    };
+    let occasion = Occasion::new(kind, leaving, entering);
+    if half_done {
+        execution.warn(format!("a {} was decided and not brought to its end: that is done now", kind.word()));
+        open_up_again(options).await?;
+        application.switched(&occasion).await?;
+    } else {
+        execution.note(format!("What an unfinished {} had made ready is removed.", kind.word()));
+        application.rolled_back(&occasion).await?;
+    }
+    tidy(options, direction, execution).await?;
+    Ok(direction)
+}
+
+/// True where the other direction stands ready, and nobody is going to switch.
+fn is_armed(ledgers: &Ledgers, direction: Direction) -> bool {
+    let other = match direction {
+        Direction::Forward => &ledgers.reverse,
+        Direction::Reverse => &ledgers.forward,
+    };
+    other.as_ref().is_some_and(|record| record.phase == Phase::Armed)
+}
+
+/// Opens the side that a decided switch leads to. May be done again.
+pub(super) async fn open_up_again(options: &Options) -> Result<()> {
+    let ledgers = Ledgers::read(options).await?;
+    let (Some(forward), Some(reverse)) = (&ledgers.forward, &ledgers.reverse) else { return Ok(()) };
+    // The one into the side that the application has left is active now; the other one has come to its end.
+    let (active, ended, options) = match ledgers.direction() {
+        Direction::Reverse => (reverse, forward, ledgers.way_back(options)?),
+        Direction::Forward => (forward, reverse, options.clone()),
+    };
+    let migration = Arc::new(Migration::plan(options, &Execution::unattended()).await?);
+    let session = Session::connect(&migration.options.source).await?;
+    let captured = plan_capture(&migration.plan, &migration.source, &migration.source_catalog).await?;
+    let armed = Armed { migration, id: active.id.clone(), feed: active.feed, captured: captured.tables };
+    let work = async {
+        armed.open_up(&session, &ended.id).await?;
+        session.batch(&arm::hand_over(active.epoch)).await?;
+        if ledger_is_home(&session).await? {
+            let committed = Sql::literal(
+                "UPDATE confiture.cutover SET committed_at = coalesce(committed_at, pg_catalog.clock_timestamp()),
+                     outcome = 'done', ended_at = pg_catalog.clock_timestamp() WHERE outcome = 'begun'",
+            );
+            session.execute(&committed, &[]).await?;
+        }
+        Ok(())
+    };
+    session.transaction(work).await
+}
+
+async fn ledger_is_home(session: &Session) -> Result<bool> {
+    let query = Sql::literal("SELECT EXISTS (SELECT FROM confiture.follow WHERE direction = 'forward')");
+    Ok(session.query_one(&query, &[]).await?.get(0))
+}
+
+/// Removes what the direction that is not active no longer needs: what captured changes for it, and, where it only stood ready,
+/// its ledger and the fence around its source.
+pub(super) async fn tidy(options: &Options, active: Direction, execution: &Execution) -> Result<()> {
+    let ledgers = Ledgers::read(options).await?;
+    if options.source.to_string() == options.target.to_string()
+        && let Some(record) = ledgers.forward.as_ref().or(ledgers.reverse.as_ref())
+    {
+        return feed::tear_down_ended(&record.id, &options.target, execution).await;
+    }
+    let (other, of_active, captured_on, ledger_on) = match active {
+        Direction::Forward => (ledgers.reverse, ledgers.forward, &options.target, &options.source),
+        Direction::Reverse => (ledgers.forward, ledgers.reverse, &options.source, &options.target),
+    };
+    let (Some(other), Some(of_active)) = (other, of_active) else { return Ok(()) };
+    feed::tear_down(other.feed, &other.id, captured_on, execution).await?;
+    match (other.phase, active) {
+        (Phase::Armed, Direction::Forward) => disarm(ledger_on, captured_on, &of_active).await,
+        // The way forward is not forgotten, and its side stays fenced.
+        (Phase::Armed, Direction::Reverse) => {
+            let again = Sql::literal("UPDATE confiture.follow SET phase = 'cut_over'");
+            Session::connect(ledger_on).await?.execute(&again, &[]).await.map(|_| ())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Removes the ledger of a way back that never was, and the fence that goes with it.
+async fn disarm(
+    ledger_on: &crate::config::Connection,
+    fenced: &crate::config::Connection,
+    active: &FollowRecord,
+) -> Result<()> {
+    let session = Session::connect(fenced).await?;
+    let down = fence::take_down(&session, &active.id).await?;
+    session.batch(&sql!("SET lock_timeout = '5s'; {}", Sql::join(";\n", down))).await?;
+    let session = Session::connect(ledger_on).await?;
+    let record = ledger::read(&session).await?;
+    if record.is_some_and(|record| record.phase == Phase::Armed) {
+        session.batch(&Sql::literal(include_str!("../../postgres/queries/drop_ledger.sql"))).await?;
+        crate::schema_to_schema::cleanup::drop_schema(&session).await?;
+    }
+    Ok(())
+}
+
+/// Says that a switch was given up, in the ledger of the new side.
+pub(super) async fn give_up(options: &Options, id: i64, error: &Error) {
+    if let Ok(session) = Session::connect(&options.target).await {
+        record::end(&session, id, None, None, Some(error.message())).await.ok();
+    }
+}

@@ -1,0 +1,110 @@
+//! What is in a database: every value of every table, to see that it is still there.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use confiture::postgres::Session;
+use confiture::sql::Sql;
+
+/// All tables, and where sequences stand.
+pub(crate) struct Contents {
+    tables: BTreeMap<String, Table>,
+    sequences: BTreeMap<String, (String, i64)>,
+}
+
+struct Table {
+    /// It is a partition: its rows are those of the table above.
+    is_partition: bool,
+    is_partitioned: bool,
+    partitions: BTreeSet<String>,
+    columns: Vec<Column>,
+    rows: Vec<Vec<Option<String>>>,
+}
+
+struct Column {
+    name: String,
+    kind: String,
+    /// Its values are compared as text; else only whether there is one.
+    is_plain: bool,
+    is_generated: bool,
+}
+
+const TABLES: &str = include_str!("contents_tables.sql");
+const SEQUENCES: &str = "SELECT format('%I.%I', schemaname, sequencename), concat_ws(' ', data_type, start_value, min_value, max_value, increment_by, cycle), last_value \
+    FROM pg_catalog.pg_sequences s WHERE last_value IS NOT NULL AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.deptype = 'i' AND d.classid = 'pg_class'::regclass AND d.objid = format('%I.%I', schemaname, sequencename)::regclass)";
+
+impl Contents {
+    pub(crate) async fn of(session: &Session) -> Result<Self, String> {
+        let said = |error: confiture::Error| format!("reading rows: {error}");
+        session.batch(&Sql::literal("SET row_security = off")).await.map_err(said)?;
+        let mut tables = BTreeMap::new();
+        for row in session.query(&Sql::literal(TABLES), &[]).await.map_err(said)? {
+            let columns: Vec<Column> = (row.get::<_, Vec<String>>(4).into_iter())
+                .zip(row.get::<_, Vec<String>>(5))
+                .zip(row.get::<_, Vec<bool>>(6).into_iter().zip(row.get::<_, Vec<bool>>(7)))
+                .map(|((name, kind), (is_plain, is_generated))| Column { name, kind, is_plain, is_generated })
+                .collect();
+            let query = Sql::from_user(row.get::<_, String>(3));
+            let rows = session.query(&query, &[]).await.map_err(said)?;
+            let table = Table {
+                is_partition: row.get(1),
+                is_partitioned: row.get(8),
+                partitions: row.get::<_, Vec<String>>(2).into_iter().collect(),
+                columns,
+                rows: rows.iter().map(|row| row.get(0)).collect(),
+            };
+            tables.insert(row.get(0), table);
+        }
+        let rows = session.query(&Sql::literal(SEQUENCES), &[]).await.map_err(said)?;
+        let sequences = rows.iter().map(|row| (row.get(0), (row.get(1), row.get(2)))).collect();
+        Ok(Self { tables, sequences })
+    }
+
+    /// Every value of a column that is there in both is there in `after`.
+    pub(crate) fn survive_in(&self, after: &Self) -> Result<(), String> {
+        for (name, before) in &self.tables {
+            let Some(now) = after.tables.get(name) else { continue };
+            let both_parts = before.is_partition && now.is_partition;
+            let both_partitioned = before.is_partitioned && now.is_partitioned;
+            let same_parts = !both_partitioned || before.partitions == now.partitions;
+            if both_parts || !same_parts {
+                continue;
+            }
+            let mut common = Vec::new();
+            for (at, column) in before.columns.iter().enumerate().filter(|(_, column)| !column.is_generated) {
+                if let Some(to) = now.columns.iter().position(|other| other.name == column.name)
+                    && !now.columns[to].is_generated
+                {
+                    let plain = column.is_plain && column.kind == now.columns[to].kind;
+                    common.push((at, to, plain));
+                }
+            }
+            let project = |table: &Table, old: bool| -> Vec<Vec<Option<String>>> {
+                let value = |row: &Vec<Option<String>>, (at, to, plain): &(usize, usize, bool)| {
+                    let value = row[if old { *at } else { *to }].clone();
+                    if *plain { value } else { value.map(|_| String::new()) }
+                };
+                let mut rows: Vec<Vec<_>> =
+                    table.rows.iter().map(|row| common.iter().map(|one| value(row, one)).collect()).collect();
+                rows.sort_unstable();
+                rows
+            };
+            let (had, has) = (project(before, true), project(now, false));
+            if had != has {
+                let names: Vec<_> = common.iter().map(|(at, ..)| before.columns[*at].name.as_str()).collect();
+                return Err(format!(
+                    "the rows of {name} ({}) were {had:?} and are {has:?}",
+                    names.join(", ")
+                ));
+            }
+        }
+        for (name, (kind, value)) in &self.sequences {
+            if let Some((other, now)) = after.sequences.get(name)
+                && kind == other
+                && now != value
+            {
+                return Err(format!("the sequence {name} stood at {value} and stands at {now}"));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,12 @@
+//! Cutovers and rollbacks while clients write, each of which remembers what was acknowledged.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "tests that take long say where they are")]
+
+mod between;
+mod clients;
+mod crash;
+#[path = "../database/mod.rs"]
+mod database;
+mod within;
+#[path = "../schema_to_schema/world.rs"]
+#[allow(dead_code, unused_imports, reason = "shared with another test binary")]
+mod world;
