@@ -1,6 +1,6 @@
 //! One range of one table, from the source through the client into the target.
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use futures_util::{SinkExt, StreamExt};
 
 use crate::error::Result;
@@ -19,8 +19,7 @@ pub(crate) struct Moved {
     pub(crate) bytes: u64,
 }
 
-/// Streams one range with COPY into `into`, a table with its columns; never holds more than some messages of it. The
-/// target's transaction is the caller's.
+/// Streams one range with COPY into `into`, a table with its columns. The target's transaction is the caller's.
 pub(crate) async fn copy_range(
     table: &TablePlan,
     range: &PageRange,
@@ -29,45 +28,54 @@ pub(crate) async fn copy_range(
     target: &Session,
     execution: &Execution,
 ) -> Result<Moved> {
+    let progress = |rows, bytes| {
+        execution.emit(&Event::TableProgress { table: table.target.clone(), rows, bytes });
+    };
+    stream(table, &table.select_sent(range), into, [source, target], progress).await
+}
+
+/// Streams with COPY what `select` gives into `into`, a table with its columns; never holds more than some messages of it.
+/// `sent` hears of rows and bytes that go on.
+pub(crate) async fn stream(
+    table: &TablePlan,
+    select: &Sql,
+    into: &Sql,
+    [source, target]: [&Session; 2],
+    sent: impl Fn(u64, u64),
+) -> Result<Moved> {
     let format = format_option(table.format);
-    let select = table.select_sent(range);
-    let stream = source.copy_out(&sql!("COPY ({}) TO STDOUT {}", select, format)).await?;
-    let sink = target
-        .copy_in(&sql!("COPY {} FROM STDIN {}", into, format))
-        .await
-        .map_err(|error| error.context(table.target.short()))?;
+    let (out, into) =
+        (sql!("COPY ({}) TO STDOUT {}", select, format), sql!("COPY {} FROM STDIN {}", into, format));
+    let (stream, sink) = tokio::try_join!(source.copy_out(&out), async {
+        target.copy_in(&into).await.map_err(|error| error.context(table.target.short()))
+    })?;
     tokio::pin!(stream, sink);
     let reading = |error| source.refused(error).context(format!("reading for {}", table.target.short()));
     let writing = |error| target.refused(error).context(format!("writing {}", table.target.short()));
-    let (mut gathered, mut rows, mut bytes) = (BytesMut::with_capacity(GATHERED + 8192), 0, 0);
+    let (mut gathered, mut messages, mut bytes) = (BytesMut::new(), 0, 0);
     while let Some(message) = stream.next().await {
-        let message: Bytes = message.map_err(reading)?;
-        gathered.extend_from_slice(&message);
-        rows += 1;
+        gathered.extend_from_slice(&message.map_err(reading)?);
+        messages += 1;
         if gathered.len() >= GATHERED {
-            bytes += gathered.len() as u64;
-            progress(table, rows, gathered.len(), execution);
-            rows = 0;
             let full = std::mem::replace(&mut gathered, BytesMut::with_capacity(GATHERED + 8192)).freeze();
+            bytes += full.len() as u64;
+            sent(messages, full.len() as u64);
+            messages = 0;
             sink.feed(full).await.map_err(writing)?;
         }
     }
     if !gathered.is_empty() {
         bytes += gathered.len() as u64;
         // The trailer of the binary format is a message, but no row.
-        progress(table, rows - u64::from(table.format == CopyFormat::Binary), gathered.len(), execution);
+        sent(messages - u64::from(table.format == CopyFormat::Binary), gathered.len() as u64);
         sink.feed(gathered.freeze()).await.map_err(writing)?;
     }
     let rows = sink.finish().await.map_err(writing)?;
     Ok(Moved { rows, bytes })
 }
 
-fn progress(table: &TablePlan, rows: u64, bytes: usize, execution: &Execution) {
-    execution.emit(&Event::TableProgress { table: table.target.clone(), rows, bytes: bytes as u64 });
-}
-
 /// The format of a table's COPY.
-pub(crate) fn format_option(format: CopyFormat) -> Sql {
+fn format_option(format: CopyFormat) -> Sql {
     Sql::literal(match format {
         CopyFormat::Binary => "(FORMAT binary)",
         CopyFormat::Text => "",

@@ -14,6 +14,8 @@ const LARGEST: usize = 48 << 20;
 #[derive(Debug, Clone, Default)]
 pub struct KeySet {
     whole: bool,
+    /// Whether a key came from anything but the INSERT of a row.
+    changed: bool,
     /// Keys of one column that read as integers.
     integers: HashSet<i64>,
     /// All others: the texts of their columns.
@@ -24,6 +26,12 @@ pub struct KeySet {
 impl KeySet {
     /// Adds a key: the texts of its columns, as the type's output function gives them under our settings.
     pub fn insert(&mut self, columns: &[&str]) {
+        self.changed = true;
+        self.insert_new(columns);
+    }
+
+    /// Adds the key of a row that was inserted.
+    pub fn insert_new(&mut self, columns: &[&str]) {
         if self.whole {
             return;
         }
@@ -37,7 +45,7 @@ impl KeySet {
             }
             None => {
                 let key: Box<[Box<str>]> = columns.iter().map(|column| Box::from(*column)).collect();
-                let bytes = key.iter().map(|column| column.len() + 32).sum::<usize>() + 32;
+                let bytes = text_bytes(&key);
                 if self.texts.insert(key) {
                     self.text_bytes += bytes;
                 }
@@ -54,18 +62,20 @@ impl KeySet {
     }
 
     /// Adds all keys of another set.
-    pub fn extend(&mut self, other: Self) {
+    pub fn extend(&mut self, other: &Self) {
         if self.whole || other.whole {
             return self.insert_whole();
         }
         if self.is_empty() {
-            *self = other;
+            self.clone_from(other);
             return;
         }
-        self.integers.extend(other.integers);
-        for key in other.texts {
-            self.text_bytes += key.iter().map(|column| column.len() + 32).sum::<usize>() + 32;
-            self.texts.insert(key);
+        self.changed |= other.changed;
+        self.integers.extend(&other.integers);
+        for key in &other.texts {
+            if self.texts.insert(key.clone()) {
+                self.text_bytes += text_bytes(key);
+            }
         }
         if self.bytes() > LARGEST {
             self.insert_whole();
@@ -76,6 +86,12 @@ impl KeySet {
     #[must_use]
     pub fn is_whole(&self) -> bool {
         self.whole
+    }
+
+    /// True where all keys are those of inserted rows: most likely none of them is on the target.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        !self.changed && !self.whole
     }
 
     /// True where nothing changed.
@@ -102,10 +118,10 @@ impl KeySet {
         if self.whole || positions.iter().copied().eq(0..columns) {
             return Cow::Borrowed(self);
         }
-        let mut projected = Self::default();
+        let mut projected = Self { changed: self.changed, ..Self::default() };
         for key in self.iter() {
             let columns: Vec<&str> = positions.iter().map(|position| key[*position].as_str()).collect();
-            projected.insert(&columns);
+            projected.insert_new(&columns);
         }
         Cow::Owned(projected)
     }
@@ -164,6 +180,11 @@ impl KeySet {
         let columns: Vec<_> = columns.iter().collect();
         self.arrays(&columns, most).map(query).collect()
     }
+}
+
+/// About how much memory a key takes that is no integer.
+fn text_bytes(key: &[Box<str>]) -> usize {
+    key.iter().map(|column| column.len() + 32).sum::<usize>() + 32
 }
 
 /// What reads as an integer; what is not written as one (`007` of a text) is none.
@@ -264,7 +285,7 @@ mod tests {
         assert!(keys.is_whole() && !keys.is_empty() && keys.bytes() < 1000);
         let mut other = KeySet::default();
         other.insert(&["1"]);
-        other.extend(keys);
+        other.extend(&keys);
         assert!(other.is_whole());
     }
 }

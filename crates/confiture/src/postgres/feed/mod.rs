@@ -87,10 +87,19 @@ pub struct Obstacle {
 
 /// Which keys changed.
 pub trait ChangeFeed: Send {
-    /// The keys of all changes that `snapshot` sees and that no confirmed batch has had. `source` is a session whose open
-    /// transaction has that snapshot.
-    ///
-    /// What was given and not confirmed, because the batch failed, is given again.
+    /// A batch begins, whose snapshot has just been taken. What the last one was given and did not confirm, because it failed,
+    /// is given again.
+    fn begin(&mut self) -> BoxFuture<'_, Result<()>>;
+
+    /// Keys that have come while others are still coming, so that their rows can be read meanwhile; `None` once there is
+    /// only [`changes`](Self::changes) to ask for the rest. The snapshot need not see the changes.
+    fn ahead(&mut self) -> BoxFuture<'_, Result<Option<Vec<KeySet>>>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
+
+    /// The keys of all changes that `snapshot` sees and that no confirmed batch has had, but for those that were given
+    /// [`ahead`](Self::ahead) since the batch [began](Self::begin). `source` is a session whose open transaction has that
+    /// snapshot.
     fn changes<'a>(
         &'a mut self,
         source: &'a Session,

@@ -4,22 +4,17 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use futures_util::{SinkExt, StreamExt};
-
 use crate::error::{Error, ErrorKind, Result};
 use crate::postgres::Session;
 use crate::postgres::feed::{KeySet, SnapshotImage};
-use crate::schema_to_schema::copy::format_option;
+use crate::schema_to_schema::copy::{Moved, stream};
 use crate::schema_to_schema::live::capture::Captured;
-use crate::schema_to_schema::live::stage::{Reading, Share, Stage};
+use crate::schema_to_schema::live::stage::{KEYS_AT_ONCE, Reading, Share, Stage};
 use crate::schema_to_schema::mutation::Mutation;
 use crate::schema_to_schema::plan::Topology;
 use crate::schema_to_schema::planner::Migration;
 use crate::schema_to_schema::{failpoint, mutation};
 use crate::sql::{Sql, sql};
-
-/// Rows in a stage from which on the planner is told of them.
-const MANY: u64 = 10_000;
 
 /// What one table's share of a batch did.
 #[derive(Debug, Clone, Copy, Default, serde::Serialize)]
@@ -43,14 +38,6 @@ impl std::ops::AddAssign for Applied {
     }
 }
 
-/// What was staged of one table.
-#[derive(Default)]
-struct Staged {
-    keys: u64,
-    rows: u64,
-    bytes: u64,
-}
-
 /// Applies batches.
 pub(crate) struct Applier {
     pub(crate) migration: Arc<Migration>,
@@ -58,8 +45,12 @@ pub(crate) struct Applier {
     /// Its open transaction is the snapshot. The target's session, where both sides are one database.
     pub(crate) source: Session,
     pub(crate) target: Session,
-    stages: Arc<Vec<Stage>>,
-    staged: BTreeSet<usize>,
+    stages: Arc<[Stage]>,
+    /// The tables that have a stage in this session, and those whose stage the open transaction has used.
+    made: BTreeSet<usize>,
+    used: BTreeSet<usize>,
+    /// The tables that are written all at once: their rows exchange values of another unique constraint.
+    together: BTreeSet<usize>,
 }
 
 impl Applier {
@@ -75,8 +66,9 @@ impl Applier {
                 .map(|relation| Stage::new(index, table, relation))
                 .ok_or_else(|| Error::config(format!("the target has no table {}", table.target.short())))
         };
-        let stages: Result<Vec<_>> = migration.plan.tables.iter().enumerate().map(stage).collect();
-        Ok(Self { stages: Arc::new(stages?), migration, captured, source, target, staged: BTreeSet::new() })
+        let stages = migration.plan.tables.iter().enumerate().map(stage).collect::<Result<_>>()?;
+        let (made, used, together) = Default::default();
+        Ok(Self { stages, migration, captured, source, target, made, used, together })
     }
 
     /// One of the same tables, by other sessions.
@@ -87,7 +79,9 @@ impl Applier {
             stages: Arc::clone(&self.stages),
             source,
             target,
-            staged: BTreeSet::new(),
+            made: BTreeSet::new(),
+            used: BTreeSet::new(),
+            together: BTreeSet::new(),
         }
     }
 
@@ -126,7 +120,8 @@ impl Applier {
     }
 
     /// Commits the target's transaction.
-    pub(crate) async fn commit(&self) -> Result<()> {
+    pub(crate) async fn commit(&mut self) -> Result<()> {
+        self.used.clear();
         self.target.batch(&Sql::literal("COMMIT")).await
     }
 
@@ -141,7 +136,8 @@ impl Applier {
     /// Ends what is open on both sides, after an error.
     pub(crate) async fn roll_back(&mut self) {
         // A stage that the transaction made goes with it.
-        self.staged.clear();
+        self.made.clear();
+        self.used.clear();
         for session in [&self.target, &self.source] {
             session.batch(&Sql::literal("ROLLBACK")).await.ok();
         }
@@ -184,84 +180,162 @@ impl Applier {
         Ok(keys)
     }
 
-    /// Makes the table at `index` equal to the source for these keys, in the open transactions; once in each.
-    pub(crate) async fn apply(&mut self, index: usize, keys: &KeySet) -> Result<Applied> {
-        let name = self.migration.plan.tables[index].target.short();
-        self.apply_keys(index, keys).await.map_err(|error| explain(error, &name))
+    /// Whether the rows of the table at `index` may be written piece by piece.
+    pub(crate) fn takes_pieces(&self, index: usize) -> bool {
+        !self.together.contains(&index)
     }
 
-    async fn apply_keys(&mut self, index: usize, keys: &KeySet) -> Result<Applied> {
+    /// Makes the table at `index` equal to the source for these keys, in the open transactions. `in_pieces` where another
+    /// try does no harm if that does not work.
+    pub(crate) async fn apply(&mut self, index: usize, keys: &KeySet, in_pieces: bool) -> Result<Applied> {
         failpoint::reached("batch: rows about to be read");
-        let differing = match keys.is_whole() {
-            true => self.differing(index).await?,
-            false => None,
+        let in_pieces = in_pieces && self.takes_pieces(index);
+        let applied = match keys.is_whole() {
+            true => self.apply_whole(index).await,
+            false => self.apply_keys(index, keys, in_pieces).await,
         };
-        let (Staged { rows, bytes, .. }, share) = match differing {
-            Some(None) => return Ok(Applied::default()),
-            Some(Some(differing)) => (self.read_where(index, differing.source).await?, differing.target),
-            None if keys.is_whole() => (self.read(index, keys, true).await?, Share::All),
-            None => {
-                let staged = self.read(index, keys, true).await?;
-                let share = Share::Keys(staged.keys);
-                (staged, share)
+        failpoint::reached("batch: rows written");
+        let name = self.migration.plan.tables[index].target.short();
+        applied.map_err(|error| match in_pieces && is_collision(&error) {
+            true => {
+                self.together.insert(index);
+                let what = format!("rows of {name} exchange unique values: they are written all at once");
+                Error::new(ErrorKind::Server, what).sqlstate("40001")
             }
+            false => explain(error, &name),
+        })
+    }
+
+    async fn apply_keys(&mut self, index: usize, keys: &KeySet, in_pieces: bool) -> Result<Applied> {
+        let (migration, captured) = (Arc::clone(&self.migration), Arc::clone(&self.captured));
+        let (stages, followed) = (Arc::clone(&self.stages), &captured.followed[index]);
+        let (table, stage) = (&migration.plan.tables[index], &stages[index]);
+        let columns = captured.key_columns(followed);
+        // Most likely none of them is on the target, and all are on the source.
+        let is_new = keys.is_new() && followed.unique && table.query.filters.is_empty();
+        let is_copied = is_new && in_pieces && stage.takes_copy && !stage.is_shared() && !self.is_local();
+        let most = if in_pieces { KEYS_AT_ONCE } else { usize::MAX };
+        let mut applied = Applied { keys: keys.len() as u64, ..Applied::default() };
+        for reading in stage.readings(table, keys, &columns, most, self.is_local()) {
+            if is_copied && let Some(moved) = self.insert(index, &reading).await? {
+                applied += moved;
+                continue;
+            }
+            self.open_stage(index).await?;
+            let moved = self.fill(&stage.row_columns(), &reading.rows, index).await?;
+            applied.bytes += moved.bytes;
+            // Where each key gives a row, none is missing.
+            let share = match followed.unique && moved.rows == reading.count && !stage.is_shared() {
+                true => None,
+                false => {
+                    let keys = self.fill(&stage.key_columns(), &reading.keys, index).await?;
+                    applied.bytes += keys.bytes;
+                    Some(Share::Keys)
+                }
+            };
+            failpoint::reached("batch: rows staged");
+            applied += self.write(stage, share.as_ref()).await?;
+        }
+        Ok(applied)
+    }
+
+    /// Makes the whole table equal.
+    async fn apply_whole(&mut self, index: usize) -> Result<Applied> {
+        let (condition, share) = match self.differing(index).await? {
+            Some(None) => return Ok(Applied::default()),
+            Some(Some(differing)) => (vec![differing.source], differing.target),
+            None => (Vec::new(), Share::All),
         };
+        self.open_stage(index).await?;
+        let (table, stage) = (&self.migration.plan.tables[index], &self.stages[index]);
+        let Some(source) = &table.source else { return Ok(Applied::default()) };
+        let from = table.query.from_relation(&sql!("{}", source), &condition);
+        let query = sql!("SELECT {} {}", stage.selected_rows(table, self.is_local()), from);
+        let moved = self.fill(&stage.row_columns(), &query, index).await?;
         failpoint::reached("batch: rows staged");
-        let stage = &self.stages[index];
-        let is_large = rows.max(keys.len() as u64) > MANY;
-        let mut applied = Applied { keys: keys.len() as u64, bytes, ..Applied::default() };
+        let applied = self.write(stage, Some(&share)).await?;
+        Ok(Applied { bytes: moved.bytes, ..applied })
+    }
+
+    /// Copies the rows of new keys right into the table. `None`, and nothing is done, where one of them is there already, or
+    /// gives no row any more.
+    async fn insert(&self, index: usize, reading: &Reading) -> Result<Option<Applied>> {
+        let savepoint = Sql::literal("SAVEPOINT confiture_insert");
+        let into = self.migration.plan.tables[index].target_columns();
+        let ((), moved) = tokio::try_join!(biased; self.target.batch(&savepoint), async {
+            Ok(self.fill(&into, &reading.rows, index).await)
+        })?;
+        let is_done = match moved {
+            Ok(moved) if moved.rows == reading.count => Some(moved),
+            Err(error) if !is_collision(&error) => return Err(error),
+            _ => None,
+        };
+        // Released at once: in a savepoint that is open no snapshot can be exported.
+        self.target
+            .batch(&Sql::literal(match is_done {
+                Some(_) => "RELEASE SAVEPOINT confiture_insert",
+                None => "ROLLBACK TO SAVEPOINT confiture_insert; RELEASE SAVEPOINT confiture_insert",
+            }))
+            .await?;
+        Ok(is_done.map(|Moved { rows, bytes }| Applied { rows_written: rows, bytes, ..Applied::default() }))
+    }
+
+    /// Makes `share` of the table what is staged.
+    async fn write(&self, stage: &Stage, share: Option<&Share>) -> Result<Applied> {
         if let Some(meets_others) = stage.meets_others()
             && self.target.query_one(&meets_others, &[]).await?.get(0)
         {
             return Err(meets_a_row_of_others());
         }
-        (applied.rows_deleted, applied.rows_written) = self.write(stage, &share, is_large).await?;
-        if let Some(remember) = stage.remember_outside(&share) {
+        let applied = self.write_staged(stage, share).await?;
+        if let Some(remember) = share.and_then(|share| stage.remember_outside(share)) {
             self.target.batch(&remember).await?;
         }
-        failpoint::reached("batch: rows written");
         Ok(applied)
     }
 
-    /// Deletes what is no more and writes what is staged, in one round trip; says how many rows. Two rows that exchange a
-    /// value of another unique constraint collide, whichever is written first; so what collides is deleted first, all of it.
-    async fn write(&self, stage: &Stage, share: &Share, is_large: bool) -> Result<(u64, u64)> {
-        let target = &self.target;
-        let mut all = Sql::default();
-        if is_large {
-            all.push(&sql!("{}; ", stage.analyze()));
+    /// Deletes what of `share` is no more and writes what is staged, in one round trip. Two rows that exchange a value of
+    /// another unique constraint collide, whichever is written first; so what collides is deleted first, all of it.
+    async fn write_staged(&self, stage: &Stage, share: Option<&Share>) -> Result<Applied> {
+        let (mut before, mut delete) = (Sql::default(), Sql::literal("SELECT 0 LIMIT 0"));
+        if let Some(share) = share.filter(|_| !mutation::is(Mutation::KeepMissing)) {
+            before = sql!("{}; ", stage.before_deleting(share));
+            delete = stage.delete_missing(share);
         }
-        let delete = match mutation::is(Mutation::KeepMissing) {
-            true => Sql::literal("SELECT 0 LIMIT 0"),
-            false => stage.delete_missing(share),
+        // Released at once: in a savepoint that is open no snapshot can be exported.
+        let all = |write: Sql| {
+            sql!(
+                "SAVEPOINT confiture_write; {}{}; RELEASE SAVEPOINT confiture_write; \
+                 SET LOCAL enable_hashjoin TO DEFAULT; SET LOCAL enable_mergejoin TO DEFAULT",
+                before,
+                write
+            )
         };
         if let Some(upsert) = stage.upsert() {
-            all.push(&sql!(
-                "SAVEPOINT confiture_upsert; {}; {}; RELEASE SAVEPOINT confiture_upsert",
-                delete,
-                upsert
-            ));
-            match target.counts(&all).await {
-                Ok(counts) => return Ok(last_two(&counts, 1)),
-                Err(error) if matches!(error.sqlstate_code(), Some("23505" | "23P01")) => {}
-                Err(error) => return Err(error),
+            match self.target.counts(&all(sql!("{}; {}", delete, upsert))).await {
+                Err(error) if is_collision(&error) => {}
+                counts => return counts.map(|counts| written(&counts)),
             }
-            // Released at once: in a savepoint that is open no snapshot can be exported.
-            all =
-                Sql::literal("ROLLBACK TO SAVEPOINT confiture_upsert; RELEASE SAVEPOINT confiture_upsert; ");
+            let undo = "ROLLBACK TO SAVEPOINT confiture_write; RELEASE SAVEPOINT confiture_write";
+            self.target.batch(&Sql::literal(undo)).await?;
         }
-        all.push(&stage.replace(&delete));
-        target.counts(&all).await.map(|counts| last_two(&counts, 0))
+        self.target.counts(&all(stage.replace(&delete))).await.map(|counts| written(&counts))
     }
 
     /// Stages keys, to be deleted.
     pub(crate) async fn stage_keys(&mut self, index: usize, keys: &KeySet) -> Result<()> {
-        self.read(index, keys, false).await.map(|_| ())
+        self.make_stage(index).await?;
+        let (table, stage) = (&self.migration.plan.tables[index], &self.stages[index]);
+        let columns = self.captured.key_columns(&self.captured.followed[index]);
+        for reading in stage.readings(table, keys, &columns, KEYS_AT_ONCE, self.is_local()) {
+            self.fill(&stage.key_columns(), &reading.keys, index).await?;
+        }
+        Ok(())
     }
 
     /// Removes a stage that is not needed again: at each commit a session empties all that it has.
     pub(crate) async fn drop_stage(&mut self, index: usize) -> Result<()> {
-        match self.staged.remove(&index) {
+        match self.made.remove(&index) {
             true => self.target.batch(&self.stages[index].drop()).await,
             false => Ok(()),
         }
@@ -280,84 +354,49 @@ impl Applier {
         }
     }
 
-    /// Stages the target's keys and, where asked, the rows.
-    async fn read(&mut self, index: usize, keys: &KeySet, with_rows: bool) -> Result<Staged> {
-        let table = &self.migration.plan.tables[index];
-        let stage = &self.stages[index];
-        if self.staged.insert(index) {
-            self.target.batch(&stage.create()).await?;
+    async fn make_stage(&mut self, index: usize) -> Result<()> {
+        match self.made.insert(index) {
+            true => self.target.batch(&self.stages[index].create()).await,
+            false => Ok(()),
         }
-        let columns = self.captured.key_columns(&self.captured.followed[index]);
-        let mut staged = Staged::default();
-        for Reading { keys, rows: query } in stage.readings(table, keys, &columns, self.is_local()) {
-            if let Some(keys) = keys {
-                let (more, size) = self.fill(&stage.key_columns(), &keys, index).await?;
-                staged.keys += more;
-                staged.bytes += size;
-            }
-            if with_rows {
-                let (more, size) = self.fill(&stage.row_columns(), &query, index).await?;
-                staged.rows += more;
-                staged.bytes += size;
-            }
-        }
-        Ok(staged)
     }
 
-    /// Stages the rows of the source of which `condition` is true. Returns rows and bytes.
-    async fn read_where(&mut self, index: usize, condition: Sql) -> Result<Staged> {
-        let table = &self.migration.plan.tables[index];
-        let stage = &self.stages[index];
-        if self.staged.insert(index) {
-            self.target.batch(&stage.create()).await?;
+    /// Makes or finds the table's stage, with nothing in it.
+    async fn open_stage(&mut self, index: usize) -> Result<()> {
+        self.make_stage(index).await?;
+        match self.used.insert(index) {
+            true => Ok(()),
+            false => self.target.batch(&self.stages[index].clear()).await,
         }
-        let Some(source) = table.source.as_ref().map(|source| sql!("{}", source)) else {
-            return Ok(Staged::default());
-        };
-        let rows = stage.selected_rows(table, self.is_local());
-        let query = sql!("SELECT {} {}", rows, table.query.from_relation(&source, &[condition]));
-        let (rows, bytes) = self.fill(&stage.row_columns(), &query, index).await?;
-        Ok(Staged { keys: 0, rows, bytes })
     }
 
-    /// Fills a stage with what a query of the source gives. Returns rows and bytes.
-    async fn fill(&self, stage: &Sql, query: &Sql, index: usize) -> Result<(u64, u64)> {
+    /// Fills a table of the target, with its columns, with what a query of the source gives for the table at `index`.
+    async fn fill(&self, into: &Sql, query: &Sql, index: usize) -> Result<Moved> {
         if self.is_local() {
-            let rows = self.target.execute(&sql!("INSERT INTO {} {}", stage, query), &[]).await?;
-            return Ok((rows, 0));
+            let rows = self.target.execute(&sql!("INSERT INTO {} {}", into, query), &[]).await?;
+            return Ok(Moved { rows, bytes: 0 });
         }
-        let format = format_option(self.migration.plan.tables[index].format);
-        let (source, target) = match mutation::is(Mutation::ReadOutsideSnapshot) {
-            true => (&self.migration.source, &self.target),
-            false => (&self.source, &self.target),
+        let source = match mutation::is(Mutation::ReadOutsideSnapshot) {
+            true => &self.migration.source,
+            false => &self.source,
         };
-        let (out, into) =
-            (sql!("COPY ({}) TO STDOUT {}", query, format), sql!("COPY {} FROM STDIN {}", stage, format));
-        let (stream, sink) = tokio::try_join!(source.copy_out(&out), target.copy_in(&into))?;
-        tokio::pin!(stream, sink);
-        let mut gathered = bytes::BytesMut::new();
-        let mut bytes = 0;
-        while let Some(message) = stream.next().await {
-            gathered.extend_from_slice(&message.map_err(|error| source.refused(error))?);
-            if gathered.len() > 64 * 1024 {
-                bytes += gathered.len() as u64;
-                sink.feed(gathered.split().freeze()).await.map_err(|error| target.refused(error))?;
-            }
-        }
-        bytes += gathered.len() as u64;
-        sink.feed(gathered.freeze()).await.map_err(|error| target.refused(error))?;
-        let rows = sink.finish().await.map_err(|error| target.refused(error))?;
-        Ok((rows, bytes))
+        stream(&self.migration.plan.tables[index], query, into, [source, &self.target], |_, _| {}).await
     }
 }
 
-/// The last two of a batch's counts but for `after` of its statements.
-fn last_two(counts: &[u64], after: usize) -> (u64, u64) {
-    let end = counts.len().saturating_sub(after);
-    match counts[..end] {
-        [.., deleted, written] => (deleted, written),
-        _ => (0, 0),
+/// What the last two of a batch's statements did, before it released its savepoint and reset two settings.
+fn written(counts: &[u64]) -> Applied {
+    match counts {
+        [.., rows_deleted, rows_written, _, _, _] => {
+            Applied { rows_deleted: *rows_deleted, rows_written: *rows_written, ..Applied::default() }
+        }
+        _ => Applied::default(),
     }
+}
+
+/// True where a unique or exclusion constraint refuses a row.
+fn is_collision(error: &Error) -> bool {
+    error.kind() == ErrorKind::Server && matches!(error.sqlstate_code(), Some("23505" | "23P01"))
 }
 
 /// A row of the other side has the key of one that is left alone here.

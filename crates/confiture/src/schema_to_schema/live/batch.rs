@@ -1,6 +1,7 @@
 //! One batch: the source frozen, its changed keys told, their rows read again and written, all of it one transaction of the
 //! target, which afterwards equals the source in that snapshot.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
@@ -63,6 +64,16 @@ pub(crate) struct Aligned {
     pub(crate) batch: i64,
 }
 
+/// What a batch has done before it is committed.
+struct Begun {
+    applied: Applied,
+    /// The tables whose rows were read.
+    read: BTreeSet<usize>,
+    coverage: Coverage,
+    /// Of every table of the plan, keys that are written once all are known.
+    waiting: Vec<KeySet>,
+}
+
 impl Follower {
     /// Applies one batch. A failure leaves the target as it was, and the same changes to the next batch.
     pub(crate) async fn batch(&mut self) -> Result<BatchReport> {
@@ -79,9 +90,10 @@ impl Follower {
     pub(crate) async fn open_batch(&mut self, lock: &Sql) -> Result<BatchReport> {
         let started = Instant::now();
         let snapshot = self.applier.freeze_after(lock).await?;
-        let changes = self.look(&snapshot).await?;
+        self.look().await?;
+        let changes = self.feed.changes(&self.applier.source, &snapshot).await?;
         let mut report = BatchReport::new(self.batches + 1, &changes, snapshot);
-        self.write_all(&changes, &mut report, started).await?;
+        self.write_all(None, &changes, &mut report, started).await?;
         Ok(report)
     }
 
@@ -89,15 +101,20 @@ impl Follower {
         let started = Instant::now();
         let snapshot = self.applier.freeze().await?;
         failpoint::reached("batch: source frozen");
-        let changes = self.look(&snapshot).await?;
-        failpoint::reached("batch: changes told");
-        let is_quiet = is_empty(&changes) && !self.is_catching_up();
+        self.look().await?;
         let frozen = self.freeze_for_others().await?;
+        let mut begun = None;
+        while let Some(keys) = self.feed.ahead().await? {
+            Box::pin(self.write_ahead(&keys, &mut begun)).await?;
+        }
+        let changes = self.feed.changes(&self.applier.source, &snapshot).await?;
+        failpoint::reached("batch: changes told");
+        let is_quiet = begun.is_none() && is_empty(&changes) && !self.is_catching_up();
         let mut report = BatchReport::new(self.batches + 1, &changes, snapshot);
         if is_quiet {
             self.end_quiet(&mut report, started).await?;
         } else {
-            self.write(&changes, &mut report, started).await?;
+            Box::pin(self.write(begun, &changes, &mut report, started)).await?;
         }
         if let Some(source) = frozen {
             // Nobody else writes to the target, so that is the picture of the source's snapshot.
@@ -109,14 +126,14 @@ impl Follower {
         Ok(report)
     }
 
-    /// What has changed; an error where a source table was altered. Both at once, since neither needs the other.
-    async fn look(&mut self, snapshot: &SnapshotImage) -> Result<Changes> {
+    /// Asks for what has changed; an error where a source table was altered. Both at once, since neither needs the other.
+    async fn look(&mut self) -> Result<()> {
         let Self { feed, shapes, applier, .. } = self;
         let look = shapes.source.changes(&applier.source, &shapes.source_scope);
-        let (altered, changes) = tokio::join!(look, feed.changes(&applier.source, snapshot));
+        let (altered, begun) = tokio::join!(look, feed.begin());
         // Where both fail, the one explains the other.
         check_altered("source", &altered?)?;
-        changes
+        begun
     }
 
     /// Lets the witness, and a verification that is due, take part in the source's snapshot.
@@ -149,25 +166,58 @@ impl Follower {
         Ok(())
     }
 
-    /// Writes a batch and its record into the open transaction. Returns how far the tables are then, and what is known to be
-    /// equal.
+    /// Begins to write: on the target, too.
+    async fn begin(&mut self) -> Result<Begun> {
+        self.begin_on_target().await?;
+        Ok(Begun {
+            applied: Applied::default(),
+            read: BTreeSet::new(),
+            coverage: self.coverage.clone(),
+            waiting: vec![KeySet::default(); self.states.len()],
+        })
+    }
+
+    /// Writes what is known to have changed while the feed still delivers. What the snapshot has of a key is the same whoever
+    /// asks, and whenever: so it does not matter how many other changes of the key are still to come.
+    async fn write_ahead(&mut self, changed: &[KeySet], begun: &mut Option<Begun>) -> Result<()> {
+        let mut all = match begun.take() {
+            Some(all) => all,
+            None => self.begin().await?,
+        };
+        for index in 0..self.states.len() {
+            let keys = self.applier.keys_of(index, changed).await?;
+            let is_ahead = self.states[index] == TableState::Following && self.applier.takes_pieces(index);
+            match is_ahead && !keys.is_whole() {
+                true => self.write_keys(index, &keys, &mut all).await?,
+                false => all.waiting[index].extend(&keys),
+            }
+        }
+        *begun = Some(all);
+        Ok(())
+    }
+
+    /// Writes the rest of a batch and its record into the open transaction. Returns how far the tables are then, and what is
+    /// known to be equal.
     async fn write_all(
         &mut self,
+        begun: Option<Begun>,
         changes: &Changes,
         report: &mut BatchReport,
         started: Instant,
     ) -> Result<(Vec<TableState>, Coverage)> {
-        self.begin_on_target().await?;
-        let (mut states, mut coverage) = (self.states.clone(), self.coverage.clone());
-        let mut read = Vec::new();
+        let mut begun = match begun {
+            Some(begun) => begun,
+            None => self.begin().await?,
+        };
+        let mut states = self.states.clone();
         for (index, state) in states.iter_mut().enumerate() {
             if *state == TableState::CatchingUp || self.captured.followed[index].is_touched(&changes.keys) {
-                read.push(index);
+                begun.read.insert(index);
             }
-            let (applied, more) = self.write_table(index, state, changes, &mut coverage).await?;
-            report.applied += applied;
-            report.more |= more;
+            report.more |= self.write_table(index, state, changes, &mut begun).await?;
         }
+        let Begun { applied, read, mut coverage, .. } = begun;
+        report.applied = applied;
         self.check_what_was_read(&read).await?;
         report.elapsed = started.elapsed();
         let record = BatchRecord {
@@ -185,8 +235,14 @@ impl Follower {
     }
 
     /// Writes a batch and commits it, then tells the feed.
-    async fn write(&mut self, changes: &Changes, report: &mut BatchReport, started: Instant) -> Result<()> {
-        let (states, coverage) = self.write_all(changes, report, started).await?;
+    async fn write(
+        &mut self,
+        begun: Option<Begun>,
+        changes: &Changes,
+        report: &mut BatchReport,
+        started: Instant,
+    ) -> Result<()> {
+        let (states, coverage) = self.write_all(begun, changes, report, started).await?;
         if mutation::is(Mutation::ConfirmEarly) {
             self.feed.confirm().await?;
         }
@@ -203,28 +259,31 @@ impl Follower {
         Ok(())
     }
 
-    /// What becomes of one table in this batch; true where keys still wait for it.
+    /// What becomes of one table at the end of this batch; true where keys still wait for it.
     async fn write_table(
         &mut self,
         index: usize,
         state: &mut TableState,
         changes: &Changes,
-        coverage: &mut Coverage,
-    ) -> Result<(Applied, bool)> {
+        begun: &mut Begun,
+    ) -> Result<bool> {
         let name = self.migration.plan.tables[index].target.clone();
         let mut more = false;
         let mut keys = self.applier.keys_of(index, &changes.keys).await?;
+        if !begun.waiting[index].is_empty() {
+            keys.to_mut().extend(&std::mem::take(&mut begun.waiting[index]));
+        }
         match state {
             TableState::Copying | TableState::Copied | TableState::Indexing => {
                 if !keys.is_empty() && !mutation::is(Mutation::ForgetDeferred) {
                     ledger::defer(&self.applier.target, &name, &keys).await?;
                 }
-                return Ok((Applied::default(), false));
+                return Ok(false);
             }
             TableState::CatchingUp => {
                 let (waited, left) =
                     ledger::take_deferred(&self.applier.target, &name, WAITING_AT_ONCE).await?;
-                keys.to_mut().extend(waited);
+                keys.to_mut().extend(&waited);
                 more = left;
                 if !left {
                     *state = match self.left_to_build(index) {
@@ -239,16 +298,22 @@ impl Follower {
                 return Err(Error::unexpected(format!("{name} is finished, and follows")));
             }
         }
-        coverage.touch(index, &keys);
-        let applied = match keys.is_empty() {
-            true => Applied::default(),
-            false => {
-                self.writing = Some(index);
-                self.applier.apply(index, &keys).await?
-            }
-        };
+        self.write_keys(index, &keys, begun).await?;
+        Ok(more)
+    }
+
+    /// Makes one table equal for these keys.
+    async fn write_keys(&mut self, index: usize, keys: &KeySet, begun: &mut Begun) -> Result<()> {
+        if keys.is_empty() {
+            return Ok(());
+        }
+        begun.read.insert(index);
+        begun.coverage.touch(index, keys);
+        self.writing = Some(index);
+        let in_pieces = self.states[index] == TableState::Following;
+        begun.applied += Box::pin(self.applier.apply(index, keys, in_pieces)).await?;
         self.writing = None;
-        Ok((applied, more))
+        Ok(())
     }
 }
 

@@ -29,6 +29,8 @@ pub(crate) struct Followed {
     pub(crate) driving: usize,
     /// Which columns of the driving table's captured key its own key is made of.
     pub(crate) key: Vec<usize>,
+    /// Whether a key gives one row at most.
+    pub(crate) unique: bool,
     /// Other tables whose changes touch its rows.
     pub(crate) depends: Vec<Dependent>,
 }
@@ -73,7 +75,7 @@ pub(crate) async fn plan_capture(plan: &Plan, source: &Session, catalog: &Catalo
     for table in &plan.tables {
         let place = |error: Error| located(error, table.place.as_ref());
         let driving = driving(table, catalog).map_err(place)?;
-        let columns = key_columns(table, driving, catalog, source).await.map_err(place)?;
+        let (columns, unique) = key_columns(table, driving, catalog, source).await.map_err(place)?;
         wanted.entry(driving.name.clone()).or_default().extend(&columns);
         let mut dependents = Vec::new();
         for written in &table.depends {
@@ -83,14 +85,15 @@ pub(crate) async fn plan_capture(plan: &Plan, source: &Session, catalog: &Catalo
             dependents.push((relation, column, written));
         }
         refuse_unwatched(table, driving, &dependents, catalog).map_err(place)?;
-        keys.push((driving, columns, dependents));
+        // What is joined may give the row several times.
+        keys.push((driving, columns, unique && table.query.joins.as_str().trim().is_empty(), dependents));
     }
     let order: Vec<&QualifiedName> = wanted.keys().collect();
     let index = |name: &QualifiedName| order.iter().position(|known| *known == name).unwrap_or_default();
     let position = |name: &QualifiedName, number: &i16| {
         wanted[name].iter().position(|known| known == number).unwrap_or_default()
     };
-    let followed = keys.iter().map(|(driving, columns, dependents)| {
+    let followed = keys.iter().map(|(driving, columns, unique, dependents)| {
         let depends = dependents.iter().map(|(relation, column, written)| {
             let (table, position) = (index(&relation.name), position(&relation.name, column));
             let column = relation.columns.iter().find(|known| known.number == *column);
@@ -101,7 +104,7 @@ pub(crate) async fn plan_capture(plan: &Plan, source: &Session, catalog: &Catalo
             Dependent { table, position, query, written: (*written).clone() }
         });
         let key = columns.iter().map(|number| position(&driving.name, number)).collect();
-        Followed { driving: index(&driving.name), key, depends: depends.collect() }
+        Followed { driving: index(&driving.name), key, unique: *unique, depends: depends.collect() }
     });
     let followed: Vec<Followed> = followed.collect();
     for (followed, table) in followed.iter().zip(&plan.tables) {
@@ -150,13 +153,13 @@ fn driving<'a>(table: &TablePlan, catalog: &'a Catalog) -> Result<&'a Relation> 
     Ok(relation)
 }
 
-/// The columns of the driving table that the target's key is made of.
+/// The columns of the driving table that the target's key is made of, and whether they are unique there.
 async fn key_columns(
     table: &TablePlan,
     driving: &Relation,
     catalog: &Catalog,
     source: &Session,
-) -> Result<BTreeSet<i16>> {
+) -> Result<(BTreeSet<i16>, bool)> {
     let mut numbers = BTreeSet::new();
     let keys = table.columns.iter().filter(|column| table.key.contains(&column.target));
     let mut expressions = Vec::new();
@@ -214,7 +217,16 @@ async fn key_columns(
             .context(format!("the key of {target}, from nothing but the key of {from}"))
             .hint("a deleted row leaves only its key: the target's key must follow from it alone")
     })?;
-    Ok(numbers)
+    Ok((numbers, is_unique(driving, &names)))
+}
+
+/// Whether two rows of `relation` differ in these columns. An index of a constraint has the columns' own collations.
+fn is_unique(relation: &Relation, columns: &BTreeSet<&Identifier>) -> bool {
+    let within = |keys: &Vec<Identifier>| keys.iter().all(|key| columns.contains(key));
+    relation.indexes.iter().any(|index| {
+        let is_whole = index.unique && index.valid && index.constraint.is_some();
+        is_whole && index.key_columns.as_ref().is_some_and(within)
+    })
 }
 
 /// The columns of `relation` that a text may speak of.

@@ -140,7 +140,7 @@ impl Follower {
 
     /// Looks whether what was read for the target tables at `read` is what the batch's snapshot saw. TRUNCATE and whatever
     /// rewrites a table take its rows away from older snapshots as well, and a column may have been renamed since.
-    pub(crate) async fn check_what_was_read(&self, read: &[usize]) -> Result<()> {
+    pub(crate) async fn check_what_was_read(&self, read: &BTreeSet<usize>) -> Result<()> {
         let tables: BTreeSet<usize> = read
             .iter()
             .map(|index| &self.captured.followed[*index])

@@ -6,8 +6,8 @@ use crate::schema_to_schema::plan::{ColumnPlan, TablePlan};
 use crate::schema_to_schema::portion::Keeper;
 use crate::sql::{Identifier, QualifiedName, Sql, sql};
 
-/// Keys that one query reads at most: what is more is read by the next one.
-const KEYS_AT_ONCE: usize = 50_000;
+/// Keys that one query reads at most where pieces will do.
+pub(crate) const KEYS_AT_ONCE: usize = if cfg!(feature = "failpoints") { 40 } else { 50_000 };
 
 /// Types of which equal values are the same: smallint, integer, bigint, oid, bytea, date, timestamp, timestamptz, uuid.
 const PLAIN: [u32; 9] = [21, 23, 20, 26, 17, 1082, 1114, 1184, 2950];
@@ -25,6 +25,8 @@ pub(crate) struct Stage {
     /// What is written of a row that is there; `None` where only a new row can take the values.
     updated: Option<Vec<Identifier>>,
     names: Vec<Identifier>,
+    /// Whether COPY may write into the table: it refuses where row-level security applies.
+    pub(crate) takes_copy: bool,
     /// Where others have rows or columns in the target too.
     partial: Option<Partial>,
 }
@@ -48,15 +50,17 @@ pub(crate) enum Share {
     /// All of them.
     All,
     /// Those of the staged keys.
-    Keys(u64),
+    Keys,
     /// Those of which this is true; `t` is the row.
     Where(Sql),
 }
 
 /// Two queries of the source: which target rows are concerned, and what they are now.
 pub(crate) struct Reading {
-    /// The target's keys; `None` for all of them.
-    pub(crate) keys: Option<Sql>,
+    /// How many keys of the source.
+    pub(crate) count: u64,
+    /// The target's keys.
+    pub(crate) keys: Sql,
     /// The rows.
     pub(crate) rows: Sql,
 }
@@ -101,6 +105,7 @@ impl Stage {
             key: table.key.clone(),
             updated: (can_update || partial.is_some()).then_some(updated),
             names,
+            takes_copy: !relation.row_security,
             partial,
         }
     }
@@ -137,6 +142,17 @@ impl Stage {
         sql!("DROP TABLE {}, {}", self.rows, self.keys)
     }
 
+    /// Whether others have rows or columns in the target too.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.partial.is_some()
+    }
+
+    /// Empties the stage before the transaction ends.
+    pub(crate) fn clear(&self) -> Sql {
+        let kept = self.partial.as_ref().map(|partial| sql!(", {}", partial.kept)).unwrap_or_default();
+        sql!("TRUNCATE {}, {}{}", self.rows, self.keys, kept)
+    }
+
     /// `pg_temp.confiture_rows_1 (a, b)`
     pub(crate) fn row_columns(&self) -> Sql {
         sql!("{} ({})", self.rows, self.columns)
@@ -152,7 +168,7 @@ impl Stage {
         sql!("ANALYZE {}; ANALYZE {}", self.rows, self.keys)
     }
 
-    /// Deletes the rows of all staged keys: before the table's key is built, of the keys that may be there twice.
+    /// Deletes the rows of all staged keys, however often each is there.
     pub(crate) fn delete_keys(&self) -> Sql {
         sql!("DELETE FROM {} AS t USING {} AS k WHERE {}", self.target, self.keys, self.same_key("t", "k"))
     }
@@ -170,9 +186,22 @@ impl Stage {
         )
     }
 
+    /// What has the planner delete as it should: keys are looked up one by one, of however many rows, and all rows are
+    /// compared with what is staged at once.
+    pub(crate) fn before_deleting(&self, share: &Share) -> Sql {
+        match share {
+            Share::Keys if !self.is_shared() => sql!(
+                "DELETE FROM {} AS k USING {} AS s WHERE {}; \
+                 SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off",
+                self.keys,
+                self.rows,
+                self.same_key("k", "s")
+            ),
+            _ => self.analyze(),
+        }
+    }
+
     /// Deletes the rows of `share` that are not staged.
-    ///
-    /// The limit takes nothing away: it tells the planner how few keys there are, so that it looks them up.
     pub(crate) fn delete_missing(&self, share: &Share) -> Sql {
         let mut gone = sql!("NOT EXISTS (SELECT FROM {} AS s WHERE {})", self.rows, self.same_key("s", "t"));
         if let Some(keeper) = self.keeper() {
@@ -183,14 +212,8 @@ impl Stage {
             Share::Where(condition) => {
                 sql!("DELETE FROM {} AS t WHERE {} AND {}", self.target, condition, gone)
             }
-            Share::Keys(staged) => sql!(
-                "DELETE FROM {} AS t USING (SELECT * FROM {} LIMIT {}) AS k WHERE {} AND {}",
-                self.target,
-                self.keys,
-                staged,
-                self.same_key("t", "k"),
-                gone
-            ),
+            Share::Keys if !self.is_shared() => self.delete_keys(),
+            Share::Keys => sql!("{} AND {}", self.delete_keys(), gone),
         }
     }
 
@@ -253,7 +276,7 @@ impl Stage {
     /// After the rows were written: remembers which of them are the migration's though their values say otherwise.
     pub(crate) fn remember_outside(&self, share: &Share) -> Option<Sql> {
         let keys = match share {
-            Share::Keys(_) => &self.keys,
+            Share::Keys => &self.keys,
             Share::All | Share::Where(_) => &self.rows,
         };
         Some(self.keeper()?.remember(&self.target, keys, &self.rows, &self.same_key("t", "s")))
@@ -338,12 +361,14 @@ impl Stage {
         selected(table, &self.names, local)
     }
 
-    /// What is read of the source for `keys`, in as many pieces as it takes. `local` where both sides are one database.
+    /// What is read of the source for a list of keys, in pieces of at most `most`. Two that read differently may be one row:
+    /// then several pieces have it. `local` where both sides are one database.
     pub(crate) fn readings<'a>(
         &'a self,
         table: &'a TablePlan,
         keys: &'a KeySet,
         columns: &'a [&'a KeyColumn],
+        most: usize,
         local: bool,
     ) -> Box<dyn Iterator<Item = Reading> + Send + 'a> {
         let Some(source) = table.source.as_ref().map(|source| sql!("{}", source)) else {
@@ -351,21 +376,18 @@ impl Stage {
         };
         let query = &table.query;
         let rows = self.selected_rows(table, local);
-        if keys.is_whole() {
-            let rows = sql!("SELECT {} {}", rows, query.from_relation(&source, &[]));
-            return Box::new(std::iter::once(Reading { keys: None, rows }));
-        }
         let names = Sql::join(", ", columns.iter().map(|column| &column.name));
-        let reading = move |arrays: Vec<Sql>| {
+        let reading = move |(piece, arrays): (usize, Vec<Sql>)| {
             let unnest = Sql::join(", ", arrays.iter().map(|array| sql!("pg_catalog.unnest({})", array)));
             let all = sql!("ROWS FROM ({}) AS {} ({})", unnest, query.alias, names);
             let condition = is_among(&query.alias, columns, &arrays);
             Reading {
-                keys: Some(sql!("SELECT {} FROM {}", selected(table, &self.key, local), all)),
+                count: most.min(keys.len() - piece * most) as u64,
+                keys: sql!("SELECT {} FROM {}", selected(table, &self.key, local), all),
                 rows: sql!("SELECT {} {}", rows, query.from_relation(&source, &[condition])),
             }
         };
-        Box::new(keys.arrays(columns, KEYS_AT_ONCE).map(reading))
+        Box::new(keys.arrays(columns, most).enumerate().map(reading))
     }
 }
 

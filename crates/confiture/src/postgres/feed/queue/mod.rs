@@ -232,6 +232,11 @@ impl QueueFeed {
 }
 
 impl ChangeFeed for QueueFeed {
+    fn begin(&mut self) -> BoxFuture<'_, Result<()>> {
+        self.given = None;
+        Box::pin(std::future::ready(Ok(())))
+    }
+
     fn changes<'a>(
         &'a mut self,
         source: &'a Session,

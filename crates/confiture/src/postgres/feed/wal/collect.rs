@@ -10,20 +10,16 @@ use crate::postgres::feed::CapturedTable;
 /// What the prefix of our own messages is.
 pub(super) const PREFIX: &str = "confiture";
 
-/// Bytes of keys of one transaction that are kept.
-const LARGEST: usize = 64 << 20;
+/// Row changes from which on a transaction is given in parts, so that nobody waits for all of it: what fills a set of keys
+/// to the brim.
+const PART: u64 = if cfg!(feature = "failpoints") { 8 } else { 7 << 11 };
 
-/// Between how many row changes the size of a transaction is looked at.
-const LOOK: u64 = 4096;
-
-/// A transaction that was delivered.
+/// A transaction that was delivered, or a part of one.
 #[derive(Debug)]
 pub(super) struct Delivered {
     pub(super) transaction: Transaction,
-    /// Where its commit record ends.
-    pub(super) end: u64,
-    /// What our own message in it says, where there is one.
-    pub(super) marker: Option<String>,
+    /// What our own message in it says, where there is one, and where its commit record ends.
+    pub(super) marker: Option<(String, u64)>,
 }
 
 /// A relation of the stream.
@@ -80,25 +76,27 @@ impl Collector {
         self.mark_whole(table);
     }
 
-    /// Takes a message; gives a transaction when it is complete.
+    /// Takes a message; gives a transaction when it is complete, or when there is enough of it.
     pub(super) fn take(&mut self, message: Message<'_>) -> Result<Option<Delivered>> {
         match message {
-            Message::Begin { transaction } => self.current = Some((Transaction::new(transaction), None)),
-            Message::Commit { at, end } => {
-                let (mut transaction, marker) = self.current.take().ok_or_else(out_of_order)?;
-                transaction.commit_at = at;
-                return Ok(Some(Delivered { transaction, end, marker }));
+            Message::Begin { at, transaction } => {
+                self.current = Some((Transaction::new(transaction, at), None));
+            }
+            Message::Commit { end } => {
+                let (transaction, marker) = self.current.take().ok_or_else(out_of_order)?;
+                let marker = marker.map(|marker| (marker, end));
+                return Ok(Some(Delivered { transaction, marker }));
             }
             Message::Relation(relation) => self.relation(relation)?,
-            Message::Insert { relation, new } => self.change(relation, None, Some(new))?,
-            Message::Update { relation, old, new } => self.change(relation, old, Some(new))?,
-            Message::Delete { relation, old } => self.change(relation, Some(old), None)?,
+            Message::Insert { relation, new } => return self.change(relation, [None, Some(new)], true),
+            Message::Update { relation, old, new } => return self.change(relation, [old, Some(new)], false),
+            Message::Delete { relation, old } => return self.change(relation, [Some(old), None], false),
             Message::Truncate { relations } => {
                 for relation in relations {
                     let table = self.table_of.get(&relation).copied().flatten();
                     self.mark_whole(table);
                 }
-                self.count()?;
+                return self.count();
             }
             Message::Note { prefix, content } => {
                 if let (true, Some((_, marker)), Ok(content)) =
@@ -118,7 +116,7 @@ impl Collector {
         let Some((transaction, _)) = &mut self.current else { return };
         for (index, captured) in self.tables.iter().enumerate() {
             if table == Some(index) || (table.is_none() && !captured.partitions.is_empty()) {
-                transaction.keys.entry(index).or_default().insert_whole();
+                transaction.keys.of(index).insert_whole();
             }
         }
     }
@@ -147,38 +145,43 @@ impl Collector {
         Ok(())
     }
 
-    fn change(&mut self, relation: u32, old: Option<Tuple<'_>>, new: Option<Tuple<'_>>) -> Result<()> {
+    /// Takes the keys of a row's old and new state.
+    fn change(
+        &mut self,
+        relation: u32,
+        [old, new]: [Option<Tuple<'_>>; 2],
+        inserted: bool,
+    ) -> Result<Option<Delivered>> {
         let known = self.relations.get(&relation).ok_or_else(out_of_order)?;
         let Some(table) = known.table else {
             self.mark_whole(None);
             return self.count();
         };
         let (transaction, _) = self.current.as_mut().ok_or_else(out_of_order)?;
-        let keys = transaction.keys.entry(table).or_default();
-        if !keys.is_whole() {
-            for tuple in [old, new].into_iter().flatten() {
-                let instead = old.filter(|_| new.is_some());
-                if read_key(&known.key, tuple, instead, &mut self.key) {
-                    let texts: Vec<&str> = self.key.iter().map(String::as_str).collect();
-                    keys.insert(&texts);
-                } else {
-                    keys.insert_whole();
-                }
+        let keys = transaction.keys.of(table);
+        for tuple in [old, new].into_iter().flatten() {
+            let instead = old.filter(|_| new.is_some());
+            if !read_key(&known.key, tuple, instead, &mut self.key) {
+                keys.insert_whole();
+                continue;
+            }
+            let texts: Vec<&str> = self.key.iter().map(String::as_str).collect();
+            match inserted {
+                true => keys.insert_new(&texts),
+                false => keys.insert(&texts),
             }
         }
         self.count()
     }
 
-    /// Counts a change, and bounds what the transaction holds.
-    fn count(&mut self) -> Result<()> {
+    /// Counts a change; gives a part of a large transaction.
+    fn count(&mut self) -> Result<Option<Delivered>> {
         let (transaction, _) = self.current.as_mut().ok_or_else(out_of_order)?;
         transaction.row_changes += 1;
-        if transaction.row_changes.is_multiple_of(LOOK) {
-            while transaction.bytes() > LARGEST {
-                transaction.collapse_largest();
-            }
+        if transaction.row_changes < PART {
+            return Ok(None);
         }
-        Ok(())
+        Ok(Some(Delivered { transaction: transaction.take_part(), marker: None }))
     }
 }
 

@@ -15,24 +15,31 @@ mod pending;
 mod pgoutput;
 mod slot;
 mod stream;
+mod thread;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 pub use self::slot::SlotLost;
 
 use self::collect::{Collector, PREFIX};
-use self::stream::{Shared, Stream};
+use self::pending::Visible;
+use self::stream::{Delivery, Marker, Shared, Stream};
+use self::thread::Thread;
 use crate::config::Connection;
 use crate::error::{Error, ErrorKind, Result};
 use crate::postgres::Session;
-use crate::postgres::feed::{CapturedTable, ChangeFeed, Changes, FeedState, Obstacle, SnapshotImage};
+use crate::postgres::feed::{CapturedTable, ChangeFeed, Changes, FeedState, KeySet, Obstacle, SnapshotImage};
 use crate::postgres::replication::Replication;
 use crate::sql::{Identifier, Sql};
+
+/// Keys that are worth a query before all have come.
+const AHEAD: usize = if cfg!(feature = "failpoints") { 16 } else { 1 << 14 };
 
 /// How long transactions that came and are not visible yet are left alone by [`ChangeFeed::wait`].
 const CARRIED: Duration = Duration::from_millis(100);
@@ -46,6 +53,8 @@ pub struct WalFeed {
     shared: Arc<Shared>,
     /// Rings for the task that reads; it ends when this is dropped.
     bell: watch::Sender<()>,
+    /// That of the batch that has begun.
+    marker: Option<Marker>,
     /// Up to where the last batch needs no WAL once it is confirmed.
     confirmable: Option<u64>,
     /// How many transactions had come when the last batch was made.
@@ -120,8 +129,9 @@ impl WalFeed {
         }
         let made = async {
             slot::publish(&session, &name, tables).await?;
-            let replication = slot::make(&session, &name, patience).await?;
-            Self::begin(session.clone(), replication, tables, name.clone(), name.clone()).await
+            let thread = Thread::start()?;
+            let replication = slot::make(&session, &name, patience, &thread).await?;
+            Self::start(session.clone(), replication, thread, tables, [&name, &name]).await
         };
         match made.await {
             Ok(feed) => Ok(feed),
@@ -151,8 +161,9 @@ impl WalFeed {
         let (slot, publication) = (Identifier::new(slot), Identifier::new(publication));
         slot::check(&session, &slot).await?;
         slot::free(&session, &slot).await?;
-        let replication = Replication::connect(&session).await?;
-        Self::begin(session, replication, tables, slot, publication).await
+        let thread = Thread::start()?;
+        let replication = thread.within(Replication::connect(&session)).await?;
+        Self::start(session, replication, thread, tables, [&slot, &publication]).await
     }
 
     /// Removes what [`create`](Self::create) made, if it is there; refuses to touch what it did not make.
@@ -186,14 +197,14 @@ impl WalFeed {
         self.mutation = Some(mutation);
     }
 
-    async fn begin(
+    async fn start(
         session: Session,
         mut replication: Replication,
+        thread: Thread,
         tables: &[CapturedTable],
-        slot: Identifier,
-        publication: Identifier,
+        [slot, publication]: [&Identifier; 2],
     ) -> Result<Self> {
-        slot::start(&session, &mut replication, &slot, &publication).await?;
+        slot::start(&session, &mut replication, slot, publication).await?;
         let shared = Arc::new(Shared::default());
         let (bell, heard) = watch::channel(());
         let collector = Collector::new(tables, slot.as_str());
@@ -206,14 +217,15 @@ impl WalFeed {
             received: 0,
             reported: 0,
         };
-        tokio::spawn(stream::run(stream));
+        thread.read(stream);
         Ok(Self {
             session,
-            slot,
-            publication,
+            slot: slot.clone(),
+            publication: publication.clone(),
             tables: tables.len(),
             shared,
             bell,
+            marker: None,
             confirmable: None,
             seen: 0,
             #[cfg(feature = "failpoints")]
@@ -221,18 +233,31 @@ impl WalFeed {
         })
     }
 
-    /// Writes a marker, waits until it comes back, and says where its commit record ends.
-    async fn reach_marker(&self) -> Result<u64> {
+    /// Forgets what the last batch was given, and writes a marker.
+    async fn begin_batch(&mut self) -> Result<Marker> {
+        (self.marker, self.confirmable) = (None, None);
+        self.shared.lock().pending.begin();
+        let begun = Instant::now();
+        #[cfg(feature = "failpoints")]
+        if self.mutation == Some(Mutation::NoMarker) {
+            let mut delivery = self.shared.lock();
+            delivery.marker = Some((String::new(), delivery.flushed, begun));
+            return Ok(Marker { content: String::new(), begun });
+        }
         let query = Sql::literal(include_str!("../../queries/emit_marker.sql"));
         let row = self.session.query_one(&query, &[&PREFIX, &self.slot.as_str()]).await?;
-        let written: String = row.get(0);
+        Ok(Marker { content: row.get(0), begun })
+    }
+
+    /// Waits until `look` finds something in what was delivered.
+    async fn until<T>(&self, look: impl Fn(&mut Delivery) -> Option<T>) -> Result<T> {
         loop {
             let mut changed = std::pin::pin!(self.shared.changed.notified());
             changed.as_mut().enable();
             let ended = {
                 let mut delivery = self.shared.lock();
-                if let Some((_, end)) = delivery.marker.as_ref().filter(|(marker, _)| *marker == written) {
-                    return Ok(*end);
+                if let Some(found) = look(&mut delivery) {
+                    return Ok(found);
                 }
                 delivery.ended.as_mut().map(Option::take)
             };
@@ -241,6 +266,16 @@ impl WalFeed {
             }
             changed.await;
         }
+    }
+
+    /// What has come before the marker, once that is enough; `None` once the marker has come.
+    async fn next_ahead(&mut self) -> Result<Option<Vec<KeySet>>> {
+        let Some(marker) = &self.marker else { return Ok(None) };
+        let look = |delivery: &mut Delivery| match delivery.reached(marker) {
+            Some(_) => Some(None),
+            None => delivery.pending.tell_ahead(AHEAD).map(Some),
+        };
+        Ok(self.until(look).await?.map(|keys| keys.into_tables(self.tables)))
     }
 
     /// Why the stream ended: the slot was lost, or else the connection.
@@ -264,14 +299,11 @@ impl WalFeed {
     }
 
     async fn next_changes(&mut self, snapshot: &SnapshotImage) -> Result<Changes> {
-        self.confirmable = None;
-        let begun = Instant::now();
-        #[cfg(feature = "failpoints")]
-        let skip_marker = self.mutation == Some(Mutation::NoMarker);
-        #[cfg(not(feature = "failpoints"))]
-        let skip_marker = false;
-        let reached = if skip_marker { self.shared.lock().flushed } else { self.reach_marker().await? };
-        let lag = begun.elapsed();
+        let marker = match self.marker.take() {
+            Some(marker) => marker,
+            None => self.begin_batch().await?,
+        };
+        let (reached, lag) = self.until(|delivery| delivery.reached(&marker)).await?;
         let mut delivery = self.shared.lock();
         let delivery = &mut *delivery;
         #[cfg(feature = "failpoints")]
@@ -281,23 +313,18 @@ impl WalFeed {
         };
         #[cfg(not(feature = "failpoints"))]
         let visible = delivery.pending.split(snapshot);
-        for (table, keys) in visible.keys {
-            delivery.given.entry(table).or_default().extend(keys);
-        }
-        delivery.given_row_changes += visible.row_changes;
         self.seen = delivery.delivered;
         self.confirmable = Some(delivery.pending.oldest_commit().map_or(reached, |at| at.min(reached)));
         #[cfg(feature = "failpoints")]
         if self.mutation == Some(Mutation::ConfirmCarried) {
             self.confirmable = Some(delivery.pending.oldest_commit().map_or(reached, |at| at + 1));
         }
-        let keys =
-            (0..self.tables).map(|table| delivery.given.get(&table).cloned().unwrap_or_default()).collect();
-        Ok(Changes { keys, row_changes: delivery.given_row_changes, carried: visible.carried, lag })
+        let Visible { keys, row_changes, carried } = visible;
+        Ok(Changes { keys: keys.into_tables(self.tables), row_changes, carried, lag })
     }
 
     async fn wait_for_more(&self, patience: Duration) -> Result<()> {
-        let deadline = tokio::time::Instant::now() + patience;
+        let deadline = Instant::now() + patience;
         loop {
             let mut changed = std::pin::pin!(self.shared.changed.notified());
             changed.as_mut().enable();
@@ -312,8 +339,7 @@ impl WalFeed {
                 return Err(self.ended(why).await);
             }
             // When a transaction becomes visible, nothing tells.
-            let patience =
-                if carried { deadline.min(tokio::time::Instant::now() + CARRIED) } else { deadline };
+            let patience = if carried { deadline.min(Instant::now() + CARRIED) } else { deadline };
             if tokio::time::timeout_at(patience, changed).await.is_err() {
                 return Ok(());
             }
@@ -322,6 +348,18 @@ impl WalFeed {
 }
 
 impl ChangeFeed for WalFeed {
+    fn begin(&mut self) -> BoxFuture<'_, Result<()>> {
+        async {
+            self.marker = Some(self.begin_batch().await?);
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn ahead(&mut self) -> BoxFuture<'_, Result<Option<Vec<KeySet>>>> {
+        self.next_ahead().boxed()
+    }
+
     fn changes<'a>(
         &'a mut self,
         _source: &'a Session,
@@ -333,8 +371,7 @@ impl ChangeFeed for WalFeed {
     fn confirm(&mut self) -> BoxFuture<'_, Result<()>> {
         if let Some(reached) = self.confirmable.take() {
             let mut delivery = self.shared.lock();
-            delivery.given.clear();
-            delivery.given_row_changes = 0;
+            delivery.pending.confirm();
             delivery.flushed = delivery.flushed.max(reached);
             drop(delivery);
             // Where nobody hears it, the next batch says why.

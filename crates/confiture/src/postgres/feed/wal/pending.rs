@@ -1,6 +1,6 @@
-//! Transactions that were delivered and that no batch has had. Pure.
+//! Transactions that were delivered and that no confirmed batch has had. Pure.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use crate::postgres::feed::{KeySet, SnapshotImage};
 
@@ -10,19 +10,68 @@ const MOST: usize = 1 << 16;
 /// Bytes of keys that are kept in all.
 const LARGEST: usize = 64 << 20;
 
-/// A transaction, or a few that are no longer kept apart.
+/// The keys of those tables that were changed; few, and most often one.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Keys(Vec<(usize, KeySet)>);
+
+impl Keys {
+    /// Those of a table.
+    pub(super) fn of(&mut self, table: usize) -> &mut KeySet {
+        let at = match self.0.iter().position(|(known, _)| *known == table) {
+            Some(at) => at,
+            None => {
+                // There may be very many transactions: none takes more than it needs.
+                self.0.reserve_exact(1);
+                self.0.push((table, KeySet::default()));
+                self.0.len() - 1
+            }
+        };
+        &mut self.0[at].1
+    }
+
+    /// For each of so many tables.
+    pub(super) fn into_tables(self, tables: usize) -> Vec<KeySet> {
+        let mut all = vec![KeySet::default(); tables];
+        for (table, keys) in self.0 {
+            all[table] = keys;
+        }
+        all
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn extend(&mut self, other: &Self) {
+        for (table, keys) in &other.0 {
+            self.of(*table).extend(keys);
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.0.iter().map(|(_, keys)| keys.len()).sum()
+    }
+
+    /// About how much memory they take.
+    fn bytes(&self) -> usize {
+        self.0.iter().map(|(_, keys)| keys.bytes() + size_of::<(usize, KeySet)>()).sum()
+    }
+}
+
+/// A transaction, a part of a large one, or a few that are no longer kept apart.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Transaction {
     /// The first and the last of them, by number.
     pub(super) first: u32,
     pub(super) last: u32,
-    /// How many.
+    /// How many; none for all parts of one but the first.
     pub(super) count: usize,
     /// Where the first commit record begins: the server sends again what begins there or later.
     pub(super) commit_at: u64,
-    /// The keys of those tables that were changed.
-    pub(super) keys: BTreeMap<usize, KeySet>,
+    pub(super) keys: Keys,
     pub(super) row_changes: u64,
+    /// Whether the batch at work has it.
+    given: bool,
 }
 
 /// How much of a transaction a snapshot sees.
@@ -35,18 +84,23 @@ enum Seen {
 }
 
 impl Transaction {
-    pub(super) fn new(number: u32) -> Self {
-        Self { first: number, last: number, count: 1, ..Self::default() }
+    pub(super) fn new(number: u32, commit_at: u64) -> Self {
+        Self { first: number, last: number, count: 1, commit_at, ..Self::default() }
     }
 
-    /// About how much memory it takes.
-    pub(super) fn bytes(&self) -> usize {
-        size_of::<Self>() + self.keys.values().map(|keys| keys.bytes() + size_of::<KeySet>()).sum::<usize>()
+    /// Gives what there is of it so far; what is left is a part of the same transaction.
+    pub(super) fn take_part(&mut self) -> Self {
+        let rest = Self { count: 0, ..Self::new(self.first, self.commit_at) };
+        std::mem::replace(self, rest)
+    }
+
+    fn bytes(&self) -> usize {
+        size_of::<Self>() + self.keys.bytes()
     }
 
     fn seen_by(&self, snapshot: &SnapshotImage) -> Seen {
         let (first, last) = (snapshot.widen(self.first), snapshot.widen(self.last));
-        if self.count == 1 {
+        if first == last {
             return if snapshot.sees(first) { Seen::All } else { Seen::Nothing };
         }
         if first >= snapshot.xmax() {
@@ -56,7 +110,7 @@ impl Transaction {
         if last < snapshot.xmax() && !open_between { Seen::All } else { Seen::Some }
     }
 
-    fn merge(&mut self, other: Self) {
+    fn merge(&mut self, other: &Self) {
         // Numbers go round: the nearer way decides which is before.
         if other.first.wrapping_sub(self.first).cast_signed() < 0 {
             self.first = other.first;
@@ -67,23 +121,23 @@ impl Transaction {
         self.count += other.count;
         self.commit_at = self.commit_at.min(other.commit_at);
         self.row_changes += other.row_changes;
-        for (table, keys) in other.keys {
-            self.keys.entry(table).or_default().extend(keys);
-        }
+        self.given &= other.given;
+        self.keys.extend(&other.keys);
     }
 
     /// Gives up the largest list of keys for the whole table.
-    pub(super) fn collapse_largest(&mut self) {
-        if let Some(largest) = self.keys.values_mut().max_by_key(|keys| keys.bytes()) {
+    fn collapse_largest(&mut self) {
+        if let Some((_, largest)) = self.keys.0.iter_mut().max_by_key(|(_, keys)| keys.bytes()) {
             largest.insert_whole();
         }
     }
 }
 
-/// What of the pending transactions a snapshot sees.
+/// What of the pending transactions a batch has that no one has told it yet.
 #[derive(Debug, Default)]
 pub(super) struct Visible {
-    pub(super) keys: BTreeMap<usize, KeySet>,
+    pub(super) keys: Keys,
+    /// Row changes behind all that the snapshot sees.
     pub(super) row_changes: u64,
     /// How many transactions it does not see.
     pub(super) carried: usize,
@@ -94,6 +148,9 @@ pub(super) struct Visible {
 pub(super) struct Pending {
     transactions: VecDeque<Transaction>,
     bytes: usize,
+    /// How many of them the batch at work was told of ahead, and how many keys the others have.
+    told: usize,
+    untold_keys: usize,
 }
 
 impl Pending {
@@ -103,6 +160,7 @@ impl Pending {
 
     pub(super) fn push(&mut self, transaction: Transaction) {
         self.bytes += transaction.bytes();
+        self.untold_keys += transaction.keys.len();
         self.transactions.push_back(transaction);
         if self.transactions.len() > MOST {
             self.merge(MOST / 2);
@@ -113,7 +171,8 @@ impl Pending {
         while self.bytes > LARGEST {
             let Some(merged) = self.transactions.front_mut() else { break };
             merged.collapse_largest();
-            self.bytes = merged.bytes();
+            self.told = 0;
+            self.count();
         }
     }
 
@@ -121,12 +180,38 @@ impl Pending {
     fn merge(&mut self, count: usize) {
         let mut oldest = self.transactions.drain(..count);
         let Some(mut merged) = oldest.next() else { return };
-        oldest.for_each(|transaction| merged.merge(transaction));
+        oldest.for_each(|transaction| merged.merge(&transaction));
         self.transactions.push_front(merged);
-        self.bytes = self.transactions.iter().map(Transaction::bytes).sum();
+        // Where some of them were not told, all are told again.
+        self.told = (self.told + 1).checked_sub(count).unwrap_or_default();
+        self.count();
     }
 
-    /// Takes what the snapshot sees, and carries the rest over.
+    fn count(&mut self) {
+        self.bytes = self.transactions.iter().map(Transaction::bytes).sum();
+        self.untold_keys = self.transactions.range(self.told..).map(|one| one.keys.len()).sum();
+    }
+
+    /// A batch begins: what the last one was given, and did not confirm, is given again.
+    pub(super) fn begin(&mut self) {
+        self.transactions.iter_mut().for_each(|transaction| transaction.given = false);
+        self.told = 0;
+        self.count();
+    }
+
+    /// The keys that the batch was not told yet, seen or not, once there are `enough`: to read what the snapshot has of a key
+    /// does no harm.
+    pub(super) fn tell_ahead(&mut self, enough: usize) -> Option<Keys> {
+        if self.untold_keys < enough {
+            return None;
+        }
+        let mut keys = Keys::default();
+        self.transactions.range(self.told..).for_each(|transaction| keys.extend(&transaction.keys));
+        (self.told, self.untold_keys) = (self.transactions.len(), 0);
+        Some(keys)
+    }
+
+    /// Gives what the snapshot sees, and carries the rest over.
     pub(super) fn split(&mut self, snapshot: &SnapshotImage) -> Visible {
         self.split_by(|transaction| transaction.seen_by(snapshot))
     }
@@ -139,27 +224,33 @@ impl Pending {
 
     fn split_by(&mut self, seen_by: impl Fn(&Transaction) -> Seen) -> Visible {
         let mut visible = Visible::default();
-        for transaction in std::mem::take(&mut self.transactions) {
-            let seen = seen_by(&transaction);
-            if seen != Seen::All {
+        for (at, transaction) in self.transactions.iter_mut().enumerate() {
+            let seen = seen_by(transaction);
+            transaction.given = seen == Seen::All;
+            if !transaction.given {
                 visible.carried += transaction.count;
-                self.transactions.push_back(transaction.clone());
             }
             // Of those that are not kept apart all are given, and given again until the last is seen: too much is harmless.
             if seen != Seen::Nothing {
                 visible.row_changes += transaction.row_changes;
-                for (table, keys) in transaction.keys {
-                    visible.keys.entry(table).or_default().extend(keys);
+                if at >= self.told {
+                    visible.keys.extend(&transaction.keys);
                 }
             }
         }
-        self.bytes = self.transactions.iter().map(Transaction::bytes).sum();
         visible
     }
 
-    /// Where the oldest commit record begins that is still needed.
+    /// The batch is on the target: what it was given is no longer kept.
+    pub(super) fn confirm(&mut self) {
+        self.transactions.retain(|transaction| !transaction.given);
+        self.begin();
+    }
+
+    /// Where the oldest commit record begins that is still needed once the batch is confirmed.
     pub(super) fn oldest_commit(&self) -> Option<u64> {
-        self.transactions.iter().map(|transaction| transaction.commit_at).min()
+        let carried = self.transactions.iter().filter(|transaction| !transaction.given);
+        carried.map(|transaction| transaction.commit_at).min()
     }
 }
 
@@ -168,14 +259,9 @@ mod tests {
     use super::*;
 
     fn transaction(number: u32, commit_at: u64, key: &str) -> Transaction {
-        let mut keys = KeySet::default();
-        keys.insert(&[key]);
-        Transaction {
-            commit_at,
-            keys: BTreeMap::from([(0, keys)]),
-            row_changes: 1,
-            ..Transaction::new(number)
-        }
+        let mut transaction = Transaction { row_changes: 1, ..Transaction::new(number, commit_at) };
+        transaction.keys.of(0).insert(&[key]);
+        transaction
     }
 
     fn snapshot(text: &str) -> SnapshotImage {
@@ -189,12 +275,50 @@ mod tests {
         for (number, at) in [(12, 100), (10, 200), (11, 300)] {
             pending.push(transaction(number, at, &number.to_string()));
         }
-        let visible = pending.split(&snapshot("10:13:10"));
-        assert_eq!((visible.keys[&0].len(), visible.carried, visible.row_changes), (2, 1, 2));
-        assert_eq!(pending.oldest_commit(), Some(200));
+        for _ in 0..2 {
+            // Until it is confirmed, the same is given again.
+            pending.begin();
+            let visible = pending.split(&snapshot("10:13:10"));
+            assert_eq!((visible.keys.len(), visible.carried, visible.row_changes), (2, 1, 2));
+            assert_eq!(pending.oldest_commit(), Some(200));
+        }
+        pending.confirm();
         let visible = pending.split(&snapshot("13:13:"));
-        assert_eq!((visible.keys[&0].len(), visible.carried), (1, 0));
+        assert_eq!((visible.keys.len(), visible.carried), (1, 0));
+        pending.confirm();
         assert!(pending.is_empty() && pending.oldest_commit().is_none() && pending.bytes == 0);
+    }
+
+    #[test]
+    fn what_was_told_ahead_is_told_once_and_after_a_failure_again() {
+        let mut pending = Pending::default();
+        (1..=3).for_each(|number| pending.push(transaction(number, 10, &number.to_string())));
+        for _ in 0..2 {
+            pending.begin();
+            assert!(pending.tell_ahead(4).is_none());
+            // Seen or not.
+            assert_eq!(pending.tell_ahead(3).unwrap().len(), 3);
+            assert!(pending.tell_ahead(1).is_none());
+            pending.push(transaction(4, 40, "4"));
+            let visible = pending.split(&snapshot("2:5:2"));
+            assert_eq!((visible.keys.len(), visible.row_changes, visible.carried), (1, 3, 1));
+            pending.transactions.pop_back();
+        }
+        pending.confirm();
+        assert_eq!((pending.transactions.len(), pending.tell_ahead(1).unwrap().len()), (1, 1));
+    }
+
+    #[test]
+    fn a_large_transaction_comes_in_parts() {
+        let mut pending = Pending::default();
+        let mut whole = transaction(7, 70, "1");
+        pending.push(whole.take_part());
+        whole.keys.of(0).insert(&["2"]);
+        pending.push(whole);
+        let visible = pending.split(&snapshot("7:8:7"));
+        assert_eq!((visible.keys.len(), visible.carried, pending.oldest_commit()), (0, 1, Some(70)));
+        let visible = pending.split(&snapshot("8:8:"));
+        assert_eq!((visible.keys.len(), visible.row_changes, visible.carried), (2, 1, 0));
     }
 
     #[test]
@@ -202,22 +326,27 @@ mod tests {
         let mut pending = Pending::default();
         let most = u32::try_from(MOST).unwrap();
         for number in 100..=100 + most {
+            if number == 200 {
+                assert!(pending.tell_ahead(1).is_some());
+            }
             pending.push(transaction(number, u64::from(number), "1"));
         }
-        assert!(pending.transactions.len() <= MOST / 2 + 2);
+        // What became one with others that were not told is told again.
+        assert_eq!((pending.transactions.len(), pending.told), (MOST / 2 + 2, 0));
         let last = 101 + most;
         let seen_in_part = pending.split(&snapshot(&format!("150:{last}:150")));
-        assert!(seen_in_part.carried > 0 && seen_in_part.keys[&0].len() == 1);
+        assert!(seen_in_part.carried > 0 && seen_in_part.keys.len() == 1);
         assert_eq!(pending.oldest_commit(), Some(100));
         let seen = pending.split(&snapshot(&format!("{last}:{last}:")));
-        assert_eq!((seen.keys[&0].len(), seen.carried), (1, 0));
+        assert_eq!((seen.keys.len(), seen.carried), (1, 0));
+        pending.confirm();
         assert!(pending.is_empty());
     }
 
     #[test]
     fn numbers_go_round() {
         let mut merged = transaction(u32::MAX - 1, 5, "1");
-        merged.merge(transaction(7, 9, "2"));
+        merged.merge(&transaction(7, 9, "2"));
         assert_eq!((merged.first, merged.last, merged.commit_at), (u32::MAX - 1, 7, 5));
     }
 
@@ -230,7 +359,7 @@ mod tests {
             assert!(pending.bytes <= LARGEST);
         }
         assert_eq!(pending.oldest_commit(), Some(1));
-        let visible = pending.split(&snapshot("200:200:"));
-        assert!(visible.keys[&0].is_whole());
+        let mut visible = pending.split(&snapshot("200:200:"));
+        assert!(visible.keys.of(0).is_whole());
     }
 }

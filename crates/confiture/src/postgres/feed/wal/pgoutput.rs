@@ -5,13 +5,13 @@ use crate::error::{Error, Result};
 /// One message.
 #[derive(Debug)]
 pub(super) enum Message<'a> {
-    /// A transaction that has committed begins.
+    /// A transaction that has committed begins; `at` is where its commit record begins.
     Begin {
+        at: u64,
         transaction: u32,
     },
-    /// And ends; `at` is where its commit record begins, `end` where it ends.
+    /// And ends; `end` is where its commit record ends.
     Commit {
-        at: u64,
         end: u64,
     },
     /// What a table is like, before its first change and after it was altered.
@@ -81,12 +81,13 @@ pub(super) fn parse(data: &[u8]) -> Result<Message<'_>> {
     let mut reader = Reader(data);
     match reader.byte()? {
         b'B' => {
-            reader.skip(8 + 8)?;
-            Ok(Message::Begin { transaction: reader.u32()? })
+            let at = reader.u64()?;
+            reader.skip(8)?;
+            Ok(Message::Begin { at, transaction: reader.u32()? })
         }
         b'C' => {
-            reader.skip(1)?;
-            Ok(Message::Commit { at: reader.u64()?, end: reader.u64()? })
+            reader.skip(1 + 8)?;
+            Ok(Message::Commit { end: reader.u64()? })
         }
         b'R' => relation(&mut reader),
         b'I' => {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 use tokio::time::{Instant, sleep};
 
+use super::thread::Thread;
 use crate::error::{Error, ErrorKind, Result};
 use crate::postgres::Session;
 use crate::postgres::feed::{CapturedTable, FeedState, SnapshotImage};
@@ -97,9 +98,14 @@ pub(super) async fn publish(
 /// A commit record precedes visibility: a transaction whose record is before the slot's beginning may not be visible yet when
 /// the slot is there, as where it waits for a synchronous standby. A copy that begins now would not have it, and the slot will
 /// not give it.
-pub(super) async fn make(session: &Session, slot: &Identifier, patience: Duration) -> Result<Replication> {
+pub(super) async fn make(
+    session: &Session,
+    slot: &Identifier,
+    patience: Duration,
+    thread: &Thread,
+) -> Result<Replication> {
     let until = Instant::now() + patience;
-    let mut replication = Replication::connect(session).await?;
+    let mut replication = thread.within(Replication::connect(session)).await?;
     let pid = single(replication.query(&Sql::literal("SELECT pg_catalog.pg_backend_pid()")).await?, 0)?;
     // The older spelling of the option, which every version takes.
     let command = sql!("CREATE_REPLICATION_SLOT {} LOGICAL pgoutput EXPORT_SNAPSHOT", slot);

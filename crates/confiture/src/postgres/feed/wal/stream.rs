@@ -1,6 +1,5 @@
 //! The task that reads the stream for as long as the feed lives.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,7 +11,6 @@ use super::pending::Pending;
 use super::pgoutput::{self, Message};
 use crate::error::{Error, Result};
 use crate::postgres::Session;
-use crate::postgres::feed::KeySet;
 use crate::postgres::replication::{Copied, Replication};
 use crate::sql::Sql;
 
@@ -31,9 +29,15 @@ const BUSY: u32 = 256;
 /// Over how long the pieces are counted.
 const WINDOW: Duration = Duration::from_millis(10);
 
-/// How long a busy stream is left alone: the server sends every piece by itself, and to be woken for each costs both sides
-/// more than the pieces.
-const NAP: Duration = Duration::from_millis(1);
+/// How long a busy stream is left alone, by the whole [thread](super::thread). A Unix socket holds about 280 pieces, which
+/// the server sends in twice this time.
+const NAP: Duration = Duration::from_micros(100);
+
+/// A message of ours that waits to come back.
+pub(super) struct Marker {
+    pub(super) content: String,
+    pub(super) begun: Instant,
+}
 
 /// What the task and the feed share.
 #[derive(Default)]
@@ -47,11 +51,8 @@ pub(super) struct Shared {
 #[derive(Default)]
 pub(super) struct Delivery {
     pub(super) pending: Pending,
-    /// What was given to the caller and not confirmed.
-    pub(super) given: BTreeMap<usize, KeySet>,
-    pub(super) given_row_changes: u64,
-    /// The last of our own messages: which one, and where its commit record ends.
-    pub(super) marker: Option<(String, u64)>,
+    /// The last of our own messages: which one, where its commit record ends, and when it came.
+    pub(super) marker: Option<(String, u64, Instant)>,
     /// How many transactions with keys have come.
     pub(super) delivered: u64,
     /// Up to where the server need not keep WAL for us.
@@ -61,19 +62,20 @@ pub(super) struct Delivery {
 }
 
 impl Delivery {
+    /// Where the marker's commit record ends, and how long it was under way; `None` while it has not come.
+    pub(super) fn reached(&self, marker: &Marker) -> Option<(u64, Duration)> {
+        let (_, end, at) = self.marker.as_ref().filter(|(content, ..)| *content == marker.content)?;
+        Some((*end, at.duration_since(marker.begun)))
+    }
+
     fn take(&mut self, delivered: Delivered) {
-        if let Some(marker) = delivered.marker {
-            self.marker = Some((marker, delivered.end));
+        if let Some((marker, end)) = delivered.marker {
+            self.marker = Some((marker, end, Instant::now()));
         }
         if !delivered.transaction.keys.is_empty() {
             self.pending.push(delivered.transaction);
             self.delivered += 1;
         }
-    }
-
-    /// True where nothing is owed to the caller.
-    fn is_idle(&self) -> bool {
-        self.pending.is_empty() && self.given.is_empty()
     }
 }
 
@@ -146,7 +148,7 @@ impl Stream {
                         self.shared.changed.notify_waiters();
                     }
                     if pieces > BUSY && !self.replication.has_buffered() {
-                        tokio::time::sleep(NAP).await;
+                        std::thread::sleep(NAP);
                     }
                     if window.elapsed() > WINDOW {
                         (window, pieces) = (Instant::now(), pieces.min(BUSY + 1) / 2);
@@ -163,7 +165,7 @@ impl Stream {
         self.replication.report(self.received, news).await
     }
 
-    /// Takes a piece of the stream; true where it ended a transaction.
+    /// Takes a piece of the stream; true where it ended a transaction, or a part of one.
     async fn take(&mut self, copied: Copied) -> Result<bool> {
         match copied {
             Copied::KeepAlive { wal_end, reply_requested, .. } => {
@@ -172,7 +174,7 @@ impl Stream {
                     let mut delivery = self.shared.lock();
                     // All that was committed before has been delivered; and where it has been confirmed as well, or there
                     // was nothing for us in it, the server may let go of it.
-                    if delivery.is_idle() {
+                    if delivery.pending.is_empty() {
                         delivery.flushed = delivery.flushed.max(wal_end.as_u64());
                     }
                 }
