@@ -195,7 +195,7 @@ impl Fingerprints {
         match &mut *self.work.lock().unwrap_or_else(std::sync::PoisonError::into_inner) {
             Work::Gather(slots) => hashes.drain(..).for_each(|hash| slots.insert(hash)),
             Work::Seek { sought, found } => {
-                found.extend(hashes.drain(..).filter(|hash| sought.contains(hash)))
+                found.extend(hashes.drain(..).filter(|hash| sought.contains(hash)));
             }
         }
     }

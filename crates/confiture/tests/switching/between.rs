@@ -82,7 +82,7 @@ async fn over_and_back(feed: FeedKind) {
     follow(&options, feed).await;
     let switching = Switching::default();
     let execution = Execution::unattended();
-    let clients = Clients::start(8, sides(&world));
+    let clients = Clients::start(8, &sides(&world));
     tokio::time::sleep(Duration::from_millis(300)).await;
 
     assert_switched(&cut_over(options.clone(), &switching, &execution).await.unwrap());

@@ -43,7 +43,7 @@ static NEXT: AtomicI64 = AtomicI64::new(1);
 
 impl Clients {
     /// Starts so many clients, which begin at the first side.
-    pub(crate) fn start(count: usize, sides: [Side; 2]) -> Self {
+    pub(crate) fn start(count: usize, sides: &[Side; 2]) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let written = Arc::new(AtomicU64::new(0));
         let write = |_| tokio::spawn(write(sides.clone(), Arc::clone(&stop), Arc::clone(&written)));

@@ -131,9 +131,9 @@ impl Life {
         clients.until_more(20).await;
     }
 
-    async fn die_everywhere(&self, places: &[&'static str], sides: [Side; 2]) {
+    async fn die_everywhere(&self, places: &[&'static str], sides: &[Side; 2]) {
         for at in places {
-            let clients = Clients::start(4, sides.clone());
+            let clients = Clients::start(4, sides);
             self.die_and_go_on(SwitchKind::Cutover, at, &clients).await;
             self.die_and_go_on(SwitchKind::Rollback, at, &clients).await;
             let seen = clients.stop().await;
@@ -160,7 +160,7 @@ async fn between(feed: FeedKind) {
     follow(&options, feed).await;
     let both = sides(&world);
     let life = Life { world, options, mapping: MAPPING, local: false };
-    life.die_everywhere(&BETWEEN, both).await;
+    life.die_everywhere(&BETWEEN, &both).await;
     let world = &life.world;
     let equal = "SELECT id, number, person, cents::bigint FROM app.orders";
     crate::world::assert_same(
@@ -195,7 +195,7 @@ async fn within_one_database() {
     let side = || Side { connection: connection(&world.old), statement: within::WRITE };
     let both = [side(), side()];
     let life = Life { world, options, mapping: within::MAPPING, local: true };
-    life.die_everywhere(&WITHIN, both).await;
+    life.die_everywhere(&WITHIN, &both).await;
     let old = &life.world.old;
     crate::world::assert_same(
         old,

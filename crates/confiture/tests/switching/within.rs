@@ -53,7 +53,7 @@ async fn over_and_back() {
     let switching = Switching { accept_losses: true, ..Switching::default() };
     let execution = Execution::unattended();
     let side = || Side { connection: connection(&world.old), statement: WRITE };
-    let clients = Clients::start(8, [side(), side()]);
+    let clients = Clients::start(8, &[side(), side()]);
     tokio::time::sleep(Duration::from_millis(300)).await;
 
     assert_switched(&cut_over(options.clone(), &switching, &execution).await.unwrap());
