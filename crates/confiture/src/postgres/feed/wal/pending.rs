@@ -183,7 +183,7 @@ impl Pending {
         oldest.for_each(|transaction| merged.merge(&transaction));
         self.transactions.push_front(merged);
         // Where some of them were not told, all are told again.
-        self.told = (self.told + 1).checked_sub(count).unwrap_or_default();
+        self.told = (self.told + 1).saturating_sub(count);
         self.count();
     }
 
