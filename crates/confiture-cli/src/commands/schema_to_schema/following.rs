@@ -1,17 +1,17 @@
 //! How far a migration is, and what a run that is at work is told.
 
-use confiture::Result;
 use confiture::config::{Connection, Mapping};
 use confiture::event::Execution;
 use confiture::project::Project;
-use confiture::schema_to_schema::{Order, Status, status as read_status, tell as tell_run, trail};
+use confiture::schema_to_schema::{Order, Phase, Status, status as read_status, tell as tell_run, trail};
+use confiture::{ErrorKind, Result};
 use serde_json::json;
 
 use super::ends;
 use super::options::SchemaToSchemaOptions;
 use super::watching;
 use crate::invocation::Invocation;
-use crate::output::{Reply, following};
+use crate::output::{Reply, as_value, following};
 
 /// Shows the status, once or until Ctrl-C.
 pub(super) async fn status(
@@ -34,8 +34,31 @@ pub(super) async fn status(
         watching::watch(invocation, source, &target.connection, execution).await?;
     }
     let found = look(source, &target.connection, options.trail).await?;
-    let text = following::status(invocation.terminal.stdout, &found);
-    Reply::new(&found, text)
+    let style = invocation.terminal.stdout;
+    let mut text = following::status(style, &found);
+    let mut value = as_value(&found)?;
+    if let (true, Some(source)) = (is_cut_over(&found), source) {
+        let back = look_if_there(Some(&target.connection), source).await?;
+        if let Some(back) = back {
+            text.push_str(&format!("\nThe way back:\n{}", following::status(style, &back)));
+            value["way_back"] = as_value(&back)?;
+        }
+    }
+    Reply::new(&value, text)
+}
+
+/// True where the application writes to the target, so that changes go the other way.
+fn is_cut_over(status: &Status) -> bool {
+    status.following.as_ref().is_some_and(|following| following.phase == Phase::CutOver)
+}
+
+/// The status of a direction; `None` where its ledger is not there, or not to be read.
+async fn look_if_there(source: Option<&Connection>, target: &Connection) -> Result<Option<Status>> {
+    match read_status(source, target).await {
+        Ok(status) => Ok(Some(status)),
+        Err(error) if matches!(error.kind(), ErrorKind::Config | ErrorKind::Server) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// The status, with so many lines of the audit trail.
@@ -55,7 +78,12 @@ pub(super) async fn tell(
     order: Order,
 ) -> Result<Reply> {
     let target = ends::target(project, options, mapping).await?;
-    tell_run(&target.connection, order).await?;
+    // After a cutover the run listens on the other side.
+    let listens = match look_if_there(None, &target.connection).await? {
+        Some(status) if is_cut_over(&status) => ends::source(project, options, mapping, &target).await?.0,
+        _ => target,
+    };
+    tell_run(&listens.connection, order).await?;
     let said = match order {
         Order::Pause => "Paused: nothing is copied or applied until `resume`; changes go on being captured.",
         Order::Resume => "Resumed.",

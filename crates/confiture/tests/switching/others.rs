@@ -1,0 +1,116 @@
+//! Others who are at work: a run that follows, a writer that does not end, a second coordinator.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use confiture::ErrorKind;
+use confiture::event::Execution;
+use confiture::postgres::Session;
+use confiture::schema_to_schema::cutover::{Switching, active, cut_over, handed_over};
+use confiture::schema_to_schema::{Capture, Direction, FeedKind, Following, Migration, Options, Until};
+use confiture::sql::Sql;
+use tokio_util::sync::CancellationToken;
+
+use crate::between::{MAPPING, NEW, OLD, assert_all_there, follow, sides};
+use crate::clients::Clients;
+use crate::world::{World, assert_same, connection};
+
+async fn scene() -> (World, Options) {
+    let world = World::new(OLD, NEW).await;
+    let options = world.options(MAPPING).await;
+    follow(&options, FeedKind::Queue).await;
+    (world, options)
+}
+
+/// A run that is at work hands over, and carries changes the other way when the switch is done.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_at_work_hands_over() {
+    let (world, options) = scene().await;
+    let clients = Clients::start(4, &sides(&world));
+    let interrupt = CancellationToken::new();
+    let execution = Execution::new(Arc::new(()), interrupt.clone());
+    let running = tokio::spawn({
+        let options = options.clone();
+        async move {
+            let following = Following {
+                capture: Capture::Only(FeedKind::Queue),
+                until: Until::Interrupted,
+                ..Following::default()
+            };
+            let migration = Arc::new(Migration::plan(options.clone(), &execution).await.unwrap());
+            let report = migration.follow(&following, &execution).await.unwrap();
+            assert!(report.handed_over);
+            let migration = Arc::new(handed_over(&options, &execution).await.unwrap());
+            migration.follow(&following, &execution).await.unwrap()
+        }
+    });
+    clients.until_more(100).await;
+    let report = cut_over(options.clone(), &Switching::default(), &Execution::unattended()).await.unwrap();
+    assert!(report.switched && report.afterwards.is_empty(), "{report:#?}");
+    clients.until_more(100).await;
+    let seen = clients.stop().await;
+    // The run is at work again, and brings what was written since.
+    let equal = "SELECT count(*) FROM app.orders WHERE number > 0";
+    let written = seen.acknowledged.len().to_string();
+    let patience = tokio::time::Instant::now() + Duration::from_secs(30);
+    while crate::world::psql(&world.old, equal).await.trim() != written {
+        assert!(tokio::time::Instant::now() < patience, "nothing is carried back");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    interrupt.cancel();
+    let report = running.await.unwrap();
+    assert!(!report.handed_over);
+    assert_all_there(&world.old, "app.orders", &seen).await;
+    assert_same(
+        &world.old,
+        "SELECT id, name FROM app.people",
+        &world.new,
+        "SELECT id, display_name FROM new.users",
+    )
+    .await;
+}
+
+/// A transaction that holds its lock keeps nobody waiting for long, is named, and the switch is given up.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_writer_that_does_not_end_is_named() {
+    let (world, options) = scene().await;
+    let writer = Session::connect(&connection(&world.old)).await.unwrap();
+    writer.batch(&Sql::literal("BEGIN; INSERT INTO app.people (name) VALUES ('held')")).await.unwrap();
+    let clients = Clients::start(4, &sides(&world));
+    let switching = Switching { patience: Duration::from_secs(2), ..Switching::default() };
+    let error = cut_over(options.clone(), &switching, &Execution::unattended()).await.unwrap_err();
+    let message = error.to_string();
+    assert!(
+        message.contains("holds a lock on app.people") && message.contains(&writer.backend_pid().to_string()),
+        "{error:?}"
+    );
+    assert_eq!(active(options.clone()).await.unwrap().1, Direction::Forward);
+    clients.until_more(50).await;
+    // Each try keeps writers waiting for 300 ms; the rest is the machine's.
+    writer.batch(&Sql::literal("COMMIT")).await.unwrap();
+    let report = cut_over(options, &switching, &Execution::unattended()).await.unwrap();
+    assert!(report.switched, "{report:#?}");
+    clients.until_more(50).await;
+    let seen = clients.stop().await;
+    assert!(seen.longest < Duration::from_secs(5), "{:?}", seen.longest);
+    assert_all_there(&world.new, "new.orders", &seen).await;
+}
+
+/// Of two coordinators one works, and the other says who does.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_coordinators_one_works() {
+    let (world, options) = scene().await;
+    let clients = Clients::start(4, &sides(&world));
+    let switch = |options: Options| async move {
+        cut_over(options, &Switching::default(), &Execution::unattended()).await
+    };
+    let (one, other) = tokio::join!(switch(options.clone()), switch(options.clone()));
+    let (done, refused): (Vec<_>, Vec<_>) = [one, other].into_iter().partition(Result::is_ok);
+    assert_eq!((done.len(), refused.len()), (1, 1), "{done:?} {refused:?}");
+    let error = refused.into_iter().next().unwrap().unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Locked | ErrorKind::Unsafe), "{error:?}");
+    assert_eq!(active(options).await.unwrap().1, Direction::Reverse);
+    clients.until_more(50).await;
+    let seen = clients.stop().await;
+    assert_all_there(&world.new, "new.orders", &seen).await;
+}
