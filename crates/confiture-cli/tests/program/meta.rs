@@ -28,7 +28,7 @@ fn the_help_names_every_command_and_every_exit_status() {
       server       Runs the local PostgreSQL server of this project, which other commands call
                    `embedded`
       demo         Shows the main job on two servers of its own: a shop of two million rows moves to a
-                   new schema while people go on buying, with proof
+                   new schema while people go on buying, is cut over and rolled back, with proof
       completions  Prints a shell's completion script
       help         Print this message or the help of the given subcommand(s)
 

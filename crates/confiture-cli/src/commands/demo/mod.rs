@@ -330,9 +330,10 @@ impl Told<'_> {
         format!(
             "What happened\n\
              - Shoppers went on buying all the time: {} transactions were\n  \
-               confirmed to them, {} of them orders, and {} failed. The longest wait was {}.\n\
-             - They were led to the new shop ({} of waiting), bought there, and were\n  \
-               led back ({}), with everything they had bought.\n\
+               confirmed to them, {} of them orders, and {} failed.\n  \
+               The longest wait was {}.\n\
+             - They were led to the new shop (writes waited for {}), bought\n  \
+               there, and were led back ({}), with everything they had bought.\n\
              - Meanwhile {} rows went from the old shop to the new one and all\n  \
                that changed was applied: {} until both were equal, then {} batches\n  \
                of {} rows in all. The new shop was never further behind than {}.\n\

@@ -18,10 +18,19 @@ pub(crate) async fn connect(connection: &Connection, longest: Duration) -> Resul
         Literal(&idle)
     );
     session.batch(&set).await?;
+    give_way(&session).await?;
     // Servers on some platforms cannot, and say so.
     match session.batch(&Sql::literal("SET client_connection_check_interval = '1s'")).await {
         Err(error) if error.kind() != ErrorKind::Server => Err(error),
         _ => Ok(session),
+    }
+}
+
+/// Has a session be the victim of a deadlock before anybody else is, where its role may say so; else a try ends by its timeout.
+pub(crate) async fn give_way(session: &Session) -> Result<()> {
+    match session.batch(&Sql::literal("SET deadlock_timeout = '50ms'")).await {
+        Err(error) if error.kind() != ErrorKind::Server => Err(error),
+        _ => Ok(()),
     }
 }
 

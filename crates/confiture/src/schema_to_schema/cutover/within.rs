@@ -277,6 +277,7 @@ pub(super) async fn attempt(
     let application = plan.switching.application.as_ref();
     let occasion = plan.occasion;
     let tried = async {
+        locks::give_way(&follower.applier.target).await?;
         application.hold(occasion, deadline).await?;
         let done = in_time(follower, plan, turn, order, deadline).await?;
         if Instant::now() >= deadline {
