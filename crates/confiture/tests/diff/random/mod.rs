@@ -113,7 +113,8 @@ async fn random_edits_of_random_schemas() {
         (None, None) => BUDGET,
     };
     let until = Instant::now() + budget;
-    let first = seed.unwrap_or_else(|| u64::from(std::process::id()) * 1000);
+    // The same each time, so that a change is judged by what it changes; a search begins elsewhere.
+    let first = seed.unwrap_or(5_000);
     let places: u64 = if budget.is_zero() { 1 } else { AT_A_TIME as u64 };
     let running: Vec<_> = (0..places)
         .map(|place| {
