@@ -35,6 +35,7 @@ mod migrator;
 #[cfg(feature = "failpoints")]
 pub mod mutation;
 #[cfg(not(feature = "failpoints"))]
+#[allow(dead_code, unreachable_pub, reason = "only tests choose one")]
 mod mutation;
 mod options;
 mod plan;

@@ -48,14 +48,14 @@ struct Column {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn between_two_databases() {
-    for seed in Seeds::new(BUDGET) {
+    for seed in Seeds::with_share(BUDGET, 3) {
         round(seed, false).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn in_one_database() {
-    for seed in Seeds::new(BUDGET) {
+    for seed in Seeds::with_share(BUDGET, 3) {
         round(seed, true).await;
     }
 }

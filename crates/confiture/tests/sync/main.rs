@@ -7,6 +7,7 @@ mod proof;
 mod property;
 mod quarantine;
 #[path = "../live/seed.rs"]
+#[allow(dead_code, reason = "shared with another test binary")]
 mod seed;
 mod shapes;
 mod subset;
