@@ -70,6 +70,17 @@ impl Catalog {
         self.relations.values().filter(move |relation| relation.parents.contains(parent))
     }
 
+    /// `root` and everything below it, at any depth.
+    #[must_use]
+    pub fn with_descendants(&self, root: &QualifiedName) -> Vec<QualifiedName> {
+        let (mut all, mut open) = (Vec::new(), vec![root.clone()]);
+        while let Some(name) = open.pop() {
+            open.extend(self.children(&name).map(|child| child.name.clone()));
+            all.push(name);
+        }
+        all
+    }
+
     /// `root` and everything below it that has rows of its own, in name order: the leaves of a partitioned table, a
     /// table and its inheritance children, or the relation alone.
     #[must_use]

@@ -146,15 +146,20 @@ async fn clean_up_locked(
     if has_ledger {
         trail = live::trail_of(session, i64::MAX).await?;
         trail.reverse();
-        session.batch(&Sql::literal(include_str!("../postgres/queries/drop_ledger.sql"))).await?;
-        drop_schema(session).await?;
+        drop_ledger(session).await?;
     }
     let cutover::Ended { way_back, dropped } = ended;
     Ok(CleanupReport { foreign_tables, ledger: has_ledger, capture, way_back, dropped, trail })
 }
 
+/// Drops the ledger, and its schema where that is empty then.
+pub(crate) async fn drop_ledger(session: &Session) -> Result<()> {
+    session.batch(&Sql::literal(include_str!("../postgres/queries/drop_ledger.sql"))).await?;
+    drop_schema(session).await
+}
+
 /// Drops the ledger's schema where it is ours and nothing else is in it, such as the queue of a migration that reads this database.
-pub(crate) async fn drop_schema(session: &Session) -> Result<()> {
+async fn drop_schema(session: &Session) -> Result<()> {
     match session.batch(&Sql::literal("DROP SCHEMA IF EXISTS confiture RESTRICT")).await {
         Err(error) if matches!(error.sqlstate_code(), Some("2BP01" | "42501")) => Ok(()),
         outcome => outcome,

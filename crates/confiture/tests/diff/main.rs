@@ -5,6 +5,9 @@ mod case;
 mod contents;
 mod oracle;
 mod random;
+#[path = "../live/seed.rs"]
+#[allow(dead_code, reason = "shared with another test binary")]
+mod seed;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -71,6 +71,11 @@ pub(crate) async fn assert_all_there(database: &Database<'_>, table: &str, seen:
     assert!(surplus.is_empty(), "nobody wrote {surplus:?}");
 }
 
+pub(crate) async fn assert_people_same(world: &World) {
+    let (old, new) = ("SELECT id, name FROM app.people", "SELECT id, display_name FROM new.users");
+    assert_same(&world.old, old, &world.new, new).await;
+}
+
 pub(crate) fn assert_switched(report: &SwitchReport) {
     assert!(report.switched && report.afterwards.is_empty(), "{report:#?}");
     println!("{:?}: {:?} in {} tries", report.kind, report.stall, report.tries + 1);
@@ -103,13 +108,7 @@ async fn over_and_back(feed: FeedKind) {
     assert_eq!(direction, Direction::Reverse);
     follow(&back, feed).await;
     assert_all_there(&world.old, "app.orders", &seen).await;
-    assert_same(
-        &world.old,
-        "SELECT id, name FROM app.people",
-        &world.new,
-        "SELECT id, display_name FROM new.users",
-    )
-    .await;
+    assert_people_same(&world).await;
     assert_same(
         &world.old,
         "SELECT id, number, person, cents::bigint FROM app.orders",

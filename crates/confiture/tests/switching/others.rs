@@ -11,10 +11,10 @@ use confiture::schema_to_schema::{Capture, Direction, FeedKind, Following, Migra
 use confiture::sql::Sql;
 use tokio_util::sync::CancellationToken;
 
-use crate::between::{MAPPING, NEW, OLD, assert_all_there, follow, sides};
+use crate::between::{MAPPING, NEW, OLD, assert_all_there, assert_people_same, follow, sides};
 use crate::clients::{Clients, Side};
 use crate::within;
-use crate::world::{World, assert_same, connection};
+use crate::world::{World, connection};
 
 async fn scene() -> (World, Options) {
     let world = World::new(OLD, NEW).await;
@@ -62,13 +62,7 @@ async fn a_run_at_work_hands_over() {
     let report = running.await.unwrap();
     assert!(!report.handed_over);
     assert_all_there(&world.old, "app.orders", &seen).await;
-    assert_same(
-        &world.old,
-        "SELECT id, name FROM app.people",
-        &world.new,
-        "SELECT id, display_name FROM new.users",
-    )
-    .await;
+    assert_people_same(&world).await;
 }
 
 /// A transaction that holds its lock keeps nobody waiting for long, is named, and the switch is given up. (In one database:

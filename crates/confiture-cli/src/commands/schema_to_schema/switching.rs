@@ -7,7 +7,7 @@ use confiture::config::{Flags, Hooks, Moment};
 use confiture::event::Execution;
 use confiture::project::{Naming, Project};
 use confiture::schema_to_schema::cutover::{
-    Application, Commands, Pooled, Several, SwitchKind, Switching, active, cut_over, roll_back,
+    Application, Commands, Occasion, Pooled, Several, SwitchKind, Switching, active, cut_over, roll_back,
 };
 use confiture::schema_to_schema::{Cleaning, Direction, Options, clean_up, remains};
 use confiture::{Error, ErrorKind, Result};
@@ -50,10 +50,7 @@ pub(super) async fn switch(
         ..Switching::default()
     };
     if !options.dry_run {
-        let (from, to) = match switch.kind {
-            SwitchKind::Cutover => (&told.source, &told.target),
-            SwitchKind::Rollback => (&told.target, &told.source),
-        };
+        let Occasion { from, to, .. } = Occasion::of(switch.kind, &told);
         let question = format!(
             "leading the application from {from} to {to}, writes waiting for {:?} at most",
             switch.max_stall

@@ -7,6 +7,7 @@ use futures_util::future::BoxFuture;
 use crate::config::Connection;
 use crate::error::Result;
 use crate::schema_to_schema::cutover::SwitchKind;
+use crate::schema_to_schema::options::Options;
 
 /// What a switch is about, for whoever leads the application to the other side.
 #[derive(Debug, Clone, serde::Serialize)]
@@ -26,8 +27,14 @@ pub struct Occasion {
 }
 
 impl Occasion {
-    /// A switch between these sides.
-    pub(crate) fn new(kind: SwitchKind, leaving: &Connection, entering: &Connection) -> Self {
+    /// A switch of the migration whose way forward has these options.
+    #[must_use]
+    pub fn of(kind: SwitchKind, forward: &Options) -> Self {
+        let (old, new) = (&forward.source, &forward.target);
+        let (leaving, entering) = match kind {
+            SwitchKind::Cutover => (old, new),
+            SwitchKind::Rollback => (new, old),
+        };
         let (from, to) = (leaving.to_string(), entering.to_string());
         Self { kind, from, to, leaving: leaving.clone(), entering: entering.clone() }
     }

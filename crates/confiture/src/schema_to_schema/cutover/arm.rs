@@ -3,12 +3,10 @@
 
 use std::sync::Arc;
 
-use crate::catalog::Catalog;
 use crate::error::{Error, Result};
 use crate::event::Execution;
 use crate::postgres::Session;
 use crate::postgres::feed::CapturedTable;
-use crate::postgres::feed::queue;
 use crate::schema_to_schema::cutover::{fence, locks};
 use crate::schema_to_schema::ledger as tables;
 use crate::schema_to_schema::live::capture::plan_capture;
@@ -76,11 +74,9 @@ impl Armed {
     pub(crate) async fn open_up(&self, session: &Session, followed: &str) -> Result<()> {
         let mut all = Sql::default();
         if self.feed == FeedKind::Queue {
-            let statements = queue::set_up_statements(session, &self.captured).await?;
-            all.push(&sql!("{};", Sql::join(";\n", statements)));
-            let reader = feed::reader(&self.id, &self.migration.options);
-            let claims = self.captured.iter().map(|table| queue::claim_statement(table, &reader));
-            all.push(&sql!("{};", Sql::join(";\n", claims)));
+            all.push(
+                &feed::queue_statements(session, &self.captured, &self.id, &self.migration.options).await?,
+            );
         }
         let down = fence::take_down(session, followed).await?;
         all.push(&Sql::join(";\n", down));
@@ -178,17 +174,11 @@ pub(crate) async fn fence_target(migration: &Migration, id: &str) -> Result<()> 
 
 /// The tables into which `migration` carries changes, and their partitions.
 pub(crate) fn targets(migration: &Migration) -> Vec<QualifiedName> {
-    let catalog: &Catalog = &migration.target_catalog;
-    let mut all: Vec<QualifiedName> = Vec::new();
-    let mut open: Vec<QualifiedName> =
-        migration.plan.tables.iter().map(|table| table.target.clone()).collect();
-    while let Some(name) = open.pop() {
-        open.extend(catalog.children(&name).map(|child| child.name.clone()));
-        if !all.contains(&name) {
-            all.push(name);
-        }
-    }
+    let tables = migration.plan.tables.iter();
+    let all = tables.flat_map(|table| migration.target_catalog.with_descendants(&table.target));
+    let mut all: Vec<QualifiedName> = all.collect();
     all.sort();
+    all.dedup();
     all
 }
 

@@ -31,6 +31,17 @@ pub(super) struct Plan<'a> {
     pub(super) record: i64,
 }
 
+impl Plan<'_> {
+    /// Writers would have waited for too long, `doing` something.
+    pub(super) fn spent(&self, doing: Option<&str>) -> Error {
+        let longest = self.switching.max_stall;
+        let message = format!("writes would have waited for more than {longest:?}, so nothing was switched");
+        let message = doing.map_or_else(|| message.clone(), |doing| format!("{doing}: {message}"));
+        Error::new(ErrorKind::Server, message)
+            .hint("writers go on where they were; --max-stall allows for more")
+    }
+}
+
 /// A try that went well.
 pub(super) struct Done {
     pub(super) stall: Duration,
@@ -76,39 +87,20 @@ pub(super) async fn attempt(
     let held = Instant::now();
     let application = plan.switching.application.as_ref();
     let mut attempt = Attempt { plan, armed, leaving, entering, deadline: held + longest, fenced_at: None };
-    let hold = application.hold(plan.occasion, attempt.deadline).await;
-    let prepared = match hold {
-        Ok(()) => attempt.prepare(follower, order).await,
-        Err(error) => Err(error),
-    };
-    let prepared = match prepared {
+    let prepared = match attempt.run(follower, order).await {
         Ok(prepared) => prepared,
-        Err(error) => {
+        Err(failure) => {
             attempt.roll_back().await;
             let stall = held.elapsed();
-            return Err(GivenUp {
-                error: undo(error, application, plan.occasion).await,
-                stall,
-                is_unknown: false,
+            return Err(match failure {
+                Failure::Unknown(error) => GivenUp { error, stall, is_unknown: true },
+                Failure::NotMade(error) => {
+                    let error = undo(error, application, plan.occasion).await;
+                    GivenUp { error, stall, is_unknown: false }
+                }
             });
         }
     };
-    match attempt.decide().await {
-        Decision::Made => {}
-        Decision::NotMade(error) => {
-            attempt.roll_back().await;
-            let stall = held.elapsed();
-            return Err(GivenUp {
-                error: undo(error, application, plan.occasion).await,
-                stall,
-                is_unknown: false,
-            });
-        }
-        Decision::Unknown(error) => {
-            attempt.roll_back().await;
-            return Err(GivenUp { error, stall: held.elapsed(), is_unknown: true });
-        }
-    }
     let mut afterwards = Vec::new();
     let opened = attempt.entering.batch(&Sql::literal("COMMIT")).await;
     failpoint::reached("switch: opened");
@@ -156,14 +148,32 @@ struct Prepared {
     sequences: Vec<AdvancedSequence>,
 }
 
-enum Decision {
-    Made,
+/// Why nothing was decided, or why nobody knows.
+enum Failure {
     NotMade(Error),
     /// The connection was lost while the server was asked to commit.
     Unknown(Error),
 }
 
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::NotMade(error)
+    }
+}
+
 impl Attempt<'_> {
+    /// Everything up to the commit that decides.
+    async fn run(
+        &mut self,
+        follower: &mut Follower,
+        order: &Order,
+    ) -> std::result::Result<Prepared, Failure> {
+        self.plan.switching.application.hold(self.plan.occasion, self.deadline).await?;
+        let prepared = self.prepare(follower, order).await?;
+        self.decide().await?;
+        Ok(prepared)
+    }
+
     /// Everything before the deciding commit.
     async fn prepare(&mut self, follower: &mut Follower, order: &Order) -> Result<Prepared> {
         let patience = self.plan.switching.lock_patience;
@@ -233,7 +243,7 @@ impl Attempt<'_> {
             };
             let mut report = report?;
             if !in_time {
-                return Err(self.spent("applying the last changes"));
+                return Err(self.plan.spent(Some("applying the last changes")));
             }
             let is_last = !report.more && report.carried == 0;
             if let Some(before) = &sum {
@@ -247,46 +257,38 @@ impl Attempt<'_> {
     }
 
     /// The commit that decides.
-    async fn decide(&self) -> Decision {
+    async fn decide(&self) -> std::result::Result<(), Failure> {
         // A commit that begins in time may end a little late; one that begins late is not begun.
         if Instant::now() >= self.deadline {
-            return Decision::NotMade(self.spent("committing"));
+            return Err(self.plan.spent(Some("committing")).into());
         }
         failpoint::reached("switch: about to be decided");
         let committed = self.leaving.batch(&Sql::literal("COMMIT")).await;
         failpoint::reached("switch: decided");
-        let Err(error) = committed else { return Decision::Made };
+        let Err(error) = committed else { return Ok(()) };
         if error.kind() != ErrorKind::Connect {
-            return Decision::NotMade(error);
+            return Err(error.into());
         }
         // It may have committed, and only the answer be lost.
         let patience = Instant::now() + Duration::from_secs(10);
         while Instant::now() < patience {
             if let Ok(ledgers) = Ledgers::read(self.plan.forward).await {
                 return match ledgers.epoch() >= self.plan.epoch {
-                    true => Decision::Made,
-                    false => Decision::NotMade(error),
+                    true => Ok(()),
+                    false => Err(error.into()),
                 };
             }
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
-        Decision::Unknown(error)
+        Err(Failure::Unknown(error))
     }
 
     /// Work that has to be done in time.
     async fn within<T>(&self, doing: &str, work: impl Future<Output = Result<T>>) -> Result<T> {
         match tokio::time::timeout_at(self.deadline.into(), work).await {
             Ok(done) => done,
-            Err(_) => Err(self.spent(doing)),
+            Err(_) => Err(self.plan.spent(Some(doing))),
         }
-    }
-
-    fn spent(&self, doing: &str) -> Error {
-        let longest = self.plan.switching.max_stall;
-        let message =
-            format!("{doing}: writes would have waited for more than {longest:?}, so nothing was switched");
-        Error::new(ErrorKind::Server, message)
-            .hint("writers go on where they were; --max-stall allows for more")
     }
 
     /// Lets everybody go on.

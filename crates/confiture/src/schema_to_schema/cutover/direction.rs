@@ -41,7 +41,7 @@ impl Ledgers {
 
     /// What the old side's ledger says of the way back. A ledger of another migration, into the old side, is none of ours.
     async fn on_the_source(options: &Options) -> Result<Option<FollowRecord>> {
-        if options.source.to_string() == options.target.to_string() {
+        if is_within(options) {
             return Ok(None);
         }
         let source = Session::connect(&options.source).await?;
@@ -92,6 +92,11 @@ impl Ledgers {
     pub(crate) fn epoch(&self) -> i64 {
         [&self.forward, &self.reverse].into_iter().flatten().map(|record| record.epoch).max().unwrap_or(0)
     }
+}
+
+/// True where both ends are named as one database: then they have one ledger.
+pub(crate) fn is_within(options: &Options) -> bool {
+    options.source.to_string() == options.target.to_string()
 }
 
 /// Waits until whoever took the work over is done, and plans what carries changes then. `options` are those of the way forward.

@@ -4,7 +4,7 @@ use crate::config::Connection;
 use crate::error::{Error, Result};
 use crate::event::Execution;
 use crate::postgres::{AdvisoryLock, Session};
-use crate::schema_to_schema::cleanup::{Cleaning, drop_schema};
+use crate::schema_to_schema::cleanup::{Cleaning, drop_ledger};
 use crate::schema_to_schema::cutover::direction::Ledgers;
 use crate::schema_to_schema::cutover::{fence, within};
 use crate::schema_to_schema::ledger as tables;
@@ -40,7 +40,7 @@ pub(crate) async fn end_way_back(
     let ledgers = Ledgers::read(&options).await?;
     let (old, new) = (Session::connect(source).await?, Session::connect(target).await?);
     if let Some(forward) = &ledgers.forward {
-        run(&new, fence::take_down(&new, &forward.id).await?).await?;
+        fence::remove(&new, &forward.id).await?;
     }
     let Some(reverse) = &ledgers.reverse else {
         return match cleaning.drop_old {
@@ -59,7 +59,7 @@ pub(crate) async fn end_way_back(
         false => Some(AdvisoryLock::take(source).await?),
     };
     feed::tear_down(reverse.feed, &reverse.id, target, execution).await?;
-    run(&old, fence::take_down(&old, &reverse.id).await?).await?;
+    fence::remove(&old, &reverse.id).await?;
     let names: Vec<QualifiedName> = tables::read(&old).await?.into_keys().collect();
     let drops = if cleaning.drop_old { names } else { Vec::new() };
     if !drops.is_empty() {
@@ -69,15 +69,10 @@ pub(crate) async fn end_way_back(
     }
     within::drop_empty_schemas(&old, &drops).await?;
     if let Some(lock) = lock {
-        old.batch(&Sql::literal(include_str!("../../postgres/queries/drop_ledger.sql"))).await?;
-        drop_schema(&old).await?;
+        drop_ledger(&old).await?;
         lock.release().await?;
     }
     Ok(Ended { way_back: true, dropped: drops })
-}
-
-async fn run(session: &Session, statements: Vec<Sql>) -> Result<()> {
-    session.batch(&sql!("SET lock_timeout = '5s'; {}", Sql::join(";\n", statements))).await
 }
 
 /// Old tables are dropped only after a cutover, and not before they may be.

@@ -79,6 +79,12 @@ pub(crate) async fn take_down(session: &Session, id: &str) -> Result<Vec<Sql>> {
     Ok(statements)
 }
 
+/// Takes them down at once.
+pub(crate) async fn remove(session: &Session, id: &str) -> Result<()> {
+    let down = take_down(session, id).await?;
+    session.batch(&sql!("SET lock_timeout = '5s'; {}", Sql::join(";\n", down))).await
+}
+
 /// The tables that the application may write to by name: the captured ones and their partitions.
 pub(crate) fn writable(tables: &[CapturedTable]) -> Vec<QualifiedName> {
     let all = tables.iter().flat_map(|table| {

@@ -6,16 +6,17 @@ use std::sync::Arc;
 use crate::error::{Error, Result};
 use crate::event::Execution;
 use crate::postgres::{AdvisoryLock, Session};
+use crate::schema_to_schema::cleanup::drop_ledger;
 use crate::schema_to_schema::cutover::application::{Application, Occasion};
 use crate::schema_to_schema::cutover::arm::{self, Armed};
-use crate::schema_to_schema::cutover::direction::Ledgers;
+use crate::schema_to_schema::cutover::direction::{Ledgers, is_within};
 use crate::schema_to_schema::cutover::{SwitchKind, fence, record};
 use crate::schema_to_schema::live::capture::plan_capture;
 use crate::schema_to_schema::live::feed;
 use crate::schema_to_schema::live::ledger::{self, Direction, FollowRecord, Phase};
 use crate::schema_to_schema::options::Options;
 use crate::schema_to_schema::planner::Migration;
-use crate::sql::{Sql, sql};
+use crate::sql::Sql;
 
 /// Brings a switch to its end that a process left in the middle, and says which way changes go since. `options` are those of
 /// the way forward.
@@ -48,7 +49,7 @@ pub async fn settle_with(
     let (half_done, armed) = (ledgers.is_half_done(), is_armed(&ledgers, direction));
     if !half_done && !armed {
         // In one database a switch has no middle; what captured for the direction that has ended may be left.
-        if options.source.to_string() == options.target.to_string() {
+        if is_within(options) {
             tidy(options, direction, execution).await?;
         }
         return Ok(direction);
@@ -58,11 +59,7 @@ pub async fn settle_with(
         (Direction::Reverse, true) | (Direction::Forward, false) => SwitchKind::Cutover,
         (Direction::Forward, true) | (Direction::Reverse, false) => SwitchKind::Rollback,
     };
-    let (leaving, entering) = match kind {
-        SwitchKind::Cutover => (&options.source, &options.target),
-        SwitchKind::Rollback => (&options.target, &options.source),
-    };
-    let occasion = Occasion::new(kind, leaving, entering);
+    let occasion = Occasion::of(kind, options);
     if half_done {
         execution.warn(format!("a {} was decided and not brought to its end: that is done now", kind.word()));
         open_up_again(options).await?;
@@ -122,7 +119,7 @@ async fn ledger_is_home(session: &Session) -> Result<bool> {
 /// its ledger and the fence around its source.
 pub(super) async fn tidy(options: &Options, active: Direction, execution: &Execution) -> Result<()> {
     let ledgers = Ledgers::read(options).await?;
-    if options.source.to_string() == options.target.to_string()
+    if is_within(options)
         && let Some(record) = ledgers.forward.as_ref().or(ledgers.reverse.as_ref())
     {
         return feed::tear_down_ended(&record.id, &options.target, execution).await;
@@ -151,13 +148,11 @@ async fn disarm(
     active: &FollowRecord,
 ) -> Result<()> {
     let session = Session::connect(fenced).await?;
-    let down = fence::take_down(&session, &active.id).await?;
-    session.batch(&sql!("SET lock_timeout = '5s'; {}", Sql::join(";\n", down))).await?;
+    fence::remove(&session, &active.id).await?;
     let session = Session::connect(ledger_on).await?;
     let record = ledger::read(&session).await?;
     if record.is_some_and(|record| record.phase == Phase::Armed) {
-        session.batch(&Sql::literal(include_str!("../../postgres/queries/drop_ledger.sql"))).await?;
-        crate::schema_to_schema::cleanup::drop_schema(&session).await?;
+        drop_ledger(&session).await?;
     }
     Ok(())
 }

@@ -56,12 +56,7 @@ async fn bring_to_its_end(
         }
     }
     let direction = settle(options, execution).await?;
-    let (old, new) = (&options.source, &options.target);
-    let (leaving, entering) = match kind {
-        SwitchKind::Cutover => (old, new),
-        SwitchKind::Rollback => (new, old),
-    };
-    let occasion = Occasion::new(kind, leaving, entering);
+    let occasion = Occasion::of(kind, options);
     // Also where the ledgers had nothing left to do: it may have died between its last commit and the application.
     let is_decided = matches!(
         (kind, direction),

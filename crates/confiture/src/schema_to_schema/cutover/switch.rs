@@ -244,7 +244,7 @@ impl<'a> Switch<'a> {
         failpoint::reached("switch: fenced");
         let checks = Box::pin(self.check(active, planned.way_back.as_ref())).await?;
         let last = self.settle_down(&mut follower).await?;
-        let occasion = Occasion::new(self.kind, &active.options.source, &active.options.target);
+        let occasion = Occasion::of(self.kind, &self.forward);
         let mut report = SwitchReport {
             kind: self.kind,
             from: occasion.from.clone(),

@@ -9,7 +9,6 @@ use tokio::time::sleep_until;
 use crate::catalog::Catalog;
 use crate::error::{Error, ErrorKind, Result};
 use crate::postgres::Session;
-use crate::postgres::feed::queue;
 use crate::postgres::feed::{CapturedTable, KeyColumn};
 use crate::schema_to_schema::cutover::between::{Done, GivenUp, Order, Plan};
 use crate::schema_to_schema::cutover::{arm, fence, locks, record};
@@ -63,11 +62,7 @@ impl Move {
 }
 
 impl StoredTable {
-    fn new(table: &CapturedTable, rename: impl Fn(&QualifiedName) -> QualifiedName) -> Self {
-        let pair = |name: &QualifiedName| {
-            let name = rename(name);
-            (name.schema.as_str().to_owned(), name.name.as_str().to_owned())
-        };
+    fn new(table: &CapturedTable) -> Self {
         let key = |column: &KeyColumn| {
             let data_type = &column.data_type;
             let [name, schema, of] = [&column.name, &data_type.schema, &data_type.name];
@@ -100,6 +95,17 @@ impl StoredTable {
     }
 }
 
+/// A name as it is stored.
+fn pair(name: &QualifiedName) -> (String, String) {
+    (name.schema.as_str().to_owned(), name.name.as_str().to_owned())
+}
+
+/// A captured table under the names that it has, or will have.
+fn renamed(table: &CapturedTable, rename: impl Fn(&QualifiedName) -> QualifiedName) -> CapturedTable {
+    let partitions = table.partitions.iter().map(|(name, oid)| (rename(name), *oid)).collect();
+    CapturedTable { name: rename(&table.name), partitions, ..table.clone() }
+}
+
 impl Exchange {
     /// The exchange of a cutover: old tables go to a schema of their own, new ones take their place. Only mapped tables move.
     ///
@@ -110,21 +116,20 @@ impl Exchange {
         let catalog = &migration.source_catalog;
         let mut moves: Vec<Move> = Vec::new();
         for source in migration.plan.tables.iter().filter_map(|table| table.source.as_ref()) {
-            for name in with_partitions(source, catalog) {
+            for name in catalog.with_descendants(source) {
                 let to = set_aside(&name.schema);
                 add(&mut moves, &name, &to);
             }
         }
         for table in &migration.plan.tables {
             let Some(source) = &table.source else { continue };
-            for name in with_partitions(&table.target, catalog) {
+            for name in catalog.with_descendants(&table.target) {
                 add(&mut moves, &name, &source.schema);
             }
         }
         let exchange = Self { moves, captured: Vec::new(), targets: Vec::new() };
         exchange.check(catalog)?;
-        let captured = captured.iter().map(|table| StoredTable::new(table, |name| exchange.rename(name)));
-        let pair = |name: &QualifiedName| (name.schema.as_str().to_owned(), name.name.as_str().to_owned());
+        let captured = captured.iter().map(|table| StoredTable::new(&exchange.renamed(table)));
         let targets = migration.plan.tables.iter().map(|table| pair(&table.target)).collect();
         Ok(Self { captured: captured.collect(), targets, ..exchange })
     }
@@ -135,15 +140,19 @@ impl Exchange {
             |one: &Move| Move { schema: one.to.clone(), name: one.name.clone(), to: one.schema.clone() };
         let moves: Vec<Move> = self.moves.iter().rev().map(back).collect();
         let mut exchange = Self { moves, captured: Vec::new(), targets: self.targets.clone() };
-        let captured = self.captured.iter().map(StoredTable::restore);
-        exchange.captured =
-            captured.map(|table| StoredTable::new(&table, |name| exchange.rename(name))).collect();
+        let captured =
+            self.captured.iter().map(|table| StoredTable::new(&exchange.renamed(&table.restore())));
+        exchange.captured = captured.collect();
         exchange
     }
 
     /// What a table is called afterwards.
     pub(crate) fn rename(&self, name: &QualifiedName) -> QualifiedName {
         self.moves.iter().find(|one| one.from() == *name).map_or_else(|| name.clone(), Move::moved)
+    }
+
+    fn renamed(&self, table: &CapturedTable) -> CapturedTable {
+        renamed(table, |name| self.rename(name))
     }
 
     /// All tables that move.
@@ -156,7 +165,7 @@ impl Exchange {
         let undo = |name: &QualifiedName| {
             self.moves.iter().find(|one| one.moved() == *name).map_or_else(|| name.clone(), Move::from)
         };
-        self.captured.iter().map(|table| StoredTable::new(&table.restore(), undo).restore()).collect()
+        self.captured.iter().map(|table| renamed(&table.restore(), undo)).collect()
     }
 
     fn check(&self, catalog: &Catalog) -> Result<()> {
@@ -235,15 +244,6 @@ fn set_aside(schema: &Identifier) -> Identifier {
     }
 }
 
-fn with_partitions(name: &QualifiedName, catalog: &Catalog) -> Vec<QualifiedName> {
-    let (mut all, mut open) = (Vec::new(), vec![name.clone()]);
-    while let Some(name) = open.pop() {
-        open.extend(catalog.children(&name).map(|child| child.name.clone()));
-        all.push(name);
-    }
-    all
-}
-
 /// Drops schemas that we have made for old tables, once nothing is in them.
 pub(crate) async fn drop_empty_schemas(session: &Session, tables: &[QualifiedName]) -> Result<()> {
     let ours = Sql::literal(
@@ -281,7 +281,7 @@ pub(super) async fn attempt(
         application.hold(occasion, deadline).await?;
         let done = in_time(follower, plan, turn, order, deadline).await?;
         if Instant::now() >= deadline {
-            return Err(spent(plan));
+            return Err(plan.spent(None));
         }
         failpoint::reached("switch: about to be decided");
         follower.applier.target.batch(&Sql::literal("COMMIT")).await?;
@@ -332,18 +332,9 @@ async fn in_time(
                     break;
                 }
             }
-            Err(spent(plan))
+            Err(plan.spent(None))
         }
     }
-}
-
-fn spent(plan: &Plan<'_>) -> Error {
-    let longest = plan.switching.max_stall;
-    Error::new(
-        ErrorKind::Server,
-        format!("writes would have waited for more than {longest:?}, so nothing was switched"),
-    )
-    .hint("writers go on where they were; --max-stall allows for more")
 }
 
 async fn prepare(
@@ -394,17 +385,14 @@ async fn prepare(
 /// Captures the tables that the application has now, fences those that it has left, and turns the ledger round.
 async fn open_other_way(session: &Session, follower: &Follower, plan: &Plan<'_>, turn: &Turn) -> Result<()> {
     let exchange = &turn.exchange;
-    let renamed = |table: &CapturedTable| StoredTable::new(table, |name| exchange.rename(name)).restore();
-    let captured: Vec<CapturedTable> = turn.captured.iter().map(renamed).collect();
-    let statements = queue::set_up_statements(session, &captured).await?;
-    let mut all = sql!("{};\n", Sql::join(";\n", statements));
-    let reader = feed::reader(&turn.id, &follower.migration.options);
-    let claims = captured.iter().map(|table| queue::claim_statement(table, &reader));
-    all.push(&sql!("{};\n", Sql::join(";\n", claims)));
-    let left: Vec<CapturedTable> = follower.captured.tables.iter().map(renamed).collect();
+    let captured: Vec<CapturedTable> = turn.captured.iter().map(|table| exchange.renamed(table)).collect();
+    let options = &follower.migration.options;
+    let mut all = feed::queue_statements(session, &captured, &turn.id, options).await?;
+    let left: Vec<CapturedTable> =
+        follower.captured.tables.iter().map(|table| exchange.renamed(table)).collect();
     let has_moved = |name: &QualifiedName| exchange.moves.iter().any(|one| one.moved() == *name);
     let left: Vec<QualifiedName> = fence::writable(&left).into_iter().filter(has_moved).collect();
-    let database = follower.migration.options.target.to_string();
+    let database = options.target.to_string();
     all.push(&sql!("{};\n", Sql::join(";\n", fence::put_up(&left, &turn.id, &database))));
     all.push(&turn.ledger(&follower.migration.plan.target, plan.epoch)?);
     all.push(&record::committed(plan.record));

@@ -141,6 +141,21 @@ pub(crate) async fn set_up(
     }
 }
 
+/// Statements that capture `tables` by queues that the migration `id` reads, for a transaction in which nobody else writes to
+/// them.
+pub(crate) async fn queue_statements(
+    session: &Session,
+    tables: &[CapturedTable],
+    id: &str,
+    options: &Options,
+) -> Result<Sql> {
+    let mut statements = queue::set_up_statements(session, tables).await?;
+    let reader = reader(id, options);
+    statements.extend(tables.iter().map(|table| queue::claim_statement(table, &reader)));
+    let ended = statements.iter().map(|statement| crate::sql::sql!("{};\n", statement));
+    Ok(Sql::join("", ended))
+}
+
 /// Opens the feed where the last confirmed batch was.
 pub(crate) async fn open(
     kind: FeedKind,
@@ -217,7 +232,7 @@ pub(crate) async fn mend(
 }
 
 /// The migration, as its queues name it.
-pub(crate) fn reader(id: &str, options: &Options) -> Reader {
+fn reader(id: &str, options: &Options) -> Reader {
     Reader { migration: id.to_owned(), target: options.target.to_string() }
 }
 

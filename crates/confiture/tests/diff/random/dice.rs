@@ -1,24 +1,18 @@
 //! Numbers that look random and come again with their seed, and lists of them from which an object's statements are read.
 
-/// Of the kind that is called split mix.
-#[derive(Debug, Clone)]
-pub(crate) struct Random(u64);
+use crate::seed;
+
+/// The numbers of the other random tests, to be used as indices.
+pub(crate) struct Random(seed::Random);
 
 impl Random {
     pub(crate) fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5851_f42d_4c95_7f2d)
-    }
-
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        Self(seed::Random::new(seed))
     }
 
     /// A number below `end`.
     pub(crate) fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.next() % end as u64).unwrap()
+        usize::try_from(self.0.below(end as u64)).unwrap()
     }
 
     /// True once in `times`.
