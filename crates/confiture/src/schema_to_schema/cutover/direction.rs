@@ -80,6 +80,14 @@ impl Ledgers {
         }
     }
 
+    /// True while both sides take writes.
+    pub(crate) fn is_bidirectional(&self) -> bool {
+        let is_both = |record: &Option<FollowRecord>| {
+            record.as_ref().is_some_and(|record| record.phase == Phase::Bidirectional)
+        };
+        is_both(&self.forward) && is_both(&self.reverse)
+    }
+
     /// The options of the way back, by what its ledger holds; `forward` are those of the way forward.
     pub(crate) fn way_back(&self, forward: &Options) -> Result<Options> {
         let stored = self.reverse.as_ref().and_then(|record| record.way_back.as_deref());

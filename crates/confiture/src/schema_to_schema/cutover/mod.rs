@@ -13,6 +13,7 @@
 pub(crate) mod application;
 mod arm;
 mod between;
+pub(crate) mod bidirectional;
 mod commands;
 pub(crate) mod direction;
 mod end;
@@ -30,6 +31,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use application::{Application, Occasion};
+pub use bidirectional::{Bidirectional, BidirectionalReport, Policy, both_ways};
 pub use commands::{Commands, Several};
 pub use direction::{active, handed_over};
 pub(crate) use end::{Ended, end_way_back, is_over};
