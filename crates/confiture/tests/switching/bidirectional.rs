@@ -25,17 +25,17 @@ const WRITE_NEW: &str =
     DELETE FROM new.orders WHERE number = -1 - 2 * ($ % 900); COMMIT";
 
 /// Writers that do not stop at a fence: each looks for the other side then.
-fn writers(world: &World) -> [Clients; 2] {
+pub(crate) fn writers(world: &World) -> [Clients; 2] {
     let old = Side { connection: connection(&world.old), statement: WRITE_OLD };
     let new = Side { connection: connection(&world.new), statement: WRITE_NEW };
     [Clients::start(4, &[old.clone(), new.clone()]), Clients::start(4, &[new, old])]
 }
 
-fn policy(policy: Policy) -> Bidirectional {
+pub(crate) fn policy(policy: Policy) -> Bidirectional {
     Bidirectional { policy, until: Until::CaughtUp, ..Bidirectional::default() }
 }
 
-async fn carry(options: &Options, how: &Bidirectional) -> BidirectionalReport {
+pub(crate) async fn carry(options: &Options, how: &Bidirectional) -> BidirectionalReport {
     both_ways(options.clone(), how, &Execution::unattended()).await.unwrap()
 }
 
@@ -45,7 +45,7 @@ fn carry_on(options: &Options, how: Policy) -> JoinHandle<confiture::Result<Bidi
     tokio::spawn(async move { both_ways(options, &how, &Execution::unattended()).await })
 }
 
-async fn assert_equal_sides(world: &World) {
+pub(crate) async fn assert_equal_sides(world: &World) {
     assert_people_same(world).await;
     assert_same(
         &world.old,
@@ -82,7 +82,7 @@ async fn both_write(feed: FeedKind) {
     let report = loop {
         match both_ways(options.clone(), &policy(Policy::Fail), &Execution::unattended()).await {
             Err(error) if error.kind() == ErrorKind::Locked => {
-                tokio::time::sleep(Duration::from_millis(50)).await
+                tokio::time::sleep(Duration::from_millis(50)).await;
             }
             report => break report.unwrap(),
         }

@@ -3,6 +3,7 @@
 
 mod between;
 mod bidirectional;
+mod bidirectional_crash;
 mod clients;
 mod crash;
 #[path = "../database/mod.rs"]

@@ -132,6 +132,15 @@ pub async fn handed_over(options: &Options, execution: &Execution) -> Result<Mig
     Box::pin(Migration::plan(options, execution)).await
 }
 
+/// True while both sides take writes. `options` are those of the way forward.
+///
+/// # Errors
+///
+/// [`crate::ErrorKind::Connect`] where a side cannot be reached.
+pub async fn is_bidirectional(options: &Options) -> Result<bool> {
+    Ok(Ledgers::read(options).await?.is_bidirectional())
+}
+
 /// The options of the migration that carries changes now, and which way that is: those given, or, after a cutover, those of
 /// the way back.
 ///

@@ -33,7 +33,7 @@ use std::time::Duration;
 pub use application::{Application, Occasion};
 pub use bidirectional::{Bidirectional, BidirectionalReport, Policy, both_ways};
 pub use commands::{Commands, Several};
-pub use direction::{active, handed_over};
+pub use direction::{active, handed_over, is_bidirectional};
 pub(crate) use end::{Ended, end_way_back, is_over};
 pub use pooled::Pooled;
 pub use settle::{settle, settle_with};

@@ -191,6 +191,15 @@ impl WalFeed {
         slot::drop_both(session, slot, publication).await
     }
 
+    /// Lets go of everything that a slot which nobody reads has captured until now.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Locked`] where somebody goes on reading it.
+    pub async fn skip(session: &Session, slot: &Identifier) -> Result<()> {
+        slot::skip(session, slot).await
+    }
+
     /// The slot's name.
     #[must_use]
     pub fn slot(&self) -> &Identifier {

@@ -54,6 +54,10 @@ pub(super) async fn interleave(
 
 /// Has the sequences of one side count as before, beyond what both sides have drawn; `other` is a session of the other side.
 pub(super) async fn part(migration: &Migration, is_new: bool, here: &Session, other: &Session) -> Result<()> {
+    let exists = Sql::literal("SELECT pg_catalog.to_regclass('confiture.interleaved') IS NOT NULL");
+    if !here.query_one(&exists, &[]).await?.get::<_, bool>(0) {
+        return Ok(());
+    }
     for (source, target) in
         counterparts(&migration.plan, &migration.source_catalog, &migration.target_catalog)
     {

@@ -270,7 +270,6 @@ async fn hold(this: &Follower) -> Result<()> {
 fn is_new(late: &Conflict, known: &[Conflict]) -> bool {
     let known = known.iter().find(|known| known.table == late.table);
     known.is_none_or(|known| {
-        (late.is_whole && !known.is_whole)
-            || (!known.is_whole && late.rows.keys().any(|key| !known.rows.contains_key(key)))
+        !known.is_whole && (late.is_whole || late.rows.keys().any(|key| !known.rows.contains_key(key)))
     })
 }
