@@ -7,7 +7,7 @@ use confiture::event::Execution;
 use confiture::schema_to_schema::cutover::{
     Bidirectional, BidirectionalReport, Policy, Switching, active, both_ways, cut_over, roll_back,
 };
-use confiture::schema_to_schema::{Direction, FeedKind, Options, Until};
+use confiture::schema_to_schema::{Direction, FeedKind, Options, Until, failpoint};
 use confiture::sql::Identifier;
 use tokio::task::JoinHandle;
 
@@ -326,4 +326,66 @@ async fn an_emptied_table() {
         carry(&options, &policy(who)).await;
         assert_equal(&world.old, old, &world.new, new).await;
     }
+}
+
+/// Each side keeps its foreign keys, and both together would break one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_whose_parent_the_other_side_deletes_stops_it() {
+    let world = World::new(OLD, NEW).await;
+    let options = world.options(MAPPING).await;
+    follow(&options, FeedKind::Queue).await;
+    carry(&options, &policy(Policy::Source)).await;
+    // One that the new side refers to, and one that the old side refers to.
+    for (mends, on_old) in [
+        ("DELETE FROM new.orders WHERE user_id = 7", true),
+        ("DELETE FROM app.orders WHERE person = 8", false),
+    ] {
+        if on_old {
+            psql(&world.old, "DELETE FROM app.people WHERE id = 7").await;
+            psql(&world.new, "INSERT INTO new.orders (number, user_id, cents) VALUES (70007, 7, 1)").await;
+        } else {
+            psql(&world.new, "DELETE FROM new.users WHERE id = 8").await;
+            psql(&world.old, "INSERT INTO app.orders (number, person, cents) VALUES (80008, 8, 1)").await;
+        }
+        let error =
+            both_ways(options.clone(), &policy(Policy::Source), &Execution::unattended()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Found, "{error:?}");
+        assert!(error.message().contains("refers to a row of"), "{error:?}");
+        psql(if on_old { &world.new } else { &world.old }, mends).await;
+        carry(&options, &policy(Policy::Source)).await;
+        assert_equal_sides(&world).await;
+        let orphans = "SELECT count(*) FROM new.orders WHERE user_id NOT IN (SELECT id FROM new.users)";
+        assert_eq!(psql(&world.new, orphans).await.trim(), "0");
+    }
+}
+
+/// The other side changes a row after it was looked for conflicts, and before it is written.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_changes_at_the_last_moment() {
+    let world = World::new(OLD, NEW).await;
+    let options = world.options(MAPPING).await;
+    follow(&options, FeedKind::Wal).await;
+    carry(&options, &policy(Policy::Target)).await;
+    psql(&world.old, "UPDATE app.people SET name = 'old' WHERE id = 11").await;
+    psql(&world.new, "UPDATE new.users SET display_name = 'new' WHERE id = 12").await;
+    let late = [
+        (world.new.url(), "UPDATE new.users SET display_name = 'late' WHERE id = 11"),
+        (world.old.url(), "UPDATE app.people SET name = 'late' WHERE id = 12"),
+    ];
+    let next = std::sync::atomic::AtomicUsize::new(0);
+    failpoint::on_reached(Box::new(move |name| {
+        if name == "carry: settled"
+            && let Some((url, change)) = late.get(next.fetch_add(1, std::sync::atomic::Ordering::SeqCst))
+        {
+            let changed = std::process::Command::new("psql").args([url, "-qc", change]).status().unwrap();
+            assert!(changed.success());
+        }
+    }));
+    carry(&options, &policy(Policy::Target)).await;
+    assert_people_same(&world).await;
+    let names = "SELECT string_agg(display_name, ', ' ORDER BY id) FROM new.users WHERE id IN (11, 12)";
+    assert_eq!(psql(&world.new, names).await.trim(), "late, new");
+    let log = "SELECT key[1], winner, old_row ->> 'display_name', new_row ->> 'display_name' FROM confiture.conflict ORDER BY 1";
+    let all = psql(&world.new, log).await + &psql(&world.old, log).await;
+    assert_eq!(all, "11|new|old|late\n12|new|late|new\n");
 }

@@ -150,15 +150,15 @@ pub(super) async fn find(
     Ok(conflicts)
 }
 
-/// The keys of the old rows with those of the new rows that they make.
-async fn keys_of_both(
-    forward: &Follower,
+/// The keys of driving rows with those of the rows that they make.
+pub(super) async fn keys_of_both(
+    follower: &Follower,
     index: usize,
     keys: &KeySet,
 ) -> Result<Vec<(Vec<String>, Vec<String>)>> {
     const AT_ONCE: usize = 10_000;
-    let table = &forward.migration.plan.tables[index];
-    let columns = forward.captured.key_columns(&forward.captured.followed[index]);
+    let table = &follower.migration.plan.tables[index];
+    let columns = follower.captured.key_columns(&follower.captured.followed[index]);
     let names = Sql::join(", ", columns.iter().map(|column| &column.name));
     let alias = &table.query.alias;
     let driving = columns.iter().map(|column| sql!("CAST({}.{} AS pg_catalog.text)", alias, column.name));
@@ -171,7 +171,7 @@ async fn keys_of_both(
     for arrays in keys.arrays(&columns, AT_ONCE) {
         let unnest = Sql::join(", ", arrays.iter().map(|array| sql!("pg_catalog.unnest({})", array)));
         let query = sql!("SELECT {} FROM ROWS FROM ({}) AS {} ({})", list, unnest, alias, names);
-        for row in forward.applier.source.query(&query, &[]).await? {
+        for row in follower.applier.source.query(&query, &[]).await? {
             let texts = |range: std::ops::Range<usize>| {
                 range.map(|at| row.get::<_, Option<String>>(at)).collect::<Option<Vec<String>>>()
             };

@@ -15,6 +15,7 @@ mod conflict;
 mod interleave;
 mod open;
 mod pair;
+mod reference;
 mod run;
 
 use std::time::Duration;

@@ -6,8 +6,8 @@ use crate::error::{Error, Result};
 use crate::event::Execution;
 use crate::postgres::feed::queue::QueueFeed;
 use crate::postgres::feed::{Changes, KeySet, WalFeed};
-use crate::schema_to_schema::cutover::bidirectional::Policy;
 use crate::schema_to_schema::cutover::bidirectional::conflict::{self, Conflict, Watched};
+use crate::schema_to_schema::cutover::bidirectional::{Policy, reference};
 use crate::schema_to_schema::cutover::locks;
 use crate::schema_to_schema::failpoint;
 use crate::schema_to_schema::live::batch::BatchReport;
@@ -124,8 +124,10 @@ impl Pair {
             self.one(way).applier.roll_back().await;
             return Ok(Some(Carried::Later));
         }
+        failpoint::reached("carry: settled");
         let this = self.one(way);
         let written = this.write_all(Some(begun), &changes, &mut report, started).await?;
+        reference::check(self.one(way), &changes).await?;
         failpoint::reached("carry: rows written");
         let other = self.peek(way.opposite()).await?;
         let late = self.find(way, &changes, &other).await?;
