@@ -6,7 +6,11 @@ mod clients;
 mod crash;
 #[path = "../database/mod.rs"]
 mod database;
+mod network;
 mod others;
+#[path = "../live/proxy.rs"]
+#[allow(dead_code, reason = "shared with another test binary")]
+mod proxy;
 mod within;
 #[path = "../schema_to_schema/world.rs"]
 #[allow(dead_code, unused_imports, reason = "shared with another test binary")]

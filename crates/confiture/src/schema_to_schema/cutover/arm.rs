@@ -2,6 +2,7 @@
 //! it goes to, and the fence that keeps everybody else away from there until then.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 use crate::event::Execution;
@@ -182,14 +183,15 @@ pub(crate) fn targets(migration: &Migration) -> Vec<QualifiedName> {
     all
 }
 
-/// Begins a transaction that holds the target's tables against everybody but readers.
+/// Begins a transaction that holds the target's tables against everybody but readers, until `end` at the latest.
 pub(crate) async fn hold_target(
     migration: &Migration,
     session: &Session,
-    patience: std::time::Duration,
+    patience: Duration,
+    end: Instant,
 ) -> Result<()> {
     let tables: Vec<QualifiedName> = migration.plan.tables.iter().map(|table| table.target.clone()).collect();
-    locks::begin(session, &tables, patience).await
+    locks::begin(session, &tables, patience, end).await
 }
 
 fn occupied(side: &Session) -> Error {

@@ -14,6 +14,7 @@ pub(crate) mod application;
 mod arm;
 mod between;
 mod commands;
+mod decision;
 pub(crate) mod direction;
 mod end;
 pub(crate) mod fence;
@@ -77,7 +78,7 @@ pub struct Switching {
     pub max_stall: Duration,
     /// How long one try may wait for writers to let go, and new ones behind it.
     pub lock_patience: Duration,
-    /// How long to go on trying.
+    /// How long to go on trying; and asking, where a server does not answer whether it has committed.
     pub patience: Duration,
     /// By how many steps the other side's sequences begin ahead: numbers that a client drew on this side and has not
     /// written yet are never drawn again.

@@ -81,9 +81,12 @@ fn is_armed(ledgers: &Ledgers, direction: Direction) -> bool {
     other.as_ref().is_some_and(|record| record.phase == Phase::Armed)
 }
 
-/// Opens the side that a decided switch leads to. May be done again.
+/// Opens the side that a decided switch leads to, where it is not open yet.
 pub(super) async fn open_up_again(options: &Options) -> Result<()> {
     let ledgers = Ledgers::read(options).await?;
+    if !ledgers.is_half_done() {
+        return Ok(());
+    }
     let (Some(forward), Some(reverse)) = (&ledgers.forward, &ledgers.reverse) else { return Ok(()) };
     // The one into the side that the application has left is active now; the other one has come to its end.
     let (active, ended, options) = match ledgers.direction() {
@@ -158,8 +161,7 @@ async fn disarm(
 }
 
 /// Says that a switch was given up, in the ledger of the new side.
-pub(super) async fn give_up(options: &Options, id: i64, error: &Error) {
-    if let Ok(session) = Session::connect(&options.target).await {
-        record::end(&session, id, None, None, Some(error.message())).await.ok();
-    }
+pub(super) async fn give_up(options: &Options, id: i64, error: &Error) -> Result<()> {
+    let session = Session::connect(&options.target).await?;
+    record::end(&session, id, None, None, Some(error.message())).await
 }

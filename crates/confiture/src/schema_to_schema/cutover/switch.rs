@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Execution;
@@ -34,7 +34,8 @@ use crate::sql::Sql;
 /// How long a run that is at work may take to hand over.
 const HANDING_OVER: Duration = Duration::from_secs(20);
 
-/// A batch that takes no longer than this leaves little for the last one.
+/// A batch that takes no longer than this leaves little for the last one; where the servers are far apart, a tenth of the longest
+/// stall.
 const SHORT: Duration = Duration::from_millis(100);
 
 /// Leads the application to the new side. `options` are those of the migration.
@@ -107,11 +108,11 @@ impl<'a> Switch<'a> {
         };
         let tidied = match &done {
             Err(error) if error.kind() == ErrorKind::Connect => Ok(()),
-            _ => tidy(&self.forward, after, self.execution).await,
+            _ => in_time(tidy(&self.forward, after, self.execution)).await,
         };
-        lock.release().await.ok();
+        in_time(lock.release()).await.ok();
         if let Some(other) = other {
-            other.release().await.ok();
+            in_time(other.release()).await.ok();
         }
         let mut report = done?;
         if let Err(error) = tidied {
@@ -274,11 +275,11 @@ impl<'a> Switch<'a> {
                 report.afterwards = done.afterwards;
                 let found = (!report.afterwards.is_empty()).then(|| report.afterwards.join("; "));
                 let (fenced_at, stall) = (Some(done.fenced_at), Some(done.stall));
-                record::end(&home, record, fenced_at, stall, found.as_deref()).await.ok();
+                in_time(record::end(&home, record, fenced_at, stall, found.as_deref())).await.ok();
                 Ok(report)
             }
             Err(error) => {
-                settle::give_up(&self.forward, record, &error).await;
+                in_time(settle::give_up(&self.forward, record, &error)).await.ok();
                 Err(error)
             }
         }
@@ -421,13 +422,15 @@ impl<'a> Switch<'a> {
 
     /// Batches until one takes little time: so much is left for the last one. Returns how long it took.
     async fn settle_down(&self, follower: &mut Follower) -> Result<Duration> {
+        let short = SHORT.max(self.switching.max_stall / 10);
         for _ in 0..50 {
             let batch = Box::pin(follower.batch()).await?;
-            if batch.elapsed < SHORT && !batch.more {
+            if batch.elapsed < short && !batch.more {
                 return Ok(batch.elapsed);
             }
         }
-        Err(Error::refused("the target does not keep up with the source: batches take longer than 100 ms")
+        let what = format!("the target does not keep up with the source: batches take longer than {short:?}");
+        Err(Error::refused(what)
             .hint("cut over when less is written, or see confiture.batch for what takes so long"))
     }
 
@@ -460,6 +463,13 @@ impl<'a> Switch<'a> {
             Ok(_) => Ok(()),
         }
     }
+}
+
+/// What comes after a switch, whatever became of it: done soon, or left to the next command.
+async fn in_time<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    const LONG: Duration = Duration::from_secs(30);
+    let late = |_| Error::new(ErrorKind::Connect, "a server does not answer");
+    timeout(LONG, work).await.map_err(late)?
 }
 
 /// What a switch is planned with.
