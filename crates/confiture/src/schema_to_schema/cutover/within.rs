@@ -9,6 +9,7 @@ use tokio::time::{sleep_until, timeout};
 use crate::catalog::Catalog;
 use crate::error::{Error, Result};
 use crate::postgres::Session;
+use crate::postgres::database::drop_empty_schema;
 use crate::postgres::feed::{CapturedTable, KeyColumn};
 use crate::schema_to_schema::cutover::between::{Done, GivenUp, Order, Plan, give_up};
 use crate::schema_to_schema::cutover::decision::{self, Failure};
@@ -258,10 +259,7 @@ pub(crate) async fn drop_empty_schemas(session: &Session, tables: &[QualifiedNam
         if row.and_then(|row| row.get::<_, Option<bool>>(0)) != Some(true) {
             continue;
         }
-        match session.batch(&sql!("DROP SCHEMA {} RESTRICT", schema)).await {
-            Err(error) if error.sqlstate_code() == Some("2BP01") => {}
-            dropped => dropped?,
-        }
+        drop_empty_schema(session, schema).await?;
     }
     Ok(())
 }
