@@ -470,7 +470,7 @@ async fn the_checklist_says_what_stands_before_the_cutover() {
     let wrong = shop.call(&format!("checklist {ENDS} --confirm luck"));
     assert_eq!(wrong.status, 2, "{wrong}");
     assert!(
-        wrong.stderr.contains("can be confirmed: backup, application, team, rollback-plan, losses"),
+        wrong.stderr.contains("[possible values: backup, application, team, rollback-plan, losses]"),
         "{wrong}"
     );
     let markdown = shop.call("status --to production_new --format markdown");

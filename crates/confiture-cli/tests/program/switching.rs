@@ -154,3 +154,31 @@ async fn commands_lead_the_application_and_lead_it_back_when_the_program_is_kill
     assert_eq!(wrong.status, 2, "{wrong}");
     assert!(wrong.stderr.contains("there are pre_fence, fenced, switched, rolled_back"), "{wrong}");
 }
+
+/// Two mappings in one project: every command that is about one migration says which.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_command_takes_a_mapping() {
+    let shop = Shop::new().await;
+    let said = shop.call(&format!("sync {ENDS} --until-caught-up"));
+    assert_eq!(said.status, 0, "{said}");
+    for command in [
+        "status",
+        "pause",
+        "throttle --rows 1000",
+        "resume",
+        "checklist",
+        "runbook",
+        "cutover --dry-run --yes",
+        "cleanup",
+    ] {
+        let named =
+            shop.call(&format!("{command} --to production_new --from production --mapping db/missing.yaml"));
+        assert_ne!(named.status, 0, "{command}: {named}");
+        assert!(named.stderr.contains("db/missing.yaml"), "{command}: {named}");
+        if !["checklist", "cutover --dry-run --yes"].contains(&command) {
+            let ends = "--to production_new --from production --config db/mapping.yaml -q";
+            let said = shop.call(&format!("{command} {ends}"));
+            assert_eq!(said.status, 0, "{command}: {said}");
+        }
+    }
+}

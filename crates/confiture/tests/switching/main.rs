@@ -12,6 +12,7 @@ mod others;
 #[allow(dead_code, reason = "shared with another test binary")]
 mod proxy;
 mod within;
+mod without;
 #[path = "../schema_to_schema/world.rs"]
 #[allow(dead_code, unused_imports, reason = "shared with another test binary")]
 mod world;

@@ -56,7 +56,7 @@ thread_local! {
 }
 
 /// Switches on a thread of its own; at a place the network fails.
-fn begin(
+pub(crate) fn begin(
     kind: SwitchKind,
     options: Options,
     switching: Switching,

@@ -7,7 +7,7 @@ use tokio::time::{sleep, sleep_until, timeout};
 use crate::error::{Error, ErrorKind, Result};
 use crate::postgres::Session;
 use crate::schema_to_schema::cutover::application::Occasion;
-use crate::schema_to_schema::cutover::arm::{self, Armed};
+use crate::schema_to_schema::cutover::arm::{self, Armed, Carrier};
 use crate::schema_to_schema::cutover::decision::{self, Failure};
 use crate::schema_to_schema::cutover::{Switching, fence, locks, record, settle};
 use crate::schema_to_schema::live::batch::BatchReport;
@@ -193,15 +193,18 @@ impl Attempt<'_> {
             .within("advancing sequences", follower.advance_sequences_by(self.plan.switching.sequence_gap))
             .await?;
         let armed = self.armed;
-        if armed.feed == FeedKind::Wal {
+        if let Some(Carrier { migration, feed: FeedKind::Wal, .. }) = &armed.carrier {
             // What was carried over until now is none of the application's.
-            self.within("advancing the other side's slot", feed::skip(&armed.id, &armed.migration.source))
-                .await?;
+            self.within("advancing the other side's slot", feed::skip(&armed.id, &migration.source)).await?;
         }
         let entries = self.within("reading what is left off", journal::entries(&follower.side)).await?;
         let put_back = journal::restore_at_once(&entries, Clone::clone);
         self.within("putting foreign keys and triggers back", self.entering.batch(&put_back)).await?;
-        self.within("opening the other side", armed.open_up(&self.entering, &follower.id)).await?;
+        let open_up = async {
+            let statements = armed.open_up(&self.entering, &follower.id).await?;
+            self.entering.batch(&statements).await
+        };
+        self.within("opening the other side", open_up).await?;
         let (epoch, record) = (self.plan.epoch, self.plan.record);
         let mut handed = arm::hand_over(epoch);
         handed.push(&Sql::literal("; "));

@@ -34,6 +34,9 @@ use crate::sql::Sql;
 /// How long a run that is at work may take to hand over.
 const HANDING_OVER: Duration = Duration::from_secs(20);
 
+/// What may be said where there can be no way back.
+const WITHOUT: &str = "or go without a way back, and say so: --no-way-back";
+
 /// A batch that takes no longer than this leaves little for the last one; where the servers are far apart, a tenth of the longest
 /// stall.
 const SHORT: Duration = Duration::from_millis(100);
@@ -119,6 +122,7 @@ impl<'a> Switch<'a> {
             report.afterwards.push(format!("not everything is tidied up: {error}"));
         }
         if report.switched
+            && !self.switching.no_way_back
             && let Err(error) = self.first_run_back().await
         {
             report.afterwards.push(format!("changes are not carried back yet: {error}"));
@@ -154,6 +158,9 @@ impl<'a> Switch<'a> {
         }
         let options = Options { probe: Duration::ZERO, ..self.forward.clone() };
         let active = Arc::new(Box::pin(Migration::plan(options, execution)).await?);
+        if self.switching.no_way_back {
+            return Ok(Planned { active, passive: None, way_back: None, exchange: None });
+        }
         let way_back = self.switching.way_back.clone().unwrap_or_else(|| active.reversed());
         self.check_way_back(&way_back)?;
         let passive = Box::pin(active.plan_reverse(&way_back, execution))
@@ -162,7 +169,8 @@ impl<'a> Switch<'a> {
         if let Some(obstacle) =
             passive.obstacles_of_following(Capture::Auto).await?.into_iter().find(|obstacle| obstacle.fatal)
         {
-            return Err(Error::refused(format!("the way back: {}", obstacle.message)).hint(obstacle.hint));
+            let refused = Error::refused(format!("the way back: {}", obstacle.message));
+            return Err(refused.hint(obstacle.hint).hint(WITHOUT));
         }
         Ok(Planned { active, passive: Some(Arc::new(passive)), way_back: Some(way_back), exchange: None })
     }
@@ -180,9 +188,10 @@ impl<'a> Switch<'a> {
         for hint in bad.iter().filter_map(|finding| finding.hint.as_deref()).take(5) {
             error = error.hint(hint);
         }
-        if first.severity == Severity::Loses {
-            error = error.hint("or accept that, and say so: --accept-losses");
-        }
+        error = error.hint(match first.severity {
+            Severity::Loses => "or accept that, and say so: --accept-losses",
+            _ => WITHOUT,
+        });
         Err(match &first.place {
             Some(place) => error.at(place.clone()),
             None => error,
@@ -251,6 +260,7 @@ impl<'a> Switch<'a> {
             from: occasion.from.clone(),
             to: occasion.to.clone(),
             switched: false,
+            way_back: !self.switching.no_way_back,
             stall: last,
             tries: 0,
             last_rows: 0,
@@ -292,7 +302,7 @@ impl<'a> Switch<'a> {
             let id = feed::new_id(&follower.side).await?;
             return Ok(Ready::Within(Turn::back(id, exchange)?));
         }
-        let Some(passive) = passive else { return Err(Error::unexpected("no other direction is planned")) };
+        let Some(passive) = passive else { return self.make_ready_without(active, follower, epoch).await };
         if active.plan.topology == Topology::TwoDatabases {
             let armed = Armed::between(Arc::clone(passive), way_back.as_ref(), epoch - 1, self.execution);
             return armed.await.map(Ready::Between);
@@ -311,6 +321,27 @@ impl<'a> Switch<'a> {
         }))
     }
 
+    /// Makes ready what a cutover needs that nothing leads back from.
+    async fn make_ready_without(
+        &self,
+        active: &Arc<Migration>,
+        follower: &Follower,
+        epoch: i64,
+    ) -> Result<Ready> {
+        if active.plan.topology == Topology::TwoDatabases {
+            return Armed::without_way_back(active, epoch - 1).await.map(Ready::Between);
+        }
+        let exchange = Exchange::of_cutover(active, &follower.captured.tables)?;
+        Ok(Ready::Within(Turn {
+            id: feed::new_id(&follower.side).await?,
+            direction: Direction::Reverse,
+            captured: Vec::new(),
+            targets: arm::driving_tables(active).iter().map(|table| exchange.rename(table)).collect(),
+            way_back: None,
+            exchange,
+        }))
+    }
+
     /// Looks at the list of what has to be so, and refuses where something is not.
     async fn check(&self, active: &Migration, way_back: Option<&ReverseMapping>) -> Result<Vec<Check>> {
         let standard = Standard {
@@ -319,6 +350,7 @@ impl<'a> Switch<'a> {
             sequence_gap: self.switching.sequence_gap,
             way_back: way_back.cloned(),
             way_back_ready: Some(Ok("its ledger and its capture stand ready".into())),
+            no_way_back: self.switching.no_way_back,
             ..Standard::default()
         };
         let mut checks = checklist::read(active, &standard).await?;

@@ -412,7 +412,7 @@ impl Turn {
             Some(way_back) => sql!("{}", Literal(way_back)),
             None => Sql::literal("NULL"),
         };
-        let mut all = arm::activate_tables(&self.targets, source, self.direction, epoch);
+        let mut all = arm::activate(&self.targets, source, self.direction, epoch);
         all.push(&sql!(
             ";\nUPDATE confiture.follow SET id = {}, direction = {}, way_back = {}, exchange = {};\n",
             Literal(&self.id),
