@@ -200,3 +200,31 @@ async fn both_sides_take_writes_for_a_while() {
     crate::json::holds(&said.json()["result"], "switch.json");
     assert_eq!(psql(&shop.old, old), "newer\nnew\nnew");
 }
+
+/// Two mappings in one project: every command that is about one migration says which.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_command_takes_a_mapping() {
+    let shop = Shop::new().await;
+    let said = shop.call(&format!("sync {ENDS} --until-caught-up"));
+    assert_eq!(said.status, 0, "{said}");
+    for command in [
+        "status",
+        "pause",
+        "throttle --rows 1000",
+        "resume",
+        "checklist",
+        "runbook",
+        "cutover --dry-run --yes",
+        "cleanup",
+    ] {
+        let named =
+            shop.call(&format!("{command} --to production_new --from production --mapping db/missing.yaml"));
+        assert_ne!(named.status, 0, "{command}: {named}");
+        assert!(named.stderr.contains("db/missing.yaml"), "{command}: {named}");
+        if !["checklist", "cutover --dry-run --yes"].contains(&command) {
+            let ends = "--to production_new --from production --config db/mapping.yaml -q";
+            let said = shop.call(&format!("{command} {ends}"));
+            assert_eq!(said.status, 0, "{command}: {said}");
+        }
+    }
+}

@@ -67,6 +67,13 @@ impl AdvisoryLock {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         wait_for_members(&session).await?;
+        // Should the network to here be cut, the server lets go of it within a quarter of a minute.
+        session
+            .batch(&Sql::literal(
+                "SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 5;
+                 SET tcp_user_timeout = '15s'",
+            ))
+            .await?;
         Ok(Self { session })
     }
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::config::Connection;
 use crate::error::{Error, Result};
 use crate::event::Execution;
-use crate::postgres::feed::queue;
+use crate::postgres::database::drop_empty_schema;
 use crate::postgres::{AdvisoryLock, Session};
 use crate::schema_to_schema::cutover;
 use crate::schema_to_schema::journal::EntryKind;
@@ -160,8 +160,7 @@ async fn clean_up_locked(
 /// Drops the ledger, and its schema where that is empty then.
 pub(crate) async fn drop_ledger(session: &Session) -> Result<()> {
     session.batch(&Sql::literal(include_str!("../postgres/queries/drop_ledger.sql"))).await?;
-    // Not where something else is in it, such as the queue of a migration that reads this database.
-    queue::drop_schema(session).await
+    drop_empty_schema(session, &Identifier::new("confiture")).await
 }
 
 /// A target that is no picture of its source yet is left only when the user says so; what was copied of it goes.

@@ -53,12 +53,20 @@ impl Clients {
 
     /// Returns once so many more writes were acknowledged: nobody is left waiting.
     pub(crate) async fn until_more(&self, writes: u64) {
+        assert!(self.go_on(writes, Duration::from_secs(15)).await, "the application is left waiting");
+    }
+
+    /// True once so many more writes were acknowledged; false where they are not within that time.
+    pub(crate) async fn go_on(&self, writes: u64, within: Duration) -> bool {
         let goal = self.written.load(Ordering::SeqCst) + writes;
         let begun = Instant::now();
         while self.written.load(Ordering::SeqCst) < goal {
-            assert!(begun.elapsed() < Duration::from_secs(15), "the application is left waiting");
+            if begun.elapsed() > within {
+                return false;
+            }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+        true
     }
 
     /// Stops them, and returns what all have seen.

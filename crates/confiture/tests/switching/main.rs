@@ -8,8 +8,13 @@ mod clients;
 mod crash;
 #[path = "../database/mod.rs"]
 mod database;
+mod network;
 mod others;
+#[path = "../live/proxy.rs"]
+#[allow(dead_code, reason = "shared with another test binary")]
+mod proxy;
 mod within;
+mod without;
 #[path = "../schema_to_schema/world.rs"]
 #[allow(dead_code, unused_imports, reason = "shared with another test binary")]
 mod world;

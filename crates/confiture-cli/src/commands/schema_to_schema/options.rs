@@ -1,5 +1,6 @@
 //! What a call asks for, free of how the command line spells it.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -72,9 +73,11 @@ pub(crate) struct SchemaToSchemaOptions {
     /// Lines of the audit trail to show.
     pub(crate) trail: u32,
     /// What people have confirmed, before a cutover.
-    pub(crate) confirmed: Vec<String>,
+    pub(crate) confirmed: BTreeSet<String>,
     /// The longest that writes may wait.
-    pub(crate) max_stall: Option<Duration>,
+    pub(crate) max_stall: Duration,
+    /// Nothing is to be carried back after the cutover.
+    pub(crate) no_way_back: bool,
     /// What is compared of a target that follows, how often, and what becomes of what differs.
     pub(crate) verifying: Verifying,
 }
@@ -117,10 +120,6 @@ pub(crate) struct SwitchOptions {
     pub(crate) kind: SwitchKind,
     /// Go although something would be lost on the way back.
     pub(crate) accept_losses: bool,
-    /// What people have confirmed.
-    pub(crate) confirmed: std::collections::BTreeSet<String>,
-    /// How long writes may wait.
-    pub(crate) max_stall: Duration,
     /// How long to go on trying.
     pub(crate) patience: Duration,
     /// By how many steps sequences begin ahead.
@@ -221,8 +220,9 @@ impl SchemaToSchemaOptions {
             report: None,
             monitor: None,
             trail: 10,
-            confirmed: Vec::new(),
-            max_stall: None,
+            confirmed: BTreeSet::new(),
+            max_stall: Duration::from_secs(5),
+            no_way_back: false,
             verifying: Verifying::default(),
         }
     }

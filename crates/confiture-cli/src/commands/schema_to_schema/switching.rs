@@ -43,8 +43,9 @@ pub(super) async fn switch(
     }
     let switching = Switching {
         accept_losses: switch.accept_losses,
-        confirmed: switch.confirmed.clone(),
-        max_stall: switch.max_stall,
+        no_way_back: options.no_way_back,
+        confirmed: options.confirmed.clone(),
+        max_stall: options.max_stall,
         patience: switch.patience,
         sequence_gap: switch.sequence_gap,
         rehearse: options.dry_run,
@@ -54,8 +55,9 @@ pub(super) async fn switch(
     if !options.dry_run {
         let Occasion { from, to, .. } = Occasion::of(switch.kind, &told);
         let question = format!(
-            "leading the application from {from} to {to}, writes waiting for {:?} at most",
-            switch.max_stall
+            "leading the application from {from} to {to}{}, writes waiting for {:?} at most",
+            if options.no_way_back { " without a way back" } else { "" },
+            options.max_stall
         );
         confirm(&invocation.terminal, execution, options.yes, &question).await.map_err(|error| {
             error.hint("--dry-run rehearses everything up to the fence and switches nothing")

@@ -93,22 +93,28 @@ fn is_armed(ledgers: &Ledgers, direction: Direction) -> bool {
     other.as_ref().is_some_and(|record| record.phase == Phase::Armed)
 }
 
-/// Opens the side that a decided switch leads to. May be done again.
+/// Opens the side that a decided switch leads to, where it is not open yet.
 pub(super) async fn open_up_again(options: &Options) -> Result<()> {
     let ledgers = Ledgers::read(options).await?;
+    if !ledgers.is_half_done() {
+        return Ok(());
+    }
     let (Some(forward), Some(reverse)) = (&ledgers.forward, &ledgers.reverse) else { return Ok(()) };
     // The one into the side that the application has left is active now; the other one has come to its end.
-    let (active, ended, options) = match ledgers.direction() {
-        Direction::Reverse => (reverse, forward, ledgers.way_back(options)?),
-        Direction::Forward => (forward, reverse, options.clone()),
+    let (active, ended, entered) = match ledgers.direction() {
+        Direction::Reverse => (reverse, forward, &options.target),
+        Direction::Forward => (forward, reverse, &options.source),
     };
-    let migration = Arc::new(Migration::plan(options, &Execution::unattended()).await?);
-    let session = Session::connect(&migration.options.source).await?;
-    let captured = plan_capture(&migration.plan, &migration.source, &migration.source_catalog).await?;
-    let (id, feed, direction) = (active.id.clone(), active.feed, active.direction);
-    let armed = Armed { migration, id, feed, captured: captured.tables, direction };
+    let session = Session::connect(entered).await?;
+    let open_up = match active.direction {
+        Direction::Reverse if ledgers.is_without_way_back() => {
+            Sql::join(";\n", fence::take_down(&session, &ended.id).await?)
+        }
+        Direction::Reverse => captured_by(active, ledgers.way_back(options)?, &session, &ended.id).await?,
+        Direction::Forward => captured_by(active, options.clone(), &session, &ended.id).await?,
+    };
     let work = async {
-        armed.open_up(&session, &ended.id).await?;
+        session.batch(&open_up).await?;
         session.batch(&arm::hand_over(active.epoch)).await?;
         match ledger_is_home(&session).await? {
             true => record::commit_begun(&session).await,
@@ -116,6 +122,15 @@ pub(super) async fn open_up_again(options: &Options) -> Result<()> {
         }
     };
     session.transaction(work).await
+}
+
+/// What opens the side from which the migration of `options` carries changes, whose ledger is `active`.
+async fn captured_by(active: &FollowRecord, options: Options, session: &Session, ended: &str) -> Result<Sql> {
+    let migration = Arc::new(Box::pin(Migration::plan(options, &Execution::unattended())).await?);
+    let captured = plan_capture(&migration.plan, &migration.source, &migration.source_catalog).await?;
+    let id = active.id.clone();
+    let armed = Armed::carrying(migration, id, active.feed, captured.tables, active.direction);
+    armed.open_up(session, ended).await
 }
 
 async fn ledger_is_home(session: &Session) -> Result<bool> {
@@ -166,8 +181,7 @@ async fn disarm(
 }
 
 /// Says that a switch was given up, in the ledger of the new side.
-pub(super) async fn give_up(options: &Options, id: i64, error: &Error) {
-    if let Ok(session) = Session::connect(&options.target).await {
-        record::end(&session, id, None, None, Some(error.message())).await.ok();
-    }
+pub(super) async fn give_up(options: &Options, id: i64, error: &Error) -> Result<()> {
+    let session = Session::connect(&options.target).await?;
+    record::end(&session, id, None, None, Some(error.message())).await
 }
