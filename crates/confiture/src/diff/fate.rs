@@ -224,6 +224,7 @@ impl Work<'_> {
                 };
             }
         }
+        self.set_bases_aside(&dependants);
         if !options.after_first {
             // What is taken off its parent looks after itself.
             let taken_off: BTreeSet<usize> = (old.all.iter().enumerate())
@@ -262,6 +263,27 @@ impl Work<'_> {
                     self.new_comes_along[at] = self.new_comes_along[column] && self.made[column];
                 }
             }
+        }
+    }
+
+    /// A type under one that is set aside waits as well: its name is needed, and it cannot go before the other.
+    fn set_bases_aside(&mut self, dependants: &[Vec<usize>]) {
+        let old = self.sides.old;
+        let bases = |at: &usize| {
+            is_type(old.all[*at].kind)
+                && matches!(self.fates[*at], Fate::Rebuild | Fate::Gone)
+                && !self.set_aside[*at]
+        };
+        let bases: Vec<usize> = (0..old.all.len()).filter(bases).collect();
+        loop {
+            let waits = |at: &usize| {
+                !self.set_aside[*at]
+                    && dependants[*at]
+                        .iter()
+                        .any(|above| self.set_aside[*above] && is_type(old.all[*above].kind))
+            };
+            let Some(base) = bases.iter().copied().find(waits) else { break };
+            self.set_aside[base] = true;
         }
     }
 
