@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::catalog::{Object, Objects};
 use crate::diff::compare::{Change, Sides, quoted};
 use crate::diff::hazard::Hazard;
-use crate::diff::sequence;
+use crate::diff::{not_null, sequence};
 
 /// The sequence behind an identity column.
 struct Behind<'a> {
@@ -80,8 +80,8 @@ pub(super) fn render(column: &Object, default: Option<&str>) -> String {
     if let Some(identity) = identity(column) {
         text.push_str(&format!(" {identity}"));
     }
-    if column.is("not_null") {
-        text.push_str(" NOT NULL");
+    if let Some(not_null) = not_null::within(column) {
+        text.push_str(&not_null);
     }
     text
 }
@@ -136,14 +136,7 @@ pub(super) fn compare(sides: Sides<'_>, old: &Object, new: &Object) -> Change {
             change.hazards.push(Hazard::MayFail("a value that the new type cannot hold stops it".into()));
         }
     }
-    match (old.is("not_null"), new.is("not_null")) {
-        (false, true) => {
-            change.push(format!("{alter} SET NOT NULL"));
-            change.hazards.push(Hazard::MayFail("a row with NULL in the column stops it".into()));
-        }
-        (true, false) => change.push(format!("{alter} DROP NOT NULL")),
-        _ => {}
-    }
+    not_null::compare(&mut change, &alter, old, new);
     compare_identities(&mut change, &alter, old, new, retyped);
     change
 }

@@ -237,7 +237,8 @@ impl Work<'_> {
                 .collect();
             for (at, object) in old.all.iter().enumerate() {
                 let alone = object.parent.is_some_and(|table| taken_off.contains(&table));
-                self.old_comes_along[at] = object.inherited && !alone && self.parents_do(at);
+                let inherited = object.inherited || self.is_retyped_with_parents(at);
+                self.old_comes_along[at] = inherited && !alone && self.parents_do(at);
             }
             let new = self.sides.new;
             // A table that is put to its parent afterwards has to have its columns: one that was there before, or one whose columns
@@ -294,6 +295,15 @@ impl Work<'_> {
             self.sides.old.all[table].kind == Kind::Table && self.fates[table] == Fate::Rebuild
         };
         object.kind == Kind::Column && object.parent.is_some_and(table)
+    }
+
+    /// True for a column whose type changes, and which a parent has as well: no child's type is altered by itself.
+    fn is_retyped_with_parents(&self, at: usize) -> bool {
+        let object = &self.sides.old.all[at];
+        object.kind == Kind::Column
+            && object.details["inherit_count"].as_i64() > Some(0)
+            && self.fates[at] == Fate::Alter
+            && self.changes[&at].disturbs
     }
 
     /// True where work on an inherited object is left to its parent: dropping, making, a type or NOT NULL.

@@ -11,6 +11,7 @@ mod data_type;
 mod fate;
 mod hazard;
 mod lock;
+mod not_null;
 mod online;
 mod options;
 mod order;

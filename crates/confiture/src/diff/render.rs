@@ -6,7 +6,7 @@ use crate::catalog::{Kind, Object, Objects};
 use crate::diff::compare::{self, quoted};
 use crate::diff::fate::{Fate, Work};
 use crate::diff::order::{Act, Group};
-use crate::diff::{Hazard, Step, column, online, options, privileges};
+use crate::diff::{Hazard, Step, column, not_null, online, options, privileges};
 use crate::sql::Sql;
 
 /// The steps of a plan.
@@ -272,6 +272,9 @@ fn finish_making(step: &mut Step, new: &Objects, object: &Object) {
     }
     if matches!(object.kind, Kind::Column | Kind::ViewColumn | Kind::MaterializedView) {
         step.statements.extend(options::set(object));
+    }
+    if object.kind == Kind::Column {
+        step.statements.extend(not_null::after(object).into_iter().map(Sql::from_server));
     }
     if object.comment.is_some() {
         step.statements.extend(compare::comment(object));

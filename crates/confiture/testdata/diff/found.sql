@@ -105,3 +105,16 @@ CREATE VIEW w AS SELECT b FROM p;
 CREATE TABLE t (id int, b bigint) PARTITION BY RANGE (id);
 CREATE TABLE p PARTITION OF t FOR VALUES FROM (10) TO (20);
 CREATE VIEW w AS SELECT b FROM p;
+-- case: type of a column that a child declares as well
+-- old
+CREATE TYPE r AS RANGE (SUBTYPE = text);
+CREATE TABLE t (id int, c r, d int);
+CREATE TABLE h (LIKE t INCLUDING ALL, own text);
+ALTER TABLE h INHERIT t;
+-- new
+CREATE TYPE r AS RANGE (SUBTYPE = int);
+CREATE TABLE t (id int, c r, d text);
+CREATE TABLE h (LIKE t INCLUDING ALL, own text);
+ALTER TABLE h INHERIT t;
+-- rows
+INSERT INTO h VALUES (1, NULL, 4, 'x');
