@@ -6,6 +6,7 @@ mod clients;
 mod crash;
 #[path = "../database/mod.rs"]
 mod database;
+mod immediate;
 mod others;
 mod within;
 #[path = "../schema_to_schema/world.rs"]

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 
+use crate::config::Connection;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Execution;
 use crate::postgres::{AdvisoryLock, Session};
@@ -17,7 +18,6 @@ use crate::schema_to_schema::cutover::direction::{Ledgers, active};
 use crate::schema_to_schema::cutover::settle::{self, tidy};
 use crate::schema_to_schema::cutover::within::{self, Exchange, Turn};
 use crate::schema_to_schema::cutover::{SwitchKind, SwitchReport, Switching, fence, locks, record};
-use crate::schema_to_schema::failpoint;
 use crate::schema_to_schema::live::capture::plan_capture;
 use crate::schema_to_schema::live::feed;
 use crate::schema_to_schema::live::follower::Follower;
@@ -29,6 +29,7 @@ use crate::schema_to_schema::planner::Migration;
 use crate::schema_to_schema::portion;
 use crate::schema_to_schema::reverse::{Finding, ReverseMapping, Severity};
 use crate::schema_to_schema::sessions::Sessions;
+use crate::schema_to_schema::{failpoint, immediate};
 use crate::sql::Sql;
 
 /// How long a run that is at work may take to hand over.
@@ -64,6 +65,22 @@ pub async fn roll_back(
     Box::pin(Switch::new(SwitchKind::Rollback, options, switching, execution).run()).await
 }
 
+/// Takes the lock of the ledger on `target`, from a run that is at work where there is one.
+pub(crate) async fn take_over(target: &Connection, execution: &Execution) -> Result<AdvisoryLock> {
+    match AdvisoryLock::take(target).await {
+        Err(error) if error.kind() == ErrorKind::Locked => {}
+        taken => return taken,
+    }
+    let asking = Session::connect(target).await?;
+    let ask = Sql::literal("UPDATE confiture.control SET hand_over_to = pg_catalog.pg_backend_pid()");
+    asking.execute(&ask, &[]).await?;
+    execution.note("A run is at work: it is asked to hand over.");
+    let waiting = Session::connect(target).await?;
+    let taken = AdvisoryLock::take_within(waiting, HANDING_OVER, |_| ()).await;
+    asking.execute(&Sql::literal("UPDATE confiture.control SET hand_over_to = NULL"), &[]).await?;
+    taken
+}
+
 struct Switch<'a> {
     kind: SwitchKind,
     /// Of the way forward.
@@ -92,7 +109,7 @@ impl<'a> Switch<'a> {
         self.check_direction(&ledgers)?;
         let planned = Box::pin(self.plan(&ledgers)).await?;
         let active = Arc::clone(&planned.active);
-        let lock = self.take_over(&active).await?;
+        let lock = take_over(&active.options.target, self.execution).await?;
         // One database has one lock.
         let other = match active.plan.topology {
             Topology::OneDatabase => None,
@@ -194,6 +211,9 @@ impl<'a> Switch<'a> {
             return Err(Error::refused(format!("{from} follows no source yet"))
                 .hint("begin: confiture migrate schema-to-schema sync --from … --to …"));
         }
+        if ledgers.forward.as_ref().is_some_and(|record| record.phase == Phase::Immediate) {
+            return Err(immediate::is_open());
+        }
         match (direction == self.before(), self.kind) {
             (true, _) => Ok(()),
             (false, SwitchKind::Cutover) => {
@@ -202,23 +222,6 @@ impl<'a> Switch<'a> {
             }
             (false, SwitchKind::Rollback) => Err(Error::refused("there was no cutover to go back from")),
         }
-    }
-
-    /// Takes the lock, from a run that is at work where there is one.
-    async fn take_over(&self, active: &Migration) -> Result<AdvisoryLock> {
-        let target = &active.options.target;
-        match AdvisoryLock::take(target).await {
-            Err(error) if error.kind() == ErrorKind::Locked => {}
-            taken => return taken,
-        }
-        let asking = Session::connect(target).await?;
-        let ask = Sql::literal("UPDATE confiture.control SET hand_over_to = pg_catalog.pg_backend_pid()");
-        asking.execute(&ask, &[]).await?;
-        self.execution.note("A run is at work: it is asked to hand over.");
-        let waiting = Session::connect(target).await?;
-        let taken = AdvisoryLock::take_within(waiting, HANDING_OVER, |_| ()).await;
-        asking.execute(&Sql::literal("UPDATE confiture.control SET hand_over_to = NULL"), &[]).await?;
-        taken
     }
 
     async fn switch(

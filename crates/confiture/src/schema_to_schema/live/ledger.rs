@@ -47,6 +47,8 @@ pub enum Phase {
     Armed,
     /// The application writes to what was the target: nothing is applied here any more.
     CutOver,
+    /// Both schemas of one database are written at once: triggers carry each write to the other side.
+    Immediate,
 }
 
 /// Which way changes go.
@@ -80,13 +82,14 @@ impl Direction {
 }
 
 impl Phase {
-    const ALL: [(&'static str, Self); 6] = [
+    const ALL: [(&'static str, Self); 7] = [
         ("preparing", Self::Preparing),
         ("copying", Self::Copying),
         ("catching_up", Self::CatchingUp),
         ("following", Self::Following),
         ("armed", Self::Armed),
         ("cut_over", Self::CutOver),
+        ("immediate", Self::Immediate),
     ];
 
     /// Its word in the ledger.

@@ -1,0 +1,1 @@
+//! From opening to the cutover: clients of both sides meanwhile, kills, and what other commands say.
