@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use confiture::config::Hooks;
-use confiture::config::mapping::{Strategy, TableName};
+use confiture::config::mapping::{Strategy, SyncMode, TableName};
 use confiture::schema_to_schema::cutover::SwitchKind;
 use confiture::schema_to_schema::{Capture, Cleaning, Order, Until, Verifying};
 use confiture::sql::Identifier;
@@ -63,6 +63,8 @@ pub(crate) struct SchemaToSchemaOptions {
     pub(crate) cleaning: Cleaning,
     /// How to switch.
     pub(crate) switch: Option<SwitchOptions>,
+    /// How both sides are written.
+    pub(crate) both: Option<BothOptions>,
     /// Where the report goes.
     pub(crate) report: Option<PathBuf>,
     /// How it is shown in a browser.
@@ -120,6 +122,19 @@ pub(crate) struct SwitchOptions {
     pub(crate) stand_by: bool,
 }
 
+/// Both sides written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct BothOptions {
+    /// How; `None` for what the mapping says.
+    pub(crate) sync: Option<SyncMode>,
+    /// End it.
+    pub(crate) stop: bool,
+    /// Go although something would be lost on the way back.
+    pub(crate) accept_losses: bool,
+    /// How long to go on trying.
+    pub(crate) patience: Duration,
+}
+
 /// What to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
@@ -137,6 +152,8 @@ pub(crate) enum Step {
     Verify,
     /// Follow the source.
     Sync,
+    /// Let both sides be written.
+    Both,
     /// Lead the application to the other side.
     Switch,
     /// Say how far it is.
@@ -202,6 +219,7 @@ impl SchemaToSchemaOptions {
             watch: false,
             cleaning: Cleaning::default(),
             switch: None,
+            both: None,
             report: None,
             monitor: None,
             trail: 10,

@@ -14,7 +14,7 @@ use confiture::{Error, Result};
 use serde_json::{Map, json};
 
 use super::options::{Follow, MappingFrom, SchemaToSchemaOptions, Step};
-use super::{checklist, ends, following, mapping_file, monitor, report, scaffold, switching};
+use super::{bidirectional, checklist, ends, following, mapping_file, monitor, report, scaffold, switching};
 use crate::confirm::confirm;
 use crate::database::Database;
 use crate::event_log::EventLog;
@@ -65,6 +65,9 @@ async fn step(
         (options.step, &options.write_mapping, named.mapping.tables.is_empty())
     {
         return write_scaffold(project, options, &named.mapping, file).await;
+    }
+    if options.step == Step::Both {
+        return both(invocation, project, options, named, execution).await;
     }
     if options.step == Step::Switch {
         return switch(invocation, project, options, named, execution).await;
@@ -203,6 +206,19 @@ async fn write_scaffold(
         file.display()
     );
     Reply::new(&json!({ "mapping_file": file, "open_questions": open }), said)
+}
+
+async fn both(
+    invocation: &Invocation,
+    project: &Project,
+    options: &SchemaToSchemaOptions,
+    Named { mapping, file }: Named,
+    execution: &Execution,
+) -> Result<Reply> {
+    let target = ends::target(project, options, &mapping).await?;
+    let (source, source_name) = ends::source(project, options, &mapping, &target).await?;
+    let told = told(options, &source, source_name, &target, &mapping, file);
+    bidirectional::write_both(invocation, options, told, execution).await
 }
 
 async fn switch(

@@ -27,6 +27,7 @@ pub(crate) use stop::end;
 pub use stop::{Stopped, stop};
 
 use crate::catalog::{ConstraintKind, Relation};
+use crate::config::Connection;
 use crate::error::{Error, Result};
 use crate::event::Execution;
 use crate::postgres::Session;
@@ -159,6 +160,19 @@ async fn check_phase(options: &Options) -> Result<()> {
 pub(crate) fn is_open() -> Error {
     Error::refused("both sides are written at once, so no run carries changes and nothing is switched")
         .hint("end that first: confiture migrate schema-to-schema bidirectional --stop")
+}
+
+/// Refuses what would remove rows of one side while they are carried to the other.
+///
+/// # Errors
+///
+/// [`crate::ErrorKind::Unsafe`] where both sides are written at once; [`crate::ErrorKind::Connect`].
+pub async fn refuse_while_both_are_written(target: &Connection) -> Result<()> {
+    let session = Session::connect(target).await?;
+    match ledger::read(&session).await? {
+        Some(record) if record.phase == Phase::Immediate => Err(is_open()),
+        _ => Ok(()),
+    }
 }
 
 fn cut_over(direction: ledger::Direction) -> bool {
