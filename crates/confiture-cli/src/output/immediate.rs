@@ -8,11 +8,12 @@ use confiture::schema_to_schema::{Finding, Severity};
 use super::numbers::{count, milliseconds};
 use super::style::Style;
 
-/// What it costs, as it was measured: docs/both-sides.md says how.
+/// What it costs, as it was measured: docs/both-sides.md says where.
 const COSTS: &str = "What it costs
-  A write of one row takes about twice as long: its twin is written in the same transaction.
-  Two transactions that write the two twins of one row wait for each other, and one of them is the victim of a deadlock. Where both
-  sides write the same few rows, most of the time goes there: 3,043 transactions a second became 53.
+  A write takes some 15 to 25 microseconds longer for each row, which is written twice; the queue's triggers take 3 to 5.
+  Two transactions that write the two twins of one row wait for each other, and one of them is the victim of a deadlock, after
+  deadlock_timeout. With rows that both sides write all the time that is nearly all they do: measured, 44,000 transactions a
+  second on three rows became 11.
   An error of the other side's constraints is the application's own error.
 ";
 

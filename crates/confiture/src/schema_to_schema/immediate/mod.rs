@@ -15,6 +15,7 @@ mod lane;
 mod made;
 mod open;
 mod sequence;
+mod statement;
 mod stop;
 mod tries;
 

@@ -185,7 +185,7 @@ impl Shapes {
             let taken = lines.collect::<Vec<_>>().join("\n");
             let update =
                 Sql::literal("UPDATE confiture.shape SET shape = $2 WHERE side = 'source' AND relation = $1");
-            session.execute(&update, &[&*table, &taken]).await?;
+            session.execute(&update, &[table, &taken]).await?;
             *shape = taken;
         }
         Ok(())

@@ -161,6 +161,25 @@ async fn keys_truncate_and_what_is_not_mapped() {
     assert_eq!(scene.run("SELECT note FROM app.bystander").await, "");
 }
 
+/// Two rows that exchange a unique value in one statement: where PostgreSQL may wait with its check, on both sides.
+#[tokio::test(flavor = "multi_thread")]
+async fn values_that_are_exchanged_in_one_statement() {
+    let scene = Scene::with(
+        "ALTER TABLE app.users DROP CONSTRAINT users_email_key, ADD UNIQUE (email) DEFERRABLE;
+         ALTER TABLE fresh.users DROP CONSTRAINT users_email_key, ADD UNIQUE (email) DEFERRABLE;",
+        crate::immediate::scene::MAPPING,
+    )
+    .await;
+    scene.open().await.unwrap();
+    let exchange =
+        "UPDATE app.users SET email = CASE id WHEN 1 THEN 'u2@x' ELSE 'u1@x' END WHERE id IN (1, 2)";
+    assert_eq!(scene.refused(exchange).await, "23505");
+    scene.assert_equal().await;
+    scene.run(&format!("BEGIN; SET CONSTRAINTS ALL DEFERRED; {exchange}; COMMIT")).await;
+    scene.assert_equal().await;
+    assert_eq!(scene.run("SELECT email FROM fresh.users WHERE id = 1").await, "u2@x");
+}
+
 /// A row that the mapping would leave out has no place on the other side.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_mapping_leaves_out_is_refused() {

@@ -45,7 +45,14 @@ async fn clients_of_both_sides_while_it_is_opened_and_stopped() {
         let opened = scene.open().await.unwrap();
         println!("opened: {:?}, {} tries", opened.stall, opened.tries);
         old.until_more(20).await;
-        let new = clients(&scene, 4, NEW);
+        // Also transactions that see what was when they began.
+        let frozen = |statement: &str| {
+            &*Box::leak(
+                statement.replacen("BEGIN", "BEGIN ISOLATION LEVEL REPEATABLE READ", 1).into_boxed_str(),
+            )
+        };
+        let more = [clients(&scene, 2, frozen(OLD)), clients(&scene, 2, frozen(NEW))];
+        let new = clients(&scene, 3, NEW);
         for _ in 0..5 {
             new.until_more(30).await;
             // Every snapshot has both sides equal, while all write.
@@ -54,6 +61,9 @@ async fn clients_of_both_sides_while_it_is_opened_and_stopped() {
         let report = Migration::plan(scene.options.clone(), &Execution::unattended()).await.unwrap();
         assert!(report.verify(&Execution::unattended()).await.unwrap().ok);
         seen.push(new.stop().await);
+        for more in more {
+            seen.push(more.stop().await);
+        }
         old.until_more(20).await;
         scene.stop().await;
         old.until_more(50).await;
@@ -217,7 +227,7 @@ fn the_process_that_is_killed() {
     runtime.block_on(async {
         match command {
             "open" => {
-                drop(propose(options, &execution).await.unwrap().open(&opening, &execution).await.unwrap())
+                drop(propose(options, &execution).await.unwrap().open(&opening, &execution).await.unwrap());
             }
             _ => drop(stop(&options.target, &opening, &execution).await.unwrap()),
         }
