@@ -1,114 +1,162 @@
 //! `confiture migrate schema-to-schema bidirectional`.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::ValueHint;
 use confiture::config::mapping::SyncMode;
 use confiture::event::Execution;
-use confiture::schema_to_schema::Options;
-use confiture::schema_to_schema::immediate::{Opening, propose, stop};
+use confiture::schema_to_schema::cutover::{Bidirectional, Policy, both_ways, is_bidirectional};
+use confiture::schema_to_schema::{Options, Until};
+use confiture::sql::Identifier;
 use confiture::{Error, Result};
-use serde_json::json;
 
 use super::flags::{Ends, Which};
+use super::immediate;
 use super::options::{BothOptions, SchemaToSchemaOptions, Step};
 use crate::args::time;
 use crate::confirm::confirm;
 use crate::invocation::Invocation;
-use crate::output::{Reply, immediate as output};
+use crate::output::{Reply, bidirectional as output};
 
-/// Lets the application write to both sides, each write carried to the other one.
+/// Has both sides take writes, and carries changes both ways.
 ///
-/// `--sync immediate`, in one database: triggers carry each write in its own transaction. What is written through the old schema
-/// stands in the new one when it commits, and the other way round. It costs each write as much again, and two transactions that
-/// write the two twins of one row are a deadlock. Begun while the migration follows; `--stop` has it follow again.
+/// For a time in which both versions of the application are at work. The migration must follow already, and both sides are
+/// compared first. What both sides change is settled by --conflicts, and written with both rows into confiture.conflict. Ctrl-C stops
+/// carrying, and nothing else: both sides go on taking writes, and the same command goes on. It ends with `cutover`, which
+/// fences the old side, or with `rollback`, which fences the new one.
+///
+/// With --sync immediate, in one database, triggers carry each write in its own transaction instead: what is written through the
+/// one schema stands in the other one when it commits. That costs each write, and two transactions that write the two twins of one
+/// row are a deadlock. --stop ends it.
 #[derive(Debug, clap::Args)]
-pub(super) struct Bidirectional {
+pub(super) struct BothWays {
     #[command(flatten)]
     ends: Ends,
 
     #[command(flatten)]
     which: Which,
 
-    /// How writes are carried; without it what the mapping's `sync:` says.
+    /// How changes are carried; without it what the mapping's `sync:` says [default: batches].
     #[arg(long, value_enum, value_name = "HOW")]
     sync: Option<SyncName>,
 
-    /// End it: the old side alone is written, and the new one follows.
+    /// End --sync immediate: the old side alone is written, and the new one follows.
     #[arg(long)]
     stop: bool,
 
-    /// Go although not all that is written on the new side stands on the old one; the plan says what.
+    /// With --sync immediate: show the plan and change nothing.
     #[arg(long, conflicts_with = "stop")]
-    accept_losses: bool,
+    dry_run: bool,
 
-    /// How long to go on trying where somebody holds a lock; each try waits for 300 ms at most.
+    /// With --sync immediate: how long to go on trying where somebody holds a lock; each try waits for 300 ms at most.
     #[arg(long, value_name = "TIME", value_parser = time, default_value = "60s")]
     patience: Duration,
 
-    /// Show the plan and change nothing.
-    #[arg(long, conflicts_with = "stop")]
-    dry_run: bool,
+    /// Who wins where both sides have changed a row: the old side, the new one, the row that was written last, or nobody, so that
+    /// it stops.
+    #[arg(long, value_enum, value_name = "WHO", default_value = "fail")]
+    conflicts: Who,
+
+    /// With `--conflicts latest`: the column of the new tables that says when a row was written.
+    #[arg(long, value_name = "COLUMN", required_if_eq("conflicts", "latest"))]
+    latest_by: Option<String>,
+
+    /// Go although the way back would not bring everything back; `analyze` says what.
+    #[arg(long)]
+    accept_losses: bool,
+
+    /// Stop once there is nothing left to carry.
+    #[arg(long)]
+    until_caught_up: bool,
 
     /// Answer the confirmation with yes.
     #[arg(short, long)]
     yes: bool,
+
+    /// Append what happens to this file, a line of JSON for each event.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    events: Option<PathBuf>,
 }
 
 /// `--sync`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum SyncName {
-    /// Triggers carry each write in its own transaction: two schemas of one database.
+    /// In batches, by a run that is at work.
+    Batches,
+    /// By triggers, in the transaction of the write: two schemas of one database.
     Immediate,
 }
 
-impl Bidirectional {
-    pub(super) fn options(self) -> SchemaToSchemaOptions {
-        let mut options = SchemaToSchemaOptions::new(Step::Both);
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Who {
+    Source,
+    Target,
+    Latest,
+    Fail,
+}
+
+impl BothWays {
+    pub(super) fn options(self) -> Result<SchemaToSchemaOptions> {
+        let mut options = SchemaToSchemaOptions::new(Step::Bidirectional);
         self.ends.fill(&mut options);
         self.which.fill(&mut options);
+        (options.yes, options.events) = (self.yes, self.events);
+        let policy = match (self.conflicts, self.latest_by) {
+            (Who::Latest, Some(by)) => Policy::Latest(Identifier::new(by)),
+            (_, Some(_)) => {
+                return Err(Error::usage("--latest-by is for --conflicts latest"));
+            }
+            (Who::Source, None) => Policy::Source,
+            (Who::Target, None) => Policy::Target,
+            (Who::Fail | Who::Latest, None) => Policy::Fail,
+        };
+        let until = if self.until_caught_up { Until::CaughtUp } else { Until::Interrupted };
         options.dry_run = self.dry_run;
-        options.yes = self.yes;
         options.both = Some(BothOptions {
-            sync: self.sync.map(|SyncName::Immediate| SyncMode::Immediate),
+            sync: self.sync.map(|name| match name {
+                SyncName::Batches => SyncMode::Batches,
+                SyncName::Immediate => SyncMode::Immediate,
+            }),
             stop: self.stop,
-            accept_losses: self.accept_losses,
             patience: self.patience,
+            policy,
+            accept_losses: self.accept_losses,
+            until,
         });
-        options
+        Ok(options)
     }
 }
 
-/// Opens both sides, or ends that.
-pub(super) async fn write_both(
+/// Opens the new side, after a confirmation, and carries.
+pub(super) async fn run(
     invocation: &Invocation,
     options: &SchemaToSchemaOptions,
     told: Options,
     execution: &Execution,
 ) -> Result<Reply> {
-    let Some(both) = &options.both else { return Err(Error::unexpected("nothing to open")) };
-    let opening =
-        Opening { accept_losses: both.accept_losses, patience: both.patience, ..Opening::default() };
-    let style = invocation.terminal.stdout;
-    if both.stop {
-        confirm(&invocation.terminal, execution, options.yes, "ending that both sides are written").await?;
-        let stopped = stop(&told.target, &opening, execution).await?;
-        return Reply::new(&json!({ "stopped": stopped }), output::stopped(style, &stopped));
+    let Some(both) = &options.both else { return Err(Error::unexpected("nothing to carry")) };
+    let written = told.mapping.sync.as_ref().map(|sync| sync.value);
+    if both.stop || both.sync.or(written) == Some(SyncMode::Immediate) {
+        return immediate::run(invocation, options, both, told, execution).await;
     }
-    let mode = both.sync.or(told.mapping.sync.as_ref().map(|sync| sync.value)).unwrap_or_default();
-    if mode == SyncMode::Batches {
-        return Err(Error::usage("changes of both sides are carried only by triggers as yet")
-            .hint("say --sync immediate, or `sync: immediate` in the mapping"));
-    }
-    let proposal = propose(told, execution).await?;
-    let plan = output::proposal(style, &proposal);
     if options.dry_run {
-        let text = format!("{plan}Nothing was changed (--dry-run).\n");
-        return Reply::new(&json!({ "proposal": proposal, "dry_run": true }), text);
+        return Err(Error::usage("--dry-run is for --sync immediate; `analyze` shows the way back"));
     }
-    execution.note(plan.trim_end().to_owned());
-    confirm(&invocation.terminal, execution, options.yes, "letting both sides be written at once")
-        .await
-        .map_err(|error| error.hint("--dry-run shows the plan and changes nothing"))?;
-    let opened = proposal.open(&opening, execution).await?;
-    Reply::new(&json!({ "proposal": proposal, "opened": opened }), output::opened(style, &opened))
+    if !is_bidirectional(&told).await? {
+        let question = format!(
+            "opening {} to writes, beside {}, with sequences of which each side draws every other number",
+            told.target, told.source
+        );
+        confirm(&invocation.terminal, execution, options.yes, &question).await?;
+    }
+    let how = Bidirectional {
+        policy: both.policy.clone(),
+        accept_losses: both.accept_losses,
+        until: both.until,
+        ..Bidirectional::default()
+    };
+    let report = both_ways(told, &how, execution).await?;
+    let text = output::render(invocation.terminal.stdout, &report);
+    Reply::new(&report, text)
 }

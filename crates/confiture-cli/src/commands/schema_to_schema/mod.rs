@@ -8,6 +8,7 @@ mod cutover;
 mod ends;
 mod flags;
 mod following;
+mod immediate;
 mod mapping_file;
 mod migrate;
 mod migrate_table;
@@ -83,7 +84,7 @@ enum Steps {
     Migrate(migrate::Migrate),
     MigrateTable(migrate_table::MigrateTable),
     Sync(sync::Sync),
-    Bidirectional(bidirectional::Bidirectional),
+    Bidirectional(bidirectional::BothWays),
     Cutover(cutover::Cutover),
     Rollback(cutover::Rollback),
     Status(status::Status),
@@ -133,7 +134,7 @@ impl SchemaToSchema {
             Some(Steps::Migrate(migrate)) => migrate.options(),
             Some(Steps::MigrateTable(table)) => table.options(),
             Some(Steps::Sync(sync)) => sync.options(),
-            Some(Steps::Bidirectional(bidirectional)) => Ok(bidirectional.options()),
+            Some(Steps::Bidirectional(both)) => both.options(),
             Some(Steps::Cutover(cutover)) => cutover.options(),
             Some(Steps::Rollback(rollback)) => rollback.options(),
             Some(Steps::Status(status)) => Ok(status.options()),

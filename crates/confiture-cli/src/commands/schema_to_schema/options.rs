@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use confiture::config::Hooks;
 use confiture::config::mapping::{Strategy, SyncMode, TableName};
-use confiture::schema_to_schema::cutover::SwitchKind;
+use confiture::schema_to_schema::cutover::{Policy, SwitchKind};
 use confiture::schema_to_schema::{Capture, Cleaning, Order, Until, Verifying};
 use confiture::sql::Identifier;
 
@@ -61,10 +61,10 @@ pub(crate) struct SchemaToSchemaOptions {
     pub(crate) watch: bool,
     /// How far to clean up.
     pub(crate) cleaning: Cleaning,
+    /// How both sides take writes.
+    pub(crate) both: Option<BothOptions>,
     /// How to switch.
     pub(crate) switch: Option<SwitchOptions>,
-    /// How both sides are written.
-    pub(crate) both: Option<BothOptions>,
     /// Where the report goes.
     pub(crate) report: Option<PathBuf>,
     /// How it is shown in a browser.
@@ -99,6 +99,23 @@ pub(crate) struct Follow {
     pub(crate) until: Until,
 }
 
+/// Both sides taking writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct BothOptions {
+    /// How changes are carried; `None` for what the mapping says.
+    pub(crate) sync: Option<SyncMode>,
+    /// End what triggers carry.
+    pub(crate) stop: bool,
+    /// How long to go on trying for locks.
+    pub(crate) patience: Duration,
+    /// Who wins a conflict.
+    pub(crate) policy: Policy,
+    /// Go although something would be lost on the way back.
+    pub(crate) accept_losses: bool,
+    /// When carrying ends.
+    pub(crate) until: Until,
+}
+
 /// A cutover or a rollback.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SwitchOptions {
@@ -122,19 +139,6 @@ pub(crate) struct SwitchOptions {
     pub(crate) stand_by: bool,
 }
 
-/// Both sides written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct BothOptions {
-    /// How; `None` for what the mapping says.
-    pub(crate) sync: Option<SyncMode>,
-    /// End it.
-    pub(crate) stop: bool,
-    /// Go although something would be lost on the way back.
-    pub(crate) accept_losses: bool,
-    /// How long to go on trying.
-    pub(crate) patience: Duration,
-}
-
 /// What to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
@@ -152,8 +156,8 @@ pub(crate) enum Step {
     Verify,
     /// Follow the source.
     Sync,
-    /// Let both sides be written.
-    Both,
+    /// Have both sides take writes.
+    Bidirectional,
     /// Lead the application to the other side.
     Switch,
     /// Say how far it is.
@@ -218,8 +222,8 @@ impl SchemaToSchemaOptions {
             follow: None,
             watch: false,
             cleaning: Cleaning::default(),
-            switch: None,
             both: None,
+            switch: None,
             report: None,
             monitor: None,
             trail: 10,

@@ -66,10 +66,7 @@ async fn step(
     {
         return write_scaffold(project, options, &named.mapping, file).await;
     }
-    if options.step == Step::Both {
-        return both(invocation, project, options, named, execution).await;
-    }
-    if options.step == Step::Switch {
+    if matches!(options.step, Step::Switch | Step::Bidirectional) {
         return switch(invocation, project, options, named, execution).await;
     }
     if options.step == Step::Report {
@@ -208,19 +205,6 @@ async fn write_scaffold(
     Reply::new(&json!({ "mapping_file": file, "open_questions": open }), said)
 }
 
-async fn both(
-    invocation: &Invocation,
-    project: &Project,
-    options: &SchemaToSchemaOptions,
-    Named { mapping, file }: Named,
-    execution: &Execution,
-) -> Result<Reply> {
-    let target = ends::target(project, options, &mapping).await?;
-    let (source, source_name) = ends::source(project, options, &mapping, &target).await?;
-    let told = told(options, &source, source_name, &target, &mapping, file);
-    bidirectional::write_both(invocation, options, told, execution).await
-}
-
 async fn switch(
     invocation: &Invocation,
     project: &Project,
@@ -231,6 +215,9 @@ async fn switch(
     let target = ends::target(project, options, &mapping).await?;
     let (source, source_name) = ends::source(project, options, &mapping, &target).await?;
     let told = told(options, &source, source_name, &target, &mapping, file);
+    if options.step == Step::Bidirectional {
+        return bidirectional::run(invocation, options, told, execution).await;
+    }
     switching::switch(invocation, project, options, told, [&source, &target], execution).await
 }
 

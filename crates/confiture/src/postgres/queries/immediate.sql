@@ -6,4 +6,4 @@ CREATE TABLE IF NOT EXISTS confiture.immediate (
 );
 ALTER TABLE confiture.follow DROP CONSTRAINT IF EXISTS follow_phase_check;
 ALTER TABLE confiture.follow ADD CONSTRAINT follow_phase_check CHECK (phase IN
-    ('preparing', 'copying', 'catching_up', 'following', 'armed', 'cut_over', 'immediate'))
+    ('preparing', 'copying', 'catching_up', 'following', 'bidirectional', 'armed', 'cut_over', 'immediate'))

@@ -107,6 +107,7 @@ impl<'a> Function<'a> {
         let mut all = Sql::default();
         self.own().for_each(|lane| all.push(&lane.insert_new()));
         for (lane, at) in self.looking() {
+            all.push(&lane.take_looked_up(at, "NEW"));
             lane.update_looked_up(at, Some("NEW"), false).iter().for_each(|update| all.push(update));
         }
         all
@@ -173,6 +174,7 @@ END IF;\n",
             all.push(&sql!("IF {} THEN\n{}END IF;\n", leaves, lane.delete_gone()));
         }
         for (lane, at) in self.looking() {
+            all.push(&lane.take_looked_up(at, "NEW"));
             let key = [lane.lookups[at].key.clone()];
             let both = ["OLD", "NEW"].map(|record| lane.update_looked_up(at, Some(record), false));
             let [Some(old), Some(new)] = both else { continue };

@@ -185,6 +185,17 @@ impl Lane {
         self.update(&columns, &condition)
     }
 
+    /// Takes the row that `record` of a looked-up table belongs to before anything is looked up for it. A transaction that sees what
+    /// was when it began meets here whoever has written that row since, and not, as two, the value that was and its own.
+    pub(super) fn take_looked_up(&self, lookup: usize, record: &'static str) -> Sql {
+        let (record, found) = (Sql::literal(record), &self.lookups[lookup].key);
+        let same = |Key { to, .. }: &Key| {
+            sql!("t.{} {} CAST({}.{} AS {})", to.column, to.equals, record, found, to.data_type)
+        };
+        let same = Sql::join(" AND ", self.key.iter().map(same));
+        sql!("PERFORM FROM {} AS t WHERE {} FOR NO KEY UPDATE;\n", self.to, same)
+    }
+
     /// Gives the row its new key, where it goes with it: the columns that only that side has go too.
     pub(super) fn move_key(&self) -> Option<Sql> {
         if self.has_fixed_key {
