@@ -8,6 +8,7 @@ mod clients;
 mod crash;
 #[path = "../database/mod.rs"]
 mod database;
+mod immediate;
 mod network;
 mod others;
 #[path = "../live/proxy.rs"]
