@@ -6,7 +6,7 @@ use std::sync::Arc;
 use confiture::config::Mapping;
 use confiture::event::Execution;
 use confiture::project::Project;
-use confiture::schema_to_schema::cutover::{active, handed_over, settle};
+use confiture::schema_to_schema::cutover::{active, handed_over};
 use confiture::schema_to_schema::{
     Cleaning, Direction, Following, Migration, Options, Plan, clean_up, follows, scaffold as first_mapping,
 };
@@ -58,7 +58,9 @@ async fn step(
         Step::Monitor => {
             return monitor::monitor(invocation, project, options, &named.mapping, execution).await;
         }
-        Step::Tell(order) => return following::tell(project, options, &named.mapping, order).await,
+        Step::Tell(order) => {
+            return following::tell(project, options, &named.mapping, order, execution).await;
+        }
         _ => {}
     }
     if let (Step::Analyze, Some(file), true) =
@@ -136,8 +138,10 @@ async fn prepare(
     let mut direction = Direction::Forward;
     if matches!(options.step, Step::Sync | Step::Verify) || options.follow.is_some() {
         // After a cutover changes go the other way.
-        settle(&told, execution).await?;
+        switching::settle_left(project, &told, execution).await?;
         (told, direction) = active(told).await?;
+    } else {
+        switching::let_clients_go_on(project, &told, execution).await?;
     }
     execution.note(format!("{}Analyzing tables...", style.chart()));
     let mut migration = Migration::plan(told.clone(), execution).await?;
@@ -382,6 +386,10 @@ async fn cleanup(
         false => None,
     };
     let source = source.as_ref().map(|source| &source.connection);
+    if let Some(source) = source {
+        let told = Options::new(source.clone(), target.connection.clone(), mapping.clone());
+        switching::let_clients_go_on(project, &told, execution).await?;
+    }
     let report = clean_up(source, &target.connection, &schema, options.cleaning, execution).await?;
     let captured = if report.capture { " What captured changes on the source is gone too." } else { "" };
     let text = match (report.foreign_tables, report.ledger) {

@@ -274,7 +274,8 @@ impl<'a> Switch<'a> {
             return Ok(report);
         }
         let home = Session::connect(&self.forward.target).await?;
-        let record = record::begin(&home, self.kind, &report.checklist).await?;
+        let pooler = self.switching.application.pooler();
+        let record = record::begin(&home, self.kind, &report.checklist, pooler.as_ref()).await?;
         let plan =
             Plan { forward: &self.forward, switching: self.switching, occasion: &occasion, epoch, record };
         match self.attempts(&mut follower, &plan, &ready, &mut report).await {
