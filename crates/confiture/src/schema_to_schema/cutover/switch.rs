@@ -305,7 +305,8 @@ impl<'a> Switch<'a> {
         }
         let Some(passive) = passive else { return self.make_ready_without(active, follower, epoch).await };
         if active.plan.topology == Topology::TwoDatabases {
-            let armed = Armed::between(Arc::clone(passive), way_back.as_ref(), epoch - 1, self.execution);
+            let (passive, patience) = (Arc::clone(passive), self.switching.patience);
+            let armed = Armed::between(passive, way_back.as_ref(), epoch - 1, patience, self.execution);
             return armed.await.map(Ready::Between);
         }
         let exchange = Exchange::of_cutover(active, &follower.captured.tables)?;
