@@ -80,7 +80,7 @@ async fn step(
     let prepared = prepare(invocation.terminal.stderr, project, options, named, execution).await?;
     match options.step {
         Step::Setup => setup(&prepared, execution).await,
-        Step::Analyze => analyze(invocation, options, &prepared),
+        Step::Analyze => Box::pin(analyze(invocation, options, &prepared)).await,
         Step::Checklist => checklist::check(invocation, options, &prepared).await,
         Step::Runbook => checklist::runbook(invocation, project, options, &prepared).await,
         Step::Verify => verify(invocation, options, &prepared, execution).await,
@@ -232,11 +232,15 @@ async fn setup(prepared: &Prepared, execution: &Execution) -> Result<Reply> {
     Reply::new(&report, text)
 }
 
-fn analyze(invocation: &Invocation, options: &SchemaToSchemaOptions, prepared: &Prepared) -> Result<Reply> {
+async fn analyze(
+    invocation: &Invocation,
+    options: &SchemaToSchemaOptions,
+    prepared: &Prepared,
+) -> Result<Reply> {
     let style = invocation.terminal.stdout;
     let mut text =
         format!("{}\n{}", plan::boxed(style, prepared.plan()), plan::details(style, prepared.plan()));
-    let way_back = prepared.migration.reversed();
+    let way_back = prepared.migration.reversed_and_tried().await?;
     text.push_str(&format!("\n{}", crate::output::way_back::render(style, &way_back)));
     if let Some(file) = &options.write_mapping {
         mapping_file::write(&scaffold::complete(&prepared.mapping, prepared.plan()).render(), file)?;

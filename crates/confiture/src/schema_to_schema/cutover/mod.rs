@@ -38,6 +38,7 @@ pub use pooled::Pooled;
 pub use settle::{settle, settle_with, unfinished};
 pub use stand_by::stand_by;
 pub use switch::{cut_over, roll_back};
+pub(crate) use within::Exchange;
 
 use crate::schema_to_schema::checklist::Check;
 use crate::schema_to_schema::live::Direction;

@@ -161,7 +161,10 @@ impl<'a> Switch<'a> {
         if self.switching.no_way_back {
             return Ok(Planned { active, passive: None, way_back: None, exchange: None });
         }
-        let way_back = self.switching.way_back.clone().unwrap_or_else(|| active.reversed());
+        let way_back = match &self.switching.way_back {
+            Some(way_back) => way_back.clone(),
+            None => Box::pin(active.reversed_and_tried()).await?,
+        };
         self.check_way_back(&way_back)?;
         let passive = Box::pin(active.plan_reverse(&way_back, execution))
             .await
