@@ -105,6 +105,10 @@ async fn clean_up_locked(
     let follows = record.is_some();
     let mut ended = cutover::Ended::default();
     if let Some(record) = &record {
+        if record.phase == live::Phase::Bidirectional {
+            return Err(Error::refused("both sides take writes, and both have what the other one lacks yet")
+                .hint("end that first, for one of the sides: confiture migrate schema-to-schema cutover, or rollback"));
+        }
         // Before anything else: from here on rows are removed.
         if cleaning.abandon && cutover::is_over(record) {
             return Err(Error::refused("the application has been cut over: its rows are not given up")

@@ -70,6 +70,13 @@ pub(super) struct GivenUp {
     pub(super) is_unknown: bool,
 }
 
+/// The error where the answer of the deciding commit was lost, and nobody answers since.
+pub(super) fn unknown(error: Error) -> Error {
+    error
+        .context("nobody knows yet whether the switch was decided")
+        .hint("run the command again as soon as both servers answer: it finds out, and goes on from there")
+}
+
 /// The order in which tables are locked, which learns from what was in the way.
 pub(super) struct Order(pub(super) Vec<QualifiedName>);
 

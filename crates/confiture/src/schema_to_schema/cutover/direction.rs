@@ -80,6 +80,14 @@ impl Ledgers {
         }
     }
 
+    /// True while both sides take writes.
+    pub(crate) fn is_bidirectional(&self) -> bool {
+        let is_both = |record: &Option<FollowRecord>| {
+            record.as_ref().is_some_and(|record| record.phase == Phase::Bidirectional)
+        };
+        is_both(&self.forward) && is_both(&self.reverse)
+    }
+
     /// True where the last cutover was one without a way back, or one that is made ready is.
     pub(crate) fn is_without_way_back(&self) -> bool {
         self.reverse.as_ref().is_some_and(|record| record.way_back.is_none())
@@ -131,6 +139,15 @@ pub async fn handed_over(options: &Options, execution: &Execution) -> Result<Mig
     super::settle(options, execution).await?;
     let (options, _) = active(options.clone()).await?;
     Box::pin(Migration::plan(options, execution)).await
+}
+
+/// True while both sides take writes. `options` are those of the way forward.
+///
+/// # Errors
+///
+/// [`crate::ErrorKind::Connect`] where a side cannot be reached.
+pub async fn is_bidirectional(options: &Options) -> Result<bool> {
+    Ok(Ledgers::read(options).await?.is_bidirectional())
 }
 
 /// The options of the migration that carries changes now, and which way that is: those given, or, after a cutover, those of

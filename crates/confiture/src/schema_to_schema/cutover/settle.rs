@@ -10,7 +10,7 @@ use crate::schema_to_schema::cleanup::drop_ledger;
 use crate::schema_to_schema::cutover::application::{Application, Occasion, Pooler};
 use crate::schema_to_schema::cutover::arm::{self, Armed};
 use crate::schema_to_schema::cutover::direction::{Ledgers, is_within};
-use crate::schema_to_schema::cutover::{SwitchKind, fence, record};
+use crate::schema_to_schema::cutover::{SwitchKind, bidirectional, fence, record};
 use crate::schema_to_schema::live::capture::plan_capture;
 use crate::schema_to_schema::live::feed;
 use crate::schema_to_schema::live::ledger::{self, Direction, FollowRecord, Phase};
@@ -46,8 +46,20 @@ pub async fn settle_with(
             return Ok(direction);
         }
     }
+    if bidirectional::is_unfinished(&ledgers) {
+        let kind = match direction {
+            Direction::Reverse => SwitchKind::Cutover,
+            Direction::Forward => SwitchKind::Rollback,
+        };
+        execution.warn(
+            "both sides took writes, or were about to, and that was not brought to its end: that is done now",
+        );
+        bidirectional::finish(options, execution).await?;
+        application.switched(&Occasion::of(kind, options)).await?;
+        return Ok(direction);
+    }
     let home = Session::connect(&options.target).await?;
-    let begun = record::unfinished(&home).await?;
+    let mut begun = record::unfinished(&home).await?;
     let (half_done, armed) = (ledgers.is_half_done(), is_armed(&ledgers, direction));
     if !half_done && !armed && begun.is_none() {
         // In one database a switch has no middle; what captured for the direction that has ended may be left.
@@ -67,6 +79,7 @@ pub async fn settle_with(
     if half_done {
         execution.warn(format!("a {} was decided and not brought to its end: that is done now", kind.word()));
         open_up_again(options).await?;
+        begun = record::unfinished(&home).await?;
     } else if armed {
         execution.note(format!("What an unfinished {} had made ready is removed.", kind.word()));
     }
@@ -124,14 +137,10 @@ pub(super) async fn open_up_again(options: &Options) -> Result<()> {
     let work = async {
         session.batch(&open_up).await?;
         session.batch(&arm::hand_over(active.epoch)).await?;
-        if ledger_is_home(&session).await? {
-            let committed = Sql::literal(
-                "UPDATE confiture.cutover SET committed_at = coalesce(committed_at, pg_catalog.clock_timestamp())
-                 WHERE outcome = 'begun'",
-            );
-            session.execute(&committed, &[]).await?;
+        match ledger_is_home(&session).await? {
+            true => record::decided(&session).await,
+            false => Ok(()),
         }
-        Ok(())
     };
     session.transaction(work).await
 }

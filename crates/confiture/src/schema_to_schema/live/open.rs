@@ -98,6 +98,7 @@ impl Migration {
             align: false,
             aligned: None,
             bypasses_constraints,
+            withheld: Vec::new(),
             hands_over: false,
         };
         follower.announce().await?;
