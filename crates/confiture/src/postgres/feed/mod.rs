@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-pub use key_set::{KeySet, array_text};
+pub use key_set::{KeyPiece, KeySet, array_text};
 pub use snapshot::SnapshotImage;
 pub use wal::WalFeed;
 
