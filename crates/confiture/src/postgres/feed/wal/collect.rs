@@ -14,12 +14,24 @@ pub(super) const PREFIX: &str = "confiture";
 /// to the brim.
 const PART: u64 = if cfg!(feature = "failpoints") { 8 } else { 7 << 11 };
 
-/// A transaction that was delivered, or a part of one.
+/// What was delivered.
 #[derive(Debug)]
-pub(super) struct Delivered {
-    pub(super) transaction: Transaction,
-    /// What our own message in it says, where there is one, and where its commit record ends.
-    pub(super) marker: Option<(String, u64)>,
+pub(super) enum Delivered {
+    /// A transaction, and what our own message in it says, where there is one, and where its commit record ends; or a part.
+    Changes { transaction: Transaction, marker: Option<(String, u64)> },
+    /// The commit of a transaction of which all parts have come before. Its record begins at `at`.
+    Commit { number: u32, at: u64, marker: Option<(String, u64)> },
+    /// The end of one that has not committed.
+    Abort { number: u32 },
+}
+
+/// The transaction of which changes are being delivered.
+struct Current {
+    transaction: Transaction,
+    /// What our own message in it says.
+    marker: Option<String>,
+    /// Whether this is a segment of one that has not ended yet.
+    streamed: bool,
 }
 
 /// A relation of the stream.
@@ -37,9 +49,11 @@ pub(super) struct Collector {
     /// Which captured table a relation is, or is a partition of.
     table_of: HashMap<u32, Option<usize>>,
     relations: HashMap<u32, Known>,
-    current: Option<(Transaction, Option<String>)>,
+    current: Option<Current>,
     /// What our own messages begin with.
     ours: String,
+    /// What our own message says in a transaction that comes before it has ended.
+    markers: HashMap<u32, String>,
     /// The key that is being read, to use its memory again.
     key: Vec<String>,
 }
@@ -52,12 +66,18 @@ impl Collector {
             table_of.extend(table.partitions.iter().map(|(_, oid)| (*oid, Some(index))));
         }
         let (tables, ours) = (tables.to_vec(), format!("{slot}:"));
-        Self { tables, table_of, relations: HashMap::new(), current: None, ours, key: Vec::new() }
+        let (relations, markers) = Default::default();
+        Self { tables, table_of, relations, current: None, ours, markers, key: Vec::new() }
     }
 
-    /// True between a transaction's first message and its last.
+    /// True between the first message of a transaction, or of a segment of one, and its last.
     pub(super) fn is_underway(&self) -> bool {
         self.current.is_some()
+    }
+
+    /// True within a segment of a transaction that has not ended yet.
+    pub(super) fn is_streaming(&self) -> bool {
+        self.current.as_ref().is_some_and(|current| current.streamed)
     }
 
     /// The captured table with this OID.
@@ -71,21 +91,55 @@ impl Collector {
     }
 
     /// Learns which table a partition belongs to. It may have come with rows in it: the table counts as changed as a whole.
-    pub(super) fn adopt(&mut self, relation: u32, table: Option<usize>) {
+    pub(super) fn adopt(&mut self, relation: u32, table: Option<usize>) -> Result<()> {
         self.table_of.insert(relation, table);
         self.mark_whole(table);
+        match self.relations.remove(&relation) {
+            Some(known) => self.relation(known.relation),
+            None => Ok(()),
+        }
+    }
+
+    /// The partitions of which nobody could tell to which table they belong: they may have come with a transaction that had
+    /// not ended.
+    pub(super) fn orphans(&self) -> Vec<u32> {
+        self.table_of.iter().filter(|(_, table)| table.is_none()).map(|(relation, _)| *relation).collect()
     }
 
     /// Takes a message; gives a transaction when it is complete, or when there is enough of it.
     pub(super) fn take(&mut self, message: Message<'_>) -> Result<Option<Delivered>> {
         match message {
             Message::Begin { at, transaction } => {
-                self.current = Some((Transaction::new(transaction, at), None));
+                let transaction = Transaction::new(transaction, Some(at));
+                self.current = Some(Current { transaction, marker: None, streamed: false });
             }
             Message::Commit { end } => {
-                let (transaction, marker) = self.current.take().ok_or_else(out_of_order)?;
+                let Current { transaction, marker, .. } = self.current.take().ok_or_else(out_of_order)?;
                 let marker = marker.map(|marker| (marker, end));
-                return Ok(Some(Delivered { transaction, marker }));
+                return Ok(Some(Delivered::Changes { transaction, marker }));
+            }
+            Message::StreamStart { transaction: number, first } => {
+                let mut transaction = Transaction::new(number, None);
+                transaction.count = usize::from(first);
+                self.current = Some(Current { transaction, marker: None, streamed: true });
+            }
+            Message::StreamStop => {
+                let Current { transaction, marker, .. } = self.current.take().ok_or_else(out_of_order)?;
+                if let Some(marker) = marker {
+                    self.markers.insert(transaction.first, marker);
+                }
+                return Ok(Some(Delivered::Changes { transaction, marker: None }));
+            }
+            Message::StreamCommit { transaction: number, at, end } => {
+                let marker = self.markers.remove(&number).map(|marker| (marker, end));
+                return Ok(Some(Delivered::Commit { number, at, marker }));
+            }
+            Message::StreamAbort { transaction: number, part } => {
+                // The keys of a savepoint stay: to be told of one that did not change is harmless.
+                if number == part {
+                    self.markers.remove(&number);
+                    return Ok(Some(Delivered::Abort { number }));
+                }
             }
             Message::Relation(relation) => self.relation(relation)?,
             Message::Insert { relation, new } => return self.change(relation, [None, Some(new)], true),
@@ -99,11 +153,11 @@ impl Collector {
                 return self.count();
             }
             Message::Note { prefix, content } => {
-                if let (true, Some((_, marker)), Ok(content)) =
+                if let (true, Some(current), Ok(content)) =
                     (prefix == PREFIX.as_bytes(), &mut self.current, std::str::from_utf8(content))
                     && let Some(batch) = content.strip_prefix(&self.ours)
                 {
-                    *marker = Some(batch.to_owned());
+                    current.marker = Some(batch.to_owned());
                 }
             }
             Message::Other => {}
@@ -113,7 +167,7 @@ impl Collector {
 
     /// `None`: nobody can tell which table, so each that has partitions.
     fn mark_whole(&mut self, table: Option<usize>) {
-        let Some((transaction, _)) = &mut self.current else { return };
+        let Some(Current { transaction, .. }) = &mut self.current else { return };
         for (index, captured) in self.tables.iter().enumerate() {
             if table == Some(index) || (table.is_none() && !captured.partitions.is_empty()) {
                 transaction.keys.of(index).insert_whole();
@@ -157,7 +211,7 @@ impl Collector {
             self.mark_whole(None);
             return self.count();
         };
-        let (transaction, _) = self.current.as_mut().ok_or_else(out_of_order)?;
+        let transaction = &mut self.current.as_mut().ok_or_else(out_of_order)?.transaction;
         let keys = transaction.keys.of(table);
         for tuple in [old, new].into_iter().flatten() {
             let instead = old.filter(|_| new.is_some());
@@ -176,12 +230,12 @@ impl Collector {
 
     /// Counts a change; gives a part of a large transaction.
     fn count(&mut self) -> Result<Option<Delivered>> {
-        let (transaction, _) = self.current.as_mut().ok_or_else(out_of_order)?;
+        let transaction = &mut self.current.as_mut().ok_or_else(out_of_order)?.transaction;
         transaction.row_changes += 1;
         if transaction.row_changes < PART {
             return Ok(None);
         }
-        Ok(Some(Delivered { transaction: transaction.take_part(), marker: None }))
+        Ok(Some(Delivered::Changes { transaction: transaction.take_part(), marker: None }))
     }
 }
 
