@@ -120,6 +120,11 @@ fn of_sight(sight: &Sight) -> Headline {
         Phase::Armed | Phase::CutOver => {
             say(Tone::Busy, "Ready to switch", "The way back is ready; the application has not moved yet.")
         }
+        Phase::Bidirectional => say(
+            Tone::Good,
+            "Both sides take writes",
+            "Changes are carried both ways. `cutover` ends that for the new database, `rollback` for the old one.",
+        ),
         Phase::Following => {
             let lag = following.marker_lag();
             let behind = lag.map_or_else(String::new, |lag| format!(", {} behind", milliseconds(lag)));

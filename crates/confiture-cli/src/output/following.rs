@@ -17,6 +17,7 @@ pub(crate) fn render(style: Style, report: &FollowReport) -> String {
     let mark = if report.phase == Phase::Following { style.done() } else { style.failed() };
     let state = match report.phase {
         Phase::Following => "The target equals the source in a snapshot",
+        Phase::Bidirectional => "Both sides take writes",
         Phase::CatchingUp => "All tables are copied; changes are still to be applied",
         Phase::Copying => "Tables are still to be copied",
         Phase::Preparing => "Nothing is copied yet",
@@ -122,6 +123,7 @@ fn summary(text: &mut String, style: Style, following: &FollowingStatus) {
         Phase::Copying => "copying; changes wait",
         Phase::CatchingUp => "catching up",
         Phase::Following => "following: every batch leaves the target equal to the source",
+        Phase::Bidirectional => "bidirectional: both sides take writes, and changes are carried both ways",
         Phase::Armed => "ready to follow the other way round",
         Phase::CutOver => "cut over: the application writes to the target",
     };

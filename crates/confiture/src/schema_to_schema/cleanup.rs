@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::config::Connection;
 use crate::error::{Error, Result};
 use crate::event::Execution;
+use crate::postgres::feed::queue;
 use crate::postgres::{AdvisoryLock, Session};
 use crate::schema_to_schema::cutover;
 use crate::schema_to_schema::journal::EntryKind;
@@ -104,6 +105,10 @@ async fn clean_up_locked(
     let follows = record.is_some();
     let mut ended = cutover::Ended::default();
     if let Some(record) = &record {
+        if record.phase == live::Phase::Bidirectional {
+            return Err(Error::refused("both sides take writes, and both have what the other one lacks yet")
+                .hint("end that first, for one of the sides: confiture migrate schema-to-schema cutover, or rollback"));
+        }
         // Before anything else: from here on rows are removed.
         if cleaning.abandon && cutover::is_over(record) {
             return Err(Error::refused("the application has been cut over: its rows are not given up")
@@ -155,15 +160,8 @@ async fn clean_up_locked(
 /// Drops the ledger, and its schema where that is empty then.
 pub(crate) async fn drop_ledger(session: &Session) -> Result<()> {
     session.batch(&Sql::literal(include_str!("../postgres/queries/drop_ledger.sql"))).await?;
-    drop_schema(session).await
-}
-
-/// Drops the ledger's schema where it is ours and nothing else is in it, such as the queue of a migration that reads this database.
-async fn drop_schema(session: &Session) -> Result<()> {
-    match session.batch(&Sql::literal("DROP SCHEMA IF EXISTS confiture RESTRICT")).await {
-        Err(error) if matches!(error.sqlstate_code(), Some("2BP01" | "42501")) => Ok(()),
-        outcome => outcome,
-    }
+    // Not where something else is in it, such as the queue of a migration that reads this database.
+    queue::drop_schema(session).await
 }
 
 /// A target that is no picture of its source yet is left only when the user says so; what was copied of it goes.

@@ -129,6 +129,23 @@ pub(crate) async fn without_room(
     Ok((pairs.len(), full))
 }
 
+/// The sequences that number the same column, or have the same name, on both sides: the source's and the target's, each in one
+/// pair at most.
+pub(crate) fn counterparts(
+    plan: &Plan,
+    source: &Catalog,
+    target: &Catalog,
+) -> Vec<(QualifiedName, QualifiedName)> {
+    let mut both: Vec<(QualifiedName, QualifiedName)> = Vec::new();
+    for pair in pairs(plan, source, target) {
+        let Some(name) = pair.source else { continue };
+        if !both.iter().any(|(source, target)| source == name || target == pair.target) {
+            both.push((name.clone(), pair.target.clone()));
+        }
+    }
+    both
+}
+
 fn pairs<'a>(plan: &'a Plan, source: &'a Catalog, target: &'a Catalog) -> Vec<Pair<'a>> {
     let mut pairs = Vec::new();
     for table in &plan.tables {

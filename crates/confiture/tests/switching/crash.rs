@@ -7,15 +7,21 @@ use std::process::{self, Command, Output, Stdio};
 use confiture::ErrorKind;
 use confiture::config::{Connection, Endpoint, Mapping};
 use confiture::event::Execution;
-use confiture::schema_to_schema::cutover::{SwitchKind, Switching, active, cut_over, roll_back, settle};
+use confiture::schema_to_schema::cutover::{
+    Policy, SwitchKind, Switching, active, cut_over, roll_back, settle,
+};
 use confiture::schema_to_schema::{Direction, FeedKind, Options, failpoint};
 
 use crate::between::{MAPPING, NEW, OLD, follow, sides};
+use crate::bidirectional::{carry, policy};
 use crate::clients::{Clients, Side};
 use crate::within;
 use crate::world::{World, connection, psql};
 
 const CHILD: &str = "CONFITURE_TEST_SWITCH";
+
+/// What a child does that opens the new side to writes, or carries changes both ways.
+pub(crate) const BOTH_WAYS: &str = "both ways";
 
 /// Where a switch between two databases passes, in order.
 const BETWEEN: [&str; 11] = [
@@ -65,12 +71,17 @@ fn the_process_that_is_killed() {
     let connect = |database| Connection::new(Endpoint::new(folder, 5432), "postgres", database);
     let mapping = Mapping::parse(mapping, "mapping.yaml".as_ref()).unwrap();
     let options = Options::new(connect(old), connect(new), mapping);
-    let kind = if kind == "cutover" { SwitchKind::Cutover } else { SwitchKind::Rollback };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    runtime.block_on(switch(kind, &options)).unwrap();
+    runtime.block_on(async {
+        match kind {
+            "cutover" => switch(SwitchKind::Cutover, &options).await.unwrap(),
+            "rollback" => switch(SwitchKind::Rollback, &options).await.unwrap(),
+            _ => assert!(carry(&options, &policy(Policy::Source)).await.batches >= [0, 0]),
+        }
+    });
 }
 
-async fn switch(kind: SwitchKind, options: &Options) -> confiture::Result<()> {
+pub(crate) async fn switch(kind: SwitchKind, options: &Options) -> confiture::Result<()> {
     let switching = Switching { accept_losses: true, ..Switching::default() };
     let execution = Execution::unattended();
     let report = match kind {
@@ -80,18 +91,18 @@ async fn switch(kind: SwitchKind, options: &Options) -> confiture::Result<()> {
     report.map(|report| assert!(report.switched && report.afterwards.is_empty(), "{report:#?}"))
 }
 
-struct Life {
-    world: World,
-    options: Options,
-    mapping: &'static str,
-    local: bool,
+pub(crate) struct Life {
+    pub(crate) world: World,
+    pub(crate) options: Options,
+    pub(crate) mapping: &'static str,
+    pub(crate) local: bool,
 }
 
 impl Life {
-    async fn die(&self, kind: SwitchKind, at: &'static str) {
+    pub(crate) async fn die(&self, what: &str, at: &'static str) {
         let new = if self.local { &self.world.old } else { &self.world.new };
         let folder = self.world.old.server().socket_dir().to_str().unwrap().to_owned();
-        let told = [&folder, self.world.old.name(), new.name(), kind.word(), at, self.mapping].join("\n");
+        let told = [&folder, self.world.old.name(), new.name(), what, at, self.mapping].join("\n");
         let mut command = Command::new(env::current_exe().unwrap());
         command
             .args(["--exact", "crash::the_process_that_is_killed", "--nocapture", "--test-threads=1"])
@@ -115,7 +126,7 @@ impl Life {
             SwitchKind::Cutover => (Direction::Forward, Direction::Reverse),
             SwitchKind::Rollback => (Direction::Reverse, Direction::Forward),
         };
-        self.die(kind, at).await;
+        self.die(kind.word(), at).await;
         assert_eq!(self.direction().await, if is_decided { after } else { before }, "{kind:?} {at}");
         if at == "switch: decided" && !self.local {
             // Both sides are fenced, never none: the next command opens the one, whichever command it is.

@@ -2,6 +2,8 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "tests that take long say where they are")]
 
 mod between;
+mod bidirectional;
+mod bidirectional_crash;
 mod clients;
 mod crash;
 #[path = "../database/mod.rs"]

@@ -88,7 +88,8 @@ pub(super) fn print(rows: &[Row]) {
                 let verdict = row.verdict().shown();
                 let (name, ratio) = (&row.name, ours / peer);
                 let [ours, peer] = [ours, peer].map(|figure| unit.show(*figure));
-                println!("{name:<46} | {ours:>9} | {peer:>9} | {ratio:>5.2} | {bar:>5.2} | {verdict}");
+                let bar = if bar.is_finite() { format!("{bar:.2}") } else { "-".to_owned() };
+                println!("{name:<46} | {ours:>9} | {peer:>9} | {ratio:>5.2} | {bar:>5} | {verdict}");
             }
             Outcome::NotRun(reason) => println!("{:<46} | not run: {reason}", row.name),
         }

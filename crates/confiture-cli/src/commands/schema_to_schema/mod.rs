@@ -1,6 +1,7 @@
 //! `confiture migrate schema-to-schema`: everything in one go, or its steps one at a time.
 
 mod analyze;
+mod bidirectional;
 mod checklist;
 mod cleanup;
 mod cutover;
@@ -82,6 +83,7 @@ enum Steps {
     Migrate(migrate::Migrate),
     MigrateTable(migrate_table::MigrateTable),
     Sync(sync::Sync),
+    Bidirectional(bidirectional::BothWays),
     Cutover(cutover::Cutover),
     Rollback(cutover::Rollback),
     Status(status::Status),
@@ -106,6 +108,7 @@ impl SchemaToSchema {
             Some(Steps::Migrate(_)) => "migrate schema-to-schema migrate",
             Some(Steps::MigrateTable(_)) => "migrate schema-to-schema migrate-table",
             Some(Steps::Sync(_)) => "migrate schema-to-schema sync",
+            Some(Steps::Bidirectional(_)) => "migrate schema-to-schema bidirectional",
             Some(Steps::Cutover(_)) => "migrate schema-to-schema cutover",
             Some(Steps::Rollback(_)) => "migrate schema-to-schema rollback",
             Some(Steps::Status(_)) => "migrate schema-to-schema status",
@@ -130,6 +133,7 @@ impl SchemaToSchema {
             Some(Steps::Migrate(migrate)) => migrate.options(),
             Some(Steps::MigrateTable(table)) => table.options(),
             Some(Steps::Sync(sync)) => sync.options(),
+            Some(Steps::Bidirectional(both)) => both.options(),
             Some(Steps::Cutover(cutover)) => cutover.options(),
             Some(Steps::Rollback(rollback)) => rollback.options(),
             Some(Steps::Status(status)) => Ok(status.options()),

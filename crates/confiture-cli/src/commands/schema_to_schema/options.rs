@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use confiture::config::Hooks;
 use confiture::config::mapping::{Strategy, TableName};
-use confiture::schema_to_schema::cutover::SwitchKind;
+use confiture::schema_to_schema::cutover::{Policy, SwitchKind};
 use confiture::schema_to_schema::{Capture, Cleaning, Order, Until, Verifying};
 use confiture::sql::Identifier;
 
@@ -61,6 +61,8 @@ pub(crate) struct SchemaToSchemaOptions {
     pub(crate) watch: bool,
     /// How far to clean up.
     pub(crate) cleaning: Cleaning,
+    /// How both sides take writes.
+    pub(crate) both: Option<BothOptions>,
     /// How to switch.
     pub(crate) switch: Option<SwitchOptions>,
     /// Where the report goes.
@@ -94,6 +96,17 @@ pub(crate) struct Follow {
     /// Where changes come from.
     pub(crate) capture: Capture,
     /// When it ends.
+    pub(crate) until: Until,
+}
+
+/// Both sides taking writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct BothOptions {
+    /// Who wins a conflict.
+    pub(crate) policy: Policy,
+    /// Go although something would be lost on the way back.
+    pub(crate) accept_losses: bool,
+    /// When carrying ends.
     pub(crate) until: Until,
 }
 
@@ -137,6 +150,8 @@ pub(crate) enum Step {
     Verify,
     /// Follow the source.
     Sync,
+    /// Have both sides take writes.
+    Bidirectional,
     /// Lead the application to the other side.
     Switch,
     /// Say how far it is.
@@ -201,6 +216,7 @@ impl SchemaToSchemaOptions {
             follow: None,
             watch: false,
             cleaning: Cleaning::default(),
+            both: None,
             switch: None,
             report: None,
             monitor: None,

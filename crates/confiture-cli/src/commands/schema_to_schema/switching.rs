@@ -7,7 +7,8 @@ use confiture::config::{Flags, Hooks, Moment};
 use confiture::event::Execution;
 use confiture::project::{Naming, Project};
 use confiture::schema_to_schema::cutover::{
-    Application, Commands, Occasion, Pooled, Several, SwitchKind, Switching, active, cut_over, roll_back,
+    Application, Commands, Occasion, Pooled, Several, SwitchKind, Switching, active, cut_over,
+    is_bidirectional, roll_back,
 };
 use confiture::schema_to_schema::{Cleaning, Direction, Options, clean_up, remains};
 use confiture::{Error, ErrorKind, Result};
@@ -36,7 +37,8 @@ pub(super) async fn switch(
         return standing_by::wait(&told, switch.kind, application.as_ref(), execution).await;
     }
     let (_, direction) = active(told.clone()).await?;
-    if switch.kind == SwitchKind::Rollback && direction == Direction::Forward {
+    let both = is_bidirectional(&told).await?;
+    if switch.kind == SwitchKind::Rollback && direction == Direction::Forward && !both {
         return give_up(invocation, options, &told, databases, execution).await;
     }
     let switching = Switching {

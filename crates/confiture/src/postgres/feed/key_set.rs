@@ -82,6 +82,27 @@ impl KeySet {
         }
     }
 
+    /// True where the set holds this key, or the whole table.
+    #[must_use]
+    pub fn contains(&self, columns: &[&str]) -> bool {
+        let integer = match columns {
+            [one] => plain_integer(one),
+            _ => None,
+        };
+        let has_text = || {
+            let key: Box<[Box<str>]> = columns.iter().map(|column| Box::from(*column)).collect();
+            self.texts.contains(&key)
+        };
+        self.whole || integer.map_or_else(has_text, |integer| self.integers.contains(&integer))
+    }
+
+    /// Takes away the keys of another set, neither of which is the whole table.
+    pub fn remove_all(&mut self, other: &Self) {
+        self.integers.retain(|key| !other.integers.contains(key));
+        self.texts.retain(|key| !other.texts.contains(key));
+        self.text_bytes = self.texts.iter().map(|key| text_bytes(key)).sum();
+    }
+
     /// True where the table has to be compared as a whole.
     #[must_use]
     pub fn is_whole(&self) -> bool {
@@ -235,11 +256,11 @@ impl KeyPiece<'_> {
         let key = sql!("{}.{}", alias, column.name);
         let Some(Span { first, last, full }) = &self.span else { return sql!("{} = ANY ({})", key, array) };
         let bound = |number: &i64| sql!("CAST({} AS {})", Literal(&number.to_string()), column.data_type);
-        let between = sql!("{} >= {} AND {} <= {}", key, bound(first), key, bound(last));
+        let between = sql!("({} >= {} AND {} <= {})", key, bound(first), key, bound(last));
         match full {
             true => between,
             // An expression, so that the index is not asked for each key after all.
-            false => sql!("{} AND ({} OPERATOR(pg_catalog.+) 0) = ANY ({})", between, key, array),
+            false => sql!("({} AND ({} OPERATOR(pg_catalog.+) 0) = ANY ({}))", between, key, array),
         }
     }
 }
@@ -347,14 +368,14 @@ mod tests {
             conditions.join(" | ").replace("pg_catalog.", "")
         };
         let run: Vec<i64> = (-3..=6).collect();
-        assert_eq!(condition(&run, "int4"), "t.k >= CAST('-3' AS int4) AND t.k <= CAST('6' AS int4)");
+        assert_eq!(condition(&run, "int4"), "(t.k >= CAST('-3' AS int4) AND t.k <= CAST('6' AS int4))");
         // Between two values of these there are others.
         assert!(condition(&run, "numeric").starts_with("t.k = ANY (CAST('{-3,-2,"));
         let gaps: Vec<i64> = (0..10).map(|key| key * 2).collect();
         assert_eq!(
             condition(&gaps, "int8"),
-            "t.k >= CAST('0' AS int8) AND t.k <= CAST('18' AS int8) AND \
-             (t.k OPERATOR(+) 0) = ANY (CAST('{0,2,4,6,8,10,12,14,16,18}' AS int8[]))"
+            "((t.k >= CAST('0' AS int8) AND t.k <= CAST('18' AS int8)) AND \
+             (t.k OPERATOR(+) 0) = ANY (CAST('{0,2,4,6,8,10,12,14,16,18}' AS int8[])))"
         );
         let ends = [i64::MIN, -2, -1, 0, 1, 2, 3, 4, i64::MAX];
         assert!(condition(&ends, "int8").starts_with("t.k = ANY"));

@@ -80,6 +80,14 @@ impl Ledgers {
         }
     }
 
+    /// True while both sides take writes.
+    pub(crate) fn is_bidirectional(&self) -> bool {
+        let is_both = |record: &Option<FollowRecord>| {
+            record.as_ref().is_some_and(|record| record.phase == Phase::Bidirectional)
+        };
+        is_both(&self.forward) && is_both(&self.reverse)
+    }
+
     /// The options of the way back, by what its ledger holds; `forward` are those of the way forward.
     pub(crate) fn way_back(&self, forward: &Options) -> Result<Options> {
         let stored = self.reverse.as_ref().and_then(|record| record.way_back.as_deref());
@@ -122,6 +130,15 @@ pub async fn handed_over(options: &Options, execution: &Execution) -> Result<Mig
     super::settle(options, execution).await?;
     let (options, _) = active(options.clone()).await?;
     Box::pin(Migration::plan(options, execution)).await
+}
+
+/// True while both sides take writes. `options` are those of the way forward.
+///
+/// # Errors
+///
+/// [`crate::ErrorKind::Connect`] where a side cannot be reached.
+pub async fn is_bidirectional(options: &Options) -> Result<bool> {
+    Ok(Ledgers::read(options).await?.is_bidirectional())
 }
 
 /// The options of the migration that carries changes now, and which way that is: those given, or, after a cutover, those of

@@ -13,6 +13,7 @@
 pub(crate) mod application;
 mod arm;
 mod between;
+pub(crate) mod bidirectional;
 mod commands;
 pub(crate) mod direction;
 mod end;
@@ -30,8 +31,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use application::{Application, Occasion};
+pub use bidirectional::{Bidirectional, BidirectionalReport, Policy, both_ways};
 pub use commands::{Commands, Several};
-pub use direction::{active, handed_over};
+pub use direction::{active, handed_over, is_bidirectional};
 pub(crate) use end::{Ended, end_way_back, is_over};
 pub use pooled::Pooled;
 pub use settle::{settle, settle_with};

@@ -10,7 +10,7 @@ use crate::schema_to_schema::cleanup::drop_ledger;
 use crate::schema_to_schema::cutover::application::{Application, Occasion};
 use crate::schema_to_schema::cutover::arm::{self, Armed};
 use crate::schema_to_schema::cutover::direction::{Ledgers, is_within};
-use crate::schema_to_schema::cutover::{SwitchKind, fence, record};
+use crate::schema_to_schema::cutover::{SwitchKind, bidirectional, fence, record};
 use crate::schema_to_schema::live::capture::plan_capture;
 use crate::schema_to_schema::live::feed;
 use crate::schema_to_schema::live::ledger::{self, Direction, FollowRecord, Phase};
@@ -45,6 +45,18 @@ pub async fn settle_with(
         if AdvisoryLock::holder(&Session::connect(side).await?).await?.is_some() {
             return Ok(direction);
         }
+    }
+    if bidirectional::is_unfinished(&ledgers) {
+        let kind = match direction {
+            Direction::Reverse => SwitchKind::Cutover,
+            Direction::Forward => SwitchKind::Rollback,
+        };
+        execution.warn(
+            "both sides took writes, or were about to, and that was not brought to its end: that is done now",
+        );
+        bidirectional::finish(options, execution).await?;
+        application.switched(&Occasion::of(kind, options)).await?;
+        return Ok(direction);
     }
     let (half_done, armed) = (ledgers.is_half_done(), is_armed(&ledgers, direction));
     if !half_done && !armed {
@@ -98,14 +110,10 @@ pub(super) async fn open_up_again(options: &Options) -> Result<()> {
     let work = async {
         armed.open_up(&session, &ended.id).await?;
         session.batch(&arm::hand_over(active.epoch)).await?;
-        if ledger_is_home(&session).await? {
-            let committed = Sql::literal(
-                "UPDATE confiture.cutover SET committed_at = coalesce(committed_at, pg_catalog.clock_timestamp()),
-                     outcome = 'done', ended_at = pg_catalog.clock_timestamp() WHERE outcome = 'begun'",
-            );
-            session.execute(&committed, &[]).await?;
+        match ledger_is_home(&session).await? {
+            true => record::commit_begun(&session).await,
+            false => Ok(()),
         }
-        Ok(())
     };
     session.transaction(work).await
 }

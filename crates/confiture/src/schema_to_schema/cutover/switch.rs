@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 
+use crate::config::Connection;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Execution;
 use crate::postgres::{AdvisoryLock, Session};
@@ -16,7 +17,9 @@ use crate::schema_to_schema::cutover::between::{self, Done, GivenUp, Order, Plan
 use crate::schema_to_schema::cutover::direction::{Ledgers, active};
 use crate::schema_to_schema::cutover::settle::{self, tidy};
 use crate::schema_to_schema::cutover::within::{self, Exchange, Turn};
-use crate::schema_to_schema::cutover::{SwitchKind, SwitchReport, Switching, fence, locks, record};
+use crate::schema_to_schema::cutover::{
+    SwitchKind, SwitchReport, Switching, bidirectional, fence, locks, record,
+};
 use crate::schema_to_schema::failpoint;
 use crate::schema_to_schema::live::capture::plan_capture;
 use crate::schema_to_schema::live::feed;
@@ -64,12 +67,12 @@ pub async fn roll_back(
     Box::pin(Switch::new(SwitchKind::Rollback, options, switching, execution).run()).await
 }
 
-struct Switch<'a> {
-    kind: SwitchKind,
+pub(super) struct Switch<'a> {
+    pub(super) kind: SwitchKind,
     /// Of the way forward.
-    forward: Options,
-    switching: &'a Switching,
-    execution: &'a Execution,
+    pub(super) forward: Options,
+    pub(super) switching: &'a Switching,
+    pub(super) execution: &'a Execution,
     started: Instant,
 }
 
@@ -89,10 +92,13 @@ impl<'a> Switch<'a> {
     async fn run(self) -> Result<SwitchReport> {
         settle::settle_with(&self.forward, self.switching.application.as_ref(), self.execution).await?;
         let ledgers = Ledgers::read(&self.forward).await?;
+        if ledgers.is_bidirectional() {
+            return Box::pin(self.close(&ledgers)).await;
+        }
         self.check_direction(&ledgers)?;
         let planned = Box::pin(self.plan(&ledgers)).await?;
         let active = Arc::clone(&planned.active);
-        let lock = self.take_over(&active).await?;
+        let lock = take_over(&active.options.target, self.execution).await?;
         // One database has one lock.
         let other = match active.plan.topology {
             Topology::OneDatabase => None,
@@ -154,38 +160,12 @@ impl<'a> Switch<'a> {
         let options = Options { probe: Duration::ZERO, ..self.forward.clone() };
         let active = Arc::new(Box::pin(Migration::plan(options, execution)).await?);
         let way_back = self.switching.way_back.clone().unwrap_or_else(|| active.reversed());
-        self.check_way_back(&way_back)?;
+        check_way_back(&way_back, self.switching.accept_losses)?;
         let passive = Box::pin(active.plan_reverse(&way_back, execution))
             .await
             .map_err(|error| error.context("planning the way back"))?;
-        if let Some(obstacle) =
-            passive.obstacles_of_following(Capture::Auto).await?.into_iter().find(|obstacle| obstacle.fatal)
-        {
-            return Err(Error::refused(format!("the way back: {}", obstacle.message)).hint(obstacle.hint));
-        }
+        refuse_obstacles(&passive).await?;
         Ok(Planned { active, passive: Some(Arc::new(passive)), way_back: Some(way_back), exchange: None })
-    }
-
-    /// Refuses a way back that loses something, unless that was accepted.
-    fn check_way_back(&self, way_back: &ReverseMapping) -> Result<()> {
-        let is_bad = |finding: &&Finding| {
-            finding.severity == Severity::Blocks
-                || (finding.severity == Severity::Loses && !self.switching.accept_losses)
-        };
-        let bad: Vec<&Finding> = way_back.findings.iter().filter(is_bad).collect();
-        let Some(first) = bad.first() else { return Ok(()) };
-        let mut error =
-            Error::refused(format!("a rollback would not bring everything back: {}", first.message));
-        for hint in bad.iter().filter_map(|finding| finding.hint.as_deref()).take(5) {
-            error = error.hint(hint);
-        }
-        if first.severity == Severity::Loses {
-            error = error.hint("or accept that, and say so: --accept-losses");
-        }
-        Err(match &first.place {
-            Some(place) => error.at(place.clone()),
-            None => error,
-        })
     }
 
     fn check_direction(&self, ledgers: &Ledgers) -> Result<()> {
@@ -204,21 +184,20 @@ impl<'a> Switch<'a> {
         }
     }
 
-    /// Takes the lock, from a run that is at work where there is one.
-    async fn take_over(&self, active: &Migration) -> Result<AdvisoryLock> {
-        let target = &active.options.target;
-        match AdvisoryLock::take(target).await {
-            Err(error) if error.kind() == ErrorKind::Locked => {}
-            taken => return taken,
+    /// The end of a time in which both sides took writes.
+    async fn close(self, ledgers: &Ledgers) -> Result<SwitchReport> {
+        let mut report = bidirectional::close(&self, ledgers).await?;
+        if report.switched {
+            let after = async {
+                tidy(&self.forward, self.before().opposite(), self.execution).await?;
+                self.first_run_back().await
+            };
+            if let Err(error) = after.await {
+                report.afterwards.push(format!("changes are not carried yet: {error}"));
+            }
         }
-        let asking = Session::connect(target).await?;
-        let ask = Sql::literal("UPDATE confiture.control SET hand_over_to = pg_catalog.pg_backend_pid()");
-        asking.execute(&ask, &[]).await?;
-        self.execution.note("A run is at work: it is asked to hand over.");
-        let waiting = Session::connect(target).await?;
-        let taken = AdvisoryLock::take_within(waiting, HANDING_OVER, |_| ()).await;
-        asking.execute(&Sql::literal("UPDATE confiture.control SET hand_over_to = NULL"), &[]).await?;
-        taken
+        report.elapsed = self.started.elapsed();
+        Ok(report)
     }
 
     async fn switch(
@@ -235,7 +214,7 @@ impl<'a> Switch<'a> {
         let served = AtomicBool::new(false);
         let caught_up =
             Box::pin(follower.run(&following, sessions, &served, lock, self.started, feed)).await?;
-        self.check_equal(&follower, &caught_up)?;
+        check_equal(self.execution, follower.phase, &caught_up)?;
         let arming = self.make_ready(planned, &follower, epoch);
         let ready = self.execution.step("Making the way back ready", arming).await?;
         failpoint::reached("switch: armed");
@@ -431,23 +410,6 @@ impl<'a> Switch<'a> {
             .hint("cut over when less is written, or see confiture.batch for what takes so long"))
     }
 
-    /// Refuses where both sides are not known to be equal.
-    fn check_equal(&self, follower: &Follower, report: &FollowReport) -> Result<()> {
-        if self.execution.is_interrupted() {
-            return Err(Error::interrupted("stopped; nothing was switched"));
-        }
-        if follower.phase != Phase::Following {
-            return Err(Error::refused("the target has not caught up"));
-        }
-        match &report.verification {
-            Some(found) if found.ok => Ok(()),
-            Some(_) => Err(Error::new(ErrorKind::Found, "both sides differ, so nothing was switched")
-                .hint("see what differs: confiture migrate schema-to-schema verify --show-values")
-                .hint("read those rows again: confiture migrate schema-to-schema verify --repair")),
-            None => Err(Error::refused("both sides were not compared")),
-        }
-    }
-
     /// The first batches the other way round: they take in how everything looks, and prove that it works.
     async fn first_run_back(&self) -> Result<()> {
         let following = Following { until: Until::CaughtUp, ..Following::default() };
@@ -459,6 +421,70 @@ impl<'a> Switch<'a> {
             Err(error) => Err(error),
             Ok(_) => Ok(()),
         }
+    }
+}
+
+/// Takes the lock of the side into which changes are carried, from a run that is at work where there is one.
+pub(super) async fn take_over(target: &Connection, execution: &Execution) -> Result<AdvisoryLock> {
+    match AdvisoryLock::take(target).await {
+        Err(error) if error.kind() == ErrorKind::Locked => {}
+        taken => return taken,
+    }
+    let asking = Session::connect(target).await?;
+    let ask = Sql::literal("UPDATE confiture.control SET hand_over_to = pg_catalog.pg_backend_pid()");
+    asking.execute(&ask, &[]).await?;
+    execution.note("A run is at work: it is asked to hand over.");
+    let waiting = Session::connect(target).await?;
+    let taken = AdvisoryLock::take_within(waiting, HANDING_OVER, |_| ()).await;
+    asking.execute(&Sql::literal("UPDATE confiture.control SET hand_over_to = NULL"), &[]).await?;
+    taken
+}
+
+/// Refuses a way back that loses something, unless that was accepted.
+pub(super) fn check_way_back(way_back: &ReverseMapping, accept_losses: bool) -> Result<()> {
+    let is_bad = |finding: &&Finding| {
+        finding.severity == Severity::Blocks || (finding.severity == Severity::Loses && !accept_losses)
+    };
+    let bad: Vec<&Finding> = way_back.findings.iter().filter(is_bad).collect();
+    let Some(first) = bad.first() else { return Ok(()) };
+    let mut error = Error::refused(format!("a rollback would not bring everything back: {}", first.message));
+    for hint in bad.iter().filter_map(|finding| finding.hint.as_deref()).take(5) {
+        error = error.hint(hint);
+    }
+    if first.severity == Severity::Loses {
+        error = error.hint("or accept that, and say so: --accept-losses");
+    }
+    Err(match &first.place {
+        Some(place) => error.at(place.clone()),
+        None => error,
+    })
+}
+
+/// Refuses where changes of the new side could not be captured.
+pub(super) async fn refuse_obstacles(way_back: &Migration) -> Result<()> {
+    let obstacles = way_back.obstacles_of_following(Capture::Auto).await?;
+    match obstacles.into_iter().find(|obstacle| obstacle.fatal) {
+        Some(obstacle) => {
+            Err(Error::refused(format!("the way back: {}", obstacle.message)).hint(obstacle.hint))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Refuses where both sides are not known to be equal.
+pub(super) fn check_equal(execution: &Execution, phase: Phase, report: &FollowReport) -> Result<()> {
+    if execution.is_interrupted() {
+        return Err(Error::interrupted("stopped; nothing was switched"));
+    }
+    if phase != Phase::Following {
+        return Err(Error::refused("the target has not caught up"));
+    }
+    match &report.verification {
+        Some(found) if found.ok => Ok(()),
+        Some(_) => Err(Error::new(ErrorKind::Found, "both sides differ, so nothing was switched")
+            .hint("see what differs: confiture migrate schema-to-schema verify --show-values")
+            .hint("read those rows again: confiture migrate schema-to-schema verify --repair")),
+        None => Err(Error::refused("both sides were not compared")),
     }
 }
 

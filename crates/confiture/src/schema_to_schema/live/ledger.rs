@@ -43,6 +43,8 @@ pub enum Phase {
     CatchingUp,
     /// Every batch leaves the target equal to the source.
     Following,
+    /// Both sides take writes, and changes are carried both ways.
+    Bidirectional,
     /// Ready to follow the other way round, once the application has moved.
     Armed,
     /// The application writes to what was the target: nothing is applied here any more.
@@ -80,11 +82,12 @@ impl Direction {
 }
 
 impl Phase {
-    const ALL: [(&'static str, Self); 6] = [
+    const ALL: [(&'static str, Self); 7] = [
         ("preparing", Self::Preparing),
         ("copying", Self::Copying),
         ("catching_up", Self::CatchingUp),
         ("following", Self::Following),
+        ("bidirectional", Self::Bidirectional),
         ("armed", Self::Armed),
         ("cut_over", Self::CutOver),
     ];

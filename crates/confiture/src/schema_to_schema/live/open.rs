@@ -106,6 +106,7 @@ impl Migration {
             align: false,
             aligned: None,
             bypasses_constraints,
+            withheld: Vec::new(),
             hands_over: false,
         };
         follower.count_unbuilt().await?;

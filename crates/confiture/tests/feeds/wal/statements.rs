@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use confiture::postgres::feed::ChangeFeed;
+use confiture::postgres::feed::{ChangeFeed, WalFeed};
 use confiture::sql::Sql;
 
 use super::fixture::{PATIENCE, Source, set, until, value};
@@ -109,4 +109,22 @@ async fn dying_amid_a_large_transaction_loses_nothing() {
     let mut feed = source.open(&["t"]).await;
     tokio::time::timeout(PATIENCE, feed.wait(Duration::from_secs(600))).await.unwrap().unwrap();
     assert_eq!(source.changes(&mut feed).await.keys[0].len(), 5000, "it was not confirmed");
+}
+
+#[tokio::test]
+async fn what_carries_changes_here_is_left_out_however_large_it_is() {
+    let source = Source::new("CREATE TABLE t (id int PRIMARY KEY)").await;
+    let mut feed = source.feed(&["t"]).await;
+    let other = source.another().await;
+    other.batch(&Sql::literal("BEGIN")).await.unwrap();
+    other.batch(&WalFeed::leave_out(feed.slot())).await.unwrap();
+    for ids in ["1000, 5999", "6000, 9999"] {
+        let insert = format!("INSERT INTO t SELECT generate_series({ids}); SAVEPOINT s");
+        other.batch(&Sql::from_user(&insert)).await.unwrap();
+        source.run("DELETE FROM t WHERE id = 1; INSERT INTO t VALUES (1)").await;
+        assert_eq!(source.keys(&mut feed, "t").await, set(&["(1)"]));
+        feed.confirm().await.unwrap();
+    }
+    other.batch(&Sql::literal("COMMIT")).await.unwrap();
+    assert_eq!(source.keys(&mut feed, "t").await, set(&[]));
 }

@@ -96,10 +96,9 @@ pub(in super::super) fn measure(stage: &Stage<'_>) -> Result<Vec<Row>> {
         scene.databases(SOURCE, 10, stage.scale)?;
         scene.source.sql(SOURCE, "CREATE SEQUENCE event_number")?;
         subscribe(scene)?;
-        for feed in &FEEDS {
-            if feed.target != SOURCE {
-                scene.target_database(feed.target, 10)?;
-            }
+        scene.target_database(FEEDS[1].target, 10)?;
+        // Twice: what the second one puts on the tables makes the first one look at all rows.
+        for feed in FEEDS.iter().chain(&FEEDS) {
             scene.set_up_into(SOURCE, feed.target, feed.name)?;
         }
         for run in 0..stage.runs.max(1) {

@@ -24,6 +24,7 @@ use tokio::time::{Instant, sleep};
 pub use gap::{Gap, gaps};
 pub use obstacle::obstacles;
 pub use reader::{KnownQueue, Reader, claim, claim_statement, queues, refuse_others};
+pub(crate) use set_up::drop_schema;
 pub use set_up::{LockPatience, set_up, set_up_statements, tear_down};
 
 use super::{CapturedTable, ChangeFeed, Changes, FeedState, SnapshotImage};
@@ -81,6 +82,13 @@ impl QueueFeed {
             .await?;
         let queue = |table| Queue { table, retry: None, stuck_since: None };
         Ok(Self { session, tables: tables.into_iter().map(queue).collect(), since, given: None })
+    }
+
+    /// A statement for a session that carries changes of the other side here: a queue, which would carry them back, leaves out
+    /// what it writes.
+    #[must_use]
+    pub fn leave_out() -> Sql {
+        sql!("SELECT pg_catalog.set_config({}, 'yes', false)", crate::sql::Literal(capture::LEAVE_OUT))
     }
 
     /// The last confirmed snapshot.

@@ -124,8 +124,12 @@ pub async fn tear_down(
     drop_schema(session).await
 }
 
-/// Drops the schema where nothing is in it and it is ours.
-async fn drop_schema(session: &Session) -> Result<()> {
+/// Drops the schema where nothing is in it and it is ours. Never touches what else is there: writers would wait.
+pub(crate) async fn drop_schema(session: &Session) -> Result<()> {
+    let is_empty = Sql::literal(include_str!("../../queries/schema_is_empty.sql"));
+    if !session.query_one(&is_empty, &[]).await?.get::<_, bool>(0) {
+        return Ok(());
+    }
     let drop = sql!("DROP SCHEMA IF EXISTS {} RESTRICT", Identifier::new(SCHEMA));
     match session.batch(&drop).await {
         Err(error) if matches!(error.sqlstate_code(), Some("2BP01" | "42501")) => Ok(()),

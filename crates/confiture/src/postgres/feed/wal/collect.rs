@@ -10,6 +10,10 @@ use crate::postgres::feed::CapturedTable;
 /// What the prefix of our own messages is.
 pub(super) const PREFIX: &str = "confiture";
 
+/// What our own message says at the beginning of a transaction that carries changes of the other side here: they are none
+/// that would have to be carried back.
+pub(super) const LEFT_OUT: &str = "carried";
+
 /// Row changes from which on a transaction is given in parts, so that nobody waits for all of it: what fills a set of keys
 /// to the brim.
 const PART: u64 = if cfg!(feature = "failpoints") { 8 } else { 7 << 11 };
@@ -25,15 +29,6 @@ pub(super) enum Delivered {
     Abort { number: u32 },
 }
 
-/// The transaction of which changes are being delivered.
-struct Current {
-    transaction: Transaction,
-    /// What our own message in it says.
-    marker: Option<String>,
-    /// Whether this is a segment of one that has not ended yet.
-    streamed: bool,
-}
-
 /// A relation of the stream.
 struct Known {
     relation: Relation,
@@ -41,6 +36,22 @@ struct Known {
     table: Option<usize>,
     /// Where the key's columns are.
     key: Vec<usize>,
+}
+
+/// The transaction of which changes are being delivered.
+struct Current {
+    transaction: Transaction,
+    said: Said,
+    /// Whether this is a segment of one that has not ended yet.
+    streamed: bool,
+}
+
+/// What our own messages in a transaction say.
+#[derive(Default)]
+struct Said {
+    marker: Option<String>,
+    /// Whether it is none of the application's.
+    is_carried: bool,
 }
 
 /// Collects the keys of the transaction that is being delivered.
@@ -52,8 +63,8 @@ pub(super) struct Collector {
     current: Option<Current>,
     /// What our own messages begin with.
     ours: String,
-    /// What our own message says in a transaction that comes before it has ended.
-    markers: HashMap<u32, String>,
+    /// What they say in the transactions that have not ended yet.
+    said: HashMap<u32, Said>,
     /// The key that is being read, to use its memory again.
     key: Vec<String>,
 }
@@ -66,8 +77,8 @@ impl Collector {
             table_of.extend(table.partitions.iter().map(|(_, oid)| (*oid, Some(index))));
         }
         let (tables, ours) = (tables.to_vec(), format!("{slot}:"));
-        let (relations, markers) = Default::default();
-        Self { tables, table_of, relations, current: None, ours, markers, key: Vec::new() }
+        let (relations, said) = Default::default();
+        Self { tables, table_of, relations, current: None, ours, said, key: Vec::new() }
     }
 
     /// True between the first message of a transaction, or of a segment of one, and its last.
@@ -111,33 +122,33 @@ impl Collector {
         match message {
             Message::Begin { at, transaction } => {
                 let transaction = Transaction::new(transaction, Some(at));
-                self.current = Some(Current { transaction, marker: None, streamed: false });
+                self.current = Some(Current { transaction, said: Said::default(), streamed: false });
             }
             Message::Commit { end } => {
-                let Current { transaction, marker, .. } = self.current.take().ok_or_else(out_of_order)?;
-                let marker = marker.map(|marker| (marker, end));
+                let Current { transaction, said, .. } = self.current.take().ok_or_else(out_of_order)?;
+                let marker = said.marker.map(|marker| (marker, end));
                 return Ok(Some(Delivered::Changes { transaction, marker }));
             }
             Message::StreamStart { transaction: number, first } => {
                 let mut transaction = Transaction::new(number, None);
                 transaction.count = usize::from(first);
-                self.current = Some(Current { transaction, marker: None, streamed: true });
+                let said = self.said.remove(&number).unwrap_or_default();
+                self.current = Some(Current { transaction, said, streamed: true });
             }
             Message::StreamStop => {
-                let Current { transaction, marker, .. } = self.current.take().ok_or_else(out_of_order)?;
-                if let Some(marker) = marker {
-                    self.markers.insert(transaction.first, marker);
-                }
+                let Current { transaction, said, .. } = self.current.take().ok_or_else(out_of_order)?;
+                self.said.insert(transaction.first, said);
                 return Ok(Some(Delivered::Changes { transaction, marker: None }));
             }
             Message::StreamCommit { transaction: number, at, end } => {
-                let marker = self.markers.remove(&number).map(|marker| (marker, end));
+                let said = self.said.remove(&number).unwrap_or_default();
+                let marker = said.marker.map(|marker| (marker, end));
                 return Ok(Some(Delivered::Commit { number, at, marker }));
             }
             Message::StreamAbort { transaction: number, part } => {
                 // The keys of a savepoint stay: to be told of one that did not change is harmless.
                 if number == part {
-                    self.markers.remove(&number);
+                    self.said.remove(&number);
                     return Ok(Some(Delivered::Abort { number }));
                 }
             }
@@ -155,9 +166,12 @@ impl Collector {
             Message::Note { prefix, content } => {
                 if let (true, Some(current), Ok(content)) =
                     (prefix == PREFIX.as_bytes(), &mut self.current, std::str::from_utf8(content))
-                    && let Some(batch) = content.strip_prefix(&self.ours)
+                    && let Some(said) = content.strip_prefix(&self.ours)
                 {
-                    current.marker = Some(batch.to_owned());
+                    match said {
+                        LEFT_OUT => current.said.is_carried = true,
+                        batch => current.said.marker = Some(batch.to_owned()),
+                    }
                 }
             }
             Message::Other => {}
@@ -167,7 +181,10 @@ impl Collector {
 
     /// `None`: nobody can tell which table, so each that has partitions.
     fn mark_whole(&mut self, table: Option<usize>) {
-        let Some(Current { transaction, .. }) = &mut self.current else { return };
+        let Some(Current { transaction, said: Said { is_carried: false, .. }, .. }) = &mut self.current
+        else {
+            return;
+        };
         for (index, captured) in self.tables.iter().enumerate() {
             if table == Some(index) || (table.is_none() && !captured.partitions.is_empty()) {
                 transaction.keys.of(index).insert_whole();
@@ -211,8 +228,11 @@ impl Collector {
             self.mark_whole(None);
             return self.count();
         };
-        let transaction = &mut self.current.as_mut().ok_or_else(out_of_order)?.transaction;
-        let keys = transaction.keys.of(table);
+        let current = self.current.as_mut().ok_or_else(out_of_order)?;
+        if current.said.is_carried {
+            return Ok(None);
+        }
+        let keys = current.transaction.keys.of(table);
         for tuple in [old, new].into_iter().flatten() {
             let instead = old.filter(|_| new.is_some());
             if !read_key(&known.key, tuple, instead, &mut self.key) {
@@ -230,7 +250,10 @@ impl Collector {
 
     /// Counts a change; gives a part of a large transaction.
     fn count(&mut self) -> Result<Option<Delivered>> {
-        let transaction = &mut self.current.as_mut().ok_or_else(out_of_order)?.transaction;
+        let Current { transaction, said, .. } = self.current.as_mut().ok_or_else(out_of_order)?;
+        if said.is_carried {
+            return Ok(None);
+        }
         transaction.row_changes += 1;
         if transaction.row_changes < PART {
             return Ok(None);
