@@ -9,7 +9,7 @@ use crate::schema_to_schema::cutover::bidirectional::Policy;
 use crate::schema_to_schema::live::capture::{Captured, key_type};
 use crate::schema_to_schema::live::follower::Follower;
 use crate::schema_to_schema::live::ledger::Direction;
-use crate::schema_to_schema::live::stage::{is_among, selected};
+use crate::schema_to_schema::live::stage::selected;
 use crate::schema_to_schema::plan::TablePlan;
 use crate::sql::{Identifier, QualifiedName, Sql, sql};
 
@@ -168,9 +168,8 @@ pub(super) async fn keys_of_both(
         .map(|name| sql!("CAST({} AS pg_catalog.text)", selected(table, std::slice::from_ref(name), false)));
     let list = Sql::join(", ", driving.chain(made));
     let mut both = Vec::new();
-    for arrays in keys.arrays(&columns, AT_ONCE) {
-        let unnest = Sql::join(", ", arrays.iter().map(|array| sql!("pg_catalog.unnest({})", array)));
-        let query = sql!("SELECT {} FROM ROWS FROM ({}) AS {} ({})", list, unnest, alias, names);
+    for piece in keys.pieces(&columns, AT_ONCE) {
+        let query = sql!("SELECT {} FROM {} AS {} ({})", list, piece.rows(), alias, names);
         for row in follower.applier.source.query(&query, &[]).await? {
             let texts = |range: std::ops::Range<usize>| {
                 range.map(|at| row.get::<_, Option<String>>(at)).collect::<Option<Vec<String>>>()
@@ -199,9 +198,9 @@ impl Conflict {
             row.driving.iter().for_each(|key| insert(&mut driving, key));
         }
         let columns = forward.captured.key_columns(&forward.captured.followed[self.table]);
-        for arrays in driving.arrays(&columns, usize::MAX) {
+        for piece in driving.pieces(&columns, usize::MAX) {
             let Some(source) = &table.source else { break };
-            let among = is_among(&table.query.alias, &columns, &arrays);
+            let among = piece.has_key_of(&table.query.alias);
             if written == Direction::Reverse {
                 let hold = sql!("SELECT FROM {} AS {} WHERE {} FOR UPDATE", source, table.query.alias, among);
                 old.query(&hold, &[]).await?;
@@ -212,12 +211,12 @@ impl Conflict {
         }
         let columns: Vec<&KeyColumn> = watched.key.iter().collect();
         let alias = Identifier::new("t");
-        for arrays in keys.arrays(&columns, usize::MAX) {
+        for piece in keys.pieces(&columns, usize::MAX) {
             let hold = match written {
                 Direction::Forward => Sql::literal("FOR UPDATE"),
                 Direction::Reverse => Sql::default(),
             };
-            let among = is_among(&alias, &columns, &arrays);
+            let among = piece.has_key_of(&alias);
             let query = sql!(
                 "SELECT {}, pg_catalog.to_jsonb(t)::pg_catalog.text FROM {} AS t WHERE {} {}",
                 key_texts(table, &alias),
