@@ -120,7 +120,11 @@ impl<'a> Graph<'a> {
                 let waits = self.work.waits_with_its_table(at).then_some(object.parent).flatten();
                 let own_finish = self.finish_of.get(&waits.unwrap_or(at)).copied();
                 self.before(own_finish.or(drop), finish.or(goes));
-                self.before(drop, goes);
+                // What only has a new name meanwhile does not mind what is left on it.
+                if let (Some(drop), Some(goes)) = (drop, goes) {
+                    let binds = finish.is_none() || names_types(object.kind);
+                    self.edges.push((drop, goes, !binds));
+                }
                 if let (Some(drop), Some(altered)) = (drop, self.alter_of(*on)) {
                     let change = self.work.changes.get(on);
                     let binds = self.old().all[*on].kind == Kind::Column
@@ -144,13 +148,24 @@ impl<'a> Graph<'a> {
                 self.before(before, made);
             }
         }
+        // A partition that comes after such an index would get one of its own.
+        let new = self.new_side();
+        for (constraint, index) in attached_constraints(new) {
+            let is_link = |link: &usize| {
+                new.all[*link].kind == Kind::Partition && new.all[*link].parent == new.all[constraint].parent
+            };
+            for link in (0..new.all.len()).filter(is_link) {
+                if let (Some(&link), Some(&index)) = (self.make_of.get(&link), self.make_of.get(&index)) {
+                    self.edges.push((link, index, true));
+                }
+            }
+        }
         self.connect_mentions();
         self.connect_parents();
     }
 
     /// A table is taken off its parent before the columns of either change, and put to it when they fit.
     fn connect_parents(&mut self) {
-        let is_link = |object: &Object| matches!(object.kind, Kind::Partition | Kind::Inheritance);
         let (old, new) = (self.old(), self.new_side());
         let children = old.children();
         let mut of_table: HashMap<usize, Vec<usize>> = HashMap::new();
@@ -170,13 +185,21 @@ impl<'a> Graph<'a> {
                 _ => false,
             };
             edges.extend(fits.filter(is_own).map(|first| (*first, act, true)));
+            // What the parent loses, the child need not have.
+            let parents = new.all[at].depends.iter().filter(|on| Some(**on) != new.all[at].parent);
+            let parts = parents.filter_map(|table| old.find(&new.all[*table].key()));
+            let lost = parts.flat_map(|(table, _)| &children[table]).filter_map(|part| {
+                let drop = self.drop_of.get(part)?;
+                (old.all[*part].kind == Kind::Column).then_some(*drop)
+            });
+            edges.extend(lost.map(|first| (first, act, true)));
         }
         for (&at, &act) in self.drop_of.iter().filter(|(at, _)| is_link(&old.all[**at])) {
             let tables = old.all[at].depends.iter().filter_map(|table| self.work.twins[*table]);
             let columns = tables.filter_map(|table| of_table.get(&table)).flatten();
             edges.extend(columns.map(|second| (act, *second, true)));
-            for table in &old.all[at].depends {
-                let drops = children[*table].iter().filter_map(|part| self.drop_of.get(part));
+            for table in tables_above(old, &old.all[at].depends) {
+                let drops = children[table].iter().filter_map(|part| self.drop_of.get(part));
                 edges.extend(drops.filter(|second| **second != act).map(|second| (act, *second, true)));
             }
         }
@@ -276,6 +299,16 @@ impl<'a> Graph<'a> {
 
     /// What goes with its parent needs no statement of its own.
     fn merge_drops(&mut self) {
+        // What a partition has goes by itself where the partition is taken off before.
+        let taken_off: HashSet<Option<usize>> = (self.drop_of.keys())
+            .map(|at| &self.old().all[*at])
+            .filter(|object| object.kind == Kind::Partition)
+            .map(|object| object.parent)
+            .collect();
+        let attached: HashMap<usize, usize> = attached_constraints(self.old())
+            .into_iter()
+            .filter(|(constraint, _)| !taken_off.contains(&self.old().all[*constraint].parent))
+            .collect();
         let drops: Vec<(usize, usize)> = self.drop_of.iter().map(|(at, act)| (*at, *act)).collect();
         for (at, act) in drops {
             let object = &self.old().all[at];
@@ -290,6 +323,7 @@ impl<'a> Graph<'a> {
                 Kind::Sequence => self.owner_of(at),
                 Kind::SequenceOwner if self.sequence_stays(at) => None,
                 Kind::Constraint if object.detail("type") == "f" && self.refers_to_dropped(at) => None,
+                Kind::Constraint if attached.contains_key(&at) => attached.get(&at).copied(),
                 Kind::Column | Kind::Default | Kind::SequenceOwner => object.parent,
                 _ => object.parent,
             };
@@ -451,6 +485,66 @@ impl<'a> Graph<'a> {
             Act::Finish(at) => (3, 0, at),
         }
     }
+}
+
+/// These tables and all that they inherit from.
+fn tables_above(objects: &Objects, tables: &BTreeSet<usize>) -> BTreeSet<usize> {
+    let mut above = BTreeSet::new();
+    let mut open: Vec<usize> = tables.iter().copied().collect();
+    let links: Vec<&Object> = objects.all.iter().filter(|object| is_link(object)).collect();
+    while let Some(table) = open.pop() {
+        if above.insert(table) {
+            let of_table = links.iter().filter(|link| link.parent == Some(table));
+            open.extend(of_table.flat_map(|link| &link.depends));
+        }
+    }
+    above
+}
+
+fn is_link(object: &Object) -> bool {
+    matches!(object.kind, Kind::Partition | Kind::Inheritance)
+}
+
+/// The columns that those who inherit from a table have of this one.
+pub(super) fn columns_below(objects: &Objects, column: usize) -> Vec<usize> {
+    let mut found = Vec::new();
+    let mut open: Vec<usize> = objects.all[column].parent.into_iter().collect();
+    while let Some(table) = open.pop() {
+        let links = objects.all.iter().filter(|object| {
+            object.kind == Kind::Inheritance
+                && object.depends.contains(&table)
+                && object.parent != Some(table)
+        });
+        for child in links.filter_map(|link| link.parent) {
+            let same = |object: &Object| {
+                object.kind == Kind::Column
+                    && object.parent == Some(child)
+                    && object.name == objects.all[column].name
+                    && object.inherited
+            };
+            found.extend((0..objects.all.len()).filter(|at| same(&objects.all[*at])));
+            open.push(child);
+        }
+    }
+    found
+}
+
+/// Kinds whose statements name the types of their arguments.
+fn names_types(kind: Kind) -> bool {
+    use Kind::{Aggregate, Cast, Function, Operator, OperatorFamilyMember, Procedure, Transform};
+    matches!(kind, Aggregate | Cast | Function | Operator | OperatorFamilyMember | Procedure | Transform)
+}
+
+/// Constraints of partitions whose index is attached to one that no constraint of the parent has made, with that index.
+/// Neither can be dropped without the other.
+pub(super) fn attached_constraints(objects: &Objects) -> Vec<(usize, usize)> {
+    let constraints = (objects.all.iter().enumerate())
+        .filter(|(_, object)| object.kind == Kind::Constraint && !object.inherited);
+    let index = |(at, object): (usize, &Object)| {
+        let name = Some(object.detail("index_parent")).filter(|name| !name.is_empty())?;
+        Some((at, *objects.by_key.get(&(Kind::Index, name.to_owned()))?))
+    };
+    constraints.filter_map(index).collect()
 }
 
 /// `PARTITION OF` takes the columns as they stand in the parent.
