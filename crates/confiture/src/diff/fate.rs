@@ -29,6 +29,8 @@ pub(super) struct Work<'a> {
     pub(super) changes: BTreeMap<usize, Change>,
     /// Old types and tables that only go after their columns, or rows, have moved over.
     pub(super) set_aside: Vec<bool>,
+    /// Columns that are dropped with `ONLY`, because they stay with those who inherit them.
+    pub(super) stays_below: BTreeSet<usize>,
     /// Work on a child that the same work on its parent does.
     pub(super) old_comes_along: Vec<bool>,
     pub(super) new_comes_along: Vec<bool>,
@@ -44,6 +46,7 @@ pub(super) fn decide<'a>(sides: Sides<'a>, options: &PlanOptions) -> Work<'a> {
         made: vec![true; new.all.len()],
         changes: BTreeMap::new(),
         set_aside: vec![false; old.all.len()],
+        stays_below: BTreeSet::new(),
         old_comes_along: vec![false; old.all.len()],
         new_comes_along: vec![false; new.all.len()],
         twins,
@@ -304,9 +307,9 @@ impl Work<'_> {
                 };
             }
         }
+        self.stays_below = self.columns_that_stay_below();
         if !options.after_first {
             let taken_off = self.taken_off();
-            let left_over = self.columns_left_over();
             for (at, object) in old.all.iter().enumerate() {
                 // The triggers of a partition go when it is taken off.
                 let alone = object.parent.is_some_and(|table| taken_off.contains(&table))
@@ -315,7 +318,7 @@ impl Work<'_> {
                 let follows = object.kind == Kind::Column
                     && self.fates[at] == Fate::Alter
                     && object.details["inherit_count"].as_i64() > Some(0);
-                let apart = alone || left_over.contains(&at);
+                let apart = alone || self.stays_below.contains(&at);
                 self.old_comes_along[at] = (object.inherited || follows) && !apart && self.parents_do(at);
             }
             let new = self.sides.new;
@@ -390,19 +393,43 @@ impl Work<'_> {
         taken_off
     }
 
-    /// Inherited columns that are dropped with `ONLY`, for somewhere below the same column stays.
-    fn columns_left_over(&self) -> BTreeSet<usize> {
+    /// Columns that go while those who inherit from the table keep theirs: they are dropped with `ONLY`, and so are those between.
+    fn columns_that_stay_below(&self) -> BTreeSet<usize> {
         let old = self.sides.old;
-        let stays = |at: &usize| !matches!(self.fates[*at], Fate::Gone | Fate::Rebuild);
-        let gone = (0..old.all.len()).filter(|at| old.all[*at].kind == Kind::Column && !stays(at));
-        let mut left_over = BTreeSet::new();
-        for at in gone {
-            let below = order::columns_below(old, at);
-            if below.iter().any(stays) {
-                left_over.extend(below);
+        let mut heirs: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for link in old.all.iter().filter(|object| object.kind == Kind::Inheritance) {
+            let Some(child) = link.parent else { continue };
+            for parent in link.depends.iter().filter(|on| **on != child) {
+                heirs.entry(*parent).or_default().push(child);
             }
         }
-        left_over
+        let children = if heirs.is_empty() { Vec::new() } else { old.children() };
+        let mut found = BTreeSet::new();
+        // From the top: what is dropped with ONLY leaves the column to each child.
+        for &table in heirs.keys() {
+            for &column in children[table].iter().filter(|at| old.all[**at].kind == Kind::Column) {
+                let mut open = vec![table];
+                let mut below = Vec::new();
+                while let Some(table) = open.pop() {
+                    for &heir in heirs.get(&table).into_iter().flatten() {
+                        let same = |at: &&usize| {
+                            let other = &old.all[**at];
+                            other.kind == Kind::Column
+                                && other.name == old.all[column].name
+                                && other.inherited
+                        };
+                        below.extend(children[heir].iter().find(same));
+                        open.push(heir);
+                    }
+                }
+                let goes = |at: &usize| matches!(self.fates[*at], Fate::Gone | Fate::Rebuild);
+                if goes(&column) && below.iter().any(|at| !goes(at)) {
+                    found.insert(column);
+                    found.extend(below.into_iter().filter(goes));
+                }
+            }
+        }
+        found
     }
 
     /// True where work on an inherited object is left to its parent: dropping, making, a type or NOT NULL.

@@ -505,30 +505,6 @@ fn is_link(object: &Object) -> bool {
     matches!(object.kind, Kind::Partition | Kind::Inheritance)
 }
 
-/// The columns that those who inherit from a table have of this one.
-pub(super) fn columns_below(objects: &Objects, column: usize) -> Vec<usize> {
-    let mut found = Vec::new();
-    let mut open: Vec<usize> = objects.all[column].parent.into_iter().collect();
-    while let Some(table) = open.pop() {
-        let links = objects.all.iter().filter(|object| {
-            object.kind == Kind::Inheritance
-                && object.depends.contains(&table)
-                && object.parent != Some(table)
-        });
-        for child in links.filter_map(|link| link.parent) {
-            let same = |object: &Object| {
-                object.kind == Kind::Column
-                    && object.parent == Some(child)
-                    && object.name == objects.all[column].name
-                    && object.inherited
-            };
-            found.extend((0..objects.all.len()).filter(|at| same(&objects.all[*at])));
-            open.push(child);
-        }
-    }
-    found
-}
-
 /// Kinds whose statements name the types of their arguments.
 fn names_types(kind: Kind) -> bool {
     use Kind::{Aggregate, Cast, Function, Operator, OperatorFamilyMember, Procedure, Transform};

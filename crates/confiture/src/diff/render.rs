@@ -103,7 +103,7 @@ fn drop(work: &Work<'_>, at: usize) -> Step {
         Kind::DefaultPrivileges => privileges::unmake(object),
         _ if object.drop.is_empty() => Vec::new(),
         // Where the column stays below, it is dropped only here.
-        Kind::Column if stays_below(work, at) => {
+        Kind::Column if work.stays_below.contains(&at) => {
             vec![Sql::from_server(object.drop.replacen(" TABLE ", " TABLE ONLY ", 1))]
         }
         Kind::Index if has_attached(work.sides.old, at) => {
@@ -191,11 +191,6 @@ fn copy_rows(work: &Work<'_>, from: usize, to: usize, name: &str) -> Vec<Sql> {
         }
     }
     statements
-}
-
-fn stays_below(work: &Work<'_>, column: usize) -> bool {
-    let stays = |at: &usize| !matches!(work.fates[*at], Fate::Gone | Fate::Rebuild);
-    order::columns_below(work.sides.old, column).iter().any(stays)
 }
 
 /// A constraint of a partition belongs to this index.
