@@ -148,18 +148,7 @@ impl<'a> Graph<'a> {
                 self.before(before, made);
             }
         }
-        // A partition that comes after such an index would get one of its own.
-        let new = self.new_side();
-        for (constraint, index) in attached_constraints(new) {
-            let is_link = |link: &usize| {
-                new.all[*link].kind == Kind::Partition && new.all[*link].parent == new.all[constraint].parent
-            };
-            for link in (0..new.all.len()).filter(is_link) {
-                if let (Some(&link), Some(&index)) = (self.make_of.get(&link), self.make_of.get(&index)) {
-                    self.edges.push((link, index, true));
-                }
-            }
-        }
+        self.connect_indexes_of_parents();
         self.connect_mentions();
         self.connect_parents();
     }
@@ -229,6 +218,29 @@ impl<'a> Graph<'a> {
                     }
                 }
             }
+        }
+        self.edges.extend(edges);
+    }
+
+    /// A partition that comes after an index which partitions lack, or have by way of a constraint, would get one of its own.
+    fn connect_indexes_of_parents(&mut self) {
+        let new = self.new_side();
+        let attached: HashSet<usize> =
+            attached_constraints(new).into_iter().map(|(_, index)| index).collect();
+        let lacks = |at: &usize| {
+            let object = &new.all[*at];
+            matches!(object.kind, Kind::Index | Kind::Constraint) && object.details["valid"] == false
+                || attached.contains(at)
+        };
+        let links: Vec<usize> =
+            (0..new.all.len()).filter(|at| new.all[*at].kind == Kind::Partition).collect();
+        let mut edges = Vec::new();
+        for (&at, &make) in self.make_of.iter().filter(|(at, _)| lacks(at)) {
+            let Some(table) = new.all[at].parent else { continue };
+            let below = links.iter().filter(|link| {
+                new.all[**link].depends.contains(&table) && new.all[**link].parent != Some(table)
+            });
+            edges.extend(below.filter_map(|link| Some((*self.make_of.get(link)?, make, true))));
         }
         self.edges.extend(edges);
     }
@@ -388,7 +400,11 @@ impl<'a> Graph<'a> {
             let Some(&with) = self.make_of.get(&parent) else { continue };
             let fits = match object.kind {
                 Kind::Column | Kind::Default | Kind::ViewColumn | Kind::Attribute => true,
-                Kind::Constraint => object.detail("type") != "f" && !object.defined().ends_with(" NOT VALID"),
+                Kind::Constraint => {
+                    object.detail("type") != "f"
+                        && !object.defined().ends_with(" NOT VALID")
+                        && object.is("valid")
+                }
                 Kind::DomainConstraint => !object.defined().ends_with(" NOT VALID"),
                 Kind::Partition => same_columns(self.new_side(), at),
                 // Where it computes what the parent holds, only a table that is there can join.

@@ -18,7 +18,7 @@ const PREFIX: &str = "confiture_scratch_";
 const ROLES: usize = 50;
 
 /// How many statements fit into one transaction of a server with the locks of a plain configuration.
-pub const PART: usize = 250;
+pub const PART: usize = 100;
 
 /// A database that nobody else knows.
 pub struct Scratch {
@@ -102,7 +102,7 @@ impl Scratch {
                 continue;
             };
             // Nothing of this transaction is left, so that it can be tried otherwise.
-            let smaller = smaller(&error).filter(|smaller| *smaller < now);
+            let smaller = smaller(&error, now).filter(|smaller| *smaller < now);
             let missing = missing_role(&error).filter(|_| make_roles && roles < ROLES);
             let there_already = rest[..now].iter().position(|piece| {
                 let place = piece.script.script.place(piece.statement.span.start);
@@ -183,9 +183,9 @@ fn is_there_already(error: &Error) -> bool {
 }
 
 /// How many statements make a transaction where a larger one was too large, or used an enumeration's label that it had added.
-fn smaller(error: &Error) -> Option<usize> {
+fn smaller(error: &Error, now: usize) -> Option<usize> {
     match error.sqlstate_code()? {
-        "53200" => Some(PART),
+        "53200" => Some((now / 4).clamp(1, 1000)),
         "55P04" => Some(1),
         _ => None,
     }
