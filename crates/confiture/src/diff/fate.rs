@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::catalog::{Kind, Object, Objects};
 use crate::diff::compare::{Change, Sides, compare};
-use crate::diff::{PlanOptions, column, order, twins};
+use crate::diff::{PlanOptions, column, family, twins};
 use crate::sql::Sql;
 
 /// What becomes of an object of the old catalog.
@@ -116,36 +116,7 @@ impl Work<'_> {
     fn spread(&mut self) {
         let old = self.sides.old;
         let mut dependants = old.dependants();
-        // What is attached to an index goes with it, and it with what is attached.
-        let attached = order::attached_constraints(old);
-        let wanted = order::attached_constraints(self.sides.new);
-        for (constraint, index) in &attached {
-            if let (Some(one), Some(other)) = (self.twins[*constraint], self.twins[*index])
-                && !wanted.contains(&(one, other))
-            {
-                self.rebuild(*index);
-            }
-        }
-        // Where an index of the partition is attached, there is no place for a constraint.
-        for (constraint, index) in wanted {
-            let table = self.sides.new.all[constraint].parent;
-            let taken = (old.all.iter()).find(|object| {
-                let above = (Kind::Index, object.detail("index_parent").to_owned());
-                let above = old.by_key.get(&above).and_then(|above| self.twins[*above]);
-                object.kind == Kind::Index
-                    && above == Some(index)
-                    && object.parent.and_then(|table| self.twins[table]) == table
-            });
-            if let Some(above) = taken.map(|object| (Kind::Index, object.detail("index_parent").to_owned()))
-                && let Some(above) = old.by_key.get(&above)
-            {
-                self.rebuild(*above);
-            }
-        }
-        for (constraint, index) in attached {
-            dependants[index].push(constraint);
-            dependants[constraint].push(index);
-        }
+        self.tie_attached(&mut dependants);
         let starts = |at: &usize| match self.fates[*at] {
             Fate::Gone | Fate::Rebuild => true,
             Fate::Alter => self.changes[at].disturbs,
@@ -155,6 +126,34 @@ impl Work<'_> {
         while let Some(at) = open.pop() {
             for &dependant in &dependants[at] {
                 open.extend(self.touch(at, dependant));
+            }
+        }
+    }
+
+    /// What is attached to an index goes with it, and it with what is attached. What is to be attached otherwise is made anew.
+    fn tie_attached(&mut self, dependants: &mut [Vec<usize>]) {
+        let (old, new) = (self.sides.old, self.sides.new);
+        let wanted = family::attached_constraints(new);
+        for (constraint, index) in family::attached_constraints(old) {
+            if let (Some(one), Some(other)) = (self.twins[constraint], self.twins[index])
+                && !wanted.contains(&(one, other))
+            {
+                self.rebuild(index);
+            }
+            dependants[index].push(constraint);
+            dependants[constraint].push(index);
+        }
+        // Where an index of the partition is attached, there is no place for a constraint.
+        for (constraint, index) in wanted {
+            let above = |object: &Object| {
+                let key = (Kind::Index, object.detail("index_parent").to_owned());
+                old.by_key.get(&key).copied().filter(|above| self.twins[*above] == Some(index))
+            };
+            let table = |object: &Object| object.parent.and_then(|table| self.twins[table]);
+            let indexes = old.all.iter().filter(|object| object.kind == Kind::Index);
+            let mut taken = indexes.filter(|object| table(object) == new.all[constraint].parent);
+            if let Some(above) = taken.find_map(above) {
+                self.rebuild(above);
             }
         }
     }
@@ -330,11 +329,11 @@ impl Work<'_> {
                 })
                 .filter_map(|(at, object)| {
                     let table = object.parent?;
-                    let in_one = object.kind == Kind::Inheritance || order::same_columns(new, at);
+                    let in_one = object.kind == Kind::Inheritance || family::same_columns(new, at);
                     (!self.made[table] || !in_one).then_some(table)
                 })
                 .collect();
-            let alone: BTreeSet<&str> = order::attached_constraints(new)
+            let alone: BTreeSet<&str> = family::attached_constraints(new)
                 .into_iter()
                 .map(|(_, index)| new.all[index].identity.as_str())
                 .collect();
@@ -381,7 +380,7 @@ impl Work<'_> {
         let old = self.sides.old;
         let links = |goes: bool| {
             (old.all.iter().enumerate())
-                .filter(|(_, object)| matches!(object.kind, Kind::Partition | Kind::Inheritance))
+                .filter(|(_, object)| family::is_link(object))
                 .filter(move |(at, _)| matches!(self.fates[*at], Fate::Gone | Fate::Rebuild) == goes)
                 .filter_map(|(_, object)| object.parent)
         };

@@ -8,6 +8,7 @@ mod annotation;
 mod column;
 mod compare;
 mod data_type;
+mod family;
 mod fate;
 mod hazard;
 mod online;

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet};
 
 use crate::catalog::{Kind, Object, Objects};
 use crate::diff::column;
+use crate::diff::family::{attached_constraints, is_link, same_columns, tables_above};
 use crate::diff::fate::{Fate, Work};
 
 /// One piece of work: on an object of the old catalog, of the new, or both, by their positions.
@@ -503,56 +504,10 @@ impl<'a> Graph<'a> {
     }
 }
 
-/// These tables and all that they inherit from.
-fn tables_above(objects: &Objects, tables: &BTreeSet<usize>) -> BTreeSet<usize> {
-    let mut above = BTreeSet::new();
-    let mut open: Vec<usize> = tables.iter().copied().collect();
-    let links: Vec<&Object> = objects.all.iter().filter(|object| is_link(object)).collect();
-    while let Some(table) = open.pop() {
-        if above.insert(table) {
-            let of_table = links.iter().filter(|link| link.parent == Some(table));
-            open.extend(of_table.flat_map(|link| &link.depends));
-        }
-    }
-    above
-}
-
-fn is_link(object: &Object) -> bool {
-    matches!(object.kind, Kind::Partition | Kind::Inheritance)
-}
-
 /// Kinds whose statements name the types of their arguments.
 fn names_types(kind: Kind) -> bool {
     use Kind::{Aggregate, Cast, Function, Operator, OperatorFamilyMember, Procedure, Transform};
     matches!(kind, Aggregate | Cast | Function | Operator | OperatorFamilyMember | Procedure | Transform)
-}
-
-/// Constraints of partitions whose index is attached to one that no constraint of the parent has made, with that index.
-/// Neither can be dropped without the other.
-pub(super) fn attached_constraints(objects: &Objects) -> Vec<(usize, usize)> {
-    let constraints = (objects.all.iter().enumerate())
-        .filter(|(_, object)| object.kind == Kind::Constraint && !object.inherited);
-    let index = |(at, object): (usize, &Object)| {
-        let name = Some(object.detail("index_parent")).filter(|name| !name.is_empty())?;
-        Some((at, *objects.by_key.get(&(Kind::Index, name.to_owned()))?))
-    };
-    constraints.filter_map(index).collect()
-}
-
-/// `PARTITION OF` takes the columns as they stand in the parent.
-pub(super) fn same_columns(objects: &Objects, partition: usize) -> bool {
-    let Some(child) = objects.all[partition].parent else { return false };
-    let names = |table: usize| -> Vec<&str> {
-        let mut columns: Vec<_> = (objects.all.iter())
-            .filter(|object| object.kind == Kind::Column && object.parent == Some(table))
-            .map(|object| (object.details["number"].as_i64().unwrap_or_default(), object.name.as_str()))
-            .collect();
-        columns.sort_unstable();
-        columns.into_iter().map(|(_, name)| name).collect()
-    };
-    let is_parent = |on: &&usize| **on != child && objects.all[**on].kind == Kind::Table;
-    let parent = objects.all[partition].depends.iter().find(is_parent);
-    parent.is_some_and(|parent| names(*parent) == names(child)) && objects.all[child].detail("of").is_empty()
 }
 
 /// True where something that `at` depends on outside of its table depends on that table: then it cannot be made in one go.

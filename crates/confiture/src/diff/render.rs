@@ -6,7 +6,7 @@ use crate::catalog::{Kind, Object, Objects};
 use crate::diff::compare::{self, quoted};
 use crate::diff::fate::{self, Fate, Work};
 use crate::diff::order::{Act, Group};
-use crate::diff::{Hazard, Step, column, online, options, order, privileges};
+use crate::diff::{Hazard, Step, column, family, online, options, privileges};
 use crate::sql::Sql;
 
 /// The steps of a plan.
@@ -196,7 +196,7 @@ fn copy_rows(work: &Work<'_>, from: usize, to: usize, name: &str) -> Vec<Sql> {
 /// A constraint of a partition belongs to this index.
 fn has_attached(objects: &Objects, index: usize) -> bool {
     objects.all[index].detail("relkind") == "I"
-        && order::attached_constraints(objects).iter().any(|(_, of)| *of == index)
+        && family::attached_constraints(objects).iter().any(|(_, of)| *of == index)
 }
 
 fn columns_of(objects: &Objects, table: usize) -> Vec<&Object> {
