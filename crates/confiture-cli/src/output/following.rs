@@ -11,16 +11,23 @@ use super::style::Style;
 use super::text::columns;
 use super::verification;
 
+/// What there is to say where triggers do the work.
+const IMMEDIATE: &str = "Both sides are written at once: triggers carry each write to the other side in its own transaction, so there is nothing to follow.
+To follow again: confiture migrate schema-to-schema bidirectional --stop
+";
+
 /// What a run that followed did.
 pub(crate) fn render(style: Style, report: &FollowReport) -> String {
     let mut text = String::new();
     let mark = if report.phase == Phase::Following { style.done() } else { style.failed() };
     let state = match report.phase {
         Phase::Following => "The target equals the source in a snapshot",
+        Phase::Bidirectional => "Both sides take writes",
         Phase::CatchingUp => "All tables are copied; changes are still to be applied",
         Phase::Copying => "Tables are still to be copied",
         Phase::Preparing => "Nothing is copied yet",
         Phase::Armed | Phase::CutOver => "The application writes here; nothing is applied",
+        Phase::Immediate => return IMMEDIATE.to_owned(),
     };
     let batches = match report.batches {
         1 => "1 batch".to_owned(),
@@ -122,8 +129,10 @@ fn summary(text: &mut String, style: Style, following: &FollowingStatus) {
         Phase::Copying => "copying; changes wait",
         Phase::CatchingUp => "catching up",
         Phase::Following => "following: every batch leaves the target equal to the source",
+        Phase::Bidirectional => "bidirectional: both sides take writes, and changes are carried both ways",
         Phase::Armed => "ready to follow the other way round",
         Phase::CutOver => "cut over: the application writes to the target",
+        Phase::Immediate => "immediate: both sides are written at once, by triggers; no run is needed",
     };
     let paused = if following.paused { style.yellow(" (paused)") } else { String::new() };
     let _ = writeln!(text, "Phase: {phase}{paused}");

@@ -1,9 +1,11 @@
 //! What is said at the end: the result as text or JSON on stdout, an error on stderr.
 
 pub(crate) mod analysis;
+pub(crate) mod bidirectional;
 pub(crate) mod checklist;
 pub(crate) mod error;
 pub(crate) mod following;
+pub(crate) mod immediate;
 mod json;
 pub(crate) mod lint;
 pub(crate) mod lint_formats;

@@ -85,10 +85,12 @@ fn summary(runbook: &Runbook) -> Vec<String> {
     let phase = match (following.map(|following| following.phase), &figures.status) {
         (Some(Phase::CutOver), _) => "cut over: the application writes to the new side",
         (Some(Phase::Following), _) => "following: every batch leaves the new side equal to the old one",
+        (Some(Phase::Bidirectional), _) => "bidirectional: both sides take writes",
         (Some(Phase::CatchingUp), _) => "catching up",
         (Some(Phase::Copying), _) => "copying",
         (Some(Phase::Armed), _) => "ready to follow again",
         (Some(Phase::Preparing), _) => "preparing",
+        (Some(Phase::Immediate), _) => "immediate: both sides are written at once",
         (None, Some(_)) => "copied once, without following",
         (None, None) => "not begun",
     };

@@ -154,3 +154,77 @@ async fn commands_lead_the_application_and_lead_it_back_when_the_program_is_kill
     assert_eq!(wrong.status, 2, "{wrong}");
     assert!(wrong.stderr.contains("there are pre_fence, fenced, switched, rolled_back"), "{wrong}");
 }
+
+/// Both sides take writes, and it ends for one of them; every step is a call of the program.
+#[tokio::test]
+async fn both_sides_take_writes_for_a_while() {
+    let shop = Shop::new().await;
+    let said = shop.call(&format!("bidirectional {ENDS} --until-caught-up"));
+    assert_eq!(said.status, 8, "{said}");
+    assert!(said.stderr.contains("follows no source yet"), "{said}");
+    let said = shop.call(&format!("sync {ENDS} --until-caught-up"));
+    assert_eq!(said.status, 0, "{said}");
+    let said = shop.call(&format!("bidirectional {ENDS} --until-caught-up --conflicts latest"));
+    assert!(said.status == 2 && said.stderr.contains("--latest-by"), "{said}");
+
+    let said = shop.call(&format!("bidirectional {ENDS} --until-caught-up --format json"));
+    assert_eq!(said.status, 0, "{said}");
+    crate::json::holds(&said.json()["result"], "bidirectional.json");
+    psql(&shop.old, "UPDATE users SET full_name = 'old' WHERE id IN (1, 2)");
+    psql(&shop.new, "UPDATE users SET display_name = 'new' WHERE id IN (2, 3)");
+    let status = shop.call("status --from production --to production_new");
+    assert!(status.stdout.contains("both sides take writes"), "{status}");
+    for refused in [format!("sync {ENDS}"), "cleanup --from production --to production_new --yes".into()] {
+        let said = shop.call(&refused);
+        assert!(said.status == 8 && said.stderr.contains("both sides take writes"), "{said}");
+    }
+    let said = shop.call(&format!("bidirectional {ENDS} --until-caught-up"));
+    assert!(said.status == 7 && said.stderr.contains("both sides have changed a row of users"), "{said}");
+    let said = shop.call(&format!("bidirectional {ENDS} --until-caught-up --conflicts target"));
+    assert!(said.status == 0 && said.stdout.contains("1 row was changed by both"), "{said}");
+    let (old, new) = (
+        "SELECT full_name FROM users WHERE id < 4 ORDER BY id",
+        "SELECT display_name FROM users WHERE id < 4 ORDER BY id",
+    );
+    assert_eq!(
+        (psql(&shop.old, old), psql(&shop.new, new)),
+        ("old\nnew\nnew".into(), "old\nnew\nnew".into())
+    );
+
+    let said = shop.call(&format!("cutover {ENDS} --format json"));
+    assert_eq!(said.status, 0, "{said}");
+    crate::json::holds(&said.json()["result"], "switch.json");
+    psql(&shop.new, "UPDATE users SET display_name = 'newer' WHERE id = 1");
+    let said = shop.call(&format!("rollback {ENDS} --format json"));
+    assert_eq!(said.status, 0, "{said}");
+    crate::json::holds(&said.json()["result"], "switch.json");
+    assert_eq!(psql(&shop.old, old), "newer\nnew\nnew");
+}
+
+/// Two mappings in one project: every command that is about one migration says which.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_command_takes_a_mapping() {
+    let shop = Shop::new().await;
+    let said = shop.call(&format!("sync {ENDS} --until-caught-up"));
+    assert_eq!(said.status, 0, "{said}");
+    for command in [
+        "status",
+        "pause",
+        "throttle --rows 1000",
+        "resume",
+        "checklist",
+        "runbook",
+        "cutover --dry-run --yes",
+        "cleanup",
+    ] {
+        let named =
+            shop.call(&format!("{command} --to production_new --from production --mapping db/missing.yaml"));
+        assert_ne!(named.status, 0, "{command}: {named}");
+        assert!(named.stderr.contains("db/missing.yaml"), "{command}: {named}");
+        if !["checklist", "cutover --dry-run --yes"].contains(&command) {
+            let ends = "--to production_new --from production --config db/mapping.yaml -q";
+            let said = shop.call(&format!("{command} {ends}"));
+            assert_eq!(said.status, 0, "{command}: {said}");
+        }
+    }
+}

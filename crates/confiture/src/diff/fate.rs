@@ -307,18 +307,16 @@ impl Work<'_> {
             }
         }
         self.stays_below = self.columns_that_stay_below();
+        self.set_bases_aside(&dependants);
         if !options.after_first {
             let taken_off = self.taken_off();
             for (at, object) in old.all.iter().enumerate() {
                 // The triggers of a partition go when it is taken off.
                 let alone = object.parent.is_some_and(|table| taken_off.contains(&table))
                     && object.kind != Kind::Trigger;
-                // A column that is declared here as well follows its parent's, but does not go with it.
-                let follows = object.kind == Kind::Column
-                    && self.fates[at] == Fate::Alter
-                    && object.details["inherit_count"].as_i64() > Some(0);
+                let inherited = object.inherited || self.is_retyped_with_parents(at);
                 let apart = alone || self.stays_below.contains(&at);
-                self.old_comes_along[at] = (object.inherited || follows) && !apart && self.parents_do(at);
+                self.old_comes_along[at] = inherited && !apart && self.parents_do(at);
             }
             let new = self.sides.new;
             // A table that is put to its parent afterwards has to have its columns: one that was there before, or one whose columns
@@ -364,6 +362,27 @@ impl Work<'_> {
         }
         let taken = is_named_otherwise(self.sides.new, &old.all[at]);
         dependants[at].iter().any(|on| holds(*on) && self.keeps_type(*on) || taken && waits(*on))
+    }
+
+    /// A type under one that is set aside waits as well: its name is needed, and it cannot go before the other.
+    fn set_bases_aside(&mut self, dependants: &[Vec<usize>]) {
+        let old = self.sides.old;
+        let bases = |at: &usize| {
+            is_type(old.all[*at].kind)
+                && matches!(self.fates[*at], Fate::Rebuild | Fate::Gone)
+                && !self.set_aside[*at]
+        };
+        let bases: Vec<usize> = (0..old.all.len()).filter(bases).collect();
+        loop {
+            let waits = |at: &usize| {
+                !self.set_aside[*at]
+                    && dependants[*at]
+                        .iter()
+                        .any(|above| self.set_aside[*above] && is_type(old.all[*above].kind))
+            };
+            let Some(base) = bases.iter().copied().find(waits) else { break };
+            self.set_aside[base] = true;
+        }
     }
 
     /// True for a column of a table that is set aside until its rows have moved over.
@@ -429,6 +448,15 @@ impl Work<'_> {
             }
         }
         found
+    }
+
+    /// True for a column whose type changes, and which a parent has as well: no child's type is altered by itself.
+    fn is_retyped_with_parents(&self, at: usize) -> bool {
+        let object = &self.sides.old.all[at];
+        object.kind == Kind::Column
+            && object.details["inherit_count"].as_i64() > Some(0)
+            && self.fates[at] == Fate::Alter
+            && self.changes[&at].disturbs
     }
 
     /// True where work on an inherited object is left to its parent: dropping, making, a type or NOT NULL.

@@ -5,10 +5,11 @@ use serde::Serialize;
 use crate::catalog::{Key, Kind, Object, Objects};
 use crate::config::Connection;
 use crate::diff::rename::{self, Asked, Rename};
-use crate::diff::{self, PlanOptions, Step};
+use crate::diff::{self, PlanOptions, Sizes, Step};
 use crate::error::{Error, ErrorKind, Result};
 use crate::postgres::scratch::{self, Scratch};
-use crate::postgres::{Piece, Session, read_objects, run_pieces};
+use crate::postgres::{Piece, Session, read_lint_ground, read_objects, run_pieces};
+use crate::schema_diff::watch::watch;
 use crate::sql::{Script, SplitScript, Sql, split};
 
 /// How often a plan is looked at again for what its statements have brought along.
@@ -98,7 +99,7 @@ async fn diff_in(
     options: &DiffOptions,
 ) -> Result<Difference> {
     let build = async |scratch: &Scratch, source: &Source| build(scratch, source, options).await;
-    let (before, after) = tokio::try_join!(build(left, old), build(right, new))?;
+    let ((before, old_sizes), (after, new_sizes)) = tokio::try_join!(build(left, old), build(right, new))?;
     let mut remarks = Vec::new();
     let uncovered = uncovered(&before, &after);
     let mut asked = Vec::new();
@@ -128,20 +129,34 @@ async fn diff_in(
         up.go_online();
         down.go_online();
     }
+    // By now the right one is what the left one was, and the other way round.
+    let mut sizes = old_sizes.or(new_sizes).unwrap_or_default();
+    sizes.know(&renames);
+    let (forward, backward) = tokio::join!(
+        watch(right.session(), &mut up, &sizes, &after),
+        watch(left.session(), &mut down, &sizes, &before)
+    );
+    forward?;
+    backward.map_err(|error| error.context("on the way back"))?;
     Ok(Difference { up, down, remarks, uncovered })
 }
 
-/// Makes a scratch database what `source` says.
-async fn build(scratch: &Scratch, source: &Source, options: &DiffOptions) -> Result<Objects> {
+/// Makes a scratch database what `source` says; of a live one, the sizes of its tables are told as well.
+async fn build(
+    scratch: &Scratch,
+    source: &Source,
+    options: &DiffOptions,
+) -> Result<(Objects, Option<Sizes>)> {
     let make_roles = options.make_roles;
     match source {
         Source::Scripts(scripts) => {
             scratch.run(scripts, make_roles).await?;
-            read_objects(scratch.session(), false).await
+            Ok((read_objects(scratch.session(), false).await?, None))
         }
         Source::Live(connection) => {
             let session = Session::connect(connection).await?;
             let live = read_objects(&session, false).await?;
+            let sizes = Sizes::of(&read_lint_ground(&session).await?);
             let live = live.without(|object| is_ours(object, options.history_table.as_deref()));
             if make_roles {
                 scratch.make_roles(&diff::roles(&live)).await?;
@@ -153,7 +168,7 @@ async fn build(scratch: &Scratch, source: &Source, options: &DiffOptions) -> Res
                     connection.database
                 ))
             })?;
-            Ok(copy)
+            Ok((copy, Some(sizes)))
         }
     }
 }

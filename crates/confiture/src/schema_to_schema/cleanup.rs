@@ -7,13 +7,14 @@ use serde::Serialize;
 use crate::config::Connection;
 use crate::error::{Error, Result};
 use crate::event::Execution;
+use crate::postgres::database::drop_empty_schema;
 use crate::postgres::{AdvisoryLock, Session};
 use crate::schema_to_schema::cutover;
 use crate::schema_to_schema::journal::EntryKind;
 use crate::schema_to_schema::ledger::TableState;
 use crate::schema_to_schema::live::TrailEntry;
 use crate::schema_to_schema::sessions::unless_interrupted;
-use crate::schema_to_schema::{constraints, foreign, journal, ledger, live};
+use crate::schema_to_schema::{constraints, foreign, immediate, journal, ledger, live};
 use crate::sql::{Identifier, QualifiedName, Sql, sql};
 
 /// What was removed.
@@ -104,11 +105,17 @@ async fn clean_up_locked(
     let follows = record.is_some();
     let mut ended = cutover::Ended::default();
     if let Some(record) = &record {
+        if record.phase == live::Phase::Bidirectional {
+            return Err(Error::refused("both sides take writes, and both have what the other one lacks yet")
+                .hint("end that first, for one of the sides: confiture migrate schema-to-schema cutover, or rollback"));
+        }
         // Before anything else: from here on rows are removed.
         if cleaning.abandon && cutover::is_over(record) {
             return Err(Error::refused("the application has been cut over: its rows are not given up")
                 .hint("`rollback` leads it back first; `cleanup` without --abandon ends the way back"));
         }
+        // Whatever else is removed must not be carried to the old side.
+        immediate::end(session, execution).await?;
         if let Some(source) = source {
             ended = cutover::end_way_back(source, session.connection(), cleaning, execution).await?;
         }
@@ -155,15 +162,7 @@ async fn clean_up_locked(
 /// Drops the ledger, and its schema where that is empty then.
 pub(crate) async fn drop_ledger(session: &Session) -> Result<()> {
     session.batch(&Sql::literal(include_str!("../postgres/queries/drop_ledger.sql"))).await?;
-    drop_schema(session).await
-}
-
-/// Drops the ledger's schema where it is ours and nothing else is in it, such as the queue of a migration that reads this database.
-async fn drop_schema(session: &Session) -> Result<()> {
-    match session.batch(&Sql::literal("DROP SCHEMA IF EXISTS confiture RESTRICT")).await {
-        Err(error) if matches!(error.sqlstate_code(), Some("2BP01" | "42501")) => Ok(()),
-        outcome => outcome,
-    }
+    drop_empty_schema(session, &Identifier::new("confiture")).await
 }
 
 /// A target that is no picture of its source yet is left only when the user says so; what was copied of it goes.

@@ -228,3 +228,14 @@ CREATE TABLE t (a "char", b text);
 CREATE TABLE t (a name, b "char");
 -- rows
 INSERT INTO t VALUES ('x', 'y');
+-- case: enum under a range in use loses a label
+-- old
+CREATE TYPE e AS ENUM ('a', 'b', 'gone');
+CREATE TYPE r AS RANGE (SUBTYPE = e);
+CREATE TABLE t (id int, c r);
+-- new
+CREATE TYPE e AS ENUM ('b', 'a');
+CREATE TYPE r AS RANGE (SUBTYPE = e);
+CREATE TABLE t (id int, c r);
+-- rows
+INSERT INTO t VALUES (1, '[a,a]'), (2, NULL);

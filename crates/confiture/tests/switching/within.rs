@@ -75,8 +75,7 @@ async fn over_and_back() {
     let seen = clients.stop().await;
     println!("{} writes, longest {:?}", seen.acknowledged.len(), seen.longest);
     assert_eq!(seen.moved, 0, "no client has met the fence");
-    // Seen once in some twenty runs on a loaded machine, and not explained yet: the client tries again.
-    assert!(seen.deadlocks <= 1, "{} deadlocks", seen.deadlocks);
+    assert_eq!(seen.deadlocks, 0);
     assert_all_there(&world.old, "app.orders", &seen).await;
     let (back, direction) = active(options.clone()).await.unwrap();
     assert_eq!(direction, Direction::Reverse);

@@ -1,12 +1,14 @@
 //! `confiture migrate schema-to-schema`: everything in one go, or its steps one at a time.
 
 mod analyze;
+mod bidirectional;
 mod checklist;
 mod cleanup;
 mod cutover;
 mod ends;
 mod flags;
 mod following;
+mod immediate;
 mod mapping_file;
 mod migrate;
 mod migrate_table;
@@ -29,7 +31,7 @@ mod watching;
 
 use confiture::{Error, Result};
 
-use self::flags::{Changes, Ends, How, Run, Which};
+use self::flags::{Changes, How, Run, Which};
 use self::options::{SchemaToSchemaOptions, Step};
 use crate::invocation::Invocation;
 use crate::output::Reply;
@@ -51,9 +53,6 @@ pub(crate) struct SchemaToSchema {
 /// The flags of the command without a step.
 #[derive(Debug, clap::Args)]
 struct Everything {
-    #[command(flatten)]
-    ends: Ends,
-
     #[command(flatten)]
     which: Which,
 
@@ -82,6 +81,7 @@ enum Steps {
     Migrate(migrate::Migrate),
     MigrateTable(migrate_table::MigrateTable),
     Sync(sync::Sync),
+    Bidirectional(bidirectional::BothWays),
     Cutover(cutover::Cutover),
     Rollback(cutover::Rollback),
     Status(status::Status),
@@ -106,6 +106,7 @@ impl SchemaToSchema {
             Some(Steps::Migrate(_)) => "migrate schema-to-schema migrate",
             Some(Steps::MigrateTable(_)) => "migrate schema-to-schema migrate-table",
             Some(Steps::Sync(_)) => "migrate schema-to-schema sync",
+            Some(Steps::Bidirectional(_)) => "migrate schema-to-schema bidirectional",
             Some(Steps::Cutover(_)) => "migrate schema-to-schema cutover",
             Some(Steps::Rollback(_)) => "migrate schema-to-schema rollback",
             Some(Steps::Status(_)) => "migrate schema-to-schema status",
@@ -130,6 +131,7 @@ impl SchemaToSchema {
             Some(Steps::Migrate(migrate)) => migrate.options(),
             Some(Steps::MigrateTable(table)) => table.options(),
             Some(Steps::Sync(sync)) => sync.options(),
+            Some(Steps::Bidirectional(both)) => both.options(),
             Some(Steps::Cutover(cutover)) => cutover.options(),
             Some(Steps::Rollback(rollback)) => rollback.options(),
             Some(Steps::Status(status)) => Ok(status.options()),
@@ -161,7 +163,6 @@ impl Everything {
             self.verify && !self.how.is_asked() && !self.run.is_asked() && !self.changes.is_asked();
         let mut options =
             SchemaToSchemaOptions::new(if only_verify { Step::Verify } else { Step::Everything });
-        self.ends.fill(&mut options);
         self.which.fill(&mut options);
         self.how.fill(&mut options)?;
         self.run.fill(&mut options);

@@ -1,12 +1,13 @@
 //! What a call asks for, free of how the command line spells it.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use confiture::config::Hooks;
-use confiture::config::mapping::{Strategy, TableName};
-use confiture::schema_to_schema::cutover::SwitchKind;
+use confiture::config::mapping::{Strategy, SyncMode, TableName};
+use confiture::schema_to_schema::cutover::{Policy, SwitchKind};
 use confiture::schema_to_schema::{Capture, Cleaning, Order, Until, Verifying};
 use confiture::sql::Identifier;
 
@@ -61,6 +62,8 @@ pub(crate) struct SchemaToSchemaOptions {
     pub(crate) watch: bool,
     /// How far to clean up.
     pub(crate) cleaning: Cleaning,
+    /// How both sides take writes.
+    pub(crate) both: Option<BothOptions>,
     /// How to switch.
     pub(crate) switch: Option<SwitchOptions>,
     /// Where the report goes.
@@ -70,9 +73,11 @@ pub(crate) struct SchemaToSchemaOptions {
     /// Lines of the audit trail to show.
     pub(crate) trail: u32,
     /// What people have confirmed, before a cutover.
-    pub(crate) confirmed: Vec<String>,
+    pub(crate) confirmed: BTreeSet<String>,
     /// The longest that writes may wait.
-    pub(crate) max_stall: Option<Duration>,
+    pub(crate) max_stall: Duration,
+    /// Nothing is to be carried back after the cutover.
+    pub(crate) no_way_back: bool,
     /// What is compared of a target that follows, how often, and what becomes of what differs.
     pub(crate) verifying: Verifying,
 }
@@ -97,6 +102,23 @@ pub(crate) struct Follow {
     pub(crate) until: Until,
 }
 
+/// Both sides taking writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct BothOptions {
+    /// How changes are carried; `None` for what the mapping says.
+    pub(crate) sync: Option<SyncMode>,
+    /// End what triggers carry.
+    pub(crate) stop: bool,
+    /// How long to go on trying for locks.
+    pub(crate) patience: Duration,
+    /// Who wins a conflict.
+    pub(crate) policy: Policy,
+    /// Go although something would be lost on the way back.
+    pub(crate) accept_losses: bool,
+    /// When carrying ends.
+    pub(crate) until: Until,
+}
+
 /// A cutover or a rollback.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SwitchOptions {
@@ -104,10 +126,6 @@ pub(crate) struct SwitchOptions {
     pub(crate) kind: SwitchKind,
     /// Go although something would be lost on the way back.
     pub(crate) accept_losses: bool,
-    /// What people have confirmed.
-    pub(crate) confirmed: std::collections::BTreeSet<String>,
-    /// How long writes may wait.
-    pub(crate) max_stall: Duration,
     /// How long to go on trying.
     pub(crate) patience: Duration,
     /// By how many steps sequences begin ahead.
@@ -137,6 +155,8 @@ pub(crate) enum Step {
     Verify,
     /// Follow the source.
     Sync,
+    /// Have both sides take writes.
+    Bidirectional,
     /// Lead the application to the other side.
     Switch,
     /// Say how far it is.
@@ -201,12 +221,14 @@ impl SchemaToSchemaOptions {
             follow: None,
             watch: false,
             cleaning: Cleaning::default(),
+            both: None,
             switch: None,
             report: None,
             monitor: None,
             trail: 10,
-            confirmed: Vec::new(),
-            max_stall: None,
+            confirmed: BTreeSet::new(),
+            max_stall: Duration::from_secs(5),
+            no_way_back: false,
             verifying: Verifying::default(),
         }
     }

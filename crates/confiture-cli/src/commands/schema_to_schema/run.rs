@@ -14,7 +14,7 @@ use confiture::{Error, Result};
 use serde_json::{Map, json};
 
 use super::options::{Follow, MappingFrom, SchemaToSchemaOptions, Step};
-use super::{checklist, ends, following, mapping_file, monitor, report, scaffold, switching};
+use super::{bidirectional, checklist, ends, following, mapping_file, monitor, report, scaffold, switching};
 use crate::confirm::confirm;
 use crate::database::Database;
 use crate::event_log::EventLog;
@@ -66,7 +66,7 @@ async fn step(
     {
         return write_scaffold(project, options, &named.mapping, file).await;
     }
-    if options.step == Step::Switch {
+    if matches!(options.step, Step::Switch | Step::Bidirectional) {
         return switch(invocation, project, options, named, execution).await;
     }
     if options.step == Step::Report {
@@ -215,6 +215,9 @@ async fn switch(
     let target = ends::target(project, options, &mapping).await?;
     let (source, source_name) = ends::source(project, options, &mapping, &target).await?;
     let told = told(options, &source, source_name, &target, &mapping, file);
+    if options.step == Step::Bidirectional {
+        return bidirectional::run(invocation, options, told, execution).await;
+    }
     switching::switch(invocation, project, options, told, [&source, &target], execution).await
 }
 

@@ -7,8 +7,10 @@ use confiture::config::{Flags, Hooks, Moment};
 use confiture::event::Execution;
 use confiture::project::{Naming, Project};
 use confiture::schema_to_schema::cutover::{
-    Application, Commands, Occasion, Pooled, Several, SwitchKind, Switching, active, cut_over, roll_back,
+    Application, Commands, Occasion, Pooled, Several, SwitchKind, Switching, active, cut_over,
+    is_bidirectional, roll_back,
 };
+use confiture::schema_to_schema::immediate::refuse_while_both_are_written;
 use confiture::schema_to_schema::{Cleaning, Direction, Options, clean_up, remains};
 use confiture::{Error, ErrorKind, Result};
 
@@ -36,13 +38,15 @@ pub(super) async fn switch(
         return standing_by::wait(&told, switch.kind, application.as_ref(), execution).await;
     }
     let (_, direction) = active(told.clone()).await?;
-    if switch.kind == SwitchKind::Rollback && direction == Direction::Forward {
+    let both = is_bidirectional(&told).await?;
+    if switch.kind == SwitchKind::Rollback && direction == Direction::Forward && !both {
         return give_up(invocation, options, &told, databases, execution).await;
     }
     let switching = Switching {
         accept_losses: switch.accept_losses,
-        confirmed: switch.confirmed.clone(),
-        max_stall: switch.max_stall,
+        no_way_back: options.no_way_back,
+        confirmed: options.confirmed.clone(),
+        max_stall: options.max_stall,
         patience: switch.patience,
         sequence_gap: switch.sequence_gap,
         rehearse: options.dry_run,
@@ -52,8 +56,9 @@ pub(super) async fn switch(
     if !options.dry_run {
         let Occasion { from, to, .. } = Occasion::of(switch.kind, &told);
         let question = format!(
-            "leading the application from {from} to {to}, writes waiting for {:?} at most",
-            switch.max_stall
+            "leading the application from {from} to {to}{}, writes waiting for {:?} at most",
+            if options.no_way_back { " without a way back" } else { "" },
+            options.max_stall
         );
         confirm(&invocation.terminal, execution, options.yes, &question).await.map_err(|error| {
             error.hint("--dry-run rehearses everything up to the fence and switches nothing")
@@ -92,6 +97,7 @@ async fn give_up(
     [source, target]: [&Database; 2],
     execution: &Execution,
 ) -> Result<Reply> {
+    refuse_while_both_are_written(&target.connection).await?;
     let list = remains(&source.connection, &target.connection).await?;
     if list.is_empty() {
         return Err(Error::refused(

@@ -82,6 +82,27 @@ impl KeySet {
         }
     }
 
+    /// True where the set holds this key, or the whole table.
+    #[must_use]
+    pub fn contains(&self, columns: &[&str]) -> bool {
+        let integer = match columns {
+            [one] => plain_integer(one),
+            _ => None,
+        };
+        let has_text = || {
+            let key: Box<[Box<str>]> = columns.iter().map(|column| Box::from(*column)).collect();
+            self.texts.contains(&key)
+        };
+        self.whole || integer.map_or_else(has_text, |integer| self.integers.contains(&integer))
+    }
+
+    /// Takes away the keys of another set, neither of which is the whole table.
+    pub fn remove_all(&mut self, other: &Self) {
+        self.integers.retain(|key| !other.integers.contains(key));
+        self.texts.retain(|key| !other.texts.contains(key));
+        self.text_bytes = self.texts.iter().map(|key| text_bytes(key)).sum();
+    }
+
     /// True where the table has to be compared as a whole.
     #[must_use]
     pub fn is_whole(&self) -> bool {

@@ -65,6 +65,14 @@ pub struct Changes {
     pub lag: Duration,
 }
 
+impl Changes {
+    /// True where nothing has changed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.keys.iter().all(KeySet::is_empty)
+    }
+}
+
 /// How a feed is.
 #[derive(Debug, Clone, Default, serde::Serialize)]
 pub struct FeedState {

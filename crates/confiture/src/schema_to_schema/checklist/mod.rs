@@ -63,6 +63,8 @@ pub struct Standard {
     pub sequence_gap: u32,
     /// The way back; `None` for what follows from the plan.
     pub way_back: Option<ReverseMapping>,
+    /// There is to be none, as somebody has decided.
+    pub no_way_back: bool,
     /// What the caller knows of it: that it stands ready, or why it does not.
     pub way_back_ready: Option<std::result::Result<String, String>>,
 }
@@ -76,6 +78,7 @@ impl Default for Standard {
             verified_within: None,
             sequence_gap: 1000,
             way_back: None,
+            no_way_back: false,
             way_back_ready: None,
         }
     }
@@ -173,7 +176,7 @@ fn ask(id: &'static str, what: &'static str, confirmed: bool, evidence: &str, hi
             what,
             outcome: Outcome::Ask,
             evidence: evidence.to_owned(),
-            hint: Some(hint.to_owned()),
+            hint: Some(hint.to_owned()).filter(|hint| !hint.is_empty()),
         },
     }
 }

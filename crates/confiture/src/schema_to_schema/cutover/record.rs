@@ -30,6 +30,16 @@ pub(crate) fn committed(id: i64) -> Sql {
     )
 }
 
+/// Says that the switch that was begun was done, by whoever brings it to its end.
+pub(crate) async fn commit_begun(session: &Session) -> Result<()> {
+    let committed = Sql::literal(
+        "UPDATE confiture.cutover SET committed_at = coalesce(committed_at, pg_catalog.clock_timestamp()),
+             outcome = 'done', ended_at = coalesce(ended_at, pg_catalog.clock_timestamp()) WHERE committed_at IS NULL
+             AND id = (SELECT pg_catalog.max(id) FROM confiture.cutover)",
+    );
+    session.execute(&committed, &[]).await.map(|_| ())
+}
+
 /// Says how a switch ended.
 pub(crate) async fn end(
     session: &Session,

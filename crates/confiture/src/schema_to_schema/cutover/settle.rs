@@ -10,7 +10,7 @@ use crate::schema_to_schema::cleanup::drop_ledger;
 use crate::schema_to_schema::cutover::application::{Application, Occasion};
 use crate::schema_to_schema::cutover::arm::{self, Armed};
 use crate::schema_to_schema::cutover::direction::{Ledgers, is_within};
-use crate::schema_to_schema::cutover::{SwitchKind, fence, record};
+use crate::schema_to_schema::cutover::{SwitchKind, bidirectional, fence, record};
 use crate::schema_to_schema::live::capture::plan_capture;
 use crate::schema_to_schema::live::feed;
 use crate::schema_to_schema::live::ledger::{self, Direction, FollowRecord, Phase};
@@ -45,6 +45,18 @@ pub async fn settle_with(
         if AdvisoryLock::holder(&Session::connect(side).await?).await?.is_some() {
             return Ok(direction);
         }
+    }
+    if bidirectional::is_unfinished(&ledgers) {
+        let kind = match direction {
+            Direction::Reverse => SwitchKind::Cutover,
+            Direction::Forward => SwitchKind::Rollback,
+        };
+        execution.warn(
+            "both sides took writes, or were about to, and that was not brought to its end: that is done now",
+        );
+        bidirectional::finish(options, execution).await?;
+        application.switched(&Occasion::of(kind, options)).await?;
+        return Ok(direction);
     }
     let (half_done, armed) = (ledgers.is_half_done(), is_armed(&ledgers, direction));
     if !half_done && !armed {
@@ -81,33 +93,44 @@ fn is_armed(ledgers: &Ledgers, direction: Direction) -> bool {
     other.as_ref().is_some_and(|record| record.phase == Phase::Armed)
 }
 
-/// Opens the side that a decided switch leads to. May be done again.
+/// Opens the side that a decided switch leads to, where it is not open yet.
 pub(super) async fn open_up_again(options: &Options) -> Result<()> {
     let ledgers = Ledgers::read(options).await?;
+    if !ledgers.is_half_done() {
+        return Ok(());
+    }
     let (Some(forward), Some(reverse)) = (&ledgers.forward, &ledgers.reverse) else { return Ok(()) };
     // The one into the side that the application has left is active now; the other one has come to its end.
-    let (active, ended, options) = match ledgers.direction() {
-        Direction::Reverse => (reverse, forward, ledgers.way_back(options)?),
-        Direction::Forward => (forward, reverse, options.clone()),
+    let (active, ended, entered) = match ledgers.direction() {
+        Direction::Reverse => (reverse, forward, &options.target),
+        Direction::Forward => (forward, reverse, &options.source),
     };
-    let migration = Arc::new(Migration::plan(options, &Execution::unattended()).await?);
-    let session = Session::connect(&migration.options.source).await?;
-    let captured = plan_capture(&migration.plan, &migration.source, &migration.source_catalog).await?;
-    let (id, feed, direction) = (active.id.clone(), active.feed, active.direction);
-    let armed = Armed { migration, id, feed, captured: captured.tables, direction };
-    let work = async {
-        armed.open_up(&session, &ended.id).await?;
-        session.batch(&arm::hand_over(active.epoch)).await?;
-        if ledger_is_home(&session).await? {
-            let committed = Sql::literal(
-                "UPDATE confiture.cutover SET committed_at = coalesce(committed_at, pg_catalog.clock_timestamp()),
-                     outcome = 'done', ended_at = pg_catalog.clock_timestamp() WHERE outcome = 'begun'",
-            );
-            session.execute(&committed, &[]).await?;
+    let session = Session::connect(entered).await?;
+    let open_up = match active.direction {
+        Direction::Reverse if ledgers.is_without_way_back() => {
+            Sql::join(";\n", fence::take_down(&session, &ended.id).await?)
         }
-        Ok(())
+        Direction::Reverse => captured_by(active, ledgers.way_back(options)?, &session, &ended.id).await?,
+        Direction::Forward => captured_by(active, options.clone(), &session, &ended.id).await?,
+    };
+    let work = async {
+        session.batch(&open_up).await?;
+        session.batch(&arm::hand_over(active.epoch)).await?;
+        match ledger_is_home(&session).await? {
+            true => record::commit_begun(&session).await,
+            false => Ok(()),
+        }
     };
     session.transaction(work).await
+}
+
+/// What opens the side from which the migration of `options` carries changes, whose ledger is `active`.
+async fn captured_by(active: &FollowRecord, options: Options, session: &Session, ended: &str) -> Result<Sql> {
+    let migration = Arc::new(Box::pin(Migration::plan(options, &Execution::unattended())).await?);
+    let captured = plan_capture(&migration.plan, &migration.source, &migration.source_catalog).await?;
+    let id = active.id.clone();
+    let armed = Armed::carrying(migration, id, active.feed, captured.tables, active.direction);
+    armed.open_up(session, ended).await
 }
 
 async fn ledger_is_home(session: &Session) -> Result<bool> {
@@ -158,8 +181,7 @@ async fn disarm(
 }
 
 /// Says that a switch was given up, in the ledger of the new side.
-pub(super) async fn give_up(options: &Options, id: i64, error: &Error) {
-    if let Ok(session) = Session::connect(&options.target).await {
-        record::end(&session, id, None, None, Some(error.message())).await.ok();
-    }
+pub(super) async fn give_up(options: &Options, id: i64, error: &Error) -> Result<()> {
+    let session = Session::connect(&options.target).await?;
+    record::end(&session, id, None, None, Some(error.message())).await
 }

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
+use crate::config::Connection;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Execution;
 use crate::postgres::{AdvisoryLock, Session};
@@ -16,8 +17,9 @@ use crate::schema_to_schema::cutover::between::{self, Done, GivenUp, Order, Plan
 use crate::schema_to_schema::cutover::direction::{Ledgers, active};
 use crate::schema_to_schema::cutover::settle::{self, tidy};
 use crate::schema_to_schema::cutover::within::{self, Exchange, Turn};
-use crate::schema_to_schema::cutover::{SwitchKind, SwitchReport, Switching, fence, locks, record};
-use crate::schema_to_schema::failpoint;
+use crate::schema_to_schema::cutover::{
+    SwitchKind, SwitchReport, Switching, bidirectional, fence, locks, record,
+};
 use crate::schema_to_schema::live::capture::plan_capture;
 use crate::schema_to_schema::live::feed;
 use crate::schema_to_schema::live::follower::Follower;
@@ -29,12 +31,17 @@ use crate::schema_to_schema::planner::Migration;
 use crate::schema_to_schema::portion;
 use crate::schema_to_schema::reverse::{Finding, ReverseMapping, Severity};
 use crate::schema_to_schema::sessions::Sessions;
+use crate::schema_to_schema::{failpoint, immediate};
 use crate::sql::Sql;
 
 /// How long a run that is at work may take to hand over.
 const HANDING_OVER: Duration = Duration::from_secs(20);
 
-/// A batch that takes no longer than this leaves little for the last one.
+/// What may be said where there can be no way back.
+const WITHOUT: &str = "or go without a way back, and say so: --no-way-back";
+
+/// A batch that takes no longer than this leaves little for the last one; where the servers are far apart, a tenth of the longest
+/// stall.
 const SHORT: Duration = Duration::from_millis(100);
 
 /// Leads the application to the new side. `options` are those of the migration.
@@ -64,12 +71,12 @@ pub async fn roll_back(
     Box::pin(Switch::new(SwitchKind::Rollback, options, switching, execution).run()).await
 }
 
-struct Switch<'a> {
-    kind: SwitchKind,
+pub(super) struct Switch<'a> {
+    pub(super) kind: SwitchKind,
     /// Of the way forward.
-    forward: Options,
-    switching: &'a Switching,
-    execution: &'a Execution,
+    pub(super) forward: Options,
+    pub(super) switching: &'a Switching,
+    pub(super) execution: &'a Execution,
     started: Instant,
 }
 
@@ -89,10 +96,13 @@ impl<'a> Switch<'a> {
     async fn run(self) -> Result<SwitchReport> {
         settle::settle_with(&self.forward, self.switching.application.as_ref(), self.execution).await?;
         let ledgers = Ledgers::read(&self.forward).await?;
+        if ledgers.is_bidirectional() {
+            return Box::pin(self.close(&ledgers)).await;
+        }
         self.check_direction(&ledgers)?;
         let planned = Box::pin(self.plan(&ledgers)).await?;
         let active = Arc::clone(&planned.active);
-        let lock = self.take_over(&active).await?;
+        let lock = take_over(&active.options.target, self.execution).await?;
         // One database has one lock.
         let other = match active.plan.topology {
             Topology::OneDatabase => None,
@@ -107,17 +117,18 @@ impl<'a> Switch<'a> {
         };
         let tidied = match &done {
             Err(error) if error.kind() == ErrorKind::Connect => Ok(()),
-            _ => tidy(&self.forward, after, self.execution).await,
+            _ => in_time(tidy(&self.forward, after, self.execution)).await,
         };
-        lock.release().await.ok();
+        in_time(lock.release()).await.ok();
         if let Some(other) = other {
-            other.release().await.ok();
+            in_time(other.release()).await.ok();
         }
         let mut report = done?;
         if let Err(error) = tidied {
             report.afterwards.push(format!("not everything is tidied up: {error}"));
         }
         if report.switched
+            && !self.switching.no_way_back
             && let Err(error) = self.first_run_back().await
         {
             report.afterwards.push(format!("changes are not carried back yet: {error}"));
@@ -153,39 +164,16 @@ impl<'a> Switch<'a> {
         }
         let options = Options { probe: Duration::ZERO, ..self.forward.clone() };
         let active = Arc::new(Box::pin(Migration::plan(options, execution)).await?);
+        if self.switching.no_way_back {
+            return Ok(Planned { active, passive: None, way_back: None, exchange: None });
+        }
         let way_back = self.switching.way_back.clone().unwrap_or_else(|| active.reversed());
-        self.check_way_back(&way_back)?;
+        check_way_back(&way_back, self.switching.accept_losses)?;
         let passive = Box::pin(active.plan_reverse(&way_back, execution))
             .await
             .map_err(|error| error.context("planning the way back"))?;
-        if let Some(obstacle) =
-            passive.obstacles_of_following(Capture::Auto).await?.into_iter().find(|obstacle| obstacle.fatal)
-        {
-            return Err(Error::refused(format!("the way back: {}", obstacle.message)).hint(obstacle.hint));
-        }
+        refuse_obstacles(&passive).await?;
         Ok(Planned { active, passive: Some(Arc::new(passive)), way_back: Some(way_back), exchange: None })
-    }
-
-    /// Refuses a way back that loses something, unless that was accepted.
-    fn check_way_back(&self, way_back: &ReverseMapping) -> Result<()> {
-        let is_bad = |finding: &&Finding| {
-            finding.severity == Severity::Blocks
-                || (finding.severity == Severity::Loses && !self.switching.accept_losses)
-        };
-        let bad: Vec<&Finding> = way_back.findings.iter().filter(is_bad).collect();
-        let Some(first) = bad.first() else { return Ok(()) };
-        let mut error =
-            Error::refused(format!("a rollback would not bring everything back: {}", first.message));
-        for hint in bad.iter().filter_map(|finding| finding.hint.as_deref()).take(5) {
-            error = error.hint(hint);
-        }
-        if first.severity == Severity::Loses {
-            error = error.hint("or accept that, and say so: --accept-losses");
-        }
-        Err(match &first.place {
-            Some(place) => error.at(place.clone()),
-            None => error,
-        })
     }
 
     fn check_direction(&self, ledgers: &Ledgers) -> Result<()> {
@@ -193,6 +181,9 @@ impl<'a> Switch<'a> {
         if ledgers.forward.is_none() && ledgers.reverse.is_none() {
             return Err(Error::refused(format!("{from} follows no source yet"))
                 .hint("begin: confiture migrate schema-to-schema sync --from … --to …"));
+        }
+        if ledgers.forward.as_ref().is_some_and(|record| record.phase == Phase::Immediate) {
+            return Err(immediate::is_open());
         }
         match (direction == self.before(), self.kind) {
             (true, _) => Ok(()),
@@ -204,21 +195,20 @@ impl<'a> Switch<'a> {
         }
     }
 
-    /// Takes the lock, from a run that is at work where there is one.
-    async fn take_over(&self, active: &Migration) -> Result<AdvisoryLock> {
-        let target = &active.options.target;
-        match AdvisoryLock::take(target).await {
-            Err(error) if error.kind() == ErrorKind::Locked => {}
-            taken => return taken,
+    /// The end of a time in which both sides took writes.
+    async fn close(self, ledgers: &Ledgers) -> Result<SwitchReport> {
+        let mut report = bidirectional::close(&self, ledgers).await?;
+        if report.switched {
+            let after = async {
+                tidy(&self.forward, self.before().opposite(), self.execution).await?;
+                self.first_run_back().await
+            };
+            if let Err(error) = after.await {
+                report.afterwards.push(format!("changes are not carried yet: {error}"));
+            }
         }
-        let asking = Session::connect(target).await?;
-        let ask = Sql::literal("UPDATE confiture.control SET hand_over_to = pg_catalog.pg_backend_pid()");
-        asking.execute(&ask, &[]).await?;
-        self.execution.note("A run is at work: it is asked to hand over.");
-        let waiting = Session::connect(target).await?;
-        let taken = AdvisoryLock::take_within(waiting, HANDING_OVER, |_| ()).await;
-        asking.execute(&Sql::literal("UPDATE confiture.control SET hand_over_to = NULL"), &[]).await?;
-        taken
+        report.elapsed = self.started.elapsed();
+        Ok(report)
     }
 
     async fn switch(
@@ -235,7 +225,7 @@ impl<'a> Switch<'a> {
         let served = AtomicBool::new(false);
         let caught_up =
             Box::pin(follower.run(&following, sessions, &served, lock, self.started, feed)).await?;
-        self.check_equal(&follower, &caught_up)?;
+        check_equal(self.execution, follower.phase, &caught_up)?;
         let arming = self.make_ready(planned, &follower, epoch);
         let ready = self.execution.step("Making the way back ready", arming).await?;
         failpoint::reached("switch: armed");
@@ -250,6 +240,7 @@ impl<'a> Switch<'a> {
             from: occasion.from.clone(),
             to: occasion.to.clone(),
             switched: false,
+            way_back: !self.switching.no_way_back,
             stall: last,
             tries: 0,
             last_rows: 0,
@@ -274,11 +265,11 @@ impl<'a> Switch<'a> {
                 report.afterwards = done.afterwards;
                 let found = (!report.afterwards.is_empty()).then(|| report.afterwards.join("; "));
                 let (fenced_at, stall) = (Some(done.fenced_at), Some(done.stall));
-                record::end(&home, record, fenced_at, stall, found.as_deref()).await.ok();
+                in_time(record::end(&home, record, fenced_at, stall, found.as_deref())).await.ok();
                 Ok(report)
             }
             Err(error) => {
-                settle::give_up(&self.forward, record, &error).await;
+                in_time(settle::give_up(&self.forward, record, &error)).await.ok();
                 Err(error)
             }
         }
@@ -291,7 +282,7 @@ impl<'a> Switch<'a> {
             let id = feed::new_id(&follower.side).await?;
             return Ok(Ready::Within(Turn::back(id, exchange)?));
         }
-        let Some(passive) = passive else { return Err(Error::unexpected("no other direction is planned")) };
+        let Some(passive) = passive else { return self.make_ready_without(active, follower, epoch).await };
         if active.plan.topology == Topology::TwoDatabases {
             let armed = Armed::between(Arc::clone(passive), way_back.as_ref(), epoch - 1, self.execution);
             return armed.await.map(Ready::Between);
@@ -310,6 +301,27 @@ impl<'a> Switch<'a> {
         }))
     }
 
+    /// Makes ready what a cutover needs that nothing leads back from.
+    async fn make_ready_without(
+        &self,
+        active: &Arc<Migration>,
+        follower: &Follower,
+        epoch: i64,
+    ) -> Result<Ready> {
+        if active.plan.topology == Topology::TwoDatabases {
+            return Armed::without_way_back(active, epoch - 1).await.map(Ready::Between);
+        }
+        let exchange = Exchange::of_cutover(active, &follower.captured.tables)?;
+        Ok(Ready::Within(Turn {
+            id: feed::new_id(&follower.side).await?,
+            direction: Direction::Reverse,
+            captured: Vec::new(),
+            targets: arm::driving_tables(active).iter().map(|table| exchange.rename(table)).collect(),
+            way_back: None,
+            exchange,
+        }))
+    }
+
     /// Looks at the list of what has to be so, and refuses where something is not.
     async fn check(&self, active: &Migration, way_back: Option<&ReverseMapping>) -> Result<Vec<Check>> {
         let standard = Standard {
@@ -318,6 +330,7 @@ impl<'a> Switch<'a> {
             sequence_gap: self.switching.sequence_gap,
             way_back: way_back.cloned(),
             way_back_ready: Some(Ok("its ledger and its capture stand ready".into())),
+            no_way_back: self.switching.no_way_back,
             ..Standard::default()
         };
         let mut checks = checklist::read(active, &standard).await?;
@@ -376,9 +389,7 @@ impl<'a> Switch<'a> {
                 Err(given_up) => given_up,
             };
             if is_unknown {
-                return Err(error
-                    .context("nobody knows yet whether the switch was decided")
-                    .hint("run the command again as soon as both servers answer: it finds out, and goes on from there"));
+                return Err(between::unknown(error));
             }
             let in_the_way = locks::is_in_the_way(&error);
             if !in_the_way || Instant::now() + pause >= until || self.execution.is_interrupted() {
@@ -421,31 +432,16 @@ impl<'a> Switch<'a> {
 
     /// Batches until one takes little time: so much is left for the last one. Returns how long it took.
     async fn settle_down(&self, follower: &mut Follower) -> Result<Duration> {
+        let short = SHORT.max(self.switching.max_stall / 10);
         for _ in 0..50 {
             let batch = Box::pin(follower.batch()).await?;
-            if batch.elapsed < SHORT && !batch.more {
+            if batch.elapsed < short && !batch.more {
                 return Ok(batch.elapsed);
             }
         }
-        Err(Error::refused("the target does not keep up with the source: batches take longer than 100 ms")
+        let what = format!("the target does not keep up with the source: batches take longer than {short:?}");
+        Err(Error::refused(what)
             .hint("cut over when less is written, or see confiture.batch for what takes so long"))
-    }
-
-    /// Refuses where both sides are not known to be equal.
-    fn check_equal(&self, follower: &Follower, report: &FollowReport) -> Result<()> {
-        if self.execution.is_interrupted() {
-            return Err(Error::interrupted("stopped; nothing was switched"));
-        }
-        if follower.phase != Phase::Following {
-            return Err(Error::refused("the target has not caught up"));
-        }
-        match &report.verification {
-            Some(found) if found.ok => Ok(()),
-            Some(_) => Err(Error::new(ErrorKind::Found, "both sides differ, so nothing was switched")
-                .hint("see what differs: confiture migrate schema-to-schema verify --show-values")
-                .hint("read those rows again: confiture migrate schema-to-schema verify --repair")),
-            None => Err(Error::refused("both sides were not compared")),
-        }
     }
 
     /// The first batches the other way round: they take in how everything looks, and prove that it works.
@@ -460,6 +456,79 @@ impl<'a> Switch<'a> {
             Ok(_) => Ok(()),
         }
     }
+}
+
+/// Takes the lock of the side into which changes are carried, from a run that is at work where there is one.
+pub(crate) async fn take_over(target: &Connection, execution: &Execution) -> Result<AdvisoryLock> {
+    match AdvisoryLock::take(target).await {
+        Err(error) if error.kind() == ErrorKind::Locked => {}
+        taken => return taken,
+    }
+    let asking = Session::connect(target).await?;
+    let ask = Sql::literal("UPDATE confiture.control SET hand_over_to = pg_catalog.pg_backend_pid()");
+    asking.execute(&ask, &[]).await?;
+    execution.note("A run is at work: it is asked to hand over.");
+    let waiting = Session::connect(target).await?;
+    let taken = AdvisoryLock::take_within(waiting, HANDING_OVER, |_| ()).await;
+    asking.execute(&Sql::literal("UPDATE confiture.control SET hand_over_to = NULL"), &[]).await?;
+    taken
+}
+
+/// Refuses a way back that loses something, unless that was accepted.
+pub(super) fn check_way_back(way_back: &ReverseMapping, accept_losses: bool) -> Result<()> {
+    let is_bad = |finding: &&Finding| {
+        finding.severity == Severity::Blocks || (finding.severity == Severity::Loses && !accept_losses)
+    };
+    let bad: Vec<&Finding> = way_back.findings.iter().filter(is_bad).collect();
+    let Some(first) = bad.first() else { return Ok(()) };
+    let mut error = Error::refused(format!("a rollback would not bring everything back: {}", first.message));
+    for hint in bad.iter().filter_map(|finding| finding.hint.as_deref()).take(5) {
+        error = error.hint(hint);
+    }
+    error = error.hint(match first.severity {
+        Severity::Loses => "or accept that, and say so: --accept-losses",
+        _ => WITHOUT,
+    });
+    Err(match &first.place {
+        Some(place) => error.at(place.clone()),
+        None => error,
+    })
+}
+
+/// Refuses where changes of the new side could not be captured.
+pub(super) async fn refuse_obstacles(way_back: &Migration) -> Result<()> {
+    let obstacles = way_back.obstacles_of_following(Capture::Auto).await?;
+    match obstacles.into_iter().find(|obstacle| obstacle.fatal) {
+        Some(obstacle) => {
+            let refused = Error::refused(format!("the way back: {}", obstacle.message));
+            Err(refused.hint(obstacle.hint).hint(WITHOUT))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Refuses where both sides are not known to be equal.
+pub(super) fn check_equal(execution: &Execution, phase: Phase, report: &FollowReport) -> Result<()> {
+    if execution.is_interrupted() {
+        return Err(Error::interrupted("stopped; nothing was switched"));
+    }
+    if phase != Phase::Following {
+        return Err(Error::refused("the target has not caught up"));
+    }
+    match &report.verification {
+        Some(found) if found.ok => Ok(()),
+        Some(_) => Err(Error::new(ErrorKind::Found, "both sides differ, so nothing was switched")
+            .hint("see what differs: confiture migrate schema-to-schema verify --show-values")
+            .hint("read those rows again: confiture migrate schema-to-schema verify --repair")),
+        None => Err(Error::refused("both sides were not compared")),
+    }
+}
+
+/// What comes after a switch, whatever became of it: done soon, or left to the next command.
+async fn in_time<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    const LONG: Duration = Duration::from_secs(30);
+    let late = |_| Error::new(ErrorKind::Connect, "a server does not answer");
+    timeout(LONG, work).await.map_err(late)?
 }
 
 /// What a switch is planned with.

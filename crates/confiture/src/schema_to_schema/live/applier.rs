@@ -49,6 +49,8 @@ pub(crate) struct Applier {
     /// The tables that have a stage in this session, and those whose stage the open transaction has used.
     made: BTreeSet<usize>,
     used: BTreeSet<usize>,
+    /// What every transaction of the target begins with.
+    pub(crate) opening: Sql,
     /// The tables that are written all at once: their rows exchange values of another unique constraint.
     together: BTreeSet<usize>,
 }
@@ -67,8 +69,8 @@ impl Applier {
                 .ok_or_else(|| Error::config(format!("the target has no table {}", table.target.short())))
         };
         let stages = migration.plan.tables.iter().enumerate().map(stage).collect::<Result<_>>()?;
-        let (made, used, together) = Default::default();
-        Ok(Self { stages, migration, captured, source, target, made, used, together })
+        let (made, used, together, opening) = Default::default();
+        Ok(Self { stages, migration, captured, source, target, made, used, together, opening })
     }
 
     /// One of the same tables, by other sessions.
@@ -79,6 +81,7 @@ impl Applier {
             stages: Arc::clone(&self.stages),
             source,
             target,
+            opening: self.opening.clone(),
             made: BTreeSet::new(),
             used: BTreeSet::new(),
             together: BTreeSet::new(),
@@ -115,7 +118,7 @@ impl Applier {
     pub(crate) async fn begin(&self) -> Result<()> {
         match self.is_local() {
             true => Ok(()),
-            false => self.target.batch(&Sql::literal("BEGIN")).await,
+            false => self.target.batch(&sql!("BEGIN; {}", self.opening)).await,
         }
     }
 

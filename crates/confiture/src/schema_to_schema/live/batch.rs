@@ -42,7 +42,7 @@ pub struct BatchReport {
 }
 
 impl BatchReport {
-    fn new(number: i64, changes: &Changes, snapshot: SnapshotImage) -> Self {
+    pub(crate) fn new(number: i64, changes: &Changes, snapshot: SnapshotImage) -> Self {
         Self {
             number,
             applied: Applied::default(),
@@ -65,7 +65,7 @@ pub(crate) struct Aligned {
 }
 
 /// What a batch has done before it is committed.
-struct Begun {
+pub(crate) struct Begun {
     applied: Applied,
     /// The tables whose rows were read.
     read: BTreeSet<usize>,
@@ -109,7 +109,7 @@ impl Follower {
         }
         let changes = self.feed.changes(&self.applier.source, &snapshot).await?;
         failpoint::reached("batch: changes told");
-        let is_quiet = begun.is_none() && is_empty(&changes) && !self.is_catching_up();
+        let is_quiet = begun.is_none() && changes.is_empty() && !self.is_catching_up();
         let mut report = BatchReport::new(self.batches + 1, &changes, snapshot);
         if is_quiet {
             self.end_quiet(&mut report, started).await?;
@@ -124,6 +124,14 @@ impl Follower {
         }
         self.seen(&report).await?;
         Ok(report)
+    }
+
+    /// Freezes the source and asks what has changed since the last batch.
+    pub(crate) async fn changes(&mut self) -> Result<(SnapshotImage, Changes)> {
+        let snapshot = self.applier.freeze().await?;
+        self.look().await?;
+        let changes = self.feed.changes(&self.applier.source, &snapshot).await?;
+        Ok((snapshot, changes))
     }
 
     /// Asks for what has changed; an error where a source table was altered. Both at once, since neither needs the other.
@@ -154,7 +162,7 @@ impl Follower {
     }
 
     /// Ends a batch in which nothing had changed: there is nothing to commit.
-    async fn end_quiet(&mut self, report: &mut BatchReport, started: Instant) -> Result<()> {
+    pub(crate) async fn end_quiet(&mut self, report: &mut BatchReport, started: Instant) -> Result<()> {
         self.feed.confirm().await?;
         failpoint::reached("batch: confirmed");
         match self.is_local() {
@@ -167,7 +175,7 @@ impl Follower {
     }
 
     /// Begins to write: on the target, too.
-    async fn begin(&mut self) -> Result<Begun> {
+    pub(crate) async fn begin(&mut self) -> Result<Begun> {
         self.begin_on_target().await?;
         Ok(Begun {
             applied: Applied::default(),
@@ -198,7 +206,7 @@ impl Follower {
 
     /// Writes the rest of a batch and its record into the open transaction. Returns how far the tables are then, and what is
     /// known to be equal.
-    async fn write_all(
+    pub(crate) async fn write_all(
         &mut self,
         begun: Option<Begun>,
         changes: &Changes,
@@ -234,7 +242,7 @@ impl Follower {
         Ok((states, coverage))
     }
 
-    /// Writes a batch and commits it, then tells the feed.
+    /// Writes a batch and commits it.
     async fn write(
         &mut self,
         begun: Option<Begun>,
@@ -242,11 +250,21 @@ impl Follower {
         report: &mut BatchReport,
         started: Instant,
     ) -> Result<()> {
-        let (states, coverage) = self.write_all(begun, changes, report, started).await?;
+        let written = self.write_all(begun, changes, report, started).await?;
         if mutation::is(Mutation::ConfirmEarly) {
             self.feed.confirm().await?;
         }
         failpoint::reached("batch: recorded, not committed");
+        self.commit(written, report, started).await
+    }
+
+    /// Commits what is written, then tells the feed.
+    pub(crate) async fn commit(
+        &mut self,
+        (states, coverage): (Vec<TableState>, Coverage),
+        report: &mut BatchReport,
+        started: Instant,
+    ) -> Result<()> {
         self.applier.commit().await?;
         failpoint::reached("batch: committed, not confirmed");
         (self.states, self.coverage) = (states, coverage);
@@ -273,6 +291,10 @@ impl Follower {
         if !begun.waiting[index].is_empty() {
             keys.to_mut().extend(&std::mem::take(&mut begun.waiting[index]));
         }
+        let withheld = self.withheld.get(index).filter(|withheld| !withheld.is_empty());
+        if let Some(withheld) = withheld {
+            keys.to_mut().remove_all(withheld);
+        }
         match state {
             TableState::Copying | TableState::Copied | TableState::Indexing => {
                 if !keys.is_empty() && !mutation::is(Mutation::ForgetDeferred) {
@@ -284,6 +306,9 @@ impl Follower {
                 let (waited, left) =
                     ledger::take_deferred(&self.applier.target, &name, WAITING_AT_ONCE).await?;
                 keys.to_mut().extend(&waited);
+                if let Some(withheld) = withheld {
+                    keys.to_mut().remove_all(withheld);
+                }
                 more = left;
                 if !left {
                     *state = match self.left_to_build(index) {
@@ -315,8 +340,4 @@ impl Follower {
         self.writing = None;
         Ok(())
     }
-}
-
-fn is_empty(changes: &Changes) -> bool {
-    changes.keys.iter().all(KeySet::is_empty)
 }

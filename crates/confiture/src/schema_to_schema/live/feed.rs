@@ -284,11 +284,7 @@ pub(crate) fn name(id: &str) -> String {
 
 /// Lets go of everything that the slot of the migration `id`, which nobody reads, has captured until now.
 pub(crate) async fn skip(id: &str, source: &Session) -> Result<()> {
-    let skip = Sql::literal(
-        "SELECT pg_catalog.pg_replication_slot_advance($1::pg_catalog.name, pg_catalog.pg_current_wal_insert_lsn())",
-    );
-    source.query(&skip, &[&WalFeed::name(id).as_str()]).await?;
-    Ok(())
+    WalFeed::skip(source, &WalFeed::name(id)).await
 }
 
 /// Takes away, in one database, queues of a direction that has ended: everything that is read into the database itself, but

@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Execution};
 use crate::postgres::Session;
-use crate::postgres::feed::ChangeFeed;
+use crate::postgres::feed::{ChangeFeed, KeySet};
 use crate::schema_to_schema::journal::{self, EntryKind};
 use crate::schema_to_schema::ledger::TableState;
 use crate::schema_to_schema::live::applier::Applier;
@@ -78,6 +78,8 @@ pub(crate) struct Follower {
     pub(crate) aligned: Option<Aligned>,
     /// Whether the applier writes past foreign keys and triggers.
     pub(crate) bypasses_constraints: bool,
+    /// Of every table, keys of the source that a batch leaves as they are on the target; empty for none.
+    pub(crate) withheld: Vec<KeySet>,
     /// Whether somebody waits to take over.
     pub(crate) hands_over: bool,
 }

@@ -43,10 +43,14 @@ pub enum Phase {
     CatchingUp,
     /// Every batch leaves the target equal to the source.
     Following,
+    /// Both sides take writes, and changes are carried both ways.
+    Bidirectional,
     /// Ready to follow the other way round, once the application has moved.
     Armed,
     /// The application writes to what was the target: nothing is applied here any more.
     CutOver,
+    /// Both schemas of one database are written at once: triggers carry each write to the other side.
+    Immediate,
 }
 
 /// Which way changes go.
@@ -80,13 +84,15 @@ impl Direction {
 }
 
 impl Phase {
-    const ALL: [(&'static str, Self); 6] = [
+    const ALL: [(&'static str, Self); 8] = [
         ("preparing", Self::Preparing),
         ("copying", Self::Copying),
         ("catching_up", Self::CatchingUp),
         ("following", Self::Following),
+        ("bidirectional", Self::Bidirectional),
         ("armed", Self::Armed),
         ("cut_over", Self::CutOver),
+        ("immediate", Self::Immediate),
     ];
 
     /// Its word in the ledger.

@@ -9,8 +9,8 @@ use tokio::time::sleep;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Execution;
-use crate::postgres::AdvisoryLock;
 use crate::postgres::feed::wal::{SlotLost, WalFeed};
+use crate::postgres::{AdvisoryLock, Session};
 use crate::schema_to_schema::failpoint;
 use crate::schema_to_schema::ledger::TableState;
 use crate::schema_to_schema::live::batch::BatchReport;
@@ -151,6 +151,9 @@ impl Migration {
         following: &Following,
         execution: &Execution,
     ) -> Result<FollowReport> {
+        if let Some(report) = self.written_at_once().await? {
+            return Ok(report);
+        }
         if self.options.restart {
             self.restart_following(execution).await?;
         }
@@ -208,6 +211,13 @@ impl Migration {
         }
     }
 
+    /// Where triggers carry each write to the other side there is nothing to follow: says so.
+    async fn written_at_once(&self) -> Result<Option<FollowReport>> {
+        let session = crate::postgres::Session::connect(&self.options.target).await?;
+        let record = ledger::read(&session).await?.filter(|record| record.phase == Phase::Immediate);
+        Ok(record.map(|record| FollowReport::new(record.feed, record.phase, record.batches)))
+    }
+
     async fn follow_once(
         self: &Arc<Self>,
         following: &Following,
@@ -217,6 +227,7 @@ impl Migration {
     ) -> Result<FollowReport> {
         let started = Instant::now();
         let lock = AdvisoryLock::take_on(sessions.open_target(&self.options).await?).await?;
+        refuse_both_ways(&sessions.open_target(&self.options).await?).await?;
         let (mut follower, feed) = Box::pin(self.open_follower(following, sessions, execution)).await?;
         let report = Box::pin(follower.run(following, sessions, served, &lock, started, feed)).await;
         if let Ok(report) = &report {
@@ -230,9 +241,9 @@ impl Migration {
     /// all rows read again. Where that cannot be done now, the next run meets the same error.
     async fn forget_slot(&self) {
         let forget = async {
-            let target = crate::postgres::Session::connect(&self.options.target).await?;
+            let target = Session::connect(&self.options.target).await?;
             let Some(record) = ledger::read(&target).await? else { return Ok(()) };
-            let source = crate::postgres::Session::connect(&self.options.source).await?;
+            let source = Session::connect(&self.options.source).await?;
             let name = WalFeed::name(&record.id);
             WalFeed::drop_slot_and_publication(&source, &name, &name).await
         };
@@ -243,7 +254,7 @@ impl Migration {
 
     /// Says in the ledger why no run is at work, where that can be said.
     async fn say_stopped(&self, error: &Error) {
-        let Ok(session) = crate::postgres::Session::connect(&self.options.target).await else { return };
+        let Ok(session) = Session::connect(&self.options.target).await else { return };
         if matches!(ledger::exists(&session).await, Ok(true)) {
             ledger::set_stopped(&session, Some(error.message())).await.ok();
         }
@@ -305,7 +316,7 @@ impl Follower {
     }
 
     /// Waits while somebody has paused the run; whoever stops it meanwhile stops it after one more batch.
-    async fn pass_gate(&mut self) -> Result<()> {
+    pub(crate) async fn pass_gate(&mut self) -> Result<()> {
         loop {
             let beat = sleep(Duration::from_secs(1));
             tokio::select! {
@@ -388,6 +399,18 @@ impl Follower {
 async fn replan(migration: &Arc<Migration>, execution: &Execution) -> Result<Arc<Migration>> {
     let planned = Box::pin(Migration::plan(migration.options.clone(), execution)).await?;
     Ok(Arc::new(planned))
+}
+
+/// Where both sides take writes, to carry changes one way would overwrite what was written on the other side.
+async fn refuse_both_ways(target: &Session) -> Result<()> {
+    match ledger::read(target).await?.map(|record| record.phase) {
+        Some(Phase::Bidirectional) => {
+            Err(Error::refused("both sides take writes, so changes are carried both ways")
+                .hint("go on: confiture migrate schema-to-schema bidirectional")
+                .hint("end it: confiture migrate schema-to-schema cutover, or rollback"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn interrupted() -> Error {

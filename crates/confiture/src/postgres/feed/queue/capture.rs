@@ -12,6 +12,9 @@ use crate::sql::{Identifier, Literal, QualifiedName, Sql, sql};
 /// The schema that holds everything but the triggers.
 pub(super) const SCHEMA: &str = "confiture";
 
+/// The setting of a session that carries changes of the other side here: nothing of what it writes is to be carried back.
+pub(super) const LEAVE_OUT: &str = "confiture.carries";
+
 /// What `pg_trigger.tgtype` says of a trigger.
 mod event {
     pub(super) const ROW: i16 = 1;
@@ -106,13 +109,16 @@ impl<'a> Capture<'a> {
             "
 #variable_conflict use_column
 BEGIN
-    IF pg_catalog.pg_sequence_last_value({}::pg_catalog.regclass) OPERATOR(pg_catalog.=) 1 THEN
+    IF pg_catalog.current_setting({}, true) OPERATOR(pg_catalog.=) 'yes' THEN
+        RETURN NULL;
+    ELSIF pg_catalog.pg_sequence_last_value({}::pg_catalog.regclass) OPERATOR(pg_catalog.=) 1 THEN
         INSERT INTO {} ({}) {};
     ELSE
         INSERT INTO {} ({}) {};
     END IF;
     RETURN NULL;
 END",
+            Literal(LEAVE_OUT),
             Literal(&sequence),
             second,
             columns,

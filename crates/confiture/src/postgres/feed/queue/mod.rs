@@ -83,6 +83,13 @@ impl QueueFeed {
         Ok(Self { session, tables: tables.into_iter().map(queue).collect(), since, given: None })
     }
 
+    /// A statement for a session that carries changes of the other side here: a queue, which would carry them back, leaves out
+    /// what it writes.
+    #[must_use]
+    pub fn leave_out() -> Sql {
+        sql!("SELECT pg_catalog.set_config({}, 'yes', false)", crate::sql::Literal(capture::LEAVE_OUT))
+    }
+
     /// The last confirmed snapshot.
     #[must_use]
     pub fn since(&self) -> Option<&SnapshotImage> {

@@ -10,6 +10,10 @@ use crate::postgres::feed::CapturedTable;
 /// What the prefix of our own messages is.
 pub(super) const PREFIX: &str = "confiture";
 
+/// What our own message says at the beginning of a transaction that carries changes of the other side here: they are none
+/// that would have to be carried back.
+pub(super) const LEFT_OUT: &str = "carried";
+
 /// Row changes from which on a transaction is given in parts, so that nobody waits for all of it: what fills a set of keys
 /// to the brim.
 const PART: u64 = if cfg!(feature = "failpoints") { 8 } else { 7 << 11 };
@@ -31,13 +35,22 @@ struct Known {
     key: Vec<usize>,
 }
 
+/// The transaction that is being delivered.
+struct Current {
+    transaction: Transaction,
+    /// What our own message in it says.
+    marker: Option<String>,
+    /// Whether it is none of the application's.
+    is_carried: bool,
+}
+
 /// Collects the keys of the transaction that is being delivered.
 pub(super) struct Collector {
     tables: Vec<CapturedTable>,
     /// Which captured table a relation is, or is a partition of.
     table_of: HashMap<u32, Option<usize>>,
     relations: HashMap<u32, Known>,
-    current: Option<(Transaction, Option<String>)>,
+    current: Option<Current>,
     /// What our own messages begin with.
     ours: String,
     /// The key that is being read, to use its memory again.
@@ -80,10 +93,11 @@ impl Collector {
     pub(super) fn take(&mut self, message: Message<'_>) -> Result<Option<Delivered>> {
         match message {
             Message::Begin { at, transaction } => {
-                self.current = Some((Transaction::new(transaction, at), None));
+                let transaction = Transaction::new(transaction, at);
+                self.current = Some(Current { transaction, marker: None, is_carried: false });
             }
             Message::Commit { end } => {
-                let (transaction, marker) = self.current.take().ok_or_else(out_of_order)?;
+                let Current { transaction, marker, .. } = self.current.take().ok_or_else(out_of_order)?;
                 let marker = marker.map(|marker| (marker, end));
                 return Ok(Some(Delivered { transaction, marker }));
             }
@@ -99,11 +113,14 @@ impl Collector {
                 return self.count();
             }
             Message::Note { prefix, content } => {
-                if let (true, Some((_, marker)), Ok(content)) =
+                if let (true, Some(current), Ok(content)) =
                     (prefix == PREFIX.as_bytes(), &mut self.current, std::str::from_utf8(content))
-                    && let Some(batch) = content.strip_prefix(&self.ours)
+                    && let Some(said) = content.strip_prefix(&self.ours)
                 {
-                    *marker = Some(batch.to_owned());
+                    match said {
+                        LEFT_OUT => current.is_carried = true,
+                        batch => current.marker = Some(batch.to_owned()),
+                    }
                 }
             }
             Message::Other => {}
@@ -113,7 +130,7 @@ impl Collector {
 
     /// `None`: nobody can tell which table, so each that has partitions.
     fn mark_whole(&mut self, table: Option<usize>) {
-        let Some((transaction, _)) = &mut self.current else { return };
+        let Some(Current { transaction, is_carried: false, .. }) = &mut self.current else { return };
         for (index, captured) in self.tables.iter().enumerate() {
             if table == Some(index) || (table.is_none() && !captured.partitions.is_empty()) {
                 transaction.keys.of(index).insert_whole();
@@ -157,8 +174,11 @@ impl Collector {
             self.mark_whole(None);
             return self.count();
         };
-        let (transaction, _) = self.current.as_mut().ok_or_else(out_of_order)?;
-        let keys = transaction.keys.of(table);
+        let current = self.current.as_mut().ok_or_else(out_of_order)?;
+        if current.is_carried {
+            return Ok(None);
+        }
+        let keys = current.transaction.keys.of(table);
         for tuple in [old, new].into_iter().flatten() {
             let instead = old.filter(|_| new.is_some());
             if !read_key(&known.key, tuple, instead, &mut self.key) {
@@ -176,7 +196,10 @@ impl Collector {
 
     /// Counts a change; gives a part of a large transaction.
     fn count(&mut self) -> Result<Option<Delivered>> {
-        let (transaction, _) = self.current.as_mut().ok_or_else(out_of_order)?;
+        let Current { transaction, is_carried, .. } = self.current.as_mut().ok_or_else(out_of_order)?;
+        if *is_carried {
+            return Ok(None);
+        }
         transaction.row_changes += 1;
         if transaction.row_changes < PART {
             return Ok(None);

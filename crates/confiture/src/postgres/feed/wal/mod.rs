@@ -27,7 +27,7 @@ use tokio::time::Instant;
 
 pub use self::slot::SlotLost;
 
-use self::collect::{Collector, PREFIX};
+use self::collect::{Collector, LEFT_OUT, PREFIX};
 use self::pending::Visible;
 use self::stream::{Delivery, Marker, Shared, Stream};
 use self::thread::Thread;
@@ -36,7 +36,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::postgres::Session;
 use crate::postgres::feed::{CapturedTable, ChangeFeed, Changes, FeedState, KeySet, Obstacle, SnapshotImage};
 use crate::postgres::replication::Replication;
-use crate::sql::{Identifier, Sql};
+use crate::sql::{Identifier, Literal, Sql, sql};
 
 /// Keys that are worth a query before all have come.
 const AHEAD: usize = if cfg!(feature = "failpoints") { 16 } else { 1 << 14 };
@@ -80,6 +80,18 @@ impl WalFeed {
     #[must_use]
     pub fn name(migration: &str) -> Identifier {
         slot::name(migration)
+    }
+
+    /// A statement that begins a transaction which carries changes of the other side here: the feed with this slot, which would
+    /// carry them back, leaves it out.
+    #[must_use]
+    pub fn leave_out(slot: &Identifier) -> Sql {
+        let content = format!("{}:{}", slot.as_str(), LEFT_OUT);
+        sql!(
+            "SELECT pg_catalog.pg_logical_emit_message(true, {}::text, {}::text)",
+            Literal(PREFIX),
+            Literal(&content)
+        )
     }
 
     /// What stands in the way of this feed on the server and the tables.
@@ -177,6 +189,15 @@ impl WalFeed {
         publication: &Identifier,
     ) -> Result<()> {
         slot::drop_both(session, slot, publication).await
+    }
+
+    /// Lets go of everything that a slot which nobody reads has captured until now.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Locked`] where somebody goes on reading it.
+    pub async fn skip(session: &Session, slot: &Identifier) -> Result<()> {
+        slot::skip(session, slot).await
     }
 
     /// The slot's name.

@@ -241,6 +241,22 @@ pub(super) async fn free(session: &Session, slot: &Identifier) -> Result<()> {
     }
 }
 
+/// Lets go of everything that a slot has captured until now, once nobody reads it.
+pub(super) async fn skip(session: &Session, slot: &Identifier) -> Result<()> {
+    let skip = Sql::literal(
+        "SELECT pg_catalog.pg_replication_slot_advance($1::pg_catalog.name, pg_catalog.pg_current_wal_insert_lsn())",
+    );
+    let until = Instant::now() + ENDING;
+    loop {
+        // The walsender of whoever has just read it may still be there.
+        free(session, slot).await?;
+        match session.query(&skip, &[&slot.as_str()]).await {
+            Err(error) if error.sqlstate_code() == Some("55006") && Instant::now() < until => {}
+            skipped => return skipped.map(|_| ()),
+        }
+    }
+}
+
 async fn end(session: &Session, slot: &Identifier, pid: i32) -> Result<()> {
     session
         .query(&Sql::literal("SELECT pg_catalog.pg_terminate_backend($1)"), &[&pid])

@@ -1,0 +1,385 @@
+//! Rows that both sides have changed since they last agreed: found by their keys, settled by the policy, logged with both rows.
+
+use std::collections::BTreeMap;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::postgres::feed::{KeyColumn, KeySet};
+use crate::postgres::{Row, Session};
+use crate::schema_to_schema::cutover::bidirectional::Policy;
+use crate::schema_to_schema::live::capture::{Captured, key_type};
+use crate::schema_to_schema::live::follower::Follower;
+use crate::schema_to_schema::live::ledger::Direction;
+use crate::schema_to_schema::live::stage::{is_among, selected};
+use crate::schema_to_schema::plan::TablePlan;
+use crate::sql::{Identifier, QualifiedName, Sql, sql};
+
+/// A new side's table, as conflicts know it.
+pub(super) struct Watched {
+    /// Which table the way back has captured.
+    captured: usize,
+    /// Which columns of its captured key, of so many, are those of the table's key.
+    positions: Vec<usize>,
+    columns: usize,
+    /// The table's key.
+    key: Vec<KeyColumn>,
+    /// Of the policy `latest`: the column that says when a row was written, and its type.
+    written: Option<(Identifier, QualifiedName)>,
+}
+
+/// What both sides have changed of one new table.
+#[derive(Debug, Default)]
+pub(super) struct Conflict {
+    /// Which table of the plan.
+    pub(super) table: usize,
+    /// The rows: by the text of the key.
+    pub(super) rows: BTreeMap<Vec<String>, Contested>,
+    /// Whether one side was emptied, or nobody knows which rows it has changed.
+    pub(super) is_whole: bool,
+}
+
+/// One row.
+#[derive(Debug, Default)]
+pub(super) struct Contested {
+    /// The key of the old row that drives it.
+    driving: Option<Vec<String>>,
+    /// Both rows, as JSON; `None` where there is none.
+    old: Option<String>,
+    new: Option<String>,
+    /// Whether both sides have come to the same: then nobody loses.
+    agrees: bool,
+    /// Whose row both get.
+    pub(super) winner: Option<Direction>,
+}
+
+impl Watched {
+    /// How conflicts of the table at `index` of the way forward are known.
+    pub(super) fn of(forward: &Follower, back: &Captured, index: usize, policy: &Policy) -> Result<Self> {
+        let table = &forward.migration.plan.tables[index];
+        let catalog = &forward.migration.target_catalog;
+        let unknown = || {
+            Error::refused(format!(
+                "{} is not carried back by its key, so that nobody could tell which of its rows both sides change",
+                table.target.short()
+            ))
+            .hint("give both tables a key that the mapping carries both ways, or leave the table out with --tables")
+        };
+        let (captured, found) = back
+            .tables
+            .iter()
+            .enumerate()
+            .find(|(_, captured)| captured.name == table.target)
+            .ok_or_else(unknown)?;
+        let position = |name: &Identifier| found.key.iter().position(|column| column.name == *name);
+        let positions: Option<Vec<usize>> = table.key.iter().map(position).collect();
+        let positions = positions.filter(|positions| !positions.is_empty()).ok_or_else(unknown)?;
+        let relation = catalog.relations.get(&table.target).ok_or_else(unknown)?;
+        let of_type = |name: &Identifier| {
+            let column = relation.column(name)?;
+            Some(KeyColumn { name: name.clone(), data_type: key_type(column.data_type.oid, catalog) })
+        };
+        let key: Option<Vec<KeyColumn>> = table.key.iter().map(of_type).collect();
+        let is_filled = |by: &&Identifier| table.columns.iter().any(|column| column.target == **by);
+        let written = match policy {
+            Policy::Latest(by) => Some(by).filter(is_filled).and_then(of_type),
+            _ => None,
+        };
+        let written = written.map(|column| (column.name, column.data_type));
+        let columns = found.key.len();
+        Ok(Self { captured, positions, columns, key: key.ok_or_else(unknown)?, written })
+    }
+
+    /// True where the policy can say who wins.
+    pub(super) fn is_decided(&self, policy: &Policy) -> bool {
+        match policy {
+            Policy::Source | Policy::Target => true,
+            Policy::Latest(_) => self.written.is_some(),
+            Policy::Fail => false,
+        }
+    }
+
+    /// What the new side has changed of the table.
+    fn changed<'a>(&self, changed: &'a [KeySet]) -> std::borrow::Cow<'a, KeySet> {
+        changed[self.captured].project(&self.positions, self.columns)
+    }
+
+    /// Those captured keys of the new side that are of the rows `keys`.
+    pub(super) fn captured_of(&self, changed: &[KeySet], keys: &KeySet) -> (usize, KeySet) {
+        let mut found = KeySet::default();
+        for key in changed[self.captured].iter() {
+            let of_row: Vec<&str> = self.positions.iter().map(|position| key[*position].as_str()).collect();
+            if keys.contains(&of_row) {
+                insert(&mut found, &key);
+            }
+        }
+        (self.captured, found)
+    }
+}
+
+/// Finds what both sides have changed: of the old side the keys of captured tables, as of the new one.
+pub(super) async fn find(
+    watched: &[Watched],
+    forward: &Follower,
+    [old, new]: [&[KeySet]; 2],
+) -> Result<Vec<Conflict>> {
+    let mut conflicts = Vec::new();
+    for (index, watched) in watched.iter().enumerate() {
+        let theirs = watched.changed(new);
+        if theirs.is_empty() {
+            continue;
+        }
+        let ours = forward.applier.keys_of(index, old).await?;
+        if ours.is_empty() {
+            continue;
+        }
+        let is_whole = ours.is_whole() || theirs.is_whole();
+        let mut conflict = Conflict { table: index, is_whole, ..Conflict::default() };
+        if ours.is_whole() {
+            conflict.rows = theirs.iter().map(|key| (key, Contested::default())).collect();
+        } else {
+            for (driving, key) in keys_of_both(forward, index, &ours).await? {
+                let texts: Vec<&str> = key.iter().map(String::as_str).collect();
+                if theirs.contains(&texts) {
+                    conflict.rows.insert(key, Contested { driving: Some(driving), ..Contested::default() });
+                }
+            }
+        }
+        if is_whole || !conflict.rows.is_empty() {
+            conflicts.push(conflict);
+        }
+    }
+    Ok(conflicts)
+}
+
+/// The keys of driving rows with those of the rows that they make.
+pub(super) async fn keys_of_both(
+    follower: &Follower,
+    index: usize,
+    keys: &KeySet,
+) -> Result<Vec<(Vec<String>, Vec<String>)>> {
+    const AT_ONCE: usize = 10_000;
+    let table = &follower.migration.plan.tables[index];
+    let columns = follower.captured.key_columns(&follower.captured.followed[index]);
+    let names = Sql::join(", ", columns.iter().map(|column| &column.name));
+    let alias = &table.query.alias;
+    let driving = columns.iter().map(|column| sql!("CAST({}.{} AS pg_catalog.text)", alias, column.name));
+    let made = table
+        .key
+        .iter()
+        .map(|name| sql!("CAST({} AS pg_catalog.text)", selected(table, std::slice::from_ref(name), false)));
+    let list = Sql::join(", ", driving.chain(made));
+    let mut both = Vec::new();
+    for arrays in keys.arrays(&columns, AT_ONCE) {
+        let unnest = Sql::join(", ", arrays.iter().map(|array| sql!("pg_catalog.unnest({})", array)));
+        let query = sql!("SELECT {} FROM ROWS FROM ({}) AS {} ({})", list, unnest, alias, names);
+        for row in follower.applier.source.query(&query, &[]).await? {
+            let texts = |range: std::ops::Range<usize>| {
+                range.map(|at| row.get::<_, Option<String>>(at)).collect::<Option<Vec<String>>>()
+            };
+            let (split, end) = (columns.len(), columns.len() + table.key.len());
+            both.extend(texts(0..split).zip(texts(split..end)));
+        }
+    }
+    Ok(both)
+}
+
+impl Conflict {
+    /// Looks at both rows of each, which are held on the side that is written to. `old` and `new` are sessions of the two
+    /// sides, one of them with the transaction that is going to write.
+    pub(super) async fn look(
+        &mut self,
+        watched: &Watched,
+        forward: &Follower,
+        written: Direction,
+        [old, new]: [&Session; 2],
+    ) -> Result<()> {
+        let table = &forward.migration.plan.tables[self.table];
+        let (mut driving, mut keys) = (KeySet::default(), KeySet::default());
+        for (key, row) in &self.rows {
+            insert(&mut keys, key);
+            row.driving.iter().for_each(|key| insert(&mut driving, key));
+        }
+        let columns = forward.captured.key_columns(&forward.captured.followed[self.table]);
+        for arrays in driving.arrays(&columns, usize::MAX) {
+            let Some(source) = &table.source else { break };
+            let among = is_among(&table.query.alias, &columns, &arrays);
+            if written == Direction::Reverse {
+                let hold = sql!("SELECT FROM {} AS {} WHERE {} FOR UPDATE", source, table.query.alias, among);
+                old.query(&hold, &[]).await?;
+            }
+            for row in old.query(&old_rows(table, source, &among), &[]).await? {
+                self.take(&row, table, |row, json| row.old = json);
+            }
+        }
+        let columns: Vec<&KeyColumn> = watched.key.iter().collect();
+        let alias = Identifier::new("t");
+        for arrays in keys.arrays(&columns, usize::MAX) {
+            let hold = match written {
+                Direction::Forward => Sql::literal("FOR UPDATE"),
+                Direction::Reverse => Sql::default(),
+            };
+            let among = is_among(&alias, &columns, &arrays);
+            let query = sql!(
+                "SELECT {}, pg_catalog.to_jsonb(t)::pg_catalog.text FROM {} AS t WHERE {} {}",
+                key_texts(table, &alias),
+                table.target,
+                among,
+                hold
+            );
+            for row in new.query(&query, &[]).await? {
+                self.take(&row, table, |row, json| row.new = json);
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, row: &Row, table: &TablePlan, set: impl Fn(&mut Contested, Option<String>)) {
+        let key: Vec<String> = (0..table.key.len()).map(|at| row.get(at)).collect();
+        if let Some(contested) = self.rows.get_mut(&key) {
+            set(contested, row.get(table.key.len()));
+        }
+    }
+
+    /// Says who wins where they differ.
+    pub(super) async fn settle(
+        &mut self,
+        policy: &Policy,
+        watched: &Watched,
+        session: &Session,
+    ) -> Result<()> {
+        for row in self.rows.values_mut() {
+            row.agrees = match (&row.old, &row.new) {
+                (Some(old), Some(new)) => is_same(old, new, session).await?,
+                (old, new) => old.is_none() && new.is_none(),
+            };
+            row.winner = match policy {
+                _ if row.agrees || !watched.is_decided(policy) => None,
+                Policy::Fail => None,
+                Policy::Source => Some(Direction::Forward),
+                Policy::Target => Some(Direction::Reverse),
+                Policy::Latest(_) => Some(latest(row, watched, session).await?),
+            };
+        }
+        Ok(())
+    }
+
+    /// True where the sides differ.
+    pub(super) fn is_open(&self) -> bool {
+        self.is_whole || self.contested().next().is_some()
+    }
+
+    /// The rows in which the sides differ.
+    pub(super) fn contested(&self) -> impl Iterator<Item = (&Vec<String>, &Contested)> {
+        self.rows.iter().filter(|(_, row)| !row.agrees)
+    }
+
+    /// The rows that a batch of this direction leaves alone, because the other side wins: their keys on the old side, and on
+    /// the new one.
+    pub(super) fn lost_by(&self, way: Direction) -> [KeySet; 2] {
+        let mut lost = [KeySet::default(), KeySet::default()];
+        for (key, row) in &self.rows {
+            if row.winner.is_some_and(|winner| winner != way) {
+                insert(&mut lost[1], key);
+                row.driving.iter().for_each(|driving| insert(&mut lost[0], driving));
+            }
+        }
+        lost
+    }
+
+    /// Writes it into the log of a side.
+    pub(super) async fn log(
+        &self,
+        policy: &Policy,
+        watched: &Watched,
+        forward: &Follower,
+        session: &Session,
+    ) -> Result<()> {
+        let insert = Sql::literal(
+            "INSERT INTO confiture.conflict (table_schema, table_name, key, policy, winner, old_row, new_row)
+             VALUES ($1, $2, $3, $4, $5, $6::text::pg_catalog.jsonb, $7::text::pg_catalog.jsonb)",
+        );
+        let table = &forward.migration.plan.tables[self.table].target;
+        let (schema, name, word) = (table.schema.as_str(), table.name.as_str(), policy.word());
+        let side = |winner: Direction| match winner {
+            Direction::Forward => "old",
+            Direction::Reverse => "new",
+        };
+        for (key, row) in self.contested() {
+            let winner = row.winner.map(side);
+            session
+                .execute(&insert, &[&schema, &name, &Some(key), &word, &winner, &row.old, &row.new])
+                .await?;
+        }
+        if self.is_whole {
+            let nothing = None::<String>;
+            let key = None::<Vec<String>>;
+            let winner = policy.wins_whole().filter(|_| watched.is_decided(policy)).map(side);
+            session.execute(&insert, &[&schema, &name, &key, &word, &winner, &nothing, &nothing]).await?;
+        }
+        Ok(())
+    }
+}
+
+/// What the mapping gives of the old rows: their keys on the new side, and all of them as JSON.
+fn old_rows(table: &TablePlan, source: &QualifiedName, among: &Sql) -> Sql {
+    let names: Vec<Identifier> = table.columns.iter().map(|column| column.target.clone()).collect();
+    sql!(
+        "SELECT {}, pg_catalog.to_jsonb(t)::pg_catalog.text FROM (SELECT {} {}) AS t ({})",
+        key_texts(table, &Identifier::new("t")),
+        selected(table, &names, false),
+        table.query.from_relation(&sql!("{}", source), std::slice::from_ref(among)),
+        Sql::join(", ", &names)
+    )
+}
+
+fn key_texts(table: &TablePlan, alias: &Identifier) -> Sql {
+    Sql::join(", ", table.key.iter().map(|name| sql!("CAST({}.{} AS pg_catalog.text)", alias, name)))
+}
+
+/// True where the new row has what the mapping gives, whatever else it has.
+async fn is_same(old: &String, new: &String, session: &Session) -> Result<bool> {
+    let query = Sql::literal(
+        "SELECT pg_catalog.bool_and(given.value OPERATOR(pg_catalog.=) ($2::text::pg_catalog.jsonb OPERATOR(pg_catalog.->) given.key))
+         FROM pg_catalog.jsonb_each($1::text::pg_catalog.jsonb) AS given",
+    );
+    Ok(session.query_one(&query, &[old, new]).await?.get::<_, Option<bool>>(0).unwrap_or(false))
+}
+
+/// The side whose row was written last. One that is gone says nothing of when.
+async fn latest(row: &Contested, watched: &Watched, session: &Session) -> Result<Direction> {
+    let (Some(old), Some(new), Some((by, of))) = (&row.old, &row.new, &watched.written) else {
+        return Ok(if row.old.is_none() && row.new.is_some() {
+            Direction::Reverse
+        } else {
+            Direction::Forward
+        });
+    };
+    let query = sql!(
+        "SELECT coalesce(CAST(pg_catalog.jsonb_extract_path_text($1::text::pg_catalog.jsonb, $3) AS {}) <
+                         CAST(pg_catalog.jsonb_extract_path_text($2::text::pg_catalog.jsonb, $3) AS {}),
+                         pg_catalog.jsonb_extract_path_text($1::text::pg_catalog.jsonb, $3) IS NULL)",
+        of,
+        of
+    );
+    let is_new: bool = session.query_one(&query, &[old, new, &by.as_str()]).await?.get(0);
+    Ok(if is_new { Direction::Reverse } else { Direction::Forward })
+}
+
+fn insert(keys: &mut KeySet, key: &[String]) {
+    keys.insert(&key.iter().map(String::as_str).collect::<Vec<_>>());
+}
+
+/// The error of the policy `fail`.
+pub(super) fn undecided(conflicts: &[&Conflict], forward: &Follower) -> Error {
+    let rows: usize = conflicts.iter().map(|conflict| conflict.contested().count().max(1)).sum();
+    let tables: Vec<String> = conflicts
+        .iter()
+        .map(|conflict| forward.migration.plan.tables[conflict.table].target.short())
+        .collect();
+    let what = if rows == 1 { "a row".to_owned() } else { format!("{rows} rows") };
+    Error::new(ErrorKind::Found, format!("both sides have changed {what} of {}", tables.join(", ")))
+        .hint(format!(
+            "see both: SELECT * FROM confiture.conflict WHERE winner IS NULL, on {}",
+            forward.migration.plan.target
+        ))
+        .hint("nothing was carried since; decide with --conflicts source, target or latest, and it goes on")
+}
