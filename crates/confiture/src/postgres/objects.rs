@@ -290,6 +290,9 @@ fn is_told_otherwise(from: &Object, to: &Object) -> bool {
     table(from) && (table(to) || to.kind == Kind::Column)
         || from.kind == Kind::Sequence && matches!(to.kind, Kind::Column | Kind::Table)
         || from.kind == Kind::Index && to.kind == Kind::Index
+        || from.kind == Kind::Constraint
+            && to.kind == Kind::Index
+            && from.detail("index_parent") == to.identity
         || from.kind == Kind::Constraint && from.inherited && to.kind == Kind::Constraint
         || from.kind == Kind::Trigger && from.inherited && to.kind == Kind::Trigger
 }
@@ -303,8 +306,9 @@ struct Places<'a> {
 impl<'a> Places<'a> {
     fn new(at: &'a HashMap<Address, usize>, edges: &'a [(Address, Address, char)]) -> Self {
         let mut owners = HashMap::new();
-        for (from, to, how) in edges {
-            if matches!(how, 'i' | 'P' | 'e') {
+        // What an index is attached to says less about it than the constraint that it is of.
+        for kinds in [['i', 'e'], ['P', 'P']] {
+            for (from, to, _) in edges.iter().filter(|(.., how)| kinds.contains(how)) {
                 owners.entry((from.0, from.1)).or_insert(to);
             }
         }

@@ -126,6 +126,7 @@ async fn diff_in(
             "the columns of {table} stand in another order than in the files: new ones come last"
         ));
     }
+    remarks.extend(diff::other_inheritance(&reached, &after));
     if options.online {
         up.go_online();
         down.go_online();
@@ -243,7 +244,10 @@ async fn converge(
                 // Where something was committed, this is all that there is.
                 session.batch(&Sql::literal("ROLLBACK")).await?;
                 match failure.alters {
-                    _ if one_transaction && failure.error.sqlstate_code() == Some("55P04") => {
+                    // A label that was added is used, or the server has no place for so many locks.
+                    _ if one_transaction
+                        && matches!(failure.error.sqlstate_code(), Some("55P04" | "53200")) =>
+                    {
                         one_transaction = false;
                     }
                     Some(key)
@@ -299,9 +303,12 @@ async fn attempt(
         if more.is_empty() {
             break;
         }
-        for together in more.split_inclusive(|step| step.commits && !one_transaction) {
-            carry_out(session, together).await?;
-            if together.last().is_some_and(|step| step.commits) && !one_transaction {
+        if one_transaction {
+            carry_out(session, &more).await?;
+        } else {
+            let parts = more.split_inclusive(|step| step.commits);
+            for together in parts.flat_map(|part| part.chunks(scratch::PART)) {
+                carry_out(session, together).await?;
                 session.batch(&Sql::literal("COMMIT")).await?;
                 begin(session).await?;
             }

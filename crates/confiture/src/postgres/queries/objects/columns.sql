@@ -27,6 +27,7 @@ SELECT CASE WHEN c.relkind IN ('v', 'm') THEN 'view column' ELSE 'column' END AS
             SELECT format_type(down.typbasetype, NULL) FROM down JOIN pg_type u ON u.oid = down.typbasetype WHERE u.typtype <> 'd') END, 'plain', format_type(a.atttypid, NULL), 'typtype', t.typtype, 'category', t.typcategory,
         'collation', CASE WHEN a.attcollation <> t.typcollation THEN format('%I.%I', cn.nspname, co.collname) END,
         'not_null', a.attnotnull,
+        'in_key', c.relkind = 'p' AND EXISTS (SELECT FROM pg_depend k WHERE k.classid = 'pg_class'::regclass AND k.objid = c.oid AND k.objsubid = a.attnum AND k.refclassid = 'pg_class'::regclass AND k.refobjid = c.oid AND k.refobjsubid = 0 AND k.deptype = 'i'),
         'not_null_constraint', CASE WHEN a.attnotnull AND current_setting('server_version_num')::int >= 180000 THEN (
             SELECT json_build_object('name', k.conname, 'valid', k.convalidated, 'goes_down', NOT k.connoinherit, 'own', k.coninhcount = 0,
                 'plain', k.conname = concat(c.relname, '_', a.attname, '_not_null') AND k.convalidated AND NOT k.connoinherit,
