@@ -4,11 +4,16 @@
 mod between;
 mod bidirectional;
 mod bidirectional_crash;
+mod bidirectional_harm;
+mod bidirectional_random;
 mod clients;
 mod crash;
 #[path = "../database/mod.rs"]
 mod database;
 mod others;
+#[path = "../live/seed.rs"]
+#[allow(dead_code, reason = "shared with another test binary")]
+mod seed;
 mod within;
 #[path = "../schema_to_schema/world.rs"]
 #[allow(dead_code, unused_imports, reason = "shared with another test binary")]

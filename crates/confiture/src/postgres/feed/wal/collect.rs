@@ -108,7 +108,9 @@ impl Collector {
             Message::Truncate { relations } => {
                 for relation in relations {
                     let table = self.table_of.get(&relation).copied().flatten();
-                    self.mark_whole(table);
+                    if !self.is_carried() {
+                        self.mark_whole(table);
+                    }
                 }
                 return self.count();
             }
@@ -128,9 +130,15 @@ impl Collector {
         Ok(None)
     }
 
-    /// `None`: nobody can tell which table, so each that has partitions.
+    /// Whether what is being delivered is none of the application's.
+    fn is_carried(&self) -> bool {
+        self.current.as_ref().is_some_and(|current| current.is_carried)
+    }
+
+    /// `None`: nobody can tell which table, so each that has partitions. Also where a transaction that carries is the first
+    /// to show that a table was altered, or has got a partition.
     fn mark_whole(&mut self, table: Option<usize>) {
-        let Some(Current { transaction, is_carried: false, .. }) = &mut self.current else { return };
+        let Some(Current { transaction, .. }) = &mut self.current else { return };
         for (index, captured) in self.tables.iter().enumerate() {
             if table == Some(index) || (table.is_none() && !captured.partitions.is_empty()) {
                 transaction.keys.of(index).insert_whole();
@@ -169,15 +177,15 @@ impl Collector {
         [old, new]: [Option<Tuple<'_>>; 2],
         inserted: bool,
     ) -> Result<Option<Delivered>> {
+        if self.is_carried() {
+            return Ok(None);
+        }
         let known = self.relations.get(&relation).ok_or_else(out_of_order)?;
         let Some(table) = known.table else {
             self.mark_whole(None);
             return self.count();
         };
         let current = self.current.as_mut().ok_or_else(out_of_order)?;
-        if current.is_carried {
-            return Ok(None);
-        }
         let keys = current.transaction.keys.of(table);
         for tuple in [old, new].into_iter().flatten() {
             let instead = old.filter(|_| new.is_some());

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::catalog::Catalog;
 use crate::error::{Error, ErrorKind, Result};
+use crate::postgres::Session;
 use crate::postgres::feed::{KeyColumn, KeySet};
-use crate::postgres::{Row, Session};
 use crate::schema_to_schema::cutover::bidirectional::Policy;
 use crate::schema_to_schema::live::capture::{Captured, key_type};
 use crate::schema_to_schema::live::follower::Follower;
@@ -161,22 +162,20 @@ pub(super) async fn keys_of_both(
     let columns = follower.captured.key_columns(&follower.captured.followed[index]);
     let names = Sql::join(", ", columns.iter().map(|column| &column.name));
     let alias = &table.query.alias;
-    let driving = columns.iter().map(|column| sql!("CAST({}.{} AS pg_catalog.text)", alias, column.name));
-    let made = table
-        .key
-        .iter()
-        .map(|name| sql!("CAST({} AS pg_catalog.text)", selected(table, std::slice::from_ref(name), false)));
-    let list = Sql::join(", ", driving.chain(made));
+    let driving = columns.iter().map(|column| sql!("{}.{}", alias, column.name));
+    let catalog = &follower.migration.target_catalog;
+    let made = |name| as_target(table, name, &selected(table, std::slice::from_ref(name), false), catalog);
+    let list = Sql::join(", ", driving.chain(table.key.iter().map(made)));
     let mut both = Vec::new();
     for arrays in keys.arrays(&columns, AT_ONCE) {
         let unnest = Sql::join(", ", arrays.iter().map(|array| sql!("pg_catalog.unnest({})", array)));
         let query = sql!("SELECT {} FROM ROWS FROM ({}) AS {} ({})", list, unnest, alias, names);
-        for row in follower.applier.source.query(&query, &[]).await? {
-            let texts = |range: std::ops::Range<usize>| {
-                range.map(|at| row.get::<_, Option<String>>(at)).collect::<Option<Vec<String>>>()
-            };
-            let (split, end) = (columns.len(), columns.len() + table.key.len());
-            both.extend(texts(0..split).zip(texts(split..end)));
+        for row in follower.applier.source.texts(&query).await? {
+            let row: Option<Vec<String>> = row.into_iter().collect();
+            both.extend(row.map(|mut driving| {
+                let made = driving.split_off(columns.len());
+                (driving, made)
+            }));
         }
     }
     Ok(both)
@@ -193,6 +192,7 @@ impl Conflict {
         [old, new]: [&Session; 2],
     ) -> Result<()> {
         let table = &forward.migration.plan.tables[self.table];
+        let catalog = &forward.migration.target_catalog;
         let (mut driving, mut keys) = (KeySet::default(), KeySet::default());
         for (key, row) in &self.rows {
             insert(&mut keys, key);
@@ -206,8 +206,8 @@ impl Conflict {
                 let hold = sql!("SELECT FROM {} AS {} WHERE {} FOR UPDATE", source, table.query.alias, among);
                 old.query(&hold, &[]).await?;
             }
-            for row in old.query(&old_rows(table, source, &among), &[]).await? {
-                self.take(&row, table, |row, json| row.old = json);
+            for row in old.texts(&old_rows(table, source, &among, catalog)).await? {
+                self.take(row, |row, json| row.old = json);
             }
         }
         let columns: Vec<&KeyColumn> = watched.key.iter().collect();
@@ -220,22 +220,24 @@ impl Conflict {
             let among = is_among(&alias, &columns, &arrays);
             let query = sql!(
                 "SELECT {}, pg_catalog.to_jsonb(t)::pg_catalog.text FROM {} AS t WHERE {} {}",
-                key_texts(table, &alias),
+                keys_as_target(table, &alias, catalog),
                 table.target,
                 among,
                 hold
             );
-            for row in new.query(&query, &[]).await? {
-                self.take(&row, table, |row, json| row.new = json);
+            for row in new.texts(&query).await? {
+                self.take(row, |row, json| row.new = json);
             }
         }
         Ok(())
     }
 
-    fn take(&mut self, row: &Row, table: &TablePlan, set: impl Fn(&mut Contested, Option<String>)) {
-        let key: Vec<String> = (0..table.key.len()).map(|at| row.get(at)).collect();
-        if let Some(contested) = self.rows.get_mut(&key) {
-            set(contested, row.get(table.key.len()));
+    /// Takes a row of the key's columns and the whole as JSON.
+    fn take(&mut self, mut row: Vec<Option<String>>, set: impl Fn(&mut Contested, Option<String>)) {
+        let json = row.pop().flatten();
+        let key: Option<Vec<String>> = row.into_iter().collect();
+        if let Some(contested) = key.and_then(|key| self.rows.get_mut(&key)) {
+            set(contested, json);
         }
     }
 
@@ -272,12 +274,14 @@ impl Conflict {
         self.rows.iter().filter(|(_, row)| !row.agrees)
     }
 
-    /// The rows that a batch of this direction leaves alone, because the other side wins: their keys on the old side, and on
+    /// The rows that a batch of this direction leaves alone, because the other side wins, or because they are gone on both
+    /// sides, where nobody can hold them: one that comes after this look is the other side's new row. Their keys on the old side, and on
     /// the new one.
     pub(super) fn lost_by(&self, way: Direction) -> [KeySet; 2] {
         let mut lost = [KeySet::default(), KeySet::default()];
         for (key, row) in &self.rows {
-            if row.winner.is_some_and(|winner| winner != way) {
+            let is_gone = row.old.is_none() && row.new.is_none();
+            if (is_gone && row.agrees) || row.winner.is_some_and(|winner| winner != way) {
                 insert(&mut lost[1], key);
                 row.driving.iter().for_each(|driving| insert(&mut lost[0], driving));
             }
@@ -320,19 +324,34 @@ impl Conflict {
 }
 
 /// What the mapping gives of the old rows: their keys on the new side, and all of them as JSON.
-fn old_rows(table: &TablePlan, source: &QualifiedName, among: &Sql) -> Sql {
+fn old_rows(table: &TablePlan, source: &QualifiedName, among: &Sql, catalog: &Catalog) -> Sql {
     let names: Vec<Identifier> = table.columns.iter().map(|column| column.target.clone()).collect();
     sql!(
         "SELECT {}, pg_catalog.to_jsonb(t)::pg_catalog.text FROM (SELECT {} {}) AS t ({})",
-        key_texts(table, &Identifier::new("t")),
+        keys_as_target(table, &Identifier::new("t"), catalog),
         selected(table, &names, false),
         table.query.from_relation(&sql!("{}", source), std::slice::from_ref(among)),
         Sql::join(", ", &names)
     )
 }
 
-fn key_texts(table: &TablePlan, alias: &Identifier) -> Sql {
-    Sql::join(", ", table.key.iter().map(|name| sql!("CAST({}.{} AS pg_catalog.text)", alias, name)))
+fn keys_as_target(table: &TablePlan, alias: &Identifier, catalog: &Catalog) -> Sql {
+    let column = |name| as_target(table, name, &sql!("{}.{}", alias, name), catalog);
+    Sql::join(", ", table.key.iter().map(column))
+}
+
+/// A value of the key's column `name` as the new side stores and shows it: `5` as `5.00` in a `numeric(8, 2)`. Types of one's
+/// own, which the old side may not have, stay as they are.
+fn as_target(table: &TablePlan, name: &Identifier, value: &Sql, catalog: &Catalog) -> Sql {
+    const FIRST_OWN: u32 = 16384;
+    let planned = table.columns.iter().find(|column| column.target == *name);
+    let known = catalog.relations.get(&table.target).and_then(|relation| relation.column(name));
+    match (planned, known) {
+        (Some(planned), Some(column)) if column.data_type.oid < FIRST_OWN => {
+            sql!("CAST({} AS {})", value, Sql::from_user(planned.data_type.as_str()))
+        }
+        _ => value.clone(),
+    }
 }
 
 /// True where the new row has what the mapping gives, whatever else it has.
