@@ -42,17 +42,21 @@ const BREAK_QUEUE: &str = "DO $$ DECLARE found record; BEGIN
     END LOOP; END $$";
 const BREAK_WAL: &str = "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = current_database()";
 
+/// Both feeds are of the one kind: what is unlogged is not in the WAL.
+async fn open_by(feed: FeedKind, who: Policy) -> (World, Options) {
+    match feed {
+        FeedKind::Wal => open(OLD, NEW, MAPPING, feed, who).await,
+        FeedKind::Queue => {
+            open(OLD, &NEW.replace("CREATE TABLE", "CREATE UNLOGGED TABLE"), MAPPING, feed, who).await
+        }
+    }
+}
+
 /// A feed has missed changes, so that all rows are read again: not those over which the other side's are not carried yet.
 async fn missed(feed: FeedKind, of_old: bool) {
     for who in [Policy::Target, Policy::Source] {
-        let (world, options) = open(OLD, NEW, MAPPING, feed, who.clone()).await;
-        // The way back has its feed from what the server allows.
-        let by_wal = psql(
-            if of_old { &world.old } else { &world.new },
-            "SELECT count(*) FROM pg_replication_slots WHERE database = current_database()",
-        )
-        .await;
-        let breaks = if by_wal.trim() == "0" { BREAK_QUEUE } else { BREAK_WAL };
+        let (world, options) = open_by(feed, who.clone()).await;
+        let breaks = if feed == FeedKind::Queue { BREAK_QUEUE } else { BREAK_WAL };
         psql(if of_old { &world.old } else { &world.new }, breaks).await;
         psql(&world.old, "UPDATE app.people SET name = 'old' WHERE id = 21").await;
         psql(&world.new, "UPDATE new.users SET display_name = 'new' WHERE id = 22").await;
@@ -74,6 +78,13 @@ async fn missed(feed: FeedKind, of_old: bool) {
                 told += psql(side, &logged).await.trim().parse::<i32>().unwrap();
             }
             assert!(is.trim() == name || told > 0, "{who:?}: {id} is {is}, and nothing tells of it");
+            let lost = format!(
+                "SELECT count(*) FROM confiture.conflict WHERE key = '{{{id}}}'
+                AND (old_row IS NULL OR new_row IS NULL)"
+            );
+            for side in [&world.old, &world.new] {
+                assert_eq!(psql(side, &lost).await.trim(), "0", "{id}: the log has both rows");
+            }
         }
         // And the feed is whole again.
         psql(&world.old, "UPDATE app.people SET name = 'old again' WHERE id = 23").await;
@@ -88,6 +99,7 @@ async fn missed(feed: FeedKind, of_old: bool) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_queue_that_has_missed_changes() {
     missed(FeedKind::Queue, true).await;
+    missed(FeedKind::Queue, false).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -203,4 +215,63 @@ async fn rows_are_not_held_for_a_feed_that_stalls() {
     assert_equal_sides(&world).await;
     let waited = waited.lock().unwrap().expect("the row was free before the feed answered");
     assert!(waited < Duration::from_secs(5), "{waited:?}");
+}
+
+/// What a batch writes is no change of the side that it writes to.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_goes_round_in_circles() {
+    for feed in [FeedKind::Queue, FeedKind::Wal] {
+        let (world, options) = open_by(feed, Policy::Fail).await;
+        psql(
+            &world.old,
+            "UPDATE app.people SET name = 'old' WHERE id < 100; DELETE FROM app.orders WHERE person = 7",
+        )
+        .await;
+        psql(&world.new, "UPDATE new.users SET display_name = 'new' WHERE id > 200").await;
+        let first = carry(&options, &policy(Policy::Fail)).await;
+        assert_eq!(first.batches, [1, 1], "{feed:?}: {first:?}");
+        let second = carry(&options, &policy(Policy::Fail)).await;
+        assert_eq!((second.batches, second.rows), ([0, 0], [0, 0]), "{feed:?}: {second:?}");
+        assert_equal_sides(&world).await;
+    }
+}
+
+/// Many rows are contested at once; their log is complete.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_conflicts_at_once() {
+    let (world, options) = open_by(FeedKind::Wal, Policy::Source).await;
+    psql(&world.old, "UPDATE app.orders SET cents = 1").await;
+    psql(&world.new, "UPDATE new.orders SET cents = 2").await;
+    let report = carry(&options, &policy(Policy::Source)).await;
+    assert_eq!(report.conflicts, 2000, "{report:?}");
+    assert_equal_sides(&world).await;
+    let log = "SELECT count(DISTINCT key), min(old_row ->> 'cents'), max(new_row ->> 'cents'), max(winner)
+        FROM confiture.conflict";
+    assert_eq!(psql(&world.new, log).await.trim(), "2000|1|2|old");
+}
+
+/// A partition that comes with rows, and that a batch is the first to write to.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partition_that_comes_with_rows() {
+    const OLD: &str = "CREATE SCHEMA app; CREATE TABLE app.facts (id bigint PRIMARY KEY, note text);
+        INSERT INTO app.facts SELECT i, 'fact ' || i FROM generate_series(1, 9) i;";
+    const NEW: &str = "CREATE SCHEMA new;
+        CREATE TABLE new.facts (id bigint PRIMARY KEY, note text) PARTITION BY RANGE (id);
+        CREATE TABLE new.facts_1 PARTITION OF new.facts FOR VALUES FROM (0) TO (100);";
+    const MAPPING: &str = "tables:\n  new.facts: { from: app.facts f }\n";
+    for feed in [FeedKind::Queue, FeedKind::Wal] {
+        let (world, options) = open(OLD, NEW, MAPPING, feed, Policy::Source).await;
+        psql(
+            &world.new,
+            "CREATE TABLE new.facts_2 (id bigint PRIMARY KEY, note text); INSERT INTO new.facts_2 VALUES (105, 'came along');
+             ALTER TABLE new.facts ATTACH PARTITION new.facts_2 FOR VALUES FROM (100) TO (200)",
+        )
+        .await;
+        psql(&world.old, "INSERT INTO app.facts VALUES (106, 'old')").await;
+        carry(&options, &policy(Policy::Source)).await;
+        carry(&options, &policy(Policy::Source)).await;
+        let (old, new) = ("SELECT id, note FROM app.facts", "SELECT id, note FROM new.facts");
+        assert_same(&world.old, old, &world.new, new).await;
+        assert_eq!(psql(&world.old, "SELECT note FROM app.facts WHERE id = 105").await.trim(), "came along");
+    }
 }

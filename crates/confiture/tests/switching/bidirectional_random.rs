@@ -202,8 +202,13 @@ async fn run(seed: u64) {
     let mut random = Random::new(seed);
     let feed = *random.pick(&[FeedKind::Wal, FeedKind::Queue]);
     let who = random.pick(&[Policy::Source, Policy::Target]).clone();
-    println!("CONFITURE_SOAK_SEED={seed} ({feed:?}, {who:?})");
-    let world = World::new(OLD, NEW).await;
+    // What is unlogged is told by the queue, else the way back is told by the WAL.
+    let (back, new) = match random.one_in(2) {
+        true => (FeedKind::Queue, NEW.replace("CREATE TABLE", "CREATE UNLOGGED TABLE")),
+        false => (FeedKind::Wal, NEW.to_owned()),
+    };
+    println!("CONFITURE_SOAK_SEED={seed} ({feed:?}, back {back:?}, {who:?})");
+    let world = World::new(OLD, &new).await;
     let options = world.options(MAPPING).await;
     follow(&options, feed).await;
     carry(&options, &policy(who.clone())).await;
