@@ -147,7 +147,7 @@ async fn a_row_that_comes_back() {
     }
     let url = world.new.url().to_owned();
     at("carry: settled", 1, move || {
-        run_psql(&url, "INSERT INTO new.users (id, display_name) VALUES (11, 'back')")
+        run_psql(&url, "INSERT INTO new.users (id, display_name) VALUES (11, 'back')");
     });
     carry(&options, &policy(Policy::Source)).await;
     assert_people_same(&world).await;

@@ -243,3 +243,31 @@ fn out_of_order() -> Error {
     Error::unexpected("the replication stream is out of order")
         .hint("connect to the server itself instead of to a pooler")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::QualifiedName;
+
+    #[test]
+    fn what_is_carried_is_left_out_but_not_that_a_partition_came() {
+        let table = |oid, name| CapturedTable {
+            name: QualifiedName::new("new", name),
+            oid,
+            key: Vec::new(),
+            partitions: Vec::new(),
+        };
+        let mut collector = Collector::new(&[table(1, "one"), table(2, "two")], "slot");
+        for message in [
+            Message::Begin { at: 7, transaction: 8 },
+            Message::Note { prefix: b"confiture", content: b"slot:carried" },
+            Message::Truncate { relations: vec![1] },
+        ] {
+            assert!(collector.take(message).unwrap().is_none());
+        }
+        collector.adopt(3, Some(1));
+        let delivered = collector.take(Message::Commit { end: 9 }).unwrap().unwrap();
+        let keys = delivered.transaction.keys.into_tables(2);
+        assert_eq!([keys[0].is_empty(), keys[1].is_whole()], [true, true]);
+    }
+}
