@@ -1,4 +1,4 @@
-//! One server for all tests of a process, and a database for each of them.
+//! One server for a test at a time, and a database for each of them.
 
 mod dump;
 
@@ -12,14 +12,20 @@ pub use dump::Witness;
 
 use crate::{Error, ErrorKind, Options, Result, Server, place};
 
-/// The environment variable that names the server of a test run that starts one for all its processes. Its value is a
-/// server's [address](Server::address).
+/// The environment variable that names the servers of a test run that starts them for all its processes: their
+/// [addresses](Server::address), with spaces between them.
 pub const TEST_SERVER: &str = "CONFITURE_TEST_SERVER";
 
-/// What tests get: room for many connections, logical decoding and prepared transactions.
+/// The variable in which `cargo nextest` tells a test which of the places it has, that for so many tests at a time.
+const PLACE: &str = "NEXTEST_TEST_GLOBAL_SLOT";
+
+/// What tests get: room for many connections, logical decoding and prepared transactions; and little memory, as there are
+/// several servers.
 #[must_use]
 pub fn options() -> Options {
     let settings = [
+        ("shared_buffers", "64MB"),
+        ("max_wal_size", "256MB"),
         ("wal_level", "logical"),
         ("max_connections", "400"),
         ("max_wal_senders", "40"),
@@ -32,15 +38,18 @@ pub fn options() -> Options {
     }
 }
 
-/// The server of this test run: the one that [`TEST_SERVER`] names, else one that this process starts at the first
-/// call and that ends with the process.
+/// The server of this process: of those that [`TEST_SERVER`] names the one that no other test uses meanwhile, else one that
+/// this process starts at the first call and that ends with the process.
+///
+/// Tests that share a server wait for each other: a replication slot is made when all transactions of the server have ended,
+/// and whoever reads one decodes what all databases write.
 ///
 /// # Panics
 /// When there is no server; a test cannot go on then.
 pub async fn shared_server() -> &'static Server {
     static SHARED: OnceCell<Server> = OnceCell::const_new();
     let start = async || match env::var(TEST_SERVER) {
-        Ok(address) => Server::attach(&address).await,
+        Ok(addresses) => Server::attach(own(&addresses, env::var(PLACE).ok().as_deref())).await,
         Err(_) => Server::throwaway(options()).await,
     };
     SHARED
@@ -48,6 +57,12 @@ pub async fn shared_server() -> &'static Server {
             start().await.unwrap_or_else(|error| panic!("no server for the tests: {error:?}"))
         })
         .await
+}
+
+/// The address of the server for the tests that have this place.
+fn own<'a>(addresses: &'a str, place: Option<&str>) -> &'a str {
+    let place = place.and_then(|place| place.parse().ok()).unwrap_or(0);
+    addresses.split_whitespace().cycle().nth(place).unwrap_or_default()
 }
 
 /// A new database on a server; dropping it drops the database, whoever is still connected.
@@ -84,8 +99,10 @@ impl<'server> Database<'server> {
     pub async fn create_from(server: &'server Server, template: &str) -> Result<Self> {
         // Not a count: many processes use one server, and one that was killed may have left its databases.
         let name = format!("test_{:016x}", place::random());
-        let sql =
-            format!("CREATE DATABASE {} TEMPLATE {}", escape_identifier(&name), escape_identifier(template));
+        let (quoted, template) = (escape_identifier(&name), escape_identifier(template));
+        // Nobody waits for a disk, and what is not logged need not be decoded by those who read the log.
+        let strategy = if server.binaries().version().major >= 15 { " STRATEGY FILE_COPY" } else { "" };
+        let sql = format!("CREATE DATABASE {quoted} TEMPLATE {template}{strategy}");
         server.execute("postgres", &sql).await?;
         Ok(Self { server, name })
     }
@@ -144,5 +161,18 @@ fn apart<T>(work: impl FnOnce() -> T) -> T {
     match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
         Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
         _ => work(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_place_has_its_server() {
+        let own = |place| own("socket=a&port=1&bin=x socket=b&port=1&bin=x", place);
+        assert_eq!(own(None), own(Some("0")));
+        assert_ne!(own(Some("0")), own(Some("1")));
+        assert_eq!(own(Some("5")), own(Some("1")));
     }
 }

@@ -25,9 +25,16 @@ pub(crate) fn is_interrupted() -> bool {
     INTERRUPTED.load(Ordering::SeqCst)
 }
 
-/// The cargo that runs this chore.
+/// The cargo that runs this chore. It is not told of this package, as it has told this chore: build scripts that look at
+/// that would run again, and what needs them would be built again, each time that a chore and a user take turns.
 pub(crate) fn cargo<const N: usize>(arguments: [&str; N]) -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
+    for (name, _) in env::vars_os() {
+        let of_this_package = ["CARGO_MANIFEST_", "CARGO_PKG_"];
+        if of_this_package.iter().any(|start| name.to_string_lossy().starts_with(start)) {
+            command.env_remove(name);
+        }
+    }
     command.args(arguments);
     command
 }

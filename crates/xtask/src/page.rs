@@ -6,7 +6,7 @@ use anyhow::Result;
 use local_postgres::{Options, testing};
 
 use crate::command::{self, cargo};
-use crate::test::on_server;
+use crate::test::on_servers;
 use crate::{install, server};
 
 pub(crate) fn run(root: &Path) -> Result<()> {
@@ -16,7 +16,7 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     server::with_servers([options], |servers| {
         let mut tests = cargo(["test", "--package", "confiture-cli", "--test", "program", "--", "page::"]);
         tests.env("CONFITURE_CHROMIUM", "required");
-        command::run(on_server(&mut tests, root, &servers[0]))?;
+        command::run(on_servers(&mut tests, root, servers))?;
         eprintln!("\nPictures are in {}.", root.join("target/page").display());
         Ok(())
     })

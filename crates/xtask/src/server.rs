@@ -16,10 +16,11 @@ pub(crate) fn with_servers<T>(
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let _entered = runtime.enter();
     runtime.spawn(note_interrupts());
+    let starting: Vec<_> =
+        options.into_iter().map(|options| runtime.spawn(Server::throwaway(options))).collect();
     let mut servers = Vec::new();
-    for options in options {
-        let server = runtime.block_on(Server::throwaway(options)).map_err(|error| anyhow!("{error:?}"))?;
-        servers.push(server);
+    for started in starting {
+        servers.push(runtime.block_on(started)?.map_err(|error| anyhow!("{error:?}"))?);
     }
     let result = work(&servers);
     drop(servers);

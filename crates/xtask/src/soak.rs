@@ -6,7 +6,7 @@ use anyhow::Result;
 use local_postgres::{Options, testing};
 
 use crate::command::{self, cargo};
-use crate::test::on_server;
+use crate::test::on_servers;
 use crate::{install, server};
 
 #[derive(clap::Args)]
@@ -31,7 +31,7 @@ pub(crate) fn run(root: &Path, arguments: &Arguments) -> Result<()> {
             if let Some(seed) = arguments.seed {
                 tests.env("CONFITURE_SOAK_SEED", seed.to_string());
             }
-            command::run(on_server(&mut tests, root, &servers[0]))?;
+            command::run(on_servers(&mut tests, root, servers))?;
         }
         Ok(())
     })

@@ -42,16 +42,18 @@ pub(crate) fn run(root: &Path, arguments: &Arguments) -> Result<()> {
     times.push(("build", command::run(build.args(locked).current_dir(root))?));
 
     let options = Options { bin_dir: Some(binaries.dir().to_owned()), ..testing::options() };
-    server::with_servers([options], |servers| {
+    server::with_servers(vec![options; at_a_time()], |servers| {
         let mut first_failure = Ok(());
         for (name, mut tests) in test_commands(arguments, locked) {
             if arguments.ci {
                 // The random tests of the live migration look for two minutes.
                 tests.env("CONFITURE_SOAK_SECONDS", "120");
+                // Those of diffs, which always try the same, get further.
+                tests.env("CONFITURE_SECONDS", "20");
                 // Nobody who looks at a green sign is to believe that the page was tested when it was not.
                 tests.env("CONFITURE_CHROMIUM", "required");
             }
-            match command::run(on_server(&mut tests, root, &servers[0])) {
+            match command::run(on_servers(&mut tests, root, servers)) {
                 Ok(time) => times.push((name, time)),
                 Err(error) => first_failure = first_failure.and(Err(error)),
             }
@@ -69,26 +71,40 @@ pub(crate) fn run(root: &Path, arguments: &Arguments) -> Result<()> {
 
 /// The tests, and those in the documentation, which nextest does not run, and cargo only where no filter is named.
 fn test_commands(arguments: &Arguments, locked: &[&str]) -> [(&'static str, Command); 2] {
-    let tests = if command::find("cargo-nextest").is_some() {
-        cargo(["nextest", "run", "--workspace", "--no-tests=warn"])
-    } else {
-        cargo(["test", "--workspace", "--lib", "--bins", "--tests"])
-    };
     let doc_tests = cargo(["test", "--workspace", "--doc"]);
-    [("tests", tests), ("doc tests", doc_tests)].map(|(name, mut command)| {
+    [("tests", tests_command()), ("doc tests", doc_tests)].map(|(name, mut command)| {
         command.arg("--no-fail-fast").args(locked).args(&arguments.filter);
         (name, command)
     })
 }
 
-/// A command that finds the server of this test run, and that server's programs first.
-pub(crate) fn on_server<'a>(command: &'a mut Command, root: &Path, server: &Server) -> &'a mut Command {
+/// All tests but those of the documentation.
+pub(crate) fn tests_command() -> Command {
+    if command::find("cargo-nextest").is_some() {
+        let mut tests = cargo(["nextest", "run", "--workspace", "--no-tests=warn", "--test-threads"]);
+        tests.arg(at_a_time().to_string());
+        tests
+    } else {
+        let mut tests = cargo(["test", "--workspace", "--lib", "--bins", "--tests"]);
+        tests.env("RUST_TEST_THREADS", at_a_time().to_string());
+        tests
+    }
+}
+
+/// How many tests run at a time, and on how many servers: half of their time most wait, for a server or for time to pass.
+pub(crate) fn at_a_time() -> usize {
+    2 * std::thread::available_parallelism().map_or(2, usize::from)
+}
+
+/// A command that finds the servers of this test run, and those servers' programs first.
+pub(crate) fn on_servers<'a>(command: &'a mut Command, root: &Path, servers: &[Server]) -> &'a mut Command {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::iter::once(server.bin_dir().to_owned()).chain(std::env::split_paths(&path));
-    if let Ok(path) = std::env::join_paths(folders) {
+    let folders = servers.iter().take(1).map(|server| server.bin_dir().to_owned());
+    if let Ok(path) = std::env::join_paths(folders.chain(std::env::split_paths(&path))) {
         command.env("PATH", path);
     }
-    command.env(testing::TEST_SERVER, server.address()).current_dir(root)
+    let addresses: Vec<String> = servers.iter().map(Server::address).collect();
+    command.env(testing::TEST_SERVER, addresses.join(" ")).current_dir(root)
 }
 
 fn listed(times: &[(&str, Duration)]) -> String {

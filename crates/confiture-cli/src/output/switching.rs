@@ -17,6 +17,7 @@ pub(crate) fn render(style: Style, report: &SwitchReport) -> String {
     for check in &report.checklist {
         let (mark, word) = match check.outcome {
             CheckOutcome::Pass => (style.done(), "PASS"),
+            CheckOutcome::Warn => (style.chart(), "WARN"),
             CheckOutcome::Ask => (style.chart(), "ASK "),
             CheckOutcome::Fail => (style.failed(), "FAIL"),
         };
@@ -50,8 +51,12 @@ pub(crate) fn render(style: Style, report: &SwitchReport) -> String {
     for sequence in &report.sequences {
         let _ = writeln!(text, "  {} goes on after {}", sequence.sequence.short(), sequence.last_value);
     }
-    let _ = writeln!(text, "  {} is fenced, and gets what changes from now on: {back}.", report.from);
-    let _ = writeln!(text, "  Keep `sync` running: it carries changes the other way now.");
+    if report.way_back {
+        let _ = writeln!(text, "  {} is fenced, and gets what changes from now on: {back}.", report.from);
+        let _ = writeln!(text, "  Keep `sync` running: it carries changes the other way now.");
+    } else {
+        let _ = writeln!(text, "  {} is fenced, and there is no way back.", report.from);
+    }
     for problem in &report.afterwards {
         let _ = writeln!(text, "{} {problem}", style.failed());
     }

@@ -68,7 +68,7 @@ async fn the_runbook_of_a_migration_before_it() {
           $ confiture migrate schema-to-schema verify --from production --to production_new --mapping db/mapping.yaml
       [ ] Rollback procedure documented and tested: 2 tables can be carried back without loss
           try both on clones, with writers at work; until the cutover, going back changes nothing on the old side
-          $ confiture migrate schema-to-schema cutover --from production --to production_new --dry-run --mapping db/mapping.yaml
+          $ confiture migrate schema-to-schema cutover --from production --to production_new --dry-run --max-stall 5s --mapping db/mapping.yaml
           $ confiture migrate schema-to-schema rollback --from production --to production_new --mapping db/mapping.yaml
       [ ] On-call team briefed
       [ ] Monitoring dashboards configured
@@ -207,7 +207,7 @@ async fn the_runbook_of_a_migration_that_follows() {
       <br>try both on clones, with writers at work; until the cutover, going back changes nothing on the old side
 
       ```sh
-      confiture migrate schema-to-schema cutover --from production --to production_new --dry-run --mapping db/mapping.yaml
+      confiture migrate schema-to-schema cutover --from production --to production_new --dry-run --max-stall 5s --mapping db/mapping.yaml
       confiture migrate schema-to-schema rollback --from production --to production_new --mapping db/mapping.yaml
       ```
     - [ ] **On-call team briefed**
@@ -470,7 +470,7 @@ async fn the_checklist_says_what_stands_before_the_cutover() {
     let wrong = shop.call(&format!("checklist {ENDS} --confirm luck"));
     assert_eq!(wrong.status, 2, "{wrong}");
     assert!(
-        wrong.stderr.contains("can be confirmed: backup, application, team, rollback-plan, losses"),
+        wrong.stderr.contains("[possible values: backup, application, team, rollback-plan, losses]"),
         "{wrong}"
     );
     let markdown = shop.call("status --to production_new --format markdown");

@@ -332,7 +332,12 @@ fn values_list(definition: &str) -> Option<String> {
     let values = rest.strip_suffix(&format!(") {SOURCE}"))?;
     let mut names = Vec::new();
     for column in columns.split(',') {
-        let column = column.trim().strip_prefix(SOURCE)?.strip_prefix('.')?;
+        let column = column.trim();
+        // The newest servers leave the source out.
+        let column = column.strip_prefix(SOURCE).and_then(|rest| rest.strip_prefix('.')).unwrap_or(column);
+        if !column.starts_with("column") {
+            return None;
+        }
         names.push(column.split_once(" AS ").map_or(column, |(_, name)| name).to_owned());
     }
     Some(format!("({}) AS\n VALUES {values}", names.join(", ")))

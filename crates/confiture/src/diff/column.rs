@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::catalog::{Object, Objects};
 use crate::diff::compare::{Change, Sides, quoted};
 use crate::diff::hazard::Hazard;
-use crate::diff::sequence;
+use crate::diff::{not_null, sequence};
 
 /// The sequence behind an identity column.
 struct Behind<'a> {
@@ -80,8 +80,8 @@ pub(super) fn render(column: &Object, default: Option<&str>) -> String {
     if let Some(identity) = identity(column) {
         text.push_str(&format!(" {identity}"));
     }
-    if column.is("not_null") {
-        text.push_str(" NOT NULL");
+    if let Some(not_null) = not_null::within(column) {
+        text.push_str(&not_null);
     }
     text
 }
@@ -136,14 +136,7 @@ pub(super) fn compare(sides: Sides<'_>, old: &Object, new: &Object) -> Change {
             change.hazards.push(Hazard::MayFail("a value that the new type cannot hold stops it".into()));
         }
     }
-    match (old.is("not_null"), new.is("not_null")) {
-        (false, true) => {
-            change.push(format!("{alter} SET NOT NULL"));
-            change.hazards.push(Hazard::MayFail("a row with NULL in the column stops it".into()));
-        }
-        (true, false) => change.push(format!("{alter} DROP NOT NULL")),
-        _ => {}
-    }
+    not_null::compare(&mut change, &alter, old, new);
     compare_identities(&mut change, &alter, old, new, retyped);
     change
 }
@@ -159,20 +152,49 @@ pub(super) fn retype(change: &mut Change, alter: &str, new: &Object, using: Opti
     change.disturbs = true;
 }
 
+/// Makes an identity of a column that has numbers.
+fn become_identity(alter: &str, new: &Object, after: &Behind<'_>) -> Vec<String> {
+    let mut statements = vec![format!("{alter} ADD {}", identity(new).unwrap_or_default())];
+    // The rows that are there have numbers already. Their sequence may be gone, but the highest of them tells where to go on.
+    if !after.parameters.contains("INCREMENT BY -") {
+        statements.push(format!(
+            "SELECT pg_catalog.setval('{}', pg_catalog.max({column}), true) FROM {} HAVING pg_catalog.max({column}) >= 1",
+            after.name.replace('\'', "''"),
+            table_of(new),
+            column = quoted(&new.name),
+        ));
+    }
+    statements
+}
+
+/// Adds an identity column to a table with children, which `ADD COLUMN` refuses: numbers first, then what gives them.
+pub(super) fn add_identity_apart(column: &Object) -> Vec<String> {
+    let (Some(after), Some(alter)) = (behind(column), column.alter.as_deref()) else { return Vec::new() };
+    let table = table_of(column);
+    let numbers = format!(
+        "{}.{}",
+        quoted(column.schema.as_deref().unwrap_or_default()),
+        quoted(&format!("{}__numbers", column.name))
+    );
+    let default = format!("pg_catalog.nextval('{}')", numbers.replace('\'', "''"));
+    let mut plain = column.clone();
+    plain.details["sequence"] = Value::Null;
+    let alter = alter.replacen(" TABLE ONLY ", " TABLE ", 1);
+    let mut statements = vec![
+        format!("CREATE SEQUENCE {numbers} {}", after.parameters),
+        format!("ALTER TABLE {table} ADD COLUMN {}", render(&plain, Some(&default))),
+        format!("{alter} DROP DEFAULT"),
+        format!("DROP SEQUENCE {numbers}"),
+    ];
+    statements.extend(become_identity(&alter, column, &after));
+    statements
+}
+
 fn compare_identities(change: &mut Change, alter: &str, old: &Object, new: &Object, retyped: bool) {
     let (kind, now) = (old.detail("identity"), new.detail("identity"));
     let Some(after) = behind(new) else { return };
     let Some(before) = behind(old) else {
-        change.push(format!("{alter} ADD {}", identity(new).unwrap_or_default()));
-        // The rows that are there have numbers already. Their sequence may be gone, but the highest of them tells where to go on.
-        if !after.parameters.contains("INCREMENT BY -") {
-            change.push(format!(
-                "SELECT pg_catalog.setval('{}', pg_catalog.max({column}), true) FROM {} HAVING pg_catalog.max({column}) >= 1",
-                after.name.replace('\'', "''"),
-                table_of(new),
-                column = quoted(&new.name),
-            ));
-        }
+        become_identity(alter, new, &after).into_iter().for_each(|statement| change.push(statement));
         return;
     };
     if kind != now {

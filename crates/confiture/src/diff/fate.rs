@@ -224,6 +224,7 @@ impl Work<'_> {
                 };
             }
         }
+        self.set_bases_aside(&dependants);
         if !options.after_first {
             // What is taken off its parent looks after itself.
             let taken_off: BTreeSet<usize> = (old.all.iter().enumerate())
@@ -236,7 +237,8 @@ impl Work<'_> {
                 .collect();
             for (at, object) in old.all.iter().enumerate() {
                 let alone = object.parent.is_some_and(|table| taken_off.contains(&table));
-                self.old_comes_along[at] = object.inherited && !alone && self.parents_do(at);
+                let inherited = object.inherited || self.is_retyped_with_parents(at);
+                self.old_comes_along[at] = inherited && !alone && self.parents_do(at);
             }
             let new = self.sides.new;
             // A table that is put to its parent afterwards has to have its columns: one that was there before, or one whose columns
@@ -265,6 +267,27 @@ impl Work<'_> {
         }
     }
 
+    /// A type under one that is set aside waits as well: its name is needed, and it cannot go before the other.
+    fn set_bases_aside(&mut self, dependants: &[Vec<usize>]) {
+        let old = self.sides.old;
+        let bases = |at: &usize| {
+            is_type(old.all[*at].kind)
+                && matches!(self.fates[*at], Fate::Rebuild | Fate::Gone)
+                && !self.set_aside[*at]
+        };
+        let bases: Vec<usize> = (0..old.all.len()).filter(bases).collect();
+        loop {
+            let waits = |at: &usize| {
+                !self.set_aside[*at]
+                    && dependants[*at]
+                        .iter()
+                        .any(|above| self.set_aside[*above] && is_type(old.all[*above].kind))
+            };
+            let Some(base) = bases.iter().copied().find(waits) else { break };
+            self.set_aside[base] = true;
+        }
+    }
+
     /// True for a column of a table that is set aside until its rows have moved over.
     pub(super) fn waits_with_its_table(&self, at: usize) -> bool {
         let object = &self.sides.old.all[at];
@@ -272,6 +295,15 @@ impl Work<'_> {
             self.sides.old.all[table].kind == Kind::Table && self.fates[table] == Fate::Rebuild
         };
         object.kind == Kind::Column && object.parent.is_some_and(table)
+    }
+
+    /// True for a column whose type changes, and which a parent has as well: no child's type is altered by itself.
+    fn is_retyped_with_parents(&self, at: usize) -> bool {
+        let object = &self.sides.old.all[at];
+        object.kind == Kind::Column
+            && object.details["inherit_count"].as_i64() > Some(0)
+            && self.fates[at] == Fate::Alter
+            && self.changes[&at].disturbs
     }
 
     /// True where work on an inherited object is left to its parent: dropping, making, a type or NOT NULL.

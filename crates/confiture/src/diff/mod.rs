@@ -10,6 +10,8 @@ mod compare;
 mod data_type;
 mod fate;
 mod hazard;
+mod lock;
+mod not_null;
 mod online;
 mod options;
 mod order;
@@ -27,6 +29,7 @@ use crate::sql::Sql;
 
 pub use annotation::annotations;
 pub use hazard::Hazard;
+pub use lock::{Lock, Sizes};
 pub use secret::{holds_secret, masked};
 
 /// One step of a plan: statements that belong together.
@@ -41,6 +44,8 @@ pub struct Step {
     pub hazards: Vec<Hazard>,
     /// What it adds can only be used after a commit.
     pub commits: bool,
+    /// What its statements lock, where somebody has watched them.
+    pub locks: Vec<Lock>,
     /// Its statements cannot run in one transaction, or would hold their locks for too long there.
     pub alone: bool,
     /// The same in forms that let others go on working; empty where there are none.

@@ -81,7 +81,12 @@ fn from_index(object: &Object) -> Vec<String> {
 /// anybody out, and then tells that no row has to be read.
 pub(super) fn not_null(step: &mut Step, object: &Object, is_plain_table: bool) {
     let sets = |sql: &Sql| sql.as_str().ends_with(" SET NOT NULL");
-    if !is_plain_table || !step.statements.iter().any(sets) {
+    // From PostgreSQL 18 on it may be a constraint of its own, which is validated as others are.
+    let adds = |sql: &Sql| {
+        let text = sql.as_str();
+        text.contains(" ADD CONSTRAINT ") && text.contains(" NOT NULL ") && !text.ends_with(" NOT VALID")
+    };
+    if !is_plain_table || !step.statements.iter().any(|sql| sets(sql) || adds(sql)) {
         return;
     }
     step.hazards.push(Hazard::BlocksWrites("nobody can use the table while its rows are checked".into()));
@@ -92,6 +97,13 @@ pub(super) fn not_null(step: &mut Step, object: &Object, is_plain_table: bool) {
     }
     let (name, column) = (quoted(&name), quoted(&object.name));
     let around = |sql: &Sql| {
+        if adds(sql) {
+            let own = not_null_name(object);
+            return vec![
+                Sql::from_server(format!("{sql} NOT VALID")),
+                Sql::from_server(format!("ALTER TABLE {table} VALIDATE CONSTRAINT {own}")),
+            ];
+        }
         if !sets(sql) {
             return vec![sql.clone()];
         }
@@ -105,6 +117,10 @@ pub(super) fn not_null(step: &mut Step, object: &Object, is_plain_table: bool) {
         .into()
     };
     step.online = step.statements.iter().flat_map(around).collect();
+}
+
+fn not_null_name(column: &Object) -> String {
+    quoted(column.details["not_null_constraint"]["name"].as_str().unwrap_or_default())
 }
 
 /// Adds the form to a step that drops an index.

@@ -111,10 +111,13 @@ impl<'a> Graph<'a> {
     }
 
     fn connect_old(&mut self) {
+        let children = self.old().children();
         for (at, object) in self.old().all.iter().enumerate() {
             let drop = self.drop_of.get(&at).copied();
             let alter = self.alter_of(at);
-            for on in &object.depends {
+            for on in
+                &object.depends.iter().flat_map(|on| self.taken_along_by(*on, &children)).collect::<Vec<_>>()
+            {
                 let goes = self.drop_of.get(on).copied();
                 let finish = self.finish_of.get(on).copied();
                 let waits = self.work.waits_with_its_table(at).then_some(object.parent).flatten();
@@ -133,6 +136,22 @@ impl<'a> Graph<'a> {
                 }
             }
         }
+    }
+
+    /// The objects whose work takes an old one along: itself, or, for a column of a child, its table or the parents' columns.
+    fn taken_along_by(&self, at: usize, children: &[Vec<usize>]) -> Vec<usize> {
+        let old = &self.old().all;
+        let table = old[at].parent.filter(|_| self.work.old_comes_along[at] && old[at].kind == Kind::Column);
+        let Some(table) = table else { return vec![at] };
+        if self.drop_of.contains_key(&table) {
+            return vec![table];
+        }
+        let links = children[table].iter().map(|link| &old[*link]);
+        let links = links.filter(|link| matches!(link.kind, Kind::Partition | Kind::Inheritance));
+        let parents = links.flat_map(|link| &link.depends).filter(|on| **on != table);
+        let same = |column: &&usize| old[**column].kind == Kind::Column && old[**column].name == old[at].name;
+        let columns = parents.flat_map(|parent| children[*parent].iter().filter(same));
+        columns.flat_map(|column| self.taken_along_by(*column, children)).collect()
     }
 
     fn connect_new(&mut self) {
@@ -496,7 +515,11 @@ fn name_spaces(objects: &Objects, object: &Object) -> Vec<(u8, String)> {
             vec![(0, full()), (1, full())]
         }
         Kind::Sequence | Kind::Index => vec![(0, full())],
-        Kind::Enum | Kind::Domain | Kind::Range | Kind::BaseType => vec![(1, full())],
+        Kind::Range => {
+            let multirange = object.details["multirange"][0].as_str();
+            std::iter::once(full()).chain(multirange.map(str::to_owned)).map(|name| (1, name)).collect()
+        }
+        Kind::Enum | Kind::Domain | Kind::BaseType => vec![(1, full())],
         Kind::Constraint => {
             let table = object.parent.map(|parent| objects.all[parent].identity.clone()).unwrap_or_default();
             let mut spaces = vec![(2, format!("{table} {}", object.name))];

@@ -129,6 +129,12 @@ impl Rename {
         format!("{} {}.{} becomes {}", self.kind.text(), self.within.0, quoted(&self.from), quoted(&self.to))
     }
 
+    /// The names of a table, before and after.
+    pub(super) fn of_table(&self) -> Option<(String, String)> {
+        let name = |within: &str, name: &str| format!("{within}.{}", quoted(name));
+        (self.kind == Kind::Table).then(|| (name(&self.within.0, &self.from), name(&self.within.1, &self.to)))
+    }
+
     /// Who says so.
     #[must_use]
     pub fn reason(&self) -> &str {
@@ -158,6 +164,7 @@ pub fn steps(state: &Objects, renames: &[Rename], columns: bool) -> Vec<Step> {
             commits: false,
             alone: false,
             online: Vec::new(),
+            locks: Vec::new(),
             alters: None,
         });
     }
@@ -200,6 +207,7 @@ pub fn owned_sequences(state: &Objects, to: &Objects) -> Vec<Step> {
                 commits: false,
                 alone: false,
                 online: Vec::new(),
+                locks: Vec::new(),
                 alters: None,
             });
         }

@@ -6,7 +6,7 @@ use crate::catalog::{Kind, Object, Objects};
 use crate::diff::compare::{self, quoted};
 use crate::diff::fate::{Fate, Work};
 use crate::diff::order::{Act, Group};
-use crate::diff::{Hazard, Step, column, online, options, privileges};
+use crate::diff::{Hazard, Step, column, not_null, online, options, privileges};
 use crate::sql::Sql;
 
 /// The steps of a plan.
@@ -34,6 +34,7 @@ fn step(work: &Work<'_>, group: &Group) -> Step {
                 commits: change.commits,
                 alone: false,
                 online: Vec::new(),
+                locks: Vec::new(),
                 alters: Some(old.all[from].key()),
             };
             let plain = new.all[new.root(to)].detail("relkind") == "r" && !new.all[to].inherited;
@@ -53,6 +54,7 @@ fn plain(title: String, statements: Vec<Sql>) -> Step {
         commits: false,
         alone: false,
         online: Vec::new(),
+        locks: Vec::new(),
         alters: None,
     }
 }
@@ -113,6 +115,9 @@ fn drop(work: &Work<'_>, at: usize) -> Step {
                 Some(Hazard::DataLoss("the values of the column are lost".into()))
             }
             Kind::Sequence => Some(Hazard::DataLoss("where the sequence stands is lost".into())),
+            Kind::Partition => {
+                Some(Hazard::Note("its rows leave the whole, and stay in what was its partition".into()))
+            }
             _ => None,
         });
     } else if let Some(change) = work.changes.get(&at) {
@@ -208,8 +213,12 @@ fn make(work: &Work<'_>, at: usize, members: &[Act]) -> Step {
             if demands && default.is_none() && object.detail("identity").is_empty() {
                 step.hazards.push(Hazard::MayFail("rows that are there have no value for it".into()));
             }
-            step.statements
-                .push(Sql::from_server(format!("{table} ADD COLUMN {}", column::render(object, expression))));
+            if !object.detail("identity").is_empty() && refuses_identity(work, object) {
+                step.statements.extend(column::add_identity_apart(object).into_iter().map(Sql::from_server));
+            } else {
+                let text = format!("{table} ADD COLUMN {}", column::render(object, expression));
+                step.statements.push(Sql::from_server(text));
+            }
         }
         Kind::Domain => step.statements.push(Sql::from_server(domain(object, &members))),
         // Without ONLY, the indexes of partitions come along.
@@ -242,6 +251,19 @@ fn make(work: &Work<'_>, at: usize, members: &[Act]) -> Step {
     step
 }
 
+/// True where the table of a column has children, to which an identity cannot be added along with it.
+fn refuses_identity(work: &Work<'_>, column: &Object) -> bool {
+    let new = work.sides.new;
+    let Some(table) = column.parent else { return false };
+    let goes_down = new.all[table].detail("relkind") == "p" && new.server_version >= 170_000;
+    let is_child = |object: &Object| {
+        matches!(object.kind, Kind::Partition | Kind::Inheritance)
+            && object.parent != Some(table)
+            && object.depends.contains(&table)
+    };
+    !goes_down && new.all.iter().any(is_child)
+}
+
 /// What no statement that makes an object can say.
 fn finish_making(step: &mut Step, new: &Objects, object: &Object) {
     step.statements.extend(compare::own(new, object));
@@ -250,6 +272,9 @@ fn finish_making(step: &mut Step, new: &Objects, object: &Object) {
     }
     if matches!(object.kind, Kind::Column | Kind::ViewColumn | Kind::MaterializedView) {
         step.statements.extend(options::set(object));
+    }
+    if object.kind == Kind::Column {
+        step.statements.extend(not_null::after(object).into_iter().map(Sql::from_server));
     }
     if object.comment.is_some() {
         step.statements.extend(compare::comment(object));

@@ -50,13 +50,18 @@ impl Table {
 
     /// How large it is, in words.
     pub(super) fn size(&self) -> String {
-        let rows = self.rows.map_or(String::new(), |rows| format!("about {rows} rows, "));
-        let Some(bytes) = self.bytes else { return format!("{rows}an unknown size") };
-        match bytes {
-            bytes if bytes < 1 << 20 => format!("{rows}{} kB", bytes.div_ceil(1 << 10)),
-            bytes if bytes < 1 << 30 => format!("{rows}{} MB", bytes >> 20),
-            bytes => format!("{rows}{} GB", bytes >> 30),
-        }
+        size_in_words(self.rows, self.bytes)
+    }
+}
+
+/// `about 1200 rows, 96 kB`.
+pub(crate) fn size_in_words(rows: Option<u64>, bytes: Option<u64>) -> String {
+    let rows = rows.map_or(String::new(), |rows| format!("about {rows} rows, "));
+    let Some(bytes) = bytes else { return format!("{rows}an unknown size") };
+    match bytes {
+        bytes if bytes < 1 << 20 => format!("{rows}{} kB", bytes.div_ceil(1 << 10)),
+        bytes if bytes < 1 << 30 => format!("{rows}{} MB", bytes >> 20),
+        bytes => format!("{rows}{} GB", bytes >> 30),
     }
 }
 

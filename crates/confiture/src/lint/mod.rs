@@ -15,6 +15,7 @@ pub mod shape;
 mod subject;
 
 pub use cursor::Name;
+pub(crate) use ground::size_in_words;
 pub use ground::{Ground, Table};
 pub use remark::{Allowed, LintReport, Remark, Severity, Unread};
 pub use rules::{Concern, RULES, Rule};

@@ -7,11 +7,12 @@ use serde::Serialize;
 use crate::error::{Error, Result};
 use crate::lint::{Remark, Severity};
 use crate::migrate::assess::{Assessment, Standing, called};
-use crate::migrate::lock_mode::{destroys, strongest_lock};
+use crate::migrate::destroys::destroys;
 use crate::migrate::options::{DownOptions, Extent, UpOptions};
 use crate::migrate::steps::{Step, Steps, place_of};
 use crate::migrate::unit::{Source, Unit};
 use crate::migrate::version::Version;
+use crate::sql::{LockMode, strongest_lock};
 
 /// Which way a migration is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -245,7 +246,7 @@ fn planned(unit: &Unit<'_>, direction: Direction, one: &Assessment) -> Result<Pl
                 text: first_line(piece.text()),
                 step: index + 1,
                 alone: matches!(step, Step::Alone(..)),
-                lock: strongest_lock(piece.text()),
+                lock: strongest_lock(piece.text()).map(LockMode::name),
                 destroys: destroys(piece.text()),
             });
         }

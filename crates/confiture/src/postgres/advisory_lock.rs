@@ -21,6 +21,9 @@ const KEY: i64 = 0x636f_6e66_6974_7572;
 /// The key of the lock that all sessions of a run share.
 const MEMBERS: i64 = KEY + 1;
 
+/// How long to ask for a lock that nobody holds, and that others may take each time.
+const FREED: Duration = Duration::from_secs(1);
+
 impl AdvisoryLock {
     /// Takes the lock of one database, or says who holds it.
     ///
@@ -57,6 +60,8 @@ impl AdvisoryLock {
         let mut waiting = Some(waiting);
         while !try_lock(&session, KEY).await? {
             let holder = Self::holder(&session).await?;
+            // It was freed since it was asked for: ask again, before anybody is told of a holder that is no more.
+            let patience = if holder.is_some() { patience } else { patience.max(FREED) };
             let holder = holder.unwrap_or_else(|| locked(&session, "its holder has just gone"));
             if start.elapsed() >= patience {
                 return Err(holder);
@@ -67,6 +72,13 @@ impl AdvisoryLock {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         wait_for_members(&session).await?;
+        // Should the network to here be cut, the server lets go of it within a quarter of a minute.
+        session
+            .batch(&Sql::literal(
+                "SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 5;
+                 SET tcp_user_timeout = '15s'",
+            ))
+            .await?;
         Ok(Self { session })
     }
 

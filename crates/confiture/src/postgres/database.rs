@@ -119,3 +119,21 @@ pub async fn wait_until_unused(maintenance: &Session, name: &Identifier) -> Resu
     }
     Ok(())
 }
+
+/// Drops a schema where it is there, ours to drop, and empty. Looks first: `DROP SCHEMA … RESTRICT` locks everything in it
+/// exclusively before it refuses, and would deadlock with whoever writes to one of its tables.
+pub(crate) async fn drop_empty_schema(session: &Session, schema: &Identifier) -> Result<()> {
+    let is_empty = Sql::literal(
+        "SELECT NOT EXISTS (SELECT FROM pg_catalog.pg_depend
+                            WHERE refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass AND refobjid = namespace.oid AND deptype = 'n')
+         FROM pg_catalog.pg_namespace AS namespace WHERE nspname = $1",
+    );
+    let row = session.query_opt(&is_empty, &[&schema.as_str()]).await?;
+    if !row.is_some_and(|row| row.get(0)) {
+        return Ok(());
+    }
+    match session.batch(&sql!("DROP SCHEMA IF EXISTS {} RESTRICT", schema)).await {
+        Err(error) if matches!(error.sqlstate_code(), Some("2BP01" | "42501")) => Ok(()),
+        outcome => outcome,
+    }
+}

@@ -18,6 +18,7 @@ pub mod scratch;
 mod server_error;
 mod session;
 mod socket;
+mod statement_locks;
 mod tls;
 
 mod worker_thread;
@@ -30,6 +31,7 @@ pub use objects::read_objects;
 pub use run::{Piece, run_pieces, run_pieces_between};
 pub use server_error::ServerError;
 pub use session::{Parameter, Session};
+pub use statement_locks::{LockWatch, SeenLock};
 pub use tokio_postgres::Row;
 pub(crate) use tokio_postgres::{CopyInSink, Error as DriverError};
 pub(crate) use worker_thread::WorkerThread;

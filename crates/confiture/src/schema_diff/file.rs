@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use crate::diff::{Hazard, Step, holds_secret, masked};
+use crate::diff::{Hazard, Lock, Step, holds_secret, masked};
 use crate::schema_diff::Plan;
 
 /// The text of a migration's file, without the header that all of them have.
@@ -21,6 +21,9 @@ pub fn render(plan: &Plan, remarks: &[String]) -> String {
     }
     for remark in remarks {
         let _ = writeln!(text, "-- {remark}");
+    }
+    if plan.one_transaction && plan.steps.iter().any(|step| !step.locks.is_empty()) {
+        text.push_str("-- One transaction: what is locked stays locked until its end.\n");
     }
     if plan.steps.is_empty() {
         text.push_str("\n-- There is nothing to do.\n");
@@ -42,13 +45,45 @@ pub fn render_steps(plan: &Plan, secrets: bool) -> String {
         for hazard in hazards {
             let _ = writeln!(text, "-- {}: {}", hazard.class(), hazard.why());
         }
-        for statement in &step.statements {
+        for (at, statement) in step.statements.iter().enumerate() {
+            for line in lock_lines(step, at) {
+                let _ = writeln!(text, "-- {line}");
+            }
             let statement = statement.as_str();
             let shown = if secrets { Cow::Borrowed(statement) } else { masked(statement) };
             let _ = writeln!(text, "{shown};");
         }
     }
     text
+}
+
+/// What a statement locks, one line for each table; of many that are locked alike, one for all.
+fn lock_lines(step: &Step, at: usize) -> Vec<String> {
+    const MANY: usize = 4;
+    let locks: Vec<&Lock> = step.locks.iter().filter(|lock| lock.statement == at).collect();
+    let alike = |one: &Lock, other: &Lock| {
+        (one.mode, one.reads, one.rewrites) == (other.mode, other.reads, other.rewrites)
+    };
+    let mut lines = Vec::new();
+    for (number, lock) in locks.iter().enumerate() {
+        let before = locks[..number].iter().filter(|other| alike(lock, other)).count();
+        let all = locks.iter().filter(|other| alike(lock, other)).count();
+        if all <= MANY {
+            lines.push(lock.in_words());
+        } else if before == 0 {
+            let sum = |of: fn(&Lock) -> Option<u64>| {
+                locks
+                    .iter()
+                    .filter(|other| alike(lock, other))
+                    .filter_map(|lock| of(lock))
+                    .reduce(|a, b| a + b)
+            };
+            let relation = format!("{} and {} more", lock.relation, all - 1);
+            let (rows, bytes) = (sum(|lock| lock.rows), sum(|lock| lock.bytes));
+            lines.push(Lock { relation, rows, bytes, ..(*lock).clone() }.in_words());
+        }
+    }
+    lines
 }
 
 fn makes_routine(step: &Step) -> bool {

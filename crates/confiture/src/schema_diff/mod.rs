@@ -6,6 +6,7 @@
 
 mod file;
 mod prove;
+mod watch;
 
 pub use file::{render, render_steps};
 pub use prove::{DiffOptions, Difference, Plan, Source, diff};

@@ -1,14 +1,17 @@
 //! Makes a plan and carries it out where nobody minds.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use crate::catalog::{Key, Kind, Object, Objects};
 use crate::config::Connection;
 use crate::diff::rename::{self, Asked, Rename};
-use crate::diff::{self, PlanOptions, Step};
+use crate::diff::{self, PlanOptions, Sizes, Step};
 use crate::error::{Error, ErrorKind, Result};
 use crate::postgres::scratch::{self, Scratch};
-use crate::postgres::{Piece, Session, read_objects, run_pieces};
+use crate::postgres::{Piece, Session, read_lint_ground, read_objects, run_pieces};
+use crate::schema_diff::watch::watch;
 use crate::sql::{Script, SplitScript, Sql, split};
 
 /// How often a plan is looked at again for what its statements have brought along.
@@ -98,7 +101,7 @@ async fn diff_in(
     options: &DiffOptions,
 ) -> Result<Difference> {
     let build = async |scratch: &Scratch, source: &Source| build(scratch, source, options).await;
-    let (before, after) = tokio::try_join!(build(left, old), build(right, new))?;
+    let ((before, old_sizes), (after, new_sizes)) = tokio::try_join!(build(left, old), build(right, new))?;
     let mut remarks = Vec::new();
     let uncovered = uncovered(&before, &after);
     let mut asked = Vec::new();
@@ -113,8 +116,8 @@ async fn diff_in(
     // Both ways at the same time: the old database goes forward, the new one back.
     let back = rename::reversed(&renames);
     let (forward, backward) = tokio::join!(
-        converge(left.session(), before.clone(), &after, &renames),
-        converge(right.session(), after.clone(), &before, &back)
+        converge(left.session(), &before, &after, &renames),
+        converge(right.session(), &after, &before, &back)
     );
     let ((mut up, reached), (mut down, _)) =
         (forward?, backward.map_err(|error| error.context("on the way back"))?);
@@ -127,32 +130,46 @@ async fn diff_in(
         up.go_online();
         down.go_online();
     }
+    // By now the right one is what the left one was, and the other way round.
+    let mut sizes = old_sizes.or(new_sizes).unwrap_or_default();
+    sizes.know(&renames);
+    let (forward, backward) = tokio::join!(
+        watch(right.session(), &mut up, &sizes, &after),
+        watch(left.session(), &mut down, &sizes, &before)
+    );
+    forward?;
+    backward.map_err(|error| error.context("on the way back"))?;
     Ok(Difference { up, down, remarks, uncovered })
 }
 
-/// Makes a scratch database what `source` says.
-async fn build(scratch: &Scratch, source: &Source, options: &DiffOptions) -> Result<Objects> {
+/// Makes a scratch database what `source` says; of a live one, the sizes of its tables are told as well.
+async fn build(
+    scratch: &Scratch,
+    source: &Source,
+    options: &DiffOptions,
+) -> Result<(Arc<Objects>, Option<Sizes>)> {
     let make_roles = options.make_roles;
     match source {
         Source::Scripts(scripts) => {
             scratch.run(scripts, make_roles).await?;
-            read_objects(scratch.session(), false).await
+            Ok((Arc::new(read_objects(scratch.session(), false).await?), None))
         }
         Source::Live(connection) => {
             let session = Session::connect(connection).await?;
             let live = read_objects(&session, false).await?;
-            let live = live.without(|object| is_ours(object, options.history_table.as_deref()));
+            let sizes = Sizes::of(&read_lint_ground(&session).await?);
+            let live = Arc::new(live.without(|object| is_ours(object, options.history_table.as_deref())));
             if make_roles {
                 scratch.make_roles(&diff::roles(&live)).await?;
             }
-            let empty = read_objects(scratch.session(), false).await?;
-            let (_, copy) = converge(scratch.session(), empty, &live, &[]).await.map_err(|error| {
+            let empty = Arc::new(read_objects(scratch.session(), false).await?);
+            let (_, copy) = converge(scratch.session(), &empty, &live, &[]).await.map_err(|error| {
                 error.context(format!(
                     "the schema of {} cannot be copied into a scratch database",
                     connection.database
                 ))
             })?;
-            Ok(copy)
+            Ok((copy, Some(sizes)))
         }
     }
 }
@@ -200,18 +217,18 @@ impl From<Error> for Failure {
 /// Plans and carries out until nothing differs. Everything is one transaction, so that another attempt starts afresh.
 async fn converge(
     session: &Session,
-    from: Objects,
-    to: &Objects,
+    from: &Arc<Objects>,
+    to: &Arc<Objects>,
     renames: &[Rename],
-) -> Result<(Plan, Objects)> {
+) -> Result<(Plan, Arc<Objects>)> {
     let mut options = PlanOptions::default();
     let mut one_transaction = true;
-    if diff::plan(&from, to, &options).is_empty() {
-        return Ok((Plan { steps: Vec::new(), one_transaction }, from));
+    if differences(from, to).await?.is_empty() {
+        return Ok((Plan { steps: Vec::new(), one_transaction }, Arc::clone(from)));
     }
     loop {
         begin(session).await?;
-        match attempt(session, from.clone(), to, renames, &options, one_transaction).await {
+        match attempt(session, from, to, renames, &options, one_transaction).await {
             Ok((mut steps, reached)) => {
                 session
                     .batch(&Sql::literal("COMMIT"))
@@ -253,13 +270,13 @@ async fn begin(session: &Session) -> Result<()> {
 
 async fn attempt(
     session: &Session,
-    from: Objects,
-    to: &Objects,
+    from: &Arc<Objects>,
+    to: &Arc<Objects>,
     renames: &[Rename],
     options: &PlanOptions,
     one_transaction: bool,
-) -> Result<(Vec<Step>, Objects), Failure> {
-    let mut state = from;
+) -> Result<(Vec<Step>, Arc<Objects>), Failure> {
+    let mut state = Arc::clone(from);
     let mut steps = Vec::new();
     for turn in 0..3 {
         let more = match turn {
@@ -275,7 +292,10 @@ async fn attempt(
     }
     for round in 0..ROUNDS {
         let options = PlanOptions { after_first: round > 0, ..options.clone() };
-        let more = diff::plan(&state, to, &options);
+        if round > 0 && differences(&state, to).await?.is_empty() {
+            return Ok((steps, state));
+        }
+        let more = compute(&state, to, move |state, to| diff::plan(state, to, &options)).await?;
         if more.is_empty() {
             break;
         }
@@ -289,7 +309,7 @@ async fn attempt(
         steps.extend(more);
         state = look_again(session).await?;
     }
-    let rest = diff::differences(&state, to);
+    let rest = differences(&state, to).await?;
     if rest.is_empty() {
         return Ok((steps, state));
     }
@@ -300,10 +320,26 @@ async fn attempt(
 }
 
 /// What the open transaction has made of the database.
-async fn look_again(session: &Session) -> Result<Objects> {
+async fn look_again(session: &Session) -> Result<Arc<Objects>> {
     let state = read_objects(session, true).await?;
     session.batch(&Sql::literal("SET LOCAL search_path = DEFAULT")).await?;
-    Ok(state)
+    Ok(Arc::new(state))
+}
+
+/// What differs between two catalogs.
+pub(super) async fn differences(one: &Arc<Objects>, other: &Arc<Objects>) -> Result<Vec<String>> {
+    compute(one, other, diff::differences).await
+}
+
+/// Compares on a thread of its own, so that both ways are thought out at the same time.
+async fn compute<T: Send + 'static>(
+    one: &Arc<Objects>,
+    other: &Arc<Objects>,
+    work: impl FnOnce(&Objects, &Objects) -> T + Send + 'static,
+) -> Result<T> {
+    let (one, other) = (Arc::clone(one), Arc::clone(other));
+    let done = tokio::task::spawn_blocking(move || work(&one, &other)).await;
+    done.map_err(|error| Error::new(ErrorKind::Unexpected, "a comparison has ended early").because(error))
 }
 
 /// Runs steps in as few round trips as there can be; an error still knows its step.

@@ -7,14 +7,14 @@ use serde::Serialize;
 use crate::config::Connection;
 use crate::error::{Error, Result};
 use crate::event::Execution;
-use crate::postgres::feed::queue;
+use crate::postgres::database::drop_empty_schema;
 use crate::postgres::{AdvisoryLock, Session};
 use crate::schema_to_schema::cutover;
 use crate::schema_to_schema::journal::EntryKind;
 use crate::schema_to_schema::ledger::TableState;
 use crate::schema_to_schema::live::TrailEntry;
 use crate::schema_to_schema::sessions::unless_interrupted;
-use crate::schema_to_schema::{constraints, foreign, journal, ledger, live};
+use crate::schema_to_schema::{constraints, foreign, immediate, journal, ledger, live};
 use crate::sql::{Identifier, QualifiedName, Sql, sql};
 
 /// What was removed.
@@ -114,6 +114,8 @@ async fn clean_up_locked(
             return Err(Error::refused("the application has been cut over: its rows are not given up")
                 .hint("`rollback` leads it back first; `cleanup` without --abandon ends the way back"));
         }
+        // Whatever else is removed must not be carried to the old side.
+        immediate::end(session, execution).await?;
         if let Some(source) = source {
             ended = cutover::end_way_back(source, session.connection(), cleaning, execution).await?;
         }
@@ -160,8 +162,7 @@ async fn clean_up_locked(
 /// Drops the ledger, and its schema where that is empty then.
 pub(crate) async fn drop_ledger(session: &Session) -> Result<()> {
     session.batch(&Sql::literal(include_str!("../postgres/queries/drop_ledger.sql"))).await?;
-    // Not where something else is in it, such as the queue of a migration that reads this database.
-    queue::drop_schema(session).await
+    drop_empty_schema(session, &Identifier::new("confiture")).await
 }
 
 /// A target that is no picture of its source yet is left only when the user says so; what was copied of it goes.

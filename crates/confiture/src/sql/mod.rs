@@ -19,6 +19,7 @@ mod alone;
 mod hexadecimal;
 mod identifier;
 pub mod lex;
+mod lock_mode;
 mod psql;
 mod script;
 mod split;
@@ -28,6 +29,8 @@ pub use alone::cannot_run_in_transaction;
 pub use hexadecimal::hexadecimal;
 pub(crate) use hexadecimal::push_hexadecimal;
 pub use identifier::{Identifier, QualifiedName};
+pub(crate) use lock_mode::words_of;
+pub use lock_mode::{LockMode, strongest_lock};
 pub use script::Script;
 pub use split::{SplitScript, Statement, split};
 

@@ -85,3 +85,45 @@ CREATE TABLE p PARTITION OF t DEFAULT;
 CREATE EXTENSION hstore;
 -- new
 ALTER DEFAULT PRIVILEGES REVOKE USAGE ON TYPES FROM PUBLIC;
+-- case: a function over a column of a partition goes with the partition
+-- old
+CREATE TABLE t (id int) PARTITION BY RANGE (id);
+CREATE TABLE p PARTITION OF t FOR VALUES FROM (10) TO (20) PARTITION BY HASH (id);
+CREATE TABLE q PARTITION OF p FOR VALUES WITH (MODULUS 1, REMAINDER 0);
+CREATE FUNCTION f() RETURNS bigint LANGUAGE sql STABLE BEGIN ATOMIC SELECT count(id) FROM p; END;
+-- new
+CREATE TABLE t (id int) PARTITION BY RANGE (id);
+-- case: a view over a column of a partition that its parent drops, and over one that gets another type
+-- both
+CREATE TABLE t0 (id int);
+-- old
+CREATE TABLE t (id int, a int, b int) PARTITION BY RANGE (id);
+CREATE TABLE p PARTITION OF t FOR VALUES FROM (10) TO (20);
+CREATE VIEW v AS SELECT a FROM p;
+CREATE VIEW w AS SELECT b FROM p;
+-- new
+CREATE TABLE t (id int, b bigint) PARTITION BY RANGE (id);
+CREATE TABLE p PARTITION OF t FOR VALUES FROM (10) TO (20);
+CREATE VIEW w AS SELECT b FROM p;
+-- case: type of a column that a child declares as well
+-- old
+CREATE TYPE r AS RANGE (SUBTYPE = text);
+CREATE TABLE t (id int, c r, d int);
+CREATE TABLE h (LIKE t INCLUDING ALL, own text);
+ALTER TABLE h INHERIT t;
+-- new
+CREATE TYPE r AS RANGE (SUBTYPE = int);
+CREATE TABLE t (id int, c r, d text);
+CREATE TABLE h (LIKE t INCLUDING ALL, own text);
+ALTER TABLE h INHERIT t;
+-- rows
+INSERT INTO h VALUES (1, NULL, 4, 'x');
+-- case: a multirange's name is taken over by another type
+-- old
+CREATE TYPE a AS RANGE (SUBTYPE = int, MULTIRANGE_TYPE_NAME = mr);
+CREATE TYPE b AS RANGE (SUBTYPE = text);
+CREATE TABLE t (id int, c b);
+-- new
+CREATE TYPE a AS RANGE (SUBTYPE = int);
+CREATE TYPE b AS RANGE (SUBTYPE = date, MULTIRANGE_TYPE_NAME = mr);
+CREATE TABLE t (id int, c b);

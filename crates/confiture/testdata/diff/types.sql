@@ -167,3 +167,14 @@ CREATE VIEW v AS SELECT * FROM t WHERE s IN ('a', 'c');
 CREATE INDEX i ON t (n) WHERE s IN ('a', 'b');
 -- rows
 INSERT INTO t VALUES ('a', 1);
+-- case: enum under a range in use loses a label
+-- old
+CREATE TYPE e AS ENUM ('a', 'b', 'gone');
+CREATE TYPE r AS RANGE (SUBTYPE = e);
+CREATE TABLE t (id int, c r);
+-- new
+CREATE TYPE e AS ENUM ('b', 'a');
+CREATE TYPE r AS RANGE (SUBTYPE = e);
+CREATE TABLE t (id int, c r);
+-- rows
+INSERT INTO t VALUES (1, '[a,a]'), (2, NULL);

@@ -25,8 +25,9 @@ const WHERE: &str = "SELECT current_database()";
 async fn clients_wait_and_go_on_at_the_other_server() {
     let (old, new) = (Database::create().await.unwrap(), Database::create().await.unwrap());
     let pooler = bouncer(&old, &[], " pool_size=7").await;
-    let app = connection(&pooler.url("app"));
-    let client = Session::connect(&app).await.unwrap();
+    // In one message: what one prepares on a server's connection, its next message may not meet there.
+    let (client, driver) = tokio_postgres::connect(&pooler.url("app"), tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(driver);
     let console = console(&pooler).await;
     assert!(console.version() >= 11000, "{}", console.version());
     assert_eq!(psql(&pooler.url("app"), WHERE), old.name());
@@ -37,7 +38,12 @@ async fn clients_wait_and_go_on_at_the_other_server() {
     assert_eq!((paused(&pooler).as_str(), console.is_paused("app").await.unwrap()), ("1", true));
     // One that was connected before, and one that comes now.
     let waiting = tokio::spawn(async move {
-        client.query_one(&Sql::literal(WHERE), &[]).await.unwrap().get::<_, String>(0)
+        let answer = client.simple_query(WHERE).await.unwrap();
+        let row = answer.iter().find_map(|message| match message {
+            tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0),
+            _ => None,
+        });
+        row.unwrap().to_owned()
     });
     let url = pooler.url("app");
     let coming = tokio::task::spawn_blocking(move || psql(&url, WHERE));

@@ -66,7 +66,13 @@ impl Contents {
             let both_parts = before.is_partition && now.is_partition;
             let both_partitioned = before.is_partitioned && now.is_partitioned;
             let same_parts = !both_partitioned || before.partitions == now.partitions;
-            if both_parts || !same_parts {
+            // The rows of a partition that leaves its table, or joins it, stay where they are.
+            let stands_alone = |tables: &BTreeMap<String, Table>, part: &String| {
+                tables.get(part).is_some_and(|part| !part.is_partition)
+            };
+            let some_move = before.partitions.iter().any(|part| stands_alone(&after.tables, part))
+                || now.partitions.iter().any(|part| stands_alone(&self.tables, part));
+            if both_parts || !same_parts || some_move {
                 continue;
             }
             let mut common = Vec::new();

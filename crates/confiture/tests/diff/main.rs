@@ -3,6 +3,7 @@
 
 mod case;
 mod contents;
+mod locks;
 mod oracle;
 mod random;
 #[path = "../live/seed.rs"]

@@ -1,18 +1,19 @@
 //! What judges a plan: `pg_dump` of a database that took it, against one that was built from the other files.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use confiture::config::{Connection, Endpoint};
 use confiture::diff::Hazard;
-use confiture::postgres::Session;
+use confiture::postgres::{Row, Session};
 use confiture::schema_diff::{self, DiffOptions, Plan, Source};
-use confiture::sql::{Script, Sql, split};
+use confiture::sql::{Script, Sql, cannot_run_in_transaction, split};
 use local_postgres::Server;
 use local_postgres::testing::{Database, Witness};
 
 use crate::case::Case;
 use crate::contents::Contents;
+use crate::locks::Locks;
 
 /// Why a case is not right.
 #[derive(Debug)]
@@ -74,11 +75,20 @@ pub(crate) async fn judge(server: &'static Server, case: &Case) -> Result<(), Fa
     if let Some(never) = case.never.iter().find(|never| text.contains(*never)) {
         return Err(format!("`{never}` is in\n{text}").into());
     }
-    let (before, goal) = (dump(&old), dump(&new));
-    if before != goal && found.up.steps.is_empty() {
+    let before = Shape { dump: dump(&old), declared: declared(&session).await? };
+    let goal = Shape { dump: dump(&new), declared: declared(&other).await? };
+    if before.dump != goal.dump && found.up.steps.is_empty() {
         return Err("a silent miss: no step, and the schemas differ".to_owned().into());
     }
     go(&session, &old, &found.up, &goal, "up").await?;
+    let live = Source::Live(Box::new(connection.clone()));
+    let again = DiffOptions { renames: Vec::new(), ..options };
+    let again = schema_diff::diff(&connection, &live, &to, &again).await;
+    let again = again.map_err(|error| format!("diff again: {error}\n  {}", error.hints().join("\n  ")))?;
+    if !again.up.steps.is_empty() {
+        let (first, second) = (listing(&found.up), listing(&again.up));
+        return Err(format!("a second plan is not empty:\n{second}after\n{first}").into());
+    }
     go(&session, &old, &found.down, &before, "down").await
 }
 
@@ -87,7 +97,7 @@ async fn go(
     session: &Session,
     database: &Database<'_>,
     plan: &Plan,
-    goal: &BTreeSet<String>,
+    goal: &Shape,
     way: &str,
 ) -> Result<(), Failure> {
     let listed = |why: String| format!("{way}: {why}\nplan:\n{}", listing(plan));
@@ -100,7 +110,15 @@ async fn go(
         let why = listed(error.to_string());
         return Err(if by_rows && foreseen { Failure::Rows(why) } else { Failure::Wrong(why) });
     }
-    same(&dump(database), goal).map_err(|why| listed(format!("\n{why}")))?;
+    let mut got = dump(database);
+    let mut wanted = goal.dump.clone();
+    for (table, columns) in declared(session).await? {
+        if goal.declared.get(&table).is_some_and(|others| *others != columns) {
+            got.retain(|entry| !is_about(entry, &table));
+            wanted.retain(|entry| !is_about(entry, &table));
+        }
+    }
+    same(&got, &wanted).map_err(|why| listed(format!("\n{why}")))?;
     rows.survive_in(&Contents::of(session).await?).map_err(listed)?;
     Ok(())
 }
@@ -119,19 +137,29 @@ async fn run(session: &Session, text: &str) -> confiture::Result<()> {
 
 async fn apply(session: &Session, plan: &Plan) -> confiture::Result<()> {
     session.batch(&Sql::literal("SET check_function_bodies = off")).await?;
-    if plan.steps.iter().any(|step| step.alone) {
-        for statement in plan.statements() {
-            session.batch(statement).await.map_err(|error| error.context(statement))?;
-        }
-        return Ok(());
+    let mut locks = Locks::begin(session).await?;
+    let each_alone = plan.steps.iter().any(|step| step.alone);
+    if !each_alone {
+        session.batch(&Sql::literal("BEGIN")).await?;
     }
-    session.batch(&Sql::literal("BEGIN")).await?;
     for step in &plan.steps {
-        for statement in &step.statements {
+        for (at, statement) in step.statements.iter().enumerate() {
+            let bare = each_alone && cannot_run_in_transaction(statement.as_str()).is_some();
+            if each_alone && !bare {
+                session.batch(&Sql::literal("BEGIN")).await?;
+            }
             session.batch(statement).await.map_err(|error| error.context(statement))?;
+            if !bare {
+                locks.check(session, step, at).await.map_err(|error| error.context(statement))?;
+            }
+            if each_alone && !bare {
+                session.batch(&Sql::literal("COMMIT")).await?;
+                locks.held.clear();
+            }
         }
-        if step.commits {
+        if step.commits && !each_alone {
             session.batch(&Sql::literal("COMMIT; BEGIN")).await?;
+            locks.held.clear();
         }
     }
     session.batch(&Sql::literal("COMMIT")).await
@@ -140,6 +168,36 @@ async fn apply(session: &Session, plan: &Plan) -> confiture::Result<()> {
 fn listing(plan: &Plan) -> String {
     let statements = plan.steps.iter().flat_map(|step| &step.statements);
     statements.map(|statement| format!("    {};\n", statement.as_str().replace('\n', "\n    "))).collect()
+}
+
+/// What a schema is.
+struct Shape {
+    dump: BTreeSet<String>,
+    declared: Declared,
+}
+
+/// Which columns each child table declares itself, by schema and table. No statement changes that afterwards.
+type Declared = BTreeMap<(String, String), Vec<String>>;
+
+const DECLARED: &str = "
+    SELECT n.nspname::text, c.relname::text, array_agg(a.attname::text ORDER BY a.attname) FILTER (WHERE a.attislocal)
+      FROM pg_catalog.pg_class AS c
+      JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+      JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attinhcount > 0
+     GROUP BY 1, 2";
+
+async fn declared(session: &Session) -> Result<Declared, String> {
+    let rows = session.query(&Sql::literal(DECLARED), &[]).await.map_err(|error| error.to_string())?;
+    let one = |row: &Row| ((row.get(0), row.get(1)), row.get::<_, Option<Vec<_>>>(2).unwrap_or_default());
+    Ok(rows.iter().map(one).collect())
+}
+
+/// True for the entry of a table, and for those of its defaults.
+fn is_about(entry: &str, (schema, table): &(String, String)) -> bool {
+    entry.lines().filter_map(|line| line.strip_prefix(table.as_str())).any(|rest| {
+        rest.starts_with(&format!("; Type: TABLE; Schema: {schema};"))
+            || rest.starts_with(' ') && rest.contains(&format!("; Type: DEFAULT; Schema: {schema};"))
+    })
 }
 
 /// The dump as a set of entries; the columns of a table in the order of their names, for that of the table cannot be changed.
@@ -174,7 +232,14 @@ fn with_sorted_columns(lines: &[&str]) -> String {
     // So do privileges: the order in which they were granted means nothing.
     let kinds = ["Type: TABLE;", "TABLE; ", "Type: ACL;"];
     let is_table = lines.first().is_some_and(|line| kinds.iter().any(|kind| line.contains(kind)));
+    // What keeps no rows itself is neither logged nor unlogged.
+    let is_partitioned = lines.iter().any(|line| line.starts_with("PARTITION BY "));
+    let unlogged: String;
     let mut lines: Vec<&str> = lines.iter().map(|line| line.trim_end_matches(',')).collect();
+    if let Some(line) = lines.iter_mut().find(|line| is_partitioned && line.starts_with("CREATE UNLOGGED ")) {
+        unlogged = line.replacen("UNLOGGED ", "", 1);
+        *line = &unlogged;
+    }
     if is_table {
         lines.sort_unstable();
     }

@@ -104,6 +104,22 @@ impl Life {
         assert!(output.status.code().is_none(), "{at} {times}: {}", shown(&output));
     }
 
+    /// Dies there so many times in a row while others write, or less often where it gets to the end instead.
+    async fn die_up_to(&self, times: usize, at: &'static str, seed: u64) -> usize {
+        let writers = self.write(seed).await;
+        let mut deaths = 0;
+        while deaths < times {
+            let output = run(self.child((at, 1))).await;
+            if output.status.code().is_some() {
+                assert!(output.status.success(), "{at}: {}", shown(&output));
+                break;
+            }
+            deaths += 1;
+        }
+        writers.end().await;
+        deaths
+    }
+
     /// Dies there, and errs until then.
     pub(crate) async fn die_erring(&self, at: &'static str, fault: Option<Mutation>) {
         let mut command = self.child((at, 1));
@@ -127,11 +143,16 @@ impl Life {
 
     /// Goes on until both sides are equal, in this process, and looks whether they are. Nobody writes.
     pub(crate) async fn assert_exact(&self, after: &str) {
+        self.assert_exact_by(Capture::Auto, after).await;
+    }
+
+    /// The same, where nothing has begun yet, by that feed.
+    async fn assert_exact_by(&self, capture: Capture, after: &str) {
         let options = &self.options;
         let oracle = Arc::new(Oracle::new(&options.source, &options.target, self.scene.same.clone()).await);
         let execution = Execution::unattended();
         let following = Following {
-            capture: Capture::Auto,
+            capture,
             until: Until::CaughtUp,
             patience: Duration::from_secs(30),
             witness: Some(Arc::clone(&oracle) as _),
@@ -199,6 +220,7 @@ fn the_process_that_is_killed() {
     let what: Vec<&str> = what.splitn(7, '\n').collect();
     let [folder, old, new, feed, at, times, mapping] = what[..] else { panic!("{what:?}") };
     let (at, times) = (at.to_owned(), times.parse::<usize>().unwrap());
+    let at_is_in_a_batch = IN_A_BATCH.contains(&at.as_str());
     let (passed, dies_at) = (AtomicUsize::new(0), times);
     let fault = env::var(FAULT).ok();
     if let Some(fault) = Mutation::ALL.into_iter().find(|one| fault == Some(format!("{:?}", Some(one)))) {
@@ -220,8 +242,8 @@ fn the_process_that_is_killed() {
     let options = Options::new(connect(old), connect(new), mapping);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let execution = Execution::unattended();
-    // Who is to die goes on until then.
-    let until = if times == 0 { Until::CaughtUp } else { Until::Interrupted };
+    // Who is to die in a batch goes on until then; what is on the way comes before the end, or never.
+    let until = if times > 0 && at_is_in_a_batch { Until::Interrupted } else { Until::CaughtUp };
     let patience = Duration::from_secs(30);
     let following = Following { capture: Capture::Only(feed), until, patience, ..Following::default() };
     runtime.block_on(async {
@@ -239,43 +261,83 @@ async fn run(mut command: Command) -> Output {
     tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
 }
 
-/// Dies everywhere on one way: no life gets further than one step, and each step ends two lives.
-async fn die_everywhere(feed: FeedKind, local: bool) {
-    let life = Life::new(feed, local).await;
-    let mut seed = 1;
-    for at in ON_THE_WAY {
-        let writers = life.write(seed).await;
-        for _ in 0..if at == ONCE { 1 } else { 2 } {
-            life.die(at, 1).await;
+/// Dies everywhere on the way: no life gets further than one step, and each step ends two lives.
+async fn die_on_the_way(feed: FeedKind, local: bool) {
+    let mut life = Life::new(feed, local).await;
+    for (seed, at) in (1..).zip(ON_THE_WAY) {
+        let wanted = if at == ONCE { 1 } else { 2 };
+        let mut deaths = life.die_up_to(wanted, at, seed).await;
+        if deaths < wanted {
+            // Tables are worked on beside each other: there was no more of this step, and the end was reached.
+            life.assert_exact(at).await;
+            life = Life::new(feed, local).await;
+            if deaths == 0 {
+                deaths = life.die_up_to(wanted, at, seed).await;
+            }
         }
-        writers.end().await;
-        seed += 1;
+        assert!(deaths > 0, "{at} is never passed");
     }
-    life.assert_exact("the way").await;
-    for at in IN_A_BATCH {
+    life.assert_exact_by(Capture::Only(feed), "the way").await;
+    assert!(verify(life.options.clone()).await.ok);
+}
+
+/// Dies everywhere in a batch, twice in a row.
+async fn die_in_a_batch(feed: FeedKind, local: bool, part: usize) {
+    let life = Life::new(feed, local).await;
+    life.assert_exact_by(Capture::Only(feed), "the beginning").await;
+    for (seed, at) in (16..).zip(IN_A_BATCH).skip(part).step_by(2) {
         let writers = life.write(seed).await;
         life.die(at, 1).await;
         life.die(at, 1).await;
         writers.end().await;
         life.assert_exact(at).await;
-        seed += 1;
     }
     assert!(verify(life.options.clone()).await.ok);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
-async fn death_at_every_failpoint_by_the_queue() {
-    die_everywhere(FeedKind::Queue, false).await;
+async fn death_at_every_failpoint_on_the_way_by_the_queue() {
+    die_on_the_way(FeedKind::Queue, false).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
-async fn death_at_every_failpoint_by_the_wal() {
-    die_everywhere(FeedKind::Wal, false).await;
+async fn death_at_every_failpoint_in_a_batch_by_the_queue_part_1_of_2() {
+    die_in_a_batch(FeedKind::Queue, false, 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
-async fn death_at_every_failpoint_in_one_database() {
-    die_everywhere(FeedKind::Queue, true).await;
+async fn death_at_every_failpoint_in_a_batch_by_the_queue_part_2_of_2() {
+    die_in_a_batch(FeedKind::Queue, false, 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn death_at_every_failpoint_on_the_way_by_the_wal() {
+    die_on_the_way(FeedKind::Wal, false).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn death_at_every_failpoint_in_a_batch_by_the_wal_part_1_of_2() {
+    die_in_a_batch(FeedKind::Wal, false, 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn death_at_every_failpoint_in_a_batch_by_the_wal_part_2_of_2() {
+    die_in_a_batch(FeedKind::Wal, false, 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn death_at_every_failpoint_on_the_way_in_one_database() {
+    die_on_the_way(FeedKind::Queue, true).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn death_at_every_failpoint_in_a_batch_in_one_database_part_1_of_2() {
+    die_in_a_batch(FeedKind::Queue, true, 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn death_at_every_failpoint_in_a_batch_in_one_database_part_2_of_2() {
+    die_in_a_batch(FeedKind::Queue, true, 1).await;
 }
 
 /// `kill -9` while writers write. Each life is a little longer than the one before, so that they end everywhere.

@@ -16,7 +16,7 @@ use crate::workload::Workload;
 use crate::world::{World, assert_equal, psql, verify};
 
 /// How long each of the tests looks where nobody says.
-const BUDGET: Duration = Duration::from_secs(6);
+const BUDGET: Duration = Duration::from_secs(3);
 
 /// Between two runs, or the writers' start and their end.
 const LONG: Duration = Duration::from_secs(240);

@@ -42,7 +42,8 @@ pub(crate) struct Seeds {
 }
 
 impl Seeds {
-    /// `CONFITURE_SOAK_SECONDS`, else `default`, from `CONFITURE_SOAK_SEED` on, else from a seed that no run had.
+    /// `CONFITURE_SOAK_SECONDS`, from `CONFITURE_SOAK_SEED` on, else from a seed that no run had. Where neither is given,
+    /// `default` and the same seeds each time, so that a change is judged by what it changes.
     pub(crate) fn new(default: Duration) -> Self {
         Self::with_share(default, 1)
     }
@@ -57,7 +58,11 @@ impl Seeds {
             (None, None) => default,
         };
         let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
-        let next = seed.unwrap_or_else(|| u64::try_from(now()).unwrap() % 1_000_000_000);
+        let next = match (seed, seconds) {
+            (Some(seed), _) => seed,
+            (None, Some(_)) => u64::try_from(now()).unwrap() % 1_000_000_000,
+            (None, None) => 1,
+        };
         Self { next, until: Instant::now() + budget, begun: false }
     }
 }

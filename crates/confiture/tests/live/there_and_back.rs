@@ -11,7 +11,7 @@ use crate::seed::{Random, Seeds};
 use crate::world::{World, connection, psql};
 
 /// How long to look where nobody says.
-const BUDGET: Duration = Duration::from_secs(6);
+const BUDGET: Duration = Duration::from_secs(3);
 
 /// Types that come back by themselves: the old one, the new one, and a value of the row `n`.
 const TYPES: [(&str, &str, &str); 21] = [

@@ -19,7 +19,6 @@ use crate::running::{MAPPING, NEW, OLD, Running, assert_exact, same};
 use crate::world::{World, WorldOn, psql};
 
 const PATIENCE: Duration = Duration::from_secs(60);
-const FEEDS: [FeedKind; 2] = [FeedKind::Queue, FeedKind::Wal];
 
 /// An application that writes, whatever happens to its connections.
 pub(crate) struct Application {
@@ -118,66 +117,101 @@ async fn through(feed: FeedKind, weathers: &[Weather], wait: Duration) {
     assert_exact(&world, &options, &same()).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn connections_are_cut() {
-    for feed in FEEDS {
-        through(feed, &[Weather::Cut; 6], Duration::from_millis(40)).await;
-    }
+async fn cut(feed: FeedKind) {
+    through(feed, &[Weather::Cut; 6], Duration::from_millis(40)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_network_stalls_and_is_slow() {
-    for feed in FEEDS {
-        let weathers = [Weather::Slow, Weather::Slow, Weather::Stalled, Weather::Stalled, Weather::Slow];
-        through(feed, &weathers, Duration::from_millis(700)).await;
-    }
+async fn connections_are_cut_by_the_queue() {
+    cut(FeedKind::Queue).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn connections_are_open_on_one_side_only() {
-    for feed in FEEDS {
-        through(feed, &[Weather::HalfOpen; 4], Duration::from_millis(400)).await;
-    }
+async fn connections_are_cut_by_the_wal() {
+    cut(FeedKind::Wal).await;
+}
+
+async fn stall_and_slow(feed: FeedKind) {
+    let weathers = [Weather::Slow, Weather::Slow, Weather::Stalled, Weather::Stalled, Weather::Slow];
+    through(feed, &weathers, Duration::from_millis(700)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_network_stalls_and_is_slow_by_the_queue() {
+    stall_and_slow(FeedKind::Queue).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_network_stalls_and_is_slow_by_the_wal() {
+    stall_and_slow(FeedKind::Wal).await;
+}
+
+async fn open_one_side(feed: FeedKind) {
+    through(feed, &[Weather::HalfOpen; 4], Duration::from_millis(400)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_are_open_on_one_side_only_by_the_queue() {
+    open_one_side(FeedKind::Queue).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_are_open_on_one_side_only_by_the_wal() {
+    open_one_side(FeedKind::Wal).await;
 }
 
 /// Nobody answers for longer than the patience: one clear error, and the next run goes on.
+async fn run_out_of_patience(feed: FeedKind) {
+    let (world, source, _target, direct, options) = world().await;
+    let application = Application::start(&direct.source);
+    let run = Running::through(&direct, &options, feed, Duration::from_millis(500), Some(same())).await;
+    run.compared(1).await;
+    source.set(Weather::Cut);
+    let error = run.fails().await;
+    assert_eq!(error.kind(), ErrorKind::Connect, "{error:?}");
+    let why = psql(&world.new, "SELECT stopped_because FROM confiture.follow").await;
+    assert!(why.trim().len() > 10, "{why:?}");
+    application.end().await;
+    source.set(Weather::Fine);
+    assert_exact(&world, &options, &same()).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn patience_ends() {
-    for feed in FEEDS {
-        let (world, source, _target, direct, options) = world().await;
-        let application = Application::start(&direct.source);
-        let run = Running::through(&direct, &options, feed, Duration::from_millis(500), Some(same())).await;
-        run.compared(1).await;
-        source.set(Weather::Cut);
-        let error = run.fails().await;
-        assert_eq!(error.kind(), ErrorKind::Connect, "{error:?}");
-        let why = psql(&world.new, "SELECT stopped_because FROM confiture.follow").await;
-        assert!(why.trim().len() > 10, "{why:?}");
-        application.end().await;
-        source.set(Weather::Fine);
-        assert_exact(&world, &options, &same()).await;
-    }
+async fn patience_ends_by_the_queue() {
+    run_out_of_patience(FeedKind::Queue).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn patience_ends_by_the_wal() {
+    run_out_of_patience(FeedKind::Wal).await;
 }
 
 /// All sessions of the run are ended by an administrator, again and again, that which sends the WAL too.
-#[tokio::test(flavor = "multi_thread")]
-async fn backends_are_terminated() {
-    for feed in FEEDS {
-        let world = World::new(OLD, NEW).await;
-        let options = world.options(MAPPING).await;
-        let application = Application::start(&options.source);
-        let run = Running::start(&options, feed, PATIENCE, Some(same())).await;
-        run.until(|| run.said.has("planned")).await;
-        for database in [&world.old, &world.new, &world.old, &world.new, &world.old] {
-            let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-                       WHERE datname = current_database() AND application_name = 'confiture' AND pid <> pg_backend_pid()";
-            psql(database, end).await;
-            run.compared(2).await;
-        }
-        application.end().await;
-        run.stop().await.unwrap();
-        assert_exact(&world, &options, &same()).await;
+async fn terminate_backends(feed: FeedKind) {
+    let world = World::new(OLD, NEW).await;
+    let options = world.options(MAPPING).await;
+    let application = Application::start(&options.source);
+    let run = Running::start(&options, feed, PATIENCE, Some(same())).await;
+    run.until(|| run.said.has("planned")).await;
+    for database in [&world.old, &world.new, &world.old, &world.new, &world.old] {
+        let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                   WHERE datname = current_database() AND application_name = 'confiture' AND pid <> pg_backend_pid()";
+        psql(database, end).await;
+        run.compared(2).await;
     }
+    application.end().await;
+    run.stop().await.unwrap();
+    assert_exact(&world, &options, &same()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn backends_are_terminated_by_the_queue() {
+    terminate_backends(FeedKind::Queue).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn backends_are_terminated_by_the_wal() {
+    terminate_backends(FeedKind::Wal).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

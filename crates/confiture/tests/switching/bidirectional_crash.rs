@@ -24,7 +24,7 @@ const CARRYING: [&str; 4] =
 
 /// Where it ends; from the last one on it has.
 const CLOSING: [&str; 4] =
-    ["close: writers locked out", "close: last batch", "close: about to be decided", "close: decided"];
+    ["close: writers locked out", "close: last batch", "switch: about to be decided", "switch: decided"];
 
 async fn life(feed: FeedKind) -> Life {
     let world = World::new(OLD, NEW).await;
@@ -109,7 +109,7 @@ async fn closing(feed: FeedKind, kind: SwitchKind) {
         // Nobody is left waiting, whatever was done.
         old.until_more(20).await;
         new.until_more(20).await;
-        if at == "close: decided" {
+        if at == "switch: decided" {
             settle(&life.options, &Execution::unattended()).await.unwrap();
         } else {
             assert!(is_bidirectional(&life.options).await.unwrap(), "{at}");

@@ -193,7 +193,7 @@ async fn rows_are_not_held_for_a_feed_that_stalls() {
     let (url, queue) = (world.old.url().to_owned(), queue.trim().to_owned());
     let waited = std::sync::Arc::new(std::sync::Mutex::new(None));
     let told = std::sync::Arc::clone(&waited);
-    at("carry: rows held", 1, move || {
+    at("carry: rows written", 1, move || {
         let stall = format!("BEGIN; LOCK confiture.{queue} IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(8)");
         let mut stalled =
             Command::new("psql").args([&url, "-qc", &stall]).stdout(Stdio::null()).spawn().unwrap();

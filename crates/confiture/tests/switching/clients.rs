@@ -44,21 +44,34 @@ static NEXT: AtomicI64 = AtomicI64::new(1);
 impl Clients {
     /// Starts so many clients, which begin at the first side.
     pub(crate) fn start(count: usize, sides: &[Side; 2]) -> Self {
+        Self::start_every(Duration::from_millis(3), count, sides)
+    }
+
+    /// The same; each rests for so long after each write.
+    pub(crate) fn start_every(rest: Duration, count: usize, sides: &[Side; 2]) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let written = Arc::new(AtomicU64::new(0));
-        let write = |_| tokio::spawn(write(sides.clone(), Arc::clone(&stop), Arc::clone(&written)));
+        let write = |_| tokio::spawn(write(rest, sides.clone(), Arc::clone(&stop), Arc::clone(&written)));
         let tasks = (0..count).map(write).collect();
         Self { stop, written, tasks }
     }
 
     /// Returns once so many more writes were acknowledged: nobody is left waiting.
     pub(crate) async fn until_more(&self, writes: u64) {
+        assert!(self.go_on(writes, Duration::from_secs(15)).await, "the application is left waiting");
+    }
+
+    /// True once so many more writes were acknowledged; false where they are not within that time.
+    pub(crate) async fn go_on(&self, writes: u64, within: Duration) -> bool {
         let goal = self.written.load(Ordering::SeqCst) + writes;
         let begun = Instant::now();
         while self.written.load(Ordering::SeqCst) < goal {
-            assert!(begun.elapsed() < Duration::from_secs(15), "the application is left waiting");
+            if begun.elapsed() > within {
+                return false;
+            }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+        true
     }
 
     /// Stops them, and returns what all have seen.
@@ -77,7 +90,7 @@ impl Clients {
     }
 }
 
-async fn write(sides: [Side; 2], stop: Arc<AtomicBool>, written: Arc<AtomicU64>) -> Seen {
+async fn write(rest: Duration, sides: [Side; 2], stop: Arc<AtomicBool>, written: Arc<AtomicU64>) -> Seen {
     let mut seen = Seen::default();
     let mut side = 0;
     let mut session = Session::connect(&sides[side].connection).await.unwrap();
@@ -99,7 +112,7 @@ async fn write(sides: [Side; 2], stop: Arc<AtomicBool>, written: Arc<AtomicU64>)
                     session = Session::connect(&sides[side].connection).await.unwrap();
                 }
                 // An application tries again; and the switch is the victim as often.
-                Some("40P01") => {
+                Some("40P01" | "40001") => {
                     session.batch(&Sql::literal("ROLLBACK")).await.ok();
                     seen.deadlocks += 1;
                 }
@@ -113,7 +126,7 @@ async fn write(sides: [Side; 2], stop: Arc<AtomicBool>, written: Arc<AtomicU64>)
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         seen.longest = seen.longest.max(asked.elapsed());
-        tokio::time::sleep(Duration::from_millis(3)).await;
+        tokio::time::sleep(rest).await;
     }
     seen
 }

@@ -241,46 +241,48 @@ async fn the_rules_that_suggest_writes_are_complete() {
     world.sync(&suggestion.text).await.unwrap_or_else(|error| panic!("{}", told(&error)));
 }
 
-#[tokio::test]
-async fn every_mask_that_does_nothing_is_found_out() {
+/// A mask of a column, each of which is found out where it does nothing.
+const MASKS: [(&str, &str); 32] = [
+    ("a", "{hash: 24}"),
+    ("a", "email"),
+    ("a", "{fake: name}"),
+    ("a", "{fpe: digits}"),
+    ("a", "\"{first1}-{hash(12)}\""),
+    ("a", "\"{fake.city} {random(4)}\""),
+    ("a", "{redact: all}"),
+    ("a", "{redact: [email]}"),
+    ("a", "null"),
+    ("a", "\"gone\""),
+    ("a", "\"user_{id}@example.com\""),
+    ("a", "\"{id|hash(8)} {fresh(4)}\""),
+    ("a", "\"{unique(9)}\""),
+    ("a", "\"somebody@{domain}\""),
+    ("a", "{sql: \"left(a, 1)\"}"),
+    ("card", "card"),
+    ("card", "\"**** **** **** {last4}\""),
+    ("born", "{date: year}"),
+    ("born", "null"),
+    ("seen", "{date: day}"),
+    ("pay", "{bucket: 100}"),
+    ("n", "{bucket: 1000}"),
+    ("a", "{hash: 20, domain: column, when: \"id > 1100\"}"),
+    ("n", "{fpe: digits}"),
+    ("n", "{noise: 7}"),
+    ("n", "shuffle"),
+    ("a", "shuffle"),
+    ("u", "shuffle"),
+    ("u", "fpe"),
+    ("j", "{json: {\"$.mail\": email}}"),
+    ("tags", "{hash: 16}"),
+    ("net", "ip"),
+];
+
+async fn find_out(part: usize) {
     let schema = "CREATE TABLE t (id int PRIMARY KEY, a text, n int, u uuid, j jsonb, tags text[], net inet, card text, born date, seen timestamptz, pay numeric)";
     let rows = "INSERT INTO t SELECT 1000 + n, 'ann' || n || '@corp.com', 10000 + n, gen_random_uuid(), jsonb_build_object('mail', 'bob' || n || '@corp.com'),
         ARRAY['tag of ann' || n], ('10.0.1.' || n)::inet, '4111 1111 1111 ' || 1000 + n, date '1980-01-02' + n, timestamptz '2020-01-01 10:11:12' + n * interval '1 h', 1000.5 + n FROM generate_series(1, 200) n";
     let world = World::new(schema, rows).await;
-    for (column, rule) in [
-        ("a", "{hash: 24}"),
-        ("a", "email"),
-        ("a", "{fake: name}"),
-        ("a", "{fpe: digits}"),
-        ("a", "\"{first1}-{hash(12)}\""),
-        ("a", "\"{fake.city} {random(4)}\""),
-        ("a", "{redact: all}"),
-        ("a", "{redact: [email]}"),
-        ("a", "null"),
-        ("a", "\"gone\""),
-        ("a", "\"user_{id}@example.com\""),
-        ("a", "\"{id|hash(8)} {fresh(4)}\""),
-        ("a", "\"{unique(9)}\""),
-        ("a", "\"somebody@{domain}\""),
-        ("a", "{sql: \"left(a, 1)\"}"),
-        ("card", "card"),
-        ("card", "\"**** **** **** {last4}\""),
-        ("born", "{date: year}"),
-        ("born", "null"),
-        ("seen", "{date: day}"),
-        ("pay", "{bucket: 100}"),
-        ("n", "{bucket: 1000}"),
-        ("a", "{hash: 20, domain: column, when: \"id > 1100\"}"),
-        ("n", "{fpe: digits}"),
-        ("n", "{noise: 7}"),
-        ("n", "shuffle"),
-        ("a", "shuffle"),
-        ("u", "shuffle"),
-        ("u", "fpe"),
-        ("j", "{json: {\"$.mail\": email}}"),
-        ("tags", "{hash: 16}"),
-        ("net", "ip"),
-    ] {
+    for (column, rule) in MASKS.iter().skip(part).step_by(4) {
         let rules = format!("anonymize: {{t: {{{column}: {rule}, \"*\": keep}}}}");
         world.sync(&rules).await.unwrap_or_else(|error| panic!("{column}: {rule}: {}", told(&error)));
         let before = world.contents().await;
@@ -289,6 +291,26 @@ async fn every_mask_that_does_nothing_is_found_out() {
         assert_eq!(error.kind(), confiture::ErrorKind::Found, "{column}: {rule}: {error}");
         assert_eq!(world.contents().await, before, "{column}: {rule}");
     }
+}
+
+#[tokio::test]
+async fn every_mask_that_does_nothing_is_found_out_part_1_of_4() {
+    find_out(0).await;
+}
+
+#[tokio::test]
+async fn every_mask_that_does_nothing_is_found_out_part_2_of_4() {
+    find_out(1).await;
+}
+
+#[tokio::test]
+async fn every_mask_that_does_nothing_is_found_out_part_3_of_4() {
+    find_out(2).await;
+}
+
+#[tokio::test]
+async fn every_mask_that_does_nothing_is_found_out_part_4_of_4() {
+    find_out(3).await;
 }
 
 #[tokio::test]

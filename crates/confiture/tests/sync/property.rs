@@ -208,7 +208,7 @@ impl Drop for Says {
 
 #[tokio::test]
 async fn nothing_of_anybody_arrives_or_nothing_changes() {
-    for seed in Seeds::with_share(Duration::from_secs(8), 3) {
+    for seed in Seeds::with_share(Duration::from_secs(3), 3) {
         let mut random = Random::new(seed);
         let scene = Scene::random(&mut random);
         let _says = Says(seed, scene.rules.clone());

@@ -187,8 +187,8 @@ async fn an_insert_rule_or_a_strange_schema_is_refused_before_anything() {
     assert_eq!(world.stage("SELECT count(*) FROM confiture_quarantine.mine").await, "0\n");
 }
 
-#[tokio::test]
-async fn killed_at_every_step_the_target_is_as_it_was_and_the_run_goes_on() {
+/// Killed at every step, the target is as it was and the run goes on.
+async fn kill_at_every_step(part: usize) {
     let template = world().await;
     let passed = run(child(&template, None)).await;
     let names: Vec<&str> = passed.lines().filter_map(|line| line.strip_prefix("passed ")).collect();
@@ -202,7 +202,7 @@ async fn killed_at_every_step_the_target_is_as_it_was_and_the_run_goes_on() {
     ];
     assert!(whole.iter().all(|name| names.contains(name)), "{passed}");
     assert_done(&template).await;
-    for (n, name) in names.iter().enumerate() {
+    for (n, name) in names.iter().enumerate().skip(part).step_by(3) {
         let world = world().await;
         let before = world.contents_outside().await;
         let times = names[..=n].iter().filter(|other| *other == name).count();
@@ -220,6 +220,21 @@ async fn killed_at_every_step_the_target_is_as_it_was_and_the_run_goes_on() {
         sync(options(&world, true)).await.unwrap_or_else(|error| panic!("{name} {times}: {}", told(&error)));
         assert_done(&world).await;
     }
+}
+
+#[tokio::test]
+async fn killed_at_every_step_part_1_of_3() {
+    kill_at_every_step(0).await;
+}
+
+#[tokio::test]
+async fn killed_at_every_step_part_2_of_3() {
+    kill_at_every_step(1).await;
+}
+
+#[tokio::test]
+async fn killed_at_every_step_part_3_of_3() {
+    kill_at_every_step(2).await;
 }
 
 #[tokio::test]

@@ -174,37 +174,44 @@ async fn a_value_that_does_not_fit_its_rule_is_named_by_place_alone() {
     );
 }
 
-/// In both of COPY's formats: an `xml` column has no common binary form.
-#[tokio::test]
-async fn shuffled_values_change_their_rows_and_nothing_else() {
-    for extra in ["", ", x xml"] {
-        let schema = format!(
-            "CREATE TABLE t (id int PRIMARY KEY, salary int UNIQUE, born date, name text, tags text[], rare numeric{extra})"
-        );
-        let rows = "INSERT INTO t SELECT n, 1000 + n, date '1950-01-01' + n, 'name number ' || n, ARRAY['t' || n, 'x'], CASE WHEN n % 100 = 0 THEN n END FROM generate_series(1, 90000) n; INSERT INTO t (id) VALUES (0)";
-        let world = World::new(&schema, rows).await;
-        let rules = "anonymize: {t: {salary: shuffle, born: shuffle, name: {shuffle: true, when: \"id > 10\"}, tags: shuffle, rare: shuffle, \"*\": keep}}";
-        let told = |error: confiture::Error| panic!("{}", told(&error));
-        let mut digests = std::collections::BTreeSet::new();
-        for (workers, quarantine) in [(1, false), (4, false), (3, true)] {
-            let mut options = world.options(rules);
-            (options.workers, options.quarantine) = (workers, quarantine);
-            sync(options).await.unwrap_or_else(told);
-            digests.insert(world.stage("SELECT md5(string_agg(t::text, ',' ORDER BY id)) FROM t").await);
-        }
-        assert_eq!(digests.len(), 1, "the same whatever the workers");
-        // The same values in each column; NULL stays where it was.
-        for column in ["salary", "born", "name", "tags", "rare"] {
-            let all = format!(
-                "SELECT md5(string_agg({column}::text, ',' ORDER BY {column})), sum(id) FILTER (WHERE {column} IS NULL) FROM t"
-            );
-            assert_eq!(world.stage(&all).await, world.produce(&all).await, "{column}");
-        }
-        // Nobody keeps their own, and no two columns change places alike.
-        let own = "SELECT count(*) FILTER (WHERE salary = 1000 + id), count(*) FILTER (WHERE born = date '1950-01-01' + id),
-            count(*) FILTER (WHERE name = 'name number ' || id), count(*) FILTER (WHERE rare = id), count(*) FILTER (WHERE salary - 1000 = born - date '1950-01-01') < 100 FROM t";
-        assert_eq!(world.stage(own).await, "0|0|10|0|t\n");
+async fn shuffle(extra: &str) {
+    let schema = format!(
+        "CREATE TABLE t (id int PRIMARY KEY, salary int UNIQUE, born date, name text, tags text[], rare numeric{extra})"
+    );
+    let rows = "INSERT INTO t SELECT n, 1000 + n, date '1950-01-01' + n, 'name number ' || n, ARRAY['t' || n, 'x'], CASE WHEN n % 100 = 0 THEN n END FROM generate_series(1, 90000) n; INSERT INTO t (id) VALUES (0)";
+    let world = World::new(&schema, rows).await;
+    let rules = "anonymize: {t: {salary: shuffle, born: shuffle, name: {shuffle: true, when: \"id > 10\"}, tags: shuffle, rare: shuffle, \"*\": keep}}";
+    let told = |error: confiture::Error| panic!("{}", told(&error));
+    let mut digests = std::collections::BTreeSet::new();
+    for (workers, quarantine) in [(1, false), (4, false), (3, true)] {
+        let mut options = world.options(rules);
+        (options.workers, options.quarantine) = (workers, quarantine);
+        sync(options).await.unwrap_or_else(told);
+        digests.insert(world.stage("SELECT md5(string_agg(t::text, ',' ORDER BY id)) FROM t").await);
     }
+    assert_eq!(digests.len(), 1, "the same whatever the workers");
+    // The same values in each column; NULL stays where it was.
+    for column in ["salary", "born", "name", "tags", "rare"] {
+        let all = format!(
+            "SELECT md5(string_agg({column}::text, ',' ORDER BY {column})), sum(id) FILTER (WHERE {column} IS NULL) FROM t"
+        );
+        assert_eq!(world.stage(&all).await, world.produce(&all).await, "{column}");
+    }
+    // Nobody keeps their own, and no two columns change places alike.
+    let own = "SELECT count(*) FILTER (WHERE salary = 1000 + id), count(*) FILTER (WHERE born = date '1950-01-01' + id),
+        count(*) FILTER (WHERE name = 'name number ' || id), count(*) FILTER (WHERE rare = id), count(*) FILTER (WHERE salary - 1000 = born - date '1950-01-01') < 100 FROM t";
+    assert_eq!(world.stage(own).await, "0|0|10|0|t\n");
+}
+
+#[tokio::test]
+async fn shuffled_values_change_their_rows_and_nothing_else_in_binary() {
+    shuffle("").await;
+}
+
+/// An `xml` column has no common binary form.
+#[tokio::test]
+async fn shuffled_values_change_their_rows_and_nothing_else_as_text() {
+    shuffle(", x xml").await;
 }
 
 #[tokio::test]

@@ -135,11 +135,13 @@ WITH schema AS (
     FROM pg_catalog.pg_collation AS c
     JOIN schema ON schema.oid = c.collnamespace
     UNION ALL
-    SELECT ROW('foreign server', s.srvname, w.fdwname, pg_get_userbyid(s.srvowner), s.srvacl, s.srvoptions)::text
+    SELECT ROW('foreign server', s.srvname, w.fdwname, pg_get_userbyid(s.srvowner), 
+               ARRAY(SELECT acl::text FROM unnest(coalesce(s.srvacl, acldefault('S', s.srvowner))) AS acl ORDER BY 1), s.srvoptions)::text
     FROM pg_catalog.pg_foreign_server AS s
     JOIN pg_catalog.pg_foreign_data_wrapper AS w ON w.oid = s.srvfdw
     UNION ALL
-    SELECT ROW('foreign data wrapper', fdwname, nullif(fdwhandler, 0)::regproc, nullif(fdwvalidator, 0)::regproc, fdwacl, fdwoptions)::text
+    SELECT ROW('foreign data wrapper', fdwname, nullif(fdwhandler, 0)::regproc, nullif(fdwvalidator, 0)::regproc, 
+               ARRAY(SELECT acl::text FROM unnest(coalesce(fdwacl, acldefault('F', fdwowner))) AS acl ORDER BY 1), fdwoptions)::text
     FROM pg_catalog.pg_foreign_data_wrapper
     UNION ALL
     SELECT ROW('user mapping', srvname, usename, umoptions)::text FROM pg_catalog.pg_user_mappings

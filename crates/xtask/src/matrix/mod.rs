@@ -54,8 +54,8 @@ pub(crate) fn run(root: &Path, arguments: &Arguments) -> Result<()> {
     for (major, binaries) in &found {
         rows.push(match binaries {
             // One server after the other: each keeps what tests leave, and most keep that in memory.
-            Ok(binaries) => server::with_servers([options(binaries)], |servers| {
-                Ok(test_version(root, binaries, &servers[0], arguments))
+            Ok(binaries) => server::with_servers(vec![options(binaries); test::at_a_time()], |servers| {
+                Ok(test_version(root, binaries, servers, arguments))
             })?,
             Err(error) => Row {
                 version: major.to_string(),
@@ -111,18 +111,18 @@ pub(crate) fn build_program(root: &Path) -> Result<std::path::PathBuf> {
     Ok(target.join("release").join("confiture"))
 }
 
-fn test_version(root: &Path, binaries: &Binaries, server: &Server, arguments: &Arguments) -> Row {
+fn test_version(root: &Path, binaries: &Binaries, servers: &[Server], arguments: &Arguments) -> Row {
     let start = Instant::now();
     let outcome = if arguments.no_tests {
         Ok("server runs; tests left out".to_owned())
     } else {
-        run_tests(root, binaries.version().major, server, arguments.filter.as_deref())
+        run_tests(root, binaries.version().major, servers, arguments.filter.as_deref())
     };
     Row {
         version: binaries.version().to_string(),
         from: binaries.dir().strip_prefix(root).unwrap_or(binaries.dir()).display().to_string(),
         outcome,
-        witness: (!arguments.no_tests).then(|| Witness::of(server)),
+        witness: (!arguments.no_tests).then(|| Witness::of(&servers[0])),
         time: start.elapsed(),
     }
 }
@@ -133,7 +133,7 @@ fn test_between_versions(root: &Path, servers: &[Server]) -> Row {
     let run = || {
         let folders = std::env::join_paths(servers.iter().map(Server::bin_dir))?;
         let mut tests = cargo(["test", "--package", "confiture", "--test", "schema_to_schema", "versions::"]);
-        test::on_server(&mut tests, root, &servers[0]).env("CONFITURE_TEST_BIN_DIRS", folders);
+        test::on_servers(&mut tests, root, &servers[..1]).env("CONFITURE_TEST_BIN_DIRS", folders);
         run_into(&mut tests, root, "pairs")
     };
     let witnesses = servers.iter().map(Witness::of);
@@ -146,13 +146,9 @@ fn test_between_versions(root: &Path, servers: &[Server]) -> Row {
     }
 }
 
-fn run_tests(root: &Path, major: u32, server: &Server, filter: Option<&str>) -> Result<String> {
-    let mut tests = if command::find("cargo-nextest").is_some() {
-        cargo(["nextest", "run", "--workspace", "--no-fail-fast", "--no-tests=warn"])
-    } else {
-        cargo(["test", "--workspace", "--no-fail-fast"])
-    };
-    test::on_server(tests.args(filter), root, server);
+fn run_tests(root: &Path, major: u32, servers: &[Server], filter: Option<&str>) -> Result<String> {
+    let mut tests = test::tests_command();
+    test::on_servers(tests.arg("--no-fail-fast").args(filter), root, servers);
     run_into(&mut tests, root, &major.to_string())
 }
 

@@ -4,15 +4,12 @@ use std::path::PathBuf;
 
 use confiture::Result;
 
-use super::flags::{Ends, How, Which};
+use super::flags::{How, Which};
 use super::options::{SchemaToSchemaOptions, Step};
 
 /// Shows how each table would travel, why, and how long it would take. Changes nothing.
 #[derive(Debug, clap::Args)]
 pub(super) struct Analyze {
-    #[command(flatten)]
-    ends: Ends,
-
     #[command(flatten)]
     which: Which,
 
@@ -27,7 +24,6 @@ pub(super) struct Analyze {
 impl Analyze {
     pub(super) fn options(self) -> Result<SchemaToSchemaOptions> {
         let mut options = SchemaToSchemaOptions::new(Step::Analyze);
-        self.ends.fill(&mut options);
         self.which.fill(&mut options);
         self.how.fill(&mut options)?;
         options.write_mapping = self.write_mapping;

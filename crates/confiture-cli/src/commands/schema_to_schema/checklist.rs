@@ -1,17 +1,15 @@
 //! `confiture migrate schema-to-schema checklist` and `runbook`.
 
-use std::time::Duration;
-
 use confiture::Result;
 use confiture::project::Project;
-use confiture::schema_to_schema::{Names, Standard, confirmable, read_checklist, read_runbook};
+use confiture::schema_to_schema::{Names, Standard, read_checklist, read_runbook};
 use serde_json::json;
 
 use super::ends::lasting;
-use super::flags::{Ends, Which};
+use super::flags::{Asked, Which};
 use super::options::{SchemaToSchemaOptions, Step};
 use super::run::Prepared;
-use crate::args::{Format, time};
+use crate::args::Format;
 use crate::invocation::Invocation;
 use crate::output::{Reply, checklist as page, runbook as list};
 
@@ -21,13 +19,7 @@ use crate::output::{Reply, checklist as page, runbook as list};
 #[derive(Debug, clap::Args)]
 pub(super) struct Checklist {
     #[command(flatten)]
-    ends: Ends,
-
-    #[command(flatten)]
-    which: Which,
-
-    #[command(flatten)]
-    asked: Asked,
+    looking: Looking,
 }
 
 /// Prints the production checklist of this migration: its commands, its figures, ticked where the servers show it.
@@ -36,62 +28,51 @@ pub(super) struct Checklist {
 #[derive(Debug, clap::Args)]
 pub(super) struct Runbook {
     #[command(flatten)]
-    ends: Ends,
+    looking: Looking,
+}
 
+/// What is looked at.
+#[derive(Debug, clap::Args)]
+struct Looking {
     #[command(flatten)]
     which: Which,
 
     #[command(flatten)]
     asked: Asked,
+
+    /// The cutover will be one without a way back.
+    #[arg(long)]
+    no_way_back: bool,
 }
 
-/// What is asked for.
-#[derive(Debug, clap::Args)]
-struct Asked {
-    /// What people confirm: backup, application, team, rollback-plan, losses.
-    #[arg(long, value_name = "POINT", value_delimiter = ',', value_parser = point)]
-    confirm: Vec<String>,
-
-    /// The longest that writes may wait at the cutover [default: 5s].
-    #[arg(long, value_name = "TIME", value_parser = time)]
-    max_stall: Option<Duration>,
-}
-
-fn point(text: &str) -> Result<String, String> {
-    let known = confirmable();
-    match known.contains(&text) {
-        true => Ok(text.to_owned()),
-        false => Err(format!("can be confirmed: {}", known.join(", "))),
+impl Looking {
+    fn options(self, step: Step) -> SchemaToSchemaOptions {
+        let mut options = SchemaToSchemaOptions::new(step);
+        self.which.fill(&mut options);
+        self.asked.fill(&mut options);
+        options.no_way_back = self.no_way_back;
+        options
     }
-}
-
-fn options(step: Step, ends: Ends, which: Which, asked: Asked) -> SchemaToSchemaOptions {
-    let mut options = SchemaToSchemaOptions::new(step);
-    ends.fill(&mut options);
-    which.fill(&mut options);
-    options.confirmed = asked.confirm;
-    options.max_stall = asked.max_stall;
-    options
 }
 
 impl Checklist {
     pub(super) fn options(self) -> SchemaToSchemaOptions {
-        options(Step::Checklist, self.ends, self.which, self.asked)
+        self.looking.options(Step::Checklist)
     }
 }
 
 impl Runbook {
     pub(super) fn options(self) -> SchemaToSchemaOptions {
-        options(Step::Runbook, self.ends, self.which, self.asked)
+        self.looking.options(Step::Runbook)
     }
 }
 
 fn standard(options: &SchemaToSchemaOptions) -> Standard {
-    let standard = Standard::default();
     Standard {
-        confirmed: options.confirmed.iter().cloned().collect(),
-        max_stall: options.max_stall.unwrap_or(standard.max_stall),
-        ..standard
+        confirmed: options.confirmed.clone(),
+        max_stall: options.max_stall,
+        no_way_back: options.no_way_back,
+        ..Standard::default()
     }
 }
 

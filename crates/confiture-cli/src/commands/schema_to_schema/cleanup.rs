@@ -5,7 +5,7 @@ use std::time::Duration;
 use confiture::schema_to_schema::Cleaning;
 use confiture::sql::Identifier;
 
-use super::flags::Ends;
+use super::flags::Selection;
 use super::names;
 use super::options::{SchemaToSchemaOptions, Step};
 
@@ -17,7 +17,7 @@ use super::options::{SchemaToSchemaOptions, Step};
 #[derive(Debug, clap::Args)]
 pub(super) struct Cleanup {
     #[command(flatten)]
-    ends: Ends,
+    migration: Selection,
 
     /// The schema of the foreign tables on the target [default: old_schema].
     #[arg(long, value_name = "SCHEMA", value_parser = names::identifier)]
@@ -43,7 +43,7 @@ pub(super) struct Cleanup {
 impl Cleanup {
     pub(super) fn options(self) -> SchemaToSchemaOptions {
         let mut options = SchemaToSchemaOptions::new(Step::Cleanup);
-        self.ends.fill(&mut options);
+        self.migration.fill(&mut options);
         options.foreign_schema = self.foreign_schema;
         const DAY: Duration = Duration::from_secs(24 * 60 * 60);
         let (abandon, drop_old) = (self.abandon, self.drop_old);

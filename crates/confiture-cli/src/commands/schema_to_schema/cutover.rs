@@ -6,10 +6,9 @@ use std::time::Duration;
 use clap::ValueHint;
 use confiture::Result;
 use confiture::config::{Hook, Hooks, Moment};
-use confiture::schema_to_schema::confirmable;
 use confiture::schema_to_schema::cutover::SwitchKind;
 
-use super::flags::{Ends, Which};
+use super::flags::{Asked, Which};
 use super::options::{SchemaToSchemaOptions, Step, SwitchOptions};
 use crate::args::time;
 
@@ -22,9 +21,6 @@ use crate::args::time;
 #[derive(Debug, clap::Args)]
 pub(super) struct Cutover {
     #[command(flatten)]
-    ends: Ends,
-
-    #[command(flatten)]
     which: Which,
 
     #[command(flatten)]
@@ -33,6 +29,10 @@ pub(super) struct Cutover {
     /// Go although a rollback would not bring everything back; the plan says what.
     #[arg(long)]
     accept_losses: bool,
+
+    /// Go without a way back: the old side is fenced, and nothing is carried to it. A rollback would lose what is written since.
+    #[arg(long, conflicts_with = "accept_losses")]
+    no_way_back: bool,
 }
 
 /// Leads the application back to the old side; before a cutover, gives the migration up.
@@ -41,9 +41,6 @@ pub(super) struct Cutover {
 /// Before one, it lists what was made, and removes it: the old side is as it was.
 #[derive(Debug, clap::Args)]
 pub(super) struct Rollback {
-    #[command(flatten)]
-    ends: Ends,
-
     #[command(flatten)]
     which: Which,
 
@@ -55,9 +52,8 @@ pub(super) struct Rollback {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Switch")]
 struct Switch {
-    /// How long writes may wait; what would take longer is given up, and writers go on where they were.
-    #[arg(long, value_name = "TIME", value_parser = time, default_value = "5s")]
-    max_stall: Duration,
+    #[command(flatten)]
+    asked: Asked,
 
     /// How long to go on trying where somebody holds a lock; each try waits for 300 ms at most.
     #[arg(long, value_name = "TIME", value_parser = time, default_value = "60s")]
@@ -70,10 +66,6 @@ struct Switch {
     /// Do everything up to the fence, and predict how long writes would wait. Switches nothing.
     #[arg(long)]
     dry_run: bool,
-
-    /// What people have made sure of, as `backup,application,team,rollback-plan`: the list shows it as passed.
-    #[arg(long, value_name = "POINTS", value_delimiter = ',', value_parser = confirmable())]
-    confirm: Vec<String>,
 
     /// Answer the confirmation with yes.
     #[arg(short, long)]
@@ -116,16 +108,15 @@ fn hook(text: &str) -> Result<Hook, String> {
 }
 
 impl Switch {
-    fn fill(self, kind: SwitchKind, accept_losses: bool, options: &mut SchemaToSchemaOptions) {
+    fn fill(self, kind: SwitchKind, options: &mut SchemaToSchemaOptions) {
+        self.asked.fill(options);
         options.dry_run = self.dry_run;
         options.yes = self.yes;
         options.events = self.events;
         let pgbouncer = self.pgbouncer.zip(self.pgbouncer_database);
         options.switch = Some(SwitchOptions {
             kind,
-            accept_losses,
-            confirmed: self.confirm.into_iter().collect(),
-            max_stall: self.max_stall,
+            accept_losses: false,
             patience: self.patience,
             sequence_gap: self.sequence_gap,
             pgbouncer: pgbouncer.map(|(console, database)| (console, database, self.pgbouncer_config)),
@@ -138,9 +129,12 @@ impl Switch {
 impl Cutover {
     pub(super) fn options(self) -> Result<SchemaToSchemaOptions> {
         let mut options = SchemaToSchemaOptions::new(Step::Switch);
-        self.ends.fill(&mut options);
         self.which.fill(&mut options);
-        self.how.fill(SwitchKind::Cutover, self.accept_losses, &mut options);
+        self.how.fill(SwitchKind::Cutover, &mut options);
+        options.no_way_back = self.no_way_back;
+        if let Some(switch) = &mut options.switch {
+            switch.accept_losses = self.accept_losses;
+        }
         Ok(options)
     }
 }
@@ -148,9 +142,8 @@ impl Cutover {
 impl Rollback {
     pub(super) fn options(self) -> Result<SchemaToSchemaOptions> {
         let mut options = SchemaToSchemaOptions::new(Step::Switch);
-        self.ends.fill(&mut options);
         self.which.fill(&mut options);
-        self.how.fill(SwitchKind::Rollback, false, &mut options);
+        self.how.fill(SwitchKind::Rollback, &mut options);
         Ok(options)
     }
 }

@@ -1,16 +1,18 @@
 //! Flags that several of the steps share.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::ValueHint;
+use clap::builder::PossibleValuesParser;
 use confiture::config::mapping::{Strategy, TableName};
-use confiture::schema_to_schema::{Capture, FeedKind, Until};
+use confiture::schema_to_schema::{Capture, FeedKind, Until, confirmable};
 use confiture::sql::Identifier;
 use confiture::{Error, Result};
 
 use super::names;
 use super::options::{Follow, MappingFrom, SchemaToSchemaOptions};
-use crate::args::rows;
+use crate::args::{rows, time};
 
 /// Tables of one `--tables a,b`; a type of its own, or clap would take the list for repeated values.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,24 +44,34 @@ pub(super) struct Ends {
     pub(super) to: Option<String>,
 }
 
-/// The mapping and which of its tables.
+/// One migration: its databases and its mapping.
 #[derive(Debug, Default, clap::Args)]
-pub(super) struct Which {
+pub(super) struct Selection {
+    #[command(flatten)]
+    ends: Ends,
+
     /// The mapping; without it the only db/migrations/schema_to_schema/*/config.yaml, or else the same names.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub(super) mapping: Option<PathBuf>,
+    mapping: Option<PathBuf>,
 
     /// The mapping, as --mapping.
     #[arg(short, long, value_name = "FILE", conflicts_with = "mapping", value_hint = ValueHint::FilePath)]
-    pub(super) config: Option<PathBuf>,
+    config: Option<PathBuf>,
+}
+
+/// One migration, and which of its rows.
+#[derive(Debug, Default, clap::Args)]
+pub(super) struct Which {
+    #[command(flatten)]
+    migration: Selection,
 
     /// Only these target tables, as `users,app.posts`.
     #[arg(long, value_name = "TABLES")]
-    pub(super) tables: Vec<Tables>,
+    tables: Vec<Tables>,
 
     /// Only the source's rows for which this SQL condition is true, in every table that has the columns it names.
     #[arg(long = "where", value_name = "SQL")]
-    pub(super) filter: Option<String>,
+    filter: Option<String>,
 }
 
 /// How tables travel.
@@ -153,12 +165,21 @@ pub(super) struct Run {
     show_values: bool,
 }
 
+/// What a cutover is asked, by itself and by those who look at it before.
+#[derive(Debug, clap::Args)]
+pub(super) struct Asked {
+    /// What people have made sure of, as `backup,application,team`: the list shows it as passed.
+    #[arg(long, value_name = "POINTS", value_delimiter = ',', value_parser = PossibleValuesParser::new(confirmable()))]
+    confirm: Vec<String>,
+
+    /// How long writes may wait; what would take longer is given up, and writers go on where they were.
+    #[arg(long, value_name = "TIME", value_parser = time, default_value = "5s")]
+    max_stall: Duration,
+}
+
 /// A step that copies every table of a mapping, and compares.
 #[derive(Debug, Default, clap::Args)]
 pub(super) struct Copying {
-    #[command(flatten)]
-    ends: Ends,
-
     #[command(flatten)]
     which: Which,
 
@@ -238,7 +259,6 @@ impl Changes {
 impl Copying {
     /// Writes itself into `options`.
     pub(super) fn fill(self, options: &mut SchemaToSchemaOptions) -> Result<()> {
-        self.ends.fill(options);
         self.which.fill(options);
         self.how.fill(options)?;
         self.run.fill(options);
@@ -255,12 +275,28 @@ impl Ends {
     }
 }
 
-impl Which {
+impl Selection {
     /// Writes itself into `options`.
     pub(super) fn fill(self, options: &mut SchemaToSchemaOptions) {
+        self.ends.fill(options);
         if let Some(file) = self.mapping.or(self.config) {
             options.mapping = MappingFrom::File(file);
         }
+    }
+}
+
+impl Asked {
+    /// Writes itself into `options`.
+    pub(super) fn fill(self, options: &mut SchemaToSchemaOptions) {
+        options.confirmed = self.confirm.into_iter().collect();
+        options.max_stall = self.max_stall;
+    }
+}
+
+impl Which {
+    /// Writes itself into `options`.
+    pub(super) fn fill(self, options: &mut SchemaToSchemaOptions) {
+        self.migration.fill(options);
         options.tables = joined(self.tables);
         options.filter = self.filter;
     }

@@ -8,6 +8,7 @@ mod cutover;
 mod ends;
 mod flags;
 mod following;
+mod immediate;
 mod mapping_file;
 mod migrate;
 mod migrate_table;
@@ -30,7 +31,7 @@ mod watching;
 
 use confiture::{Error, Result};
 
-use self::flags::{Changes, Ends, How, Run, Which};
+use self::flags::{Changes, How, Run, Which};
 use self::options::{SchemaToSchemaOptions, Step};
 use crate::invocation::Invocation;
 use crate::output::Reply;
@@ -52,9 +53,6 @@ pub(crate) struct SchemaToSchema {
 /// The flags of the command without a step.
 #[derive(Debug, clap::Args)]
 struct Everything {
-    #[command(flatten)]
-    ends: Ends,
-
     #[command(flatten)]
     which: Which,
 
@@ -165,7 +163,6 @@ impl Everything {
             self.verify && !self.how.is_asked() && !self.run.is_asked() && !self.changes.is_asked();
         let mut options =
             SchemaToSchemaOptions::new(if only_verify { Step::Verify } else { Step::Everything });
-        self.ends.fill(&mut options);
         self.which.fill(&mut options);
         self.how.fill(&mut options)?;
         self.run.fill(&mut options);

@@ -12,7 +12,7 @@ use confiture::{Error, Result, disk};
 use serde_json::json;
 
 use super::ends;
-use super::flags::Ends;
+use super::flags::Selection;
 use super::options::{MonitorOptions, SchemaToSchemaOptions, Step};
 use crate::args::Format;
 use crate::invocation::Invocation;
@@ -31,7 +31,7 @@ const SHORTEST: usize = 16;
 #[derive(Debug, clap::Args)]
 pub(super) struct Monitor {
     #[command(flatten)]
-    ends: Ends,
+    migration: Selection,
 
     /// Where to listen. On another address than this machine's own, whoever reaches it sees the names of your tables.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8787", value_parser = address)]
@@ -54,7 +54,7 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 impl Monitor {
     pub(super) fn options(self) -> SchemaToSchemaOptions {
         let mut options = SchemaToSchemaOptions::new(Step::Monitor);
-        self.ends.fill(&mut options);
+        self.migration.fill(&mut options);
         options.monitor = Some(MonitorOptions {
             listen: self.listen,
             allow_control: self.allow_control,

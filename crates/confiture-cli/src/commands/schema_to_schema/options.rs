@@ -1,11 +1,12 @@
 //! What a call asks for, free of how the command line spells it.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use confiture::config::Hooks;
-use confiture::config::mapping::{Strategy, TableName};
+use confiture::config::mapping::{Strategy, SyncMode, TableName};
 use confiture::schema_to_schema::cutover::{Policy, SwitchKind};
 use confiture::schema_to_schema::{Capture, Cleaning, Order, Until, Verifying};
 use confiture::sql::Identifier;
@@ -72,9 +73,11 @@ pub(crate) struct SchemaToSchemaOptions {
     /// Lines of the audit trail to show.
     pub(crate) trail: u32,
     /// What people have confirmed, before a cutover.
-    pub(crate) confirmed: Vec<String>,
+    pub(crate) confirmed: BTreeSet<String>,
     /// The longest that writes may wait.
-    pub(crate) max_stall: Option<Duration>,
+    pub(crate) max_stall: Duration,
+    /// Nothing is to be carried back after the cutover.
+    pub(crate) no_way_back: bool,
     /// What is compared of a target that follows, how often, and what becomes of what differs.
     pub(crate) verifying: Verifying,
 }
@@ -102,6 +105,12 @@ pub(crate) struct Follow {
 /// Both sides taking writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct BothOptions {
+    /// How changes are carried; `None` for what the mapping says.
+    pub(crate) sync: Option<SyncMode>,
+    /// End what triggers carry.
+    pub(crate) stop: bool,
+    /// How long to go on trying for locks.
+    pub(crate) patience: Duration,
     /// Who wins a conflict.
     pub(crate) policy: Policy,
     /// Go although something would be lost on the way back.
@@ -117,10 +126,6 @@ pub(crate) struct SwitchOptions {
     pub(crate) kind: SwitchKind,
     /// Go although something would be lost on the way back.
     pub(crate) accept_losses: bool,
-    /// What people have confirmed.
-    pub(crate) confirmed: std::collections::BTreeSet<String>,
-    /// How long writes may wait.
-    pub(crate) max_stall: Duration,
     /// How long to go on trying.
     pub(crate) patience: Duration,
     /// By how many steps sequences begin ahead.
@@ -221,8 +226,9 @@ impl SchemaToSchemaOptions {
             report: None,
             monitor: None,
             trail: 10,
-            confirmed: Vec::new(),
-            max_stall: None,
+            confirmed: BTreeSet::new(),
+            max_stall: Duration::from_secs(5),
+            no_way_back: false,
             verifying: Verifying::default(),
         }
     }

@@ -13,7 +13,7 @@ use confiture::schema_to_schema::watch::{Look, Record, record};
 use serde_json::json;
 
 use super::ends;
-use super::flags::{Ends, Which};
+use super::flags::Which;
 use super::options::{SchemaToSchemaOptions, Step};
 use crate::monitor::headline;
 use crate::output::Reply;
@@ -26,9 +26,6 @@ use crate::report::{self, Told};
 #[derive(Debug, clap::Args)]
 pub(super) struct Report {
     #[command(flatten)]
-    ends: Ends,
-
-    #[command(flatten)]
     which: Which,
 
     /// The file; one that is there is replaced.
@@ -39,7 +36,6 @@ pub(super) struct Report {
 impl Report {
     pub(super) fn options(self) -> SchemaToSchemaOptions {
         let mut options = SchemaToSchemaOptions::new(Step::Report);
-        self.ends.fill(&mut options);
         self.which.fill(&mut options);
         options.report = Some(self.output);
         options

@@ -2,7 +2,7 @@
 
 use confiture::Result;
 
-use super::flags::{Ends, How, Which};
+use super::flags::{How, Which};
 use super::options::{SchemaToSchemaOptions, Step};
 
 /// Records the source in the target, without its password, and makes foreign tables for what goes through FDW.
@@ -10,9 +10,6 @@ use super::options::{SchemaToSchemaOptions, Step};
 /// Later steps then need `--target` alone.
 #[derive(Debug, clap::Args)]
 pub(super) struct Setup {
-    #[command(flatten)]
-    ends: Ends,
-
     #[command(flatten)]
     which: Which,
 
@@ -23,7 +20,6 @@ pub(super) struct Setup {
 impl Setup {
     pub(super) fn options(self) -> Result<SchemaToSchemaOptions> {
         let mut options = SchemaToSchemaOptions::new(Step::Setup);
-        self.ends.fill(&mut options);
         self.which.fill(&mut options);
         self.how.fill(&mut options)?;
         Ok(options)

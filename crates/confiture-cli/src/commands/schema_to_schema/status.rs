@@ -1,6 +1,6 @@
 //! `confiture migrate schema-to-schema status`.
 
-use super::flags::Ends;
+use super::flags::Selection;
 use super::options::{SchemaToSchemaOptions, Step};
 
 /// Says how far a migration is: phase, rows, lag, what waits, what the source keeps for it, who is at work.
@@ -9,7 +9,7 @@ use super::options::{SchemaToSchemaOptions, Step};
 #[derive(Debug, clap::Args)]
 pub(super) struct Status {
     #[command(flatten)]
-    ends: Ends,
+    migration: Selection,
 
     /// Show it again every second, until Ctrl-C.
     #[arg(long)]
@@ -23,7 +23,7 @@ pub(super) struct Status {
 impl Status {
     pub(super) fn options(self) -> SchemaToSchemaOptions {
         let mut options = SchemaToSchemaOptions::new(Step::Status);
-        self.ends.fill(&mut options);
+        self.migration.fill(&mut options);
         options.watch = self.watch;
         options.trail = self.events;
         options

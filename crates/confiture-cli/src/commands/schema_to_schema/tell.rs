@@ -2,7 +2,7 @@
 
 use confiture::schema_to_schema::Order;
 
-use super::flags::Ends;
+use super::flags::Selection;
 use super::options::{SchemaToSchemaOptions, Step};
 use crate::args::rows;
 
@@ -10,21 +10,21 @@ use crate::args::rows;
 #[derive(Debug, clap::Args)]
 pub(super) struct Pause {
     #[command(flatten)]
-    ends: Ends,
+    migration: Selection,
 }
 
 /// Lets a paused run go on.
 #[derive(Debug, clap::Args)]
 pub(super) struct Resume {
     #[command(flatten)]
-    ends: Ends,
+    migration: Selection,
 }
 
 /// Tells a run how fast it may be; without a figure, as fast as it can.
 #[derive(Debug, clap::Args)]
 pub(super) struct Throttle {
     #[command(flatten)]
-    ends: Ends,
+    migration: Selection,
 
     /// Rows that it may write a second.
     #[arg(long, value_name = "ROWS", value_parser = rows)]
@@ -35,21 +35,21 @@ pub(super) struct Throttle {
     bytes: Option<u64>,
 }
 
-fn told(ends: Ends, order: Order) -> SchemaToSchemaOptions {
+fn told(migration: Selection, order: Order) -> SchemaToSchemaOptions {
     let mut options = SchemaToSchemaOptions::new(Step::Tell(order));
-    ends.fill(&mut options);
+    migration.fill(&mut options);
     options
 }
 
 impl Pause {
     pub(super) fn options(self) -> SchemaToSchemaOptions {
-        told(self.ends, Order::Pause)
+        told(self.migration, Order::Pause)
     }
 }
 
 impl Resume {
     pub(super) fn options(self) -> SchemaToSchemaOptions {
-        told(self.ends, Order::Resume)
+        told(self.migration, Order::Resume)
     }
 }
 
@@ -58,6 +58,6 @@ impl Throttle {
         let positive = |figure: Option<u64>| figure.filter(|figure| *figure > 0);
         let order =
             Order::Throttle { rows_per_second: positive(self.rows), bytes_per_second: positive(self.bytes) };
-        told(self.ends, order)
+        told(self.migration, order)
     }
 }

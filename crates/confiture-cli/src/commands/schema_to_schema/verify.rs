@@ -2,7 +2,7 @@
 
 use confiture::schema_to_schema::Verifying;
 
-use super::flags::{Ends, Which};
+use super::flags::Which;
 use super::options::{SchemaToSchemaOptions, Step};
 
 /// Compares both sides, every row and value: counts, contents, foreign keys, and the mapping's validations.
@@ -14,9 +14,6 @@ use super::options::{SchemaToSchemaOptions, Step};
 /// target by hand are not among them: --full compares all rows again.
 #[derive(Debug, clap::Args)]
 pub(super) struct Verify {
-    #[command(flatten)]
-    ends: Ends,
-
     #[command(flatten)]
     which: Which,
 
@@ -40,7 +37,6 @@ pub(super) struct Verify {
 impl Verify {
     pub(super) fn options(self) -> SchemaToSchemaOptions {
         let mut options = SchemaToSchemaOptions::new(Step::Verify);
-        self.ends.fill(&mut options);
         self.which.fill(&mut options);
         options.verify = true;
         options.parallel = self.parallel;

@@ -2,6 +2,7 @@
 //!
 //! The servers tell most of it. What only people know is asked, and counts once they say so. Nothing is changed.
 
+mod exchange;
 mod following;
 mod roles;
 mod tables;
@@ -42,6 +43,8 @@ pub struct Check {
 pub enum Outcome {
     /// It is.
     Pass,
+    /// It is, with something that is worth knowing.
+    Warn,
     /// Only people know, and nobody has said so.
     Ask,
     /// It is not.
@@ -63,6 +66,8 @@ pub struct Standard {
     pub sequence_gap: u32,
     /// The way back; `None` for what follows from the plan.
     pub way_back: Option<ReverseMapping>,
+    /// There is to be none, as somebody has decided.
+    pub no_way_back: bool,
     /// What the caller knows of it: that it stands ready, or why it does not.
     pub way_back_ready: Option<std::result::Result<String, String>>,
 }
@@ -76,6 +81,7 @@ impl Default for Standard {
             verified_within: None,
             sequence_gap: 1000,
             way_back: None,
+            no_way_back: false,
             way_back_ready: None,
         }
     }
@@ -148,6 +154,7 @@ pub async fn read(migration: &Migration, standard: &Standard) -> Result<Vec<Chec
     checks.extend(Box::pin(tables::look(&ground)).await?);
     checks.extend(Box::pin(writers::look(&ground)).await?);
     checks.push(Box::pin(roles::look(&ground)).await?);
+    checks.extend(exchange::look(&ground).await?);
     checks.extend(Box::pin(way_back::look(&ground)).await?);
     checks.extend(PEOPLE.iter().map(|(id, what, hint)| {
         let confirmed = standard.confirmed.contains(*id);
@@ -165,6 +172,10 @@ fn fail(id: &'static str, what: &'static str, evidence: impl Into<String>, hint:
     Check { id, what, outcome: Outcome::Fail, evidence: evidence.into(), hint }
 }
 
+fn warn(id: &'static str, what: &'static str, evidence: impl Into<String>, hint: &str) -> Check {
+    Check { id, what, outcome: Outcome::Warn, evidence: evidence.into(), hint: Some(hint.to_owned()) }
+}
+
 fn ask(id: &'static str, what: &'static str, confirmed: bool, evidence: &str, hint: &str) -> Check {
     match confirmed {
         true => pass(id, what, "confirmed"),
@@ -173,7 +184,7 @@ fn ask(id: &'static str, what: &'static str, confirmed: bool, evidence: &str, hi
             what,
             outcome: Outcome::Ask,
             evidence: evidence.to_owned(),
-            hint: Some(hint.to_owned()),
+            hint: Some(hint.to_owned()).filter(|hint| !hint.is_empty()),
         },
     }
 }

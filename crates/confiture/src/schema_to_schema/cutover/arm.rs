@@ -1,8 +1,11 @@
 //! The way back, made ready before the cutover: its ledger on the side that the application leaves, its capture on the side that
 //! it goes to, and the fence that keeps everybody else away from there until then.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use crate::config::{Connection, Mapping};
 use crate::error::{Error, Result};
 use crate::event::Execution;
 use crate::postgres::Session;
@@ -11,50 +14,64 @@ use crate::schema_to_schema::cutover::{fence, locks};
 use crate::schema_to_schema::ledger as tables;
 use crate::schema_to_schema::live::capture::plan_capture;
 use crate::schema_to_schema::live::feed;
-use crate::schema_to_schema::live::ledger::{self, Direction, FeedKind, Phase};
+use crate::schema_to_schema::live::ledger::{self, Direction, FeedKind, FollowRecord, Phase};
 use crate::schema_to_schema::live::run::Capture;
+use crate::schema_to_schema::options::Options;
 use crate::schema_to_schema::planner::Migration;
 use crate::schema_to_schema::portion;
 use crate::schema_to_schema::reverse::ReverseMapping;
-use crate::sql::{Literal, QualifiedName, Sql, sql};
+use crate::sql::{Identifier, Literal, QualifiedName, Sql, sql};
 
-/// A migration that is ready to follow as soon as the application has moved.
+/// The other direction, ready to begin as soon as the application has moved.
 pub(crate) struct Armed {
-    pub(crate) migration: Arc<Migration>,
     pub(crate) id: String,
+    pub(crate) direction: Direction,
+    /// Where the application writes from then on.
+    active: String,
+    /// The tables that it leaves.
+    left: Vec<QualifiedName>,
+    /// What carries its changes; `None` where there is to be no way back.
+    pub(crate) carrier: Option<Carrier>,
+}
+
+/// What carries changes in the other direction.
+pub(crate) struct Carrier {
+    pub(crate) migration: Arc<Migration>,
     pub(crate) feed: FeedKind,
     pub(crate) captured: Vec<CapturedTable>,
-    pub(crate) direction: Direction,
 }
 
 impl Armed {
-    /// Makes `migration` ready, which is the way back, or else the way forward again. `epoch` is the number of switches so far; what an earlier try has left is used.
+    /// With a migration that stands ready.
+    pub(crate) fn carrying(
+        migration: Arc<Migration>,
+        id: String,
+        feed: FeedKind,
+        captured: Vec<CapturedTable>,
+        direction: Direction,
+    ) -> Self {
+        let left = migration.plan.tables.iter().map(|table| table.target.clone()).collect();
+        let active = migration.options.source.to_string();
+        Self { id, direction, active, left, carrier: Some(Carrier { migration, feed, captured }) }
+    }
+
+    /// Makes `migration` ready, which is the way back, or else the way forward again. `epoch` is the number of switches so far; what an earlier try has left is used. Open transactions are waited for as long as `patience` says.
     pub(crate) async fn between(
         migration: Arc<Migration>,
         way_back: Option<&ReverseMapping>,
         epoch: i64,
+        patience: Duration,
         execution: &Execution,
     ) -> Result<Self> {
         let direction = if way_back.is_some() { Direction::Reverse } else { Direction::Forward };
         let side = Session::connect(&migration.options.target).await?;
         let captured = plan_capture(&migration.plan, &migration.source, &migration.source_catalog).await?;
-        let (id, feed) = match ledger::read(&side).await? {
-            Some(record) if record.direction == direction && record.phase >= Phase::Armed => {
-                let arm = Sql::literal("UPDATE confiture.follow SET phase = 'armed'");
-                side.execute(&arm, &[]).await?;
-                (record.id, record.feed)
-            }
-            Some(_) => return Err(occupied(&side)),
-            None if !tables::read(&side).await?.is_empty() => return Err(occupied(&side)),
+        let (id, feed) = match armed_before(&side, direction).await? {
+            Some(record) => (record.id, record.feed),
             None => {
                 let choice =
                     feed::choose(Capture::Auto, &migration, &captured, &Execution::unattended()).await?;
-                let id = feed::new_id(&side).await?;
-                tables::create(&side).await?;
-                ledger::create(&side).await?;
-                tables::remember_source(&side, &migration.options).await?;
-                ledger::arm(&side, &id, choice.kind, &choice.reason, direction, epoch).await?;
-                (id, choice.kind)
+                (make_ledger(&side, &migration.options, &choice, direction, epoch).await?, choice.kind)
             }
         };
         if let Some(way_back) = way_back {
@@ -64,54 +81,107 @@ impl Armed {
         }
         if feed == FeedKind::Wal {
             // Making a slot waits for whoever is writing, so it is never made inside of the fence.
-            feed::set_up(feed, &id, &migration.options, &captured, execution).await?;
+            feed::set_up(feed, &id, &migration.options, &captured, patience, execution).await?;
         }
-        Ok(Self { migration, id, feed, captured: captured.tables, direction })
+        Ok(Self::carrying(migration, id, feed, captured.tables, direction))
+    }
+
+    /// Makes ready what a cutover without a way back needs on the old side: the fence, and a ledger that says where its tables
+    /// are. `forward` is the migration that ends.
+    pub(crate) async fn without_way_back(forward: &Migration, epoch: i64) -> Result<Self> {
+        let (old, new) = (&forward.options.source, &forward.options.target);
+        let side = Session::connect(old).await?;
+        let made = async {
+            match armed_before(&side, Direction::Reverse).await? {
+                Some(record) => Ok(record.id),
+                None => {
+                    let options = Options::new(new.clone(), old.clone(), Mapping::default());
+                    let choice =
+                        feed::Choice { kind: FeedKind::Queue, reason: "there is no way back".into() };
+                    make_ledger(&side, &options, &choice, Direction::Reverse, epoch).await
+                }
+            }
+        };
+        let id = made.await.map_err(|error| match error.sqlstate_code() {
+            Some("42501") => error
+                .context("the old side has to remember that its tables have moved")
+                .hint(format!("as a superuser of {old}: {}", may_make_schema(old))),
+            _ => error,
+        })?;
+        side.execute(&Sql::literal("UPDATE confiture.follow SET way_back = NULL"), &[]).await?;
+        let (direction, active) = (Direction::Reverse, new.to_string());
+        Ok(Self { id, direction, active, left: driving_tables(forward), carrier: None })
     }
 
     /// What makes the captured side the application's own: changes are captured from this transaction on, and its fence, that
     /// of the migration `followed`, goes.
-    pub(crate) async fn open_up(&self, session: &Session, followed: &str) -> Result<()> {
+    pub(crate) async fn open_up(&self, session: &Session, followed: &str) -> Result<Sql> {
         let mut all = Sql::default();
-        if self.feed == FeedKind::Queue {
-            all.push(
-                &feed::queue_statements(session, &self.captured, &self.id, &self.migration.options).await?,
-            );
+        if let Some(Carrier { migration, feed: FeedKind::Queue, captured }) = &self.carrier {
+            all.push(&feed::queue_statements(session, captured, &self.id, &migration.options).await?);
         }
-        let down = fence::take_down(session, followed).await?;
-        all.push(&Sql::join(";\n", down));
-        session.batch(&all).await
+        all.push(&Sql::join(";\n", fence::take_down(session, followed).await?));
+        Ok(all)
     }
 
     /// What makes the other side's ledger the active one and fences its tables, in the transaction that decides the switch.
     pub(crate) fn close_off(&self, tables: &[QualifiedName], epoch: i64) -> Sql {
-        let active = self.migration.options.source.to_string();
-        let mut all = Sql::join(";\n", fence::put_up(tables, &self.id, &active));
+        let mut all = Sql::join(";\n", fence::put_up(tables, &self.id, &self.active));
         all.push(&Sql::literal(";\n"));
-        all.push(&activate(&self.migration, self.direction, epoch));
+        all.push(&activate(&self.left, &self.active, self.direction, epoch));
         all
     }
 }
 
-/// Says in the ledger that `migration` follows from now on. Its first run takes fingerprints and shapes as it finds them.
-pub(crate) fn activate(migration: &Migration, direction: Direction, epoch: i64) -> Sql {
-    let targets: Vec<QualifiedName> =
-        migration.plan.tables.iter().map(|table| table.target.clone()).collect();
-    activate_tables(&targets, &migration.plan.source, direction, epoch)
+/// What an earlier try has made ready for this direction.
+async fn armed_before(side: &Session, direction: Direction) -> Result<Option<FollowRecord>> {
+    match ledger::read(side).await? {
+        Some(record) if record.direction == direction && record.phase >= Phase::Armed => {
+            side.execute(&Sql::literal("UPDATE confiture.follow SET phase = 'armed'"), &[]).await?;
+            Ok(Some(record))
+        }
+        Some(_) => Err(occupied(side)),
+        None if !tables::read(side).await?.is_empty() => Err(occupied(side)),
+        None => Ok(None),
+    }
 }
 
-/// The same for these target tables of a migration from `source`.
+/// Makes a ledger for a direction that does not follow yet; returns its name.
+async fn make_ledger(
+    side: &Session,
+    options: &Options,
+    choice: &feed::Choice,
+    direction: Direction,
+    epoch: i64,
+) -> Result<String> {
+    let id = feed::new_id(side).await?;
+    tables::create(side).await?;
+    ledger::create(side).await?;
+    tables::remember_source(side, options).await?;
+    ledger::arm(side, &id, choice.kind, &choice.reason, direction, epoch).await?;
+    Ok(id)
+}
+
+/// What lets a role make the schema that holds the ledger and the fence.
+fn may_make_schema(side: &Connection) -> Sql {
+    let role = Identifier::new(side.user.as_str());
+    sql!("CREATE SCHEMA IF NOT EXISTS confiture AUTHORIZATION {}", role)
+}
+
+/// The old tables that rows of `migration` come from, each once.
+pub(crate) fn driving_tables(migration: &Migration) -> Vec<QualifiedName> {
+    let sources = migration.plan.tables.iter().filter_map(|table| table.source.clone());
+    sources.collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// Says in the ledger that a migration from `source` into these tables follows from now on. Its first run takes fingerprints and
+/// shapes as it finds them.
 ///
 /// On the way back nothing is left to do for any of them: the new side is the mapping of the old one, which was just proven,
 /// and only what changes from now on is carried back and compared. Another text for the same value, which the way back may
 /// give, is no reason to touch a row. After a rollback it is the other way round: rows that were written meanwhile may hold
 /// what the old side cannot say, so the new side's are all compared with the mapping, and put right.
-pub(crate) fn activate_tables(
-    targets: &[QualifiedName],
-    source: &str,
-    direction: Direction,
-    epoch: i64,
-) -> Sql {
+pub(crate) fn activate(targets: &[QualifiedName], source: &str, direction: Direction, epoch: i64) -> Sql {
     let mut all = Sql::literal(
         "DELETE FROM confiture.table_state; DELETE FROM confiture.chunk; DELETE FROM confiture.deferred;
          DELETE FROM confiture.shape; DELETE FROM confiture.coverage; DELETE FROM confiture.touched;
@@ -182,14 +252,15 @@ pub(crate) fn targets(migration: &Migration) -> Vec<QualifiedName> {
     all
 }
 
-/// Begins a transaction that holds the target's tables against everybody but readers.
+/// Begins a transaction that holds the target's tables against everybody but readers, until `end` at the latest.
 pub(crate) async fn hold_target(
     migration: &Migration,
     session: &Session,
-    patience: std::time::Duration,
+    patience: Duration,
+    end: Instant,
 ) -> Result<()> {
     let tables: Vec<QualifiedName> = migration.plan.tables.iter().map(|table| table.target.clone()).collect();
-    locks::begin(session, &tables, patience).await
+    locks::begin(session, &tables, patience, end).await
 }
 
 fn occupied(side: &Session) -> Error {

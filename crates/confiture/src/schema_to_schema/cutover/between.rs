@@ -2,14 +2,14 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use tokio::time::sleep_until;
+use tokio::time::{sleep, sleep_until, timeout};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::postgres::Session;
-use crate::schema_to_schema::cutover::application::{Application, Occasion};
-use crate::schema_to_schema::cutover::arm::{self, Armed};
-use crate::schema_to_schema::cutover::direction::Ledgers;
-use crate::schema_to_schema::cutover::{Switching, fence, locks, record};
+use crate::schema_to_schema::cutover::application::Occasion;
+use crate::schema_to_schema::cutover::arm::{self, Armed, Carrier};
+use crate::schema_to_schema::cutover::decision::{self, Failure};
+use crate::schema_to_schema::cutover::{Switching, fence, locks, record, settle};
 use crate::schema_to_schema::live::batch::BatchReport;
 use crate::schema_to_schema::live::feed;
 use crate::schema_to_schema::live::follower::Follower;
@@ -31,7 +31,17 @@ pub(super) struct Plan<'a> {
     pub(super) record: i64,
 }
 
+/// How long the side that the application goes to is held longer than the one that it leaves: nobody waits there before.
+const AFTERWARDS: Duration = Duration::from_secs(2);
+
 impl Plan<'_> {
+    /// When everything has to be done that began at `held`, so that giving up too is over before writes have waited for too long.
+    pub(super) fn deadline(&self, held: Instant) -> Instant {
+        const GIVING_UP: Duration = Duration::from_millis(300);
+        let longest = self.switching.max_stall;
+        held + longest - GIVING_UP.min(longest / 10)
+    }
+
     /// Writers would have waited for too long, `doing` something.
     pub(super) fn spent(&self, doing: Option<&str>) -> Error {
         let longest = self.switching.max_stall;
@@ -60,6 +70,13 @@ pub(super) struct GivenUp {
     pub(super) is_unknown: bool,
 }
 
+/// The error where the answer of the deciding commit was lost, and nobody answers since.
+pub(super) fn unknown(error: Error) -> Error {
+    error
+        .context("nobody knows yet whether the switch was decided")
+        .hint("run the command again as soon as both servers answer: it finds out, and goes on from there")
+}
+
 /// The order in which tables are locked, which learns from what was in the way.
 pub(super) struct Order(pub(super) Vec<QualifiedName>);
 
@@ -82,34 +99,19 @@ pub(super) async fn attempt(
     let stalled = |error: Error| GivenUp { error, stall: began.elapsed(), is_unknown: false };
     let longest = plan.switching.max_stall;
     let (from, to) = (&follower.migration.options.source, &follower.migration.options.target);
-    let connected = tokio::try_join!(locks::connect(from, longest), locks::connect(to, longest));
+    let connected = tokio::try_join!(locks::connect(from, longest), locks::connect(to, longest + AFTERWARDS));
     let (leaving, entering) = connected.map_err(stalled)?;
     let held = Instant::now();
+    let (deadline, end) = (plan.deadline(held), held + longest);
     let application = plan.switching.application.as_ref();
-    let mut attempt = Attempt { plan, armed, leaving, entering, deadline: held + longest, fenced_at: None };
+    let mut attempt = Attempt { plan, armed, leaving, entering, deadline, end, fenced_at: None };
     let prepared = match attempt.run(follower, order).await {
         Ok(prepared) => prepared,
         Err(failure) => {
-            attempt.roll_back().await;
-            let stall = held.elapsed();
-            return Err(match failure {
-                Failure::Unknown(error) => GivenUp { error, stall, is_unknown: true },
-                Failure::NotMade(error) => {
-                    let error = undo(error, application, plan.occasion).await;
-                    GivenUp { error, stall, is_unknown: false }
-                }
-            });
+            return Err(give_up(failure, attempt.roll_back(), plan, held).await);
         }
     };
-    let mut afterwards = Vec::new();
-    let opened = attempt.entering.batch(&Sql::literal("COMMIT")).await;
-    failpoint::reached("switch: opened");
-    if let Err(error) = opened {
-        afterwards.push(format!("the other side was not opened at once: {error}"));
-        if let Err(error) = super::settle::open_up_again(plan.forward).await {
-            afterwards.push(format!("the other side is still fenced: {error}; run the command again"));
-        }
-    }
+    let mut afterwards = attempt.open().await;
     let stall = held.elapsed();
     if let Err(error) = application.switched(plan.occasion).await {
         afterwards.push(error.to_string());
@@ -124,12 +126,29 @@ pub(super) async fn attempt(
     })
 }
 
-/// Leads the application back, whatever it was told.
-async fn undo(error: Error, application: &dyn Application, occasion: &Occasion) -> Error {
-    match application.rolled_back(occasion).await {
-        Ok(()) => error,
-        Err(second) => error.hint(format!("and leading the application back failed: {second}")),
-    }
+/// Gives a try up: `roll_back` lets writers go on, and the application is led back, whatever it was told; neither waits for the
+/// other. Where nobody knows what was decided, it is led nowhere.
+pub(super) async fn give_up(
+    failure: Failure,
+    roll_back: impl Future<Output = ()>,
+    plan: &Plan<'_>,
+    began: Instant,
+) -> GivenUp {
+    let (error, is_unknown) = match failure {
+        Failure::Unknown(error) => {
+            roll_back.await;
+            (error, true)
+        }
+        Failure::NotMade(error) => {
+            match tokio::join!(plan.switching.application.rolled_back(plan.occasion), roll_back).0 {
+                Ok(()) => (error, false),
+                Err(second) => {
+                    (error.hint(format!("and leading the application back failed: {second}")), false)
+                }
+            }
+        }
+    };
+    GivenUp { error, stall: began.elapsed(), is_unknown }
 }
 
 struct Attempt<'a> {
@@ -139,26 +158,16 @@ struct Attempt<'a> {
     leaving: Session,
     /// Its transaction holds those that the application goes to.
     entering: Session,
+    /// When everything has to be done.
     deadline: Instant,
+    /// When the server itself lets writers go on.
+    end: Instant,
     fenced_at: Option<SystemTime>,
 }
 
 struct Prepared {
     batch: BatchReport,
     sequences: Vec<AdvancedSequence>,
-}
-
-/// Why nothing was decided, or why nobody knows.
-enum Failure {
-    NotMade(Error),
-    /// The connection was lost while the server was asked to commit.
-    Unknown(Error),
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Self::NotMade(error)
-    }
 }
 
 impl Attempt<'_> {
@@ -177,29 +186,32 @@ impl Attempt<'_> {
     /// Everything before the deciding commit.
     async fn prepare(&mut self, follower: &mut Follower, order: &Order) -> Result<Prepared> {
         let patience = self.plan.switching.lock_patience;
-        self.within("locking writers out", locks::begin(&self.leaving, &order.0, patience)).await?;
+        self.within("locking writers out", locks::begin(&self.leaving, &order.0, patience, self.end)).await?;
         self.fenced_at = Some(SystemTime::now());
         failpoint::reached("switch: writers locked out");
         let batch = self.last_batches(follower).await?;
         failpoint::reached("switch: last batch");
         self.within(
             "locking the other side",
-            arm::hold_target(&follower.migration, &self.entering, patience),
+            arm::hold_target(&follower.migration, &self.entering, patience, self.end + AFTERWARDS),
         )
         .await?;
         let sequences = self
             .within("advancing sequences", follower.advance_sequences_by(self.plan.switching.sequence_gap))
             .await?;
         let armed = self.armed;
-        if armed.feed == FeedKind::Wal {
+        if let Some(Carrier { migration, feed: FeedKind::Wal, .. }) = &armed.carrier {
             // What was carried over until now is none of the application's.
-            self.within("advancing the other side's slot", feed::skip(&armed.id, &armed.migration.source))
-                .await?;
+            self.within("advancing the other side's slot", feed::skip(&armed.id, &migration.source)).await?;
         }
-        let entries = journal::entries(&follower.side).await?;
+        let entries = self.within("reading what is left off", journal::entries(&follower.side)).await?;
         let put_back = journal::restore_at_once(&entries, Clone::clone);
         self.within("putting foreign keys and triggers back", self.entering.batch(&put_back)).await?;
-        self.within("opening the other side", armed.open_up(&self.entering, &follower.id)).await?;
+        let open_up = async {
+            let statements = armed.open_up(&self.entering, &follower.id).await?;
+            self.entering.batch(&statements).await
+        };
+        self.within("opening the other side", open_up).await?;
         let (epoch, record) = (self.plan.epoch, self.plan.record);
         let mut handed = arm::hand_over(epoch);
         handed.push(&Sql::literal("; "));
@@ -212,7 +224,9 @@ impl Attempt<'_> {
         self.within("leading the application over", application.fenced(self.plan.occasion, self.deadline))
             .await?;
         failpoint::reached("switch: application led over");
-        let mut closed = armed.close_off(&fence::writable(&follower.captured.tables), epoch);
+        let mut closed = locks::not_beyond(self.end);
+        closed.push(&Sql::literal("; "));
+        closed.push(&armed.close_off(&fence::writable(&follower.captured.tables), epoch));
         if !self.home_is_entered(follower) {
             closed.push(&Sql::literal("; "));
             closed.push(&record::committed(record));
@@ -230,21 +244,14 @@ impl Attempt<'_> {
     async fn last_batches(&self, follower: &mut Follower) -> Result<BatchReport> {
         let mut sum: Option<BatchReport> = None;
         loop {
-            let (report, in_time) = {
-                let mut batch = std::pin::pin!(follower.batch());
-                tokio::select! {
-                    report = &mut batch => (report, true),
-                    () = sleep_until(self.deadline.into()) => {
-                        self.leaving.cancel().await.ok();
-                        self.leaving.batch(&Sql::literal("ROLLBACK")).await.ok();
-                        (batch.await, false)
-                    }
+            let mut report = tokio::select! {
+                report = follower.batch() => report?,
+                () = sleep_until(self.deadline.into()) => {
+                    // Whoever reads or writes rows may not answer: first of all writers go on.
+                    locks::let_go(&self.leaving).await;
+                    return Err(self.plan.spent(Some("applying the last changes")));
                 }
             };
-            let mut report = report?;
-            if !in_time {
-                return Err(self.plan.spent(Some("applying the last changes")));
-            }
             let is_last = !report.more && report.carried == 0;
             if let Some(before) = &sum {
                 report.applied += before.applied;
@@ -262,25 +269,42 @@ impl Attempt<'_> {
         if Instant::now() >= self.deadline {
             return Err(self.plan.spent(Some("committing")).into());
         }
-        failpoint::reached("switch: about to be decided");
-        let committed = self.leaving.batch(&Sql::literal("COMMIT")).await;
-        failpoint::reached("switch: decided");
-        let Err(error) = committed else { return Ok(()) };
-        if error.kind() != ErrorKind::Connect {
-            return Err(error.into());
-        }
-        // It may have committed, and only the answer be lost.
-        let patience = Instant::now() + Duration::from_secs(10);
-        while Instant::now() < patience {
-            if let Ok(ledgers) = Ledgers::read(self.plan.forward).await {
-                return match ledgers.epoch() >= self.plan.epoch {
-                    true => Ok(()),
-                    false => Err(error.into()),
-                };
+        // While commands led the application over, nobody spoke to the other side: it has to be there to be opened.
+        self.within("asking whether the other side is there", self.entering.batch(&Sql::default())).await?;
+        decision::commit(&self.leaving, self.plan, self.deadline).await
+    }
+
+    /// Opens the side that the application goes to, now that it is decided; what went wrong meanwhile. Both sides are fenced until
+    /// then, so this goes on for as long as somebody may answer.
+    async fn open(&self) -> Vec<String> {
+        let opened = timeout(locks::SOON, self.entering.batch(&Sql::literal("COMMIT"))).await;
+        failpoint::reached("switch: opened");
+        let why = match opened {
+            Ok(Ok(())) => return Vec::new(),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("{} does not answer", self.entering.connection()),
+        };
+        let mut afterwards = vec![format!("the other side was not opened at once: {why}")];
+        let until = Instant::now() + self.plan.switching.patience;
+        while let Err(error) = self.open_again().await {
+            if Instant::now() >= until {
+                afterwards.push(format!("the other side is still fenced: {error}; run the command again"));
+                break;
             }
-            tokio::time::sleep(Duration::from_millis(200)).await;
+            sleep(Duration::from_millis(200)).await;
         }
-        Err(Failure::Unknown(error))
+        afterwards
+    }
+
+    async fn open_again(&self) -> Result<()> {
+        const LONG: Duration = Duration::from_secs(30);
+        let again = async {
+            // What is left of the first try would be in the way.
+            locks::end(&Session::connect(self.entering.connection()).await?, &self.entering).await?;
+            settle::open_up_again(self.plan.forward).await
+        };
+        let late = |_| Error::new(ErrorKind::Connect, "a server does not answer");
+        timeout(LONG, again).await.map_err(late)?
     }
 
     /// Work that has to be done in time.
@@ -293,12 +317,6 @@ impl Attempt<'_> {
 
     /// Lets everybody go on.
     async fn roll_back(&self) {
-        let end = async |session: &Session| {
-            session.cancel().await.ok();
-            session.batch(&Sql::literal("ROLLBACK")).await.ok();
-        };
-        let both = async { tokio::join!(end(&self.leaving), end(&self.entering)) };
-        // Where a server does not answer, it ends the transaction by itself soon.
-        tokio::time::timeout(Duration::from_secs(2), both).await.ok();
+        tokio::join!(locks::let_go(&self.leaving), locks::let_go(&self.entering));
     }
 }

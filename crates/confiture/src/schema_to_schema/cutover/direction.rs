@@ -88,11 +88,20 @@ impl Ledgers {
         is_both(&self.forward) && is_both(&self.reverse)
     }
 
+    /// True where the last cutover was one without a way back, or one that is made ready is.
+    pub(crate) fn is_without_way_back(&self) -> bool {
+        self.reverse.as_ref().is_some_and(|record| record.way_back.is_none())
+    }
+
     /// The options of the way back, by what its ledger holds; `forward` are those of the way forward.
     pub(crate) fn way_back(&self, forward: &Options) -> Result<Options> {
         let stored = self.reverse.as_ref().and_then(|record| record.way_back.as_deref());
-        let stored =
-            stored.ok_or_else(|| Error::unexpected("the ledger of the way back holds no mapping"))?;
+        let stored = stored.ok_or_else(|| {
+            let what = format!("the application writes to {}, and there is no way back", forward.target);
+            Error::refused(what)
+                .hint("the cutover was asked for without one (--no-way-back): nothing is carried to the old side")
+                .hint("when the old tables are needed no more: confiture migrate schema-to-schema cleanup")
+        })?;
         Ok(ReverseMapping::restore(stored)?.options(forward))
     }
 

@@ -15,10 +15,11 @@ mod arm;
 mod between;
 pub(crate) mod bidirectional;
 mod commands;
+mod decision;
 pub(crate) mod direction;
 mod end;
 pub(crate) mod fence;
-mod locks;
+pub(crate) mod locks;
 mod pooled;
 mod record;
 mod settle;
@@ -30,17 +31,20 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use application::{Application, Occasion};
+pub use application::{Application, Occasion, Pooler};
 pub use bidirectional::{Bidirectional, BidirectionalReport, Policy, both_ways};
 pub use commands::{Commands, Several};
 pub use direction::{active, handed_over, is_bidirectional};
 pub(crate) use end::{Ended, end_way_back, is_over};
 pub use pooled::Pooled;
-pub use settle::{settle, settle_with};
+pub use settle::{settle, settle_with, unfinished};
 pub use stand_by::stand_by;
+pub(crate) use switch::take_over;
 pub use switch::{cut_over, roll_back};
+pub(crate) use within::Exchange;
 
 use crate::schema_to_schema::checklist::Check;
+use crate::schema_to_schema::live::Direction;
 use crate::schema_to_schema::reverse::ReverseMapping;
 use crate::schema_to_schema::sequences::AdvancedSequence;
 use crate::schema_to_schema::verify::VerificationReport;
@@ -56,6 +60,14 @@ pub enum SwitchKind {
 }
 
 impl SwitchKind {
+    /// Which way changes go after it.
+    pub(crate) fn leads_to(self) -> Direction {
+        match self {
+            Self::Cutover => Direction::Reverse,
+            Self::Rollback => Direction::Forward,
+        }
+    }
+
     /// Its word, as the ledger has it.
     #[must_use]
     pub fn word(self) -> &'static str {
@@ -73,13 +85,15 @@ pub struct Switching {
     pub way_back: Option<ReverseMapping>,
     /// Go although something would be lost on the way back.
     pub accept_losses: bool,
+    /// Go without any way back: nothing is carried to the old side, and a rollback would lose what is written since.
+    pub no_way_back: bool,
     /// What people have confirmed, by the words of the list.
     pub confirmed: BTreeSet<String>,
     /// How long writes may wait. What takes longer is given up, and writers go on where they were.
     pub max_stall: Duration,
     /// How long one try may wait for writers to let go, and new ones behind it.
     pub lock_patience: Duration,
-    /// How long to go on trying.
+    /// How long to go on trying; and asking, where a server does not answer whether it has committed.
     pub patience: Duration,
     /// By how many steps the other side's sequences begin ahead: numbers that a client drew on this side and has not
     /// written yet are never drawn again.
@@ -95,6 +109,7 @@ impl Default for Switching {
         Self {
             way_back: None,
             accept_losses: false,
+            no_way_back: false,
             confirmed: BTreeSet::new(),
             max_stall: Duration::from_secs(5),
             lock_patience: Duration::from_millis(300),
@@ -117,6 +132,8 @@ pub struct SwitchReport {
     pub to: String,
     /// False of a rehearsal: nothing was switched.
     pub switched: bool,
+    /// False where nothing is carried to the side that the application has left.
+    pub way_back: bool,
     /// How long writes had to wait: from the lock that was had until the other side took them. Of a rehearsal, what it would
     /// be by what was measured.
     #[serde(rename = "stall_ms", serialize_with = "crate::event::as_milliseconds")]

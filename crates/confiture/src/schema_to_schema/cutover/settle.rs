@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::event::Execution;
 use crate::postgres::{AdvisoryLock, Session};
 use crate::schema_to_schema::cleanup::drop_ledger;
-use crate::schema_to_schema::cutover::application::{Application, Occasion};
+use crate::schema_to_schema::cutover::application::{Application, Occasion, Pooler};
 use crate::schema_to_schema::cutover::arm::{self, Armed};
 use crate::schema_to_schema::cutover::direction::{Ledgers, is_within};
 use crate::schema_to_schema::cutover::{SwitchKind, bidirectional, fence, record};
@@ -58,8 +58,10 @@ pub async fn settle_with(
         application.switched(&Occasion::of(kind, options)).await?;
         return Ok(direction);
     }
+    let home = Session::connect(&options.target).await?;
+    let mut begun = record::unfinished(&home).await?;
     let (half_done, armed) = (ledgers.is_half_done(), is_armed(&ledgers, direction));
-    if !half_done && !armed {
+    if !half_done && !armed && begun.is_none() {
         // In one database a switch has no middle; what captured for the direction that has ended may be left.
         if is_within(options) {
             tidy(options, direction, execution).await?;
@@ -67,21 +69,40 @@ pub async fn settle_with(
         return Ok(direction);
     }
     // Which switch it was: one that has come to the direction, or one that would have left it.
-    let kind = match (direction, half_done) {
-        (Direction::Reverse, true) | (Direction::Forward, false) => SwitchKind::Cutover,
-        (Direction::Forward, true) | (Direction::Reverse, false) => SwitchKind::Rollback,
+    let kind = match (&begun, direction, half_done) {
+        (Some(begun), ..) => begun.kind,
+        (_, Direction::Reverse, true) | (_, Direction::Forward, false) => SwitchKind::Cutover,
+        (_, Direction::Forward, true) | (_, Direction::Reverse, false) => SwitchKind::Rollback,
     };
     let occasion = Occasion::of(kind, options);
+    let is_decided = direction == kind.leads_to();
     if half_done {
         execution.warn(format!("a {} was decided and not brought to its end: that is done now", kind.word()));
         open_up_again(options).await?;
-        application.switched(&occasion).await?;
-    } else {
+        begun = record::unfinished(&home).await?;
+    } else if armed {
         execution.note(format!("What an unfinished {} had made ready is removed.", kind.word()));
-        application.rolled_back(&occasion).await?;
+    }
+    match is_decided {
+        true => application.switched(&occasion).await?,
+        false => application.rolled_back(&occasion).await?,
+    }
+    // Clients that wait behind a PgBouncer are let go by whoever knows it.
+    if let Some(begun) = begun.filter(|begun| begun.pooler.is_none() || application.pooler().is_some()) {
+        record::end(&home, begun.id, None, None, Some("the process ended")).await?;
     }
     tidy(options, direction, execution).await?;
     Ok(direction)
+}
+
+/// The PgBouncer of a switch that was left in the middle: its clients may still wait.
+///
+/// # Errors
+///
+/// [`crate::ErrorKind::Connect`].
+pub async fn unfinished(options: &Options) -> Result<Option<Pooler>> {
+    let home = Session::connect(&options.target).await?;
+    Ok(record::unfinished(&home).await?.and_then(|begun| begun.pooler))
 }
 
 /// True where the other direction stands ready, and nobody is going to switch.
@@ -93,29 +114,44 @@ fn is_armed(ledgers: &Ledgers, direction: Direction) -> bool {
     other.as_ref().is_some_and(|record| record.phase == Phase::Armed)
 }
 
-/// Opens the side that a decided switch leads to. May be done again.
+/// Opens the side that a decided switch leads to, where it is not open yet.
 pub(super) async fn open_up_again(options: &Options) -> Result<()> {
     let ledgers = Ledgers::read(options).await?;
+    if !ledgers.is_half_done() {
+        return Ok(());
+    }
     let (Some(forward), Some(reverse)) = (&ledgers.forward, &ledgers.reverse) else { return Ok(()) };
     // The one into the side that the application has left is active now; the other one has come to its end.
-    let (active, ended, options) = match ledgers.direction() {
-        Direction::Reverse => (reverse, forward, ledgers.way_back(options)?),
-        Direction::Forward => (forward, reverse, options.clone()),
+    let (active, ended, entered) = match ledgers.direction() {
+        Direction::Reverse => (reverse, forward, &options.target),
+        Direction::Forward => (forward, reverse, &options.source),
     };
-    let migration = Arc::new(Migration::plan(options, &Execution::unattended()).await?);
-    let session = Session::connect(&migration.options.source).await?;
-    let captured = plan_capture(&migration.plan, &migration.source, &migration.source_catalog).await?;
-    let (id, feed, direction) = (active.id.clone(), active.feed, active.direction);
-    let armed = Armed { migration, id, feed, captured: captured.tables, direction };
+    let session = Session::connect(entered).await?;
+    let open_up = match active.direction {
+        Direction::Reverse if ledgers.is_without_way_back() => {
+            Sql::join(";\n", fence::take_down(&session, &ended.id).await?)
+        }
+        Direction::Reverse => captured_by(active, ledgers.way_back(options)?, &session, &ended.id).await?,
+        Direction::Forward => captured_by(active, options.clone(), &session, &ended.id).await?,
+    };
     let work = async {
-        armed.open_up(&session, &ended.id).await?;
+        session.batch(&open_up).await?;
         session.batch(&arm::hand_over(active.epoch)).await?;
         match ledger_is_home(&session).await? {
-            true => record::commit_begun(&session).await,
+            true => record::decided(&session).await,
             false => Ok(()),
         }
     };
     session.transaction(work).await
+}
+
+/// What opens the side from which the migration of `options` carries changes, whose ledger is `active`.
+async fn captured_by(active: &FollowRecord, options: Options, session: &Session, ended: &str) -> Result<Sql> {
+    let migration = Arc::new(Box::pin(Migration::plan(options, &Execution::unattended())).await?);
+    let captured = plan_capture(&migration.plan, &migration.source, &migration.source_catalog).await?;
+    let id = active.id.clone();
+    let armed = Armed::carrying(migration, id, active.feed, captured.tables, active.direction);
+    armed.open_up(session, ended).await
 }
 
 async fn ledger_is_home(session: &Session) -> Result<bool> {
@@ -166,8 +202,7 @@ async fn disarm(
 }
 
 /// Says that a switch was given up, in the ledger of the new side.
-pub(super) async fn give_up(options: &Options, id: i64, error: &Error) {
-    if let Ok(session) = Session::connect(&options.target).await {
-        record::end(&session, id, None, None, Some(error.message())).await.ok();
-    }
+pub(super) async fn give_up(options: &Options, id: i64, error: &Error) -> Result<()> {
+    let session = Session::connect(&options.target).await?;
+    record::end(&session, id, None, None, Some(error.message())).await
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::config::Connection;
 use crate::error::{Error, ErrorKind, Result};
@@ -20,7 +20,6 @@ use crate::schema_to_schema::cutover::within::{self, Exchange, Turn};
 use crate::schema_to_schema::cutover::{
     SwitchKind, SwitchReport, Switching, bidirectional, fence, locks, record,
 };
-use crate::schema_to_schema::failpoint;
 use crate::schema_to_schema::live::capture::plan_capture;
 use crate::schema_to_schema::live::feed;
 use crate::schema_to_schema::live::follower::Follower;
@@ -32,12 +31,17 @@ use crate::schema_to_schema::planner::Migration;
 use crate::schema_to_schema::portion;
 use crate::schema_to_schema::reverse::{Finding, ReverseMapping, Severity};
 use crate::schema_to_schema::sessions::Sessions;
+use crate::schema_to_schema::{failpoint, immediate};
 use crate::sql::Sql;
 
 /// How long a run that is at work may take to hand over.
 const HANDING_OVER: Duration = Duration::from_secs(20);
 
-/// A batch that takes no longer than this leaves little for the last one.
+/// What may be said where there can be no way back.
+const WITHOUT: &str = "or go without a way back, and say so: --no-way-back";
+
+/// A batch that takes no longer than this leaves little for the last one; where the servers are far apart, a tenth of the longest
+/// stall.
 const SHORT: Duration = Duration::from_millis(100);
 
 /// Leads the application to the new side. `options` are those of the migration.
@@ -113,17 +117,18 @@ impl<'a> Switch<'a> {
         };
         let tidied = match &done {
             Err(error) if error.kind() == ErrorKind::Connect => Ok(()),
-            _ => tidy(&self.forward, after, self.execution).await,
+            _ => in_time(tidy(&self.forward, after, self.execution)).await,
         };
-        lock.release().await.ok();
+        in_time(lock.release()).await.ok();
         if let Some(other) = other {
-            other.release().await.ok();
+            in_time(other.release()).await.ok();
         }
         let mut report = done?;
         if let Err(error) = tidied {
             report.afterwards.push(format!("not everything is tidied up: {error}"));
         }
         if report.switched
+            && !self.switching.no_way_back
             && let Err(error) = self.first_run_back().await
         {
             report.afterwards.push(format!("changes are not carried back yet: {error}"));
@@ -159,7 +164,13 @@ impl<'a> Switch<'a> {
         }
         let options = Options { probe: Duration::ZERO, ..self.forward.clone() };
         let active = Arc::new(Box::pin(Migration::plan(options, execution)).await?);
-        let way_back = self.switching.way_back.clone().unwrap_or_else(|| active.reversed());
+        if self.switching.no_way_back {
+            return Ok(Planned { active, passive: None, way_back: None, exchange: None });
+        }
+        let way_back = match &self.switching.way_back {
+            Some(way_back) => way_back.clone(),
+            None => Box::pin(active.reversed_and_tried()).await?,
+        };
         check_way_back(&way_back, self.switching.accept_losses)?;
         let passive = Box::pin(active.plan_reverse(&way_back, execution))
             .await
@@ -173,6 +184,9 @@ impl<'a> Switch<'a> {
         if ledgers.forward.is_none() && ledgers.reverse.is_none() {
             return Err(Error::refused(format!("{from} follows no source yet"))
                 .hint("begin: confiture migrate schema-to-schema sync --from … --to …"));
+        }
+        if ledgers.forward.as_ref().is_some_and(|record| record.phase == Phase::Immediate) {
+            return Err(immediate::is_open());
         }
         match (direction == self.before(), self.kind) {
             (true, _) => Ok(()),
@@ -229,6 +243,7 @@ impl<'a> Switch<'a> {
             from: occasion.from.clone(),
             to: occasion.to.clone(),
             switched: false,
+            way_back: !self.switching.no_way_back,
             stall: last,
             tries: 0,
             last_rows: 0,
@@ -242,7 +257,8 @@ impl<'a> Switch<'a> {
             return Ok(report);
         }
         let home = Session::connect(&self.forward.target).await?;
-        let record = record::begin(&home, self.kind, &report.checklist).await?;
+        let pooler = self.switching.application.pooler();
+        let record = record::begin(&home, self.kind, &report.checklist, pooler.as_ref()).await?;
         let plan =
             Plan { forward: &self.forward, switching: self.switching, occasion: &occasion, epoch, record };
         match self.attempts(&mut follower, &plan, &ready, &mut report).await {
@@ -253,11 +269,14 @@ impl<'a> Switch<'a> {
                 report.afterwards = done.afterwards;
                 let found = (!report.afterwards.is_empty()).then(|| report.afterwards.join("; "));
                 let (fenced_at, stall) = (Some(done.fenced_at), Some(done.stall));
-                record::end(&home, record, fenced_at, stall, found.as_deref()).await.ok();
+                in_time(record::end(&home, record, fenced_at, stall, found.as_deref())).await.ok();
                 Ok(report)
             }
             Err(error) => {
-                settle::give_up(&self.forward, record, &error).await;
+                // Where a server did not answer, the next command finds out what became of it, and tells the application.
+                if error.kind() != ErrorKind::Connect {
+                    in_time(settle::give_up(&self.forward, record, &error)).await.ok();
+                }
                 Err(error)
             }
         }
@@ -270,9 +289,10 @@ impl<'a> Switch<'a> {
             let id = feed::new_id(&follower.side).await?;
             return Ok(Ready::Within(Turn::back(id, exchange)?));
         }
-        let Some(passive) = passive else { return Err(Error::unexpected("no other direction is planned")) };
+        let Some(passive) = passive else { return self.make_ready_without(active, follower, epoch).await };
         if active.plan.topology == Topology::TwoDatabases {
-            let armed = Armed::between(Arc::clone(passive), way_back.as_ref(), epoch - 1, self.execution);
+            let (passive, patience) = (Arc::clone(passive), self.switching.patience);
+            let armed = Armed::between(passive, way_back.as_ref(), epoch - 1, patience, self.execution);
             return armed.await.map(Ready::Between);
         }
         let exchange = Exchange::of_cutover(active, &follower.captured.tables)?;
@@ -289,6 +309,27 @@ impl<'a> Switch<'a> {
         }))
     }
 
+    /// Makes ready what a cutover needs that nothing leads back from.
+    async fn make_ready_without(
+        &self,
+        active: &Arc<Migration>,
+        follower: &Follower,
+        epoch: i64,
+    ) -> Result<Ready> {
+        if active.plan.topology == Topology::TwoDatabases {
+            return Armed::without_way_back(active, epoch - 1).await.map(Ready::Between);
+        }
+        let exchange = Exchange::of_cutover(active, &follower.captured.tables)?;
+        Ok(Ready::Within(Turn {
+            id: feed::new_id(&follower.side).await?,
+            direction: Direction::Reverse,
+            captured: Vec::new(),
+            targets: arm::driving_tables(active).iter().map(|table| exchange.rename(table)).collect(),
+            way_back: None,
+            exchange,
+        }))
+    }
+
     /// Looks at the list of what has to be so, and refuses where something is not.
     async fn check(&self, active: &Migration, way_back: Option<&ReverseMapping>) -> Result<Vec<Check>> {
         let standard = Standard {
@@ -297,6 +338,7 @@ impl<'a> Switch<'a> {
             sequence_gap: self.switching.sequence_gap,
             way_back: way_back.cloned(),
             way_back_ready: Some(Ok("its ledger and its capture stand ready".into())),
+            no_way_back: self.switching.no_way_back,
             ..Standard::default()
         };
         let mut checks = checklist::read(active, &standard).await?;
@@ -355,9 +397,7 @@ impl<'a> Switch<'a> {
                 Err(given_up) => given_up,
             };
             if is_unknown {
-                return Err(error
-                    .context("nobody knows yet whether the switch was decided")
-                    .hint("run the command again as soon as both servers answer: it finds out, and goes on from there"));
+                return Err(between::unknown(error));
             }
             let in_the_way = locks::is_in_the_way(&error);
             if !in_the_way || Instant::now() + pause >= until || self.execution.is_interrupted() {
@@ -400,13 +440,15 @@ impl<'a> Switch<'a> {
 
     /// Batches until one takes little time: so much is left for the last one. Returns how long it took.
     async fn settle_down(&self, follower: &mut Follower) -> Result<Duration> {
+        let short = SHORT.max(self.switching.max_stall / 10);
         for _ in 0..50 {
             let batch = Box::pin(follower.batch()).await?;
-            if batch.elapsed < SHORT && !batch.more {
+            if batch.elapsed < short && !batch.more {
                 return Ok(batch.elapsed);
             }
         }
-        Err(Error::refused("the target does not keep up with the source: batches take longer than 100 ms")
+        let what = format!("the target does not keep up with the source: batches take longer than {short:?}");
+        Err(Error::refused(what)
             .hint("cut over when less is written, or see confiture.batch for what takes so long"))
     }
 
@@ -425,7 +467,7 @@ impl<'a> Switch<'a> {
 }
 
 /// Takes the lock of the side into which changes are carried, from a run that is at work where there is one.
-pub(super) async fn take_over(target: &Connection, execution: &Execution) -> Result<AdvisoryLock> {
+pub(crate) async fn take_over(target: &Connection, execution: &Execution) -> Result<AdvisoryLock> {
     match AdvisoryLock::take(target).await {
         Err(error) if error.kind() == ErrorKind::Locked => {}
         taken => return taken,
@@ -451,9 +493,10 @@ pub(super) fn check_way_back(way_back: &ReverseMapping, accept_losses: bool) -> 
     for hint in bad.iter().filter_map(|finding| finding.hint.as_deref()).take(5) {
         error = error.hint(hint);
     }
-    if first.severity == Severity::Loses {
-        error = error.hint("or accept that, and say so: --accept-losses");
-    }
+    error = error.hint(match first.severity {
+        Severity::Loses => "or accept that, and say so: --accept-losses",
+        _ => WITHOUT,
+    });
     Err(match &first.place {
         Some(place) => error.at(place.clone()),
         None => error,
@@ -465,7 +508,8 @@ pub(super) async fn refuse_obstacles(way_back: &Migration) -> Result<()> {
     let obstacles = way_back.obstacles_of_following(Capture::Auto).await?;
     match obstacles.into_iter().find(|obstacle| obstacle.fatal) {
         Some(obstacle) => {
-            Err(Error::refused(format!("the way back: {}", obstacle.message)).hint(obstacle.hint))
+            let refused = Error::refused(format!("the way back: {}", obstacle.message));
+            Err(refused.hint(obstacle.hint).hint(WITHOUT))
         }
         None => Ok(()),
     }
@@ -486,6 +530,13 @@ pub(super) fn check_equal(execution: &Execution, phase: Phase, report: &FollowRe
             .hint("read those rows again: confiture migrate schema-to-schema verify --repair")),
         None => Err(Error::refused("both sides were not compared")),
     }
+}
+
+/// What comes after a switch, whatever became of it: done soon, or left to the next command.
+async fn in_time<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    const LONG: Duration = Duration::from_secs(30);
+    let late = |_| Error::new(ErrorKind::Connect, "a server does not answer");
+    timeout(LONG, work).await.map_err(late)?
 }
 
 /// What a switch is planned with.

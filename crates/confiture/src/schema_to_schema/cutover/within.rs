@@ -1,16 +1,18 @@
 //! One try to switch within one database: the last batch, and the tables exchange their schemas, in one transaction. Statements
 //! that waited find the new tables under the schema that they name.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use serde::{Deserialize, Serialize};
-use tokio::time::sleep_until;
+use tokio::time::{sleep_until, timeout};
 
 use crate::catalog::Catalog;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::postgres::Session;
+use crate::postgres::database::drop_empty_schema;
 use crate::postgres::feed::{CapturedTable, KeyColumn};
-use crate::schema_to_schema::cutover::between::{Done, GivenUp, Order, Plan};
+use crate::schema_to_schema::cutover::between::{Done, GivenUp, Order, Plan, give_up};
+use crate::schema_to_schema::cutover::decision::{self, Failure};
 use crate::schema_to_schema::cutover::{arm, fence, locks, record};
 use crate::schema_to_schema::live::feed;
 use crate::schema_to_schema::live::follower::Follower;
@@ -257,10 +259,7 @@ pub(crate) async fn drop_empty_schemas(session: &Session, tables: &[QualifiedNam
         if row.and_then(|row| row.get::<_, Option<bool>>(0)) != Some(true) {
             continue;
         }
-        match session.batch(&sql!("DROP SCHEMA {} RESTRICT", schema)).await {
-            Err(error) if error.sqlstate_code() == Some("2BP01") => {}
-            dropped => dropped?,
-        }
+        drop_empty_schema(session, schema).await?;
     }
     Ok(())
 }
@@ -273,38 +272,22 @@ pub(super) async fn attempt(
     order: &Order,
 ) -> std::result::Result<Done, GivenUp> {
     let began = Instant::now();
-    let deadline = began + plan.switching.max_stall;
     let application = plan.switching.application.as_ref();
-    let occasion = plan.occasion;
-    let tried = async {
-        locks::give_way(&follower.applier.target).await?;
-        application.hold(occasion, deadline).await?;
-        let done = in_time(follower, plan, turn, order, deadline).await?;
-        if Instant::now() >= deadline {
-            return Err(plan.spent(None));
-        }
-        failpoint::reached("switch: about to be decided");
-        follower.applier.target.batch(&Sql::literal("COMMIT")).await?;
-        failpoint::reached("switch: decided");
-        Ok(done)
-    };
-    let (fenced_at, rows, sequences) = match tried.await {
+    let (fenced_at, rows, sequences) = match decide(follower, plan, turn, order, began).await {
         Ok(done) => done,
-        Err(error) => {
-            follower.applier.roll_back().await;
-            let is_unknown = error.kind() == ErrorKind::Connect;
-            let stall = began.elapsed();
-            let error = match application.rolled_back(occasion).await {
-                _ if is_unknown => error,
-                Ok(()) => error,
-                Err(second) => error.hint(format!("and leading the application back failed: {second}")),
+        Err(failure) => {
+            let target = follower.applier.target.clone();
+            let roll_back = async {
+                if timeout(locks::AT_ONCE, follower.applier.roll_back()).await.is_err() {
+                    locks::let_go(&target).await;
+                }
             };
-            return Err(GivenUp { error, stall, is_unknown });
+            return Err(give_up(failure, roll_back, plan, began).await);
         }
     };
     let stall = began.elapsed();
     let mut afterwards = Vec::new();
-    if let Err(error) = application.switched(occasion).await {
+    if let Err(error) = application.switched(plan.occasion).await {
         afterwards.push(error.to_string());
     }
     failpoint::reached("switch: application told");
@@ -313,28 +296,29 @@ pub(super) async fn attempt(
 
 type Made = (SystemTime, u64, Vec<sequences::AdvancedSequence>);
 
-/// Everything before the commit; what takes too long is cancelled on the server.
-async fn in_time(
+/// Everything up to the commit, and that.
+async fn decide(
     follower: &mut Follower,
     plan: &Plan<'_>,
     turn: &Turn,
     order: &Order,
-    deadline: Instant,
-) -> Result<Made> {
-    let session = follower.applier.target.clone();
-    let mut work = std::pin::pin!(prepare(follower, plan, turn, order, deadline));
-    tokio::select! {
-        done = &mut work => done,
+    began: Instant,
+) -> std::result::Result<Made, Failure> {
+    let (deadline, target) = (plan.deadline(began), follower.applier.target.clone());
+    let prepared = async {
+        locks::give_way(&target).await?;
+        plan.switching.application.hold(plan.occasion, deadline).await?;
+        prepare(follower, plan, turn, order, began).await
+    };
+    let made = tokio::select! {
+        made = prepared => made?,
         () = sleep_until(deadline.into()) => {
-            for _ in 0..20 {
-                session.cancel().await.ok();
-                if tokio::time::timeout(Duration::from_millis(100), &mut work).await.is_ok() {
-                    break;
-                }
-            }
-            Err(plan.spent(None))
+            locks::let_go(&target).await;
+            return Err(plan.spent(None).into());
         }
-    }
+    };
+    decision::commit(&target, plan, deadline).await?;
+    Ok(made)
 }
 
 async fn prepare(
@@ -342,17 +326,16 @@ async fn prepare(
     plan: &Plan<'_>,
     turn: &Turn,
     order: &Order,
-    deadline: Instant,
+    began: Instant,
 ) -> Result<Made> {
+    let (deadline, end) = (plan.deadline(began), began + plan.switching.max_stall);
     let patience = format!("{}ms", plan.switching.lock_patience.as_millis().max(1));
-    let idle = format!("{}ms", (plan.switching.max_stall + Duration::from_secs(1)).as_millis());
     // Against readers too: whoever has read and wants to write would wait for us, and we for him.
     let lock = sql!(
-        "SET LOCAL statement_timeout = {}; {}; SET LOCAL statement_timeout = 0;
-         SET LOCAL idle_in_transaction_session_timeout = {}",
+        "SET LOCAL statement_timeout = {}; {}; SET LOCAL statement_timeout = 0; {}",
         Literal(&patience),
         locks::statement(&order.0, "ACCESS EXCLUSIVE"),
-        Literal(&idle)
+        locks::not_beyond(end)
     );
     let batch = follower.open_batch(&lock).await?;
     let fenced_at = SystemTime::now();
@@ -376,6 +359,7 @@ async fn prepare(
     session.batch(&turn.exchange.statements()).await?;
     failpoint::reached("switch: tables exchanged");
     open_other_way(session, follower, plan, turn).await?;
+    session.batch(&locks::not_beyond(end)).await?;
     failpoint::reached("switch: other side ready");
     plan.switching.application.fenced(plan.occasion, deadline).await?;
     failpoint::reached("switch: application led over");
@@ -428,7 +412,7 @@ impl Turn {
             Some(way_back) => sql!("{}", Literal(way_back)),
             None => Sql::literal("NULL"),
         };
-        let mut all = arm::activate_tables(&self.targets, source, self.direction, epoch);
+        let mut all = arm::activate(&self.targets, source, self.direction, epoch);
         all.push(&sql!(
             ";\nUPDATE confiture.follow SET id = {}, direction = {}, way_back = {}, exchange = {};\n",
             Literal(&self.id),

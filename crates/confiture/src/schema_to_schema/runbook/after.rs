@@ -20,18 +20,30 @@ pub(super) fn after_the_cutover(ground: &Ground<'_>) -> Group {
         Some(switch) => Step::done(USES, format!("since {}; the old side refuses writes", said_of(switch))),
         None => Step::open(USES, "the application writes to the old side"),
     };
+    let monitored = Step::people("Monitoring shows healthy metrics");
+    let going_back = Step::people("Nobody needs to go back");
+    let (monitored, going_back) = match ground.standard.no_way_back {
+        true => (
+            monitored,
+            going_back.instead("there is no way: what is written since the cutover is on the new side alone"),
+        ),
+        false => (
+            monitored.run(ground.commands.with_mapping("sync")).instead(
+                "keep it running: it carries every change back to the old side, so that a rollback loses nothing",
+            ),
+            going_back
+                .instead("writes made since the cutover are kept by a rollback")
+                .run(ground.commands.with_mapping("rollback")),
+        ),
+    };
     let steps = vec![
         uses.run(ground.commands.with_ends("status")),
         Step::people("No errors in application logs"),
         Step::people("API endpoints responding normally"),
         Step::people("Database performance normal").run(BLOCKED).run(SLOW),
         Step::people("User-facing features working"),
-        Step::people("Monitoring shows healthy metrics").run(ground.commands.with_mapping("sync")).instead(
-            "keep it running: it carries every change back to the old side, so that a rollback loses nothing",
-        ),
-        Step::people("Nobody needs to go back")
-            .instead("writes made since the cutover are kept by a rollback")
-            .run(ground.commands.with_mapping("rollback")),
+        monitored,
+        going_back,
     ];
     Group { id: "post-cutover", title: "Post-Cutover", steps }
 }

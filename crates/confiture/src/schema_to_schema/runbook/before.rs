@@ -66,7 +66,7 @@ fn rollback(ground: &Ground<'_>) -> Step {
     };
     Step { state, evidence: Some(evidence), ..Step::people("Rollback procedure documented and tested") }
         .instead("try both on clones, with writers at work; until the cutover, going back changes nothing on the old side")
-        .run(ground.commands.with_mapping("cutover --dry-run"))
+        .run(ground.cutover(" --dry-run"))
         .run(ground.commands.with_mapping("rollback"))
 }
 

@@ -182,13 +182,13 @@ pub(super) fn before_the_cutover(ground: &Ground<'_>) -> Group {
     }));
     let dry = Step::people("The cutover rehearsed, up to the fence")
         .instead("waiting two seconds and counting rows proves nothing: the last batch ends with a marker")
-        .run(ground.commands.with_mapping("cutover --dry-run --max-stall 5s"));
+        .run(ground.cutover(" --dry-run"));
     steps.push(dry);
     let cutover = match &ground.figures.switched {
         Some(switch) => Step::done("Cutover", said_of(switch)),
         None => Step::open("Cutover", last_try(ground)),
     };
-    steps.push(cutover.run(ground.commands.with_mapping("cutover --max-stall 5s")));
+    steps.push(cutover.run(ground.cutover("")));
     Group { id: "pre-cutover", title: "Pre-Cutover", steps }
 }
 

@@ -91,7 +91,8 @@ pub struct Names {
 pub async fn read(migration: &Migration, names: &Names, standard: &Standard) -> Result<Runbook> {
     let figures = figures::read(migration).await?;
     let checks = Box::pin(checklist::read(migration, standard)).await?;
-    let ground = Ground { migration, commands: Commands(names.clone()), figures: &figures, checks: &checks };
+    let commands = Commands(names.clone());
+    let ground = Ground { migration, standard, commands, figures: &figures, checks: &checks };
     let groups = vec![
         before::steps(&ground),
         during::steps(&ground),
@@ -115,12 +116,24 @@ pub async fn read(migration: &Migration, names: &Names, standard: &Standard) -> 
 /// What the steps are written from.
 struct Ground<'a> {
     migration: &'a Migration,
+    standard: &'a Standard,
     commands: Commands,
     figures: &'a Figures,
     checks: &'a [Check],
 }
 
 impl Ground<'_> {
+    /// The cutover, or its rehearsal, as it was asked for.
+    fn cutover(&self, flag: &str) -> String {
+        let without = if self.standard.no_way_back { " --no-way-back" } else { "" };
+        let longest = self.standard.max_stall.as_millis();
+        let longest = match longest % 1000 {
+            0 => format!("{}s", longest / 1000),
+            _ => format!("{longest}ms"),
+        };
+        self.commands.with_mapping(&format!("cutover{flag}{without} --max-stall {longest}"))
+    }
+
     fn check(&self, id: &str) -> Option<&Check> {
         self.checks.iter().find(|check| check.id == id)
     }
@@ -133,7 +146,7 @@ impl Ground<'_> {
         }
         let Some(check) = self.check(id) else { return Step::people(what) };
         let state = match check.outcome {
-            Outcome::Pass => State::Done,
+            Outcome::Pass | Outcome::Warn => State::Done,
             Outcome::Fail => State::Open,
             Outcome::Ask => State::People,
         };

@@ -20,7 +20,7 @@ use dice::Random;
 pub(crate) use world::World;
 
 /// How long to look where nothing else is said.
-const BUDGET: Duration = Duration::from_secs(8);
+const BUDGET: Duration = Duration::from_secs(4);
 
 /// How many are judged at a time.
 const AT_A_TIME: usize = 6;

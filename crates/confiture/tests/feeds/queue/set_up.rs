@@ -45,6 +45,20 @@ async fn the_statements_that_are_shown_do_it() {
     assert_eq!(gaps(&source.session, &source.tables).await.unwrap(), []);
 }
 
+/// Not even for looking whether the schema is empty: who writes to another table holds that one's queue.
+#[tokio::test]
+async fn removing_one_waits_for_nobody_who_writes_to_another() {
+    let mut source = Source::new(TWO).await;
+    source.describe(KEYS).await;
+    source.set_up().await;
+    let writer = session_of(&source.database).await;
+    writer.batch(&raw("BEGIN; INSERT INTO u VALUES (1, 'a', 1)")).await.unwrap();
+    let (one, execution) = ([source.tables[0].oid], Execution::unattended());
+    let removed = tear_down(&source.session, Some(&one), patience(), &execution);
+    tokio::time::timeout(Duration::from_secs(10), removed).await.expect("it waits").unwrap();
+    writer.batch(&raw("COMMIT")).await.unwrap();
+}
+
 #[tokio::test]
 async fn nothing_of_it_is_left_and_everything_else_is() {
     let mut source = Source::new(TWO).await;

@@ -24,7 +24,6 @@ use tokio::time::{Instant, sleep};
 pub use gap::{Gap, gaps};
 pub use obstacle::obstacles;
 pub use reader::{KnownQueue, Reader, claim, claim_statement, queues, refuse_others};
-pub(crate) use set_up::drop_schema;
 pub use set_up::{LockPatience, set_up, set_up_statements, tear_down};
 
 use super::{CapturedTable, ChangeFeed, Changes, FeedState, SnapshotImage};

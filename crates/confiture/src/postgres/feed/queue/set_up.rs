@@ -14,6 +14,7 @@ use crate::catalog::Oid;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Execution;
 use crate::postgres::Session;
+use crate::postgres::database::drop_empty_schema;
 use crate::postgres::feed::CapturedTable;
 use crate::sql::{Identifier, Literal, QualifiedName, Sql, sql};
 
@@ -121,20 +122,7 @@ pub async fn tear_down(
         let wait = Wait { doing: &doing, relations: &relations, any_lock: true, deadline, patience };
         wait.run(session, &statements, execution).await?;
     }
-    drop_schema(session).await
-}
-
-/// Drops the schema where nothing is in it and it is ours. Never touches what else is there: writers would wait.
-pub(crate) async fn drop_schema(session: &Session) -> Result<()> {
-    let is_empty = Sql::literal(include_str!("../../queries/schema_is_empty.sql"));
-    if !session.query_one(&is_empty, &[]).await?.get::<_, bool>(0) {
-        return Ok(());
-    }
-    let drop = sql!("DROP SCHEMA IF EXISTS {} RESTRICT", Identifier::new(SCHEMA));
-    match session.batch(&drop).await {
-        Err(error) if matches!(error.sqlstate_code(), Some("2BP01" | "42501")) => Ok(()),
-        outcome => outcome,
-    }
+    drop_empty_schema(session, &Identifier::new(SCHEMA)).await
 }
 
 /// Asking for a schema that is there takes the privilege to make one; whoever lacks it was given the schema.

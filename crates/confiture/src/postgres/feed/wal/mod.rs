@@ -33,6 +33,7 @@ use self::stream::{Delivery, Marker, Shared, Stream};
 use self::thread::Thread;
 use crate::config::Connection;
 use crate::error::{Error, ErrorKind, Result};
+use crate::event::Execution;
 use crate::postgres::Session;
 use crate::postgres::feed::{CapturedTable, ChangeFeed, Changes, FeedState, KeySet, Obstacle, SnapshotImage};
 use crate::postgres::replication::Replication;
@@ -132,6 +133,21 @@ impl WalFeed {
         migration: &str,
         patience: Duration,
     ) -> Result<Self> {
+        Self::create_for(connection, tables, migration, patience, &Execution::unattended()).await
+    }
+
+    /// The same, which says to `execution` whose open transactions it waits for.
+    ///
+    /// # Errors
+    ///
+    /// As [`create`](Self::create).
+    pub async fn create_for(
+        connection: &Connection,
+        tables: &[CapturedTable],
+        migration: &str,
+        patience: Duration,
+        execution: &Execution,
+    ) -> Result<Self> {
         let session = control(connection).await?;
         let name = slot::name(migration);
         // What an earlier try has left takes one of the slots.
@@ -142,7 +158,7 @@ impl WalFeed {
         let made = async {
             slot::publish(&session, &name, tables).await?;
             let thread = Thread::start()?;
-            let replication = slot::make(&session, &name, patience, &thread).await?;
+            let replication = slot::make(&session, &name, patience, &thread, execution).await?;
             Self::start(session.clone(), replication, thread, tables, [&name, &name]).await
         };
         match made.await {

@@ -16,7 +16,9 @@ SELECT CASE c.relkind WHEN 'f' THEN 'foreign table' ELSE 'table' END AS kind, 'p
     'facets', json_build_object(
         'persistence', CASE WHEN c.relkind = 'r' THEN json_build_array(c.relpersistence, format('ALTER TABLE %I.%I SET %s', n.nspname, c.relname,
             CASE c.relpersistence WHEN 'u' THEN 'UNLOGGED' ELSE 'LOGGED' END), true) END,
-        'access method', CASE WHEN am.amname IS NOT NULL AND m.can_change THEN json_build_array(am.amname, format('ALTER TABLE %I.%I SET ACCESS METHOD %I', n.nspname, c.relname, am.amname), true) END,
+        'access method', CASE WHEN c.relkind = 'p' AND m.partitions_inherit
+            THEN json_build_array(am.amname, format('ALTER TABLE %I.%I SET ACCESS METHOD %s', n.nspname, c.relname, coalesce(quote_ident(am.amname), 'DEFAULT')), true)
+            WHEN am.amname IS NOT NULL AND m.can_change THEN json_build_array(am.amname, format('ALTER TABLE %I.%I SET ACCESS METHOD %I', n.nspname, c.relname, am.amname), true) END,
         'tablespace', CASE WHEN c.relkind IN ('r', 'p') THEN json_build_array(s.spcname, format('ALTER TABLE %I.%I SET TABLESPACE %I', n.nspname, c.relname, coalesce(s.spcname, 'pg_default')), true) END,
         'row security', json_build_array(c.relrowsecurity, format('ALTER TABLE %I.%I %s ROW LEVEL SECURITY', n.nspname, c.relname,
             CASE WHEN c.relrowsecurity THEN 'ENABLE' ELSE 'DISABLE' END), NOT c.relrowsecurity),
@@ -27,7 +29,7 @@ SELECT CASE c.relkind WHEN 'f' THEN 'foreign table' ELSE 'table' END AS kind, 'p
             CASE c.relreplident WHEN 'f' THEN 'FULL' WHEN 'n' THEN 'NOTHING' ELSE 'DEFAULT' END) END, c.relreplident IN ('d', 'i')) END),
     'details', json_build_object('relkind', c.relkind, 'is_partition', c.relispartition, 'tail', concat(
         CASE WHEN c.relkind = 'p' THEN ' PARTITION BY ' || pg_get_partkeydef(c.oid) END,
-        CASE WHEN am.amname <> current_setting('default_table_access_method') THEN format(' USING %I', am.amname) END),
+        CASE WHEN am.amname <> current_setting('default_table_access_method') OR c.relkind = 'p' AND am.amname IS NOT NULL THEN format(' USING %I', am.amname) END),
         'tablespace', CASE WHEN s.spcname IS NOT NULL THEN format(' TABLESPACE %I', s.spcname) END,
         'of', CASE WHEN c.reloftype <> 0 THEN format_type(c.reloftype, NULL) END,
         'key', pg_get_partkeydef(c.oid),
@@ -38,8 +40,9 @@ LEFT JOIN pg_am am ON am.oid = c.relam
 LEFT JOIN pg_tablespace s ON s.oid = c.reltablespace
 LEFT JOIN pg_foreign_table ft ON ft.ftrelid = c.oid
 LEFT JOIN pg_foreign_server fs ON fs.oid = ft.ftserver
--- ALTER … SET ACCESS METHOD is new in 15: before, another one makes another table.
-CROSS JOIN LATERAL (SELECT current_setting('server_version_num')::int >= 150000) AS v(can_change)
-CROSS JOIN LATERAL (SELECT v.can_change, CASE WHEN am.amname <> current_setting('default_table_access_method') AND NOT v.can_change
-    THEN format(' USING %I', am.amname) ELSE '' END) AS m(can_change, made_anew)
+-- ALTER … SET ACCESS METHOD is new in 15: before, another one makes another table. In 17 partitioned tables got one, for their partitions.
+CROSS JOIN LATERAL (SELECT current_setting('server_version_num')::int) AS server(version)
+CROSS JOIN LATERAL (SELECT server.version >= 150000, server.version >= 170000) AS v(can_change, partitions_inherit)
+CROSS JOIN LATERAL (SELECT v.can_change, v.partitions_inherit, CASE WHEN am.amname <> current_setting('default_table_access_method') AND NOT v.can_change
+    THEN format(' USING %I', am.amname) ELSE '' END) AS m(can_change, partitions_inherit, made_anew)
 WHERE c.relkind IN ('r', 'p', 'f') AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'

@@ -11,11 +11,13 @@ use crate::postgres::{AdvisoryLock, Session};
 use crate::schema_to_schema::cleanup::drop_ledger;
 use crate::schema_to_schema::cutover::application::Occasion;
 use crate::schema_to_schema::cutover::arm::{self, Armed};
+use crate::schema_to_schema::cutover::between::{self, GivenUp, Plan};
 use crate::schema_to_schema::cutover::bidirectional::pair::Pair;
 use crate::schema_to_schema::cutover::bidirectional::run::{
     end_sessions, is_last, open_back, open_pair, patient, round,
 };
 use crate::schema_to_schema::cutover::bidirectional::{BidirectionalReport, Policy, interleave};
+use crate::schema_to_schema::cutover::decision::{self, Failure};
 use crate::schema_to_schema::cutover::direction::Ledgers;
 use crate::schema_to_schema::cutover::switch::{Switch, take_over};
 use crate::schema_to_schema::cutover::{SwitchKind, SwitchReport, fence, locks, record, settle};
@@ -118,6 +120,9 @@ async fn read_policy(options: &Options) -> Result<Policy> {
     })
 }
 
+/// Since when writers waited, for how long, and how many rows crossed meanwhile.
+type Closed = (SystemTime, Duration, u64);
+
 struct Closing<'a> {
     switch: &'a Switch<'a>,
     epoch: i64,
@@ -141,6 +146,7 @@ impl Closing<'_> {
             from: occasion.from.clone(),
             to: occasion.to.clone(),
             switched: false,
+            way_back: true,
             stall: last,
             tries: 0,
             last_rows: 0,
@@ -154,15 +160,19 @@ impl Closing<'_> {
             return Ok(report);
         }
         let home = Session::connect(&forward.target).await?;
-        let record = record::begin(&home, *kind, &[]).await?;
+        let record = record::begin(&home, *kind, &[], switching.application.pooler().as_ref()).await?;
         let until = Instant::now() + switching.patience;
+        let plan = Plan { forward, switching, occasion: &occasion, epoch: self.epoch, record };
         let tried = async {
             switching.application.pre_fence(&occasion, until).await?;
             loop {
-                let error = match self.attempt(pair, &occasion, record).await {
+                let GivenUp { error, is_unknown, .. } = match self.attempt(pair, &plan).await {
                     Ok(done) => return Ok(done),
-                    Err(error) => error,
+                    Err(given_up) => given_up,
                 };
+                if is_unknown {
+                    return Err(between::unknown(error));
+                }
                 if !locks::is_in_the_way(&error) || Instant::now() >= until || execution.is_interrupted() {
                     return Err(error);
                 }
@@ -182,7 +192,7 @@ impl Closing<'_> {
                 Ok(report)
             }
             Err(error) => {
-                settle::give_up(forward, record, &error).await;
+                settle::give_up(forward, record, &error).await.ok();
                 Err(error)
             }
         }
@@ -203,58 +213,32 @@ impl Closing<'_> {
     }
 
     /// Tries once. Whatever fails before the commit leaves both sides open.
-    async fn attempt(
-        &self,
-        pair: &mut Pair,
-        occasion: &Occasion,
-        record: i64,
-    ) -> Result<(SystemTime, Duration, u64)> {
-        let switching = self.switch.switching;
-        let leaving = locks::connect(&occasion.leaving, switching.max_stall).await?;
+    async fn attempt(&self, pair: &mut Pair, plan: &Plan<'_>) -> std::result::Result<Closed, GivenUp> {
         let began = Instant::now();
-        let deadline = began + switching.max_stall;
-        let made = async {
-            switching.application.hold(occasion, deadline).await?;
-            self.make(pair, &leaving, occasion, record, deadline).await
+        let connected = locks::connect(&plan.occasion.leaving, plan.switching.max_stall).await;
+        let leaving =
+            connected.map_err(|error| GivenUp { error, stall: began.elapsed(), is_unknown: false })?;
+        let held = Instant::now();
+        let deadline = plan.deadline(held);
+        let made = timeout_at(deadline.into(), Box::pin(self.make(pair, &leaving, plan, deadline))).await;
+        let made = match made.unwrap_or_else(|_| Err(plan.spent(None))) {
+            Ok(made) => decision::commit(&leaving, plan, deadline).await.map(|()| made),
+            Err(error) => Err(Failure::NotMade(error)),
         };
-        let made = match timeout_at(deadline.into(), Box::pin(made)).await {
-            Ok(made) => made,
-            Err(_) => Err(Error::new(
-                ErrorKind::Server,
-                format!(
-                    "writes would have waited for more than {:?}, so nothing was switched",
-                    switching.max_stall
-                ),
-            )
-            .hint("writers go on where they were; --max-stall allows for more")),
-        };
-        let (fenced_at, rows) = match made {
-            Ok(made) => made,
-            Err(error) => {
-                leaving.cancel().await.ok();
-                leaving.batch(&Sql::literal("ROLLBACK")).await.ok();
-                for way in [Direction::Forward, Direction::Reverse] {
-                    let applier = &mut pair.one(way).applier;
-                    applier.target.cancel().await.ok();
-                    applier.roll_back().await;
-                }
-                switching.application.rolled_back(occasion).await.ok();
-                return Err(error);
+        match made {
+            Ok((fenced_at, rows)) => Ok((fenced_at, held.elapsed(), rows)),
+            Err(failure) => {
+                let let_go = async {
+                    locks::let_go(&leaving).await;
+                    for way in [Direction::Forward, Direction::Reverse] {
+                        let applier = &mut pair.one(way).applier;
+                        locks::let_go(&applier.target).await;
+                        applier.roll_back().await;
+                    }
+                };
+                Err(between::give_up(failure, let_go, plan, held).await)
             }
-        };
-        failpoint::reached("close: about to be decided");
-        let committed = leaving.batch(&Sql::literal("COMMIT")).await;
-        failpoint::reached("close: decided");
-        if let Err(error) = committed {
-            if error.kind() == ErrorKind::Connect {
-                return Err(error.context("nobody knows yet whether the switch was decided").hint(
-                    "run the command again as soon as both servers answer: it finds out, and goes on from there",
-                ));
-            }
-            switching.application.rolled_back(occasion).await.ok();
-            return Err(error);
         }
-        Ok((fenced_at, began.elapsed(), rows))
     }
 
     /// Everything up to the commit that decides.
@@ -262,13 +246,13 @@ impl Closing<'_> {
         &self,
         pair: &mut Pair,
         leaving: &Session,
-        occasion: &Occasion,
-        record: i64,
+        plan: &Plan<'_>,
         deadline: Instant,
     ) -> Result<(SystemTime, u64)> {
-        let (way, switching) = (self.way(), self.switch.switching);
+        let (way, switching) = (self.way(), plan.switching);
+        switching.application.hold(plan.occasion, deadline).await?;
         let left = fence::writable(&pair.one(way).captured.tables);
-        locks::begin(leaving, &left, switching.lock_patience).await?;
+        locks::begin(leaving, &left, switching.lock_patience, Instant::now() + switching.max_stall).await?;
         let fenced_at = SystemTime::now();
         failpoint::reached("close: writers locked out");
         let mut rows = 0;
@@ -287,20 +271,15 @@ impl Closing<'_> {
             }
         }
         failpoint::reached("close: last batch");
-        switching.application.fenced(occasion, deadline).await?;
+        switching.application.fenced(plan.occasion, deadline).await?;
         // The direction that goes on is the one into the side that is left.
         let stays = pair.one(way.opposite());
-        let armed = Armed {
-            migration: Arc::clone(&stays.migration),
-            id: stays.id.clone(),
-            feed: stays.kind,
-            captured: stays.captured.tables.clone(),
-            direction: way.opposite(),
-        };
+        let (migration, captured) = (Arc::clone(&stays.migration), stays.captured.tables.clone());
+        let armed = Armed::carrying(migration, stays.id.clone(), stays.kind, captured, way.opposite());
         let mut closed = armed.close_off(&left, self.epoch);
         if self.switch.kind == SwitchKind::Rollback {
             closed.push(&Sql::literal("; DELETE FROM confiture.bidirectional; "));
-            closed.push(&record::committed(record));
+            closed.push(&record::committed(plan.record));
         }
         leaving.batch(&closed).await?;
         Ok((fenced_at, rows))

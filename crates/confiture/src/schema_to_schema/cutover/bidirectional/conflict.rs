@@ -320,8 +320,8 @@ impl Conflict {
     }
 
     /// The rows that a batch of this direction leaves alone, because the other side wins, or because they are gone on both
-    /// sides, where nobody can hold them: one that comes after this look is the other side's new row. Their keys on the old side, and on
-    /// the new one.
+    /// sides, where nobody can hold them: one that comes after this look is the other side's new row. Their keys on the old
+    /// side, and on the new one.
     pub(super) fn lost_by(&self, way: Direction) -> [KeySet; 2] {
         let mut lost = [KeySet::default(), KeySet::default()];
         for (key, row) in &self.rows {

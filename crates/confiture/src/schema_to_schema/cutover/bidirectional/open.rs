@@ -51,7 +51,7 @@ pub(super) async fn open(
             Box::pin(follower.run(&following, &sessions, &served, lock, Instant::now(), feed)).await?;
         check_equal(execution, follower.phase, &caught_up)?;
         refuse_bound(&follower)?;
-        let armed = Armed::between(Arc::new(back), Some(&way_back), epoch, execution);
+        let armed = Armed::between(Arc::new(back), Some(&way_back), epoch, feed::PATIENCE, execution);
         let armed = execution.step("Making the way back ready", armed).await?;
         failpoint::reached("bidirectional: armed");
         take_turns(&follower, &armed, how, epoch, execution).await
@@ -92,18 +92,19 @@ async fn attempt(
     epoch: i64,
 ) -> Result<Vec<AdvancedSequence>> {
     let migration = &follower.migration;
+    let Some(carrier) = &armed.carrier else { return Err(Error::unexpected("nothing carries changes back")) };
     let longest = Duration::from_secs(5);
     let old = locks::connect(&migration.options.source, longest).await?;
     let new = locks::connect(&migration.options.target, longest).await?;
     let ready = async {
-        arm::hold_target(migration, &new, LOCK_PATIENCE).await?;
+        arm::hold_target(migration, &new, LOCK_PATIENCE, Instant::now() + longest).await?;
         let entries = journal::entries(&follower.side).await?;
         new.batch(&journal::restore_at_once(&entries, Clone::clone)).await?;
-        if armed.feed == FeedKind::Wal {
+        if carrier.feed == FeedKind::Wal {
             // Nobody but this migration has written there.
-            feed::skip(&armed.id, &armed.migration.source).await?;
+            feed::skip(&armed.id, &carrier.migration.source).await?;
         }
-        armed.open_up(&new, &follower.id).await?;
+        new.batch(&armed.open_up(&new, &follower.id).await?).await?;
         let make = Sql::literal(include_str!("../../../postgres/queries/bidirectional.sql"));
         new.batch(&make).await?;
         remember_policy(&new, how).await?;
@@ -113,7 +114,10 @@ async fn attempt(
         .await?;
         old.batch(&make).await?;
         let interleaved = interleave::interleave(migration, [&old, &new]).await?;
-        old.batch(&arm::activate(&armed.migration, Direction::Reverse, epoch)).await?;
+        let targets: Vec<_> =
+            carrier.migration.plan.tables.iter().map(|table| table.target.clone()).collect();
+        old.batch(&arm::activate(&targets, &carrier.migration.plan.source, Direction::Reverse, epoch))
+            .await?;
         for (session, what) in [(&old, "changes are carried back here"), (&new, "both sides take writes")] {
             say_open(session, what).await?;
         }

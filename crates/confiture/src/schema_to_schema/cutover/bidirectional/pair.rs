@@ -140,7 +140,6 @@ impl Pair {
         let written = this.write_all(Some(begun), &changes, &mut report, started).await?;
         reference::check(self.one(way), &changes).await?;
         failpoint::reached("carry: rows written");
-        failpoint::reached("carry: rows held");
         let other = self.peek_soon(way.opposite()).await?;
         let late = self.find(way, &changes, &other).await?;
         if late.iter().any(|late| is_new(late, &conflicts)) {

@@ -4,26 +4,73 @@
 
 use crate::sql::lex::{TokenKind, lex};
 
-/// The lock modes that keep anybody waiting who changes tables or rows, as PostgreSQL's manual names them, weakest first.
-const MODES: [&str; 7] = [
-    ROW_SHARE,
-    ROW_EXCLUSIVE,
-    SHARE_UPDATE_EXCLUSIVE,
-    SHARE,
-    SHARE_ROW_EXCLUSIVE,
-    EXCLUSIVE,
-    ACCESS_EXCLUSIVE,
-];
-const ROW_SHARE: &str = "ROW SHARE";
-const ROW_EXCLUSIVE: &str = "ROW EXCLUSIVE";
-const SHARE_UPDATE_EXCLUSIVE: &str = "SHARE UPDATE EXCLUSIVE";
-const SHARE: &str = "SHARE";
-const SHARE_ROW_EXCLUSIVE: &str = "SHARE ROW EXCLUSIVE";
-const EXCLUSIVE: &str = "EXCLUSIVE";
-const ACCESS_EXCLUSIVE: &str = "ACCESS EXCLUSIVE";
+/// The modes of locks on tables, weakest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(missing_docs, reason = "the names are the manual's")]
+pub enum LockMode {
+    AccessShare,
+    RowShare,
+    RowExclusive,
+    ShareUpdateExclusive,
+    Share,
+    ShareRowExclusive,
+    Exclusive,
+    AccessExclusive,
+}
+
+use LockMode::{
+    AccessExclusive, AccessShare, Exclusive, RowExclusive, RowShare, Share, ShareRowExclusive,
+    ShareUpdateExclusive,
+};
+
+impl LockMode {
+    const ALL: [Self; 8] = [
+        AccessShare,
+        RowShare,
+        RowExclusive,
+        ShareUpdateExclusive,
+        Share,
+        ShareRowExclusive,
+        Exclusive,
+        AccessExclusive,
+    ];
+
+    /// What the manual calls it: `SHARE ROW EXCLUSIVE`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            AccessShare => "ACCESS SHARE",
+            RowShare => "ROW SHARE",
+            RowExclusive => "ROW EXCLUSIVE",
+            ShareUpdateExclusive => "SHARE UPDATE EXCLUSIVE",
+            Share => "SHARE",
+            ShareRowExclusive => "SHARE ROW EXCLUSIVE",
+            Exclusive => "EXCLUSIVE",
+            AccessExclusive => "ACCESS EXCLUSIVE",
+        }
+    }
+
+    /// The mode that `pg_locks` calls `text`: `ShareRowExclusiveLock`.
+    #[must_use]
+    pub fn from_pg_locks(text: &str) -> Option<Self> {
+        let letters = text.strip_suffix("Lock")?;
+        Self::ALL.into_iter().find(|mode| mode.name().replace(' ', "").eq_ignore_ascii_case(letters))
+    }
+
+    /// Whom it keeps waiting, of those who use the table.
+    #[must_use]
+    pub fn blocks(self) -> &'static str {
+        match self {
+            AccessExclusive => "nobody reads or writes",
+            Share | ShareRowExclusive | Exclusive => "nobody writes",
+            _ => "others read and write",
+        }
+    }
+}
 
 /// The lock mode; `None` where nobody is kept waiting, or nobody knows.
-pub(super) fn strongest_lock(statement: &str) -> Option<&'static str> {
+#[must_use]
+pub fn strongest_lock(statement: &str) -> Option<LockMode> {
     let words = words_of(statement);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let has = |wanted: &[&str]| contains(&words, wanted);
@@ -31,21 +78,21 @@ pub(super) fn strongest_lock(statement: &str) -> Option<&'static str> {
         ["CREATE", "INDEX" | "UNIQUE", ..] | ["DROP", "INDEX", ..] | ["REINDEX", ..]
             if has(&["CONCURRENTLY"]) =>
         {
-            Some(SHARE_UPDATE_EXCLUSIVE)
+            Some(ShareUpdateExclusive)
         }
-        ["CREATE", "INDEX", ..] | ["CREATE", "UNIQUE", "INDEX", ..] => Some(SHARE),
+        ["CREATE", "INDEX", ..] | ["CREATE", "UNIQUE", "INDEX", ..] => Some(Share),
         // On the index; whoever reads the table asks for a lock on each of its indexes.
-        ["REINDEX", ..] => Some(ACCESS_EXCLUSIVE),
+        ["REINDEX", ..] => Some(AccessExclusive),
         ["CREATE", "TRIGGER", ..]
         | ["CREATE", "OR", "REPLACE", "TRIGGER", ..]
-        | ["CREATE", "CONSTRAINT", "TRIGGER", ..] => Some(SHARE_ROW_EXCLUSIVE),
-        ["CREATE", "TABLE", ..] if has(&["PARTITION", "OF"]) => Some(ACCESS_EXCLUSIVE),
-        ["CREATE", "TABLE", ..] if has(&["REFERENCES"]) => Some(SHARE_ROW_EXCLUSIVE),
-        ["CREATE", "TABLE", ..] if has(&["INHERITS"]) => Some(SHARE_UPDATE_EXCLUSIVE),
+        | ["CREATE", "CONSTRAINT", "TRIGGER", ..] => Some(ShareRowExclusive),
+        ["CREATE", "TABLE", ..] if has(&["PARTITION", "OF"]) => Some(AccessExclusive),
+        ["CREATE", "TABLE", ..] if has(&["REFERENCES"]) => Some(ShareRowExclusive),
+        ["CREATE", "TABLE", ..] if has(&["INHERITS"]) => Some(ShareUpdateExclusive),
         ["CREATE", "POLICY" | "RULE", ..]
         | ["CREATE", "OR", "REPLACE", "RULE" | "VIEW", ..]
-        | ["ALTER" | "DROP", "POLICY" | "RULE" | "TRIGGER", ..] => Some(ACCESS_EXCLUSIVE),
-        ["CREATE" | "DROP", "STATISTICS", ..] | ["ANALYZE", ..] => Some(SHARE_UPDATE_EXCLUSIVE),
+        | ["ALTER" | "DROP", "POLICY" | "RULE" | "TRIGGER", ..] => Some(AccessExclusive),
+        ["CREATE" | "DROP", "STATISTICS", ..] | ["ANALYZE", ..] => Some(ShareUpdateExclusive),
         [
             "COMMENT",
             "ON",
@@ -55,37 +102,37 @@ pub(super) fn strongest_lock(statement: &str) -> Option<&'static str> {
         ] if !rest.contains(&"WRAPPER") && !rest.contains(&"DOMAIN") => of_comment(words[2]),
         ["ALTER", "TABLE", ..] => of_alter_table(statement),
         ["ALTER", "INDEX", ..] if has(&["RENAME"]) || has(&["SET", "."]) || has(&["RESET", "."]) => {
-            Some(SHARE_UPDATE_EXCLUSIVE)
+            Some(ShareUpdateExclusive)
         }
         ["ALTER", "SEQUENCE", ..] if !["RENAME", "OWNER", "SET"].iter().any(|word| has(&[word])) => {
-            Some(SHARE_ROW_EXCLUSIVE)
+            Some(ShareRowExclusive)
         }
-        ["ALTER", "VIEW" | "MATERIALIZED" | "SEQUENCE" | "INDEX" | "FOREIGN", ..] => Some(ACCESS_EXCLUSIVE),
+        ["ALTER", "VIEW" | "MATERIALIZED" | "SEQUENCE" | "INDEX" | "FOREIGN", ..] => Some(AccessExclusive),
         [
             "DROP",
             "TABLE" | "VIEW" | "MATERIALIZED" | "INDEX" | "SCHEMA" | "SEQUENCE" | "OWNED" | "FOREIGN",
             ..,
         ]
-        | ["TRUNCATE" | "CLUSTER", ..] => Some(ACCESS_EXCLUSIVE),
-        ["REFRESH", ..] => Some(if has(&["CONCURRENTLY"]) { EXCLUSIVE } else { ACCESS_EXCLUSIVE }),
-        ["VACUUM", ..] => Some(if has(&["FULL"]) { ACCESS_EXCLUSIVE } else { SHARE_UPDATE_EXCLUSIVE }),
+        | ["TRUNCATE" | "CLUSTER", ..] => Some(AccessExclusive),
+        ["REFRESH", ..] => Some(if has(&["CONCURRENTLY"]) { Exclusive } else { AccessExclusive }),
+        ["VACUUM", ..] => Some(if has(&["FULL"]) { AccessExclusive } else { ShareUpdateExclusive }),
         ["LOCK", ..] => of_lock(&words),
-        ["INSERT" | "UPDATE" | "DELETE" | "MERGE", ..] => Some(ROW_EXCLUSIVE),
-        ["COPY", ..] if has(&["FROM"]) => Some(ROW_EXCLUSIVE),
+        ["INSERT" | "UPDATE" | "DELETE" | "MERGE", ..] => Some(RowExclusive),
+        ["COPY", ..] if has(&["FROM"]) => Some(RowExclusive),
         ["WITH", ..] if ["INSERT", "UPDATE", "DELETE", "MERGE"].iter().any(|word| has(&[word])) => {
-            Some(ROW_EXCLUSIVE)
+            Some(RowExclusive)
         }
         ["SELECT" | "WITH", ..]
             if ["UPDATE", "SHARE", "NO", "KEY"].iter().any(|word| has(&["FOR", word])) =>
         {
-            Some(ROW_SHARE)
+            Some(RowShare)
         }
         _ => None,
     }
 }
 
 /// A statement's words in upper case; what is none is a dot.
-fn words_of(statement: &str) -> Vec<String> {
+pub(crate) fn words_of(statement: &str) -> Vec<String> {
     let tokens = lex(statement).filter(|token| !token.is_blank());
     let word = |token: crate::sql::lex::Token| match token.kind {
         TokenKind::Word => token.text(statement).to_ascii_uppercase(),
@@ -98,21 +145,21 @@ fn contains(words: &[&str], wanted: &[&str]) -> bool {
     words.windows(wanted.len()).any(|some| some == wanted)
 }
 
-fn of_comment(on: &str) -> Option<&'static str> {
+fn of_comment(on: &str) -> Option<LockMode> {
     // What hangs on a table is only looked up.
-    (!matches!(on, "CONSTRAINT" | "TRIGGER" | "RULE" | "POLICY")).then_some(SHARE_UPDATE_EXCLUSIVE)
+    (!matches!(on, "CONSTRAINT" | "TRIGGER" | "RULE" | "POLICY")).then_some(ShareUpdateExclusive)
 }
 
 /// `LOCK TABLE a, b IN SHARE MODE`.
-fn of_lock(words: &[&str]) -> Option<&'static str> {
-    let Some(at) = words.iter().position(|word| *word == "IN") else { return Some(ACCESS_EXCLUSIVE) };
+fn of_lock(words: &[&str]) -> Option<LockMode> {
+    let Some(at) = words.iter().position(|word| *word == "IN") else { return Some(AccessExclusive) };
     let end = words.iter().position(|word| *word == "MODE").unwrap_or(words.len());
     let wanted = words.get(at + 1..end)?.join(" ");
-    MODES.into_iter().find(|mode| *mode == wanted)
+    LockMode::ALL.into_iter().find(|mode| mode.name() == wanted)
 }
 
 /// The strongest of its actions, which commas part.
-fn of_alter_table(statement: &str) -> Option<&'static str> {
+fn of_alter_table(statement: &str) -> Option<LockMode> {
     let (mut depth, mut start, mut actions) = (0_usize, 0, Vec::new());
     for token in lex(statement) {
         match token.kind {
@@ -126,11 +173,10 @@ fn of_alter_table(statement: &str) -> Option<&'static str> {
         }
     }
     actions.push(&statement[start..]);
-    let modes = actions.into_iter().map(of_action);
-    modes.max_by_key(|mode| MODES.iter().position(|known| known == mode))
+    actions.into_iter().map(of_action).max()
 }
 
-fn of_action(action: &str) -> &'static str {
+fn of_action(action: &str) -> LockMode {
     let words = words_of(action);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let weak = [
@@ -152,39 +198,11 @@ fn of_action(action: &str) -> &'static str {
     ];
     let any = |list: &[&[&str]]| list.iter().any(|wanted| contains(&words, wanted));
     if any(&weak) && !words.contains(&"USER_CATALOG_TABLE") {
-        SHARE_UPDATE_EXCLUSIVE
+        ShareUpdateExclusive
     } else if any(&middle) && !words.contains(&"COLUMN") {
-        SHARE_ROW_EXCLUSIVE
+        ShareRowExclusive
     } else {
-        ACCESS_EXCLUSIVE
-    }
-}
-
-/// What a statement destroys that held rows, by its words; `None` where nothing is known to.
-pub(super) fn destroys(statement: &str) -> Option<&'static str> {
-    let words = words_of(statement);
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    // A dropped constraint or default holds no rows.
-    let drops_column = || {
-        words.windows(2).any(|pair| {
-            pair[0] == "DROP"
-                && !matches!(
-                    pair[1],
-                    "CONSTRAINT" | "DEFAULT" | "NOT" | "EXPRESSION" | "IDENTITY" | "STATISTICS" | "TRIGGER"
-                )
-        })
-    };
-    match words.as_slice() {
-        ["DROP", "TABLE", ..] => Some("DROP TABLE"),
-        ["DROP", "SCHEMA", ..] => Some("DROP SCHEMA"),
-        ["DROP", "DATABASE", ..] => Some("DROP DATABASE"),
-        ["DROP", "MATERIALIZED", ..] => Some("DROP MATERIALIZED VIEW"),
-        ["DROP", "OWNED", ..] => Some("DROP OWNED"),
-        ["DROP", _, ..] if words.last() == Some(&"CASCADE") => Some("DROP … CASCADE"),
-        ["TRUNCATE", ..] => Some("TRUNCATE"),
-        ["DELETE", ..] if !words.contains(&"WHERE") => Some("DELETE of all rows"),
-        ["ALTER", "TABLE" | "FOREIGN", ..] if drops_column() => Some("DROP COLUMN"),
-        _ => None,
+        AccessExclusive
     }
 }
 
@@ -209,24 +227,7 @@ mod tests {
             ("CREATE TABLE t (a int)", None),
             ("CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'", None),
         ] {
-            assert_eq!(strongest_lock(statement), lock, "{statement}");
-        }
-    }
-
-    #[test]
-    fn what_destroys_rows_is_known() {
-        for (statement, what) in [
-            ("DROP TABLE IF EXISTS t", Some("DROP TABLE")),
-            ("ALTER TABLE t DROP bio", Some("DROP COLUMN")),
-            ("ALTER TABLE t DROP COLUMN IF EXISTS bio", Some("DROP COLUMN")),
-            ("ALTER TABLE t ALTER a DROP NOT NULL", None),
-            ("ALTER TABLE t DROP CONSTRAINT c", None),
-            ("DELETE FROM t", Some("DELETE of all rows")),
-            ("DELETE FROM t WHERE a", None),
-            ("DROP INDEX i", None),
-            ("DROP TYPE x CASCADE", Some("DROP … CASCADE")),
-        ] {
-            assert_eq!(destroys(statement), what, "{statement}");
+            assert_eq!(strongest_lock(statement).map(LockMode::name), lock, "{statement}");
         }
     }
 }

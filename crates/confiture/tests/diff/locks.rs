@@ -1,0 +1,72 @@
+//! What `pg_locks` says of a statement, beside what its step says.
+
+use std::collections::BTreeMap;
+
+use confiture::diff::Step;
+use confiture::postgres::Session;
+use confiture::sql::{LockMode, Sql};
+use confiture::{Error, Result};
+
+/// Tables, views, sequences and indexes that were there before a plan, by OID.
+pub(crate) struct Locks {
+    names: BTreeMap<u32, (String, bool)>,
+    /// The strongest lock of this transaction on each.
+    pub(crate) held: BTreeMap<u32, LockMode>,
+}
+
+const RELATIONS: &str = "
+    SELECT c.oid, quote_ident(nspname) || '.' || quote_ident(relname), relkind IN ('i', 'I')
+      FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace
+     WHERE relkind NOT IN ('t', 'c') AND nspname NOT LIKE 'pg%' AND nspname <> 'information_schema'";
+
+const HELD: &str =
+    "SELECT relation, mode FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = 'relation'";
+
+impl Locks {
+    pub(crate) async fn begin(session: &Session) -> Result<Self> {
+        Ok(Self { names: relations(session).await?, held: BTreeMap::new() })
+    }
+
+    /// After a statement, in its transaction: what is locked more than before has to be said, and nothing else.
+    pub(crate) async fn check(&mut self, session: &Session, step: &Step, statement: usize) -> Result<()> {
+        let now = relations(session).await?;
+        let mut seen: BTreeMap<u32, LockMode> = BTreeMap::new();
+        for row in session.query(&Sql::literal(HELD), &[]).await? {
+            let mode = LockMode::from_pg_locks(row.get(1)).unwrap();
+            let strongest = seen.entry(row.get(0)).or_insert(mode);
+            *strongest = mode.max(*strongest);
+        }
+        let (mut news, mut held) = (Vec::new(), Vec::new());
+        for (relation, (name, is_index)) in &mut self.names {
+            if let Some(mode) = seen.get(relation).copied() {
+                let before = self.held.insert(*relation, mode);
+                if before < Some(mode) && mode >= LockMode::ShareUpdateExclusive && !*is_index {
+                    news.push((name.clone(), mode));
+                }
+                held.push((name.clone(), mode));
+            }
+            if let Some(now) = now.get(relation) {
+                name.clone_from(&now.0);
+            }
+        }
+        let said: Vec<(String, LockMode)> = (step.locks.iter().filter(|lock| lock.statement == statement))
+            .map(|lock| (lock.relation.clone(), lock.mode))
+            .collect();
+        let unsaid: Vec<_> = news.iter().filter(|one| !said.contains(one)).collect();
+        // What was locked before is said again where its rows are read or written anew.
+        let is_held =
+            |one: &(String, LockMode)| held.iter().any(|(name, mode)| *name == one.0 && *mode >= one.1);
+        let invented: Vec<_> = said.iter().filter(|one| !is_held(one)).collect();
+        if unsaid.is_empty() && invented.is_empty() {
+            return Ok(());
+        }
+        Err(Error::unexpected(format!(
+            "locks that are not said: {unsaid:?}; that are not seen: {invented:?}"
+        )))
+    }
+}
+
+async fn relations(session: &Session) -> Result<BTreeMap<u32, (String, bool)>> {
+    let rows = session.query(&Sql::literal(RELATIONS), &[]).await?;
+    Ok(rows.iter().map(|row| (row.get(0), (row.get(1), row.get(2)))).collect())
+}
