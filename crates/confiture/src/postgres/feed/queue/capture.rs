@@ -12,7 +12,7 @@ use crate::sql::{Identifier, Literal, QualifiedName, Sql, sql};
 /// The schema that holds everything but the triggers.
 pub(super) const SCHEMA: &str = "confiture";
 
-/// The setting of a session that carries changes of the other side here: nothing of what it writes is to be carried back.
+/// The setting of a transaction that carries changes of the other side here: nothing of what it writes is to be carried back.
 pub(super) const LEAVE_OUT: &str = "confiture.carries";
 
 /// What `pg_trigger.tgtype` says of a trigger.

@@ -159,7 +159,9 @@ impl Collector {
             Message::Truncate { relations } => {
                 for relation in relations {
                     let table = self.table_of.get(&relation).copied().flatten();
-                    self.mark_whole(table);
+                    if !self.is_carried() {
+                        self.mark_whole(table);
+                    }
                 }
                 return self.count();
             }
@@ -179,12 +181,15 @@ impl Collector {
         Ok(None)
     }
 
-    /// `None`: nobody can tell which table, so each that has partitions.
+    /// Whether what is being delivered is none of the application's.
+    fn is_carried(&self) -> bool {
+        self.current.as_ref().is_some_and(|current| current.said.is_carried)
+    }
+
+    /// `None`: nobody can tell which table, so each that has partitions. Also where a transaction that carries is the first
+    /// to show that a table was altered, or has got a partition.
     fn mark_whole(&mut self, table: Option<usize>) {
-        let Some(Current { transaction, said: Said { is_carried: false, .. }, .. }) = &mut self.current
-        else {
-            return;
-        };
+        let Some(Current { transaction, .. }) = &mut self.current else { return };
         for (index, captured) in self.tables.iter().enumerate() {
             if table == Some(index) || (table.is_none() && !captured.partitions.is_empty()) {
                 transaction.keys.of(index).insert_whole();
@@ -223,15 +228,15 @@ impl Collector {
         [old, new]: [Option<Tuple<'_>>; 2],
         inserted: bool,
     ) -> Result<Option<Delivered>> {
+        if self.is_carried() {
+            return Ok(None);
+        }
         let known = self.relations.get(&relation).ok_or_else(out_of_order)?;
         let Some(table) = known.table else {
             self.mark_whole(None);
             return self.count();
         };
         let current = self.current.as_mut().ok_or_else(out_of_order)?;
-        if current.said.is_carried {
-            return Ok(None);
-        }
         let keys = current.transaction.keys.of(table);
         for tuple in [old, new].into_iter().flatten() {
             let instead = old.filter(|_| new.is_some());
@@ -288,4 +293,33 @@ fn read_key(columns: &[usize], tuple: Tuple<'_>, old: Option<Tuple<'_>>, key: &m
 fn out_of_order() -> Error {
     Error::unexpected("the replication stream is out of order")
         .hint("connect to the server itself instead of to a pooler")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::QualifiedName;
+
+    #[test]
+    fn what_is_carried_is_left_out_but_not_that_a_partition_came() {
+        let table = |oid, name| CapturedTable {
+            name: QualifiedName::new("new", name),
+            oid,
+            key: Vec::new(),
+            partitions: Vec::new(),
+        };
+        let mut collector = Collector::new(&[table(1, "one"), table(2, "two")], "slot");
+        for message in [
+            Message::Begin { at: 7, transaction: 8 },
+            Message::Note { prefix: b"confiture", content: b"slot:carried" },
+            Message::Truncate { relations: vec![1] },
+        ] {
+            assert!(collector.take(message).unwrap().is_none());
+        }
+        collector.adopt(3, Some(1));
+        let delivered = collector.take(Message::Commit { end: 9 }).unwrap().unwrap();
+        let Delivered::Changes { transaction, .. } = delivered else { panic!("a transaction") };
+        let keys = transaction.keys.into_tables(2);
+        assert_eq!([keys[0].is_empty(), keys[1].is_whole()], [true, true]);
+    }
 }
