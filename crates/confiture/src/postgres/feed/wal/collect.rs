@@ -316,7 +316,7 @@ mod tests {
         ] {
             assert!(collector.take(message).unwrap().is_none());
         }
-        collector.adopt(3, Some(1));
+        collector.adopt(3, Some(1)).unwrap();
         let delivered = collector.take(Message::Commit { end: 9 }).unwrap().unwrap();
         let Delivered::Changes { transaction, .. } = delivered else { panic!("a transaction") };
         let keys = transaction.keys.into_tables(2);
