@@ -75,7 +75,9 @@ pub async fn settle_with(
         (_, Direction::Forward, true) | (_, Direction::Reverse, false) => SwitchKind::Rollback,
     };
     let occasion = Occasion::of(kind, options);
-    let is_decided = direction == kind.leads_to();
+    // While both sides take writes, nothing was decided, and both feeds go on.
+    let is_both = ledgers.is_bidirectional();
+    let is_decided = !is_both && direction == kind.leads_to();
     if half_done {
         execution.warn(format!("a {} was decided and not brought to its end: that is done now", kind.word()));
         open_up_again(options).await?;
@@ -91,7 +93,9 @@ pub async fn settle_with(
     if let Some(begun) = begun.filter(|begun| begun.pooler.is_none() || application.pooler().is_some()) {
         record::end(&home, begun.id, None, None, Some("the process ended")).await?;
     }
-    tidy(options, direction, execution).await?;
+    if !is_both {
+        tidy(options, direction, execution).await?;
+    }
     Ok(direction)
 }
 
