@@ -9,7 +9,7 @@ use confiture::schema_to_schema::{Options, Until};
 use confiture::sql::Identifier;
 use confiture::{Error, Result};
 
-use super::flags::{Ends, Which};
+use super::flags::Which;
 use super::options::{BothOptions, SchemaToSchemaOptions, Step};
 use crate::confirm::confirm;
 use crate::invocation::Invocation;
@@ -23,9 +23,6 @@ use crate::output::{Reply, bidirectional as output};
 /// fences the old side, or with `rollback`, which fences the new one.
 #[derive(Debug, clap::Args)]
 pub(super) struct BothWays {
-    #[command(flatten)]
-    ends: Ends,
-
     #[command(flatten)]
     which: Which,
 
@@ -66,7 +63,6 @@ enum Who {
 impl BothWays {
     pub(super) fn options(self) -> Result<SchemaToSchemaOptions> {
         let mut options = SchemaToSchemaOptions::new(Step::Bidirectional);
-        self.ends.fill(&mut options);
         self.which.fill(&mut options);
         (options.yes, options.events) = (self.yes, self.events);
         let policy = match (self.conflicts, self.latest_by) {

@@ -91,7 +91,10 @@ pub async fn settle_with(
     if let Some(begun) = begun.filter(|begun| begun.pooler.is_none() || application.pooler().is_some()) {
         record::end(&home, begun.id, None, None, Some("the process ended")).await?;
     }
-    tidy(options, direction, execution).await?;
+    // Where nothing was made ready, both directions may be at work.
+    if half_done || armed || is_within(options) {
+        tidy(options, direction, execution).await?;
+    }
     Ok(direction)
 }
 
