@@ -37,9 +37,9 @@ const MAPPING: &str = "tables:
 ";
 
 /// Two servers: the source and the target.
-pub(super) struct Scene<'a> {
-    pub(super) source: Psql<'a>,
-    pub(super) target: Psql<'a>,
+pub(in super::super) struct Scene<'a> {
+    pub(in super::super) source: Psql<'a>,
+    pub(in super::super) target: Psql<'a>,
     program: PathBuf,
     mapping: PathBuf,
     folder: tempfile::TempDir,
@@ -47,7 +47,7 @@ pub(super) struct Scene<'a> {
 
 impl<'a> Scene<'a> {
     /// Starts both servers for as long as `work` takes.
-    pub(super) fn play<T>(
+    pub(in super::super) fn play<T>(
         program: &Path,
         bin_dir: &Path,
         work: impl FnOnce(&Scene<'_>) -> Result<T>,
@@ -79,7 +79,7 @@ impl<'a> Scene<'a> {
     }
 
     /// A source `name` with pgbench's tables at `scale` and `bulk` rows beside them, and a target of the same name.
-    pub(super) fn databases(&self, name: &str, scale: u32, bulk: u64) -> Result<()> {
+    pub(in super::super) fn databases(&self, name: &str, scale: u32, bulk: u64) -> Result<()> {
         for side in [&self.source, &self.target] {
             side.database_from(name, "template0")?;
         }
@@ -128,16 +128,23 @@ impl<'a> Scene<'a> {
         Ok(file)
     }
 
+    /// The program with a step of the migration of a database.
+    pub(in super::super) fn step(&self, step: &str, database: &str) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(["migrate", "schema-to-schema", step]);
+        command.arg("--from").arg(self.source.server.url(database));
+        command.arg("--to").arg(self.target.server.url(database));
+        command.arg("--mapping").arg(&self.mapping);
+        command.current_dir(self.folder.path());
+        command
+    }
+
     /// The follower of a database.
     pub(super) fn follow(&self, database: &str, feed: &str) -> Result<Follower> {
         let log = self.folder.path().join("follower.log");
         let file = fs::File::create(&log)?;
-        let mut command = Command::new(&self.program);
-        command.args(["migrate", "schema-to-schema", "sync", "--yes", "--no-verify", "--quiet"]);
-        command.arg("--from").arg(self.source.server.url(database));
-        command.arg("--to").arg(self.target.server.url(database));
-        command.arg("--mapping").arg(&self.mapping).args(["--capture", feed]);
-        command.current_dir(self.folder.path());
+        let mut command = self.step("sync", database);
+        command.args(["--yes", "--no-verify", "--quiet", "--capture", feed]);
         command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
         Ok(Follower { child: command.spawn().context("cannot run the program")?, log })
     }
@@ -164,7 +171,7 @@ impl<'a> Scene<'a> {
     }
 
     /// Follows until the target is there, and stops: from then on changes are kept.
-    pub(super) fn set_up(&self, database: &str, feed: &str) -> Result<()> {
+    pub(in super::super) fn set_up(&self, database: &str, feed: &str) -> Result<()> {
         let follower = self.follow(database, feed)?;
         self.settle(database, &follower)?;
         follower.stop()
@@ -194,7 +201,7 @@ pub(super) fn pgbench(psql: &Psql<'_>, database: &str) -> Command {
 }
 
 /// What the processes of this machine ask of it: the load average of the last minute.
-pub(super) fn load() -> f64 {
+pub(in super::super) fn load() -> f64 {
     let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     text.split(' ').next().and_then(|first| first.parse().ok()).unwrap_or(f64::NAN)
 }
