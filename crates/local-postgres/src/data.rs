@@ -98,6 +98,8 @@ pub(crate) fn configure(data: &Path, account: Account, options: &Options, addres
         ("listen_addresses", listen.to_owned()),
         ("logging_collector", "off".to_owned()),
         ("log_destination", "stderr".to_owned()),
+        // A thousand tables with their indexes are made in one transaction.
+        ("max_locks_per_transaction", "512".to_owned()),
     ];
     if !options.durable {
         settings

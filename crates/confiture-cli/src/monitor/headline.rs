@@ -88,6 +88,13 @@ fn of_sight(sight: &Sight) -> Headline {
             "The application writes to the new database. `sync` carries its changes back to the old one, for a rollback.",
         );
     }
+    if following.phase == Phase::Immediate {
+        return say(
+            Tone::Good,
+            "Both sides are written at once",
+            "Triggers carry each write to the other side in its own transaction. `bidirectional --stop` ends that before the cutover.",
+        );
+    }
     if let Some(because) = &following.stopped_because {
         return say(Tone::Wrong, "The last run stopped", format!("{because}. Changes go on being captured."));
     }
@@ -117,7 +124,7 @@ fn of_sight(sight: &Sight) -> Headline {
             let waits = count(following.waiting_keys.unsigned_abs(), "key");
             say(Tone::Busy, "Catching up", format!("All rows are there; {waits} wait to be applied."))
         }
-        Phase::Armed | Phase::CutOver => {
+        Phase::Armed | Phase::CutOver | Phase::Immediate => {
             say(Tone::Busy, "Ready to switch", "The way back is ready; the application has not moved yet.")
         }
         Phase::Bidirectional => say(

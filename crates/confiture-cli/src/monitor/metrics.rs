@@ -161,7 +161,7 @@ fn of_migration(page: &mut Exposition, sight: &Sight) {
 }
 
 fn of_following(page: &mut Exposition, sight: &Sight, following: &FollowingStatus) {
-    for phase in ["preparing", "copying", "catching_up", "following", "armed", "cut_over"] {
+    for phase in ["preparing", "copying", "catching_up", "following", "armed", "cut_over", "immediate"] {
         let is_it = u8::from(following.phase.word() == phase);
         page.gauge(
             "confiture_phase",

@@ -70,6 +70,7 @@ fn position(sight: &Sight) -> (Option<usize>, bool) {
         Phase::Preparing => (Some(0), stopped),
         Phase::Bidirectional | Phase::Armed => (Some(5), stopped),
         Phase::CutOver => (Some(6), stopped),
+        Phase::Immediate => (Some(4), stopped),
         Phase::Copying => (Some(1), stopped),
         Phase::CatchingUp => (Some(2), stopped),
         Phase::Following => match sight.comparisons.first() {

@@ -11,6 +11,11 @@ use super::style::Style;
 use super::text::columns;
 use super::verification;
 
+/// What there is to say where triggers do the work.
+const IMMEDIATE: &str = "Both sides are written at once: triggers carry each write to the other side in its own transaction, so there is nothing to follow.
+To follow again: confiture migrate schema-to-schema bidirectional --stop
+";
+
 /// What a run that followed did.
 pub(crate) fn render(style: Style, report: &FollowReport) -> String {
     let mut text = String::new();
@@ -22,6 +27,7 @@ pub(crate) fn render(style: Style, report: &FollowReport) -> String {
         Phase::Copying => "Tables are still to be copied",
         Phase::Preparing => "Nothing is copied yet",
         Phase::Armed | Phase::CutOver => "The application writes here; nothing is applied",
+        Phase::Immediate => return IMMEDIATE.to_owned(),
     };
     let batches = match report.batches {
         1 => "1 batch".to_owned(),
@@ -126,6 +132,7 @@ fn summary(text: &mut String, style: Style, following: &FollowingStatus) {
         Phase::Bidirectional => "bidirectional: both sides take writes, and changes are carried both ways",
         Phase::Armed => "ready to follow the other way round",
         Phase::CutOver => "cut over: the application writes to the target",
+        Phase::Immediate => "immediate: both sides are written at once, by triggers; no run is needed",
     };
     let paused = if following.paused { style.yellow(" (paused)") } else { String::new() };
     let _ = writeln!(text, "Phase: {phase}{paused}");

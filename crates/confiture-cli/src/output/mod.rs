@@ -5,6 +5,7 @@ pub(crate) mod bidirectional;
 pub(crate) mod checklist;
 pub(crate) mod error;
 pub(crate) mod following;
+pub(crate) mod immediate;
 mod json;
 pub(crate) mod lint;
 pub(crate) mod lint_formats;

@@ -90,6 +90,7 @@ fn summary(runbook: &Runbook) -> Vec<String> {
         (Some(Phase::Copying), _) => "copying",
         (Some(Phase::Armed), _) => "ready to follow again",
         (Some(Phase::Preparing), _) => "preparing",
+        (Some(Phase::Immediate), _) => "immediate: both sides are written at once",
         (None, Some(_)) => "copied once, without following",
         (None, None) => "not begun",
     };

@@ -1,6 +1,7 @@
 //! The program as a program: arguments in, text and exit status out.
 
 mod audit;
+mod both_sides;
 mod browser;
 mod build;
 mod demo;

@@ -101,7 +101,7 @@ fn the_help_of_schema_to_schema_is_complete() {
       migrate-table  Copies one table whose mapping stands on the command line, then compares both sides
       sync           Copies what is not there and follows the source, change by change, while the
                      application keeps writing
-      bidirectional  Opens the new side to writes, beside the old one, and carries changes both ways
+      bidirectional  Has both sides take writes, and carries changes both ways
       cutover        Leads the application to the new side, while its writes wait for some milliseconds
       rollback       Leads the application back to the old side; before a cutover, gives the migration
                      up

@@ -231,7 +231,9 @@ pub(super) fn using(objects: &Objects, old: &Object, new: &Object) -> Option<Str
         _ => None,
     };
     let assigns = |pair: &(String, String)| {
-        objects.assignments.contains(pair) || is_text(&pair.1) && !objects.casts.contains(pair)
+        // Every type can be assigned to a string; "char" is none.
+        let to_string = is_text(&pair.1) && pair.1 != "\"char\"";
+        objects.assignments.contains(pair) || to_string && !objects.casts.contains(pair)
     };
     if assigns(&pair) || elements.as_ref().is_some_and(|pair| pair.0 == pair.1 || assigns(pair)) {
         return None;

@@ -50,6 +50,8 @@ pub(super) fn compare(sides: Sides<'_>, old: &Object, new: &Object) -> Change {
         Kind::Column => column::compare(sides, old, new),
         Kind::Enum => data_type::compare_enums(old, new),
         Kind::CompositeType => data_type::compare_composites(sides, old, new),
+        // A trigger of the parent's takes its name.
+        Kind::Trigger if !old.inherited && new.inherited => Change::rebuild(),
         _ if old.defined() == new.defined() => Change::default(),
         Kind::View => replace_if(new, is_prefix(&old.details["columns"], &new.details["columns"])),
         Kind::Function | Kind::Procedure => replace_if(new, is_replaceable_routine(old, new)),

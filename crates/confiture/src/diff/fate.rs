@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::catalog::{Kind, Object};
+use crate::catalog::{Kind, Object, Objects};
 use crate::diff::compare::{Change, Sides, compare};
-use crate::diff::{PlanOptions, column, order, twins};
+use crate::diff::{PlanOptions, column, family, twins};
 use crate::sql::Sql;
 
 /// What becomes of an object of the old catalog.
@@ -29,6 +29,8 @@ pub(super) struct Work<'a> {
     pub(super) changes: BTreeMap<usize, Change>,
     /// Old types and tables that only go after their columns, or rows, have moved over.
     pub(super) set_aside: Vec<bool>,
+    /// Columns that are dropped with `ONLY`, because they stay with those who inherit them.
+    pub(super) stays_below: BTreeSet<usize>,
     /// Work on a child that the same work on its parent does.
     pub(super) old_comes_along: Vec<bool>,
     pub(super) new_comes_along: Vec<bool>,
@@ -44,6 +46,7 @@ pub(super) fn decide<'a>(sides: Sides<'a>, options: &PlanOptions) -> Work<'a> {
         made: vec![true; new.all.len()],
         changes: BTreeMap::new(),
         set_aside: vec![false; old.all.len()],
+        stays_below: BTreeSet::new(),
         old_comes_along: vec![false; old.all.len()],
         new_comes_along: vec![false; new.all.len()],
         twins,
@@ -71,6 +74,7 @@ pub(super) fn decide<'a>(sides: Sides<'a>, options: &PlanOptions) -> Work<'a> {
         }
     }
     work.spread();
+    work.lead_through_text();
     work.settle(options);
     work
 }
@@ -87,11 +91,32 @@ pub(super) fn is_type(kind: Kind) -> bool {
     matches!(kind, Kind::Enum | Kind::Domain | Kind::CompositeType | Kind::Range | Kind::Collation)
 }
 
+/// True where `holds` is so for what has the type, also by way of another type.
+fn is_used(objects: &Objects, dependants: &[Vec<usize>], at: usize, holds: &impl Fn(usize) -> bool) -> bool {
+    dependants[at]
+        .iter()
+        .any(|&on| holds(on) || is_type(objects.all[on].kind) && is_used(objects, dependants, on, holds))
+}
+
+/// True where an object of another kind has the name.
+fn is_named_otherwise(new: &Objects, object: &Object) -> bool {
+    let other = |one: &Object| one.identity == object.identity && one.kind != object.kind;
+    new.all.iter().any(|one| other(one) && (is_type(one.kind) || is_relation_or_routine(one.kind)))
+}
+
+fn is_relation_or_routine(kind: Kind) -> bool {
+    use Kind::{Aggregate, Column, ForeignTable, Function, MaterializedView};
+    use Kind::{Procedure, Sequence, Table, View, ViewColumn};
+    matches!(kind, Table | ForeignTable | View | MaterializedView | Sequence | Column | ViewColumn)
+        || matches!(kind, Function | Procedure | Aggregate)
+}
+
 impl Work<'_> {
     /// What depends on something that goes, is made anew or changes its type has to go for that time.
     fn spread(&mut self) {
         let old = self.sides.old;
-        let dependants = old.dependants();
+        let mut dependants = old.dependants();
+        self.tie_attached(&mut dependants);
         let starts = |at: &usize| match self.fates[*at] {
             Fate::Gone | Fate::Rebuild => true,
             Fate::Alter => self.changes[at].disturbs,
@@ -100,37 +125,68 @@ impl Work<'_> {
         let mut open: Vec<usize> = (0..old.all.len()).filter(starts).collect();
         while let Some(at) = open.pop() {
             for &dependant in &dependants[at] {
-                if self.touch(at, dependant) {
-                    open.push(dependant);
-                }
+                open.extend(self.touch(at, dependant));
             }
         }
     }
 
-    /// Decides for one that depends on `on`; true where that has changed its fate.
-    fn touch(&mut self, on: usize, dependant: usize) -> bool {
+    /// What is attached to an index goes with it, and it with what is attached. What is to be attached otherwise is made anew.
+    fn tie_attached(&mut self, dependants: &mut [Vec<usize>]) {
+        let (old, new) = (self.sides.old, self.sides.new);
+        let wanted = family::attached_constraints(new);
+        for (constraint, index) in family::attached_constraints(old) {
+            if let (Some(one), Some(other)) = (self.twins[constraint], self.twins[index])
+                && !wanted.contains(&(one, other))
+            {
+                self.rebuild(index);
+            }
+            dependants[index].push(constraint);
+            dependants[constraint].push(index);
+        }
+        // Where an index of the partition is attached, there is no place for a constraint.
+        for (constraint, index) in wanted {
+            let above = |object: &Object| {
+                let key = (Kind::Index, object.detail("index_parent").to_owned());
+                old.by_key.get(&key).copied().filter(|above| self.twins[*above] == Some(index))
+            };
+            let table = |object: &Object| object.parent.and_then(|table| self.twins[table]);
+            let indexes = old.all.iter().filter(|object| object.kind == Kind::Index);
+            let mut taken = indexes.filter(|object| table(object) == new.all[constraint].parent);
+            if let Some(above) = taken.find_map(above) {
+                self.rebuild(above);
+            }
+        }
+    }
+
+    /// Decides for one that depends on `on`; says whose fate that has changed.
+    fn touch(&mut self, on: usize, dependant: usize) -> Option<usize> {
         if matches!(self.fates[dependant], Fate::Gone | Fate::Rebuild) {
-            return false;
+            return None;
         }
         let (below, above) = (&self.sides.old.all[on], &self.sides.old.all[dependant]);
         let is_part = above.parent == Some(on);
         match self.fates[on] {
-            Fate::Keep => false,
+            Fate::Keep => None,
             Fate::Alter if self.must_go_for_alter(on, dependant) => self.rebuild(dependant),
-            Fate::Alter => false,
-            Fate::Gone if self.fates[dependant] == Fate::Alter && !is_part && above.kind != Kind::Column => {
-                false
+            Fate::Alter => None,
+            Fate::Gone
+                if self.fates[dependant] == Fate::Alter
+                    && !is_part
+                    && above.kind != Kind::Column
+                    && !self.still_names(on, dependant) =>
+            {
+                None
             }
             Fate::Gone | Fate::Rebuild => match above.kind {
                 _ if is_part => self.rebuild(dependant),
                 Kind::Column if above.details["generated"].is_null() => {
-                    is_type(below.kind)
-                        && (self.fates[on] == Fate::Rebuild || self.keeps_type(dependant))
-                        && self.retype(dependant, below.kind == Kind::Collation)
+                    let follows = is_type(below.kind)
+                        && (self.fates[on] == Fate::Rebuild || self.keeps_type(dependant));
+                    follows.then(|| self.retype(dependant, below)).flatten()
                 }
                 // Its rows are elsewhere.
                 Kind::ForeignTable if below.kind == Kind::Server => self.rebuild(dependant),
-                Kind::Table | Kind::ForeignTable | Kind::Sequence | Kind::Schema | Kind::Extension => false,
+                Kind::Table | Kind::ForeignTable | Kind::Sequence | Kind::Schema | Kind::Extension => None,
                 _ => self.rebuild(dependant),
             },
         }
@@ -164,7 +220,17 @@ impl Work<'_> {
         self.sides.old.all[self.sides.old.root(at)].kind == Kind::ForeignTable
     }
 
-    fn rebuild(&mut self, at: usize) -> bool {
+    /// True where an object that is altered goes on using what goes: its definition stays as it is, or means another kind of
+    /// object of the same name.
+    fn still_names(&self, on: usize, dependant: usize) -> bool {
+        let (old, new) = (self.sides.old, self.sides.new);
+        let below = &old.all[on];
+        let stays =
+            self.twins[dependant].is_some_and(|twin| new.all[twin].defined() == old.all[dependant].defined());
+        stays || is_named_otherwise(new, below)
+    }
+
+    fn rebuild(&mut self, at: usize) -> Option<usize> {
         self.changes.remove(&at);
         match self.twins[at] {
             Some(twin) => {
@@ -173,7 +239,7 @@ impl Work<'_> {
             }
             None => self.fates[at] = Fate::Gone,
         }
-        true
+        Some(at)
     }
 
     /// True for a column whose type is to have the same name, although another kind of object bears it then.
@@ -183,12 +249,15 @@ impl Work<'_> {
     }
 
     /// A column whose type or collation is made anew takes the new one over, a type by way of text.
-    fn retype(&mut self, at: usize, only_collation: bool) -> bool {
-        let Some(twin) = self.twins[at] else { return false };
-        let after = &self.sides.new.all[twin];
+    fn retype(&mut self, at: usize, below: &Object) -> Option<usize> {
+        let (before, after) = (&self.sides.old.all[at], &self.sides.new.all[self.twins[at]?]);
+        if before.is("in_key") && before.parent.is_some_and(|table| self.fates[table] != Fate::Gone) {
+            return self.rebuild(before.parent?);
+        }
+        let only_collation = below.kind == Kind::Collation;
         let change = self.changes.entry(at).or_default();
         if change.disturbs {
-            return false;
+            return None;
         }
         let alter = after.alter.as_deref().unwrap_or_default().replacen(" TABLE ONLY ", " TABLE ", 1);
         let using = column::through_text(after);
@@ -201,44 +270,53 @@ impl Work<'_> {
             .push(super::Hazard::MayFail("a value that the new type does not have stops it".into()));
         *change = retyped;
         self.fates[at] = Fate::Alter;
-        true
+        Some(at)
+    }
+
+    /// Where a column takes another type on the same base, and that is made anew, no cast leads there.
+    fn lead_through_text(&mut self) {
+        let (old, new) = (self.sides.old, self.sides.new);
+        for (at, change) in self.changes.iter_mut().filter(|(at, _)| old.all[**at].kind == Kind::Column) {
+            let Some(after) = self.twins[*at].map(|twin| &new.all[twin]) else { continue };
+            let base = after.detail("base").trim_end_matches("[]");
+            let anew = [Kind::Enum, Kind::CompositeType, Kind::Range].into_iter().any(|kind| {
+                let found = old.by_key.get(&(kind, base.to_owned()));
+                found.is_some_and(|at| self.fates[*at] == Fate::Rebuild)
+            });
+            let typed = |sql: &&mut Sql| sql.as_str().contains(" TYPE ") && !sql.as_str().contains(" USING ");
+            if let Some(sql) = change.statements.iter_mut().find(typed).filter(|_| anew) {
+                *sql = Sql::from_server(format!("{} USING {}", sql.as_str(), column::through_text(after)));
+            }
+        }
     }
 
     /// What is made anew, what has to wait, and what comes along with a parent.
     fn settle(&mut self, options: &PlanOptions) {
         let old = self.sides.old;
         let dependants = old.dependants();
-        for (at, dependants) in dependants.iter().enumerate() {
+        for at in 0..old.all.len() {
             if matches!(self.fates[at], Fate::Rebuild | Fate::Gone) {
                 if let Some(twin) = self.twins[at] {
                     self.made[twin] = true;
                 }
-                let holds = |on: &usize| old.all[*on].kind == Kind::Column && self.fates[*on] == Fate::Alter;
-                let holds = |on: &usize| holds(on) || self.waits_with_its_table(*on);
-                let retyped = |on: &usize| holds(on) && self.keeps_type(*on);
-                self.set_aside[at] = if self.fates[at] == Fate::Rebuild {
-                    is_type(old.all[at].kind) && dependants.iter().any(holds)
-                        || old.all[at].kind == Kind::Table
-                } else {
-                    is_type(old.all[at].kind) && dependants.iter().any(retyped)
+                self.set_aside[at] = match old.all[at].kind {
+                    Kind::Table => self.fates[at] == Fate::Rebuild,
+                    kind if is_type(kind) => self.waits_for_columns(at, &dependants),
+                    _ => false,
                 };
             }
         }
+        self.stays_below = self.columns_that_stay_below();
         self.set_bases_aside(&dependants);
         if !options.after_first {
-            // What is taken off its parent looks after itself.
-            let taken_off: BTreeSet<usize> = (old.all.iter().enumerate())
-                .filter(|(at, object)| {
-                    matches!(object.kind, Kind::Partition | Kind::Inheritance)
-                        && matches!(self.fates[*at], Fate::Gone | Fate::Rebuild)
-                })
-                .filter_map(|(_, object)| object.parent)
-                .filter(|table| !matches!(self.fates[*table], Fate::Gone | Fate::Rebuild))
-                .collect();
+            let taken_off = self.taken_off();
             for (at, object) in old.all.iter().enumerate() {
-                let alone = object.parent.is_some_and(|table| taken_off.contains(&table));
+                // The triggers of a partition go when it is taken off.
+                let alone = object.parent.is_some_and(|table| taken_off.contains(&table))
+                    && object.kind != Kind::Trigger;
                 let inherited = object.inherited || self.is_retyped_with_parents(at);
-                self.old_comes_along[at] = inherited && !alone && self.parents_do(at);
+                let apart = alone || self.stays_below.contains(&at);
+                self.old_comes_along[at] = inherited && !apart && self.parents_do(at);
             }
             let new = self.sides.new;
             // A table that is put to its parent afterwards has to have its columns: one that was there before, or one whose columns
@@ -249,14 +327,19 @@ impl Work<'_> {
                 })
                 .filter_map(|(at, object)| {
                     let table = object.parent?;
-                    let in_one = object.kind == Kind::Inheritance || order::same_columns(new, at);
+                    let in_one = object.kind == Kind::Inheritance || family::same_columns(new, at);
                     (!self.made[table] || !in_one).then_some(table)
                 })
+                .collect();
+            let alone: BTreeSet<&str> = family::attached_constraints(new)
+                .into_iter()
+                .map(|(_, index)| new.all[index].identity.as_str())
                 .collect();
             for (at, object) in new.all.iter().enumerate() {
                 let own = object.kind == Kind::Column
                     && object.parent.is_some_and(|table| attached.contains(&table));
-                self.new_comes_along[at] = object.inherited && !own;
+                let apart = alone.contains(object.detail("index_parent")) && object.kind == Kind::Index;
+                self.new_comes_along[at] = object.inherited && !own && !apart;
             }
             // So does the default of a column that comes along; where it has its own, that is seen afterwards.
             for (at, object) in new.all.iter().enumerate() {
@@ -265,6 +348,20 @@ impl Work<'_> {
                 }
             }
         }
+    }
+
+    /// True for a type that columns, or rows, have to leave before it goes, while another takes its name.
+    fn waits_for_columns(&self, at: usize, dependants: &[Vec<usize>]) -> bool {
+        let old = self.sides.old;
+        let is_typed = |on: usize| old.all[on].kind == Kind::Table && self.fates[on] == Fate::Rebuild;
+        let waits = |on: usize| self.waits_with_its_table(on) || is_typed(on);
+        let holds =
+            |on: usize| old.all[on].kind == Kind::Column && self.fates[on] == Fate::Alter || waits(on);
+        if self.fates[at] == Fate::Rebuild {
+            return is_used(old, dependants, at, &holds);
+        }
+        let taken = is_named_otherwise(self.sides.new, &old.all[at]);
+        dependants[at].iter().any(|on| holds(*on) && self.keeps_type(*on) || taken && waits(*on))
     }
 
     /// A type under one that is set aside waits as well: its name is needed, and it cannot go before the other.
@@ -295,6 +392,62 @@ impl Work<'_> {
             self.sides.old.all[table].kind == Kind::Table && self.fates[table] == Fate::Rebuild
         };
         object.kind == Kind::Column && object.parent.is_some_and(table)
+    }
+
+    /// Tables that are taken off all their parents: they look after themselves.
+    fn taken_off(&self) -> BTreeSet<usize> {
+        let old = self.sides.old;
+        let links = |goes: bool| {
+            (old.all.iter().enumerate())
+                .filter(|(_, object)| family::is_link(object))
+                .filter(move |(at, _)| matches!(self.fates[*at], Fate::Gone | Fate::Rebuild) == goes)
+                .filter_map(|(_, object)| object.parent)
+        };
+        let mut taken_off: BTreeSet<usize> =
+            links(true).filter(|table| !matches!(self.fates[*table], Fate::Gone | Fate::Rebuild)).collect();
+        links(false).for_each(|table| {
+            taken_off.remove(&table);
+        });
+        taken_off
+    }
+
+    /// Columns that go while those who inherit from the table keep theirs: they are dropped with `ONLY`, and so are those between.
+    fn columns_that_stay_below(&self) -> BTreeSet<usize> {
+        let old = self.sides.old;
+        let mut heirs: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for link in old.all.iter().filter(|object| object.kind == Kind::Inheritance) {
+            let Some(child) = link.parent else { continue };
+            for parent in link.depends.iter().filter(|on| **on != child) {
+                heirs.entry(*parent).or_default().push(child);
+            }
+        }
+        let children = if heirs.is_empty() { Vec::new() } else { old.children() };
+        let mut found = BTreeSet::new();
+        // From the top: what is dropped with ONLY leaves the column to each child.
+        for &table in heirs.keys() {
+            for &column in children[table].iter().filter(|at| old.all[**at].kind == Kind::Column) {
+                let mut open = vec![table];
+                let mut below = Vec::new();
+                while let Some(table) = open.pop() {
+                    for &heir in heirs.get(&table).into_iter().flatten() {
+                        let same = |at: &&usize| {
+                            let other = &old.all[**at];
+                            other.kind == Kind::Column
+                                && other.name == old.all[column].name
+                                && other.inherited
+                        };
+                        below.extend(children[heir].iter().find(same));
+                        open.push(heir);
+                    }
+                }
+                let goes = |at: &usize| matches!(self.fates[*at], Fate::Gone | Fate::Rebuild);
+                if goes(&column) && below.iter().any(|at| !goes(at)) {
+                    found.insert(column);
+                    found.extend(below.into_iter().filter(goes));
+                }
+            }
+        }
+        found
     }
 
     /// True for a column whose type changes, and which a parent has as well: no child's type is altered by itself.

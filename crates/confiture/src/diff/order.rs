@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet};
 
 use crate::catalog::{Kind, Object, Objects};
 use crate::diff::column;
+use crate::diff::family::{attached_constraints, is_link, same_columns, tables_above};
 use crate::diff::fate::{Fate, Work};
 
 /// One piece of work: on an object of the old catalog, of the new, or both, by their positions.
@@ -123,7 +124,11 @@ impl<'a> Graph<'a> {
                 let waits = self.work.waits_with_its_table(at).then_some(object.parent).flatten();
                 let own_finish = self.finish_of.get(&waits.unwrap_or(at)).copied();
                 self.before(own_finish.or(drop), finish.or(goes));
-                self.before(drop, goes);
+                // What only has a new name meanwhile does not mind what is left on it.
+                if let (Some(drop), Some(goes)) = (drop, goes) {
+                    let binds = finish.is_none() || names_types(object.kind);
+                    self.edges.push((drop, goes, !binds));
+                }
                 if let (Some(drop), Some(altered)) = (drop, self.alter_of(*on)) {
                     let change = self.work.changes.get(on);
                     let binds = self.old().all[*on].kind == Kind::Column
@@ -163,13 +168,13 @@ impl<'a> Graph<'a> {
                 self.before(before, made);
             }
         }
+        self.connect_indexes_of_parents();
         self.connect_mentions();
         self.connect_parents();
     }
 
     /// A table is taken off its parent before the columns of either change, and put to it when they fit.
     fn connect_parents(&mut self) {
-        let is_link = |object: &Object| matches!(object.kind, Kind::Partition | Kind::Inheritance);
         let (old, new) = (self.old(), self.new_side());
         let children = old.children();
         let mut of_table: HashMap<usize, Vec<usize>> = HashMap::new();
@@ -189,13 +194,21 @@ impl<'a> Graph<'a> {
                 _ => false,
             };
             edges.extend(fits.filter(is_own).map(|first| (*first, act, true)));
+            // What the parent loses, the child need not have.
+            let parents = new.all[at].depends.iter().filter(|on| Some(**on) != new.all[at].parent);
+            let parts = parents.filter_map(|table| old.find(&new.all[*table].key()));
+            let lost = parts.flat_map(|(table, _)| &children[table]).filter_map(|part| {
+                let drop = self.drop_of.get(part)?;
+                (old.all[*part].kind == Kind::Column).then_some(*drop)
+            });
+            edges.extend(lost.map(|first| (first, act, true)));
         }
         for (&at, &act) in self.drop_of.iter().filter(|(at, _)| is_link(&old.all[**at])) {
             let tables = old.all[at].depends.iter().filter_map(|table| self.work.twins[*table]);
             let columns = tables.filter_map(|table| of_table.get(&table)).flatten();
             edges.extend(columns.map(|second| (act, *second, true)));
-            for table in &old.all[at].depends {
-                let drops = children[*table].iter().filter_map(|part| self.drop_of.get(part));
+            for table in tables_above(old, &old.all[at].depends) {
+                let drops = children[table].iter().filter_map(|part| self.drop_of.get(part));
                 edges.extend(drops.filter(|second| **second != act).map(|second| (act, *second, true)));
             }
         }
@@ -225,6 +238,29 @@ impl<'a> Graph<'a> {
                     }
                 }
             }
+        }
+        self.edges.extend(edges);
+    }
+
+    /// A partition that comes after an index which partitions lack, or have by way of a constraint, would get one of its own.
+    fn connect_indexes_of_parents(&mut self) {
+        let new = self.new_side();
+        let attached: HashSet<usize> =
+            attached_constraints(new).into_iter().map(|(_, index)| index).collect();
+        let lacks = |at: &usize| {
+            let object = &new.all[*at];
+            matches!(object.kind, Kind::Index | Kind::Constraint) && object.details["valid"] == false
+                || attached.contains(at)
+        };
+        let links: Vec<usize> =
+            (0..new.all.len()).filter(|at| new.all[*at].kind == Kind::Partition).collect();
+        let mut edges = Vec::new();
+        for (&at, &make) in self.make_of.iter().filter(|(at, _)| lacks(at)) {
+            let Some(table) = new.all[at].parent else { continue };
+            let below = links.iter().filter(|link| {
+                new.all[**link].depends.contains(&table) && new.all[**link].parent != Some(table)
+            });
+            edges.extend(below.filter_map(|link| Some((*self.make_of.get(link)?, make, true))));
         }
         self.edges.extend(edges);
     }
@@ -295,6 +331,16 @@ impl<'a> Graph<'a> {
 
     /// What goes with its parent needs no statement of its own.
     fn merge_drops(&mut self) {
+        // What a partition has goes by itself where the partition is taken off before.
+        let taken_off: HashSet<Option<usize>> = (self.drop_of.keys())
+            .map(|at| &self.old().all[*at])
+            .filter(|object| object.kind == Kind::Partition)
+            .map(|object| object.parent)
+            .collect();
+        let attached: HashMap<usize, usize> = attached_constraints(self.old())
+            .into_iter()
+            .filter(|(constraint, _)| !taken_off.contains(&self.old().all[*constraint].parent))
+            .collect();
         let drops: Vec<(usize, usize)> = self.drop_of.iter().map(|(at, act)| (*at, *act)).collect();
         for (at, act) in drops {
             let object = &self.old().all[at];
@@ -309,6 +355,7 @@ impl<'a> Graph<'a> {
                 Kind::Sequence => self.owner_of(at),
                 Kind::SequenceOwner if self.sequence_stays(at) => None,
                 Kind::Constraint if object.detail("type") == "f" && self.refers_to_dropped(at) => None,
+                Kind::Constraint if attached.contains_key(&at) => attached.get(&at).copied(),
                 Kind::Column | Kind::Default | Kind::SequenceOwner => object.parent,
                 _ => object.parent,
             };
@@ -373,7 +420,11 @@ impl<'a> Graph<'a> {
             let Some(&with) = self.make_of.get(&parent) else { continue };
             let fits = match object.kind {
                 Kind::Column | Kind::Default | Kind::ViewColumn | Kind::Attribute => true,
-                Kind::Constraint => object.detail("type") != "f" && !object.defined().ends_with(" NOT VALID"),
+                Kind::Constraint => {
+                    object.detail("type") != "f"
+                        && !object.defined().ends_with(" NOT VALID")
+                        && object.is("valid")
+                }
                 Kind::DomainConstraint => !object.defined().ends_with(" NOT VALID"),
                 Kind::Partition => same_columns(self.new_side(), at),
                 // Where it computes what the parent holds, only a table that is there can join.
@@ -472,20 +523,10 @@ impl<'a> Graph<'a> {
     }
 }
 
-/// `PARTITION OF` takes the columns as they stand in the parent.
-pub(super) fn same_columns(objects: &Objects, partition: usize) -> bool {
-    let Some(child) = objects.all[partition].parent else { return false };
-    let names = |table: usize| -> Vec<&str> {
-        let mut columns: Vec<_> = (objects.all.iter())
-            .filter(|object| object.kind == Kind::Column && object.parent == Some(table))
-            .map(|object| (object.details["number"].as_i64().unwrap_or_default(), object.name.as_str()))
-            .collect();
-        columns.sort_unstable();
-        columns.into_iter().map(|(_, name)| name).collect()
-    };
-    let is_parent = |on: &&usize| **on != child && objects.all[**on].kind == Kind::Table;
-    let parent = objects.all[partition].depends.iter().find(is_parent);
-    parent.is_some_and(|parent| names(*parent) == names(child)) && objects.all[child].detail("of").is_empty()
+/// Kinds whose statements name the types of their arguments.
+fn names_types(kind: Kind) -> bool {
+    use Kind::{Aggregate, Cast, Function, Operator, OperatorFamilyMember, Procedure, Transform};
+    matches!(kind, Aggregate | Cast | Function | Operator | OperatorFamilyMember | Procedure | Transform)
 }
 
 /// True where something that `at` depends on outside of its table depends on that table: then it cannot be made in one go.
@@ -515,7 +556,11 @@ fn name_spaces(objects: &Objects, object: &Object) -> Vec<(u8, String)> {
             vec![(0, full()), (1, full())]
         }
         Kind::Sequence | Kind::Index => vec![(0, full())],
-        Kind::Enum | Kind::Domain | Kind::Range | Kind::BaseType => vec![(1, full())],
+        Kind::Range => {
+            let multirange = object.details["multirange"][0].as_str();
+            std::iter::once(full()).chain(multirange.map(str::to_owned)).map(|name| (1, name)).collect()
+        }
+        Kind::Enum | Kind::Domain | Kind::BaseType => vec![(1, full())],
         Kind::Constraint => {
             let table = object.parent.map(|parent| objects.all[parent].identity.clone()).unwrap_or_default();
             let mut spaces = vec![(2, format!("{table} {}", object.name))];

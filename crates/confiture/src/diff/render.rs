@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use crate::catalog::{Kind, Object, Objects};
 use crate::diff::compare::{self, quoted};
-use crate::diff::fate::{Fate, Work};
+use crate::diff::fate::{self, Fate, Work};
 use crate::diff::order::{Act, Group};
-use crate::diff::{Hazard, Step, column, not_null, online, options, privileges};
+use crate::diff::{Hazard, Step, column, family, not_null, online, options, privileges};
 use crate::sql::Sql;
 
 /// The steps of a plan.
@@ -104,6 +104,13 @@ fn drop(work: &Work<'_>, at: usize) -> Step {
     let statements = match object.kind {
         Kind::DefaultPrivileges => privileges::unmake(object),
         _ if object.drop.is_empty() => Vec::new(),
+        // Where the column stays below, it is dropped only here.
+        Kind::Column if work.stays_below.contains(&at) => {
+            vec![Sql::from_server(object.drop.replacen(" TABLE ", " TABLE ONLY ", 1))]
+        }
+        Kind::Index if has_attached(work.sides.old, at) => {
+            vec![Sql::from_server(format!("{} CASCADE", object.drop))]
+        }
         _ => vec![Sql::from_server(object.drop.clone())],
     };
     let mut step = plain(object.title(), statements);
@@ -157,7 +164,10 @@ fn copy_rows(work: &Work<'_>, from: usize, to: usize, name: &str) -> Vec<Sql> {
         let using = if retyped {
             column::using(work.sides.old, old, column)
         } else {
-            let anew = |on: &usize| work.set_aside[*on] && work.sides.old.all[*on].kind != Kind::Collation;
+            let anew = |on: &usize| {
+                let kind = work.sides.old.all[*on].kind;
+                work.set_aside[*on] && fate::is_type(kind) && kind != Kind::Collation
+            };
             old.depends.iter().any(anew).then(|| column::through_text(column))
         };
         values.push(using.unwrap_or_else(|| quoted(&column.name)));
@@ -186,6 +196,12 @@ fn copy_rows(work: &Work<'_>, from: usize, to: usize, name: &str) -> Vec<Sql> {
         }
     }
     statements
+}
+
+/// A constraint of a partition belongs to this index.
+fn has_attached(objects: &Objects, index: usize) -> bool {
+    objects.all[index].detail("relkind") == "I"
+        && family::attached_constraints(objects).iter().any(|(_, of)| *of == index)
 }
 
 fn columns_of(objects: &Objects, table: usize) -> Vec<&Object> {
@@ -222,7 +238,7 @@ fn make(work: &Work<'_>, at: usize, members: &[Act]) -> Step {
         }
         Kind::Domain => step.statements.push(Sql::from_server(domain(object, &members))),
         // Without ONLY, the indexes of partitions come along.
-        Kind::Index if object.is("valid") => {
+        Kind::Index if object.is("valid") && !has_attached(new, at) => {
             step.statements.push(Sql::from_server(object.create.replacen(" ON ONLY ", " ON ", 1)));
         }
         Kind::Statistics | Kind::Index => step.statements.push(Sql::from_server(object.create.clone())),

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::config::Connection;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::postgres::database;
 use crate::postgres::{Piece, Session, run_pieces};
 use crate::sql::{Identifier, Literal, SplitScript, Sql, sql};
@@ -16,6 +16,9 @@ const PREFIX: &str = "confiture_scratch_";
 
 /// How often a build that stumbles over a role that is not there may make one.
 const ROLES: usize = 50;
+
+/// How many statements fit into one transaction of a server with the locks of a plain configuration.
+pub const PART: usize = 100;
 
 /// A database that nobody else knows.
 pub struct Scratch {
@@ -75,66 +78,50 @@ impl Scratch {
     ///
     /// What the server refused, at its place in the user's file.
     pub async fn run(&self, scripts: &[SplitScript], make_roles: bool) -> Result<()> {
-        let mut skip: Vec<(usize, usize)> = Vec::new();
-        for _ in 0..ROLES {
-            match self.run_once(scripts, &skip).await {
-                Ok(()) => return Ok(()),
-                Err(error) if make_roles && error.sqlstate_code() == Some("42704") => {
-                    let Some(role) = missing_role(error.message()) else { return Err(error) };
-                    self.create_role(&role).await?;
-                }
-                Err(error) if make_roles && is_there_already(&error) => {
-                    let creates_role = scripts.iter().enumerate().find_map(|(file, script)| {
-                        let at = script.statements.iter().position(|statement| {
-                            let place = script.script.place(statement.span.start);
-                            error.place() == Some(&place)
-                        })?;
-                        is_create_role(script.text_of(&script.statements[at])).then_some((file, at))
-                    });
-                    let Some(found) = creates_role.filter(|found| !skip.contains(found)) else {
-                        return Err(error);
-                    };
-                    skip.push(found);
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        self.run_once(scripts, &skip).await
-    }
-
-    async fn run_once(&self, scripts: &[SplitScript], skip: &[(usize, usize)]) -> Result<()> {
         self.session
             .batch(&Sql::literal(
                 "RESET ALL; SET client_min_messages = 'warning'; SET synchronous_commit = off",
             ))
             .await?;
-        let pieces = scripts.iter().enumerate().flat_map(|(file, script)| {
-            let statements = script.statements.iter().enumerate();
-            statements
-                .filter(move |(at, _)| !skip.contains(&(file, *at)))
-                .map(move |(_, statement)| Piece { script, statement })
-        });
-        let alone = |piece: &Piece<'_>| crate::sql::cannot_run_in_transaction(piece.text()).is_some();
-        let (apart, together): (Vec<_>, Vec<_>) = pieces.partition(alone);
-        if apart.is_empty() {
-            return self.session.transaction(run_pieces(&self.session, &together)).await;
-        }
-        let mut run = Vec::new();
-        for (file, script) in scripts.iter().enumerate() {
-            for (at, statement) in script.statements.iter().enumerate() {
-                if skip.contains(&(file, at)) {
-                    continue;
+        let pieces = scripts
+            .iter()
+            .flat_map(|script| script.statements.iter().map(move |statement| Piece { script, statement }));
+        let mut rest: Vec<Piece<'_>> = pieces.collect();
+        let mut part = usize::MAX;
+        let mut roles = 0;
+        while !rest.is_empty() {
+            let alone = |piece: &Piece<'_>| crate::sql::cannot_run_in_transaction(piece.text()).is_some();
+            let together = rest.iter().position(alone).unwrap_or(rest.len()).min(part);
+            let (now, outcome) = if together == 0 {
+                (1, run_pieces(&self.session, &rest[..1]).await)
+            } else {
+                (together, self.session.transaction(run_pieces(&self.session, &rest[..together])).await)
+            };
+            let Err(error) = outcome else {
+                rest.drain(..now);
+                continue;
+            };
+            // Nothing of this transaction is left, so that it can be tried otherwise.
+            let smaller = smaller(&error, now).filter(|smaller| *smaller < now);
+            let missing = missing_role(&error).filter(|_| make_roles && roles < ROLES);
+            let there_already = rest[..now].iter().position(|piece| {
+                let place = piece.script.script.place(piece.statement.span.start);
+                make_roles
+                    && is_there_already(&error)
+                    && error.place() == Some(&place)
+                    && is_create_role(piece.text())
+            });
+            match (smaller, missing, there_already) {
+                (Some(smaller), ..) => part = smaller,
+                (None, Some(role), _) => {
+                    self.create_role(&role).await?;
+                    roles += 1;
                 }
-                let piece = Piece { script, statement };
-                if alone(&piece) {
-                    run_pieces(&self.session, &std::mem::take(&mut run)).await?;
-                    run_pieces(&self.session, &[piece]).await?;
-                } else {
-                    run.push(piece);
-                }
+                (None, None, Some(at)) => drop(rest.remove(at)),
+                (None, None, None) => return Err(error),
             }
         }
-        run_pieces(&self.session, &run).await
+        Ok(())
     }
 
     /// Makes those of the roles that are not there. Only for a server of our own.
@@ -191,13 +178,23 @@ pub async fn sweep(connection: &Connection) -> Result<()> {
 }
 
 /// What is to be made is there, or somebody is making it at this moment.
-fn is_there_already(error: &crate::error::Error) -> bool {
+fn is_there_already(error: &Error) -> bool {
     matches!(error.sqlstate_code(), Some("42710" | "23505"))
 }
 
+/// How many statements make a transaction where a larger one was too large, or used an enumeration's label that it had added.
+fn smaller(error: &Error, now: usize) -> Option<usize> {
+    match error.sqlstate_code()? {
+        "53200" => Some((now / 4).clamp(1, 1000)),
+        "55P04" => Some(1),
+        _ => None,
+    }
+}
+
 /// The role in `role "app" does not exist`.
-fn missing_role(message: &str) -> Option<String> {
-    let (_, rest) = message.split_once("role \"")?;
+fn missing_role(error: &Error) -> Option<String> {
+    let (_, rest) =
+        error.message().split_once("role \"").filter(|_| error.sqlstate_code() == Some("42704"))?;
     Some(rest.strip_suffix("\" does not exist").unwrap_or(rest.split('"').next()?).to_owned())
 }
 

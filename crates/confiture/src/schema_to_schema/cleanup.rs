@@ -14,7 +14,7 @@ use crate::schema_to_schema::journal::EntryKind;
 use crate::schema_to_schema::ledger::TableState;
 use crate::schema_to_schema::live::TrailEntry;
 use crate::schema_to_schema::sessions::unless_interrupted;
-use crate::schema_to_schema::{constraints, foreign, journal, ledger, live};
+use crate::schema_to_schema::{constraints, foreign, immediate, journal, ledger, live};
 use crate::sql::{Identifier, QualifiedName, Sql, sql};
 
 /// What was removed.
@@ -114,6 +114,8 @@ async fn clean_up_locked(
             return Err(Error::refused("the application has been cut over: its rows are not given up")
                 .hint("`rollback` leads it back first; `cleanup` without --abandon ends the way back"));
         }
+        // Whatever else is removed must not be carried to the old side.
+        immediate::end(session, execution).await?;
         if let Some(source) = source {
             ended = cutover::end_way_back(source, session.connection(), cleaning, execution).await?;
         }

@@ -27,6 +27,7 @@ use crate::failpoint;
 mod filter;
 mod fingerprint;
 mod foreign;
+pub mod immediate;
 mod journal;
 mod ledger;
 mod live;

@@ -1,5 +1,7 @@
 //! Sequences of the target, advanced so that the next number collides with nothing.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::catalog::{Catalog, Sequence, TypeKind};
 use crate::error::{Error, ErrorKind, Result};
 use crate::postgres::Session;
@@ -180,6 +182,21 @@ fn pairs<'a>(plan: &'a Plan, source: &'a Catalog, target: &'a Catalog) -> Vec<Pa
     pairs
 }
 
+/// The sequences that number the same rows on both sides: the source's, and those of the target.
+pub(crate) fn shared<'a>(
+    plan: &'a Plan,
+    source: &'a Catalog,
+    target: &'a Catalog,
+) -> BTreeMap<&'a QualifiedName, BTreeSet<&'a QualifiedName>> {
+    let mut shared: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+    for pair in pairs(plan, source, target) {
+        if let Some(other) = pair.source.filter(|name| *name != pair.target) {
+            shared.entry(other).or_default().insert(pair.target);
+        }
+    }
+    shared
+}
+
 /// The last value handed out; `None` where none was. The row of the sequence itself says it to whoever may select.
 async fn last_value(session: &Session, sequence: &QualifiedName) -> Result<Option<i64>> {
     let query = sql!("SELECT CASE WHEN is_called THEN last_value END FROM {}", sequence);
@@ -192,7 +209,7 @@ async fn last_value(session: &Session, sequence: &QualifiedName) -> Result<Optio
 }
 
 /// The last value handed out, or where it would stand just before its first: it is never moved back behind that.
-async fn stands_at(session: &Session, sequence: &QualifiedName, increment: i64) -> Result<i64> {
+pub(crate) async fn stands_at(session: &Session, sequence: &QualifiedName, increment: i64) -> Result<i64> {
     let query = sql!(
         "SELECT CASE WHEN is_called THEN last_value ELSE last_value - {} END FROM {}",
         increment,

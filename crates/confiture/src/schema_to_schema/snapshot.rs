@@ -55,6 +55,11 @@ impl Snapshot {
         Self::take(session).await
     }
 
+    /// The same snapshot, held by another session of the database.
+    pub(crate) async fn beside(&self, session: Session) -> Result<Self> {
+        Self::joined(session, &self.exported).await
+    }
+
     /// The session that holds it.
     pub(crate) fn session(&self) -> &Session {
         &self.session

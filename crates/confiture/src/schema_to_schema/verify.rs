@@ -14,7 +14,7 @@ use crate::postgres::{Session, read_catalog};
 use crate::schema_to_schema::chunk::cut;
 use crate::schema_to_schema::difference::{self, Differences, Reader};
 use crate::schema_to_schema::fingerprint::{self, Side};
-use crate::schema_to_schema::plan::{PageRange, RowQuery, Storage, TablePlan};
+use crate::schema_to_schema::plan::{PageRange, RowQuery, Storage, TablePlan, Topology};
 use crate::schema_to_schema::planner::Migration;
 use crate::schema_to_schema::portion::held_query;
 use crate::schema_to_schema::sessions::Sessions;
@@ -168,7 +168,12 @@ impl Migration {
     async fn verify_with(&self, sessions: &Sessions, execution: &Execution) -> Result<VerificationReport> {
         let options = &self.options;
         let source = Snapshot::export(sessions.open_source(options).await?).await?;
-        let target = Snapshot::export(sessions.open_target(options).await?).await?;
+        let session = sessions.open_target(options).await?;
+        let target = match self.plan.topology {
+            // One database has both sides in one snapshot, while they are written too.
+            Topology::OneDatabase => source.beside(session).await?,
+            Topology::TwoDatabases => Snapshot::export(session).await?,
+        };
         self.verify_between(&source, &target, sessions, execution).await
     }
 

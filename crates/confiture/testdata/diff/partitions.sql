@@ -152,6 +152,74 @@ CREATE TABLE t1 PARTITION OF t FOR VALUES IN (1);
 -- new
 CREATE TABLE t (x text, y int) PARTITION BY RANGE (y);
 CREATE TABLE t1 PARTITION OF t DEFAULT;
+-- case: a primary key of a partition in an index of the table
+-- old
+CREATE TABLE t (a int, b int) PARTITION BY LIST (b);
+CREATE TABLE t1 PARTITION OF t FOR VALUES IN (1);
+CREATE TABLE t2 PARTITION OF t FOR VALUES IN (2);
+-- new
+CREATE TABLE t (a int, b int) PARTITION BY LIST (b);
+CREATE TABLE t1 PARTITION OF t FOR VALUES IN (1);
+CREATE TABLE t2 PARTITION OF t FOR VALUES IN (2);
+CREATE UNIQUE INDEX i ON ONLY t (b, a);
+CREATE UNIQUE INDEX i2 ON t2 (b, a);
+ALTER TABLE t1 ADD CONSTRAINT k PRIMARY KEY (b, a);
+ALTER INDEX i ATTACH PARTITION k;
+ALTER INDEX i ATTACH PARTITION i2;
+-- rows
+INSERT INTO t VALUES (1, 1), (1, 2);
+-- case: a primary key of a partition becomes the table's
+-- old
+CREATE TABLE t (a int, b int) PARTITION BY LIST (b);
+CREATE TABLE t1 PARTITION OF t FOR VALUES IN (1);
+CREATE UNIQUE INDEX i ON ONLY t (b, a);
+ALTER TABLE t1 ADD CONSTRAINT t1_pkey PRIMARY KEY (b, a);
+ALTER INDEX i ATTACH PARTITION t1_pkey;
+-- new
+CREATE TABLE t (a int, b int) PARTITION BY LIST (b);
+CREATE TABLE t1 PARTITION OF t FOR VALUES IN (1);
+ALTER TABLE t ADD PRIMARY KEY (b, a);
+CREATE UNIQUE INDEX j ON t (b, a);
+-- case: a primary key that partitions lack
+-- old
+CREATE TABLE t (a int NOT NULL, b int NOT NULL, PRIMARY KEY (a, b)) PARTITION BY RANGE (b);
+CREATE TABLE t0 PARTITION OF t FOR VALUES FROM (MINVALUE) TO (0);
+-- new
+CREATE TABLE t (a int NOT NULL, b int NOT NULL) PARTITION BY HASH (a);
+CREATE TABLE t1 PARTITION OF t FOR VALUES WITH (modulus 2, remainder 0);
+CREATE TABLE t2 PARTITION OF t FOR VALUES WITH (modulus 2, remainder 1);
+ALTER TABLE ONLY t ADD PRIMARY KEY (a);
+-- case: a trigger goes to the partition and back
+-- both
+CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'begin return new; end';
+-- old
+CREATE TABLE t (a int, b int) PARTITION BY LIST (b);
+CREATE TABLE t1 PARTITION OF t FOR VALUES IN (1);
+CREATE TRIGGER tr AFTER INSERT ON t1 FOR EACH ROW EXECUTE FUNCTION f();
+-- new
+CREATE TABLE t (a int, b int) PARTITION BY LIST (a);
+CREATE TABLE t1 PARTITION OF t FOR VALUES IN (1);
+CREATE TRIGGER tr AFTER INSERT ON t FOR EACH ROW EXECUTE FUNCTION f();
+-- case: a foreign key of a partition to partitions
+-- old
+CREATE TABLE p (id int PRIMARY KEY) PARTITION BY RANGE (id);
+CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (1) TO (5);
+CREATE TABLE c (z int, x int REFERENCES p) PARTITION BY LIST (z);
+CREATE TABLE c1 PARTITION OF c FOR VALUES IN (1);
+ALTER TABLE c1 ADD FOREIGN KEY (z) REFERENCES p (id);
+-- new
+CREATE TABLE p (id int PRIMARY KEY) PARTITION BY RANGE (id);
+-- case: a table with partitions under its foreign keys becomes a plain one
+-- old
+CREATE TABLE p (id int PRIMARY KEY, x int) PARTITION BY RANGE (id);
+CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (1) TO (5);
+CREATE TABLE c (y int REFERENCES p, z int) PARTITION BY LIST (z);
+CREATE TABLE c1 PARTITION OF c FOR VALUES IN (1);
+ALTER TABLE c1 ADD FOREIGN KEY (z) REFERENCES p (id);
+-- new
+CREATE TABLE p (id bigint PRIMARY KEY, x int UNIQUE);
+CREATE TABLE c (y bigint REFERENCES p, z int REFERENCES p (x)) PARTITION BY LIST (z);
+CREATE TABLE c1 PARTITION OF c FOR VALUES IN (1, 2);
 -- case: identity column added to a table with partitions and to one with children
 -- old
 CREATE TABLE t (id int) PARTITION BY RANGE (id);

@@ -121,3 +121,37 @@ CREATE FUNCTION f(t) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1';
 ALTER TABLE t ADD CHECK (f(t) > 0);
 CREATE FUNCTION g(t DEFAULT NULL) RETURNS int LANGUAGE sql AS 'SELECT 2';
 ALTER TABLE t ALTER b SET DEFAULT g();
+-- case: a column that a child declares as well has another type
+-- old
+CREATE TABLE a (id int, n text);
+CREATE TABLE b (n text, x int) INHERITS (a);
+-- new
+CREATE TABLE a (id int, n text COLLATE "C");
+CREATE TABLE b (n text COLLATE "C", x int) INHERITS (a);
+-- rows
+INSERT INTO b VALUES (1, 'x', 2);
+-- case: a grandchild is taken off with its check
+-- old
+CREATE TABLE a (id int CHECK (id > 0));
+CREATE TABLE b (x int) INHERITS (a);
+CREATE TABLE c (id int, x int);
+-- new
+CREATE TABLE a (id int);
+CREATE TABLE b (x int) INHERITS (a);
+CREATE TABLE c (id int, x int);
+ALTER TABLE c INHERIT b;
+ALTER TABLE c NO INHERIT b;
+-- case: one of two parents goes, and the columns of the other change
+-- old
+CREATE TABLE a (id int, e date);
+CREATE TABLE b (id int, x int);
+CREATE TABLE c (id int, e date, x int, y int);
+ALTER TABLE c INHERIT a;
+ALTER TABLE c INHERIT b;
+-- new
+CREATE TABLE a (id bigint NOT NULL, e date);
+CREATE TABLE b (id bigint, x int);
+CREATE TABLE c (id bigint NOT NULL, e date, x int, y int);
+ALTER TABLE c INHERIT a;
+-- rows
+INSERT INTO c VALUES (1, '2020-01-01', 2, 3);

@@ -167,6 +167,67 @@ CREATE VIEW v AS SELECT * FROM t WHERE s IN ('a', 'c');
 CREATE INDEX i ON t (n) WHERE s IN ('a', 'b');
 -- rows
 INSERT INTO t VALUES ('a', 1);
+-- case: a domain gives way to its enum, which loses a label
+-- old
+CREATE TYPE e AS ENUM ('a', 'b', 'x');
+CREATE DOMAIN d AS e CHECK (value <> 'x');
+CREATE TABLE t (c d);
+-- new
+CREATE TYPE e AS ENUM ('a', 'b');
+CREATE TABLE t (c e);
+-- rows
+INSERT INTO t VALUES ('a'), ('b'), (NULL);
+-- case: an attribute's type becomes another kind of type
+-- old
+CREATE TYPE i AS (n int);
+CREATE TYPE o AS (i i, label text);
+CREATE TABLE t (a i, b i[]);
+-- new
+CREATE TYPE i AS ENUM ('a', 'b');
+CREATE TYPE o AS (i i, label varchar(10));
+CREATE TABLE t (a o, b i[] DEFAULT '{a}');
+-- case: a column goes from one type to another that takes a third one's name
+-- old
+CREATE TYPE i AS (n bigint);
+CREATE TYPE o AS (label text, i i);
+CREATE TABLE t (a o, b i[]);
+-- new
+CREATE TYPE i AS RANGE (subtype = float8);
+CREATE TABLE t (a i, b i[]);
+-- case: a typed table becomes a plain one
+-- old
+CREATE TYPE i AS (n int, m text);
+CREATE TABLE t OF i (PRIMARY KEY (n));
+-- new
+CREATE TYPE i AS (n int);
+CREATE TABLE t (id int, a i, b i[]);
+-- case: a typed table takes the name of a range
+-- old
+CREATE TYPE i AS RANGE (subtype = float8);
+CREATE TABLE t (id int, a i);
+-- new
+CREATE TYPE i AS (n int, m text);
+CREATE TABLE t OF i (PRIMARY KEY (n));
+-- case: the enum of a partition key loses a label
+-- old
+CREATE TYPE e AS ENUM ('a', 'b', 'x');
+CREATE TABLE t (c e, d int) PARTITION BY LIST (c);
+CREATE TABLE t1 PARTITION OF t FOR VALUES IN ('a', 'x');
+CREATE TABLE t2 PARTITION OF t FOR VALUES IN ('b');
+-- new
+CREATE TYPE e AS ENUM ('a', 'b');
+CREATE TABLE t (c e, d int) PARTITION BY LIST (c);
+CREATE TABLE t1 PARTITION OF t FOR VALUES IN ('a');
+CREATE TABLE t2 PARTITION OF t FOR VALUES IN ('b');
+-- rows
+INSERT INTO t VALUES ('a', 1), ('b', 2);
+-- case: name and char
+-- old
+CREATE TABLE t (a "char", b text);
+-- new
+CREATE TABLE t (a name, b "char");
+-- rows
+INSERT INTO t VALUES ('x', 'y');
 -- case: enum under a range in use loses a label
 -- old
 CREATE TYPE e AS ENUM ('a', 'b', 'gone');

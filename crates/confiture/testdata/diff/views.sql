@@ -121,3 +121,12 @@ CREATE TABLE t (a int, b int);
 CREATE VIEW v AS SELECT b, a FROM t;
 ALTER VIEW v OWNER TO diff_owner;
 GRANT SELECT ON v TO PUBLIC;
+-- case: a table becomes a view under a view
+-- old
+CREATE TABLE a (id int, n text);
+CREATE VIEW b AS SELECT * FROM a;
+COMMENT ON VIEW b IS 'x';
+-- new
+CREATE TABLE t (id int, n text, m int);
+CREATE VIEW a AS SELECT id, n, m FROM t;
+CREATE VIEW b AS SELECT * FROM a;

@@ -62,6 +62,50 @@ async fn every_new_side_can_be_made_from_nothing() {
     judge(made.collect()).await;
 }
 
+/// What a child has inherited can be its own from then on: its values stay, and how it is declared is said.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_column_that_only_a_child_keeps_is_dropped_above_it() {
+    let old = "CREATE TABLE a (id int, n text); CREATE TABLE b (x int) INHERITS (a); CREATE TABLE c () INHERITS (b);";
+    let new = "CREATE TABLE a (id int); CREATE TABLE b (x int, n text) INHERITS (a); CREATE TABLE c () INHERITS (b);";
+    let found = oracle::differ(shared_server().await, old, new).await.unwrap();
+    let up: Vec<&str> = found.up.statements().map(confiture::sql::Sql::as_str).collect();
+    assert_eq!(up, ["ALTER TABLE ONLY public.a DROP COLUMN n"]);
+    let back = oracle::differ(shared_server().await, new, old).await.unwrap();
+    let remark = "the column public.b.n is declared there as well as inherited, other than in the files";
+    assert!(back.remarks.iter().any(|line| line == remark), "{:?}", back.remarks);
+}
+
+/// As it can be in `psql`.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_label_is_used_in_the_script_that_adds_it() {
+    let old = "CREATE TYPE e AS ENUM ('a')";
+    let new =
+        "CREATE TYPE e AS ENUM ('a'); VACUUM; ALTER TYPE e ADD VALUE 'b'; CREATE TABLE t (c e DEFAULT 'b')";
+    let found = oracle::differ(shared_server().await, old, new).await.unwrap();
+    assert!(!found.up.one_transaction);
+}
+
+/// `pg_dump` of a thousand tables runs in `psql`, statement by statement: it need not fit into one transaction.
+#[tokio::test(flavor = "multi_thread")]
+async fn more_tables_than_a_transaction_can_lock() {
+    let mut options = local_postgres::Options::default();
+    for (name, value) in [
+        ("max_locks_per_transaction", "40"),
+        ("max_connections", "20"),
+        ("max_wal_senders", "2"),
+        ("max_prepared_transactions", "0"),
+    ] {
+        options.settings.push((name.to_owned(), value.to_owned()));
+    }
+    let server = local_postgres::Server::throwaway(options).await.unwrap();
+    let new: String =
+        (0..1200).map(|n| format!("CREATE TABLE t{n} (a int PRIMARY KEY, b text);\n")).collect();
+    let found = oracle::differ(&server, "CREATE TABLE t1 (a int PRIMARY KEY, b text)", &new).await.unwrap();
+    assert_eq!(found.up.steps.len(), 1199);
+    assert!(!found.up.one_transaction, "this server has no place for all these locks");
+    server.stop().await.unwrap();
+}
+
 fn cases() -> Vec<Case> {
     let cases = case::read_all(&Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/diff"));
     assert!(!cases.is_empty(), "there are no cases");

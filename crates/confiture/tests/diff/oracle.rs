@@ -6,7 +6,7 @@ use std::fmt;
 use confiture::config::{Connection, Endpoint};
 use confiture::diff::Hazard;
 use confiture::postgres::{Row, Session};
-use confiture::schema_diff::{self, DiffOptions, Plan, Source};
+use confiture::schema_diff::{self, DiffOptions, Difference, Plan, Source};
 use confiture::sql::{Script, Sql, cannot_run_in_transaction, split};
 use local_postgres::Server;
 use local_postgres::testing::{Database, Witness};
@@ -90,6 +90,13 @@ pub(crate) async fn judge(server: &'static Server, case: &Case) -> Result<(), Fa
         return Err(format!("a second plan is not empty:\n{second}after\n{first}").into());
     }
     go(&session, &old, &found.down, &before, "down").await
+}
+
+/// The difference between two scripts.
+pub(crate) async fn differ(server: &Server, old: &str, new: &str) -> confiture::Result<Difference> {
+    let source = |text: &str| Ok(Source::Scripts(vec![split(Script::new("schema.sql", text))?]));
+    let options = DiffOptions { make_roles: true, ..DiffOptions::default() };
+    schema_diff::diff(&connection(server, "postgres"), &source(old)?, &source(new)?, &options).await
 }
 
 /// Carries a plan out, and looks at what it makes of schema and rows.

@@ -112,7 +112,7 @@ async fn write(rest: Duration, sides: [Side; 2], stop: Arc<AtomicBool>, written:
                     session = Session::connect(&sides[side].connection).await.unwrap();
                 }
                 // An application tries again; and the switch is the victim as often.
-                Some("40P01") => {
+                Some("40P01" | "40001") => {
                     session.batch(&Sql::literal("ROLLBACK")).await.ok();
                     seen.deadlocks += 1;
                 }

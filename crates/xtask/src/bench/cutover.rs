@@ -88,8 +88,8 @@ fn prepare(scene: &Scene<'_>) -> Result<()> {
 /// There at even rounds, back at odd ones.
 fn switch(scene: &Scene<'_>, round: i64, flags: &[&str]) -> Result<()> {
     let mut command = match round % 2 {
-        0 => scene.step("cutover", DATABASE),
-        _ => scene.step("rollback", DATABASE),
+        0 => scene.step("cutover", DATABASE, DATABASE),
+        _ => scene.step("rollback", DATABASE, DATABASE),
     };
     if round % 2 == 0 {
         command.arg("--accept-losses");

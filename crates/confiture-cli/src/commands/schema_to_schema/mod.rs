@@ -8,6 +8,7 @@ mod cutover;
 mod ends;
 mod flags;
 mod following;
+mod immediate;
 mod mapping_file;
 mod migrate;
 mod migrate_table;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use confiture::config::Hooks;
-use confiture::config::mapping::{Strategy, TableName};
+use confiture::config::mapping::{Strategy, SyncMode, TableName};
 use confiture::schema_to_schema::cutover::{Policy, SwitchKind};
 use confiture::schema_to_schema::{Capture, Cleaning, Order, Until, Verifying};
 use confiture::sql::Identifier;
@@ -105,6 +105,12 @@ pub(crate) struct Follow {
 /// Both sides taking writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct BothOptions {
+    /// How changes are carried; `None` for what the mapping says.
+    pub(crate) sync: Option<SyncMode>,
+    /// End what triggers carry.
+    pub(crate) stop: bool,
+    /// How long to go on trying for locks.
+    pub(crate) patience: Duration,
     /// Who wins a conflict.
     pub(crate) policy: Policy,
     /// Go although something would be lost on the way back.

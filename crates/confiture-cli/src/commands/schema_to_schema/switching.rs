@@ -10,6 +10,7 @@ use confiture::schema_to_schema::cutover::{
     Application, Commands, Occasion, Pooled, Several, SwitchKind, Switching, active, cut_over,
     is_bidirectional, roll_back, settle, settle_with, unfinished,
 };
+use confiture::schema_to_schema::immediate::refuse_while_both_are_written;
 use confiture::schema_to_schema::{Cleaning, Direction, Options, clean_up, remains};
 use confiture::{Error, ErrorKind, Result};
 
@@ -100,6 +101,7 @@ async fn give_up(
     [source, target]: [&Database; 2],
     execution: &Execution,
 ) -> Result<Reply> {
+    refuse_while_both_are_written(&target.connection).await?;
     let list = remains(&source.connection, &target.connection).await?;
     if list.is_empty() {
         return Err(Error::refused(

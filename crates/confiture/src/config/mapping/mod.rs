@@ -42,6 +42,8 @@ pub struct Mapping {
     pub copy_throughput: Option<f64>,
     /// `parallel`: workers in all.
     pub parallel: Option<u16>,
+    /// `sync`: how both sides are kept equal while both are written.
+    pub sync: Option<Spanned<SyncMode>>,
     /// The tables, in the file's order.
     pub tables: Vec<TableMapping>,
     /// Column transformations that name no table (the older shape `transformations:`); resolved against the catalogs.
@@ -191,6 +193,30 @@ pub enum Strategy {
     Copy,
     /// `INSERT … SELECT` on the target over a foreign table.
     Fdw,
+}
+
+/// How both sides are kept equal while both are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum SyncMode {
+    /// Changes of either side are carried in batches.
+    #[default]
+    Batches,
+    /// Triggers carry each write in its own transaction: two schemas of one database.
+    Immediate,
+}
+
+impl SyncMode {
+    /// All of them, as they are written.
+    pub const ALL: [(&'static str, Self); 2] = [("batches", Self::Batches), ("immediate", Self::Immediate)];
+
+    /// The word for it in files and on the command line.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Batches => "batches",
+            Self::Immediate => "immediate",
+        }
+    }
 }
 
 impl Strategy {

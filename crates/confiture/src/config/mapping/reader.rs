@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Mapping, Strategy, TableMapping, TableName};
+use super::{Mapping, Strategy, SyncMode, TableMapping, TableName};
 use crate::config::Spanned;
 use crate::config::yaml::{self, Entry, Fields, Node};
 use crate::error::{Error, Result};
@@ -83,6 +83,7 @@ impl Reader {
         mapping.target = optional(fields.take("target"), Node::as_spanned_text)?;
         mapping.strategy = optional(fields.take("strategy"), strategy)?;
         mapping.parallel = optional(fields.take("parallel"), workers)?.map(|workers| workers.value);
+        mapping.sync = optional(fields.take("sync"), sync_mode)?;
         if let Some(node) = migration {
             let mut fields = node.fields()?;
             let text = |node: &Node| node.as_text().map(str::to_owned);
@@ -265,6 +266,15 @@ pub(super) fn strategy(node: &Node) -> Result<Spanned<Strategy>> {
             .error(format!("unknown strategy `{written}`"))
             .did_you_mean(written, words)
             .hint(format!("strategies: {}", words.join(", ")))),
+    }
+}
+
+fn sync_mode(node: &Node) -> Result<Spanned<SyncMode>> {
+    let written = node.as_text()?;
+    let words = SyncMode::ALL.map(|(word, _)| word);
+    match SyncMode::ALL.into_iter().find(|(word, _)| *word == written) {
+        Some((_, mode)) => Ok(Spanned::at(node.place.clone(), mode)),
+        None => Err(node.must_be("`batches` or `immediate`").did_you_mean(written, words)),
     }
 }
 

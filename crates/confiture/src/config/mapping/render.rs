@@ -91,6 +91,7 @@ impl Page {
         mapping.target.iter().for_each(|target| self.text("target", &target.value));
         mapping.strategy.iter().for_each(|strategy| self.text("strategy", strategy.value.word()));
         mapping.parallel.iter().for_each(|workers| self.number("parallel", workers));
+        mapping.sync.iter().for_each(|sync| self.text("sync", sync.value.word()));
         self.raw(if mapping.others_by_name {
             "others: same-name              # tables that are not named here keep their names"
         } else {

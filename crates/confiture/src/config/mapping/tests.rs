@@ -30,6 +30,7 @@ fn without_places(mut mapping: Mapping) -> Mapping {
     mapping.source.iter_mut().for_each(lift);
     mapping.target.iter_mut().for_each(lift);
     mapping.strategy.iter_mut().for_each(lift);
+    mapping.sync.iter_mut().for_each(lift);
     for table in &mut mapping.tables {
         lift(&mut table.target);
         lift(&mut table.from);

@@ -4,7 +4,8 @@ CREATE TABLE IF NOT EXISTS confiture.follow (
     id text NOT NULL,                      -- names the slot and the publication on the source
     feed text NOT NULL CHECK (feed IN ('wal', 'queue')),
     reason text NOT NULL,                  -- why that feed
-    phase text NOT NULL CHECK (phase IN ('preparing', 'copying', 'catching_up', 'following', 'bidirectional', 'armed', 'cut_over')),
+    phase text NOT NULL CHECK (phase IN
+        ('preparing', 'copying', 'catching_up', 'following', 'bidirectional', 'armed', 'cut_over', 'immediate')),
     direction text NOT NULL DEFAULT 'forward' CHECK (direction IN ('forward', 'reverse')),
     epoch bigint NOT NULL DEFAULT 0,       -- cutovers and rollbacks so far: where two ledgers differ, the greater is right
     way_back jsonb,                        -- of the way back, which no file holds: its mapping, and what it leaves alone

@@ -26,6 +26,12 @@ async fn follows(ground: &Ground<'_>, record: Option<&FollowRecord>) -> Result<C
     let Some(record) = record else {
         return not("the target follows no source".into(), SYNC);
     };
+    if record.phase == Phase::Immediate {
+        return not(
+            "both sides are written at once".into(),
+            "end that first: confiture migrate schema-to-schema bidirectional --stop",
+        );
+    }
     if record.phase != Phase::Following {
         let hint = format!("let it catch up: {SYNC}");
         return not(format!("it is {}", record.phase.word().replace('_', " ")), &hint);

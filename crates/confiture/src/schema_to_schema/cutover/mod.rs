@@ -19,7 +19,7 @@ mod decision;
 pub(crate) mod direction;
 mod end;
 pub(crate) mod fence;
-mod locks;
+pub(crate) mod locks;
 mod pooled;
 mod record;
 mod settle;
@@ -39,6 +39,7 @@ pub(crate) use end::{Ended, end_way_back, is_over};
 pub use pooled::Pooled;
 pub use settle::{settle, settle_with, unfinished};
 pub use stand_by::stand_by;
+pub(crate) use switch::take_over;
 pub use switch::{cut_over, roll_back};
 pub(crate) use within::Exchange;
 

@@ -20,7 +20,6 @@ use crate::schema_to_schema::cutover::within::{self, Exchange, Turn};
 use crate::schema_to_schema::cutover::{
     SwitchKind, SwitchReport, Switching, bidirectional, fence, locks, record,
 };
-use crate::schema_to_schema::failpoint;
 use crate::schema_to_schema::live::capture::plan_capture;
 use crate::schema_to_schema::live::feed;
 use crate::schema_to_schema::live::follower::Follower;
@@ -32,6 +31,7 @@ use crate::schema_to_schema::planner::Migration;
 use crate::schema_to_schema::portion;
 use crate::schema_to_schema::reverse::{Finding, ReverseMapping, Severity};
 use crate::schema_to_schema::sessions::Sessions;
+use crate::schema_to_schema::{failpoint, immediate};
 use crate::sql::Sql;
 
 /// How long a run that is at work may take to hand over.
@@ -184,6 +184,9 @@ impl<'a> Switch<'a> {
         if ledgers.forward.is_none() && ledgers.reverse.is_none() {
             return Err(Error::refused(format!("{from} follows no source yet"))
                 .hint("begin: confiture migrate schema-to-schema sync --from … --to …"));
+        }
+        if ledgers.forward.as_ref().is_some_and(|record| record.phase == Phase::Immediate) {
+            return Err(immediate::is_open());
         }
         match (direction == self.before(), self.kind) {
             (true, _) => Ok(()),
@@ -464,7 +467,7 @@ impl<'a> Switch<'a> {
 }
 
 /// Takes the lock of the side into which changes are carried, from a run that is at work where there is one.
-pub(super) async fn take_over(target: &Connection, execution: &Execution) -> Result<AdvisoryLock> {
+pub(crate) async fn take_over(target: &Connection, execution: &Execution) -> Result<AdvisoryLock> {
     match AdvisoryLock::take(target).await {
         Err(error) if error.kind() == ErrorKind::Locked => {}
         taken => return taken,

@@ -230,7 +230,7 @@ fn is_unique(relation: &Relation, columns: &BTreeSet<&Identifier>) -> bool {
 }
 
 /// The columns of `relation` that a text may speak of.
-fn columns_in(text: &str, relation: &Relation) -> Vec<i16> {
+pub(crate) fn columns_in(text: &str, relation: &Relation) -> Vec<i16> {
     let names = lex(text).filter(|token| !token.is_blank()).filter_map(|token| token.identifier(text));
     names.filter_map(|name| relation.column(&name).map(|column| column.number)).collect()
 }

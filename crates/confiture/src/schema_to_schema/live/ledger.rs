@@ -49,6 +49,8 @@ pub enum Phase {
     Armed,
     /// The application writes to what was the target: nothing is applied here any more.
     CutOver,
+    /// Both schemas of one database are written at once: triggers carry each write to the other side.
+    Immediate,
 }
 
 /// Which way changes go.
@@ -82,7 +84,7 @@ impl Direction {
 }
 
 impl Phase {
-    const ALL: [(&'static str, Self); 7] = [
+    const ALL: [(&'static str, Self); 8] = [
         ("preparing", Self::Preparing),
         ("copying", Self::Copying),
         ("catching_up", Self::CatchingUp),
@@ -90,6 +92,7 @@ impl Phase {
         ("bidirectional", Self::Bidirectional),
         ("armed", Self::Armed),
         ("cut_over", Self::CutOver),
+        ("immediate", Self::Immediate),
     ];
 
     /// Its word in the ledger.

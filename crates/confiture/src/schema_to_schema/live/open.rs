@@ -35,7 +35,7 @@ use crate::schema_to_schema::report::Outcome;
 use crate::schema_to_schema::resume::Work;
 use crate::schema_to_schema::sessions::Sessions;
 use crate::schema_to_schema::triage::{self, Need};
-use crate::schema_to_schema::{failpoint, portion, preflight};
+use crate::schema_to_schema::{failpoint, immediate, portion, preflight};
 use crate::sql::{QualifiedName, Sql, sql};
 
 impl Migration {
@@ -52,6 +52,7 @@ impl Migration {
         AdvisoryLock::join(&side).await?;
         let captured = Arc::new(plan_capture(&self.plan, &self.source, &self.source_catalog).await?);
         let mut record = match ledger::read(&side).await? {
+            Some(record) if record.phase == Phase::Immediate => return Err(immediate::is_open()),
             Some(record) if record.phase >= Phase::Armed => return Err(moved(&side)),
             Some(record) if record.phase > Phase::Preparing => record,
             begun => self.prepare_following(begun, following, &captured, &side, execution).await?,

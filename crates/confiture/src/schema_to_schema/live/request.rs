@@ -8,6 +8,7 @@ use tokio::time::sleep;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Execution;
 use crate::postgres::{AdvisoryLock, Session};
+use crate::schema_to_schema::immediate;
 use crate::schema_to_schema::live::ledger::{self, Phase};
 use crate::schema_to_schema::live::run::{Following, Until};
 use crate::schema_to_schema::live::verifier::Verifying;
@@ -118,6 +119,13 @@ impl Migration {
                 continue;
             }
             let phase = ledger::read(&session).await?.map(|record| record.phase);
+            if phase == Some(Phase::Immediate) && verifying.repair {
+                return Err(immediate::is_open());
+            }
+            if phase == Some(Phase::Immediate) {
+                // Neither side is behind the other.
+                return self.verify(execution).await;
+            }
             if phase != Some(Phase::Following) {
                 return Err(Error::refused("the target does not equal its source yet: it has not caught up")
                     .hint("let it catch up: confiture migrate schema-to-schema sync --until-caught-up"));

@@ -173,6 +173,24 @@ impl Shapes {
         target.batch(&all).await
     }
 
+    /// Takes what captures the source's tables as it is now, in the open transaction, and leaves the rest as it was
+    /// remembered: a capture that stood still while nothing was missed is none that was broken.
+    pub(crate) async fn recapture(session: &Session, scope: &Scope) -> Result<()> {
+        let now = Self::read(session, scope).await?;
+        let Some(mut before) = Self::remembered(session, "source").await? else { return Ok(()) };
+        for (table, shape) in &mut before.tables {
+            let Some(now) = now.tables.get(table) else { continue };
+            let is_other = |line: &&str| !line.starts_with(CAPTURE);
+            let lines = shape.lines().filter(is_other).chain(now.lines().filter(|line| !is_other(line)));
+            let taken = lines.collect::<Vec<_>>().join("\n");
+            let update =
+                Sql::literal("UPDATE confiture.shape SET shape = $2 WHERE side = 'source' AND relation = $1");
+            session.execute(&update, &[table, &taken]).await?;
+            *shape = taken;
+        }
+        Ok(())
+    }
+
     /// How it looked when it was remembered; `None` where nothing was.
     pub(crate) async fn remembered(target: &Session, side: &str) -> Result<Option<Self>> {
         let query = Sql::literal("SELECT relation, shape FROM confiture.shape WHERE side = $1");

@@ -82,7 +82,7 @@ impl ReverseMapping {
     }
 
     /// The same with other names of tables: after a cutover in one database, where the tables have changed their schemas. What
-    /// users wrote as SQL is left as it is.
+    /// users wrote as SQL is left as it is; what is looked up in another part of a split table is our own.
     #[must_use]
     pub fn renamed(mut self, rename: impl Fn(&QualifiedName) -> QualifiedName) -> Self {
         let renamed = |name: &mut crate::config::mapping::TableName| {
@@ -91,6 +91,7 @@ impl ReverseMapping {
             (name.schema, name.name) = (Some(new.schema), new.name);
         };
         for table in &mut self.mapping.tables {
+            split::rename_lookups(table, &rename);
             renamed(&mut table.target.value);
             // Expressions go by the alias, which stays.
             table.from.value.aliased = true;

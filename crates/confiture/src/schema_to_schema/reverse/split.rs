@@ -73,6 +73,20 @@ pub(super) fn find<'a>(
     })
 }
 
+/// Has lookups of [`find`] read tables that have changed their names.
+pub(super) fn rename_lookups(table: &mut TableMapping, rename: impl Fn(&QualifiedName) -> QualifiedName) {
+    for watched in &table.depends {
+        let TableName { schema: Some(schema), name } = &watched.table.value else { continue };
+        let old = QualifiedName::new(schema.clone(), name.clone());
+        let (before, after) = (format!(" FROM {old} AS "), format!(" FROM {} AS ", rename(&old)));
+        for column in &mut table.columns {
+            if let ColumnValue::Expression(text) = &mut column.value.value {
+                *text = text.replace(&before, &after);
+            }
+        }
+    }
+}
+
 /// The one column that is the old key in both.
 fn shared_key<'a>(
     old: &Relation,

@@ -41,7 +41,7 @@ const WRITER_SECONDS: f64 = 5.0;
 pub fn checks(look: &Look) -> Vec<Check> {
     let Some(sight) = &look.sight else { return Vec::new() };
     let Some(following) = &sight.status.following else { return Vec::new() };
-    if following.phase == Phase::CutOver {
+    if matches!(following.phase, Phase::CutOver | Phase::Immediate) {
         return Vec::new();
     }
     let source = look.servers.iter().find(|server| server.side == Side::Source);

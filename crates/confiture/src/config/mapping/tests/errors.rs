@@ -29,6 +29,7 @@ fn in_the_file_as_a_whole() {
         "parallel: 0\ntables: {a: }\n",
         "tables: [users]\n",
         "source: [a]\ntables: {a: }\n",
+        "sync: imediate\ntables: {a: }\n",
     ]), @r#"
     m.yaml:1:1: the mapping maps nothing
       name tables under `tables:`, or write `others: same-name` to map all tables by name
@@ -41,10 +42,10 @@ fn in_the_file_as_a_whole() {
     m.yaml:1:1: the file must be a map of `key: value`, not a list
     m.yaml:1:1: unknown key `tabels`
       did you mean `tables`?
-      known keys: migration, strategy_config, source, target, strategy, parallel, tables, fdw_tables, copy_tables, transformations, table_overrides, others, validations
+      known keys: migration, strategy_config, source, target, strategy, parallel, sync, tables, fdw_tables, copy_tables, transformations, table_overrides, others, validations
     m.yaml:1:1: unknown key `tabels`
       did you mean `tables`?
-      known keys: migration, strategy_config, source, target, strategy, parallel, tables, fdw_tables, copy_tables, transformations, table_overrides, others, validations
+      known keys: migration, strategy_config, source, target, strategy, parallel, sync, tables, fdw_tables, copy_tables, transformations, table_overrides, others, validations
     m.yaml:1:1: the table `users` stands outside of `tables:`
       indent it under a line `tables:`
     m.yaml:2:1: `tables` and `fdw_tables` are two ways to write tables
@@ -66,6 +67,8 @@ fn in_the_file_as_a_whole() {
     m.yaml:1:11: `parallel` must be a whole number from 1 to 256, not `0`
     m.yaml:1:9: `tables` must be a map of `key: value`, not a list
     m.yaml:1:9: `source` must be text, not a list
+    m.yaml:1:7: `sync` must be `batches` or `immediate`, not `imediate`
+      did you mean `immediate`?
     "#);
 }
 
@@ -249,7 +252,7 @@ fn in_older_shapes() {
     m.yaml:2:19: the target table t is written twice
       it is already in line 1: keep one of them
     m.yaml:2:1: unknown key `page_views`
-      known keys: migration, strategy_config, source, target, strategy, parallel, tables, fdw_tables, copy_tables, transformations, table_overrides, others, validations
+      known keys: migration, strategy_config, source, target, strategy, parallel, sync, tables, fdw_tables, copy_tables, transformations, table_overrides, others, validations
     "#);
 }
 

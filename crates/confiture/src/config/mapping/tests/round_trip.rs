@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::{read, without_places};
 use crate::config::Spanned;
 use crate::config::mapping::{
-    ColumnMapping, ColumnValue, Dependency, Expectation, FromClause, Mapping, Strategy as Travel,
+    ColumnMapping, ColumnValue, Dependency, Expectation, FromClause, Mapping, Strategy as Travel, SyncMode,
     TableMapping, TableName, Transformation, UnnamedColumns, Validation,
 };
 use crate::sql::Identifier;
@@ -206,11 +206,13 @@ fn mapping() -> impl Strategy<Value = Mapping> {
         of(1..1_000_000_u32),
         of(1..=256_u16),
         any::<bool>(),
+        of(prop_oneof![Just(SyncMode::Batches), Just(SyncMode::Immediate)]),
     );
     let lists = (vec(table(), 0..3), vec(transformation(), 0..3), vec(validation(), 0..3));
     (versions, numbers, lists).prop_map(|(versions, numbers, lists)| {
         let (name, from_version, to_version, source, target) = versions;
-        let (strategy, threshold_rows, fdw_throughput, copy_throughput, parallel, others_by_name) = numbers;
+        let (strategy, threshold_rows, fdw_throughput, copy_throughput, parallel, others_by_name, sync) =
+            numbers;
         let (tables, transformations, validations) = lists;
         one_of_each(Mapping {
             name,
@@ -222,6 +224,7 @@ fn mapping() -> impl Strategy<Value = Mapping> {
             threshold_rows,
             fdw_throughput,
             parallel,
+            sync: sync.map(Spanned::nowhere),
             copy_throughput: copy_throughput.map(f64::from),
             tables,
             transformations,

@@ -17,6 +17,9 @@ use crate::sql::{Identifier, Literal, Sql, hexadecimal, sql};
 /// What our publications say about themselves.
 const COMMENT: &str = "made by Confiture; it goes with the migration";
 
+/// Kilobytes of changes from which on the server sends a transaction before it has ended; the least that there is in tests.
+const DECODING_MEMORY: usize = if cfg!(feature = "failpoints") { 64 } else { 16 << 10 };
+
 /// Between two looks at something that another process does.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -209,10 +212,11 @@ pub(super) async fn start(
     // A list of names, quoted as such, within a literal.
     let publications = publication.to_string();
     let command = sql!(
-        "START_REPLICATION SLOT {} LOGICAL 0/0 (proto_version '1', publication_names {}, messages 'true')",
+        "START_REPLICATION SLOT {} LOGICAL 0/0 (proto_version '2', streaming 'on', publication_names {}, messages 'true')",
         slot,
         Literal(&publications)
     );
+    replication.query(&sql!("SET logical_decoding_work_mem = {}", DECODING_MEMORY)).await?;
     let until = Instant::now() + ENDING;
     loop {
         match replication.start(&command).await {

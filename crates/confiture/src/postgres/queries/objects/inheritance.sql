@@ -5,7 +5,7 @@ SELECT CASE WHEN c.relispartition THEN 'partition' ELSE 'inheritance' END AS kin
         ELSE format('ALTER TABLE %I.%I INHERIT %I.%I', n.nspname, c.relname, pn.nspname, p.relname) END,
     'drop', CASE WHEN c.relispartition THEN format('ALTER TABLE %I.%I DETACH PARTITION %I.%I', pn.nspname, p.relname, n.nspname, c.relname)
         ELSE format('ALTER TABLE %I.%I NO INHERIT %I.%I', n.nspname, c.relname, pn.nspname, p.relname) END,
-    'details', json_build_object('parent', format('%I.%I', pn.nspname, p.relname), 'bound', pg_get_expr(c.relpartbound, c.oid), 'number', h.inhseqno),
+    'details', json_build_object('parent', format('%I.%I', pn.nspname, p.relname), 'bound', pg_get_expr(c.relpartbound, c.oid), 'number', h.inhseqno, 'rank', rank() OVER (PARTITION BY c.oid ORDER BY h.inhseqno)),
     'depends', json_build_array(json_build_array('pg_class', c.oid, 0), json_build_array('pg_class', p.oid, 0))) AS body
 FROM pg_inherits h JOIN pg_class c ON c.oid = h.inhrelid AND c.relkind IN ('r', 'p', 'f') JOIN pg_class p ON p.oid = h.inhparent
 JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_namespace pn ON pn.oid = p.relnamespace

@@ -6,8 +6,8 @@ SELECT CASE c.relkind WHEN 'f' THEN 'foreign table' ELSE 'table' END AS kind, 'p
     'definition', json_build_array(c.relkind, pg_get_partkeydef(c.oid), CASE WHEN c.reloftype <> 0 THEN format_type(c.reloftype, NULL) END,
         fs.srvname,
         -- The type of a column in the key cannot be altered.
-        (SELECT array_agg(format_type(a.atttypid, a.atttypmod) || ' ' || a.attcollation::regcollation ORDER BY a.attnum) FROM pg_partitioned_table pt JOIN pg_attribute a ON a.attrelid = pt.partrelid AND a.attnum = ANY (pt.partattrs::int2[])
-            WHERE pt.partrelid = c.oid))::text || m.made_anew,
+        (SELECT array_agg(format_type(a.atttypid, a.atttypmod) || ' ' || a.attcollation::regcollation ORDER BY a.attnum) FROM pg_depend k JOIN pg_attribute a ON a.attrelid = k.objid AND a.attnum = k.objsubid
+            WHERE c.relkind = 'p' AND k.classid = 'pg_class'::regclass AND k.objid = c.oid AND k.refclassid = 'pg_class'::regclass AND k.refobjid = c.oid AND k.refobjsubid = 0 AND k.deptype = 'i'))::text || m.made_anew,
     'drop', format('DROP%s TABLE %I.%I', CASE c.relkind WHEN 'f' THEN ' FOREIGN' ELSE '' END, n.nspname, c.relname),
     'owner', pg_get_userbyid(c.relowner), 'acl', c.relacl::text[], 'acl_default', acldefault('r', c.relowner)::text[],
     'alter', format('ALTER%s TABLE %I.%I', CASE c.relkind WHEN 'f' THEN ' FOREIGN' ELSE '' END, n.nspname, c.relname),

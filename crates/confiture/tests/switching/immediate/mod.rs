@@ -1,0 +1,5 @@
+//! Both schemas of one database written at once.
+
+mod faults;
+mod life;
+mod scene;
