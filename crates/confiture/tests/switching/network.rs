@@ -23,7 +23,7 @@ use crate::proxy::{Proxy, Weather};
 use crate::within;
 use crate::world::{World, connection};
 
-const MAX_STALL: Duration = Duration::from_millis(1500);
+const MAX_STALL: Duration = Duration::from_millis(2500);
 
 /// What clients need to notice, to connect and to write.
 const NOTICING: Duration = Duration::from_millis(1500);
@@ -168,6 +168,8 @@ impl Scene {
         let is_given_up = match (at, weather) {
             ("switch: decided" | "switch: opened" | "switch: application told", _) => Some(false),
             ("switch: about to be decided", Weather::Cut) if is_leaving => None,
+            // Within one database nothing is asked in between.
+            ("switch: application led over", _) if Arc::ptr_eq(&self.networks[0], &self.networks[1]) => None,
             ("switch: about to be decided", _) => Some(weather == Weather::Stalled && is_leaving),
             _ => Some(true),
         };

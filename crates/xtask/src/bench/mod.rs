@@ -6,6 +6,7 @@
 mod build;
 mod client_cost;
 mod copy;
+mod cutover;
 mod diff;
 pub(crate) mod follow;
 mod foreign;
@@ -75,6 +76,7 @@ const BENCHMARKS: &[Benchmark] = &[
     Benchmark { name: "follow-lag", measure: follow::measure_lag },
     Benchmark { name: "follow-cost", measure: follow::measure_cost },
     Benchmark { name: "follow-quiet", measure: follow::measure_quiet },
+    Benchmark { name: "cutover", measure: cutover::measure },
 ];
 
 pub(crate) fn run(root: &Path, arguments: &Arguments) -> Result<()> {

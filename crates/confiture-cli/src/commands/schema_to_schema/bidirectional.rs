@@ -11,7 +11,7 @@ use confiture::schema_to_schema::{Options, Until};
 use confiture::sql::Identifier;
 use confiture::{Error, Result};
 
-use super::flags::{Ends, Which};
+use super::flags::Which;
 use super::immediate;
 use super::options::{BothOptions, SchemaToSchemaOptions, Step};
 use crate::args::time;
@@ -31,9 +31,6 @@ use crate::output::{Reply, bidirectional as output};
 /// row are a deadlock. --stop ends it.
 #[derive(Debug, clap::Args)]
 pub(super) struct BothWays {
-    #[command(flatten)]
-    ends: Ends,
-
     #[command(flatten)]
     which: Which,
 
@@ -99,7 +96,6 @@ enum Who {
 impl BothWays {
     pub(super) fn options(self) -> Result<SchemaToSchemaOptions> {
         let mut options = SchemaToSchemaOptions::new(Step::Bidirectional);
-        self.ends.fill(&mut options);
         self.which.fill(&mut options);
         (options.yes, options.events) = (self.yes, self.events);
         let policy = match (self.conflicts, self.latest_by) {

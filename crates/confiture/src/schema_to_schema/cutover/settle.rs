@@ -76,8 +76,7 @@ pub async fn settle_with(
     };
     let occasion = Occasion::of(kind, options);
     // While both sides take writes, nothing was decided, and both feeds go on.
-    let is_both = ledgers.is_bidirectional();
-    let is_decided = !is_both && direction == kind.leads_to();
+    let is_decided = !ledgers.is_bidirectional() && direction == kind.leads_to();
     if half_done {
         execution.warn(format!("a {} was decided and not brought to its end: that is done now", kind.word()));
         open_up_again(options).await?;
@@ -93,7 +92,8 @@ pub async fn settle_with(
     if let Some(begun) = begun.filter(|begun| begun.pooler.is_none() || application.pooler().is_some()) {
         record::end(&home, begun.id, None, None, Some("the process ended")).await?;
     }
-    if !is_both {
+    // Where nothing was made ready, both directions may be at work.
+    if half_done || armed || is_within(options) {
         tidy(options, direction, execution).await?;
     }
     Ok(direction)

@@ -10,3 +10,4 @@ pub(super) use cost::measure as measure_cost;
 pub(super) use lag::measure as measure_lag;
 pub(super) use quiet::measure as measure_quiet;
 pub(super) use rate::measure as measure_rate;
+pub(super) use scene::{Scene, load};

@@ -130,6 +130,17 @@ impl<'a> Scene<'a> {
         Ok(file)
     }
 
+    /// The program with a step of the migration of a database.
+    pub(crate) fn step(&self, step: &str, database: &str, target: &str) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(["migrate", "schema-to-schema", step]);
+        command.arg("--from").arg(self.source.server.url(database));
+        command.arg("--to").arg(self.target.server.url(target));
+        command.arg("--mapping").arg(&self.mapping);
+        command.current_dir(self.folder.path());
+        command
+    }
+
     /// The follower of a database, into the target of the same name.
     pub(crate) fn follow(&self, database: &str, feed: &str) -> Result<Follower> {
         self.follow_into(database, database, feed)
@@ -139,12 +150,8 @@ impl<'a> Scene<'a> {
     pub(super) fn follow_into(&self, database: &str, target: &str, feed: &str) -> Result<Follower> {
         let log = self.folder.path().join(format!("{target}.log"));
         let file = fs::File::create(&log)?;
-        let mut command = Command::new(&self.program);
-        command.args(["migrate", "schema-to-schema", "sync", "--yes", "--no-verify", "--quiet"]);
-        command.arg("--from").arg(self.source.server.url(database));
-        command.arg("--to").arg(self.target.server.url(target));
-        command.arg("--mapping").arg(&self.mapping).args(["--capture", feed]);
-        command.current_dir(self.folder.path());
+        let mut command = self.step("sync", database, target);
+        command.args(["--yes", "--no-verify", "--quiet", "--capture", feed]);
         command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
         Ok(Follower { child: command.spawn().context("cannot run the program")?, log })
     }
@@ -171,7 +178,7 @@ impl<'a> Scene<'a> {
     }
 
     /// Follows until the target is there, and stops: from then on changes are kept.
-    pub(super) fn set_up(&self, database: &str, feed: &str) -> Result<()> {
+    pub(crate) fn set_up(&self, database: &str, feed: &str) -> Result<()> {
         self.set_up_into(database, database, feed)
     }
 
@@ -217,7 +224,7 @@ pub(super) fn pgbench(psql: &Psql<'_>, database: &str) -> Command {
 }
 
 /// What the processes of this machine ask of it: the load average of the last minute.
-pub(super) fn load() -> f64 {
+pub(crate) fn load() -> f64 {
     let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     text.split(' ').next().and_then(|first| first.parse().ok()).unwrap_or(f64::NAN)
 }
