@@ -1,5 +1,7 @@
 //! `cargo xtask soak`: random tables, mappings and writers against the live migration, for as long as asked.
 
+mod idle;
+
 use std::path::Path;
 
 use anyhow::Result;
@@ -10,7 +12,10 @@ use crate::test::on_servers;
 use crate::{install, server};
 
 #[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Arguments {
+    #[command(subcommand)]
+    scene: Option<Scene>,
     /// How long each of the tests looks
     #[arg(long, default_value_t = 120)]
     seconds: u64,
@@ -19,7 +24,17 @@ pub(crate) struct Arguments {
     seed: Option<u64>,
 }
 
+/// Something else than random changes.
+#[derive(clap::Subcommand)]
+enum Scene {
+    /// Nothing changes: no WAL is kept, no snapshot is held, and memory does not grow
+    Idle(idle::Arguments),
+}
+
 pub(crate) fn run(root: &Path, arguments: &Arguments) -> Result<()> {
+    if let Some(Scene::Idle(arguments)) = &arguments.scene {
+        return idle::run(root, arguments);
+    }
     let binaries = install::postgresql()?;
     let options = Options { bin_dir: Some(binaries.dir().to_owned()), ..testing::options() };
     server::with_servers([options], |servers| {

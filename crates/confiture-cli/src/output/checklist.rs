@@ -14,6 +14,7 @@ pub(crate) fn render(style: Style, checks: &[Check]) -> String {
     for check in checks {
         let mark = match check.outcome {
             CheckOutcome::Pass => "PASS".to_owned(),
+            CheckOutcome::Warn => style.yellow("WARN"),
             CheckOutcome::Fail => style.red("FAIL"),
             CheckOutcome::Ask => style.yellow("ASK "),
         };
@@ -32,7 +33,7 @@ pub(crate) fn render(style: Style, checks: &[Check]) -> String {
         _ => writeln!(
             text,
             "\n{} of {} are so; {failed} are not, {asked} are to be confirmed.",
-            of(CheckOutcome::Pass),
+            of(CheckOutcome::Pass) + of(CheckOutcome::Warn),
             checks.len()
         ),
     };
@@ -42,7 +43,7 @@ pub(crate) fn render(style: Style, checks: &[Check]) -> String {
 /// "No", where a point is not so.
 pub(crate) fn verdict(checks: &[Check]) -> Option<Error> {
     let open: Vec<&str> =
-        checks.iter().filter(|check| check.outcome != CheckOutcome::Pass).map(|check| check.id).collect();
+        checks.iter().filter(|check| check.outcome > CheckOutcome::Warn).map(|check| check.id).collect();
     (!open.is_empty()).then(|| {
         let verb = if open.len() == 1 { "stands" } else { "stand" };
         let points = count(open.len(), "point");

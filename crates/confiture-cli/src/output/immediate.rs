@@ -42,6 +42,7 @@ pub(crate) fn proposal(style: Style, proposal: &Proposal) -> String {
 fn line(style: Style, finding: &Finding) -> String {
     let word = match finding.severity {
         Severity::Note => style.dim("note"),
+        Severity::Lossy => style.yellow("lossy"),
         Severity::Loses | Severity::Blocks => style.yellow("lost"),
     };
     let place = finding.place.as_ref().map(|place| format!("{place}: ")).unwrap_or_default();

@@ -17,6 +17,7 @@ pub(crate) fn render(style: Style, report: &SwitchReport) -> String {
     for check in &report.checklist {
         let (mark, word) = match check.outcome {
             CheckOutcome::Pass => (style.done(), "PASS"),
+            CheckOutcome::Warn => (style.chart(), "WARN"),
             CheckOutcome::Ask => (style.chart(), "ASK "),
             CheckOutcome::Fail => (style.failed(), "FAIL"),
         };

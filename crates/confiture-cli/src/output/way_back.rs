@@ -10,15 +10,19 @@ use super::style::Style;
 /// One line where nothing is lost; else every loss with its place and what to write.
 pub(crate) fn render(style: Style, reverse: &ReverseMapping) -> String {
     let tables = count(reverse.mapping.tables.len(), "table");
-    let bad = || reverse.findings.iter().filter(|finding| finding.severity > Severity::Note);
-    if bad().next().is_none() {
-        return format!(
-            "Way back: {tables} can be carried back after a cutover; a rollback loses nothing.\n"
-        );
-    }
-    let mut text =
-        format!("{}\n", style.bold("Way back: a rollback after a cutover would not bring everything back"));
-    for finding in bad() {
+    let shown = || reverse.findings.iter().filter(|finding| finding.severity > Severity::Note);
+    let mut text = match shown().find(|finding| finding.severity >= Severity::Loses) {
+        None => {
+            format!("Way back: {tables} can be carried back after a cutover; a rollback loses nothing.\n")
+        }
+        Some(_) => {
+            format!(
+                "{}\n",
+                style.bold("Way back: a rollback after a cutover would not bring everything back")
+            )
+        }
+    };
+    for finding in shown() {
         let _ = writeln!(text, "  {}", one(style, finding));
         if let Some(hint) = &finding.hint {
             let _ = writeln!(text, "      {} {hint}", style.cyan("hint:"));
@@ -32,7 +36,9 @@ fn one(style: Style, finding: &Finding) -> String {
     let column = finding.column.as_ref().map(|name| format!(".{name}")).unwrap_or_default();
     let word = match finding.severity {
         Severity::Blocks => style.red("no way"),
-        _ => style.yellow("lost"),
+        Severity::Loses => style.yellow("lost"),
+        Severity::Lossy => style.yellow("lossy"),
+        Severity::Note => style.yellow("note"),
     };
     format!("{word} {place}{}{column}: {}", finding.table.short(), finding.message)
 }

@@ -88,9 +88,29 @@ async fn clients_behind_pgbouncer_go_over_and_back() {
     assert_eq!((pooled.client().as_str(), pooled.is_paused()), (pooled.shop.old.name(), false));
 }
 
+fn kill_who_stands_by(pooled: &Pooled) {
+    let said = Command::new("ps").args(["-eo", "pid,args"]).output().expect("ps starts");
+    let said = String::from_utf8_lossy(&said.stdout).into_owned();
+    let console = pooled.pooler.admin_url();
+    let mut standing = said.lines().filter(|line| line.contains(&console) && line.contains("--stand-by"));
+    let pid = standing.next().and_then(|line| line.split_whitespace().next()).expect("somebody stands by");
+    assert!(Command::new("kill").args(["-KILL", pid]).status().expect("kill starts").success());
+}
+
 /// `kill -9` while PgBouncer holds its clients back: somebody lets them go on.
 #[tokio::test]
 async fn a_program_that_is_killed_leaves_no_pause() {
+    killed(None).await;
+}
+
+#[tokio::test]
+async fn a_machine_that_dies_leaves_a_pause_that_the_next_command_ends() {
+    for next in ["sync --until-caught-up --yes", "pause"] {
+        killed(Some(next)).await;
+    }
+}
+
+async fn killed(next: Option<&str>) {
     let pooled = Pooled::new().await;
     // A transaction that stays open: so the pause lasts.
     let mut open = Command::new(pooled.shop.old.server().program("psql"))
@@ -108,14 +128,27 @@ async fn a_program_that_is_killed_leaves_no_pause() {
     let arguments = pooled.arguments("cutover --max-stall 50s");
     let mut program = start(&pooled.shop, &arguments.split(' ').collect::<Vec<_>>());
     until("clients are held back", || pooled.is_paused());
-    program.kill().expect("it is killed");
-    program.wait().expect("it ends");
+    if let Some(next) = next {
+        // The machine dies, and with it whoever stands by.
+        kill_who_stands_by(&pooled);
+        program.kill().expect("it is killed");
+        program.wait().expect("it ends");
+        assert!(pooled.is_paused());
+        let said = pooled
+            .shop
+            .call(&format!("{next} --from production --to production_new --mapping db/mapping.yaml -q"));
+        assert_eq!(said.status, 0, "{next}: {said}");
+    } else {
+        program.kill().expect("it is killed");
+        program.wait().expect("it ends");
+    }
     until("clients go on", || !pooled.is_paused());
     assert_eq!(pooled.client(), pooled.shop.old.name());
     psql(&pooled.shop.old, "INSERT INTO users VALUES (100001, 'after')");
 
     drop(stdin);
     open.wait().expect("psql ends");
+    pooled.shop.call("resume --to production_new");
     let over = pooled.call("cutover");
     assert_eq!(over.status, 0, "{over}");
     assert_eq!(pooled.client(), pooled.shop.new.name());

@@ -3,7 +3,6 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio_postgres::SimpleQueryMessage;
 
@@ -44,8 +43,8 @@ const QUERIES: [&str; 29] = [
     "SELECT 'role' AS kind, '' AS class, 0 AS oid, 0 AS sub, pg_catalog.to_json(current_user) AS body",
 ];
 
-/// An object as the system catalogs address it: catalog, OID, part.
-type Address = (String, u32, i64);
+/// An object as the system catalogs address it: catalog, by its place in [`Reader::classes`], OID, part.
+type Address = (usize, u32, i64);
 
 /// Reads everything that the database of `session` holds. In a transaction of its own, or in the one that is open: this
 /// is how a plan's outcome is seen before it is committed.
@@ -75,12 +74,19 @@ pub async fn read_objects(session: &Session, in_transaction: bool) -> Result<Obj
     if answers.is_err() && !in_transaction {
         let _ = session.client().simple_query("ROLLBACK").await;
     }
+    let (answers, server_version) = (answers?, session.server_version());
+    // Whoever reads two databases at a time reads them on two threads.
+    let read = tokio::task::spawn_blocking(move || read(&answers, server_version));
+    read.await.map_err(|error| Error::unexpected("reading the catalog has ended early").because(error))?
+}
+
+fn read(answers: &[SimpleQueryMessage], server_version: u32) -> Result<Objects> {
     let mut reader = Reader::default();
-    reader.found.server_version = session.server_version();
-    for answer in answers? {
+    reader.found.server_version = server_version;
+    for answer in answers {
         if let SimpleQueryMessage::Row(row) = answer {
             let field = |index: usize| row.get(index).unwrap_or_default();
-            let address = (field(1).to_owned(), parse(field(2))?, parse(field(3))?);
+            let address = (reader.class(field(1)), parse(field(2))?, parse(field(3))?);
             reader.take(field(0), address, field(4))?;
         }
     }
@@ -91,21 +97,39 @@ fn parse<T: std::str::FromStr>(text: &str) -> Result<T> {
     text.parse().map_err(|_| Error::unexpected("a number of the catalog cannot be read"))
 }
 
-fn body<T: DeserializeOwned>(text: &str) -> Result<T> {
+fn body<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T> {
     serde_json::from_str(text)
         .map_err(|error| Error::unexpected("an object of the catalog cannot be read").because(error))
 }
 
 #[derive(Deserialize)]
-struct Links {
-    parent: Option<(String, Value, Value)>,
-    depends: Option<Vec<(String, Value, Value)>>,
+struct Links<'a> {
+    #[serde(borrow)]
+    parent: Option<Pointer<'a>>,
+    #[serde(borrow)]
+    depends: Option<Vec<Pointer<'a>>>,
 }
 
+/// An address in JSON.
+type Pointer<'a> = (&'a str, Number, Number);
+
 /// JSON has OIDs as text and other numbers as numbers.
-fn address_of(class: String, oid: &Value, sub: &Value) -> Result<Address> {
-    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    Ok((class, parse(&text(oid))?, parse(&text(sub))?))
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Number {
+    Plain(i64),
+    Text(String),
+}
+
+impl Number {
+    fn value<T: std::str::FromStr + TryFrom<i64>>(&self) -> Result<T> {
+        match self {
+            Self::Plain(number) => {
+                (*number).try_into().map_err(|_| Error::unexpected("a number of the catalog cannot be read"))
+            }
+            Self::Text(text) => parse(text),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -117,9 +141,26 @@ struct Reader {
     /// Who depends on whom, and how (`pg_depend.deptype`).
     edges: Vec<(Address, Address, char)>,
     comments: HashMap<Address, String>,
+    /// The names of catalogs.
+    classes: Vec<String>,
 }
 
 impl Reader {
+    /// The place of a catalog's name.
+    fn class(&mut self, name: &str) -> usize {
+        match self.classes.iter().position(|class| class == name) {
+            Some(at) => at,
+            None => {
+                self.classes.push(name.to_owned());
+                self.classes.len() - 1
+            }
+        }
+    }
+
+    fn address_of(&mut self, (class, oid, sub): &Pointer<'_>) -> Result<Address> {
+        Ok((self.class(class), oid.value()?, sub.value()?))
+    }
+
     fn take(&mut self, kind: &str, address: Address, text: &str) -> Result<()> {
         match kind {
             "role" => self.found.role = body(text)?,
@@ -139,8 +180,9 @@ impl Reader {
             }
             "security label" => {}
             "depends" => {
-                let (class, oid, sub, how): (String, Value, Value, char) = body(text)?;
-                self.edges.push((address, address_of(class, &oid, &sub)?, how));
+                let (class, oid, sub, how): (&str, Number, Number, char) = body(text)?;
+                let on = self.address_of(&(class, oid, sub))?;
+                self.edges.push((address, on, how));
             }
             _ => {
                 let kind = Kind::parse(kind)
@@ -149,10 +191,9 @@ impl Reader {
                 object.kind = kind;
                 object.settle();
                 let Links { parent, depends } = body(text)?;
-                let address_of = |(class, oid, sub): (String, Value, Value)| address_of(class, &oid, &sub);
-                let parent = parent.map(address_of).transpose()?;
-                let depends =
-                    depends.unwrap_or_default().into_iter().map(address_of).collect::<Result<_>>()?;
+                let parent = parent.map(|on| self.address_of(&on)).transpose()?;
+                let depends = depends.unwrap_or_default();
+                let depends = depends.iter().map(|on| self.address_of(on)).collect::<Result<_>>()?;
                 self.links.push((parent, depends));
                 self.found.all.push(object);
                 self.addresses.push(address);
@@ -164,7 +205,7 @@ impl Reader {
     fn finish(mut self) -> Objects {
         self.leave_out_members();
         let at: HashMap<Address, usize> =
-            self.addresses.iter().cloned().enumerate().map(|(index, address)| (address, index)).collect();
+            self.addresses.iter().copied().enumerate().map(|(index, address)| (address, index)).collect();
         let places = Places::new(&at, &self.edges);
         for (from, to, how) in &self.edges {
             if *how == 'e' {
@@ -215,25 +256,24 @@ impl Reader {
     /// What belongs to an extension comes and goes with it.
     fn leave_out_members(&mut self) {
         let of_extension = |edge: &&(Address, Address, char)| edge.2 == 'e';
-        let mut members: HashSet<(String, u32)> =
-            self.edges.iter().filter(of_extension).map(|(from, ..)| (from.0.clone(), from.1)).collect();
+        let mut members: HashSet<(usize, u32)> =
+            self.edges.iter().filter(of_extension).map(|(from, ..)| (from.0, from.1)).collect();
         // The members of an operator family or class, the constraints of a domain: with what they are part of.
         loop {
             let more: Vec<_> = (self.edges.iter())
                 .filter(|(from, to, how)| {
                     matches!(how, 'i' | 'a')
-                        && members.contains(&(to.0.clone(), to.1))
-                        && !members.contains(&(from.0.clone(), from.1))
+                        && members.contains(&(to.0, to.1))
+                        && !members.contains(&(from.0, from.1))
                 })
-                .map(|(from, ..)| (from.0.clone(), from.1))
+                .map(|(from, ..)| (from.0, from.1))
                 .collect();
             if more.is_empty() {
                 break;
             }
             members.extend(more);
         }
-        let mut keep =
-            self.addresses.iter().map(|address| !members.contains(&(address.0.clone(), address.1)));
+        let mut keep = self.addresses.iter().map(|address| !members.contains(&(address.0, address.1)));
         let keep: Vec<bool> = keep.by_ref().collect();
         let mut flags = keep.iter();
         self.found.all.retain(|_| *flags.next().unwrap_or(&true));
@@ -260,7 +300,7 @@ fn is_told_otherwise(from: &Object, to: &Object) -> bool {
 /// Which object an address means: what is internal stands for what it is internal to, a member for its extension.
 struct Places<'a> {
     at: &'a HashMap<Address, usize>,
-    owners: HashMap<(&'a str, u32), &'a Address>,
+    owners: HashMap<(usize, u32), &'a Address>,
 }
 
 impl<'a> Places<'a> {
@@ -269,7 +309,7 @@ impl<'a> Places<'a> {
         // What an index is attached to says less about it than the constraint that it is of.
         for kinds in [['i', 'e'], ['P', 'P']] {
             for (from, to, _) in edges.iter().filter(|(.., how)| kinds.contains(how)) {
-                owners.entry((from.0.as_str(), from.1)).or_insert(to);
+                owners.entry((from.0, from.1)).or_insert(to);
             }
         }
         Self { at, owners }
@@ -283,14 +323,14 @@ impl<'a> Places<'a> {
                 return Some(*at);
             }
             if address.2 != 0
-                && let Some(at) = self.at.get(&(address.0.clone(), address.1, 0))
+                && let Some(at) = self.at.get(&(address.0, address.1, 0))
             {
                 return Some(*at);
             }
             if !seen.insert(address) {
                 return None;
             }
-            address = self.owners.get(&(address.0.as_str(), address.1))?;
+            address = self.owners.get(&(address.0, address.1))?;
         }
     }
 }

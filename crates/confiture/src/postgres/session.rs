@@ -153,6 +153,19 @@ impl Session {
         self.client().query_opt(sql.as_str(), parameters).await.map_err(|error| self.refused(error))
     }
 
+    /// Runs one query without parameters and returns its rows as texts, as the types' output functions give them; a cast to
+    /// `text` gives others: `true` and not `t`.
+    pub async fn texts(&self, sql: &Sql) -> Result<Vec<Vec<Option<String>>>> {
+        let messages = self.client().simple_query(sql.as_str()).await.map_err(|error| self.refused(error))?;
+        let texts = |message: &SimpleQueryMessage| match message {
+            SimpleQueryMessage::Row(row) => {
+                Some((0..row.len()).map(|at| row.get(at).map(ToOwned::to_owned)).collect())
+            }
+            _ => None,
+        };
+        Ok(messages.iter().filter_map(texts).collect())
+    }
+
     /// Has the server parse and analyse a statement, without running it.
     pub async fn prepare(&self, sql: &Sql) -> Result<Statement> {
         self.client().prepare(sql.as_str()).await.map_err(|error| self.refused(error))

@@ -1,5 +1,7 @@
 //! Makes a plan and carries it out where nobody minds.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use crate::catalog::{Key, Kind, Object, Objects};
@@ -115,8 +117,8 @@ async fn diff_in(
     // Both ways at the same time: the old database goes forward, the new one back.
     let back = rename::reversed(&renames);
     let (forward, backward) = tokio::join!(
-        converge(left.session(), before.clone(), &after, &renames),
-        converge(right.session(), after.clone(), &before, &back)
+        converge(left.session(), &before, &after, &renames),
+        converge(right.session(), &after, &before, &back)
     );
     let ((mut up, reached), (mut down, restored)) =
         (forward?, backward.map_err(|error| error.context("on the way back"))?);
@@ -186,23 +188,23 @@ async fn build(
     scratch: &Scratch,
     source: &Source,
     options: &DiffOptions,
-) -> Result<(Objects, Option<Sizes>)> {
+) -> Result<(Arc<Objects>, Option<Sizes>)> {
     let make_roles = options.make_roles;
     match source {
         Source::Scripts(scripts) => {
             scratch.run(scripts, make_roles).await?;
-            Ok((read_objects(scratch.session(), false).await?, None))
+            Ok((Arc::new(read_objects(scratch.session(), false).await?), None))
         }
         Source::Live(connection) => {
             let session = Session::connect(connection).await?;
             let live = read_objects(&session, false).await?;
             let sizes = Sizes::of(&read_lint_ground(&session).await?);
-            let live = live.without(|object| is_ours(object, options.history_table.as_deref()));
+            let live = Arc::new(live.without(|object| is_ours(object, options.history_table.as_deref())));
             if make_roles {
                 scratch.make_roles(&diff::roles(&live)).await?;
             }
-            let empty = read_objects(scratch.session(), false).await?;
-            let (_, copy) = converge(scratch.session(), empty, &live, &[]).await.map_err(|error| {
+            let empty = Arc::new(read_objects(scratch.session(), false).await?);
+            let (_, copy) = converge(scratch.session(), &empty, &live, &[]).await.map_err(|error| {
                 error.context(format!(
                     "the schema of {} cannot be copied into a scratch database",
                     connection.database
@@ -256,18 +258,18 @@ impl From<Error> for Failure {
 /// Plans and carries out until nothing differs. Everything is one transaction, so that another attempt starts afresh.
 async fn converge(
     session: &Session,
-    from: Objects,
-    to: &Objects,
+    from: &Arc<Objects>,
+    to: &Arc<Objects>,
     renames: &[Rename],
-) -> Result<(Plan, Objects)> {
+) -> Result<(Plan, Arc<Objects>)> {
     let mut options = PlanOptions::default();
     let mut one_transaction = true;
-    if diff::plan(&from, to, &options).is_empty() {
-        return Ok((Plan { steps: Vec::new(), one_transaction }, from));
+    if differences(from, to).await?.is_empty() {
+        return Ok((Plan { steps: Vec::new(), one_transaction }, Arc::clone(from)));
     }
     loop {
         begin(session).await?;
-        match attempt(session, from.clone(), to, renames, &options, one_transaction).await {
+        match attempt(session, from, to, renames, &options, one_transaction).await {
             Ok((mut steps, reached)) => {
                 session
                     .batch(&Sql::literal("COMMIT"))
@@ -312,13 +314,13 @@ async fn begin(session: &Session) -> Result<()> {
 
 async fn attempt(
     session: &Session,
-    from: Objects,
-    to: &Objects,
+    from: &Arc<Objects>,
+    to: &Arc<Objects>,
     renames: &[Rename],
     options: &PlanOptions,
     one_transaction: bool,
-) -> Result<(Vec<Step>, Objects), Failure> {
-    let mut state = from;
+) -> Result<(Vec<Step>, Arc<Objects>), Failure> {
+    let mut state = Arc::clone(from);
     let mut steps = Vec::new();
     for turn in 0..3 {
         let more = match turn {
@@ -334,7 +336,10 @@ async fn attempt(
     }
     for round in 0..ROUNDS {
         let options = PlanOptions { after_first: round > 0, ..options.clone() };
-        let more = diff::plan(&state, to, &options);
+        if round > 0 && differences(&state, to).await?.is_empty() {
+            return Ok((steps, state));
+        }
+        let more = compute(&state, to, move |state, to| diff::plan(state, to, &options)).await?;
         if more.is_empty() {
             break;
         }
@@ -351,7 +356,7 @@ async fn attempt(
         steps.extend(more);
         state = look_again(session).await?;
     }
-    let rest = diff::differences(&state, to);
+    let rest = differences(&state, to).await?;
     if rest.is_empty() {
         return Ok((steps, state));
     }
@@ -362,10 +367,26 @@ async fn attempt(
 }
 
 /// What the open transaction has made of the database.
-async fn look_again(session: &Session) -> Result<Objects> {
+async fn look_again(session: &Session) -> Result<Arc<Objects>> {
     let state = read_objects(session, true).await?;
     session.batch(&Sql::literal("SET LOCAL search_path = DEFAULT")).await?;
-    Ok(state)
+    Ok(Arc::new(state))
+}
+
+/// What differs between two catalogs.
+pub(super) async fn differences(one: &Arc<Objects>, other: &Arc<Objects>) -> Result<Vec<String>> {
+    compute(one, other, diff::differences).await
+}
+
+/// Compares on a thread of its own, so that both ways are thought out at the same time.
+async fn compute<T: Send + 'static>(
+    one: &Arc<Objects>,
+    other: &Arc<Objects>,
+    work: impl FnOnce(&Objects, &Objects) -> T + Send + 'static,
+) -> Result<T> {
+    let (one, other) = (Arc::clone(one), Arc::clone(other));
+    let done = tokio::task::spawn_blocking(move || work(&one, &other)).await;
+    done.map_err(|error| Error::new(ErrorKind::Unexpected, "a comparison has ended early").because(error))
 }
 
 /// Runs steps in as few round trips as there can be; an error still knows its step.

@@ -1,17 +1,24 @@
 //! A plan, carried out as its file will be: statement by statement, with an eye on the locks.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use crate::catalog::Objects;
 use crate::diff::{self, Hazard, Lock, Sizes, Step};
 use crate::error::{Error, ErrorKind, Result};
 use crate::postgres::{LockWatch, SeenLock, Session, read_objects};
 use crate::schema_diff::Plan;
+use crate::schema_diff::prove::differences;
 use crate::sql::{LockMode, Sql};
 
 /// Carries `plan` out on a database that is as the plan finds it, and notes what each step locks. The forms that let others go
 /// on working are proved by this: where there are some, what comes out has to be `goal`.
-pub(super) async fn watch(session: &Session, plan: &mut Plan, sizes: &Sizes, goal: &Objects) -> Result<()> {
+pub(super) async fn watch(
+    session: &Session,
+    plan: &mut Plan,
+    sizes: &Sizes,
+    goal: &Arc<Objects>,
+) -> Result<()> {
     let online = plan.steps.iter().any(|step| step.alone);
     let mut watch = LockWatch::begin(session).await?;
     if plan.steps.is_empty() || watch.is_empty() && !online {
@@ -49,8 +56,8 @@ pub(super) async fn watch(session: &Session, plan: &mut Plan, sizes: &Sizes, goa
     if !online {
         return Ok(());
     }
-    let reached = read_objects(session, false).await?;
-    let rest = diff::differences(&reached, goal);
+    let reached = Arc::new(read_objects(session, false).await?);
+    let rest = differences(&reached, goal).await?;
     if rest.is_empty() {
         return Ok(());
     }

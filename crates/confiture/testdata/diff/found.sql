@@ -118,3 +118,12 @@ CREATE TABLE h (LIKE t INCLUDING ALL, own text);
 ALTER TABLE h INHERIT t;
 -- rows
 INSERT INTO h VALUES (1, NULL, 4, 'x');
+-- case: a multirange's name is taken over by another type
+-- old
+CREATE TYPE a AS RANGE (SUBTYPE = int, MULTIRANGE_TYPE_NAME = mr);
+CREATE TYPE b AS RANGE (SUBTYPE = text);
+CREATE TABLE t (id int, c b);
+-- new
+CREATE TYPE a AS RANGE (SUBTYPE = int);
+CREATE TYPE b AS RANGE (SUBTYPE = date, MULTIRANGE_TYPE_NAME = mr);
+CREATE TABLE t (id int, c b);

@@ -22,4 +22,5 @@ mod standby;
 mod types;
 mod unreachable;
 mod versions;
+mod without_fdw;
 mod world;

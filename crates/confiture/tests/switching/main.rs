@@ -4,6 +4,8 @@
 mod between;
 mod bidirectional;
 mod bidirectional_crash;
+mod bidirectional_harm;
+mod bidirectional_random;
 mod clients;
 mod crash;
 #[path = "../database/mod.rs"]
@@ -14,6 +16,9 @@ mod others;
 #[path = "../live/proxy.rs"]
 #[allow(dead_code, reason = "shared with another test binary")]
 mod proxy;
+#[path = "../live/seed.rs"]
+#[allow(dead_code, reason = "shared with another test binary")]
+mod seed;
 mod within;
 mod without;
 #[path = "../schema_to_schema/world.rs"]

@@ -158,6 +158,12 @@ impl Scene {
         }
         let failed_at = Instant::now();
         let is_leaving = Arc::ptr_eq(&self.networks[side], &self.networks[leaving]);
+        // In one database nothing comes between the one place and the other.
+        let is_local = Arc::ptr_eq(&self.networks[0], &self.networks[1]);
+        let at = match at {
+            "switch: application led over" if is_local => "switch: about to be decided",
+            at => at,
+        };
         // Whether it is to be given up; `None` where the commit may just have come through.
         let is_given_up = match (at, weather) {
             ("switch: decided" | "switch: opened" | "switch: application told", _) => Some(false),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use confiture::ErrorKind;
-use confiture::event::Execution;
+use confiture::event::{Event, Execution, Observer};
 use confiture::postgres::Session;
 use confiture::schema_to_schema::cutover::{Switching, active, cut_over, handed_over};
 use confiture::schema_to_schema::{Capture, Direction, FeedKind, Following, Migration, Options, Until};
@@ -95,6 +95,50 @@ async fn a_writer_that_does_not_end_is_named() {
     // Each try keeps writers waiting for 300 ms; the rest is the machine's.
     assert!(seen.longest < Duration::from_secs(5), "{:?}", seen.longest);
     assert_all_there(&world.old, "app.orders", &seen).await;
+}
+
+/// Hears notes.
+struct Heard(tokio::sync::mpsc::UnboundedSender<String>);
+
+impl Observer for Heard {
+    fn observe(&self, event: &Event) {
+        if let Event::Note { message } = event {
+            self.0.send(message.clone()).ok();
+        }
+    }
+}
+
+/// Making the slot of the way back waits for a transaction that is open: it is named, and nobody waits for the switch. When it
+/// ends, that goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slot_that_waits_for_somebody_says_for_whom() {
+    let (_world, options) = scene().await;
+    let writer = Session::connect(&options.target).await.unwrap();
+    let begun = "SET application_name = 'reporting'; CREATE TABLE public.other (n int)";
+    writer.batch(&Sql::literal(begun)).await.unwrap();
+    writer.batch(&Sql::literal("BEGIN; INSERT INTO public.other VALUES (1)")).await.unwrap();
+    let switching = Switching { patience: Duration::from_secs(1), ..Switching::default() };
+    let error = cut_over(options.clone(), &switching, &Execution::unattended()).await.unwrap_err();
+    assert!(error.message().contains("waits for transactions that are open: pid "), "{error:?}");
+
+    let (heard, mut notes) = tokio::sync::mpsc::unbounded_channel();
+    let execution = Execution::new(Arc::new(Heard(heard)), CancellationToken::new());
+    let told = options.clone();
+    let switch = tokio::spawn(async move { cut_over(told, &Switching::default(), &execution).await });
+    let said = loop {
+        let said = notes.recv().await.expect("somebody is named");
+        if said.starts_with("Making the slot") {
+            break said;
+        }
+    };
+    let who = format!(
+        "waits for pid {} (role postgres, reporting, idle in transaction, since ",
+        writer.backend_pid()
+    );
+    assert!(said.contains(&who), "{said}");
+    writer.batch(&Sql::literal("COMMIT")).await.unwrap();
+    let report = switch.await.unwrap().unwrap();
+    assert!(report.switched && report.afterwards.is_empty(), "{report:#?}");
 }
 
 /// Of two coordinators one works, and the other says who does.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use confiture::event::Execution;
 use confiture::schema_to_schema::cutover::{Switching, active, cut_over, roll_back};
-use confiture::schema_to_schema::{Cleaning, Direction, Options, clean_up};
+use confiture::schema_to_schema::{CheckOutcome, Cleaning, Direction, Options, clean_up};
 use confiture::sql::Identifier;
 
 use crate::between::{assert_all_there, assert_switched, follow};
@@ -101,4 +101,27 @@ async fn over_and_back() {
     let triggers = psql(old, "SELECT count(*) FROM pg_trigger WHERE tgname ~ 'confiture'").await;
     assert_eq!(triggers.trim(), "0");
     assert_all_there(old, "app.orders", &seen).await;
+}
+
+/// What refers to tables that change places is named before, with where it will point.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_refers_to_the_tables_is_named() {
+    const REFERRING: &str = "CREATE VIEW app.rich AS SELECT person FROM app.orders WHERE cents > 1000;
+        CREATE FUNCTION app.people_left() RETURNS bigint LANGUAGE sql BEGIN ATOMIC SELECT count(*) FROM app.people; END;";
+    let world = World::new(&format!("{BOTH}{REFERRING}"), "").await;
+    let options = world.options(MAPPING).await;
+    let options = Options { target: options.source.clone(), ..options };
+    follow(&options, FeedKind::Queue).await;
+    let switching = Switching { accept_losses: true, rehearse: true, ..Switching::default() };
+    let report = cut_over(options.clone(), &switching, &Execution::unattended()).await.unwrap();
+    let check = report.checklist.iter().find(|check| check.id == "exchange").unwrap();
+    assert_eq!(check.outcome, CheckOutcome::Warn);
+    assert_eq!(
+        check.evidence,
+        "the function app.people_left refers to app.people, which will be app_old.people, \
+         the view app.rich refers to app.orders, which will be app_old.orders"
+    );
+    psql(&world.old, "ALTER TABLE app.bystander ADD FOREIGN KEY (id) REFERENCES app.people NOT VALID").await;
+    let error = cut_over(options, &switching, &Execution::unattended()).await.unwrap_err();
+    assert!(error.message().contains("refers to a table that goes"), "{error:?}");
 }

@@ -115,14 +115,14 @@ pub(super) fn peak_mebibytes(process: u32) -> Result<f64> {
 }
 
 /// The memory that a process has.
-pub(super) fn memory_mebibytes(process: u32) -> Result<f64> {
+pub(crate) fn memory_mebibytes(process: u32) -> Result<f64> {
     let status = fs::read_to_string(format!("/proc/{process}/status")).context("this needs a /proc")?;
     let memory = kibibytes(&status, "VmRSS:").context("the process is gone")?;
     Ok(f64::from(memory) / 1024.0)
 }
 
 /// User and system time of a process.
-pub(super) fn processor_time(process: u32) -> Result<Duration> {
+pub(crate) fn processor_time(process: u32) -> Result<Duration> {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).context("this needs a /proc")?;
     own(&stat).context("/proc/PID/stat reads unlike proc(5)")
 }

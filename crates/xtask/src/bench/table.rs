@@ -27,13 +27,30 @@ pub(super) enum Unit {
 pub(super) enum Verdict {
     Met,
     Missed,
+    NoBar,
     NotRun,
+}
+
+impl Verdict {
+    fn shown(self) -> &'static str {
+        match self {
+            Self::Met => "met",
+            Self::Missed => "missed",
+            Self::NoBar => "no bar",
+            Self::NotRun => "not run",
+        }
+    }
 }
 
 impl Row {
     /// Less is better: `ours / peer` should be at most `bar`.
     pub(super) fn new(name: impl Into<String>, ours: f64, peer: f64, unit: Unit, bar: f64) -> Self {
         Self { name: name.into(), outcome: Outcome::Measured { ours, peer, unit, bar } }
+    }
+
+    /// A figure that explains another one, and that nobody can better.
+    pub(super) fn without_bar(name: impl Into<String>, ours: f64, peer: f64, unit: Unit) -> Self {
+        Self::new(name, ours, peer, unit, f64::INFINITY)
     }
 
     /// A comparison that could not be made.
@@ -45,6 +62,7 @@ impl Row {
     pub(super) fn verdict(&self) -> Verdict {
         match self.outcome {
             Outcome::NotRun(_) => Verdict::NotRun,
+            Outcome::Measured { bar: f64::INFINITY, .. } => Verdict::NoBar,
             Outcome::Measured { ours, peer, bar, .. } if ours / peer <= bar => Verdict::Met,
             Outcome::Measured { .. } => Verdict::Missed,
         }
@@ -67,10 +85,11 @@ pub(super) fn print(rows: &[Row]) {
     for row in rows {
         match &row.outcome {
             Outcome::Measured { ours, peer, unit, bar } => {
-                let verdict = if row.verdict() == Verdict::Met { "met" } else { "missed" };
+                let verdict = row.verdict().shown();
                 let (name, ratio) = (&row.name, ours / peer);
                 let [ours, peer] = [ours, peer].map(|figure| unit.show(*figure));
-                println!("{name:<46} | {ours:>9} | {peer:>9} | {ratio:>5.2} | {bar:>5.2} | {verdict}");
+                let bar = if bar.is_finite() { format!("{bar:.2}") } else { "-".to_owned() };
+                println!("{name:<46} | {ours:>9} | {peer:>9} | {ratio:>5.2} | {bar:>5} | {verdict}");
             }
             Outcome::NotRun(reason) => println!("{:<46} | not run: {reason}", row.name),
         }
@@ -87,7 +106,7 @@ pub(super) fn to_json(rows: &[Row]) -> Value {
             "peer": peer,
             "ratio": ours / peer,
             "bar": bar,
-            "verdict": if row.verdict() == Verdict::Met { "met" } else { "missed" },
+            "verdict": row.verdict().shown(),
         }),
         Outcome::NotRun(reason) => json!({ "name": row.name, "verdict": "not run", "reason": reason }),
     });
@@ -103,6 +122,7 @@ mod tests {
         assert_eq!(Row::new("a", 1.0, 2.0, Unit::Seconds, 0.5).verdict(), Verdict::Met);
         assert_eq!(Row::new("a", 1.1, 2.0, Unit::Seconds, 0.5).verdict(), Verdict::Missed);
         assert_eq!(Row::not_run("a", "no such command").verdict(), Verdict::NotRun);
+        assert_eq!(Row::without_bar("a", 9.0, 1.0, Unit::Seconds).verdict(), Verdict::NoBar);
     }
 
     #[test]
@@ -112,5 +132,6 @@ mod tests {
         assert_eq!(json[0]["ratio"], 0.5);
         assert_eq!(json[0]["verdict"], "met");
         assert_eq!(json[1]["reason"], "no such command");
+        assert!(to_json(&[Row::without_bar("a", 1.0, 2.0, Unit::Seconds)])[0]["bar"].is_null());
     }
 }

@@ -3,13 +3,15 @@
 use confiture::config::{Connection, Mapping};
 use confiture::event::Execution;
 use confiture::project::Project;
-use confiture::schema_to_schema::{Order, Phase, Status, status as read_status, tell as tell_run, trail};
+use confiture::schema_to_schema::{
+    Options, Order, Phase, Status, status as read_status, tell as tell_run, trail,
+};
 use confiture::{ErrorKind, Result};
 use serde_json::json;
 
 use super::ends;
 use super::options::SchemaToSchemaOptions;
-use super::watching;
+use super::{switching, watching};
 use crate::invocation::Invocation;
 use crate::output::{Reply, as_value, following};
 
@@ -76,8 +78,13 @@ pub(super) async fn tell(
     options: &SchemaToSchemaOptions,
     mapping: &Mapping,
     order: Order,
+    execution: &Execution,
 ) -> Result<Reply> {
     let target = ends::target(project, options, mapping).await?;
+    if let Ok((source, _)) = ends::source(project, options, mapping, &target).await {
+        let told = Options::new(source.connection.clone(), target.connection.clone(), mapping.clone());
+        switching::let_clients_go_on(project, &told, execution).await?;
+    }
     // After a cutover the run listens on the other side.
     let listens = match look_if_there(None, &target.connection).await? {
         Some(status) if is_cut_over(&status) => ends::source(project, options, mapping, &target).await?.0,

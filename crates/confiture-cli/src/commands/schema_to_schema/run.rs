@@ -6,7 +6,7 @@ use std::sync::Arc;
 use confiture::config::Mapping;
 use confiture::event::Execution;
 use confiture::project::Project;
-use confiture::schema_to_schema::cutover::{active, handed_over, settle};
+use confiture::schema_to_schema::cutover::{active, handed_over};
 use confiture::schema_to_schema::{
     Cleaning, Direction, Following, Migration, Options, Plan, clean_up, follows, scaffold as first_mapping,
 };
@@ -58,7 +58,9 @@ async fn step(
         Step::Monitor => {
             return monitor::monitor(invocation, project, options, &named.mapping, execution).await;
         }
-        Step::Tell(order) => return following::tell(project, options, &named.mapping, order).await,
+        Step::Tell(order) => {
+            return following::tell(project, options, &named.mapping, order, execution).await;
+        }
         _ => {}
     }
     if let (Step::Analyze, Some(file), true) =
@@ -78,7 +80,7 @@ async fn step(
     let prepared = prepare(invocation.terminal.stderr, project, options, named, execution).await?;
     match options.step {
         Step::Setup => setup(&prepared, execution).await,
-        Step::Analyze => analyze(invocation, options, &prepared),
+        Step::Analyze => Box::pin(analyze(invocation, options, &prepared)).await,
         Step::Checklist => checklist::check(invocation, options, &prepared).await,
         Step::Runbook => checklist::runbook(invocation, project, options, &prepared).await,
         Step::Verify => verify(invocation, options, &prepared, execution).await,
@@ -136,8 +138,10 @@ async fn prepare(
     let mut direction = Direction::Forward;
     if matches!(options.step, Step::Sync | Step::Verify) || options.follow.is_some() {
         // After a cutover changes go the other way.
-        settle(&told, execution).await?;
+        switching::settle_left(project, &told, execution).await?;
         (told, direction) = active(told).await?;
+    } else {
+        switching::let_clients_go_on(project, &told, execution).await?;
     }
     execution.note(format!("{}Analyzing tables...", style.chart()));
     let mut migration = Migration::plan(told.clone(), execution).await?;
@@ -231,11 +235,15 @@ async fn setup(prepared: &Prepared, execution: &Execution) -> Result<Reply> {
     Reply::new(&report, text)
 }
 
-fn analyze(invocation: &Invocation, options: &SchemaToSchemaOptions, prepared: &Prepared) -> Result<Reply> {
+async fn analyze(
+    invocation: &Invocation,
+    options: &SchemaToSchemaOptions,
+    prepared: &Prepared,
+) -> Result<Reply> {
     let style = invocation.terminal.stdout;
     let mut text =
         format!("{}\n{}", plan::boxed(style, prepared.plan()), plan::details(style, prepared.plan()));
-    let way_back = prepared.migration.reversed();
+    let way_back = prepared.migration.reversed_and_tried().await?;
     text.push_str(&format!("\n{}", crate::output::way_back::render(style, &way_back)));
     if let Some(file) = &options.write_mapping {
         mapping_file::write(&scaffold::complete(&prepared.mapping, prepared.plan()).render(), file)?;
@@ -385,6 +393,10 @@ async fn cleanup(
         false => None,
     };
     let source = source.as_ref().map(|source| &source.connection);
+    if let Some(source) = source {
+        let told = Options::new(source.clone(), target.connection.clone(), mapping.clone());
+        switching::let_clients_go_on(project, &told, execution).await?;
+    }
     let report = clean_up(source, &target.connection, &schema, options.cleaning, execution).await?;
     let captured = if report.capture { " What captured changes on the source is gone too." } else { "" };
     let text = match (report.foreign_tables, report.ledger) {

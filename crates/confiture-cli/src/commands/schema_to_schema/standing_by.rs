@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use confiture::event::Execution;
 use confiture::schema_to_schema::Options;
-use confiture::schema_to_schema::cutover::{Application, SwitchKind, stand_by};
+use confiture::schema_to_schema::cutover::{Application, stand_by};
 use confiture::{Error, Result};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
@@ -64,7 +64,6 @@ impl StandingBy {
 /// What the second process does.
 pub(super) async fn wait(
     told: &Options,
-    kind: SwitchKind,
     application: &dyn Application,
     execution: &Execution,
 ) -> Result<Reply> {
@@ -80,6 +79,6 @@ pub(super) async fn wait(
         });
         read.await.unwrap_or(true)
     };
-    let found = stand_by(told, kind, application, died, execution).await?;
+    let found = stand_by(told, application, died, execution).await?;
     Reply::new(&serde_json::json!({ "brought_to_its_end": found.is_some() }), String::new())
 }

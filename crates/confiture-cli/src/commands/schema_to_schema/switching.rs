@@ -8,7 +8,7 @@ use confiture::event::Execution;
 use confiture::project::{Naming, Project};
 use confiture::schema_to_schema::cutover::{
     Application, Commands, Occasion, Pooled, Several, SwitchKind, Switching, active, cut_over,
-    is_bidirectional, roll_back,
+    is_bidirectional, roll_back, settle, settle_with, unfinished,
 };
 use confiture::schema_to_schema::immediate::refuse_while_both_are_written;
 use confiture::schema_to_schema::{Cleaning, Direction, Options, clean_up, remains};
@@ -35,7 +35,11 @@ pub(super) async fn switch(
     let application = application(project, switch, hooks, execution).await?;
     if switch.stand_by {
         let application = application.unwrap_or_else(|| Arc::new(()));
-        return standing_by::wait(&told, switch.kind, application.as_ref(), execution).await;
+        return standing_by::wait(&told, application.as_ref(), execution).await;
+    }
+    // With the application as it is named now.
+    if application.is_none() {
+        settle_left(project, &told, execution).await?;
     }
     let (_, direction) = active(told.clone()).await?;
     let both = is_bidirectional(&told).await?;
@@ -124,6 +128,32 @@ async fn give_up(
         told.source, told.target
     );
     Reply::new(&report, said)
+}
+
+/// Brings a switch to its end that a process left in the middle, and lets the clients go on whom that one held back. Says which way
+/// changes go since.
+pub(super) async fn settle_left(
+    project: &Project,
+    told: &Options,
+    execution: &Execution,
+) -> Result<Direction> {
+    let Some(pooler) = unfinished(told).await? else { return settle(told, execution).await };
+    let naming =
+        Naming { named: Some(("the PgBouncer of the last switch", &pooler.console)), database_url: None };
+    let console = database::find(project, naming, &Flags::default()).await?.connection;
+    settle_with(told, &Pooled::new(console, pooler.database, pooler.file), execution).await
+}
+
+/// The same before a command that is about something else: only where clients may still be held back.
+pub(super) async fn let_clients_go_on(
+    project: &Project,
+    told: &Options,
+    execution: &Execution,
+) -> Result<()> {
+    match unfinished(told).await? {
+        Some(_) => settle_left(project, told, execution).await.map(drop),
+        None => Ok(()),
+    }
 }
 
 /// Who leads the application; `None` for one that finds the other side by itself.

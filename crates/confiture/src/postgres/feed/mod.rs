@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-pub use key_set::{KeySet, array_text};
+pub use key_set::{KeyPiece, KeySet, array_text};
 pub use snapshot::SnapshotImage;
 pub use wal::WalFeed;
 
@@ -100,8 +100,9 @@ pub trait ChangeFeed: Send {
     fn begin(&mut self) -> BoxFuture<'_, Result<()>>;
 
     /// Keys that have come while others are still coming, so that their rows can be read meanwhile; `None` once there is
-    /// only [`changes`](Self::changes) to ask for the rest. The snapshot need not see the changes.
-    fn ahead(&mut self) -> BoxFuture<'_, Result<Option<Vec<KeySet>>>> {
+    /// only [`changes`](Self::changes) to ask for the rest. They are those of changes that the snapshot sees, and maybe
+    /// others.
+    fn ahead<'a>(&'a mut self, _snapshot: &'a SnapshotImage) -> BoxFuture<'a, Result<Option<Vec<KeySet>>>> {
         Box::pin(std::future::ready(Ok(None)))
     }
 

@@ -122,5 +122,6 @@ CREATE TABLE IF NOT EXISTS confiture.cutover (
     outcome text NOT NULL DEFAULT 'begun' CHECK (outcome IN ('begun', 'done', 'given_up')),
     stall_ms double precision,             -- how long writes had to wait
     checklist jsonb,
+    pooler jsonb,                          -- the PgBouncer whose clients wait meanwhile
     found text                             -- why it was given up; never a value
 );

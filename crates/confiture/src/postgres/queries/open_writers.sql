@@ -4,7 +4,8 @@ SELECT pg_catalog.format('pid %s (%s)', activity.pid, pg_catalog.concat_ws(', ',
            'role ' || activity.usename,
            nullif(activity.application_name, ''),
            activity.state,
-           'since ' || pg_catalog.to_char(activity.xact_start, 'YYYY-MM-DD HH24:MI:SS TZ'))) AS shown
+           'since ' || pg_catalog.to_char(activity.xact_start, 'YYYY-MM-DD HH24:MI:SS TZ'),
+           'for ' || pg_catalog.round(extract(epoch FROM pg_catalog.clock_timestamp() - activity.xact_start)) || ' s')) AS shown
 FROM pg_catalog.pg_stat_activity AS activity
 WHERE activity.pid <> pg_catalog.pg_backend_pid()
   AND CASE WHEN $1::text[] IS NULL

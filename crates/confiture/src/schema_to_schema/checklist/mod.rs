@@ -2,6 +2,7 @@
 //!
 //! The servers tell most of it. What only people know is asked, and counts once they say so. Nothing is changed.
 
+mod exchange;
 mod following;
 mod roles;
 mod tables;
@@ -42,6 +43,8 @@ pub struct Check {
 pub enum Outcome {
     /// It is.
     Pass,
+    /// It is, with something that is worth knowing.
+    Warn,
     /// Only people know, and nobody has said so.
     Ask,
     /// It is not.
@@ -151,6 +154,7 @@ pub async fn read(migration: &Migration, standard: &Standard) -> Result<Vec<Chec
     checks.extend(Box::pin(tables::look(&ground)).await?);
     checks.extend(Box::pin(writers::look(&ground)).await?);
     checks.push(Box::pin(roles::look(&ground)).await?);
+    checks.extend(exchange::look(&ground).await?);
     checks.extend(Box::pin(way_back::look(&ground)).await?);
     checks.extend(PEOPLE.iter().map(|(id, what, hint)| {
         let confirmed = standard.confirmed.contains(*id);
@@ -166,6 +170,10 @@ fn pass(id: &'static str, what: &'static str, evidence: impl Into<String>) -> Ch
 fn fail(id: &'static str, what: &'static str, evidence: impl Into<String>, hint: impl Into<String>) -> Check {
     let hint = Some(hint.into()).filter(|hint| !hint.is_empty());
     Check { id, what, outcome: Outcome::Fail, evidence: evidence.into(), hint }
+}
+
+fn warn(id: &'static str, what: &'static str, evidence: impl Into<String>, hint: &str) -> Check {
+    Check { id, what, outcome: Outcome::Warn, evidence: evidence.into(), hint: Some(hint.to_owned()) }
 }
 
 fn ask(id: &'static str, what: &'static str, confirmed: bool, evidence: &str, hint: &str) -> Check {

@@ -2,7 +2,7 @@
 
 use crate::error::{ErrorKind, Result};
 use crate::event::Execution;
-use crate::schema_to_schema::checklist::{Check, Ground, ask, fail, pass, some};
+use crate::schema_to_schema::checklist::{Check, Ground, ask, fail, pass, some, warn};
 use crate::schema_to_schema::live::Capture;
 use crate::schema_to_schema::reverse::{Finding, ReverseMapping, Severity};
 
@@ -18,7 +18,7 @@ pub(super) async fn look(ground: &Ground<'_>) -> Result<Vec<Check>> {
     let reverse = match &ground.standard.way_back {
         Some(reverse) => reverse,
         None => {
-            derived = ground.migration.reversed();
+            derived = Box::pin(ground.migration.reversed_and_tried()).await?;
             &derived
         }
     };
@@ -72,7 +72,18 @@ fn losses(ground: &Ground<'_>, reverse: &ReverseMapping) -> Check {
     let lost: Vec<&Finding> =
         reverse.findings.iter().filter(|found| found.severity == Severity::Loses).collect();
     if lost.is_empty() {
-        return pass("losses", LOSSES, "nothing would be");
+        // Of rows that were tried.
+        let is_lossy = |found: &&Finding| found.severity == Severity::Lossy;
+        let lossy: Vec<String> = reverse.findings.iter().filter(is_lossy).map(described).collect();
+        return match lossy.is_empty() {
+            true => pass("losses", LOSSES, "nothing would be"),
+            false => warn(
+                "losses",
+                LOSSES,
+                some(&lossy),
+                "write `reverse` so that it gives back what was there, where that matters",
+            ),
+        };
     }
     let names: Vec<String> = lost.iter().map(|found| described(found)).collect();
     let hint = lost.iter().find_map(|found| found.hint.clone()).unwrap_or_default();

@@ -40,8 +40,24 @@ impl Occasion {
     }
 }
 
+/// A PgBouncer whose clients are held back during a switch, as the ledger remembers it: for whoever has to let them go on.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Pooler {
+    /// Its admin console, without a password.
+    pub console: String,
+    /// The database, as clients name it.
+    pub database: String,
+    /// Its configuration file.
+    pub file: Option<std::path::PathBuf>,
+}
+
 /// Leads the application to the other side. Everything must be over by `deadline`, or fail.
 pub trait Application: Send + Sync {
+    /// The PgBouncer whose clients it holds back.
+    fn pooler(&self) -> Option<Pooler> {
+        None
+    }
+
     /// Once, before anything is fenced. An error ends the switch, and nothing has happened.
     fn pre_fence<'a>(&'a self, occasion: &'a Occasion, deadline: Instant) -> BoxFuture<'a, Result<()>> {
         let _ = (occasion, deadline);

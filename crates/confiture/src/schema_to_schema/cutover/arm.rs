@@ -55,11 +55,12 @@ impl Armed {
         Self { id, direction, active, left, carrier: Some(Carrier { migration, feed, captured }) }
     }
 
-    /// Makes `migration` ready, which is the way back, or else the way forward again. `epoch` is the number of switches so far; what an earlier try has left is used.
+    /// Makes `migration` ready, which is the way back, or else the way forward again. `epoch` is the number of switches so far; what an earlier try has left is used. Open transactions are waited for as long as `patience` says.
     pub(crate) async fn between(
         migration: Arc<Migration>,
         way_back: Option<&ReverseMapping>,
         epoch: i64,
+        patience: Duration,
         execution: &Execution,
     ) -> Result<Self> {
         let direction = if way_back.is_some() { Direction::Reverse } else { Direction::Forward };
@@ -80,7 +81,7 @@ impl Armed {
         }
         if feed == FeedKind::Wal {
             // Making a slot waits for whoever is writing, so it is never made inside of the fence.
-            feed::set_up(feed, &id, &migration.options, &captured, execution).await?;
+            feed::set_up(feed, &id, &migration.options, &captured, patience, execution).await?;
         }
         Ok(Self::carrying(migration, id, feed, captured.tables, direction))
     }

@@ -11,7 +11,7 @@ use crate::config::{Hooks, Moment};
 use crate::error::Result;
 use crate::event::Execution;
 use crate::hook;
-use crate::schema_to_schema::cutover::application::{Application, Occasion};
+use crate::schema_to_schema::cutover::application::{Application, Occasion, Pooler};
 
 /// The user's commands at the moments of a switch: `pre_fence`, `fenced`, `switched`, `rolled_back`.
 ///
@@ -109,6 +109,10 @@ impl Application for Commands {
 pub struct Several(pub Vec<Arc<dyn Application>>);
 
 impl Application for Several {
+    fn pooler(&self) -> Option<Pooler> {
+        self.0.iter().find_map(|application| application.pooler())
+    }
+
     fn pre_fence<'a>(&'a self, occasion: &'a Occasion, deadline: Instant) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
             for application in &self.0 {

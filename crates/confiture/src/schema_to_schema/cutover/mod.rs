@@ -31,18 +31,20 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use application::{Application, Occasion};
+pub use application::{Application, Occasion, Pooler};
 pub use bidirectional::{Bidirectional, BidirectionalReport, Policy, both_ways};
 pub use commands::{Commands, Several};
 pub use direction::{active, handed_over, is_bidirectional};
 pub(crate) use end::{Ended, end_way_back, is_over};
 pub use pooled::Pooled;
-pub use settle::{settle, settle_with};
+pub use settle::{settle, settle_with, unfinished};
 pub use stand_by::stand_by;
 pub(crate) use switch::take_over;
 pub use switch::{cut_over, roll_back};
+pub(crate) use within::Exchange;
 
 use crate::schema_to_schema::checklist::Check;
+use crate::schema_to_schema::live::Direction;
 use crate::schema_to_schema::reverse::ReverseMapping;
 use crate::schema_to_schema::sequences::AdvancedSequence;
 use crate::schema_to_schema::verify::VerificationReport;
@@ -58,6 +60,14 @@ pub enum SwitchKind {
 }
 
 impl SwitchKind {
+    /// Which way changes go after it.
+    pub(crate) fn leads_to(self) -> Direction {
+        match self {
+            Self::Cutover => Direction::Reverse,
+            Self::Rollback => Direction::Forward,
+        }
+    }
+
     /// Its word, as the ledger has it.
     #[must_use]
     pub fn word(self) -> &'static str {

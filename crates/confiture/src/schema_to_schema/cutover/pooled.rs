@@ -9,7 +9,7 @@ use tokio::sync::Mutex;
 use crate::config::{Connection, Destination};
 use crate::error::Result;
 use crate::postgres::pgbouncer::{Entry, Paused, PgBouncer};
-use crate::schema_to_schema::cutover::application::{Application, Occasion};
+use crate::schema_to_schema::cutover::application::{Application, Occasion, Pooler};
 
 /// A database of a PgBouncer.
 pub struct Pooled {
@@ -48,6 +48,11 @@ impl Pooled {
 }
 
 impl Application for Pooled {
+    fn pooler(&self) -> Option<Pooler> {
+        let (console, database) = (self.console.to_dsn(), self.database.clone());
+        Some(Pooler { console, database, file: self.file.clone() })
+    }
+
     /// What could fail later fails now: the console, the database's name, the file.
     fn pre_fence<'a>(&'a self, _: &'a Occasion, _: Instant) -> BoxFuture<'a, Result<()>> {
         Box::pin(async {

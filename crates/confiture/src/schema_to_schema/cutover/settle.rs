@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::event::Execution;
 use crate::postgres::{AdvisoryLock, Session};
 use crate::schema_to_schema::cleanup::drop_ledger;
-use crate::schema_to_schema::cutover::application::{Application, Occasion};
+use crate::schema_to_schema::cutover::application::{Application, Occasion, Pooler};
 use crate::schema_to_schema::cutover::arm::{self, Armed};
 use crate::schema_to_schema::cutover::direction::{Ledgers, is_within};
 use crate::schema_to_schema::cutover::{SwitchKind, bidirectional, fence, record};
@@ -58,8 +58,10 @@ pub async fn settle_with(
         application.switched(&Occasion::of(kind, options)).await?;
         return Ok(direction);
     }
+    let home = Session::connect(&options.target).await?;
+    let mut begun = record::unfinished(&home).await?;
     let (half_done, armed) = (ledgers.is_half_done(), is_armed(&ledgers, direction));
-    if !half_done && !armed {
+    if !half_done && !armed && begun.is_none() {
         // In one database a switch has no middle; what captured for the direction that has ended may be left.
         if is_within(options) {
             tidy(options, direction, execution).await?;
@@ -67,21 +69,40 @@ pub async fn settle_with(
         return Ok(direction);
     }
     // Which switch it was: one that has come to the direction, or one that would have left it.
-    let kind = match (direction, half_done) {
-        (Direction::Reverse, true) | (Direction::Forward, false) => SwitchKind::Cutover,
-        (Direction::Forward, true) | (Direction::Reverse, false) => SwitchKind::Rollback,
+    let kind = match (&begun, direction, half_done) {
+        (Some(begun), ..) => begun.kind,
+        (_, Direction::Reverse, true) | (_, Direction::Forward, false) => SwitchKind::Cutover,
+        (_, Direction::Forward, true) | (_, Direction::Reverse, false) => SwitchKind::Rollback,
     };
     let occasion = Occasion::of(kind, options);
+    let is_decided = direction == kind.leads_to();
     if half_done {
         execution.warn(format!("a {} was decided and not brought to its end: that is done now", kind.word()));
         open_up_again(options).await?;
-        application.switched(&occasion).await?;
-    } else {
+        begun = record::unfinished(&home).await?;
+    } else if armed {
         execution.note(format!("What an unfinished {} had made ready is removed.", kind.word()));
-        application.rolled_back(&occasion).await?;
+    }
+    match is_decided {
+        true => application.switched(&occasion).await?,
+        false => application.rolled_back(&occasion).await?,
+    }
+    // Clients that wait behind a PgBouncer are let go by whoever knows it.
+    if let Some(begun) = begun.filter(|begun| begun.pooler.is_none() || application.pooler().is_some()) {
+        record::end(&home, begun.id, None, None, Some("the process ended")).await?;
     }
     tidy(options, direction, execution).await?;
     Ok(direction)
+}
+
+/// The PgBouncer of a switch that was left in the middle: its clients may still wait.
+///
+/// # Errors
+///
+/// [`crate::ErrorKind::Connect`].
+pub async fn unfinished(options: &Options) -> Result<Option<Pooler>> {
+    let home = Session::connect(&options.target).await?;
+    Ok(record::unfinished(&home).await?.and_then(|begun| begun.pooler))
 }
 
 /// True where the other direction stands ready, and nobody is going to switch.
@@ -117,7 +138,7 @@ pub(super) async fn open_up_again(options: &Options) -> Result<()> {
         session.batch(&open_up).await?;
         session.batch(&arm::hand_over(active.epoch)).await?;
         match ledger_is_home(&session).await? {
-            true => record::commit_begun(&session).await,
+            true => record::decided(&session).await,
             false => Ok(()),
         }
     };

@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::event::Execution;
 use crate::postgres::{AdvisoryLock, Session};
-use crate::schema_to_schema::cutover::application::{Application, Occasion};
-use crate::schema_to_schema::cutover::{SwitchKind, settle};
+use crate::schema_to_schema::cutover::application::Application;
+use crate::schema_to_schema::cutover::settle_with;
 use crate::schema_to_schema::live::ledger::Direction;
 use crate::schema_to_schema::options::Options;
 
@@ -23,10 +23,9 @@ const PATIENCE: Duration = Duration::from_secs(120);
 ///
 /// # Errors
 ///
-/// Those of [`settle`](super::settle), and of the application, when patience has ended.
+/// Those of [`settle_with`], when patience has ended.
 pub async fn stand_by(
     options: &Options,
-    kind: SwitchKind,
     application: &dyn Application,
     died: impl Future<Output = bool>,
     execution: &Execution,
@@ -36,7 +35,7 @@ pub async fn stand_by(
     }
     let until = Instant::now() + PATIENCE;
     loop {
-        match bring_to_its_end(options, kind, application, execution).await {
+        match bring_to_its_end(options, application, execution).await {
             Ok(direction) => return Ok(Some(direction)),
             Err(error) if Instant::now() >= until => return Err(error),
             Err(_) => sleep(Duration::from_millis(20)).await,
@@ -46,7 +45,6 @@ pub async fn stand_by(
 
 async fn bring_to_its_end(
     options: &Options,
-    kind: SwitchKind,
     application: &dyn Application,
     execution: &Execution,
 ) -> Result<Direction> {
@@ -55,17 +53,5 @@ async fn bring_to_its_end(
             return Err(error);
         }
     }
-    let direction = settle(options, execution).await?;
-    let occasion = Occasion::of(kind, options);
-    // Also where the ledgers had nothing left to do: it may have died between its last commit and the application.
-    let is_decided = matches!(
-        (kind, direction),
-        (SwitchKind::Cutover, Direction::Reverse) | (SwitchKind::Rollback, Direction::Forward)
-    );
-    let told = match is_decided {
-        true => application.switched(&occasion).await,
-        false => application.rolled_back(&occasion).await,
-    };
-    told.map_err(|error: Error| error.context("the application was not led to its side"))?;
-    Ok(direction)
+    settle_with(options, application, execution).await
 }

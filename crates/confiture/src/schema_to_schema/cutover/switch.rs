@@ -167,7 +167,10 @@ impl<'a> Switch<'a> {
         if self.switching.no_way_back {
             return Ok(Planned { active, passive: None, way_back: None, exchange: None });
         }
-        let way_back = self.switching.way_back.clone().unwrap_or_else(|| active.reversed());
+        let way_back = match &self.switching.way_back {
+            Some(way_back) => way_back.clone(),
+            None => Box::pin(active.reversed_and_tried()).await?,
+        };
         check_way_back(&way_back, self.switching.accept_losses)?;
         let passive = Box::pin(active.plan_reverse(&way_back, execution))
             .await
@@ -254,7 +257,8 @@ impl<'a> Switch<'a> {
             return Ok(report);
         }
         let home = Session::connect(&self.forward.target).await?;
-        let record = record::begin(&home, self.kind, &report.checklist).await?;
+        let pooler = self.switching.application.pooler();
+        let record = record::begin(&home, self.kind, &report.checklist, pooler.as_ref()).await?;
         let plan =
             Plan { forward: &self.forward, switching: self.switching, occasion: &occasion, epoch, record };
         match self.attempts(&mut follower, &plan, &ready, &mut report).await {
@@ -269,7 +273,10 @@ impl<'a> Switch<'a> {
                 Ok(report)
             }
             Err(error) => {
-                in_time(settle::give_up(&self.forward, record, &error)).await.ok();
+                // Where a server did not answer, the next command finds out what became of it, and tells the application.
+                if error.kind() != ErrorKind::Connect {
+                    in_time(settle::give_up(&self.forward, record, &error)).await.ok();
+                }
                 Err(error)
             }
         }
@@ -284,7 +291,8 @@ impl<'a> Switch<'a> {
         }
         let Some(passive) = passive else { return self.make_ready_without(active, follower, epoch).await };
         if active.plan.topology == Topology::TwoDatabases {
-            let armed = Armed::between(Arc::clone(passive), way_back.as_ref(), epoch - 1, self.execution);
+            let (passive, patience) = (Arc::clone(passive), self.switching.patience);
+            let armed = Armed::between(passive, way_back.as_ref(), epoch - 1, patience, self.execution);
             return armed.await.map(Ready::Between);
         }
         let exchange = Exchange::of_cutover(active, &follower.captured.tables)?;

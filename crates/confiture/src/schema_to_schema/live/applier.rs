@@ -168,7 +168,13 @@ impl Applier {
             let columns: Vec<_> = (0..followed.key.len())
                 .map(|column| crate::sql::Identifier::new(format!("c{column}")))
                 .collect();
-            let cast = Sql::join(", ", columns.iter().map(|name| sql!("CAST({} AS pg_catalog.text)", name)));
+            let cast = Sql::join(
+                ", ",
+                columns.iter().map(|name| {
+                    // As the feed has it: a cast to text would give `true` and not `t`.
+                    sql!("CASE WHEN {} IS NOT NULL THEN pg_catalog.concat({}) END", name, name)
+                }),
+            );
             let names = Sql::join(", ", &columns);
             let query = sql!("SELECT {} FROM ({}\n) AS driving ({})", cast, dependent.query, names);
             let rows = self.source.query(&query, &[&texts]).await;

@@ -104,7 +104,7 @@ impl Follower {
         self.look().await?;
         let frozen = self.freeze_for_others().await?;
         let mut begun = None;
-        while let Some(keys) = self.feed.ahead().await? {
+        while let Some(keys) = self.feed.ahead(&snapshot).await? {
             Box::pin(self.write_ahead(&keys, &mut begun)).await?;
         }
         let changes = self.feed.changes(&self.applier.source, &snapshot).await?;

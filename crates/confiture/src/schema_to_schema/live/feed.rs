@@ -119,23 +119,29 @@ pub(crate) async fn new_id(target: &Session) -> Result<String> {
     Ok(target.query_one(&draw, &[]).await?.get(0))
 }
 
-/// Begins to capture: from its end on, no change is missed. What an earlier run left half done is done.
+/// How long to wait for transactions that are open, where nobody says otherwise.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Begins to capture: from its end on, no change is missed. What an earlier run left half done is done. Waits so long for open
+/// transactions, and nobody else for it.
 pub(crate) async fn set_up(
     kind: FeedKind,
     id: &str,
     options: &Options,
     captured: &Captured,
+    longest: Duration,
     execution: &Execution,
 ) -> Result<()> {
     let session = Session::connect(&options.source).await?;
     match kind {
         FeedKind::Queue => {
             queue::refuse_others(&session, &captured.tables, Some(id)).await?;
-            queue::set_up(&session, &captured.tables, patience(), execution).await?;
+            let patience = LockPatience { total: longest, ..patience() };
+            queue::set_up(&session, &captured.tables, patience, execution).await?;
             queue::claim(&session, &captured.tables, &reader(id, options)).await
         }
         FeedKind::Wal => {
-            WalFeed::create(&options.source, &captured.tables, id, patience().total).await?;
+            WalFeed::create_for(&options.source, &captured.tables, id, longest, execution).await?;
             Ok(())
         }
     }
@@ -335,5 +341,5 @@ pub(crate) async fn tear_down(
 }
 
 fn patience() -> LockPatience {
-    LockPatience { total: Duration::from_secs(30), ..LockPatience::default() }
+    LockPatience { total: PATIENCE, ..LockPatience::default() }
 }

@@ -4,10 +4,9 @@ use futures_util::future::try_join;
 
 use crate::catalog::{Catalog, Oid, Relation, TypeKind};
 use crate::error::{Error, Result};
-use crate::postgres::feed::{KeyColumn, KeySet};
+use crate::postgres::feed::{KeyColumn, KeyPiece, KeySet};
 use crate::schema_to_schema::fingerprint::{self, Side};
 use crate::schema_to_schema::live::capture::{Captured, key_type};
-use crate::schema_to_schema::live::stage::is_among;
 use crate::schema_to_schema::plan::{PageRange, TablePlan};
 use crate::schema_to_schema::planner::Migration;
 use crate::schema_to_schema::portion::held_query;
@@ -61,12 +60,12 @@ impl<'a> Keyed<'a> {
         let (source, target) = (&sides.source[0], &sides.target[0]);
         let (mut given_rows, mut held_rows) = (0, 0);
         let alias = &self.table.query.alias;
-        for arrays in keys.arrays(&self.source, AT_ONCE) {
-            let condition = is_among(alias, &self.source, &arrays);
+        for piece in keys.pieces(&self.source, AT_ONCE) {
+            let condition = piece.has_key_of(alias);
             let query = self.table.query.from_relation(&sql!("{}", driving), &[condition]);
             let given = Side { derived: Some(query), ..Side::of_source(self.table) };
             let mut wanted = KeySet::default();
-            for row in source.query(&self.target_keys(&arrays), &[]).await? {
+            for row in source.query(&self.target_keys(&piece), &[]).await? {
                 let key: Vec<Option<&str>> = (0..self.target.len()).map(|column| row.get(column)).collect();
                 if let Some(key) = key.into_iter().collect::<Option<Vec<&str>>>() {
                     wanted.insert(&key);
@@ -75,8 +74,8 @@ impl<'a> Keyed<'a> {
             let columns: Vec<&KeyColumn> = self.target.iter().collect();
             let query = held_query(self.table, self.catalog, self.relation);
             let among: Vec<Sql> = wanted
-                .arrays(&columns, usize::MAX)
-                .map(|arrays| is_among(&Identifier::new("t"), &columns, &arrays))
+                .pieces(&columns, usize::MAX)
+                .map(|piece| piece.has_key_of(&Identifier::new("t")))
                 .collect();
             let conditions = match among.is_empty() {
                 true => [Sql::literal("false")],
@@ -107,17 +106,16 @@ impl<'a> Keyed<'a> {
     }
 
     /// The texts of the target's keys for keys of the source, as assignment makes them.
-    fn target_keys(&self, arrays: &[Sql]) -> Sql {
+    fn target_keys(&self, piece: &KeyPiece<'_>) -> Sql {
         let shown = self.table.key.iter().filter_map(|name| {
             let column = self.table.columns.iter().find(|column| &column.target == name)?;
             Some(sql!("CAST({} AS pg_catalog.text)", column.compared_source.shown))
         });
-        let unnest = Sql::join(", ", arrays.iter().map(|array| sql!("pg_catalog.unnest({})", array)));
         let names = Sql::join(", ", self.source.iter().map(|column| &column.name));
         sql!(
-            "SELECT DISTINCT {} FROM ROWS FROM ({}) AS {} ({})",
+            "SELECT DISTINCT {} FROM {} AS {} ({})",
             Sql::join(", ", shown),
-            unnest,
+            piece.rows(),
             self.table.query.alias,
             names
         )

@@ -74,15 +74,7 @@ impl Migration {
         ledger::set_stopped(&side, None).await?;
         let coverage = Coverage::read(&side, &self.plan).await?;
         request::take_over(&side).await?;
-        let target = sessions.open_target(options).await?;
-        AdvisoryLock::join(&target).await?;
-        let source = match self.plan.topology {
-            Topology::OneDatabase => target.clone(),
-            Topology::TwoDatabases => sessions.open_source(options).await?,
-        };
-        fence::pass(&target, &record.id).await?;
-        let bypasses_constraints = bypass(&target).await?;
-        let applier = Applier::new(Arc::clone(self), Arc::clone(&captured), source, target)?;
+        let (applier, bypasses_constraints) = self.open_applier(&captured, &record.id, sessions).await?;
         let mut follower = Follower {
             migration: Arc::clone(self),
             captured,
@@ -110,15 +102,26 @@ impl Migration {
             withheld: Vec::new(),
             hands_over: false,
         };
-        follower.count_unbuilt().await?;
-        if ledger::control(&follower.side).await?.paused {
-            execution.note("Paused, as somebody told it: nothing is copied or applied until `resume`.");
-        }
-        follower.beat(std::time::Duration::ZERO).await?;
-        let version = env!("CARGO_PKG_VERSION");
-        let what = format!("run began after batch {} (confiture {version})", record.batches);
-        ledger::note(&follower.side, &what).await?;
+        follower.announce().await?;
         Ok((follower, record.feed))
+    }
+
+    /// The sessions that apply changes, which pass the fence; and whether they may write past constraints.
+    async fn open_applier(
+        self: &Arc<Self>,
+        captured: &Arc<Captured>,
+        id: &str,
+        sessions: &Sessions,
+    ) -> Result<(Applier, bool)> {
+        let target = sessions.open_target(&self.options).await?;
+        AdvisoryLock::join(&target).await?;
+        let source = match self.plan.topology {
+            Topology::OneDatabase => target.clone(),
+            Topology::TwoDatabases => sessions.open_source(&self.options).await?,
+        };
+        fence::pass(&target, id).await?;
+        let bypasses = bypass(&target).await?;
+        Ok((Applier::new(Arc::clone(self), Arc::clone(captured), source, target)?, bypasses))
     }
 
     /// Opens the feed. Where it has missed changes, captures them anew, and has the rows read again that may have changed.
@@ -145,7 +148,7 @@ impl Migration {
         execution.warn(format!("{why}; changes are captured by a new slot, and all rows are read again"));
         // The new slot comes last: until then, whoever begins again finds that the old one is lost.
         self.read_all_again(side, states).await?;
-        feed::set_up(record.feed, id, options, captured, execution).await?;
+        feed::set_up(record.feed, id, options, captured, feed::PATIENCE, execution).await?;
         feed::open(record.feed, id, options, captured, None).await
     }
 
@@ -179,7 +182,7 @@ impl Migration {
         let Some(mut record) = ledger::read(side).await? else {
             return Err(Error::unexpected("the ledger does not say what it was told"));
         };
-        let set_up = feed::set_up(record.feed, &record.id, options, captured, execution);
+        let set_up = feed::set_up(record.feed, &record.id, options, captured, feed::PATIENCE, execution);
         execution.step("Capturing changes", set_up).await?;
         failpoint::reached("follow: changes captured");
         if self.is_partial() {
@@ -470,6 +473,20 @@ fn follows_another(table: &TablePlan, what: &str) -> Error {
 
 fn nothing() -> Work {
     Work { ranges: Vec::new(), outcome: Outcome::Continued, rows_before: 0, truncate: false, snapshot: None }
+}
+
+impl Follower {
+    /// Says in the ledger that a run is at work.
+    async fn announce(&mut self) -> Result<()> {
+        self.count_unbuilt().await?;
+        if ledger::control(&self.side).await?.paused {
+            self.execution.note("Paused, as somebody told it: nothing is copied or applied until `resume`.");
+        }
+        self.beat(std::time::Duration::ZERO).await?;
+        let version = env!("CARGO_PKG_VERSION");
+        let what = format!("run began after batch {} (confiture {version})", self.batches);
+        ledger::note(&self.side, &what).await
+    }
 }
 
 /// Has a session write past foreign keys and triggers, where its role may.

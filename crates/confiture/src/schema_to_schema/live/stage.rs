@@ -1,7 +1,7 @@
 //! The statements of one target table: a stage for the rows that are read again, and what makes the table equal to it.
 
 use crate::catalog::{ConstraintKind, Identity, Relation};
-use crate::postgres::feed::{KeyColumn, KeySet};
+use crate::postgres::feed::{KeyColumn, KeyPiece, KeySet};
 use crate::schema_to_schema::plan::{ColumnPlan, TablePlan};
 use crate::schema_to_schema::portion::Keeper;
 use crate::sql::{Identifier, QualifiedName, Sql, sql};
@@ -377,17 +377,18 @@ impl Stage {
         let query = &table.query;
         let rows = self.selected_rows(table, local);
         let names = Sql::join(", ", columns.iter().map(|column| &column.name));
-        let reading = move |(piece, arrays): (usize, Vec<Sql>)| {
-            let unnest = Sql::join(", ", arrays.iter().map(|array| sql!("pg_catalog.unnest({})", array)));
-            let all = sql!("ROWS FROM ({}) AS {} ({})", unnest, query.alias, names);
-            let condition = is_among(&query.alias, columns, &arrays);
-            Reading {
-                count: most.min(keys.len() - piece * most) as u64,
-                keys: sql!("SELECT {} FROM {}", selected(table, &self.key, local), all),
-                rows: sql!("SELECT {} {}", rows, query.from_relation(&source, &[condition])),
-            }
+        let reading = move |piece: KeyPiece<'_>| Reading {
+            count: piece.len() as u64,
+            keys: sql!(
+                "SELECT {} FROM {} AS {} ({})",
+                selected(table, &self.key, local),
+                piece.rows(),
+                query.alias,
+                names
+            ),
+            rows: sql!("SELECT {} {}", rows, query.from_relation(&source, &[piece.has_key_of(&query.alias)])),
         };
-        Box::new(keys.arrays(columns, most).enumerate().map(reading))
+        Box::new(keys.pieces(columns, most).map(reading))
     }
 }
 
@@ -408,16 +409,4 @@ pub(crate) fn selected(table: &TablePlan, names: &[Identifier], local: bool) -> 
     columns.sort_by_key(|column| position(&column.target));
     let value = |column: &ColumnPlan| if local { column.inserted.clone() } else { column.sent.clone() };
     Sql::join(", ", columns.into_iter().map(value))
-}
-
-/// True of rows whose key is one of those in `arrays`, of which there is one for each column.
-pub(crate) fn is_among(alias: &Identifier, columns: &[&KeyColumn], arrays: &[Sql]) -> Sql {
-    match (columns, arrays) {
-        ([column], [array]) => sql!("{}.{} = ANY ({})", alias, column.name, array),
-        _ => {
-            let own = columns.iter().map(|column| sql!("{}.{}", alias, column.name));
-            let unnest = Sql::join(", ", arrays.iter().map(|array| sql!("pg_catalog.unnest({})", array)));
-            sql!("({}) IN (SELECT * FROM ROWS FROM ({}))", Sql::join(", ", own), unnest)
-        }
-    }
 }

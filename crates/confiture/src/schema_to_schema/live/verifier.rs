@@ -30,6 +30,9 @@ const LISTEN: Duration = Duration::from_millis(500);
 /// Pairs of snapshots that an application may make useless one after the other, by emptying tables, before it has to wait.
 const PATIENT: u32 = 3;
 
+/// How often it has to wait before the comparison is given up.
+const GUARDED: u32 = 4;
+
 /// How often what differs is repaired and compared again.
 const REPAIRS: u32 = 2;
 
@@ -224,7 +227,7 @@ impl Verifier {
         }
         failpoint::reached("verification: recorded");
         round.in_vain = if compared.gone.is_empty() { 0 } else { round.in_vain + 1 };
-        if let (Some(error), true) = (compared.because, round.in_vain > PATIENT) {
+        if let (Some(error), true) = (compared.because, round.in_vain >= PATIENT + GUARDED) {
             return Err(error);
         }
         if round.in_vain >= PATIENT {
@@ -313,10 +316,17 @@ async fn patience(session: &Session) -> Result<Duration> {
 }
 
 /// Keeps the application from emptying its tables, until the session ends; `None` where a table cannot be had in time.
+///
+/// Whoever wants to empty one then waits, all who come after wait behind him, and so may the batch or the comparison that this
+/// is for. So the server ends it soon, whatever we do.
 async fn guard(follower: &Follower) -> Result<Option<Session>> {
     let session = Session::connect(&follower.migration.options.source).await?;
     let names = Sql::join(", ", follower.captured.tables.iter().map(|table| &table.name));
-    let lock = sql!("BEGIN; SET LOCAL lock_timeout = '2s'; LOCK TABLE {} IN ACCESS SHARE MODE", names);
+    let lock = sql!(
+        "BEGIN; SET LOCAL lock_timeout = '2s'; SET LOCAL idle_in_transaction_session_timeout = '1s'; \
+         LOCK TABLE {} IN ACCESS SHARE MODE",
+        names
+    );
     match session.batch(&lock).await {
         Ok(()) => Ok(Some(session)),
         Err(error) if error.sqlstate_code() == Some("55P03") => Ok(None),

@@ -30,6 +30,8 @@ pub struct Finding {
 pub enum Severity {
     /// Nothing is lost or altered; a write may be refused, or a default taken.
     Note,
+    /// Another value comes back for rows that are there: that is what a row gets that is changed on the new side.
+    Lossy,
     /// What is written on the new side does not reach the old one, or not as it was.
     Loses,
     /// There is no way back for the table.
@@ -42,6 +44,7 @@ impl Severity {
     pub fn word(self) -> &'static str {
         match self {
             Self::Note => "note",
+            Self::Lossy => "lossy",
             Self::Loses => "loses",
             Self::Blocks => "blocks",
         }

@@ -11,7 +11,24 @@ use crate::schema_to_schema::reverse::ReverseMapping;
 use crate::schema_to_schema::reverse::finding::{Finding, Severity};
 use crate::sql::{Identifier, QualifiedName, Sql, sql};
 
+/// Rows of each old table that are looked at before a cutover.
+const ROWS: u32 = 1000;
+
 impl Migration {
+    /// The way back of this migration, derived from its plan and tried on rows that are there.
+    ///
+    /// # Errors
+    ///
+    /// As [`sample_reverse`](Self::sample_reverse).
+    pub async fn reversed_and_tried(&self) -> Result<ReverseMapping> {
+        let mut reverse = self.reversed();
+        if reverse.is_possible() {
+            let found = Box::pin(self.sample_reverse(&reverse, ROWS)).await?;
+            reverse.findings.extend(found);
+        }
+        Ok(reverse)
+    }
+
     /// Sends up to `rows` rows of each old table there and back, and says of which columns another value came back, or none.
     /// What is looked up in other tables is left out. Changes nothing.
     ///
@@ -122,10 +139,10 @@ impl Migration {
             rows.iter().zip(was).filter(|(row, was)| row.get::<_, Option<String>>(0) != **was).count();
         Ok((differ > 0).then(|| {
             let message = format!(
-                "of {} rows looked at, {differ} come back with another value than they had: that is what a changed row gets",
+                "of {} rows looked at, {differ} come back with another value than they had, which is what a row gets that is changed on the new side",
                 rows.len()
             );
-            finding(Severity::Note, message)
+            finding(Severity::Lossy, message)
         }))
     }
 }

@@ -146,7 +146,7 @@ impl Ground<'_> {
         }
         let Some(check) = self.check(id) else { return Step::people(what) };
         let state = match check.outcome {
-            Outcome::Pass => State::Done,
+            Outcome::Pass | Outcome::Warn => State::Done,
             Outcome::Fail => State::Open,
             Outcome::Ask => State::People,
         };

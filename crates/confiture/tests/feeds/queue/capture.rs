@@ -63,6 +63,29 @@ async fn every_kind_of_statement_on_a_table() {
     .await;
 }
 
+/// The row of a key that was only ever inserted is most likely not on the target yet.
+#[tokio::test]
+async fn new_rows_are_told_apart() {
+    let odd = "CREATE TABLE t (tg_op text, inserted int PRIMARY KEY) {}";
+    for partitions in ["", "PARTITION BY RANGE (inserted); CREATE TABLE t1 PARTITION OF t DEFAULT"] {
+        let source = Source::capturing(&odd.replace("{}", partitions), &[("t", &["inserted"])]).await;
+        let mut feed = source.open(None).await;
+        for (script, new) in [
+            ("INSERT INTO t SELECT NULL, generate_series(1, 3000)", true),
+            ("INSERT INTO t VALUES ('x', 3001)", true),
+            ("INSERT INTO t VALUES ('x', 3002); UPDATE t SET tg_op = 'INSERT' WHERE inserted = 3001", false),
+            ("DELETE FROM t WHERE inserted = 7", false),
+            ("UPDATE t SET inserted = 4000 WHERE inserted = 8", false),
+        ] {
+            source.run(script).await;
+            let changes = source.changes(&mut feed).await;
+            feed.confirm().await.unwrap();
+            assert!(!changes.keys[0].is_empty());
+            assert_eq!(changes.keys[0].is_new(), new, "{script} {partitions}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn merge_and_copy() {
     let source = plain().await;

@@ -128,6 +128,12 @@ async fn partitions_are_their_root() {
         ("ALTER TABLE t ATTACH PARTITION t4 FOR VALUES IN (4)", &[]),
         ("INSERT INTO t VALUES (5, 4)", &["whole"]),
         ("INSERT INTO t VALUES (6, 4)", &["(4,6)"]),
+        // Its rows come before anybody else can see the partition.
+        (
+            "CREATE TABLE t5 PARTITION OF t FOR VALUES IN (5); INSERT INTO t SELECT generate_series(1, 3000), 5",
+            &["whole"],
+        ),
+        ("INSERT INTO t VALUES (3001, 5)", &["(5,3001)"]),
     ] {
         if source.session.server_version() < 150_000
             && matches!(statement, "INSERT INTO t VALUES (5, 4)" | "INSERT INTO t VALUES (6, 4)")

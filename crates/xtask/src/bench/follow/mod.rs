@@ -4,7 +4,7 @@ mod cost;
 mod lag;
 mod quiet;
 mod rate;
-mod scene;
+pub(crate) mod scene;
 
 pub(super) use cost::measure as measure_cost;
 pub(super) use lag::measure as measure_lag;

@@ -1,5 +1,6 @@
 //! How fast changes are applied, beside a native subscription that applies the same ones.
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -39,28 +40,39 @@ struct Workload {
     work: Work,
     changes: u64,
     bar: f64,
-    ours: Vec<f64>,
+    /// Seconds by each of [`FEEDS`].
+    ours: [Vec<f64>; 2],
     native: Vec<f64>,
+    /// Seconds that the walsender takes where nobody applies anything.
+    floor: Vec<f64>,
     memory: f64,
 }
 
 impl Workload {
     fn new(name: &'static str, work: Work, changes: u64, bar: f64) -> Self {
-        Self { name, work, changes, bar, ours: Vec::new(), native: Vec::new(), memory: 0.0 }
+        let (ours, native, floor) = Default::default();
+        Self { name, work, changes, bar, ours, native, floor, memory: 0.0 }
     }
 
     fn rows(mut self) -> Vec<Row> {
-        let [ours, native] = [median(&mut self.ours), median(&mut self.native)];
-        let name = format!("follow: {} / native subscription", self.name);
-        let rate = |seconds: f64| self.changes as f64 / seconds;
-        eprintln!(
-            "  {}: {:.0} changes/s, native {:.0}, load {:.1}",
-            self.name,
-            rate(ours),
-            rate(native),
-            load()
-        );
-        let mut rows = vec![Row::new(name, ours, native, Unit::Seconds, self.bar)];
+        let native = median(&mut self.native);
+        let mut rows = Vec::new();
+        for (feed, ours) in FEEDS.iter().zip(&mut self.ours) {
+            let ours = median(ours);
+            let rate = |seconds: f64| self.changes as f64 / seconds;
+            eprintln!(
+                "  {}, {}: {:.0} changes/s, native {:.0}, load {:.1}",
+                self.name,
+                feed.name,
+                rate(ours),
+                rate(native),
+                load()
+            );
+            let name = format!("follow: {}, {} / native subscription", self.name, feed.name);
+            rows.push(Row::new(name, ours, native, Unit::Seconds, self.bar));
+        }
+        let name = format!("follow: {}, pg_recvlogical that applies nothing / native", self.name);
+        rows.push(Row::without_bar(name, median(&mut self.floor), native, Unit::Seconds));
         if matches!(self.work, Work::Statement(_)) {
             let name = format!("follow: {}, its peak memory / 64 MiB", self.name);
             rows.push(Row::new(name, self.memory, 64.0, Unit::Mebibytes, 1.0));
@@ -69,13 +81,57 @@ impl Workload {
     }
 }
 
+/// Ours, and where it applies the source's changes to.
+struct Feed {
+    name: &'static str,
+    target: &'static str,
+}
+
+const FEEDS: [Feed; 2] = [Feed { name: "wal", target: SOURCE }, Feed { name: "queue", target: "rate_queue" }];
+
+/// Everybody catches up with the same changes of one source, in turns.
 pub(in super::super) fn measure(stage: &Stage<'_>) -> Result<Vec<Row>> {
-    let bulk = stage.scale;
+    let mut workloads = workloads(stage.scale);
+    Scene::play(stage.program, stage.psql.server.bin_dir(), |scene| {
+        scene.databases(SOURCE, 10, stage.scale)?;
+        scene.source.sql(SOURCE, "CREATE SEQUENCE event_number")?;
+        subscribe(scene)?;
+        scene.target_database(FEEDS[1].target, 10)?;
+        // Twice: what the second one puts on the tables makes the first one look at all rows.
+        for feed in FEEDS.iter().chain(&FEEDS) {
+            scene.set_up_into(SOURCE, feed.target, feed.name)?;
+        }
+        for run in 0..stage.runs.max(1) {
+            for workload in &mut workloads {
+                work(scene, &workload.work)?;
+                let number = scene.beat(SOURCE)?;
+                everybody_catches_up(scene, workload, &number, run)?;
+                eprintln!(
+                    "  {}: {:.2} s, by the queue {:.2} s, native {:.2} s, pg_recvlogical {:.2} s",
+                    workload.name,
+                    workload.ours[0][run],
+                    workload.ours[1][run],
+                    workload.native[run],
+                    workload.floor[run]
+                );
+            }
+            // The next run inserts the same rows again.
+            scene.source.sql(SOURCE, &format!("DELETE FROM bulk WHERE id > {}", stage.scale))?;
+            scene.source.sql(SOURCE, "VACUUM bulk")?;
+            let number = scene.beat(SOURCE)?;
+            let mut unmeasured = Workload::new("", Work::Statement(String::new()), 0, 1.0);
+            everybody_catches_up(scene, &mut unmeasured, &number, run)?;
+        }
+        Ok(workloads.into_iter().flat_map(Workload::rows).collect())
+    })
+}
+
+fn workloads(bulk: u64) -> Vec<Workload> {
     let half = bulk / 2;
     let insert = format!(
         "INSERT INTO bulk SELECT i, 1, 'row ' || i FROM generate_series({bulk} + 1, 2 * {bulk}) AS i"
     );
-    let mut workloads = vec![
+    vec![
         Workload::new("small INSERTs", Work::Script(INSERTS), 4 * TRANSACTIONS, 1.0 / 3.0),
         Workload::new("small mixed changes", Work::Script(MIXED), 16 * TRANSACTIONS, 1.0),
         Workload::new(
@@ -91,46 +147,23 @@ pub(in super::super) fn measure(stage: &Stage<'_>) -> Result<Vec<Row>> {
             half,
             1.0,
         ),
-    ];
-    Scene::play(stage.program, stage.psql.server.bin_dir(), |scene| {
-        scene.databases(SOURCE, 10, bulk)?;
-        scene.source.sql(SOURCE, "CREATE SEQUENCE event_number")?;
-        subscribe(scene)?;
-        scene.set_up(SOURCE, "wal")?;
-        for run in 0..stage.runs.max(1) {
-            for workload in &mut workloads {
-                work(scene, &workload.work)?;
-                let number = scene.beat(SOURCE)?;
-                let ours = |memory: &mut f64| {
-                    let (elapsed, peak) = catch_up(scene, &number)?;
-                    *memory = memory.max(peak);
-                    anyhow::Ok(elapsed)
-                };
-                let (mine, native) = if run % 2 == 0 {
-                    let mine = ours(&mut workload.memory)?;
-                    (mine, catch_up_natively(scene, &number)?)
-                } else {
-                    let native = catch_up_natively(scene, &number)?;
-                    (ours(&mut workload.memory)?, native)
-                };
-                eprintln!(
-                    "  {}: {:.2} s, native {:.2} s",
-                    workload.name,
-                    mine.as_secs_f64(),
-                    native.as_secs_f64()
-                );
-                workload.ours.push(mine.as_secs_f64());
-                workload.native.push(native.as_secs_f64());
+    ]
+}
+
+/// Each in its turn, and another one first in each run.
+fn everybody_catches_up(scene: &Scene<'_>, workload: &mut Workload, number: &str, run: usize) -> Result<()> {
+    for turn in 0..4 {
+        match (turn + run) % 4 {
+            2 => workload.native.push(catch_up_natively(scene, number)?.as_secs_f64()),
+            3 => workload.floor.push(receive(scene)?.as_secs_f64()),
+            feed => {
+                let (elapsed, peak) = catch_up(scene, &FEEDS[feed], number)?;
+                workload.ours[feed].push(elapsed.as_secs_f64());
+                workload.memory = workload.memory.max(peak);
             }
-            // The next run inserts the same rows again.
-            scene.source.sql(SOURCE, &format!("DELETE FROM bulk WHERE id > {bulk}"))?;
-            scene.source.sql(SOURCE, "VACUUM bulk")?;
-            let number = scene.beat(SOURCE)?;
-            catch_up(scene, &number)?;
-            catch_up_natively(scene, &number)?;
         }
-        Ok(workloads.into_iter().flat_map(Workload::rows).collect())
-    })
+    }
+    Ok(())
 }
 
 /// Has a subscription ready that holds what the source holds, and is off.
@@ -151,6 +184,7 @@ fn subscribe(scene: &Scene<'_>) -> Result<()> {
     // A subscription that is off makes no slot by itself.
     scene.source.sql(SOURCE, "SELECT pg_create_logical_replication_slot('native', 'pgoutput')")?;
     scene.target.sql(NATIVE, &subscription.replace("create_slot = true", "create_slot = false"))?;
+    scene.source.sql(SOURCE, "SELECT pg_create_logical_replication_slot('nobody', 'pgoutput')")?;
     Ok(())
 }
 
@@ -176,19 +210,37 @@ fn work(scene: &Scene<'_>, work: &Work) -> Result<()> {
 }
 
 /// From the program's start until the target has all; and its peak memory.
-fn catch_up(scene: &Scene<'_>, number: &str) -> Result<(Duration, f64)> {
+fn catch_up(scene: &Scene<'_>, feed: &Feed, number: &str) -> Result<(Duration, f64)> {
     let start = Instant::now();
-    let follower = scene.follow(SOURCE, "wal")?;
-    scene.wait_for_beat(SOURCE, number)?;
+    let follower = scene.follow_into(SOURCE, feed.target, feed.name)?;
+    scene.wait_for_beat(feed.target, number)?;
     let elapsed = start.elapsed();
     let peak = peak_mebibytes(follower.pid())?;
     follower.stop()?;
-    let slowest =
+    let largest =
         "SELECT round(elapsed_ms) || ' ms, of which ' || round(lag_ms) || ' ms until all was delivered'
-                   FROM confiture.batch WHERE at > now() - interval '10min' ORDER BY id DESC LIMIT 20";
-    let slowest = format!("SELECT string_agg(b, '; ') FROM ({slowest}) AS batch (b)");
-    eprintln!("    batches: {}; peak {peak:.0} MiB", scene.target.sql(SOURCE, &slowest)?);
+                   FROM confiture.batch ORDER BY id DESC LIMIT 3";
+    let largest = format!("SELECT string_agg(b, '; ') FROM ({largest}) AS batch (b)");
+    eprintln!(
+        "    {}: last batches: {}; peak {peak:.0} MiB",
+        feed.name,
+        scene.target.sql(feed.target, &largest)?
+    );
     Ok((elapsed, peak))
+}
+
+/// Reads the changes as we do and throws them away: what no client of the WAL can better.
+fn receive(scene: &Scene<'_>) -> Result<Duration> {
+    let end = scene.source.sql(SOURCE, "SELECT pg_current_wal_insert_lsn()")?;
+    // The end is found when something comes after it.
+    scene.source.sql(SOURCE, "SELECT pg_logical_emit_message(true, 'bench', '')")?;
+    let mut receive = Command::new(scene.source.server.program("pg_recvlogical"));
+    receive.arg("--dbname").arg(scene.source.server.url(SOURCE));
+    receive.args(["--slot", "nobody", "--start", "--no-loop", "--file", "/dev/null", "--endpos", &end]);
+    for option in ["proto_version=2", "streaming=on", "publication_names=native", "messages=true"] {
+        receive.args(["--option", option]);
+    }
+    time(&mut receive)
 }
 
 /// From the subscription's start until its target has all.

@@ -37,9 +37,9 @@ const MAPPING: &str = "tables:
 ";
 
 /// Two servers: the source and the target.
-pub(super) struct Scene<'a> {
-    pub(super) source: Psql<'a>,
-    pub(super) target: Psql<'a>,
+pub(crate) struct Scene<'a> {
+    pub(crate) source: Psql<'a>,
+    pub(crate) target: Psql<'a>,
     program: PathBuf,
     mapping: PathBuf,
     folder: tempfile::TempDir,
@@ -47,7 +47,7 @@ pub(super) struct Scene<'a> {
 
 impl<'a> Scene<'a> {
     /// Starts both servers for as long as `work` takes.
-    pub(super) fn play<T>(
+    pub(crate) fn play<T>(
         program: &Path,
         bin_dir: &Path,
         work: impl FnOnce(&Scene<'_>) -> Result<T>,
@@ -79,15 +79,10 @@ impl<'a> Scene<'a> {
     }
 
     /// A source `name` with pgbench's tables at `scale` and `bulk` rows beside them, and a target of the same name.
-    pub(super) fn databases(&self, name: &str, scale: u32, bulk: u64) -> Result<()> {
-        for side in [&self.source, &self.target] {
-            side.database_from(name, "template0")?;
-        }
-        for (side, steps) in [(&self.source, "dtgp"), (&self.target, "dtp")] {
-            let mut pgbench = pgbench(side, name);
-            time(pgbench.args(["--initialize", "--init-steps", steps, "--scale", &scale.to_string()]))?;
-            side.sql(name, TABLES)?;
-        }
+    pub(crate) fn databases(&self, name: &str, scale: u32, bulk: u64) -> Result<()> {
+        self.target_database(name, scale)?;
+        self.source.database_from(name, "template0")?;
+        initialize(&self.source, name, "dtgp", scale)?;
         self.source.sql(
             name,
             &format!(
@@ -95,10 +90,17 @@ impl<'a> Scene<'a> {
                  INSERT INTO bulk SELECT i, i % 100, 'row ' || i FROM generate_series(1, {bulk}) AS i"
             ),
         )?;
+        self.source.sql(name, "VACUUM ANALYZE")?;
+        Ok(())
+    }
+
+    /// An empty target.
+    pub(super) fn target_database(&self, name: &str, scale: u32) -> Result<()> {
+        self.target.database_from(name, "template0")?;
+        initialize(&self.target, name, "dtp", scale)?;
         // pgbench's history has no key to be followed by.
         self.target.sql(name, "DROP TABLE pgbench_history")?;
         self.target.sql(name, MAPPED)?;
-        self.source.sql(name, "VACUUM ANALYZE")?;
         Ok(())
     }
 
@@ -128,14 +130,19 @@ impl<'a> Scene<'a> {
         Ok(file)
     }
 
+    /// The follower of a database, into the target of the same name.
+    pub(crate) fn follow(&self, database: &str, feed: &str) -> Result<Follower> {
+        self.follow_into(database, database, feed)
+    }
+
     /// The follower of a database.
-    pub(super) fn follow(&self, database: &str, feed: &str) -> Result<Follower> {
-        let log = self.folder.path().join("follower.log");
+    pub(super) fn follow_into(&self, database: &str, target: &str, feed: &str) -> Result<Follower> {
+        let log = self.folder.path().join(format!("{target}.log"));
         let file = fs::File::create(&log)?;
         let mut command = Command::new(&self.program);
         command.args(["migrate", "schema-to-schema", "sync", "--yes", "--no-verify", "--quiet"]);
         command.arg("--from").arg(self.source.server.url(database));
-        command.arg("--to").arg(self.target.server.url(database));
+        command.arg("--to").arg(self.target.server.url(target));
         command.arg("--mapping").arg(&self.mapping).args(["--capture", feed]);
         command.current_dir(self.folder.path());
         command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
@@ -143,14 +150,14 @@ impl<'a> Scene<'a> {
     }
 
     /// Writes a heartbeat on the source; gives its number.
-    pub(super) fn beat(&self, database: &str) -> Result<String> {
+    pub(crate) fn beat(&self, database: &str) -> Result<String> {
         let beat =
             "UPDATE heartbeat SET at = clock_timestamp(), number = number + 1 WHERE id = 1 RETURNING number";
         self.source.sql(database, beat)
     }
 
     /// Returns when the target's database has that heartbeat.
-    pub(super) fn wait_for_beat(&self, database: &str, number: &str) -> Result<()> {
+    pub(crate) fn wait_for_beat(&self, database: &str, number: &str) -> Result<()> {
         // The server waits, not this program: a connection for each look would cost what is measured.
         let wait = format!(
             "SET statement_timeout = '5min';
@@ -165,24 +172,40 @@ impl<'a> Scene<'a> {
 
     /// Follows until the target is there, and stops: from then on changes are kept.
     pub(super) fn set_up(&self, database: &str, feed: &str) -> Result<()> {
-        let follower = self.follow(database, feed)?;
-        self.settle(database, &follower)?;
+        self.set_up_into(database, database, feed)
+    }
+
+    /// The same of a target of another name.
+    pub(super) fn set_up_into(&self, database: &str, target: &str, feed: &str) -> Result<()> {
+        let follower = self.follow_into(database, target, feed)?;
+        self.settle_into(database, target, &follower)?;
         follower.stop()
     }
 
     /// Waits until the follower's target follows.
-    pub(super) fn settle(&self, database: &str, follower: &Follower) -> Result<()> {
+    pub(crate) fn settle(&self, database: &str, follower: &Follower) -> Result<()> {
+        self.settle_into(database, database, follower)
+    }
+
+    fn settle_into(&self, database: &str, target: &str, follower: &Follower) -> Result<()> {
         let phase = "SELECT coalesce((SELECT phase FROM confiture.follow), '')";
         let start = Instant::now();
-        while !matches!(self.target.sql(database, phase).as_deref(), Ok("following")) {
+        while !matches!(self.target.sql(target, phase).as_deref(), Ok("following")) {
             if start.elapsed() > Duration::from_secs(120) || !follower.is_running() {
                 bail!("the follower does not follow: {}", follower.said());
             }
             sleep(Duration::from_millis(100));
         }
         let number = self.beat(database)?;
-        self.wait_for_beat(database, &number)
+        self.wait_for_beat(target, &number)
     }
+}
+
+/// Makes pgbench's tables and those beside them.
+fn initialize(side: &Psql<'_>, name: &str, steps: &str, scale: u32) -> Result<()> {
+    let mut pgbench = pgbench(side, name);
+    time(pgbench.args(["--initialize", "--init-steps", steps, "--scale", &scale.to_string()]))?;
+    side.sql(name, TABLES).map(|_| ())
 }
 
 /// pgbench on a database.
@@ -200,28 +223,28 @@ pub(super) fn load() -> f64 {
 }
 
 /// The program, following.
-pub(super) struct Follower {
+pub(crate) struct Follower {
     child: Child,
     log: PathBuf,
 }
 
 impl Follower {
     /// The number of its process.
-    pub(super) fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    fn is_running(&self) -> bool {
+    pub(crate) fn is_running(&self) -> bool {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default();
         stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
     }
 
-    fn said(&self) -> String {
+    pub(crate) fn said(&self) -> String {
         last_lines(&fs::read_to_string(&self.log).unwrap_or_default())
     }
 
     /// Asks it to stop, as Ctrl-C does, and waits.
-    pub(super) fn stop(mut self) -> Result<()> {
+    pub(crate) fn stop(mut self) -> Result<()> {
         time(Command::new("kill").args(["-INT", &self.child.id().to_string()]))?;
         self.child.wait()?;
         Ok(())

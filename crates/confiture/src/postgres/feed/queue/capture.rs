@@ -12,7 +12,7 @@ use crate::sql::{Identifier, Literal, QualifiedName, Sql, sql};
 /// The schema that holds everything but the triggers.
 pub(super) const SCHEMA: &str = "confiture";
 
-/// The setting of a session that carries changes of the other side here: nothing of what it writes is to be carried back.
+/// The setting of a transaction that carries changes of the other side here: nothing of what it writes is to be carried back.
 pub(super) const LEAVE_OUT: &str = "confiture.carries";
 
 /// What `pg_trigger.tgtype` says of a trigger.
@@ -78,7 +78,7 @@ impl<'a> Capture<'a> {
     pub(super) fn comment(&self) -> String {
         let column = |column: &KeyColumn| format!("{} {}", column.name, column.data_type);
         let columns: Vec<String> = self.table.key.iter().map(column).collect();
-        format!("Confiture: keys of changed rows ({})", columns.join(", "))
+        format!("Confiture: keys of changed and of new rows ({})", columns.join(", "))
     }
 
     /// The functions that the triggers call.
@@ -88,15 +88,23 @@ impl<'a> Capture<'a> {
             Sql::join(", ", self.table.key.iter().map(|column| sql!("{}.{}", row, column.name)))
         };
         let keys = Sql::join(", ", (1..=self.table.key.len()).map(key_column));
+        let with_inserted = sql!("{}, inserted", keys);
+        // By the name of the function: the table may have a column that is called like this.
+        let inserted = |name: &str| {
+            let function = Identifier::new(function_name(self.table.oid, name));
+            sql!("{}.TG_OP OPERATOR(pg_catalog.=) 'INSERT'", function)
+        };
         let mut functions = vec![
             self.function("old", &keys, &sql!("VALUES ({})", key("OLD"))),
             self.function("truncate", &Sql::literal("whole"), &Sql::literal("VALUES (true)")),
         ];
         functions.push(if self.by_row {
-            self.function("new", &keys, &sql!("VALUES ({})", key("NEW")))
+            let row = sql!("VALUES ({}, {})", key("NEW"), inserted("new"));
+            self.function("new", &with_inserted, &row)
         } else {
             // A transition table goes before every other relation of its name.
-            self.function("statement", &keys, &sql!("SELECT {} FROM changed", key("changed")))
+            let rows = sql!("SELECT {}, {} FROM changed", key("changed"), inserted("statement"));
+            self.function("statement", &with_inserted, &rows)
         });
         functions
     }
@@ -168,7 +176,7 @@ END",
         for segment in self.segments().map(qualified) {
             // What is emptied as a whole needs no vacuum.
             statements.push(sql!(
-                "CREATE TABLE {} ({}whole boolean NOT NULL DEFAULT false, \
+                "CREATE TABLE {} ({}whole boolean NOT NULL DEFAULT false, inserted boolean NOT NULL DEFAULT false, \
                  transaction xid8 NOT NULL DEFAULT pg_catalog.pg_current_xact_id()) \
                  WITH (autovacuum_enabled = off)",
                 segment,

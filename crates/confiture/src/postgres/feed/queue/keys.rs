@@ -70,7 +70,8 @@ async fn read_many(
 fn new_rows(table: &CapturedTable, since: Option<&SnapshotImage>) -> Sql {
     let columns = Sql::join(", ", (1..=table.key.len()).map(key_column));
     let is_new = is_new(since);
-    let select = |segment| sql!("SELECT whole, {} FROM {} WHERE {}", columns, qualified(segment), is_new);
+    let select =
+        |segment| sql!("SELECT whole, inserted, {} FROM {} WHERE {}", columns, qualified(segment), is_new);
     Sql::join(" UNION ALL ", segments(table.oid).map(select))
 }
 
@@ -88,8 +89,11 @@ async fn take(source: &Session, query: &Sql, table: &CapturedTable, keys: &mut K
             continue;
         }
         columns.clear();
-        columns.extend((1..row.len()).map(|index| row.get(index).unwrap_or_default()));
-        keys.insert(&columns);
+        columns.extend((2..row.len()).map(|index| row.get(index).unwrap_or_default()));
+        match row.get(1) {
+            Some("t") => keys.insert_new(&columns),
+            _ => keys.insert(&columns),
+        }
     }
     Ok(rows)
 }

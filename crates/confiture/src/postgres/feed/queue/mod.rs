@@ -83,11 +83,11 @@ impl QueueFeed {
         Ok(Self { session, tables: tables.into_iter().map(queue).collect(), since, given: None })
     }
 
-    /// A statement for a session that carries changes of the other side here: a queue, which would carry them back, leaves out
-    /// what it writes.
+    /// A statement that begins a transaction which carries changes of the other side here: a queue, which would carry them
+    /// back, leaves it out. For that transaction alone: a pooler may give the session to the application next.
     #[must_use]
     pub fn leave_out() -> Sql {
-        sql!("SELECT pg_catalog.set_config({}, 'yes', false)", crate::sql::Literal(capture::LEAVE_OUT))
+        sql!("SELECT pg_catalog.set_config({}, 'yes', true)", crate::sql::Literal(capture::LEAVE_OUT))
     }
 
     /// The last confirmed snapshot.

@@ -18,12 +18,15 @@ pub(super) const LEFT_OUT: &str = "carried";
 /// to the brim.
 const PART: u64 = if cfg!(feature = "failpoints") { 8 } else { 7 << 11 };
 
-/// A transaction that was delivered, or a part of one.
+/// What was delivered.
 #[derive(Debug)]
-pub(super) struct Delivered {
-    pub(super) transaction: Transaction,
-    /// What our own message in it says, where there is one, and where its commit record ends.
-    pub(super) marker: Option<(String, u64)>,
+pub(super) enum Delivered {
+    /// A transaction, and what our own message in it says, where there is one, and where its commit record ends; or a part.
+    Changes { transaction: Transaction, marker: Option<(String, u64)> },
+    /// The commit of a transaction of which all parts have come before. Its record begins at `at`.
+    Commit { number: u32, at: u64, marker: Option<(String, u64)> },
+    /// The end of one that has not committed.
+    Abort { number: u32 },
 }
 
 /// A relation of the stream.
@@ -35,10 +38,17 @@ struct Known {
     key: Vec<usize>,
 }
 
-/// The transaction that is being delivered.
+/// The transaction of which changes are being delivered.
 struct Current {
     transaction: Transaction,
-    /// What our own message in it says.
+    said: Said,
+    /// Whether this is a segment of one that has not ended yet.
+    streamed: bool,
+}
+
+/// What our own messages in a transaction say.
+#[derive(Default)]
+struct Said {
     marker: Option<String>,
     /// Whether it is none of the application's.
     is_carried: bool,
@@ -53,6 +63,8 @@ pub(super) struct Collector {
     current: Option<Current>,
     /// What our own messages begin with.
     ours: String,
+    /// What they say in the transactions that have not ended yet.
+    said: HashMap<u32, Said>,
     /// The key that is being read, to use its memory again.
     key: Vec<String>,
 }
@@ -65,12 +77,18 @@ impl Collector {
             table_of.extend(table.partitions.iter().map(|(_, oid)| (*oid, Some(index))));
         }
         let (tables, ours) = (tables.to_vec(), format!("{slot}:"));
-        Self { tables, table_of, relations: HashMap::new(), current: None, ours, key: Vec::new() }
+        let (relations, said) = Default::default();
+        Self { tables, table_of, relations, current: None, ours, said, key: Vec::new() }
     }
 
-    /// True between a transaction's first message and its last.
+    /// True between the first message of a transaction, or of a segment of one, and its last.
     pub(super) fn is_underway(&self) -> bool {
         self.current.is_some()
+    }
+
+    /// True within a segment of a transaction that has not ended yet.
+    pub(super) fn is_streaming(&self) -> bool {
+        self.current.as_ref().is_some_and(|current| current.streamed)
     }
 
     /// The captured table with this OID.
@@ -84,22 +102,55 @@ impl Collector {
     }
 
     /// Learns which table a partition belongs to. It may have come with rows in it: the table counts as changed as a whole.
-    pub(super) fn adopt(&mut self, relation: u32, table: Option<usize>) {
+    pub(super) fn adopt(&mut self, relation: u32, table: Option<usize>) -> Result<()> {
         self.table_of.insert(relation, table);
         self.mark_whole(table);
+        match self.relations.remove(&relation) {
+            Some(known) => self.relation(known.relation),
+            None => Ok(()),
+        }
+    }
+
+    /// The partitions of which nobody could tell to which table they belong: they may have come with a transaction that had
+    /// not ended.
+    pub(super) fn orphans(&self) -> Vec<u32> {
+        self.table_of.iter().filter(|(_, table)| table.is_none()).map(|(relation, _)| *relation).collect()
     }
 
     /// Takes a message; gives a transaction when it is complete, or when there is enough of it.
     pub(super) fn take(&mut self, message: Message<'_>) -> Result<Option<Delivered>> {
         match message {
             Message::Begin { at, transaction } => {
-                let transaction = Transaction::new(transaction, at);
-                self.current = Some(Current { transaction, marker: None, is_carried: false });
+                let transaction = Transaction::new(transaction, Some(at));
+                self.current = Some(Current { transaction, said: Said::default(), streamed: false });
             }
             Message::Commit { end } => {
-                let Current { transaction, marker, .. } = self.current.take().ok_or_else(out_of_order)?;
-                let marker = marker.map(|marker| (marker, end));
-                return Ok(Some(Delivered { transaction, marker }));
+                let Current { transaction, said, .. } = self.current.take().ok_or_else(out_of_order)?;
+                let marker = said.marker.map(|marker| (marker, end));
+                return Ok(Some(Delivered::Changes { transaction, marker }));
+            }
+            Message::StreamStart { transaction: number, first } => {
+                let mut transaction = Transaction::new(number, None);
+                transaction.count = usize::from(first);
+                let said = self.said.remove(&number).unwrap_or_default();
+                self.current = Some(Current { transaction, said, streamed: true });
+            }
+            Message::StreamStop => {
+                let Current { transaction, said, .. } = self.current.take().ok_or_else(out_of_order)?;
+                self.said.insert(transaction.first, said);
+                return Ok(Some(Delivered::Changes { transaction, marker: None }));
+            }
+            Message::StreamCommit { transaction: number, at, end } => {
+                let said = self.said.remove(&number).unwrap_or_default();
+                let marker = said.marker.map(|marker| (marker, end));
+                return Ok(Some(Delivered::Commit { number, at, marker }));
+            }
+            Message::StreamAbort { transaction: number, part } => {
+                // The keys of a savepoint stay: to be told of one that did not change is harmless.
+                if number == part {
+                    self.said.remove(&number);
+                    return Ok(Some(Delivered::Abort { number }));
+                }
             }
             Message::Relation(relation) => self.relation(relation)?,
             Message::Insert { relation, new } => return self.change(relation, [None, Some(new)], true),
@@ -108,7 +159,9 @@ impl Collector {
             Message::Truncate { relations } => {
                 for relation in relations {
                     let table = self.table_of.get(&relation).copied().flatten();
-                    self.mark_whole(table);
+                    if !self.is_carried() {
+                        self.mark_whole(table);
+                    }
                 }
                 return self.count();
             }
@@ -118,8 +171,8 @@ impl Collector {
                     && let Some(said) = content.strip_prefix(&self.ours)
                 {
                     match said {
-                        LEFT_OUT => current.is_carried = true,
-                        batch => current.marker = Some(batch.to_owned()),
+                        LEFT_OUT => current.said.is_carried = true,
+                        batch => current.said.marker = Some(batch.to_owned()),
                     }
                 }
             }
@@ -128,9 +181,15 @@ impl Collector {
         Ok(None)
     }
 
-    /// `None`: nobody can tell which table, so each that has partitions.
+    /// Whether what is being delivered is none of the application's.
+    fn is_carried(&self) -> bool {
+        self.current.as_ref().is_some_and(|current| current.said.is_carried)
+    }
+
+    /// `None`: nobody can tell which table, so each that has partitions. Also where a transaction that carries is the first
+    /// to show that a table was altered, or has got a partition.
     fn mark_whole(&mut self, table: Option<usize>) {
-        let Some(Current { transaction, is_carried: false, .. }) = &mut self.current else { return };
+        let Some(Current { transaction, .. }) = &mut self.current else { return };
         for (index, captured) in self.tables.iter().enumerate() {
             if table == Some(index) || (table.is_none() && !captured.partitions.is_empty()) {
                 transaction.keys.of(index).insert_whole();
@@ -169,15 +228,15 @@ impl Collector {
         [old, new]: [Option<Tuple<'_>>; 2],
         inserted: bool,
     ) -> Result<Option<Delivered>> {
+        if self.is_carried() {
+            return Ok(None);
+        }
         let known = self.relations.get(&relation).ok_or_else(out_of_order)?;
         let Some(table) = known.table else {
             self.mark_whole(None);
             return self.count();
         };
         let current = self.current.as_mut().ok_or_else(out_of_order)?;
-        if current.is_carried {
-            return Ok(None);
-        }
         let keys = current.transaction.keys.of(table);
         for tuple in [old, new].into_iter().flatten() {
             let instead = old.filter(|_| new.is_some());
@@ -196,15 +255,15 @@ impl Collector {
 
     /// Counts a change; gives a part of a large transaction.
     fn count(&mut self) -> Result<Option<Delivered>> {
-        let Current { transaction, is_carried, .. } = self.current.as_mut().ok_or_else(out_of_order)?;
-        if *is_carried {
+        let Current { transaction, said, .. } = self.current.as_mut().ok_or_else(out_of_order)?;
+        if said.is_carried {
             return Ok(None);
         }
         transaction.row_changes += 1;
         if transaction.row_changes < PART {
             return Ok(None);
         }
-        Ok(Some(Delivered { transaction: transaction.take_part(), marker: None }))
+        Ok(Some(Delivered::Changes { transaction: transaction.take_part(), marker: None }))
     }
 }
 
@@ -234,4 +293,33 @@ fn read_key(columns: &[usize], tuple: Tuple<'_>, old: Option<Tuple<'_>>, key: &m
 fn out_of_order() -> Error {
     Error::unexpected("the replication stream is out of order")
         .hint("connect to the server itself instead of to a pooler")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::QualifiedName;
+
+    #[test]
+    fn what_is_carried_is_left_out_but_not_that_a_partition_came() {
+        let table = |oid, name| CapturedTable {
+            name: QualifiedName::new("new", name),
+            oid,
+            key: Vec::new(),
+            partitions: Vec::new(),
+        };
+        let mut collector = Collector::new(&[table(1, "one"), table(2, "two")], "slot");
+        for message in [
+            Message::Begin { at: 7, transaction: 8 },
+            Message::Note { prefix: b"confiture", content: b"slot:carried" },
+            Message::Truncate { relations: vec![1] },
+        ] {
+            assert!(collector.take(message).unwrap().is_none());
+        }
+        collector.adopt(3, Some(1)).unwrap();
+        let delivered = collector.take(Message::Commit { end: 9 }).unwrap().unwrap();
+        let Delivered::Changes { transaction, .. } = delivered else { panic!("a transaction") };
+        let keys = transaction.keys.into_tables(2);
+        assert_eq!([keys[0].is_empty(), keys[1].is_whole()], [true, true]);
+    }
 }

@@ -8,6 +8,9 @@
 //! 4. transactions that S does not see, although they came, are carried over to a later batch;
 //! 5. once the batch is on the target, the server may let go of the WAL before the marker, but for a carried transaction's
 //!    commit record and all that is behind it.
+//!
+//! A large transaction comes before it has ended, so that the server need not keep it on disk until then and its keys are
+//! here when they are wanted. Its parts are pending like others; what has not committed is seen by no snapshot.
 
 mod collect;
 mod obstacles;
@@ -33,6 +36,7 @@ use self::stream::{Delivery, Marker, Shared, Stream};
 use self::thread::Thread;
 use crate::config::Connection;
 use crate::error::{Error, ErrorKind, Result};
+use crate::event::Execution;
 use crate::postgres::Session;
 use crate::postgres::feed::{CapturedTable, ChangeFeed, Changes, FeedState, KeySet, Obstacle, SnapshotImage};
 use crate::postgres::replication::Replication;
@@ -132,6 +136,21 @@ impl WalFeed {
         migration: &str,
         patience: Duration,
     ) -> Result<Self> {
+        Self::create_for(connection, tables, migration, patience, &Execution::unattended()).await
+    }
+
+    /// The same, which says to `execution` whose open transactions it waits for.
+    ///
+    /// # Errors
+    ///
+    /// As [`create`](Self::create).
+    pub async fn create_for(
+        connection: &Connection,
+        tables: &[CapturedTable],
+        migration: &str,
+        patience: Duration,
+        execution: &Execution,
+    ) -> Result<Self> {
         let session = control(connection).await?;
         let name = slot::name(migration);
         // What an earlier try has left takes one of the slots.
@@ -142,7 +161,7 @@ impl WalFeed {
         let made = async {
             slot::publish(&session, &name, tables).await?;
             let thread = Thread::start()?;
-            let replication = slot::make(&session, &name, patience, &thread).await?;
+            let replication = slot::make(&session, &name, patience, &thread, execution).await?;
             Self::start(session.clone(), replication, thread, tables, [&name, &name]).await
         };
         match made.await {
@@ -290,11 +309,11 @@ impl WalFeed {
     }
 
     /// What has come before the marker, once that is enough; `None` once the marker has come.
-    async fn next_ahead(&mut self) -> Result<Option<Vec<KeySet>>> {
+    async fn next_ahead(&mut self, snapshot: &SnapshotImage) -> Result<Option<Vec<KeySet>>> {
         let Some(marker) = &self.marker else { return Ok(None) };
         let look = |delivery: &mut Delivery| match delivery.reached(marker) {
             Some(_) => Some(None),
-            None => delivery.pending.tell_ahead(AHEAD).map(Some),
+            None => delivery.pending.tell_ahead(AHEAD, snapshot).map(Some),
         };
         Ok(self.until(look).await?.map(|keys| keys.into_tables(self.tables)))
     }
@@ -354,7 +373,7 @@ impl WalFeed {
                 if delivery.delivered > self.seen {
                     return Ok(());
                 }
-                (delivery.ended.as_mut().map(Option::take), !delivery.pending.is_empty())
+                (delivery.ended.as_mut().map(Option::take), delivery.pending.has_committed())
             };
             if let Some(why) = ended {
                 return Err(self.ended(why).await);
@@ -377,8 +396,8 @@ impl ChangeFeed for WalFeed {
         .boxed()
     }
 
-    fn ahead(&mut self) -> BoxFuture<'_, Result<Option<Vec<KeySet>>>> {
-        self.next_ahead().boxed()
+    fn ahead<'a>(&'a mut self, snapshot: &'a SnapshotImage) -> BoxFuture<'a, Result<Option<Vec<KeySet>>>> {
+        self.next_ahead(snapshot).boxed()
     }
 
     fn changes<'a>(

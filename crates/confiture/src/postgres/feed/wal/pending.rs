@@ -66,8 +66,8 @@ pub(super) struct Transaction {
     pub(super) last: u32,
     /// How many; none for all parts of one but the first.
     pub(super) count: usize,
-    /// Where the first commit record begins: the server sends again what begins there or later.
-    pub(super) commit_at: u64,
+    /// Where the first commit record begins: the server sends again what begins there or later. `None` while it has not come.
+    pub(super) commit_at: Option<u64>,
     pub(super) keys: Keys,
     pub(super) row_changes: u64,
     /// Whether the batch at work has it.
@@ -84,7 +84,7 @@ enum Seen {
 }
 
 impl Transaction {
-    pub(super) fn new(number: u32, commit_at: u64) -> Self {
+    pub(super) fn new(number: u32, commit_at: Option<u64>) -> Self {
         Self { first: number, last: number, count: 1, commit_at, ..Self::default() }
     }
 
@@ -96,6 +96,11 @@ impl Transaction {
 
     fn bytes(&self) -> usize {
         size_of::<Self>() + self.keys.bytes()
+    }
+
+    /// Whether it is a part of the transaction `number`, which had not ended when it came.
+    fn is_part_of(&self, number: u32) -> bool {
+        self.commit_at.is_none() && self.first == number
     }
 
     fn seen_by(&self, snapshot: &SnapshotImage) -> Seen {
@@ -119,7 +124,7 @@ impl Transaction {
             self.last = other.last;
         }
         self.count += other.count;
-        self.commit_at = self.commit_at.min(other.commit_at);
+        self.commit_at = self.commit_at.into_iter().chain(other.commit_at).min();
         self.row_changes += other.row_changes;
         self.given &= other.given;
         self.keys.extend(&other.keys);
@@ -158,6 +163,27 @@ impl Pending {
         self.transactions.is_empty()
     }
 
+    /// Whether one has committed that no confirmed batch has had.
+    pub(super) fn has_committed(&self) -> bool {
+        self.transactions.iter().any(|transaction| transaction.commit_at.is_some())
+    }
+
+    /// A transaction that came before it ended has committed, where its record begins at `commit_at`.
+    ///
+    /// Until then it holds no WAL back: its record comes after the marker of every batch whose snapshot does not see it.
+    pub(super) fn commit(&mut self, number: u32, commit_at: u64) {
+        for part in self.transactions.iter_mut().filter(|transaction| transaction.is_part_of(number)) {
+            part.commit_at = Some(commit_at);
+        }
+    }
+
+    /// It was rolled back.
+    pub(super) fn abort(&mut self, number: u32) {
+        self.told -= self.transactions.range(..self.told).filter(|one| one.is_part_of(number)).count();
+        self.transactions.retain(|transaction| !transaction.is_part_of(number));
+        self.count();
+    }
+
     pub(super) fn push(&mut self, transaction: Transaction) {
         self.bytes += transaction.bytes();
         self.untold_keys += transaction.keys.len();
@@ -169,21 +195,30 @@ impl Pending {
             self.merge(self.transactions.len());
         }
         while self.bytes > LARGEST {
-            let Some(merged) = self.transactions.front_mut() else { break };
-            merged.collapse_largest();
+            let Some(largest) = self.transactions.iter_mut().max_by_key(|one| one.bytes()) else { break };
+            largest.collapse_largest();
             self.told = 0;
             self.count();
         }
     }
 
-    /// Makes one of the oldest ones.
+    /// Makes one of the oldest ones that have committed, and one each of the parts of those that have not ended: they wait
+    /// for as long as they are under way, and nothing else with them.
     fn merge(&mut self, count: usize) {
-        let mut oldest = self.transactions.drain(..count);
-        let Some(mut merged) = oldest.next() else { return };
-        oldest.for_each(|transaction| merged.merge(&transaction));
-        self.transactions.push_front(merged);
+        let mut merged: Vec<Transaction> = Vec::new();
+        for transaction in self.transactions.drain(..count) {
+            let same = |one: &&mut Transaction| match transaction.commit_at {
+                Some(_) => one.commit_at.is_some(),
+                None => one.is_part_of(transaction.first),
+            };
+            match merged.iter_mut().find(same) {
+                Some(one) => one.merge(&transaction),
+                None => merged.push(transaction),
+            }
+        }
         // Where some of them were not told, all are told again.
-        self.told = (self.told + 1).saturating_sub(count);
+        self.told = self.told.checked_sub(count).map_or(0, |later| later + merged.len());
+        merged.into_iter().rev().for_each(|one| self.transactions.push_front(one));
         self.count();
     }
 
@@ -199,16 +234,17 @@ impl Pending {
         self.count();
     }
 
-    /// The keys that the batch was not told yet, seen or not, once there are `enough`: to read what the snapshot has of a key
-    /// does no harm.
-    pub(super) fn tell_ahead(&mut self, enough: usize) -> Option<Keys> {
+    /// The keys that the batch was not told yet, of what its snapshot sees, once there may be `enough`.
+    pub(super) fn tell_ahead(&mut self, enough: usize, snapshot: &SnapshotImage) -> Option<Keys> {
         if self.untold_keys < enough {
             return None;
         }
         let mut keys = Keys::default();
-        self.transactions.range(self.told..).for_each(|transaction| keys.extend(&transaction.keys));
+        let untold = self.transactions.range(self.told..);
+        let seen = untold.filter(|transaction| transaction.seen_by(snapshot) != Seen::Nothing);
+        seen.for_each(|transaction| keys.extend(&transaction.keys));
         (self.told, self.untold_keys) = (self.transactions.len(), 0);
-        Some(keys)
+        (!keys.is_empty()).then_some(keys)
     }
 
     /// Gives what the snapshot sees, and carries the rest over.
@@ -250,7 +286,7 @@ impl Pending {
     /// Where the oldest commit record begins that is still needed once the batch is confirmed.
     pub(super) fn oldest_commit(&self) -> Option<u64> {
         let carried = self.transactions.iter().filter(|transaction| !transaction.given);
-        carried.map(|transaction| transaction.commit_at).min()
+        carried.filter_map(|transaction| transaction.commit_at).min()
     }
 }
 
@@ -259,7 +295,7 @@ mod tests {
     use super::*;
 
     fn transaction(number: u32, commit_at: u64, key: &str) -> Transaction {
-        let mut transaction = Transaction { row_changes: 1, ..Transaction::new(number, commit_at) };
+        let mut transaction = Transaction { row_changes: 1, ..Transaction::new(number, Some(commit_at)) };
         transaction.keys.of(0).insert(&[key]);
         transaction
     }
@@ -295,17 +331,20 @@ mod tests {
         (1..=3).for_each(|number| pending.push(transaction(number, 10, &number.to_string())));
         for _ in 0..2 {
             pending.begin();
-            assert!(pending.tell_ahead(4).is_none());
-            // Seen or not.
-            assert_eq!(pending.tell_ahead(3).unwrap().len(), 3);
-            assert!(pending.tell_ahead(1).is_none());
+            let snapshot = snapshot("2:5:2");
+            assert!(pending.tell_ahead(4, &snapshot).is_none());
+            assert_eq!(pending.tell_ahead(3, &snapshot).unwrap().len(), 2);
+            assert!(pending.tell_ahead(1, &snapshot).is_none());
             pending.push(transaction(4, 40, "4"));
-            let visible = pending.split(&snapshot("2:5:2"));
+            let visible = pending.split(&snapshot);
             assert_eq!((visible.keys.len(), visible.row_changes, visible.carried), (1, 3, 1));
             pending.transactions.pop_back();
         }
         pending.confirm();
-        assert_eq!((pending.transactions.len(), pending.tell_ahead(1).unwrap().len()), (1, 1));
+        assert_eq!(
+            (pending.transactions.len(), pending.tell_ahead(1, &snapshot("9:9:")).unwrap().len()),
+            (1, 1)
+        );
     }
 
     #[test]
@@ -322,12 +361,35 @@ mod tests {
     }
 
     #[test]
+    fn what_comes_before_it_has_ended_waits_and_holds_nothing_back() {
+        let mut pending = Pending::default();
+        for (number, key) in [(7, "1"), (8, "2"), (7, "3")] {
+            pending.push(Transaction { commit_at: None, ..transaction(number, 0, key) });
+        }
+        assert!(!pending.has_committed() && pending.tell_ahead(1, &snapshot("7:9:7,8")).is_none());
+        let none = pending.split(&snapshot("7:9:7,8"));
+        assert_eq!((none.keys.len(), none.carried, pending.oldest_commit()), (0, 3, None));
+        pending.confirm();
+        // Of one that a snapshot sees, the commit need not have come when its keys are told.
+        let seen = snapshot("8:9:8");
+        assert_eq!(pending.tell_ahead(1, &seen).unwrap().len(), 2);
+        pending.abort(8);
+        pending.commit(7, 70);
+        assert!(pending.has_committed());
+        assert_eq!(pending.split(&snapshot("7:9:7")).carried, 2);
+        assert_eq!(pending.oldest_commit(), Some(70));
+        assert_eq!(pending.split(&seen).carried, 0);
+        pending.confirm();
+        assert!(pending.is_empty() && pending.bytes == 0);
+    }
+
+    #[test]
     fn too_many_transactions_become_one_that_is_given_until_all_of_it_is_seen() {
         let mut pending = Pending::default();
         let most = u32::try_from(MOST).unwrap();
         for number in 100..=100 + most {
             if number == 200 {
-                assert!(pending.tell_ahead(1).is_some());
+                assert!(pending.tell_ahead(1, &snapshot("199:200:199")).is_some());
             }
             pending.push(transaction(number, u64::from(number), "1"));
         }
@@ -347,7 +409,7 @@ mod tests {
     fn numbers_go_round() {
         let mut merged = transaction(u32::MAX - 1, 5, "1");
         merged.merge(&transaction(7, 9, "2"));
-        assert_eq!((merged.first, merged.last, merged.commit_at), (u32::MAX - 1, 7, 5));
+        assert_eq!((merged.first, merged.last, merged.commit_at), (u32::MAX - 1, 7, Some(5)));
     }
 
     #[test]
@@ -361,5 +423,20 @@ mod tests {
         assert_eq!(pending.oldest_commit(), Some(1));
         let mut visible = pending.split(&snapshot("200:200:"));
         assert!(visible.keys.of(0).is_whole());
+        // What has not ended stays apart, and out of every batch.
+        let mut pending = Pending::default();
+        pending.push(transaction(500, 5, "1"));
+        for part in 1..100 {
+            let part = transaction(300, 0, &format!("{part}{long}"));
+            pending.push(Transaction { commit_at: None, ..part });
+            assert!(pending.bytes <= LARGEST);
+        }
+        let mut visible = pending.split(&snapshot("300:501:300"));
+        assert_eq!((visible.keys.of(0).len(), pending.oldest_commit()), (1, None));
+        pending.confirm();
+        pending.commit(300, 9);
+        assert_eq!(pending.split(&snapshot("300:501:300")).carried, 99);
+        assert_eq!(pending.oldest_commit(), Some(9));
+        assert!(pending.split(&snapshot("501:501:")).keys.of(0).is_whole());
     }
 }

@@ -1,4 +1,7 @@
-//! The messages of `pgoutput`, protocol version 1. Pure, and without a copy of any value.
+//! The messages of `pgoutput`, protocol version 2. Pure, and without a copy of any value.
+//!
+//! Version 2 gives what a large transaction has done before it ends, in segments between a `StreamStart` and a `StreamStop`;
+//! within them messages have a transaction's number more.
 
 use crate::error::{Error, Result};
 
@@ -38,6 +41,23 @@ pub(super) enum Message<'a> {
         prefix: &'a [u8],
         content: &'a [u8],
     },
+    /// A segment of a transaction begins that has not ended yet; its first, or another one.
+    StreamStart {
+        transaction: u32,
+        first: bool,
+    },
+    StreamStop,
+    /// A transaction that came in segments has committed; `at` and `end` are where its commit record begins and ends.
+    StreamCommit {
+        transaction: u32,
+        at: u64,
+        end: u64,
+    },
+    /// It, or one of its savepoints, was rolled back.
+    StreamAbort {
+        transaction: u32,
+        part: u32,
+    },
     /// A type, an origin.
     Other,
 }
@@ -76,10 +96,15 @@ impl<'a> Tuple<'a> {
     }
 }
 
-/// Reads one message.
-pub(super) fn parse(data: &[u8]) -> Result<Message<'_>> {
+/// Reads one message; `streamed` between a `StreamStart` and its `StreamStop`.
+pub(super) fn parse(data: &[u8], streamed: bool) -> Result<Message<'_>> {
     let mut reader = Reader(data);
-    match reader.byte()? {
+    let tag = reader.byte()?;
+    if streamed && tag != b'E' {
+        // Which of its savepoints.
+        reader.skip(4)?;
+    }
+    match tag {
         b'B' => {
             let at = reader.u64()?;
             reader.skip(8)?;
@@ -124,6 +149,14 @@ pub(super) fn parse(data: &[u8]) -> Result<Message<'_>> {
             let length = reader.u32()?;
             Ok(Message::Note { prefix, content: reader.take(length as usize)? })
         }
+        b'S' => Ok(Message::StreamStart { transaction: reader.u32()?, first: reader.byte()? == 1 }),
+        b'E' => Ok(Message::StreamStop),
+        b'c' => {
+            let transaction = reader.u32()?;
+            reader.skip(1)?;
+            Ok(Message::StreamCommit { transaction, at: reader.u64()?, end: reader.u64()? })
+        }
+        b'A' => Ok(Message::StreamAbort { transaction: reader.u32()?, part: reader.u32()? }),
         _ => Ok(Message::Other),
     }
 }
@@ -227,7 +260,9 @@ mod tests {
     fn an_update_with_its_old_key_is_read() {
         let data =
             bytes(&[b"U\0\0\0\x07", b"K\0\x02t\0\0\0\x011n", b"N\0\x03t\0\0\0\x012ut\0\0\0\x03a\xc3\xa9"]);
-        let Message::Update { relation: 7, old: Some(old), new } = parse(&data).unwrap() else { panic!() };
+        let Message::Update { relation: 7, old: Some(old), new } = parse(&data, false).unwrap() else {
+            panic!()
+        };
         assert_eq!(old.values().collect::<Vec<_>>(), [Value::Text(b"1"), Value::Null]);
         let new: Vec<_> = new.values().collect();
         assert_eq!(new, [Value::Text(b"2"), Value::Unchanged, Value::Text("aé".as_bytes())]);
@@ -236,14 +271,29 @@ mod tests {
     #[test]
     fn a_message_that_is_cut_off_is_an_error_and_no_panic() {
         let whole = bytes(&[b"U\0\0\0\x07", b"O\0\x01t\0\0\0\x011", b"N\0\x01t\0\0\0\x012"]);
-        assert!(parse(&whole).is_ok());
+        assert!(parse(&whole, false).is_ok());
         for end in 0..whole.len() {
-            assert!(parse(&whole[..end]).is_err(), "{end}");
+            assert!(parse(&whole[..end], false).is_err(), "{end}");
         }
         let relation = bytes(&[b"R\0\0\0\x07", b"public\0t\0d\0\x01", b"\x01id\0\0\0\0\x17\xff\xff\xff\xff"]);
-        let Message::Relation(read) = parse(&relation).unwrap() else { panic!() };
+        let Message::Relation(read) = parse(&relation, false).unwrap() else { panic!() };
         assert_eq!(read.columns, [("id".to_owned(), 23, u32::MAX)]);
-        assert!((0..relation.len()).all(|end| parse(&relation[..end]).is_err()));
-        assert!(parse(b"T\xff\xff\xff\xff\0").is_err());
+        assert!((0..relation.len()).all(|end| parse(&relation[..end], false).is_err()));
+        assert!(parse(b"T\xff\xff\xff\xff\0", false).is_err());
+    }
+
+    #[test]
+    fn a_segment_names_its_savepoints() {
+        let start = parse(b"S\0\0\0\x09\x01", false).unwrap();
+        assert!(matches!(start, Message::StreamStart { transaction: 9, first: true }));
+        let data = bytes(&[b"D\0\0\0\x0a", b"\0\0\0\x07", b"K\0\x01t\0\0\0\x011"]);
+        let Message::Delete { relation: 7, old } = parse(&data, true).unwrap() else { panic!() };
+        assert_eq!(old.values().collect::<Vec<_>>(), [Value::Text(b"1")]);
+        assert!(matches!(parse(b"E", true).unwrap(), Message::StreamStop));
+        let commit = bytes(&[b"c\0\0\0\x09", b"\0", &5_u64.to_be_bytes(), &6_u64.to_be_bytes(), &[0; 8]]);
+        let commit = parse(&commit, false).unwrap();
+        assert!(matches!(commit, Message::StreamCommit { transaction: 9, at: 5, end: 6 }));
+        let abort = parse(b"A\0\0\0\x09\0\0\0\x0a", false).unwrap();
+        assert!(matches!(abort, Message::StreamAbort { transaction: 9, part: 10 }));
     }
 }

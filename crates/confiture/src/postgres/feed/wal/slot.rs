@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep};
 
 use super::thread::Thread;
 use crate::error::{Error, ErrorKind, Result};
+use crate::event::Execution;
 use crate::postgres::Session;
 use crate::postgres::feed::{CapturedTable, FeedState, SnapshotImage};
 use crate::postgres::replication::Replication;
@@ -15,6 +16,9 @@ use crate::sql::{Identifier, Literal, Sql, hexadecimal, sql};
 
 /// What our publications say about themselves.
 const COMMENT: &str = "made by Confiture; it goes with the migration";
+
+/// Kilobytes of changes from which on the server sends a transaction before it has ended; the least that there is in tests.
+const DECODING_MEMORY: usize = if cfg!(feature = "failpoints") { 64 } else { 16 << 10 };
 
 /// Between two looks at something that another process does.
 const LOOK: Duration = Duration::from_millis(20);
@@ -103,18 +107,21 @@ pub(super) async fn make(
     slot: &Identifier,
     patience: Duration,
     thread: &Thread,
+    execution: &Execution,
 ) -> Result<Replication> {
     let until = Instant::now() + patience;
     let mut replication = thread.within(Replication::connect(session)).await?;
     let pid = single(replication.query(&Sql::literal("SELECT pg_catalog.pg_backend_pid()")).await?, 0)?;
     // The older spelling of the option, which every version takes.
     let command = sql!("CREATE_REPLICATION_SLOT {} LOGICAL pgoutput EXPORT_SNAPSHOT", slot);
-    let made = match tokio::time::timeout_at(until, replication.query(&command)).await {
+    let pid: i32 = pid.parse().unwrap_or_default();
+    let made = tokio::select! {
+        made = tokio::time::timeout_at(until, replication.query(&command)) => made,
+        () = say_who(session, slot, pid, execution) => unreachable!("it is said for as long as it takes"),
+    };
+    let made = match made {
         Ok(made) => made.map_err(|error| error.context(format_args!("making the slot {slot}")))?,
-        Err(_) => {
-            let pid: i32 = pid.parse().unwrap_or_default();
-            return Err(kept_waiting(session, slot, None, pid).await);
-        }
+        Err(_) => return Err(kept_waiting(session, slot, None, pid).await),
     };
     let exported = single(made, 2)?;
     // A session of its own, as the snapshot lives only until the next command of the one that made it.
@@ -154,13 +161,39 @@ fn single(rows: Vec<Vec<Option<String>>>, column: usize) -> Result<String> {
         .ok_or_else(|| Error::unexpected("a replication command was answered with nothing"))
 }
 
-/// The error that names the transactions that do not end.
-async fn kept_waiting(session: &Session, slot: &Identifier, open: Option<&[u64]>, pid: i32) -> Error {
+/// Says who is waited for, once that takes longer, and again where it is somebody else.
+async fn say_who(session: &Session, slot: &Identifier, pid: i32, execution: &Execution) {
+    const LONGER: Duration = Duration::from_secs(1);
+    let mut said = Vec::new();
+    loop {
+        sleep(LONGER).await;
+        let now = open_writers(session, None, pid).await;
+        let is_new = |who: &&String| !said.contains(&pid_of(who));
+        if let Some(who) = now.iter().find(is_new) {
+            execution
+                .note(format!("Making the slot {slot} waits for {who}; it goes on as soon as that ends."));
+        }
+        said = now.iter().map(|who| pid_of(who)).collect();
+    }
+}
+
+/// `pid 7` of `pid 7 (role app, for 3 s)`.
+fn pid_of(who: &str) -> String {
+    who.split(" (").next().unwrap_or_default().to_owned()
+}
+
+/// Whose transactions are open, a line each.
+async fn open_writers(session: &Session, open: Option<&[u64]>, pid: i32) -> Vec<String> {
     let query = Sql::literal(include_str!("../../queries/open_writers.sql"));
     let numbers: Option<Vec<String>> =
         open.map(|open| open.iter().map(|one| (one & 0xffff_ffff).to_string()).collect());
     let rows = session.query(&query, &[&numbers, &pid]).await.unwrap_or_default();
-    let shown: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    rows.iter().map(|row| row.get(0)).collect()
+}
+
+/// The error that names the transactions that do not end.
+async fn kept_waiting(session: &Session, slot: &Identifier, open: Option<&[u64]>, pid: i32) -> Error {
+    let shown = open_writers(session, open, pid).await;
     let who = if shown.is_empty() { "transactions of other roles".to_owned() } else { shown.join("; ") };
     Error::new(ErrorKind::Server, format!("the slot {slot} waits for transactions that are open: {who}"))
         .sqlstate("55P03")
@@ -179,10 +212,11 @@ pub(super) async fn start(
     // A list of names, quoted as such, within a literal.
     let publications = publication.to_string();
     let command = sql!(
-        "START_REPLICATION SLOT {} LOGICAL 0/0 (proto_version '1', publication_names {}, messages 'true')",
+        "START_REPLICATION SLOT {} LOGICAL 0/0 (proto_version '2', streaming 'on', publication_names {}, messages 'true')",
         slot,
         Literal(&publications)
     );
+    replication.query(&sql!("SET logical_decoding_work_mem = {}", DECODING_MEMORY)).await?;
     let until = Instant::now() + ENDING;
     loop {
         match replication.start(&command).await {

@@ -69,12 +69,27 @@ impl Delivery {
     }
 
     fn take(&mut self, delivered: Delivered) {
-        if let Some((marker, end)) = delivered.marker {
+        let marker = match delivered {
+            Delivered::Changes { transaction, marker } => {
+                if !transaction.keys.is_empty() {
+                    // Before it has committed, there is nothing to make a batch of.
+                    self.delivered += u64::from(transaction.commit_at.is_some());
+                    self.pending.push(transaction);
+                }
+                marker
+            }
+            Delivered::Commit { number, at, marker } => {
+                self.pending.commit(number, at);
+                self.delivered += 1;
+                marker
+            }
+            Delivered::Abort { number } => {
+                self.pending.abort(number);
+                None
+            }
+        };
+        if let Some((marker, end)) = marker {
             self.marker = Some((marker, end, Instant::now()));
-        }
-        if !delivered.transaction.keys.is_empty() {
-            self.pending.push(delivered.transaction);
-            self.delivered += 1;
         }
     }
 }
@@ -185,13 +200,18 @@ impl Stream {
             }
             Copied::XLogData { data, wal_start, .. } => {
                 self.received = self.received.max(wal_start.as_u64());
-                let message = pgoutput::parse(&data)?;
+                let message = pgoutput::parse(&data, self.collector.is_streaming())?;
                 if let Message::Relation(relation) = &message
                     && self.collector.is_strange(relation.oid)
                 {
                     self.adopt(relation.oid).await?;
                 }
                 let Some(delivered) = self.collector.take(message)? else { return Ok(false) };
+                if matches!(delivered, Delivered::Commit { .. }) {
+                    for relation in self.collector.orphans() {
+                        self.adopt(relation).await?;
+                    }
+                }
                 self.shared.lock().take(delivered);
                 Ok(true)
             }
@@ -203,7 +223,6 @@ impl Stream {
         let query = Sql::literal("SELECT relid::oid FROM pg_catalog.pg_partition_ancestors($1::oid)");
         let ancestors = self.session.query(&query, &[&relation]).await?;
         let table = ancestors.iter().find_map(|row| self.collector.table(row.get(0)));
-        self.collector.adopt(relation, table);
-        Ok(())
+        self.collector.adopt(relation, table)
     }
 }

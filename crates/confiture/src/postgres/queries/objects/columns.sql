@@ -28,7 +28,7 @@ SELECT CASE WHEN c.relkind IN ('v', 'm') THEN 'view column' ELSE 'column' END AS
         'collation', CASE WHEN a.attcollation <> t.typcollation THEN format('%I.%I', cn.nspname, co.collname) END,
         'not_null', a.attnotnull,
         'in_key', c.relkind = 'p' AND EXISTS (SELECT FROM pg_depend k WHERE k.classid = 'pg_class'::regclass AND k.objid = c.oid AND k.objsubid = a.attnum AND k.refclassid = 'pg_class'::regclass AND k.refobjid = c.oid AND k.refobjsubid = 0 AND k.deptype = 'i'),
-        'not_null_constraint', CASE WHEN a.attnotnull THEN (
+        'not_null_constraint', CASE WHEN a.attnotnull AND current_setting('server_version_num')::int >= 180000 THEN (
             SELECT json_build_object('name', k.conname, 'valid', k.convalidated, 'goes_down', NOT k.connoinherit, 'own', k.coninhcount = 0,
                 'plain', k.conname = concat(c.relname, '_', a.attname, '_not_null') AND k.convalidated AND NOT k.connoinherit,
                 'comment', obj_description(k.oid, 'pg_constraint'))
@@ -46,8 +46,9 @@ SELECT CASE WHEN c.relkind IN ('v', 'm') THEN 'view column' ELSE 'column' END AS
             WHERE dp.refclassid = 'pg_class'::regclass AND dp.refobjid = c.oid AND dp.refobjsubid = a.attnum AND dp.deptype = 'i' AND dp.classid = 'pg_class'::regclass LIMIT 1) END)) AS body
 FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_type t ON t.oid = a.atttypid
-CROSS JOIN LATERAL (SELECT format('ALTER%s TABLE ONLY %I.%I ALTER COLUMN %I', CASE c.relkind WHEN 'f' THEN ' FOREIGN' ELSE '' END, n.nspname, c.relname, a.attname)) AS y(base)
-CROSS JOIN LATERAL (SELECT CASE c.relkind WHEN 'm' THEN format('ALTER MATERIALIZED VIEW %I.%I ALTER COLUMN %I', n.nspname, c.relname, a.attname) ELSE y.base END) AS x(alter)
+-- OFFSET 0: computed once for each row, however often it is used.
+CROSS JOIN LATERAL (SELECT format('ALTER%s TABLE ONLY %I.%I ALTER COLUMN %I', CASE c.relkind WHEN 'f' THEN ' FOREIGN' ELSE '' END, n.nspname, c.relname, a.attname) OFFSET 0) AS y(base)
+CROSS JOIN LATERAL (SELECT CASE c.relkind WHEN 'm' THEN format('ALTER MATERIALIZED VIEW %I.%I ALTER COLUMN %I', n.nspname, c.relname, a.attname) ELSE y.base END OFFSET 0) AS x(alter)
 LEFT JOIN pg_collation co ON co.oid = a.attcollation LEFT JOIN pg_namespace cn ON cn.oid = co.collnamespace
 LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum AND a.attgenerated <> ''
 WHERE a.attnum > 0 AND NOT a.attisdropped AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'

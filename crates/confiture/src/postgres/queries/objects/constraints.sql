@@ -14,7 +14,7 @@ SELECT CASE WHEN k.contypid <> 0 THEN 'domain constraint' ELSE 'constraint' END 
     'facets', CASE WHEN k.contype IN ('p', 'u', 'x') THEN json_build_object(
         'clustered', json_build_array(i.indisclustered, CASE WHEN i.indisclustered THEN format('%s CLUSTER ON %I', x.alter, k.conname) ELSE format('%s SET WITHOUT CLUSTER', x.alter) END, NOT i.indisclustered),
         'replica identity', json_build_array(i.indisreplident, CASE WHEN i.indisreplident THEN format('ALTER TABLE ONLY %s REPLICA IDENTITY USING INDEX %I', x.owner, k.conname) ELSE '' END, NOT i.indisreplident),
-        'index comment', json_build_array(obj_description(k.conindid, 'pg_class'), format('COMMENT ON INDEX %I.%I IS %s', n.nspname, k.conname, coalesce(quote_literal(obj_description(k.conindid, 'pg_class')), 'NULL')), obj_description(k.conindid, 'pg_class') IS NULL),
+        'index comment', json_build_array(o.index_comment, format('COMMENT ON INDEX %I.%I IS %s', n.nspname, k.conname, coalesce(quote_literal(o.index_comment), 'NULL')), o.index_comment IS NULL),
         'storage parameters', json_build_array(ic.reloptions, CASE WHEN ic.relkind = 'I' THEN '' WHEN ic.reloptions IS NULL
             THEN format('ALTER INDEX %I.%I RESET (fillfactor%s)', n.nspname, k.conname, CASE am.amname WHEN 'btree' THEN ', deduplicate_items' ELSE '' END)
             ELSE format('ALTER INDEX %I.%I SET (%s)', n.nspname, k.conname, array_to_string(ic.reloptions, ', ')) END, ic.reloptions IS NULL),
@@ -27,11 +27,13 @@ LEFT JOIN pg_class c ON c.oid = k.conrelid LEFT JOIN pg_type t ON t.oid = k.cont
 LEFT JOIN pg_namespace cn ON cn.oid = coalesce(c.relnamespace, t.typnamespace)
 LEFT JOIN pg_index i ON i.indexrelid = k.conindid AND k.contype IN ('p', 'u', 'x')
 LEFT JOIN pg_class ic ON ic.oid = i.indexrelid LEFT JOIN pg_am am ON am.oid = ic.relam LEFT JOIN pg_tablespace s ON s.oid = ic.reltablespace
+-- OFFSET 0: computed once for each row, however often it is used.
 CROSS JOIN LATERAL (SELECT format('%I.%I', cn.nspname, coalesce(c.relname, t.typname)),
-    CASE WHEN k.contypid <> 0 THEN format('ALTER DOMAIN %I.%I', cn.nspname, t.typname) ELSE format('ALTER%s TABLE %I.%I', CASE c.relkind WHEN 'f' THEN ' FOREIGN' ELSE '' END, cn.nspname, c.relname) END) AS x(owner, alter)
+    CASE WHEN k.contypid <> 0 THEN format('ALTER DOMAIN %I.%I', cn.nspname, t.typname) ELSE format('ALTER%s TABLE %I.%I', CASE c.relkind WHEN 'f' THEN ' FOREIGN' ELSE '' END, cn.nspname, c.relname) END OFFSET 0) AS x(owner, alter)
 -- Nothing alters the parameters of a partitioned index.
 CROSS JOIN LATERAL (SELECT CASE WHEN ic.relkind = 'I' AND ic.reloptions IS NOT NULL
-    THEN regexp_replace(pg_get_constraintdef(k.oid), '( DEFERRABLE.*)?$', format(E' WITH (%s)\\1', array_to_string(ic.reloptions, ', '))) ELSE pg_get_constraintdef(k.oid) END) AS d(definition)
+    THEN regexp_replace(pg_get_constraintdef(k.oid), '( DEFERRABLE.*)?$', format(E' WITH (%s)\\1', array_to_string(ic.reloptions, ', '))) ELSE pg_get_constraintdef(k.oid) END OFFSET 0) AS d(definition)
+CROSS JOIN LATERAL (SELECT CASE WHEN k.contype IN ('p', 'u', 'x') THEN obj_description(k.conindid, 'pg_class') END OFFSET 0) AS o(index_comment)
 -- A foreign key to a partitioned table has others to its partitions, which come and go with it.
 WHERE k.contype IN ('c', 'p', 'u', 'x', 'f') AND NOT EXISTS (SELECT FROM pg_constraint above WHERE above.oid = k.conparentid AND above.conrelid = k.conrelid) AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'
 ORDER BY k.oid

@@ -2,12 +2,14 @@ SELECT 'default' AS kind, 'pg_attrdef' AS class, d.oid, 0 AS sub, json_build_obj
     'schema', n.nspname, 'name', a.attname, 'identity', format('%I.%I.%I', n.nspname, c.relname, a.attname),
     'phrase', '',
     'parent', json_build_array('pg_class', c.oid, CASE c.relkind WHEN 'v' THEN 0 ELSE a.attnum END),
-    'create', format('%s ALTER COLUMN %I SET DEFAULT %s', x.alter, a.attname, pg_get_expr(d.adbin, d.adrelid)),
-    'replace', format('%s ALTER COLUMN %I SET DEFAULT %s', x.alter, a.attname, pg_get_expr(d.adbin, d.adrelid)),
+    'create', format('%s ALTER COLUMN %I SET DEFAULT %s', x.alter, a.attname, e.expression),
+    'replace', format('%s ALTER COLUMN %I SET DEFAULT %s', x.alter, a.attname, e.expression),
     'drop', format('%s ALTER COLUMN %I DROP DEFAULT', x.alter, a.attname),
     'inherited', false,
-    'details', json_build_object('expression', pg_get_expr(d.adbin, d.adrelid), 'inherit_count', a.attinhcount)) AS body
+    'details', json_build_object('expression', e.expression, 'inherit_count', a.attinhcount)) AS body
 FROM pg_attrdef d JOIN pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+-- OFFSET 0: computed once for each row, however often it is used.
 CROSS JOIN LATERAL (SELECT CASE c.relkind WHEN 'v' THEN format('ALTER VIEW %I.%I', n.nspname, c.relname)
-    ELSE format('ALTER%s TABLE ONLY %I.%I', CASE c.relkind WHEN 'f' THEN ' FOREIGN' ELSE '' END, n.nspname, c.relname) END) AS x(alter)
+    ELSE format('ALTER%s TABLE ONLY %I.%I', CASE c.relkind WHEN 'f' THEN ' FOREIGN' ELSE '' END, n.nspname, c.relname) END OFFSET 0) AS x(alter)
+CROSS JOIN LATERAL (SELECT pg_get_expr(d.adbin, d.adrelid) OFFSET 0) AS e(expression)
 WHERE a.attgenerated = '' AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'

@@ -15,7 +15,8 @@ SELECT 'index' AS kind, 'pg_class' AS class, c.oid, 0 AS sub, json_build_object(
 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_class t ON t.oid = i.indrelid JOIN pg_namespace tn ON tn.oid = t.relnamespace
 LEFT JOIN pg_tablespace s ON s.oid = c.reltablespace
-CROSS JOIN LATERAL (SELECT pg_get_indexdef(c.oid)) AS d(definition)
+-- OFFSET 0: computed once for each row, however often it is used.
+CROSS JOIN LATERAL (SELECT pg_get_indexdef(c.oid) OFFSET 0) AS d(definition)
 WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'
     AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid AND k.contype IN ('p', 'u', 'x'))
 ORDER BY c.oid

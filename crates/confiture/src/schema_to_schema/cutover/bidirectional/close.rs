@@ -160,7 +160,7 @@ impl Closing<'_> {
             return Ok(report);
         }
         let home = Session::connect(&forward.target).await?;
-        let record = record::begin(&home, *kind, &[]).await?;
+        let record = record::begin(&home, *kind, &[], switching.application.pooler().as_ref()).await?;
         let until = Instant::now() + switching.patience;
         let plan = Plan { forward, switching, occasion: &occasion, epoch: self.epoch, record };
         let tried = async {

@@ -2,16 +2,20 @@
 
 use std::collections::BTreeMap;
 
+use crate::catalog::Catalog;
 use crate::error::{Error, ErrorKind, Result};
-use crate::postgres::feed::{KeyColumn, KeySet};
-use crate::postgres::{Row, Session};
+use crate::postgres::feed::{KeyColumn, KeySet, array_text};
+use crate::postgres::{Parameter, Session};
 use crate::schema_to_schema::cutover::bidirectional::Policy;
 use crate::schema_to_schema::live::capture::{Captured, key_type};
 use crate::schema_to_schema::live::follower::Follower;
 use crate::schema_to_schema::live::ledger::Direction;
-use crate::schema_to_schema::live::stage::{is_among, selected};
+use crate::schema_to_schema::live::stage::selected;
 use crate::schema_to_schema::plan::TablePlan;
 use crate::sql::{Identifier, QualifiedName, Sql, sql};
+
+/// Rows that are compared, and logged, at once.
+const AT_ONCE: usize = 500;
 
 /// A new side's table, as conflicts know it.
 pub(super) struct Watched {
@@ -24,6 +28,13 @@ pub(super) struct Watched {
     key: Vec<KeyColumn>,
     /// Of the policy `latest`: the column that says when a row was written, and its type.
     written: Option<(Identifier, QualifiedName)>,
+}
+
+/// A line of the log: the winner, and both rows.
+struct Logged<'a> {
+    key: Option<String>,
+    winner: Option<&'static str>,
+    rows: [Option<&'a str>; 2],
 }
 
 /// What both sides have changed of one new table.
@@ -156,27 +167,24 @@ pub(super) async fn keys_of_both(
     index: usize,
     keys: &KeySet,
 ) -> Result<Vec<(Vec<String>, Vec<String>)>> {
-    const AT_ONCE: usize = 10_000;
+    const KEYS_AT_ONCE: usize = 10_000;
     let table = &follower.migration.plan.tables[index];
     let columns = follower.captured.key_columns(&follower.captured.followed[index]);
     let names = Sql::join(", ", columns.iter().map(|column| &column.name));
     let alias = &table.query.alias;
-    let driving = columns.iter().map(|column| sql!("CAST({}.{} AS pg_catalog.text)", alias, column.name));
-    let made = table
-        .key
-        .iter()
-        .map(|name| sql!("CAST({} AS pg_catalog.text)", selected(table, std::slice::from_ref(name), false)));
-    let list = Sql::join(", ", driving.chain(made));
+    let driving = columns.iter().map(|column| sql!("{}.{}", alias, column.name));
+    let catalog = &follower.migration.target_catalog;
+    let made = |name| as_target(table, name, &selected(table, std::slice::from_ref(name), false), catalog);
+    let list = Sql::join(", ", driving.chain(table.key.iter().map(made)));
     let mut both = Vec::new();
-    for arrays in keys.arrays(&columns, AT_ONCE) {
-        let unnest = Sql::join(", ", arrays.iter().map(|array| sql!("pg_catalog.unnest({})", array)));
-        let query = sql!("SELECT {} FROM ROWS FROM ({}) AS {} ({})", list, unnest, alias, names);
-        for row in follower.applier.source.query(&query, &[]).await? {
-            let texts = |range: std::ops::Range<usize>| {
-                range.map(|at| row.get::<_, Option<String>>(at)).collect::<Option<Vec<String>>>()
-            };
-            let (split, end) = (columns.len(), columns.len() + table.key.len());
-            both.extend(texts(0..split).zip(texts(split..end)));
+    for piece in keys.pieces(&columns, KEYS_AT_ONCE) {
+        let query = sql!("SELECT {} FROM {} AS {} ({})", list, piece.rows(), alias, names);
+        for row in follower.applier.source.texts(&query).await? {
+            let row: Option<Vec<String>> = row.into_iter().collect();
+            both.extend(row.map(|mut driving| {
+                let made = driving.split_off(columns.len());
+                (driving, made)
+            }));
         }
     }
     Ok(both)
@@ -193,71 +201,109 @@ impl Conflict {
         [old, new]: [&Session; 2],
     ) -> Result<()> {
         let table = &forward.migration.plan.tables[self.table];
+        let catalog = &forward.migration.target_catalog;
         let (mut driving, mut keys) = (KeySet::default(), KeySet::default());
         for (key, row) in &self.rows {
             insert(&mut keys, key);
             row.driving.iter().for_each(|key| insert(&mut driving, key));
         }
         let columns = forward.captured.key_columns(&forward.captured.followed[self.table]);
-        for arrays in driving.arrays(&columns, usize::MAX) {
+        for piece in driving.pieces(&columns, usize::MAX) {
             let Some(source) = &table.source else { break };
-            let among = is_among(&table.query.alias, &columns, &arrays);
+            let among = piece.has_key_of(&table.query.alias);
             if written == Direction::Reverse {
                 let hold = sql!("SELECT FROM {} AS {} WHERE {} FOR UPDATE", source, table.query.alias, among);
                 old.query(&hold, &[]).await?;
             }
-            for row in old.query(&old_rows(table, source, &among), &[]).await? {
-                self.take(&row, table, |row, json| row.old = json);
+            let query = old_rows(table, source, std::slice::from_ref(&among), catalog);
+            for row in old.texts(&query).await? {
+                self.take(row, |row, json| row.old = json);
             }
         }
         let columns: Vec<&KeyColumn> = watched.key.iter().collect();
         let alias = Identifier::new("t");
-        for arrays in keys.arrays(&columns, usize::MAX) {
+        self.look_for_old(&columns, table, catalog, old).await?;
+        for piece in keys.pieces(&columns, usize::MAX) {
             let hold = match written {
                 Direction::Forward => Sql::literal("FOR UPDATE"),
                 Direction::Reverse => Sql::default(),
             };
-            let among = is_among(&alias, &columns, &arrays);
+            let among = piece.has_key_of(&alias);
             let query = sql!(
                 "SELECT {}, pg_catalog.to_jsonb(t)::pg_catalog.text FROM {} AS t WHERE {} {}",
-                key_texts(table, &alias),
+                keys_as_target(table, &alias, catalog),
                 table.target,
                 among,
                 hold
             );
-            for row in new.query(&query, &[]).await? {
-                self.take(&row, table, |row, json| row.new = json);
+            for row in new.texts(&query).await? {
+                self.take(row, |row, json| row.new = json);
             }
         }
         Ok(())
     }
 
-    fn take(&mut self, row: &Row, table: &TablePlan, set: impl Fn(&mut Contested, Option<String>)) {
-        let key: Vec<String> = (0..table.key.len()).map(|at| row.get(at)).collect();
-        if let Some(contested) = self.rows.get_mut(&key) {
-            set(contested, row.get(table.key.len()));
+    /// Looks at the old rows of which only the new key is known, because nobody knows which old rows have changed.
+    async fn look_for_old(
+        &mut self,
+        columns: &[&KeyColumn],
+        table: &TablePlan,
+        catalog: &Catalog,
+        old: &Session,
+    ) -> Result<()> {
+        let mut keys = KeySet::default();
+        let unknown = self.rows.iter().filter(|(_, row)| row.driving.is_none());
+        unknown.for_each(|(key, _)| insert(&mut keys, key));
+        // A type of the new side's own may not be there.
+        let is_known = columns.iter().all(|column| column.data_type.schema.as_str() == "pg_catalog");
+        let Some(source) = table.source.as_ref().filter(|_| is_known) else { return Ok(()) };
+        for piece in keys.pieces(columns, usize::MAX) {
+            let among = piece.has_key_of(&Identifier::new("t"));
+            let query = sql!("{} WHERE {}", old_rows(table, source, &[], catalog), among);
+            for row in old.texts(&query).await? {
+                self.take(row, |row, json| row.old = json);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a row of the key's columns and the whole as JSON.
+    fn take(&mut self, mut row: Vec<Option<String>>, set: impl Fn(&mut Contested, Option<String>)) {
+        let json = row.pop().flatten();
+        let key: Option<Vec<String>> = row.into_iter().collect();
+        if let Some(contested) = key.and_then(|key| self.rows.get_mut(&key)) {
+            set(contested, json);
         }
     }
 
-    /// Says who wins where they differ.
+    /// Says who wins where they differ. The rows are held meanwhile: many take one round trip.
     pub(super) async fn settle(
         &mut self,
         policy: &Policy,
         watched: &Watched,
         session: &Session,
     ) -> Result<()> {
-        for row in self.rows.values_mut() {
-            row.agrees = match (&row.old, &row.new) {
-                (Some(old), Some(new)) => is_same(old, new, session).await?,
-                (old, new) => old.is_none() && new.is_none(),
+        let whole = policy.wins_whole().filter(|_| self.is_whole);
+        let mut rows: Vec<&mut Contested> = self.rows.values_mut().collect();
+        for rows in rows.chunks_mut(AT_ONCE) {
+            let agree = compare(rows, &is_same(), &[], session).await?;
+            let newer = match (policy, &watched.written) {
+                (Policy::Latest(_), Some((by, of))) => {
+                    compare(rows, &is_newer(of), &[&by.as_str()], session).await?
+                }
+                _ => vec![false; rows.len()],
             };
-            row.winner = match policy {
-                _ if row.agrees || !watched.is_decided(policy) => None,
-                Policy::Fail => None,
-                Policy::Source => Some(Direction::Forward),
-                Policy::Target => Some(Direction::Reverse),
-                Policy::Latest(_) => Some(latest(row, watched, session).await?),
-            };
+            for ((row, agrees), is_newer) in rows.iter_mut().zip(agree).zip(newer) {
+                row.agrees = agrees;
+                row.winner = match policy {
+                    _ if agrees || !watched.is_decided(policy) => None,
+                    _ if whole.is_some() => whole,
+                    Policy::Fail => None,
+                    Policy::Target => Some(Direction::Reverse),
+                    Policy::Latest(_) if is_newer => Some(Direction::Reverse),
+                    Policy::Source | Policy::Latest(_) => Some(Direction::Forward),
+                };
+            }
         }
         Ok(())
     }
@@ -272,12 +318,14 @@ impl Conflict {
         self.rows.iter().filter(|(_, row)| !row.agrees)
     }
 
-    /// The rows that a batch of this direction leaves alone, because the other side wins: their keys on the old side, and on
-    /// the new one.
+    /// The rows that a batch of this direction leaves alone, because the other side wins, or because they are gone on both
+    /// sides, where nobody can hold them: one that comes after this look is the other side's new row. Their keys on the old
+    /// side, and on the new one.
     pub(super) fn lost_by(&self, way: Direction) -> [KeySet; 2] {
         let mut lost = [KeySet::default(), KeySet::default()];
         for (key, row) in &self.rows {
-            if row.winner.is_some_and(|winner| winner != way) {
+            let is_gone = row.old.is_none() && row.new.is_none();
+            if (is_gone && row.agrees) || row.winner.is_some_and(|winner| winner != way) {
                 insert(&mut lost[1], key);
                 row.driving.iter().for_each(|driving| insert(&mut lost[0], driving));
             }
@@ -294,8 +342,11 @@ impl Conflict {
         session: &Session,
     ) -> Result<()> {
         let insert = Sql::literal(
-            "INSERT INTO confiture.conflict (table_schema, table_name, key, policy, winner, old_row, new_row)
-             VALUES ($1, $2, $3, $4, $5, $6::text::pg_catalog.jsonb, $7::text::pg_catalog.jsonb)",
+            "INSERT INTO confiture.conflict (table_schema, table_name, policy, key, winner, old_row, new_row)
+             SELECT $1, $2, $3, key::pg_catalog.text[], winner, old::pg_catalog.jsonb, new::pg_catalog.jsonb
+             FROM ROWS FROM (pg_catalog.unnest($4::text[]), pg_catalog.unnest($5::text[]), pg_catalog.unnest($6::text[]),
+                 pg_catalog.unnest($7::text[])) WITH ORDINALITY AS contested (key, winner, old, new, at)
+             ORDER BY at",
         );
         let table = &forward.migration.plan.tables[self.table].target;
         let (schema, name, word) = (table.schema.as_str(), table.name.as_str(), policy.word());
@@ -303,65 +354,98 @@ impl Conflict {
             Direction::Forward => "old",
             Direction::Reverse => "new",
         };
-        for (key, row) in self.contested() {
-            let winner = row.winner.map(side);
-            session
-                .execute(&insert, &[&schema, &name, &Some(key), &word, &winner, &row.old, &row.new])
-                .await?;
-        }
-        if self.is_whole {
-            let nothing = None::<String>;
-            let key = None::<Vec<String>>;
-            let winner = policy.wins_whole().filter(|_| watched.is_decided(policy)).map(side);
-            session.execute(&insert, &[&schema, &name, &key, &word, &winner, &nothing, &nothing]).await?;
+        let texts = |key: &Vec<String>| array_text(key.iter().map(String::as_str));
+        let contested = self.contested().map(|(key, row)| Logged {
+            key: Some(texts(key)),
+            winner: row.winner.map(side),
+            rows: [row.old.as_deref(), row.new.as_deref()],
+        });
+        let winner = policy.wins_whole().filter(|_| watched.is_decided(policy)).map(side);
+        let whole = self.is_whole.then_some(Logged { key: None, winner, rows: [None, None] });
+        let all: Vec<Logged<'_>> = contested.chain(whole).collect();
+        for some in all.chunks(AT_ONCE) {
+            let keys: Vec<_> = some.iter().map(|one| one.key.as_deref()).collect();
+            let winners: Vec<_> = some.iter().map(|one| one.winner).collect();
+            let [old, new] = [0, 1].map(|at| some.iter().map(|one| one.rows[at]).collect::<Vec<_>>());
+            session.execute(&insert, &[&schema, &name, &word, &keys, &winners, &old, &new]).await?;
         }
         Ok(())
     }
 }
 
 /// What the mapping gives of the old rows: their keys on the new side, and all of them as JSON.
-fn old_rows(table: &TablePlan, source: &QualifiedName, among: &Sql) -> Sql {
+fn old_rows(table: &TablePlan, source: &QualifiedName, among: &[Sql], catalog: &Catalog) -> Sql {
     let names: Vec<Identifier> = table.columns.iter().map(|column| column.target.clone()).collect();
     sql!(
         "SELECT {}, pg_catalog.to_jsonb(t)::pg_catalog.text FROM (SELECT {} {}) AS t ({})",
-        key_texts(table, &Identifier::new("t")),
+        keys_as_target(table, &Identifier::new("t"), catalog),
         selected(table, &names, false),
-        table.query.from_relation(&sql!("{}", source), std::slice::from_ref(among)),
+        table.query.from_relation(&sql!("{}", source), among),
         Sql::join(", ", &names)
     )
 }
 
-fn key_texts(table: &TablePlan, alias: &Identifier) -> Sql {
-    Sql::join(", ", table.key.iter().map(|name| sql!("CAST({}.{} AS pg_catalog.text)", alias, name)))
+fn keys_as_target(table: &TablePlan, alias: &Identifier, catalog: &Catalog) -> Sql {
+    let column = |name| as_target(table, name, &sql!("{}.{}", alias, name), catalog);
+    Sql::join(", ", table.key.iter().map(column))
 }
 
-/// True where the new row has what the mapping gives, whatever else it has.
-async fn is_same(old: &String, new: &String, session: &Session) -> Result<bool> {
-    let query = Sql::literal(
-        "SELECT pg_catalog.bool_and(given.value OPERATOR(pg_catalog.=) ($2::text::pg_catalog.jsonb OPERATOR(pg_catalog.->) given.key))
-         FROM pg_catalog.jsonb_each($1::text::pg_catalog.jsonb) AS given",
-    );
-    Ok(session.query_one(&query, &[old, new]).await?.get::<_, Option<bool>>(0).unwrap_or(false))
+/// A value of the key's column `name` as the new side stores and shows it: `5` as `5.00` in a `numeric(8, 2)`. Types of one's
+/// own, which the old side may not have, stay as they are.
+fn as_target(table: &TablePlan, name: &Identifier, value: &Sql, catalog: &Catalog) -> Sql {
+    const FIRST_OWN: u32 = 16384;
+    let planned = table.columns.iter().find(|column| column.target == *name);
+    let known = catalog.relations.get(&table.target).and_then(|relation| relation.column(name));
+    match (planned, known) {
+        (Some(planned), Some(column)) if column.data_type.oid < FIRST_OWN => {
+            sql!("CAST({} AS {})", value, Sql::from_user(planned.data_type.as_str()))
+        }
+        _ => value.clone(),
+    }
 }
 
-/// The side whose row was written last. One that is gone says nothing of when.
-async fn latest(row: &Contested, watched: &Watched, session: &Session) -> Result<Direction> {
-    let (Some(old), Some(new), Some((by, of))) = (&row.old, &row.new, &watched.written) else {
-        return Ok(if row.old.is_none() && row.new.is_some() {
-            Direction::Reverse
-        } else {
-            Direction::Forward
-        });
-    };
+/// What `condition` says of each pair of rows, `old` and `new`.
+async fn compare(
+    rows: &[&mut Contested],
+    condition: &Sql,
+    parameters: &[Parameter<'_>],
+    session: &Session,
+) -> Result<Vec<bool>> {
     let query = sql!(
-        "SELECT coalesce(CAST(pg_catalog.jsonb_extract_path_text($1::text::pg_catalog.jsonb, $3) AS {}) <
-                         CAST(pg_catalog.jsonb_extract_path_text($2::text::pg_catalog.jsonb, $3) AS {}),
-                         pg_catalog.jsonb_extract_path_text($1::text::pg_catalog.jsonb, $3) IS NULL)",
+        "SELECT {} FROM (
+             SELECT old::pg_catalog.jsonb, new::pg_catalog.jsonb, at
+             FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[]))
+                 WITH ORDINALITY AS given (old, new, at)
+         ) AS contested ORDER BY at",
+        condition
+    );
+    let old: Vec<_> = rows.iter().map(|row| row.old.as_deref()).collect();
+    let new: Vec<_> = rows.iter().map(|row| row.new.as_deref()).collect();
+    let both: [Parameter<'_>; 2] = [&old, &new];
+    let parameters: Vec<Parameter<'_>> = both.into_iter().chain(parameters.iter().copied()).collect();
+    Ok(session.query(&query, &parameters).await?.iter().map(|row| row.get(0)).collect())
+}
+
+/// True where the new row has what the mapping gives, whatever else it has; and where both are gone.
+fn is_same() -> Sql {
+    Sql::literal(
+        "CASE WHEN old IS NULL OR new IS NULL THEN old IS NULL AND new IS NULL
+              ELSE (SELECT coalesce(pg_catalog.bool_and(
+                        given.value OPERATOR(pg_catalog.=) (new OPERATOR(pg_catalog.->) given.key)), false)
+                    FROM pg_catalog.jsonb_each(old) AS given) END",
+    )
+}
+
+/// True where the new row was written last, by its column `$3`. One that is gone says nothing of when.
+fn is_newer(of: &QualifiedName) -> Sql {
+    sql!(
+        "CASE WHEN old IS NULL OR new IS NULL THEN new IS NOT NULL
+              ELSE coalesce(CAST(pg_catalog.jsonb_extract_path_text(old, $3) AS {}) <
+                            CAST(pg_catalog.jsonb_extract_path_text(new, $3) AS {}),
+                            pg_catalog.jsonb_extract_path_text(old, $3) IS NULL) END",
         of,
         of
-    );
-    let is_new: bool = session.query_one(&query, &[old, new, &by.as_str()]).await?.get(0);
-    Ok(if is_new { Direction::Reverse } else { Direction::Forward })
+    )
 }
 
 fn insert(keys: &mut KeySet, key: &[String]) {

@@ -51,7 +51,7 @@ pub(super) async fn open(
             Box::pin(follower.run(&following, &sessions, &served, lock, Instant::now(), feed)).await?;
         check_equal(execution, follower.phase, &caught_up)?;
         refuse_bound(&follower)?;
-        let armed = Armed::between(Arc::new(back), Some(&way_back), epoch, execution);
+        let armed = Armed::between(Arc::new(back), Some(&way_back), epoch, feed::PATIENCE, execution);
         let armed = execution.step("Making the way back ready", armed).await?;
         failpoint::reached("bidirectional: armed");
         take_turns(&follower, &armed, how, epoch, execution).await

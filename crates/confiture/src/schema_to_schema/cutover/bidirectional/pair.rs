@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::error::{Error, Result};
+use tokio::time::timeout;
+
+use crate::error::{Error, ErrorKind, Result};
 use crate::event::Execution;
 use crate::postgres::feed::queue::QueueFeed;
 use crate::postgres::feed::{Changes, KeySet, WalFeed};
@@ -10,6 +12,7 @@ use crate::schema_to_schema::cutover::bidirectional::conflict::{self, Conflict, 
 use crate::schema_to_schema::cutover::bidirectional::{Policy, reference};
 use crate::schema_to_schema::cutover::locks;
 use crate::schema_to_schema::failpoint;
+use crate::schema_to_schema::ledger::TableState;
 use crate::schema_to_schema::live::batch::BatchReport;
 use crate::schema_to_schema::live::follower::Follower;
 use crate::schema_to_schema::live::ledger::{Direction, FeedKind};
@@ -22,8 +25,11 @@ const FREE_TRIES: u32 = 4;
 /// How often in all.
 const TRIES: u32 = 8;
 
-/// How long those writers may have to wait.
+/// How long the batch may wait for its turn then, and those writers behind it.
 const PATIENCE: Duration = Duration::from_millis(300);
+
+/// How long rows may stay held while the other feed is asked: it may have a large transaction to read first.
+const ANSWER: Duration = Duration::from_secs(2);
 
 /// Both directions.
 pub(super) struct Pair {
@@ -107,7 +113,8 @@ impl Pair {
         let started = Instant::now();
         let this = self.one(way);
         this.withheld.clear();
-        let (snapshot, changes) = this.changes().await?;
+        let (snapshot, mut changes) = this.changes().await?;
+        widen(this, &mut changes);
         failpoint::reached("carry: changes told");
         let mut report = BatchReport::new(this.batches + 1, &changes, snapshot);
         if changes.is_empty() && !this.is_catching_up() {
@@ -119,7 +126,11 @@ impl Pair {
         if held {
             hold(this).await?;
         }
-        let Settled { conflicts, later } = self.settle(way, &changes).await?;
+        let other = match held {
+            true => self.peek_soon(way.opposite()).await?,
+            false => self.peek(way.opposite()).await?,
+        };
+        let Settled { conflicts, later } = self.settle(way, &changes, &other).await?;
         if later {
             self.one(way).applier.roll_back().await;
             return Ok(Some(Carried::Later));
@@ -129,7 +140,7 @@ impl Pair {
         let written = this.write_all(Some(begun), &changes, &mut report, started).await?;
         reference::check(self.one(way), &changes).await?;
         failpoint::reached("carry: rows written");
-        let other = self.peek(way.opposite()).await?;
+        let other = self.peek_soon(way.opposite()).await?;
         let late = self.find(way, &changes, &other).await?;
         if late.iter().any(|late| is_new(late, &conflicts)) {
             return Ok(None);
@@ -148,9 +159,26 @@ impl Pair {
         let Follower { applier, feed, .. } = self.one(way);
         let snapshot = applier.freeze().await?;
         feed.begin().await?;
-        let changes = feed.changes(&applier.source, &snapshot).await?;
+        let mut changes = feed.changes(&applier.source, &snapshot).await?;
         applier.thaw().await?;
+        widen(self.one(way), &mut changes);
         Ok(changes)
+    }
+
+    /// The same while the other direction's batch holds rows, for which the application may be waiting.
+    async fn peek_soon(&mut self, way: Direction) -> Result<Changes> {
+        if let Ok(changes) = timeout(ANSWER, self.peek(way)).await {
+            return changes;
+        }
+        self.one(way.opposite()).applier.roll_back().await;
+        self.one(way).applier.source.cancel().await.ok();
+        let what = format!(
+            "{} has not said within {ANSWER:?} what has changed there",
+            self.one(way).migration.plan.source
+        );
+        Err(Error::new(ErrorKind::Server, what)
+            .sqlstate("55P03")
+            .hint("it may have a very large transaction to read: wait until that is done, then run the command again"))
     }
 
     async fn find(&self, way: Direction, this: &Changes, other: &Changes) -> Result<Vec<Conflict>> {
@@ -163,9 +191,8 @@ impl Pair {
     }
 
     /// Finds what both sides have changed, says who wins, writes it into the log, and withholds what loses.
-    async fn settle(&mut self, way: Direction, changes: &Changes) -> Result<Settled> {
-        let other = self.peek(way.opposite()).await?;
-        let mut conflicts = self.find(way, changes, &other).await?;
+    async fn settle(&mut self, way: Direction, changes: &Changes, other: &Changes) -> Result<Settled> {
+        let mut conflicts = self.find(way, changes, other).await?;
         let (forward, back) = (&self.forward, &self.back);
         // Who writes holds the rows; the other side's are those of the batch's snapshot.
         let (sides, log) = match way {
@@ -191,7 +218,15 @@ impl Pair {
             return Err(conflict::undecided(&undecided, forward));
         }
         let is_whole = conflicts.iter().any(|conflict| conflict.is_whole);
-        if is_whole && self.policy.wins_whole() != Some(way) {
+        let is_first = match is_whole {
+            true => self.policy.wins_whole() == Some(way),
+            // Back goes a whole old row, whichever of the new ones that it makes was changed: what else the old side has
+            // changed of it has to be over there first.
+            false => {
+                way == Direction::Forward || !conflicts.iter().any(|conflict| self.is_split(conflict.table))
+            }
+        };
+        if !is_first {
             return Ok(Settled { conflicts, later: true });
         }
         for conflict in &conflicts {
@@ -200,6 +235,12 @@ impl Pair {
         let withheld = self.withheld(way, &conflicts, changes).await?;
         self.one(way).withheld = withheld;
         Ok(Settled { conflicts, later: false })
+    }
+
+    /// True where the old rows that make those of a new table make rows of another one too.
+    fn is_split(&self, table: usize) -> bool {
+        let followed = &self.forward.captured.followed;
+        followed.iter().filter(|other| other.driving == followed[table].driving).count() > 1
     }
 
     /// Of every table of this direction, the driving keys of what the other side wins.
@@ -245,12 +286,19 @@ impl Pair {
     }
 }
 
+/// What is read again, because a feed has missed changes, may have changed as a whole.
+fn widen(this: &Follower, changes: &mut Changes) {
+    for index in this.tables_in(TableState::CatchingUp) {
+        changes.keys[this.captured.followed[index].driving].insert_whole();
+    }
+}
+
 /// Marks what `this` writes, so that the feed of `other`, which reads there, leaves it out.
 async fn mark(this: &mut Follower, other: &Follower) -> Result<()> {
-    match other.kind {
-        FeedKind::Queue => this.applier.target.batch(&QueueFeed::leave_out()).await?,
-        FeedKind::Wal => this.applier.opening = WalFeed::leave_out(&WalFeed::name(&other.id)),
-    }
+    this.applier.opening = match other.kind {
+        FeedKind::Queue => QueueFeed::leave_out(),
+        FeedKind::Wal => WalFeed::leave_out(&WalFeed::name(&other.id)),
+    };
     // Rows that the application holds are waited for, but not for long, for it may wait for those that are held here.
     this.applier.target.batch(&Sql::literal("SET lock_timeout = '1s'")).await?;
     locks::give_way(&this.applier.target).await

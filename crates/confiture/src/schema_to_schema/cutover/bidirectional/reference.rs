@@ -10,7 +10,6 @@ use crate::postgres::feed::{Changes, KeyColumn, KeySet};
 use crate::schema_to_schema::cutover::bidirectional::conflict::keys_of_both;
 use crate::schema_to_schema::live::capture::key_type;
 use crate::schema_to_schema::live::follower::Follower;
-use crate::schema_to_schema::live::stage::is_among;
 use crate::sql::{Identifier, QualifiedName, Sql, sql};
 
 /// A foreign key of the side that is written to.
@@ -113,8 +112,8 @@ fn among(keys: Option<&KeySet>, columns: Option<&[KeyColumn]>) -> Sql {
     let all = Sql::literal("true");
     let (Some(keys), Some(columns)) = (keys, columns) else { return all };
     let columns: Vec<&KeyColumn> = columns.iter().collect();
-    let arrays = keys.arrays(&columns, usize::MAX).next();
-    arrays.map_or(all, |arrays| is_among(&Identifier::new("c"), &columns, &arrays))
+    let piece = keys.pieces(&columns, usize::MAX).next();
+    piece.map_or(all, |piece| piece.has_key_of(&Identifier::new("c")))
 }
 
 async fn look(reference: &Reference<'_>, among: &Sql, follower: &Follower) -> Result<()> {

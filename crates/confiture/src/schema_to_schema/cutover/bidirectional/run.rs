@@ -151,8 +151,10 @@ pub(super) async fn open_pair(
     execution: &Execution,
 ) -> Result<Pair> {
     let following = Following::default();
-    let (forward, _) = Box::pin(forward.open_follower(&following, over, execution)).await?;
+    let (mut forward, _) = Box::pin(forward.open_follower(&following, over, execution)).await?;
     let (back, _) = Box::pin(back.open_follower(&following, home, execution)).await?;
+    // What captures changes there may have been mended just now.
+    forward.refresh_shapes().await?;
     Pair::new(forward, back, policy).await
 }
 
