@@ -86,7 +86,7 @@ pub async fn diff(
     // Databases that a killed process has left; where they cannot be dropped, that is no reason to stop.
     let sweep = async { Ok(scratch::sweep(connection).await.ok()) };
     let (left, right, _) = tokio::try_join!(Scratch::create(connection), Scratch::create(connection), sweep)?;
-    let outcome = diff_in(&left, &right, old, new, options).await;
+    let outcome = diff_in(connection, &left, &right, old, new, options).await;
     let closed = tokio::try_join!(left.close(), right.close());
     let difference = outcome?;
     closed?;
@@ -94,6 +94,7 @@ pub async fn diff(
 }
 
 async fn diff_in(
+    connection: &Connection,
     left: &Scratch,
     right: &Scratch,
     old: &Source,
@@ -119,14 +120,19 @@ async fn diff_in(
         converge(left.session(), &before, &after, &renames),
         converge(right.session(), &after, &before, &back)
     );
-    let ((mut up, reached), (mut down, _)) =
+    let ((mut up, reached), (mut down, restored)) =
         (forward?, backward.map_err(|error| error.context("on the way back"))?);
     for table in diff::other_column_order(&reached, &after) {
         remarks.push(format!(
             "the columns of {table} stand in another order than in the files: new ones come last"
         ));
     }
-    remarks.extend(diff::other_inheritance(&reached, &after));
+    let (other_after, other_before) =
+        (diff::other_inheritance(&reached, &after), diff::other_inheritance(&restored, &before));
+    // What is not quite as it was may be altered otherwise.
+    let exact = (other_before.is_empty(), other_after.is_empty());
+    remarks.extend(other_after);
+    remarks.extend(other_before.into_iter().map(|remark| format!("on the way back, {remark}")));
     if options.online {
         up.go_online();
         down.go_online();
@@ -135,12 +141,46 @@ async fn diff_in(
     let mut sizes = old_sizes.or(new_sizes).unwrap_or_default();
     sizes.know(&renames);
     let (forward, backward) = tokio::join!(
-        watch(right.session(), &mut up, &sizes, &after),
-        watch(left.session(), &mut down, &sizes, &before)
+        async {
+            let fresh = fresh(connection, exact.0, old, options).await?;
+            let there = fresh.as_ref().unwrap_or(right);
+            let seen = watch(there.session(), &mut up, &sizes, &after).await;
+            close(fresh).await.and(seen)
+        },
+        async {
+            let fresh = fresh(connection, exact.1, new, options).await?;
+            let there = fresh.as_ref().unwrap_or(left);
+            let seen = watch(there.session(), &mut down, &sizes, &before).await;
+            close(fresh).await.and(seen)
+        }
     );
     forward?;
     backward.map_err(|error| error.context("on the way back"))?;
     Ok(Difference { up, down, remarks, uncovered })
+}
+
+/// Another scratch database that is what `source` says, where the one that a plan has made so is not `exact`.
+async fn fresh(
+    connection: &Connection,
+    exact: bool,
+    source: &Source,
+    options: &DiffOptions,
+) -> Result<Option<Scratch>> {
+    if exact {
+        return Ok(None);
+    }
+    let scratch = Scratch::create(connection).await?;
+    match build(&scratch, source, options).await {
+        Ok(_) => Ok(Some(scratch)),
+        Err(error) => scratch.close().await.and(Err(error)),
+    }
+}
+
+async fn close(scratch: Option<Scratch>) -> Result<()> {
+    match scratch {
+        Some(scratch) => scratch.close().await,
+        None => Ok(()),
+    }
 }
 
 /// Makes a scratch database what `source` says; of a live one, the sizes of its tables are told as well.
