@@ -65,9 +65,16 @@ pub(crate) async fn end(session: &Session, execution: &Execution) -> Result<()> 
 
 async fn stop_locked(session: &Session, opening: &Opening, execution: &Execution) -> Result<Stopped> {
     let record = ledger::read(session).await?;
-    if record.as_ref().map(|record| record.phase) != Some(Phase::Immediate) {
-        return Err(Error::refused("both sides are not written at once, so there is nothing to stop")
-            .hint("see where things are: confiture migrate schema-to-schema status"));
+    match record.map(|record| record.phase) {
+        Some(Phase::Immediate) => {}
+        Some(Phase::Bidirectional) => {
+            return Err(Error::refused("changes are carried in batches, so no trigger is there to stop")
+                .hint("end it for one of the sides: confiture migrate schema-to-schema cutover, or rollback"));
+        }
+        _ => {
+            return Err(Error::refused("both sides are not written at once, so there is nothing to stop")
+                .hint("see where things are: confiture migrate schema-to-schema status"));
+        }
     }
     let ours = made::immediate(session).await?;
     let relations = oids(&ours);

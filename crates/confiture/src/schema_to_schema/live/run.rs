@@ -151,10 +151,10 @@ impl Migration {
         following: &Following,
         execution: &Execution,
     ) -> Result<FollowReport> {
-        if let Some(report) = self.written_at_once().await? {
-            return Ok(report);
-        }
         if self.options.restart {
+            if let Some(report) = self.written_at_once().await? {
+                return Ok(report);
+            }
             self.restart_following(execution).await?;
         }
         let mut migration = Arc::clone(self);
@@ -226,6 +226,9 @@ impl Migration {
         execution: &Execution,
     ) -> Result<FollowReport> {
         let started = Instant::now();
+        if let Some(report) = self.written_at_once().await? {
+            return Ok(report);
+        }
         let lock = AdvisoryLock::take_on(sessions.open_target(&self.options).await?).await?;
         refuse_both_ways(&sessions.open_target(&self.options).await?).await?;
         let (mut follower, feed) = Box::pin(self.open_follower(following, sessions, execution)).await?;
