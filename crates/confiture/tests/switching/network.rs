@@ -158,12 +158,6 @@ impl Scene {
         }
         let failed_at = Instant::now();
         let is_leaving = Arc::ptr_eq(&self.networks[side], &self.networks[leaving]);
-        // In one database nothing comes between the one place and the other.
-        let is_local = Arc::ptr_eq(&self.networks[0], &self.networks[1]);
-        let at = match at {
-            "switch: application led over" if is_local => "switch: about to be decided",
-            at => at,
-        };
         // Whether it is to be given up; `None` where the commit may just have come through.
         let is_given_up = match (at, weather) {
             ("switch: decided" | "switch: opened" | "switch: application told", _) => Some(false),
@@ -216,7 +210,7 @@ impl Scene {
     /// At every second place of a cutover, and at the others of a rollback. Each command is the one that goes on after the one
     /// before.
     async fn fails_everywhere(&self, places: &[&'static str], weather: Weather, first: usize) {
-        let clients = Clients::start(2, &self.sides);
+        let clients = Clients::start_every(Duration::from_millis(20), 2, &self.sides);
         for (direction, first) in [(Direction::Forward, first), (Direction::Reverse, 1 - first)] {
             for (number, at) in places.iter().enumerate().skip(first).step_by(2) {
                 if self.direction().await != direction {

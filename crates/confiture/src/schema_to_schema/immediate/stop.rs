@@ -69,7 +69,9 @@ async fn stop_locked(session: &Session, opening: &Opening, execution: &Execution
         Some(Phase::Immediate) => {}
         Some(Phase::Bidirectional) => {
             return Err(Error::refused("changes are carried in batches, so no trigger is there to stop")
-                .hint("end it for one of the sides: confiture migrate schema-to-schema cutover, or rollback"));
+                .hint(
+                    "end it for one of the sides: confiture migrate schema-to-schema cutover, or rollback",
+                ));
         }
         _ => {
             return Err(Error::refused("both sides are not written at once, so there is nothing to stop")

@@ -160,7 +160,12 @@ pub(crate) async fn read(session: &Session) -> Result<Option<FollowRecord>> {
         "SELECT id, feed, phase, snapshot, batches, source_server, target_server, direction, epoch, way_back::text, exchange::text
          FROM confiture.follow",
     );
-    let Some(row) = session.query_opt(&query, &[]).await? else { return Ok(None) };
+    let row = match session.query_opt(&query, &[]).await {
+        // Somebody who tidies up has dropped it meanwhile.
+        Err(error) if error.sqlstate_code() == Some("42P01") => None,
+        row => row?,
+    };
+    let Some(row) = row else { return Ok(None) };
     let snapshot = row.get::<_, Option<&str>>(3).map(str::parse).transpose()?;
     let server = |index| row.get::<_, Option<&str>>(index).map(str::parse::<Identity>).transpose();
     Ok(Some(FollowRecord {
