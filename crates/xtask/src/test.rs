@@ -42,7 +42,7 @@ pub(crate) fn run(root: &Path, arguments: &Arguments) -> Result<()> {
     times.push(("build", command::run(build.args(locked).current_dir(root))?));
 
     let options = Options { bin_dir: Some(binaries.dir().to_owned()), ..testing::options() };
-    server::with_servers(vec![options; at_a_time()], |servers| {
+    server::with_servers(vec![options; servers()], |servers| {
         let mut first_failure = Ok(());
         for (name, mut tests) in test_commands(arguments, locked) {
             if arguments.ci {
@@ -80,7 +80,7 @@ fn test_commands(arguments: &Arguments, locked: &[&str]) -> [(&'static str, Comm
 
 /// All tests but those of the documentation.
 pub(crate) fn tests_command() -> Command {
-    if command::find("cargo-nextest").is_some() {
+    if has_nextest() {
         let mut tests = cargo(["nextest", "run", "--workspace", "--no-tests=warn", "--test-threads"]);
         tests.arg(at_a_time().to_string());
         tests
@@ -91,9 +91,19 @@ pub(crate) fn tests_command() -> Command {
     }
 }
 
-/// How many tests run at a time, and on how many servers: half of their time most wait, for a server or for time to pass.
-pub(crate) fn at_a_time() -> usize {
+/// How many servers the tests have: one for each that runs at a time. Without nextest they are threads of one process,
+/// which has one server.
+pub(crate) fn servers() -> usize {
+    if has_nextest() { at_a_time() } else { 1 }
+}
+
+/// How many tests run at a time: half of their time most wait, for a server or for time to pass.
+fn at_a_time() -> usize {
     2 * std::thread::available_parallelism().map_or(2, usize::from)
+}
+
+fn has_nextest() -> bool {
+    command::find("cargo-nextest").is_some()
 }
 
 /// A command that finds the servers of this test run, and those servers' programs first.

@@ -267,10 +267,17 @@ pub(crate) async fn check_rules(sync: &Sync, session: &Session) -> Result<()> {
 /// [`ErrorKind::Locked`](crate::ErrorKind::Locked) where a run is at work.
 pub async fn repair(target: &Connection) -> Result<Option<Remains>> {
     let lock = AdvisoryLock::take(target).await?;
-    let remains = remains(lock.session()).await?;
-    if remains.is_some() {
-        let session = lock.session();
-        session.transaction(remove(session)).await?;
-    }
-    Ok(remains)
+    let session = lock.session();
+    let removed = async {
+        let remains = remains(session).await?;
+        if remains.is_some() {
+            session.transaction(remove(session)).await?;
+        }
+        Ok(remains)
+    };
+    let removed = removed.await;
+    // Free when this returns: a connection that is closed frees it a moment later, and the next run would meet it.
+    let released = lock.release().await;
+    let remains = removed?;
+    released.map(|()| remains)
 }

@@ -54,7 +54,7 @@ pub(crate) fn run(root: &Path, arguments: &Arguments) -> Result<()> {
     for (major, binaries) in &found {
         rows.push(match binaries {
             // One server after the other: each keeps what tests leave, and most keep that in memory.
-            Ok(binaries) => server::with_servers(vec![options(binaries); test::at_a_time()], |servers| {
+            Ok(binaries) => server::with_servers(vec![options(binaries); test::servers()], |servers| {
                 Ok(test_version(root, binaries, servers, arguments))
             })?,
             Err(error) => Row {
