@@ -76,6 +76,22 @@ pub(crate) async fn assert_people_same(world: &World) {
     assert_same(&world.old, old, &world.new, new).await;
 }
 
+/// Both sides hold the same people and orders.
+pub(crate) async fn assert_equal_sides(world: &World) {
+    assert_people_same(world).await;
+    assert_orders_same(world).await;
+}
+
+pub(crate) async fn assert_orders_same(world: &World) {
+    assert_same(
+        &world.old,
+        "SELECT id, number, person, cents::bigint FROM app.orders",
+        &world.new,
+        "SELECT id, number, user_id, cents FROM new.orders",
+    )
+    .await;
+}
+
 pub(crate) fn assert_switched(report: &SwitchReport) {
     assert!(report.switched && report.afterwards.is_empty(), "{report:#?}");
     println!("{:?}: {:?} in {} tries", report.kind, report.stall, report.tries + 1);
@@ -108,14 +124,7 @@ async fn over_and_back(feed: FeedKind) {
     assert_eq!(direction, Direction::Reverse);
     follow(&back, feed).await;
     assert_all_there(&world.old, "app.orders", &seen).await;
-    assert_people_same(&world).await;
-    assert_same(
-        &world.old,
-        "SELECT id, number, person, cents::bigint FROM app.orders",
-        &world.new,
-        "SELECT id, number, user_id, cents FROM new.orders",
-    )
-    .await;
+    assert_equal_sides(&world).await;
     // What only the old side has is still there.
     let kept = psql(&world.old, "SELECT count(*) FROM app.people WHERE secret = 'secret ' || id").await;
     assert_eq!(kept.trim(), "300");

@@ -11,7 +11,9 @@ use confiture::schema_to_schema::{Direction, FeedKind, Options, Until, failpoint
 use confiture::sql::Identifier;
 use tokio::task::JoinHandle;
 
-use crate::between::{MAPPING, NEW, OLD, assert_all_there, assert_people_same, assert_switched, follow};
+use crate::between::{
+    MAPPING, NEW, OLD, assert_all_there, assert_equal_sides, assert_people_same, assert_switched, follow,
+};
 use crate::clients::{Clients, Side};
 use crate::world::{World, assert_equal, assert_same, connection, psql};
 
@@ -43,17 +45,6 @@ pub(crate) async fn carry(options: &Options, how: &Bidirectional) -> Bidirection
 fn carry_on(options: &Options, how: Policy) -> JoinHandle<confiture::Result<BidirectionalReport>> {
     let (options, how) = (options.clone(), Bidirectional { policy: how, ..Bidirectional::default() });
     tokio::spawn(async move { both_ways(options, &how, &Execution::unattended()).await })
-}
-
-pub(crate) async fn assert_equal_sides(world: &World) {
-    assert_people_same(world).await;
-    assert_same(
-        &world.old,
-        "SELECT id, number, person, cents::bigint FROM app.orders",
-        &world.new,
-        "SELECT id, number, user_id, cents FROM new.orders",
-    )
-    .await;
 }
 
 async fn conflicts(world: &World) -> i64 {

@@ -5,8 +5,8 @@ use confiture::event::Execution;
 use confiture::schema_to_schema::cutover::{Policy, SwitchKind, active, is_bidirectional, settle};
 use confiture::schema_to_schema::{Direction, FeedKind};
 
-use crate::between::{MAPPING, NEW, OLD, assert_all_there, follow};
-use crate::bidirectional::{assert_equal_sides, carry, policy, writers};
+use crate::between::{MAPPING, NEW, OLD, assert_all_there, assert_equal_sides, follow};
+use crate::bidirectional::{carry, policy, writers};
 use crate::crash::{BOTH_WAYS, Life, switch};
 use crate::world::{World, psql};
 

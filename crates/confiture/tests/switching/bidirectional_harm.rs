@@ -10,8 +10,8 @@ use confiture::event::Execution;
 use confiture::schema_to_schema::cutover::{Policy, both_ways};
 use confiture::schema_to_schema::{FeedKind, Options, failpoint};
 
-use crate::between::{MAPPING, NEW, OLD, assert_people_same, follow};
-use crate::bidirectional::{assert_equal_sides, carry, policy};
+use crate::between::{MAPPING, NEW, OLD, assert_equal_sides, assert_people_same, follow};
+use crate::bidirectional::{carry, policy};
 use crate::world::{World, assert_same, psql};
 
 async fn open(old: &str, new: &str, mapping: &str, feed: FeedKind, who: Policy) -> (World, Options) {

@@ -13,7 +13,7 @@ use confiture::schema_to_schema::cutover::{
 };
 use confiture::schema_to_schema::{Direction, FeedKind, Options, failpoint};
 
-use crate::between::{MAPPING, NEW, OLD, follow, sides};
+use crate::between::{MAPPING, NEW, OLD, assert_orders_same, follow, sides};
 use crate::bidirectional::{carry, policy};
 use crate::clients::{Clients, Side};
 use crate::within;
@@ -195,14 +195,7 @@ async fn between(feed: FeedKind, part: usize) {
     let life = Life { world, options, mapping: MAPPING, local: false };
     life.die_everywhere(&part_of(&BETWEEN, part), &both).await;
     let world = &life.world;
-    let equal = "SELECT id, number, person, cents::bigint FROM app.orders";
-    crate::world::assert_same(
-        &world.old,
-        equal,
-        &world.new,
-        "SELECT id, number, user_id, cents FROM new.orders",
-    )
-    .await;
+    assert_orders_same(world).await;
     let slots =
         psql(&world.old, "SELECT count(*) FROM pg_replication_slots WHERE database = current_database()")
             .await;

@@ -441,11 +441,8 @@ impl<'a> Switch<'a> {
     /// Batches until one takes little time: so much is left for the last one. Returns how long it took.
     async fn settle_down(&self, follower: &mut Follower) -> Result<Duration> {
         let short = SHORT.max(self.switching.max_stall / 10);
-        for _ in 0..50 {
-            let batch = Box::pin(follower.batch()).await?;
-            if batch.elapsed < short && !batch.more {
-                return Ok(batch.elapsed);
-            }
+        if let Some(last) = follower.settle_down(short).await? {
+            return Ok(last);
         }
         let what = format!("the target does not keep up with the source: batches take longer than {short:?}");
         Err(Error::refused(what)

@@ -151,16 +151,15 @@ fn ledger(turns: &[Vec<Turn>], tables: usize) -> Result<Sql> {
     ))
 }
 
-/// Batches until one takes little time: so much is left for the last one.
+/// Batches until little is left for the last one.
 async fn settle_down(follower: &mut Follower) -> Result<()> {
-    for _ in 0..50 {
-        let batch = Box::pin(follower.batch()).await?;
-        if batch.elapsed < SHORT && !batch.more {
-            return Ok(());
-        }
+    match follower.settle_down(SHORT).await? {
+        Some(_) => Ok(()),
+        None => Err(Error::refused(
+            "the target does not keep up with the source: batches take longer than 100 ms",
+        )
+        .hint("open it when less is written, or see confiture.batch for what takes so long")),
     }
-    Err(Error::refused("the target does not keep up with the source: batches take longer than 100 ms")
-        .hint("open it when less is written, or see confiture.batch for what takes so long"))
 }
 
 /// Refuses where both sides are not known to be equal.

@@ -97,6 +97,18 @@ impl Follower {
         Ok(report)
     }
 
+    /// Batches until one takes less than `short` and leaves nothing behind: so much is left for the last one. Returns how long it
+    /// took; `None` where the target does not keep up.
+    pub(crate) async fn settle_down(&mut self, short: Duration) -> Result<Option<Duration>> {
+        for _ in 0..50 {
+            let batch = Box::pin(self.batch()).await?;
+            if batch.elapsed < short && !batch.more {
+                return Ok(Some(batch.elapsed));
+            }
+        }
+        Ok(None)
+    }
+
     async fn try_batch(&mut self) -> Result<BatchReport> {
         let started = Instant::now();
         let snapshot = self.applier.freeze().await?;

@@ -66,7 +66,6 @@ impl Watched {
     /// How conflicts of the table at `index` of the way forward are known.
     pub(super) fn of(forward: &Follower, back: &Captured, index: usize, policy: &Policy) -> Result<Self> {
         let table = &forward.migration.plan.tables[index];
-        let catalog = &forward.migration.target_catalog;
         let unknown = || {
             Error::refused(format!(
                 "{} is not carried back by its key, so that nobody could tell which of its rows both sides change",
@@ -83,11 +82,7 @@ impl Watched {
         let position = |name: &Identifier| found.key.iter().position(|column| column.name == *name);
         let positions: Option<Vec<usize>> = table.key.iter().map(position).collect();
         let positions = positions.filter(|positions| !positions.is_empty()).ok_or_else(unknown)?;
-        let relation = catalog.relations.get(&table.target).ok_or_else(unknown)?;
-        let of_type = |name: &Identifier| {
-            let column = relation.column(name)?;
-            Some(KeyColumn { name: name.clone(), data_type: key_type(column.data_type.oid, catalog) })
-        };
+        let of_type = |name: &Identifier| typed(forward, index, name);
         let key: Option<Vec<KeyColumn>> = table.key.iter().map(of_type).collect();
         let is_filled = |by: &&Identifier| table.columns.iter().any(|column| column.target == **by);
         let written = match policy {
@@ -124,6 +119,14 @@ impl Watched {
         }
         (self.captured, found)
     }
+}
+
+/// A column of the table that `follower` writes at `index`, with its type.
+pub(super) fn typed(follower: &Follower, index: usize, name: &Identifier) -> Option<KeyColumn> {
+    let migration = &follower.migration;
+    let catalog = &migration.target_catalog;
+    let column = catalog.relations.get(&migration.plan.tables[index].target)?.column(name)?;
+    Some(KeyColumn { name: name.clone(), data_type: key_type(column.data_type.oid, catalog) })
 }
 
 /// Finds what both sides have changed: of the old side the keys of captured tables, as of the new one.

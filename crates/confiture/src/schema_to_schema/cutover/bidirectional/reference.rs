@@ -7,8 +7,7 @@
 use crate::catalog::{Catalog, Constraint, ConstraintKind};
 use crate::error::{Error, ErrorKind, Result};
 use crate::postgres::feed::{Changes, KeyColumn, KeySet};
-use crate::schema_to_schema::cutover::bidirectional::conflict::keys_of_both;
-use crate::schema_to_schema::live::capture::key_type;
+use crate::schema_to_schema::cutover::bidirectional::conflict::{keys_of_both, typed};
 use crate::schema_to_schema::live::follower::Follower;
 use crate::sql::{Identifier, QualifiedName, Sql, sql};
 
@@ -91,7 +90,7 @@ pub(super) async fn check(follower: &Follower, changes: &Changes) -> Result<()> 
             true => None,
             false => Some(written(follower, index, &keys).await?),
         };
-        let key = key_columns(follower, index);
+        let key: Vec<KeyColumn> = table.key.iter().filter_map(|name| typed(follower, index, name)).collect();
         for reference in &references {
             if *reference.child == table.target {
                 let among = among(written.as_ref(), Some(&key));
@@ -135,19 +134,6 @@ impl Reference<'_> {
         }
         key.iter().map(same).collect()
     }
-}
-
-/// The key of the table at `index`, with its types.
-fn key_columns(follower: &Follower, index: usize) -> Vec<KeyColumn> {
-    let migration = &follower.migration;
-    let table = &migration.plan.tables[index];
-    let relation = migration.target_catalog.relations.get(&table.target);
-    let of_type = |name: &Identifier| {
-        let column = relation?.column(name)?;
-        let data_type = key_type(column.data_type.oid, &migration.target_catalog);
-        Some(KeyColumn { name: name.clone(), data_type })
-    };
-    table.key.iter().filter_map(of_type).collect()
 }
 
 /// The keys that the rows of a batch have on the side that is written to.
