@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde::Serialize;
+use tokio::sync::RwLock;
 
 use crate::catalog::{Key, Kind, Object, Objects};
 use crate::config::Connection;
@@ -115,10 +116,10 @@ async fn diff_in(
     let renames = rename::renames(&before, &after, &asked)?;
     remarks.extend(renames.iter().map(|rename| format!("{} ({})", rename.title(), rename.reason())));
     // Both ways at the same time: the old database goes forward, the new one back.
-    let back = rename::reversed(&renames);
+    let (back, locks) = (rename::reversed(&renames), RwLock::default());
     let (forward, backward) = tokio::join!(
-        converge(left.session(), &before, &after, &renames),
-        converge(right.session(), &after, &before, &back)
+        converge(left.session(), &before, &after, &renames, &locks),
+        converge(right.session(), &after, &before, &back, &locks)
     );
     let ((mut up, reached), (mut down, restored)) =
         (forward?, backward.map_err(|error| error.context("on the way back"))?);
@@ -204,12 +205,14 @@ async fn build(
                 scratch.make_roles(&diff::roles(&live)).await?;
             }
             let empty = Arc::new(read_objects(scratch.session(), false).await?);
-            let (_, copy) = converge(scratch.session(), &empty, &live, &[]).await.map_err(|error| {
-                error.context(format!(
-                    "the schema of {} cannot be copied into a scratch database",
-                    connection.database
-                ))
-            })?;
+            let (_, copy) = converge(scratch.session(), &empty, &live, &[], &RwLock::default())
+                .await
+                .map_err(|error| {
+                    error.context(format!(
+                        "the schema of {} cannot be copied into a scratch database",
+                        connection.database
+                    ))
+                })?;
             Ok((copy, Some(sizes)))
         }
     }
@@ -261,7 +264,11 @@ async fn converge(
     from: &Arc<Objects>,
     to: &Arc<Objects>,
     renames: &[Rename],
+    locks: &RwLock<()>,
 ) -> Result<(Plan, Arc<Objects>)> {
+    // All databases of a server share its place for locks: who does not find enough tries again when the other way is done.
+    let mut beside = Some(locks.read().await);
+    let mut alone = None;
     let mut options = PlanOptions::default();
     let mut one_transaction = true;
     if differences(from, to).await?.is_empty() {
@@ -283,11 +290,14 @@ async fn converge(
             Err(failure) => {
                 // Where something was committed, this is all that there is.
                 session.batch(&Sql::literal("ROLLBACK")).await?;
+                let code = failure.error.sqlstate_code();
                 match failure.alters {
+                    _ if one_transaction && alone.is_none() && code == Some("53200") => {
+                        drop(beside.take());
+                        alone = Some(locks.write().await);
+                    }
                     // A label that was added is used, or the server has no place for so many locks.
-                    _ if one_transaction
-                        && matches!(failure.error.sqlstate_code(), Some("55P04" | "53200")) =>
-                    {
+                    _ if one_transaction && matches!(code, Some("55P04" | "53200")) => {
                         one_transaction = false;
                     }
                     Some(key)

@@ -98,9 +98,14 @@ async fn more_tables_than_a_transaction_can_lock() {
         options.settings.push((name.to_owned(), value.to_owned()));
     }
     let server = local_postgres::Server::throwaway(options).await.unwrap();
-    let new: String =
-        (0..1200).map(|n| format!("CREATE TABLE t{n} (a int PRIMARY KEY, b text);\n")).collect();
-    let found = oracle::differ(&server, "CREATE TABLE t1 (a int PRIMARY KEY, b text)", &new).await.unwrap();
+    let tables = |count: usize| -> String {
+        (0..count).map(|n| format!("CREATE TABLE t{n} (a int PRIMARY KEY, b text);\n")).collect()
+    };
+    let old = "CREATE TABLE t1 (a int PRIMARY KEY, b text)";
+    // Both ways are tried at the same time, and have to share that place.
+    let found = oracle::differ(&server, old, &tables(280)).await.unwrap();
+    assert!(found.up.one_transaction && found.down.one_transaction);
+    let found = oracle::differ(&server, old, &tables(1200)).await.unwrap();
     assert_eq!(found.up.steps.len(), 1199);
     assert!(!found.up.one_transaction, "this server has no place for all these locks");
     server.stop().await.unwrap();
