@@ -68,6 +68,8 @@ async fn serve(listener: TcpListener, socket: PathBuf, weather: watch::Sender<We
                 return reset(client);
             }
             let Ok(server) = UnixStream::connect(&*socket).await else { return reset(client) };
+            // Else small answers wait 40 ms for an acknowledgement.
+            client.set_nodelay(true).unwrap();
             let (mut from_client, mut to_client) = client.into_split();
             let (mut from_server, mut to_server) = server.into_split();
             let up = pass(&mut from_client, &mut to_server, weather.clone(), true);
