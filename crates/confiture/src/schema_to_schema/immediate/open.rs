@@ -80,7 +80,7 @@ impl Proposal {
         let mut tries = Tries::new(opening.patience, &relations, "nothing was opened");
         locks::give_way(&follower.applier.target).await?;
         loop {
-            settle_down(follower).await?;
+            follower.settle_down(SHORT).await?;
             let began = Instant::now();
             let error = match self.attempt(follower, opening).await {
                 Ok(last_rows) => {
@@ -149,17 +149,6 @@ fn ledger(turns: &[Vec<Turn>], tables: usize) -> Result<Sql> {
         Literal(&turns),
         Literal(&what)
     ))
-}
-
-/// Batches until little is left for the last one.
-async fn settle_down(follower: &mut Follower) -> Result<()> {
-    match follower.settle_down(SHORT).await? {
-        Some(_) => Ok(()),
-        None => Err(Error::refused(
-            "the target does not keep up with the source: batches take longer than 100 ms",
-        )
-        .hint("open it when less is written, or see confiture.batch for what takes so long")),
-    }
 }
 
 /// Refuses where both sides are not known to be equal.

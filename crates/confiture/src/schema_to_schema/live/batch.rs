@@ -20,6 +20,9 @@ use crate::sql::Sql;
 /// Keys of one table that waited and that one batch applies at most. Few in tests, so that they wait for several.
 const WAITING_AT_ONCE: i64 = if cfg!(feature = "failpoints") { 1000 } else { 50_000 };
 
+/// Batches in a row that may be long before a switch is refused.
+const PATIENCE: usize = 50;
+
 /// What one batch did.
 #[derive(Debug, Clone)]
 pub struct BatchReport {
@@ -98,15 +101,22 @@ impl Follower {
     }
 
     /// Batches until one takes less than `short` and leaves nothing behind: so much is left for the last one. Returns how long it
-    /// took; `None` where the target does not keep up.
-    pub(crate) async fn settle_down(&mut self, short: Duration) -> Result<Option<Duration>> {
-        for _ in 0..50 {
+    /// took. Refused where all of many take longer.
+    pub(crate) async fn settle_down(&mut self, short: Duration) -> Result<Duration> {
+        for _ in 1..PATIENCE {
             let batch = Box::pin(self.batch()).await?;
             if batch.elapsed < short && !batch.more {
-                return Ok(Some(batch.elapsed));
+                return Ok(batch.elapsed);
             }
         }
-        Ok(None)
+        let last = Box::pin(self.batch()).await?;
+        Err(Error::refused(format!(
+            "the target does not keep up with the source: {PATIENCE} batches took longer than {short:?}; the last one {:?}, for {} keys{}",
+            last.elapsed,
+            last.applied.keys,
+            if last.more { ", and more wait" } else { "" }
+        ))
+        .hint("try again when less is written, or see confiture.batch for what takes so long"))
     }
 
     async fn try_batch(&mut self) -> Result<BatchReport> {

@@ -2,7 +2,7 @@
 //! somebody asks. A round compares all its tables, in as many pairs of snapshots as that takes, and repairs where it was
 //! told to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -69,6 +69,8 @@ struct Round {
     found: BTreeMap<usize, TableVerification>,
     checks: Option<(Vec<ForeignKeyVerification>, Vec<ValidationResult>)>,
     batch: i64,
+    /// Tables in which so much was changed while their changes were compared that all of their rows are compared once.
+    outrun: BTreeSet<usize>,
     /// Pairs of snapshots in which tables were gone, one after the other.
     in_vain: u32,
     /// Keeps tables from being emptied, once that has happened too often.
@@ -178,6 +180,7 @@ impl Verifier {
             found: BTreeMap::new(),
             checks: None,
             batch: follower.batches,
+            outrun: BTreeSet::new(),
             in_vain: 0,
             guard: None,
             repairs: 0,
@@ -215,10 +218,16 @@ impl Verifier {
         failpoint::reached("verification: compared, not recorded");
         round.batch = compared.batch;
         round.guard = None;
+        let mut again = Vec::new();
         for (index, mut found) in compared.tables {
             if found.ok {
                 let rows = found.keys.is_none().then_some(found.source_rows);
-                follower.coverage.found_equal(&follower.side, index, compared.batch, rows).await?;
+                let coverage = &mut follower.coverage;
+                let is_known = coverage.found_equal(&follower.side, index, compared.batch, rows).await?;
+                if !is_known && round.outrun.insert(index) {
+                    again.push(index);
+                    continue;
+                }
             } else {
                 follower.coverage.forget(&follower.side, index).await?;
             }
@@ -233,7 +242,7 @@ impl Verifier {
         if round.in_vain >= PATIENT {
             round.guard = guard(follower).await?;
         }
-        round.left = compared.gone.into_iter().chain(compared.left).collect();
+        round.left = again.into_iter().chain(compared.gone).chain(compared.left).collect();
         round.checks = compared.checks;
         if !round.left.is_empty() || round.checks.is_none() {
             return Ok(());
