@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::postgres::feed::{KeyColumn, KeyPiece, KeySet};
 use crate::schema_to_schema::fingerprint::{self, Side};
 use crate::schema_to_schema::live::capture::{Captured, key_type};
+use crate::schema_to_schema::live::coverage::{Touched, few};
 use crate::schema_to_schema::plan::{PageRange, TablePlan};
 use crate::schema_to_schema::planner::Migration;
 use crate::schema_to_schema::portion::held_query;
@@ -50,12 +51,35 @@ impl<'a> Keyed<'a> {
         Ok(Some(Self { table, source, target, relation, catalog }))
     }
 
-    /// Compares the rows of these keys of the source; `None` where they differ.
+    /// Compares the rows of the keys that were touched; `None` where they differ, or where comparing all rows is less work.
     pub(crate) async fn compare(
         &self,
-        keys: &KeySet,
+        touched: Touched<'_>,
         sides: &Sides<'_>,
     ) -> Result<Option<TableVerification>> {
+        let mut rows = Some((0, 0));
+        let mut compared = 0;
+        while let Some((given, held)) = rows {
+            let keys = touched.next().await?;
+            if keys.is_empty() {
+                break;
+            }
+            compared += keys.len() as u64;
+            let is_worth_it = !keys.is_whole() && compared <= few(self.table.rows);
+            let equal = if is_worth_it { self.compare_keys(&keys, sides).await? } else { None };
+            rows = equal.map(|(more_given, more_held)| (given + more_given, held + more_held));
+        }
+        touched.close().await?;
+        let found = |(given, held)| {
+            let mut found = TableVerification::new(self.table, given, held, None);
+            found.keys = Some(compared);
+            found
+        };
+        Ok(rows.map(found))
+    }
+
+    /// How many rows of these keys of the source there are on either side; `None` where they differ.
+    async fn compare_keys(&self, keys: &KeySet, sides: &Sides<'_>) -> Result<Option<(i64, i64)>> {
         let Some(driving) = &self.table.source else { return Ok(None) };
         let (source, target) = (&sides.source[0], &sides.target[0]);
         let (mut given_rows, mut held_rows) = (0, 0);
@@ -100,9 +124,7 @@ impl<'a> Keyed<'a> {
                 return Ok(None);
             }
         }
-        let mut found = TableVerification::new(self.table, given_rows, held_rows, None);
-        found.keys = Some(keys.len() as u64);
-        Ok(Some(found))
+        Ok(Some((given_rows, held_rows)))
     }
 
     /// The texts of the target's keys for keys of the source, as assignment makes them.

@@ -17,7 +17,7 @@ use crate::postgres::{Session, read_catalog};
 use crate::schema_to_schema::fingerprint::{LOOK, let_go};
 use crate::schema_to_schema::live::batch::Aligned;
 use crate::schema_to_schema::live::capture::Captured;
-use crate::schema_to_schema::live::coverage;
+use crate::schema_to_schema::live::coverage::Touched;
 use crate::schema_to_schema::live::keyed::Keyed;
 use crate::schema_to_schema::planner::Migration;
 use crate::schema_to_schema::sessions::Sessions;
@@ -146,9 +146,9 @@ impl Comparison {
         };
         if let Some(keyed) = keyed {
             let columns = self.captured.followed[index].key.len();
-            let keys = coverage::touched(self.aligned.target.session(), &table.target, columns).await?;
-            if let Some(keys) = keys
-                && let Some(found) = keyed.compare(&keys, sides).await?
+            let touched = Touched::open(self.aligned.target.session(), &table.target, columns).await?;
+            if let Some(touched) = touched
+                && let Some(found) = keyed.compare(touched, sides).await?
             {
                 return Ok(found);
             }

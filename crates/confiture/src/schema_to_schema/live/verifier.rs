@@ -137,6 +137,9 @@ impl Verifier {
         if self.round.is_none() && is_settled {
             self.begin_what_is_due(follower, listens).await?;
         }
+        if self.round.is_none() {
+            follower.coverage.end();
+        }
         let is_free = self.comparing.is_empty() && is_settled && follower.is_following();
         Ok(self.round.is_some() && is_free)
     }
