@@ -9,6 +9,7 @@ mod disk;
 mod failover;
 mod few_keys;
 mod first;
+mod full_wal;
 mod idle;
 mod library;
 mod many;

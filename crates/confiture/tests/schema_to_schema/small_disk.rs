@@ -22,6 +22,12 @@ impl SmallDisk {
         Some(Self(folder.path().to_owned(), folder))
     }
 
+    /// Where it is.
+    #[allow(dead_code, reason = "used by one of the two test binaries that share this file")]
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        &self.0
+    }
+
     /// Makes it larger.
     pub(crate) fn grow(&self, megabytes: u32) {
         let size = format!("remount,size={megabytes}m");

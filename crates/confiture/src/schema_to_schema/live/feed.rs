@@ -73,7 +73,18 @@ pub(crate) async fn choose(
         execution.warn(format!("{}; {}", obstacle.message, obstacle.hint));
     }
     execution.note(format!("Changes are captured by the {}: {}.", shown(choice.kind), choice.reason));
+    if choice.kind == FeedKind::Wal && keeps_all_wal(source).await? {
+        execution.note(
+            "While no run follows, the source keeps all WAL that is written: max_slot_wal_keep_size is -1, and a disk that it fills stops the server.",
+        );
+    }
     Ok(choice)
+}
+
+/// True where the server keeps WAL for a slot however much it is.
+async fn keeps_all_wal(source: &Session) -> Result<bool> {
+    let query = Sql::literal("SELECT pg_catalog.current_setting('max_slot_wal_keep_size') = '-1'");
+    Ok(source.query_one(&query, &[]).await?.get(0))
 }
 
 /// What stands in the way of the feed that would be chosen; empty where it can be set up.
