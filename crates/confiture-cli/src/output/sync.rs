@@ -32,10 +32,15 @@ pub(crate) fn plan(plan: &Plan, preview: &[Preview], style: Style) -> String {
         }
     }
     if plan.bytes_needed >= 1_000_000 {
+        let free = match plan.bytes_free {
+            Some(free) => format!("its disk has {} free", numbers::bytes(free)),
+            None => "how much its disk has free, SQL does not tell".to_owned(),
+        };
         let _ = writeln!(
             page,
-            "\nThe target needs about {} until the commit.",
-            numbers::bytes(plan.bytes_needed)
+            "\nThe target needs about {} until the commit, beside the {} that these tables hold there now; {free}.",
+            numbers::bytes(plan.bytes_needed),
+            numbers::bytes(plan.bytes_there)
         );
     }
     let _ = writeln!(

@@ -28,6 +28,10 @@ pub struct Plan {
     pub quarantine: bool,
     /// What the target's server needs to have free until the end, about.
     pub bytes_needed: u64,
+    /// What these tables hold on the target now, which is free again when all is done.
+    pub bytes_there: u64,
+    /// What the target's disk has free; nothing where it is not this machine's, as no SQL tells.
+    pub bytes_free: Option<u64>,
     /// What a manifest shows of the rules: equal rules, equal digest.
     pub digest: String,
 }

@@ -103,7 +103,9 @@ impl Sync {
         notes.sort();
         notes.dedup();
         let bytes_needed = space::needed(&plans, options.quarantine || options.resume, &source_catalog);
-        space::check(&target, bytes_needed).await?;
+        let bytes_there = space::there(&plans, &target_catalog);
+        let bytes_free = space::free(&target).await?;
+        space::check(bytes_needed, bytes_free)?;
         let plan = Plan {
             source: options.source.to_string(),
             target: options.target.to_string(),
@@ -116,6 +118,8 @@ impl Sync {
             workers: options.workers.clamp(1, 64),
             quarantine: options.quarantine || options.resume,
             bytes_needed,
+            bytes_there,
+            bytes_free,
         };
         let names: Vec<QualifiedName> = plan.tables.iter().map(|table| table.table.clone()).collect();
         let catalogs = (&source_catalog, &target_catalog);
