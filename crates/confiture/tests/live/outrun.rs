@@ -45,8 +45,9 @@ async fn compare_while(
         let (running, verifying) = (Arc::clone(&running), if turn == 0 { COMPLETE } else { CHANGED });
         async move { running.verify(verifying).await }
     });
-    let waits =
-        "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = 7 AND NOT granted)";
+    // Another test may wait for its lock on this server.
+    let waits = "SELECT EXISTS (SELECT FROM pg_locks JOIN pg_database ON pg_database.oid = database
+        WHERE datname = current_database() AND locktype = 'advisory' AND objid = 7 AND NOT granted)";
     running.until(&session, &Sql::literal(waits)).await;
     // In several batches.
     for half in 0..2 {

@@ -288,7 +288,8 @@ impl Follower {
             failpoint::reached("batch: done");
             beside.go_on(self, &mut report).await?;
             if !lock.is_held() {
-                return Err(Error::new(ErrorKind::Connect, "the connection that held the lock was lost"));
+                return Err(Error::new(ErrorKind::Connect, "the connection that held the lock was lost")
+                    .hint("see the server's log, then run this again: the target remembers how far it is"));
             }
             if self.is_following() && !arrived {
                 arrived = true;
