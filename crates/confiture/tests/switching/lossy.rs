@@ -10,7 +10,7 @@ use crate::world::{World, psql};
 const OLD: &str = "
 CREATE SCHEMA app;
 CREATE TABLE app.people (id bigint PRIMARY KEY, full_name text NOT NULL);
-INSERT INTO app.people SELECT i, 'First   Last' || i FROM generate_series(1, 1000) i;
+INSERT INTO app.people SELECT i, 'First   Last' || i FROM generate_series(1, 10000) i;
 ANALYZE;";
 
 const NEW: &str = "
@@ -35,9 +35,9 @@ async fn many_changes_do_not_close_the_way_back() {
     let switching = Switching { accept_losses: true, ..Switching::default() };
     let execution = Execution::unattended();
     assert_switched(&cut_over(options.clone(), &switching, &execution).await.unwrap());
-    for first in [1, 301, 601] {
+    for first in [1, 3001, 6001] {
         let change = format!(
-            "UPDATE new.people SET last_name = 'New' || id WHERE id BETWEEN {first} AND {first} + 249"
+            "UPDATE new.people SET last_name = 'New' || id WHERE id BETWEEN {first} AND {first} + 2499"
         );
         psql(&world.new, &change).await;
         follow(&active(options.clone()).await.unwrap().0, FeedKind::Queue).await;
@@ -48,5 +48,5 @@ async fn many_changes_do_not_close_the_way_back() {
         "SELECT count(*) FILTER (WHERE full_name = 'First New' || id), count(*) FILTER (WHERE full_name = 'First   Last' || id)
          FROM app.people",
     );
-    assert_eq!(names.await.trim(), "750|250", "what the way back cannot say is as it was");
+    assert_eq!(names.await.trim(), "7500|2500", "what the way back cannot say is as it was");
 }

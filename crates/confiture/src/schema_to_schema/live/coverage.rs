@@ -18,7 +18,7 @@ const PIECE: usize = 10_000;
 
 /// Keys that are written down of a table, however small it is: so many that one which is written to fast is still known to be
 /// equal when it was compared. Few in tests, where it often is not.
-const FEW: u64 = if cfg!(feature = "failpoints") { 400 } else { 100_000 };
+const FEW: u64 = if cfg!(feature = "failpoints") { 2_000 } else { 100_000 };
 
 /// What is known of every table of a plan.
 #[derive(Debug, Clone)]
