@@ -10,13 +10,13 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::Execution;
 use crate::postgres::Session;
 use crate::schema_to_schema::cutover::{fence, locks, take_over};
-use crate::schema_to_schema::immediate::sequence::Turn;
 use crate::schema_to_schema::immediate::tries::Tries;
-use crate::schema_to_schema::immediate::{Opened, Opening, Proposal, made, sequence};
+use crate::schema_to_schema::immediate::{Opened, Opening, Proposal, made};
 use crate::schema_to_schema::live::follower::Follower;
 use crate::schema_to_schema::live::ledger::Phase;
 use crate::schema_to_schema::live::run::{Following, Until};
 use crate::schema_to_schema::reverse::Severity;
+use crate::schema_to_schema::sequences::turns::{self, Turn};
 use crate::schema_to_schema::sessions::Sessions;
 use crate::schema_to_schema::{failpoint, journal};
 use crate::sql::{Literal, QualifiedName, Sql, sql};
@@ -119,7 +119,11 @@ impl Proposal {
         let entries = journal::entries(&session).await?;
         session.batch(&journal::restore_at_once(&entries, QualifiedName::clone)).await?;
         session.batch(&Sql::join(";\n", fence::take_down(&session, &follower.id).await?)).await?;
-        let turns = sequence::take_turns(&session, &self.sequences, catalog).await?;
+        let mut turns: Vec<Vec<Turn>> = Vec::new();
+        for group in &self.sequences {
+            let members: Vec<_> = group.iter().map(|name| (&session, name)).collect();
+            turns.push(turns::take(&members).await?.into_iter().map(|(turn, _)| turn).collect());
+        }
         failpoint::reached("immediate: sequences take turns");
         let captured: Vec<Oid> =
             follower.captured.tables.iter().flat_map(crate::postgres::feed::CapturedTable::oids).collect();

@@ -15,9 +15,10 @@ use crate::schema_to_schema::cutover::locks;
 use crate::schema_to_schema::failpoint;
 use crate::schema_to_schema::immediate::made::{self, Trigger};
 use crate::schema_to_schema::immediate::tries::Tries;
-use crate::schema_to_schema::immediate::{Opening, open, sequence};
+use crate::schema_to_schema::immediate::{Opening, open};
 use crate::schema_to_schema::live::ledger::{self, Phase};
 use crate::schema_to_schema::live::shape::{Scope, Shapes};
+use crate::schema_to_schema::sequences::turns;
 use crate::sql::{Literal, QualifiedName, Sql, sql};
 
 /// How long writers may have to wait before the server lets them go on by itself.
@@ -105,8 +106,9 @@ async fn attempt(session: &Session, ours: &[Trigger], opening: &Opening) -> Resu
     if !tables.is_empty() {
         locks::begin(session, &tables, opening.lock_patience, Instant::now() + LONGEST).await?;
     }
-    let turns = open::turns(session).await?;
-    sequence::put_back(session, &turns).await?;
+    for group in open::turns(session).await? {
+        turns::put_back(session, &group, &[]).await?;
+    }
     let mut switched: Vec<Sql> = ours.iter().map(|trigger| trigger.enable(false)).collect();
     let queue = made::still(session).await?;
     switched.extend(queue.iter().map(|trigger| trigger.enable(true)));

@@ -107,7 +107,7 @@ async fn attempt(
         new.batch(&armed.open_up(&new, &follower.id).await?).await?;
         let make = Sql::literal(include_str!("../../../postgres/queries/bidirectional.sql"));
         new.batch(&make).await?;
-        remember_policy(&new, how).await?;
+        how.policy.remember(&new).await?;
         old.batch(&Sql::literal(
             "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout = '300ms'",
         ))
@@ -146,19 +146,6 @@ async fn say_open(session: &Session, what: &str) -> Result<()> {
         "WITH event AS (INSERT INTO confiture.event (what) VALUES ($1)) UPDATE confiture.follow SET phase = 'bidirectional'",
     );
     session.execute(&say, &[&what]).await.map(|_| ())
-}
-
-/// Writes the policy into the ledger of the new side.
-pub(super) async fn remember_policy(session: &Session, how: &Bidirectional) -> Result<()> {
-    let remember = Sql::literal(
-        "INSERT INTO confiture.bidirectional (policy, latest_by) VALUES ($1, $2)
-         ON CONFLICT (only_one) DO UPDATE SET policy = excluded.policy, latest_by = excluded.latest_by",
-    );
-    let by = match &how.policy {
-        super::Policy::Latest(by) => Some(by.as_str()),
-        _ => None,
-    };
-    session.execute(&remember, &[&how.policy.word(), &by]).await.map(|_| ())
 }
 
 /// Rows are written in the order of tables, not in that of foreign keys, and triggers of the application must not answer to
