@@ -16,7 +16,6 @@ mod made;
 mod open;
 mod statement;
 mod stop;
-mod tries;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -9,8 +9,7 @@ use crate::catalog::Oid;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Execution;
 use crate::postgres::Session;
-use crate::schema_to_schema::cutover::{fence, locks, take_over};
-use crate::schema_to_schema::immediate::tries::Tries;
+use crate::schema_to_schema::cutover::{Tries, fence, locks, take_over};
 use crate::schema_to_schema::immediate::{Opened, Opening, Proposal, made};
 use crate::schema_to_schema::live::follower::Follower;
 use crate::schema_to_schema::live::ledger::Phase;
@@ -77,7 +76,8 @@ impl Proposal {
     ) -> Result<Opened> {
         let catalog = &self.migration.target_catalog;
         let relations: Vec<Oid> = self.bridge.tables(catalog).iter().map(|table| table.oid).collect();
-        let mut tries = Tries::new(opening.patience, &relations, "nothing was opened");
+        let mut tries =
+            Tries::new(opening.patience, vec![(follower.side.clone(), relations)], "nothing was opened");
         locks::give_way(&follower.applier.target).await?;
         loop {
             follower.settle_down(SHORT).await?;
@@ -93,7 +93,7 @@ impl Proposal {
             if error.kind() == ErrorKind::Connect {
                 return Err(error.hint("`status` says whether both sides are written at once already"));
             }
-            tries.again(error, &follower.side, execution).await?;
+            tries.again(error, execution).await?;
         }
     }
 

@@ -11,10 +11,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::Execution;
 use crate::postgres::feed::SnapshotImage;
 use crate::postgres::{AdvisoryLock, Session};
-use crate::schema_to_schema::cutover::locks;
+use crate::schema_to_schema::cutover::{Tries, locks};
 use crate::schema_to_schema::failpoint;
 use crate::schema_to_schema::immediate::made::{self, Trigger};
-use crate::schema_to_schema::immediate::tries::Tries;
 use crate::schema_to_schema::immediate::{Opening, open};
 use crate::schema_to_schema::live::ledger::{self, Phase};
 use crate::schema_to_schema::live::shape::{Scope, Shapes};
@@ -80,8 +79,7 @@ async fn stop_locked(session: &Session, opening: &Opening, execution: &Execution
         }
     }
     let ours = made::immediate(session).await?;
-    let relations = oids(&ours);
-    let mut tries = Tries::new(opening.patience, &relations, "nothing was stopped");
+    let mut tries = Tries::new(opening.patience, vec![(session.clone(), oids(&ours))], "nothing was stopped");
     let working = locks::connect(session.connection(), LONGEST).await?;
     let stall = loop {
         let began = Instant::now();
@@ -90,7 +88,7 @@ async fn stop_locked(session: &Session, opening: &Opening, execution: &Execution
             Err(error) => error,
         };
         working.batch(&Sql::literal("ROLLBACK")).await.ok();
-        tries.again(error, session, execution).await?;
+        tries.again(error, execution).await?;
     };
     failpoint::reached("immediate: stopped");
     let left = remove(session, Duration::from_secs(10), execution).await.err();
@@ -149,12 +147,12 @@ async fn remove(session: &Session, patience: Duration, execution: &Execution) ->
     if drops.is_empty() {
         return Ok(());
     }
-    let relations = oids(&triggers);
-    let mut tries = Tries::new(patience, &relations, "nothing is lost: the next command removes them");
+    let locked = vec![(session.clone(), oids(&triggers))];
+    let mut tries = Tries::new(patience, locked, "nothing is lost: the next command removes them");
     let script = sql!("BEGIN; SET LOCAL lock_timeout = '300ms';\n{};\nCOMMIT", Sql::join(";\n", drops));
     loop {
         let Err(error) = session.batch(&script).await else { return Ok(()) };
         session.batch(&Sql::literal("ROLLBACK")).await.ok();
-        tries.again(error, session, execution).await?;
+        tries.again(error, execution).await?;
     }
 }

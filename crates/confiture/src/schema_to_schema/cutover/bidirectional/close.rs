@@ -161,7 +161,7 @@ impl Closing<'_> {
                     return Err(between::unknown(error));
                 }
                 if !locks::is_in_the_way(&error) || Instant::now() >= until || execution.is_interrupted() {
-                    return Err(error);
+                    return Err(self.explain(pair, error).await);
                 }
                 report.tries += 1;
                 execution.note(format!("{error}: trying again"));
@@ -182,6 +182,18 @@ impl Closing<'_> {
                 settle::give_up(forward, record, &error).await.ok();
                 Err(error)
             }
+        }
+    }
+
+    /// Says who was in the way.
+    async fn explain(&self, pair: &mut Pair, error: Error) -> Error {
+        let left = pair.one(self.way());
+        let relations = fence::oids(&left.captured.tables);
+        match locks::holder(&left.migration.source, &relations, false).await {
+            Some(holder) if locks::is_in_the_way(&error) => {
+                locks::held_up(&holder, self.switch.switching.patience, "nothing was switched")
+            }
+            _ => error,
         }
     }
 

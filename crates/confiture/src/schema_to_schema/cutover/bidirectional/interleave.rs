@@ -61,6 +61,15 @@ pub(super) async fn part(migration: &Migration, is_new: bool, here: &Session, ot
     Ok(())
 }
 
+/// Those of the old side and of the new one.
+pub(super) fn names(migration: &Migration) -> [Vec<&QualifiedName>; 2] {
+    let mut names = [Vec::new(), Vec::new()];
+    for (is_new, name) in groups(migration).into_iter().flatten() {
+        names[usize::from(is_new)].push(name);
+    }
+    names
+}
+
 fn groups(migration: &Migration) -> Vec<Vec<Sided<'_>>> {
     shared(&migration.plan, &migration.source_catalog, &migration.target_catalog)
 }

@@ -13,6 +13,7 @@
 mod close;
 mod conflict;
 mod interleave;
+mod key;
 mod open;
 mod pair;
 mod reference;
