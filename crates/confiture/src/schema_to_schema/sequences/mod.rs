@@ -3,8 +3,6 @@
 
 pub(crate) mod turns;
 
-use std::collections::BTreeSet;
-
 use crate::catalog::{Catalog, Column, Sequence, TypeKind};
 use crate::error::{Error, ErrorKind, Result};
 use crate::postgres::Session;
@@ -173,26 +171,34 @@ fn numbering<'a>(column: &Column, catalog: &'a Catalog) -> Option<&'a QualifiedN
     catalog.sequences.keys().find(|name| Literal(&name.to_string()).to_string().trim_start() == called)
 }
 
-/// A sequence, and whether it is the target's; where both sides are one database, none counts as the target's.
+/// A sequence, and whether it is the target's.
 pub(crate) type Sided<'a> = (bool, &'a QualifiedName);
 
-/// Groups of sequences that number the same rows, directly or by way of another one of the group.
+/// Groups of sequences that number the same rows, directly or by way of another one of the group: the source's first.
 pub(crate) fn shared<'a>(plan: &'a Plan, source: &'a Catalog, target: &'a Catalog) -> Vec<Vec<Sided<'a>>> {
+    // In one database a name is one sequence, whichever side has it.
     let is_apart = plan.topology != Topology::OneDatabase;
-    let mut groups: Vec<BTreeSet<Sided<'a>>> = Vec::new();
+    let holds = |group: &[Sided<'_>], one: Sided<'_>| {
+        group.iter().any(|known| known.1 == one.1 && (!is_apart || known.0 == one.0))
+    };
+    let mut groups: Vec<Vec<Sided<'a>>> = Vec::new();
     for pair in pairs(plan, source, target) {
         let Some(from) = pair.source else { continue };
-        let mut group = BTreeSet::from([(false, from), (is_apart, pair.target)]);
-        groups.retain(|known| {
-            let joins = !known.is_disjoint(&group);
-            if joins {
-                group.extend(known);
+        let pair = [(false, from), (true, pair.target)];
+        let (joined, others): (Vec<_>, Vec<_>) =
+            groups.into_iter().partition(|group| pair.iter().any(|one| holds(group, *one)));
+        let mut group: Vec<Sided<'a>> = Vec::new();
+        for one in joined.into_iter().flatten().chain(pair) {
+            if !holds(&group, one) {
+                group.push(one);
             }
-            !joins
-        });
+        }
+        group.sort();
+        groups = others;
         groups.push(group);
     }
-    groups.into_iter().filter(|group| group.len() > 1).map(|group| group.into_iter().collect()).collect()
+    groups.retain(|group| group.len() > 1);
+    groups
 }
 
 /// The last value handed out; `None` where none was. The row of the sequence itself says it to whoever may select.
