@@ -5,6 +5,7 @@ mod between;
 mod bidirectional;
 mod bidirectional_crash;
 mod bidirectional_harm;
+mod bidirectional_others;
 mod bidirectional_random;
 mod clients;
 mod crash;
