@@ -79,29 +79,32 @@ pub fn plan(old: &Objects, new: &Objects, options: &PlanOptions) -> Vec<Step> {
     render::steps(&work, &order)
 }
 
+/// True where nothing differs.
+#[must_use]
+pub fn are_same(old: &Objects, new: &Objects) -> bool {
+    all_differences(old, new).next().is_none()
+}
+
 /// What differs between two catalogs, one line for each object: `table app.users: only in the old one`.
 #[must_use]
 pub fn differences(old: &Objects, new: &Objects) -> Vec<String> {
+    all_differences(old, new).collect()
+}
+
+fn all_differences<'a>(old: &'a Objects, new: &'a Objects) -> impl Iterator<Item = String> + use<'a> {
     let sides = compare::Sides { old, new };
-    let mut lines = Vec::new();
-    for object in &old.all {
-        match new.find(&object.key()) {
-            None => lines.push(format!("{} is there, and should not be", object.title())),
-            Some((_, other)) => {
-                let change = compare::compare(sides, object, other);
-                if !change.is_none() {
-                    let how = change
-                        .statements
-                        .first()
-                        .map_or_else(String::new, |sql| format!(": {}", masked(sql.as_str())));
-                    lines.push(format!("{} differs{how}", object.title()));
-                }
-            }
-        }
-    }
+    let differs = move |object: &Object| {
+        let Some((_, other)) = new.find(&object.key()) else {
+            return Some(format!("{} is there, and should not be", object.title()));
+        };
+        let change = compare::compare(sides, object, other);
+        let how = || {
+            change.statements.first().map_or_else(String::new, |sql| format!(": {}", masked(sql.as_str())))
+        };
+        (!change.is_none()).then(|| format!("{} differs{}", object.title(), how()))
+    };
     let missing = new.all.iter().filter(|object| old.find(&object.key()).is_none());
-    lines.extend(missing.map(|object| format!("{} is missing", object.title())));
-    lines
+    (old.all.iter().filter_map(differs)).chain(missing.map(|object| format!("{} is missing", object.title())))
 }
 
 impl Step {

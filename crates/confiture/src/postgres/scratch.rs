@@ -156,6 +156,7 @@ impl Scratch {
     pub async fn close(self) -> Result<()> {
         let Self { maintenance, name, session } = self;
         std::mem::drop(session);
+        database::wait_until_unused(&maintenance, &name).await?;
         database::drop_ours(&maintenance, &name).await
     }
 }

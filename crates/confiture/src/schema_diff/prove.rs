@@ -157,6 +157,8 @@ async fn diff_in(
     );
     forward?;
     backward.map_err(|error| error.context("on the way back"))?;
+    // Nobody waits until so many small pieces are given back.
+    drop(tokio::task::spawn_blocking(move || drop((before, after, reached, restored))));
     Ok(Difference { up, down, remarks, uncovered })
 }
 
@@ -271,7 +273,7 @@ async fn converge(
     let mut alone = None;
     let mut options = PlanOptions::default();
     let mut one_transaction = true;
-    if differences(from, to).await?.is_empty() {
+    if are_same(from, to).await? {
         return Ok((Plan { steps: Vec::new(), one_transaction }, Arc::clone(from)));
     }
     loop {
@@ -346,7 +348,7 @@ async fn attempt(
     }
     for round in 0..ROUNDS {
         let options = PlanOptions { after_first: round > 0, ..options.clone() };
-        if round > 0 && differences(&state, to).await?.is_empty() {
+        if round > 0 && are_same(&state, to).await? {
             return Ok((steps, state));
         }
         let more = compute(&state, to, move |state, to| diff::plan(state, to, &options)).await?;
@@ -381,6 +383,10 @@ async fn look_again(session: &Session) -> Result<Arc<Objects>> {
     let state = read_objects(session, true).await?;
     session.batch(&Sql::literal("SET LOCAL search_path = DEFAULT")).await?;
     Ok(Arc::new(state))
+}
+
+async fn are_same(one: &Arc<Objects>, other: &Arc<Objects>) -> Result<bool> {
+    compute(one, other, diff::are_same).await
 }
 
 /// What differs between two catalogs.
