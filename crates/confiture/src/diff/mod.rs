@@ -29,6 +29,7 @@ use crate::catalog::{Key, Kind, Object, Objects};
 use crate::sql::Sql;
 
 pub use annotation::annotations;
+pub(crate) use annotation::made_by;
 pub use hazard::Hazard;
 pub use lock::{Lock, Sizes};
 pub use secret::{holds_secret, masked};
