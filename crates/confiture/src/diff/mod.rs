@@ -11,6 +11,7 @@ mod data_type;
 mod family;
 mod fate;
 mod hazard;
+mod inheritance;
 mod lock;
 mod not_null;
 mod online;
@@ -25,12 +26,13 @@ mod twins;
 
 use serde::Serialize;
 
-use crate::catalog::{Key, Kind, Object, Objects};
+use crate::catalog::{Key, Object, Objects};
 use crate::sql::Sql;
 
 pub use annotation::annotations;
 pub(crate) use annotation::made_by;
 pub use hazard::Hazard;
+pub use inheritance::{inherit_again, other_inheritance};
 pub use lock::{Lock, Sizes};
 pub use secret::{holds_secret, masked};
 
@@ -121,33 +123,6 @@ impl Step {
             self.hazards.retain(|hazard| !matches!(hazard, Hazard::BlocksWrites(_)));
         }
     }
-}
-
-/// What of inheritance no `ALTER TABLE` makes so: which columns a child declares itself, and the order of its parents.
-#[must_use]
-pub fn other_inheritance(old: &Objects, new: &Objects) -> Vec<String> {
-    let differs = |object: &&Object, what: &str| {
-        old.find(&object.key()).is_some_and(|(_, before)| before.details[what] != object.details[what])
-    };
-    let declared = new.all.iter().filter(|object| {
-        object.kind == Kind::Column
-            && object.details["inherit_count"].as_i64() > Some(0)
-            && differs(object, "local")
-    });
-    let mut remarks: Vec<String> = declared
-        .map(|column| {
-            let how =
-                if column.is("local") { "only inherited" } else { "declared there as well as inherited" };
-            format!("the column {} is {how}, other than in the files", column.identity)
-        })
-        .collect();
-    let order = |object: &&Object| object.kind == Kind::Inheritance && differs(object, "rank");
-    let tables: std::collections::BTreeSet<usize> =
-        new.all.iter().filter(order).filter_map(|link| link.parent).collect();
-    remarks.extend(tables.into_iter().map(|table| {
-        format!("the parents of {} stand in another order than in the files", new.all[table].identity)
-    }));
-    remarks
 }
 
 /// The roles that own something or have been granted something.

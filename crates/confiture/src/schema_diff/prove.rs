@@ -276,7 +276,7 @@ async fn converge(
     let mut alone = None;
     let mut options = PlanOptions::default();
     let mut one_transaction = true;
-    if are_same(from, to).await? {
+    if are_same(from, to).await? && diff::inherit_again(from, to).is_empty() {
         return Ok((Plan { steps: Vec::new(), one_transaction }, Arc::clone(from)));
     }
     loop {
@@ -352,7 +352,7 @@ async fn attempt(
     for round in 0..ROUNDS {
         let options = PlanOptions { after_first: round > 0, ..options.clone() };
         if round > 0 && are_same(&state, to).await? {
-            return Ok((steps, state));
+            return inherit_again(session, steps, state, to).await;
         }
         let more = compute(&state, to, move |state, to| diff::plan(state, to, &options)).await?;
         if more.is_empty() {
@@ -373,12 +373,33 @@ async fn attempt(
     }
     let rest = differences(&state, to).await?;
     if rest.is_empty() {
+        return inherit_again(session, steps, state, to).await;
+    }
+    Err(misses(&rest).into())
+}
+
+/// What stands in no definition: once all else is done, it is easily told.
+async fn inherit_again(
+    session: &Session,
+    mut steps: Vec<Step>,
+    state: Arc<Objects>,
+    to: &Arc<Objects>,
+) -> Result<(Vec<Step>, Arc<Objects>), Failure> {
+    let more = diff::inherit_again(&state, to);
+    if more.is_empty() {
         return Ok((steps, state));
     }
+    carry_out(session, &more).await?;
+    steps.extend(more);
+    let state = look_again(session).await?;
+    let rest = differences(&state, to).await?;
+    if rest.is_empty() { Ok((steps, state)) } else { Err(misses(&rest).into()) }
+}
+
+fn misses(rest: &[String]) -> Error {
     let error =
         Error::new(ErrorKind::Unexpected, "the plan does not lead to the new schema, so it is not shown");
-    let error = rest.iter().take(5).fold(error, |error, line| error.hint(line.clone()));
-    Err(error.into())
+    rest.iter().take(5).fold(error, |error, line| error.hint(line.clone()))
 }
 
 /// What the open transaction has made of the database.
