@@ -11,6 +11,7 @@ mod crash;
 #[path = "../database/mod.rs"]
 mod database;
 mod immediate;
+mod lossy;
 mod network;
 mod others;
 #[path = "../live/proxy.rs"]

@@ -16,14 +16,17 @@ use crate::sql::{Literal, QualifiedName, Sql, sql};
 /// Keys of one row of the log.
 const PIECE: usize = 10_000;
 
-/// Keys that are written down of a table: at least, and at most. In between, a quarter of its rows. So many at least that a
-/// small table which is written to fast is still known to be equal when it was compared. Few in tests, where it often is not.
-const KEYS: (u64, u64) = (if cfg!(feature = "failpoints") { 400 } else { 100_000 }, 1_000_000);
+/// Keys that are written down of a table, however small it is: so many that one which is written to fast is still known to be
+/// equal when it was compared. Few in tests, where it often is not.
+const FEW: u64 = if cfg!(feature = "failpoints") { 2_000 } else { 100_000 };
 
 /// What is known of every table of a plan.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Coverage {
     tables: Vec<Known>,
+    /// On the way back, rows that nobody has touched are known to be as they were, and may hold what the mapping cannot say:
+    /// comparing all of them is no way out where many were touched.
+    is_way_back: bool,
     /// What the batch at work has touched: by table, texts of keys.
     touched: Vec<(usize, Vec<String>)>,
     /// Tables of which nothing is known any more because of the batch at work.
@@ -31,22 +34,30 @@ pub(crate) struct Coverage {
 }
 
 /// What is known of one table.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 struct Known {
     name: Option<QualifiedName>,
     /// The batch since which keys are written down; `None` where they are not.
     since: Option<i64>,
     /// True where it was found equal after a batch, as the ledger says.
     equal: bool,
-    /// Keys that were written down since, each as often as it was touched.
+    /// Keys that were written down since, each as often as it was touched since they were condensed.
     keys: u64,
-    /// Keys from which on all rows are compared again.
+    /// So many keys are condensed.
+    condensed_at: u64,
+    /// Different keys from which on all rows are compared again.
     most: u64,
+}
+
+impl Known {
+    fn new(name: Option<QualifiedName>) -> Self {
+        Self { name, since: None, equal: false, keys: 0, condensed_at: FEW, most: u64::MAX }
+    }
 }
 
 impl Coverage {
     /// Reads what an earlier run knew.
-    pub(crate) async fn read(session: &Session, plan: &Plan) -> Result<Self> {
+    pub(crate) async fn read(session: &Session, plan: &Plan, is_way_back: bool) -> Result<Self> {
         // Written down by a run that died before it had compared: nobody knows since when.
         let unknown = Sql::literal(
             "DELETE FROM confiture.touched AS t WHERE NOT EXISTS (SELECT FROM confiture.coverage AS c
@@ -63,27 +74,34 @@ impl Coverage {
         for row in session.query(&query, &[]).await? {
             let name = QualifiedName::new(row.get::<_, String>(0), row.get::<_, String>(1));
             let (since, rows, keys): (i64, i64, i64) = (row.get(2), row.get(3), row.get(4));
-            let (keys, most) = (keys.cast_unsigned(), most(rows));
-            found.insert(name, (since, keys, most));
+            found.insert(name, (since, rows, keys));
         }
-        let known = |table: &crate::schema_to_schema::plan::TablePlan| {
-            let name = Some(table.target.clone());
-            match found.get(&table.target) {
-                None => Known { name, ..Known::default() },
-                Some((since, keys, most)) => {
-                    Known { name, since: Some(*since), equal: true, keys: *keys, most: *most }
-                }
+        let mut all = Self { tables: Vec::new(), is_way_back, touched: Vec::new(), lost: Vec::new() };
+        for table in &plan.tables {
+            let mut known = Known::new(Some(table.target.clone()));
+            if let Some((since, rows, keys)) = found.get(&table.target) {
+                all.set_equal(&mut known, *since, *rows, *keys);
             }
+            all.tables.push(known);
+        }
+        Ok(all)
+    }
+
+    /// It was found equal after a batch, when it had so many rows; so many keys were touched since.
+    fn set_equal(&self, known: &mut Known, batch: i64, rows: i64, keys: i64) {
+        (known.since, known.equal, known.keys) = (Some(batch), true, keys.cast_unsigned());
+        known.condensed_at = FEW.max(2 * known.keys);
+        known.most = match self.is_way_back {
+            true => u64::MAX,
+            false => FEW.max(rows.unsigned_abs() / 4),
         };
-        Ok(Self { tables: plan.tables.iter().map(known).collect(), ..Self::default() })
     }
 
     /// Writes keys down from `batch` on: the table at `index` is going to be compared as that batch has left it.
     pub(crate) fn begin(&mut self, index: usize, batch: i64) {
         let known = &mut self.tables[index];
         if known.since.is_none() {
-            let name = known.name.take();
-            *known = Known { name, since: Some(batch), equal: false, keys: 0, most: KEYS.1 };
+            *known = Known { since: Some(batch), ..Known::new(known.name.take()) };
         }
     }
 
@@ -127,7 +145,7 @@ impl Coverage {
             session.execute(&insert, &[&batch, &schemas, &names, &keys]).await?;
         }
         for (index, _) in touched {
-            if self.tables[index].keys > self.tables[index].most {
+            if self.tables[index].keys > self.tables[index].condensed_at {
                 self.condense(session, index, batch).await?;
             }
         }
@@ -137,7 +155,7 @@ impl Coverage {
         Ok(())
     }
 
-    /// Keeps each key once; where that is still too many, comparing all rows is no more work.
+    /// Keeps each key once; where those are still too many, comparing all rows is no more work.
     async fn condense(&mut self, session: &Session, index: usize, batch: i64) -> Result<()> {
         let known = &mut self.tables[index];
         let Some(name) = &known.name else { return Ok(()) };
@@ -151,7 +169,8 @@ impl Coverage {
         );
         let row = session.query_one(&condense, &[&name.schema.as_str(), &name.name.as_str(), &batch]).await?;
         known.keys = row.get::<_, i64>(0).cast_unsigned();
-        if known.keys > known.most / 2 {
+        known.condensed_at = FEW.max(2 * known.keys);
+        if known.keys > known.most {
             self.forget(session, index).await?;
         }
         Ok(())
@@ -166,7 +185,7 @@ impl Coverage {
         batch: i64,
         rows: Option<i64>,
     ) -> Result<bool> {
-        let known = &mut self.tables[index];
+        let mut known = self.tables[index].clone();
         let (Some(name), Some(_)) = (&known.name, known.since) else { return Ok(false) };
         let (schema, table) = (name.schema.as_str(), name.name.as_str());
         // In one statement, so that no run finds the one without the other.
@@ -185,8 +204,8 @@ impl Coverage {
              FROM confiture.touched WHERE table_schema = $1 AND table_name = $2",
         );
         let keys: i64 = session.query_one(&left, &[&schema, &table]).await?.get(0);
-        let most = most(row.get(0));
-        (known.since, known.equal, known.keys, known.most) = (Some(batch), true, keys.cast_unsigned(), most);
+        self.set_equal(&mut known, batch, row.get(0), keys);
+        self.tables[index] = known;
         Ok(true)
     }
 
@@ -223,46 +242,55 @@ pub(crate) async fn status(session: &Session) -> Result<BTreeMap<QualifiedName, 
     Ok(session.query(&query, &[]).await?.iter().map(status).collect())
 }
 
-fn most(rows: i64) -> u64 {
-    (rows.unsigned_abs() / 4).clamp(KEYS.0, KEYS.1)
+/// The keys that a session's snapshot of the target has as touched since a table was found equal, each once, some at a time:
+/// there may be more than fit into memory.
+pub(crate) struct Touched<'a> {
+    session: &'a Session,
+    /// How many columns a key has.
+    columns: usize,
 }
 
-/// The keys that a session's snapshot of the target has as touched since a table was found equal; `None` where it was not,
-/// or where they are too many to be held. `columns` is how many a key has.
-pub(crate) async fn touched(
-    session: &Session,
-    table: &QualifiedName,
-    columns: usize,
-) -> Result<Option<KeySet>> {
-    let (schema, name) = (table.schema.as_str(), table.name.as_str());
-    let is_known = Sql::literal(
-        "SELECT EXISTS (SELECT FROM confiture.coverage WHERE table_schema = $1 AND table_name = $2)",
-    );
-    if !session.query_one(&is_known, &[&schema, &name]).await?.get::<_, bool>(0) {
-        return Ok(None);
+impl<'a> Touched<'a> {
+    /// `None` where the table was not found equal.
+    pub(crate) async fn open(
+        session: &'a Session,
+        table: &QualifiedName,
+        columns: usize,
+    ) -> Result<Option<Self>> {
+        let (schema, name) = (table.schema.as_str(), table.name.as_str());
+        let is_known = Sql::literal(
+            "SELECT EXISTS (SELECT FROM confiture.coverage WHERE table_schema = $1 AND table_name = $2)",
+        );
+        if !session.query_one(&is_known, &[&schema, &name]).await?.get::<_, bool>(0) {
+            return Ok(None);
+        }
+        let open = sql!(
+            "DECLARE confiture_touched NO SCROLL CURSOR FOR
+             SELECT DISTINCT key FROM confiture.touched, pg_catalog.unnest(keys) AS key
+             WHERE table_schema = {} AND table_name = {}",
+            Literal(schema),
+            Literal(name)
+        );
+        session.batch(&open).await?;
+        Ok(Some(Self { session, columns }))
     }
-    let open = sql!(
-        "DECLARE confiture_touched NO SCROLL CURSOR FOR
-         SELECT keys FROM confiture.touched WHERE table_schema = {} AND table_name = {}",
-        Literal(schema),
-        Literal(name)
-    );
-    session.batch(&open).await?;
-    let mut keys = KeySet::default();
-    loop {
-        let rows = session.query(&Sql::literal("FETCH 8 FROM confiture_touched"), &[]).await?;
-        for key in rows.iter().flat_map(|row| row.get::<_, Vec<&str>>(0)) {
-            match columns {
+
+    /// The next ones; none where those were all.
+    pub(crate) async fn next(&self) -> Result<KeySet> {
+        let mut keys = KeySet::default();
+        for row in self.session.query(&Sql::literal("FETCH 10000 FROM confiture_touched"), &[]).await? {
+            let key: &str = row.get(0);
+            match self.columns {
                 1 => keys.insert(&[key]),
                 _ => keys.insert(&elements(key).iter().map(String::as_str).collect::<Vec<_>>()),
             }
         }
-        if rows.is_empty() {
-            break;
-        }
+        Ok(keys)
     }
-    session.batch(&Sql::literal("CLOSE confiture_touched")).await?;
-    Ok((!keys.is_whole()).then_some(keys))
+
+    pub(crate) async fn close(self) -> Result<()> {
+        self.session.batch(&Sql::literal("CLOSE confiture_touched")).await
+    }
 }
 
 /// The elements of an array's text form, as [`array_text`] writes it.

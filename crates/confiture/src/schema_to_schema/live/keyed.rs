@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::postgres::feed::{KeyColumn, KeyPiece, KeySet};
 use crate::schema_to_schema::fingerprint::{self, Side};
 use crate::schema_to_schema::live::capture::{Captured, key_type};
+use crate::schema_to_schema::live::coverage::Touched;
 use crate::schema_to_schema::plan::{PageRange, TablePlan};
 use crate::schema_to_schema::planner::Migration;
 use crate::schema_to_schema::portion::held_query;
@@ -50,15 +51,32 @@ impl<'a> Keyed<'a> {
         Ok(Some(Self { table, source, target, relation, catalog }))
     }
 
-    /// Compares the rows of these keys of the source; `None` where they differ.
+    /// Compares the rows of keys of the source that were touched; `None` where they differ.
     pub(crate) async fn compare(
         &self,
-        keys: &KeySet,
+        touched: &Touched<'_>,
         sides: &Sides<'_>,
     ) -> Result<Option<TableVerification>> {
+        let mut all = TableVerification::new(self.table, 0, 0, None);
+        let mut count = 0;
+        loop {
+            let keys = touched.next().await?;
+            if keys.is_empty() {
+                all.keys = Some(count);
+                return Ok(Some(all));
+            }
+            let Some(rows) = self.compare_rows(&keys, sides).await? else { return Ok(None) };
+            count += keys.len() as u64;
+            all.source_rows += rows;
+            all.target_rows += rows;
+        }
+    }
+
+    /// How many rows of these keys both sides hold; `None` where they differ.
+    async fn compare_rows(&self, keys: &KeySet, sides: &Sides<'_>) -> Result<Option<i64>> {
         let Some(driving) = &self.table.source else { return Ok(None) };
         let (source, target) = (&sides.source[0], &sides.target[0]);
-        let (mut given_rows, mut held_rows) = (0, 0);
+        let mut rows = 0;
         let alias = &self.table.query.alias;
         for piece in keys.pieces(&self.source, AT_ONCE) {
             let condition = piece.has_key_of(alias);
@@ -94,15 +112,12 @@ impl<'a> Keyed<'a> {
                 fingerprint::take(&held, &one, std::slice::from_ref(target), sides.lets_go, &|_| {}),
             )
             .await?;
-            given_rows += given.rows();
-            held_rows += held.rows();
             if given != held {
                 return Ok(None);
             }
+            rows += given.rows();
         }
-        let mut found = TableVerification::new(self.table, given_rows, held_rows, None);
-        found.keys = Some(keys.len() as u64);
-        Ok(Some(found))
+        Ok(Some(rows))
     }
 
     /// The texts of the target's keys for keys of the source, as assignment makes them.

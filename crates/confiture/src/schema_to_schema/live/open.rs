@@ -23,7 +23,7 @@ use crate::schema_to_schema::live::feed;
 use crate::schema_to_schema::live::follower::{BothShapes, Follower};
 use crate::schema_to_schema::live::function::Functions;
 use crate::schema_to_schema::live::gate::Gate;
-use crate::schema_to_schema::live::ledger::{self, FeedKind, FollowRecord, Phase};
+use crate::schema_to_schema::live::ledger::{self, Direction, FeedKind, FollowRecord, Phase};
 use crate::schema_to_schema::live::request;
 use crate::schema_to_schema::live::run::Following;
 use crate::schema_to_schema::live::shape::{Scope, Shapes};
@@ -72,7 +72,7 @@ impl Migration {
         let feed = self.open_feed(&record, &captured, &side, &mut states, execution).await?;
         let shapes = self.shapes(&side, &captured, &mut states, &edited, execution).await?;
         ledger::set_stopped(&side, None).await?;
-        let coverage = Coverage::read(&side, &self.plan).await?;
+        let coverage = Coverage::read(&side, &self.plan, record.direction == Direction::Reverse).await?;
         request::take_over(&side).await?;
         let (applier, bypasses_constraints) = self.open_applier(&captured, &record.id, sessions).await?;
         let mut follower = Follower {

@@ -17,7 +17,7 @@ use crate::postgres::{Session, read_catalog};
 use crate::schema_to_schema::fingerprint::{LOOK, let_go};
 use crate::schema_to_schema::live::batch::Aligned;
 use crate::schema_to_schema::live::capture::Captured;
-use crate::schema_to_schema::live::coverage;
+use crate::schema_to_schema::live::coverage::Touched;
 use crate::schema_to_schema::live::keyed::Keyed;
 use crate::schema_to_schema::planner::Migration;
 use crate::schema_to_schema::sessions::Sessions;
@@ -146,11 +146,13 @@ impl Comparison {
         };
         if let Some(keyed) = keyed {
             let columns = self.captured.followed[index].key.len();
-            let keys = coverage::touched(self.aligned.target.session(), &table.target, columns).await?;
-            if let Some(keys) = keys
-                && let Some(found) = keyed.compare(&keys, sides).await?
-            {
-                return Ok(found);
+            let session = self.aligned.target.session();
+            if let Some(touched) = Touched::open(session, &table.target, columns).await? {
+                let found = keyed.compare(&touched, sides).await?;
+                touched.close().await?;
+                if let Some(found) = found {
+                    return Ok(found);
+                }
             }
         }
         let (found, _) =
