@@ -32,13 +32,13 @@ pub(super) fn refuse(one: (&Objects, &Source), other: (&Objects, &Source)) -> Re
 
 /// The last `CREATE TYPE` of this name: the first one makes a shell of it.
 fn at_its_place(error: Error, scripts: &[SplitScript], name: &str) -> Error {
-    let all = scripts.iter().flat_map(|script| script.statements.iter().map(move |one| (script, one)));
+    let mut all = scripts.iter().flat_map(|script| script.statements.iter().map(move |one| (script, one)));
     let makes = |text: &str| {
         let mut words = lex(text).filter(|token| !token.is_blank()).skip(1);
         words.next().is_some_and(|word| word.is_word(text, "TYPE"))
             && diff::made_by(text).is_some_and(|made| made.last().is_some_and(|last| last == name))
     };
-    match all.filter(|(script, statement)| makes(script.text_of(statement))).last() {
+    match all.rfind(|(script, statement)| makes(script.text_of(statement))) {
         Some((script, statement)) => error
             .at(script.script.place(statement.span.start))
             .excerpt(script.script.excerpt(statement.span.clone())),
