@@ -31,7 +31,7 @@ async fn the_page_shows_what_is_true_and_its_buttons_work() {
     let _run = sync(&shop, &[]);
     let _writer = psql_beside(
         &shop.old,
-        "do $$ begin for i in 1..100000 loop update users set full_name = 'writer ' || i where id = 1 + i % 1234;
+        "do $$ begin for i in 1..100000 loop update users set full_name = 'writer ' || i where id = 1 + i % 123;
              commit; perform pg_sleep(0.01); end loop; end $$",
     );
     page.until("document.querySelector('#headline').textContent.startsWith('Following')");

@@ -14,6 +14,7 @@ mod library;
 mod many;
 mod mutants;
 mod oracle;
+mod outrun;
 mod property;
 mod proxy;
 mod readers;

@@ -1,4 +1,8 @@
-//! Two migrations from one source: what one has read from a queue is gone for the other.
+//! Two migrations from one source: what one has read from a queue is gone for the other, and whoever follows by the WAL is
+//! left alone.
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use confiture::ErrorKind;
 use confiture::event::Execution;
@@ -7,6 +11,7 @@ use confiture::sql::Identifier;
 use local_postgres::testing::Database;
 
 use crate::first::follow;
+use crate::running::{self, Running, assert_exact, same};
 use crate::world::{World, assert_same, connection, psql};
 
 const OLD: &str = "CREATE TABLE people (id bigint PRIMARY KEY, name text);
@@ -123,4 +128,48 @@ async fn cleanup_leaves_the_queue_that_another_migration_reads_in_the_target() {
     assert_same(&world.old, GIVEN, &third, GIVEN).await;
     assert!(cleaned(&onward).await);
     assert_eq!(psql(&world.new, "SELECT to_regnamespace('confiture') IS NULL").await.trim(), "t");
+}
+
+/// Who follows by the WAL neither stops nor reads its rows again because another one begins, or ends.
+async fn nobody_notices(other: FeedKind) {
+    let world = World::new(running::OLD, running::NEW).await;
+    let third = Database::create().await.unwrap();
+    psql(&third, running::NEW).await;
+    let first = world.options(running::MAPPING).await;
+    let second = Options { target: connection(&third), ..first.clone() };
+    let start = async || Running::start(&first, FeedKind::Wal, Duration::ZERO, Some(same())).await;
+    let go_on = async |running: &Running, name: &str| {
+        psql(&world.old, &format!("UPDATE app.people SET name = '{name}' WHERE id % 9 = 0")).await;
+        running.compared(1).await;
+    };
+    let end = async |running: Running| {
+        let said = Arc::clone(&running.said);
+        running.stop().await.unwrap();
+        assert!(!said.has("altered") && !said.has("again"), "{:?}", said.all());
+    };
+    caught_up(&first, FeedKind::Wal).await.unwrap();
+    let running = start().await;
+    go_on(&running, "one").await;
+    caught_up(&second, other).await.unwrap();
+    go_on(&running, "both").await;
+    end(running).await;
+    let running = start().await;
+    go_on(&running, "both again").await;
+    assert!(cleaned(&second).await);
+    go_on(&running, "one").await;
+    end(running).await;
+    let running = start().await;
+    go_on(&running, "one again").await;
+    end(running).await;
+    assert_exact(&world, &first, &same()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_one_by_the_wal_goes_unnoticed() {
+    nobody_notices(FeedKind::Wal).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_one_by_the_queue_goes_unnoticed() {
+    nobody_notices(FeedKind::Queue).await;
 }

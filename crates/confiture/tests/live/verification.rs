@@ -136,7 +136,7 @@ impl confiture::event::Observer for Told {
 }
 
 /// A run at work, that ends with it.
-struct Running {
+pub(crate) struct Running {
     options: Options,
     interrupt: CancellationToken,
     report: JoinHandle<confiture::Result<FollowReport>>,
@@ -144,7 +144,7 @@ struct Running {
 
 impl Running {
     /// Starts one, and returns once it follows.
-    async fn start(options: &Options, feed: FeedKind, verification: Verifying) -> Self {
+    pub(crate) async fn start(options: &Options, feed: FeedKind, verification: Verifying) -> Self {
         let interrupt = CancellationToken::new();
         let execution = Execution::new(Arc::new(Told), interrupt.clone());
         let following = Following {
@@ -172,7 +172,7 @@ impl Running {
     }
 
     /// Waits until a query of the target is true.
-    async fn until(&self, session: &Session, query: &Sql) {
+    pub(crate) async fn until(&self, session: &Session, query: &Sql) {
         let patience = Instant::now() + Duration::from_secs(60);
         loop {
             let is_it = session.query_one(query, &[]).await.is_ok_and(|row| row.get(0));
@@ -185,11 +185,11 @@ impl Running {
         }
     }
 
-    async fn verify(&self, verifying: Verifying) -> VerificationReport {
+    pub(crate) async fn verify(&self, verifying: Verifying) -> VerificationReport {
         verify(&self.options, verifying).await.unwrap()
     }
 
-    async fn stop(self) -> FollowReport {
+    pub(crate) async fn stop(self) -> FollowReport {
         self.interrupt.cancel();
         self.report.await.unwrap().unwrap()
     }
@@ -201,8 +201,8 @@ async fn verify(options: &Options, verifying: Verifying) -> confiture::Result<Ve
     migration.verify_following(verifying, &execution).await
 }
 
-const COMPLETE: Verifying = Verifying { every: None, complete: true, repair: false };
-const CHANGED: Verifying = Verifying { every: None, complete: false, repair: false };
+pub(crate) const COMPLETE: Verifying = Verifying { every: None, complete: true, repair: false };
+pub(crate) const CHANGED: Verifying = Verifying { every: None, complete: false, repair: false };
 const REPAIR: Verifying = Verifying { every: None, complete: true, repair: true };
 
 async fn no_false_alarm(old: &Database<'_>, new: &Database<'_>, feed: FeedKind, options: Options) {

@@ -1,5 +1,6 @@
 -- How relations look: a line for each column, with its number, and each partition; and one that changes with what
--- captures their changes, even where that was put back, and with where and as what their rows are stored. $1: their OIDs.
+-- captures their changes, even where that was put back, and with where and as what their rows are stored. $1: their OIDs;
+-- $2: the publication that captures them, empty where triggers do.
 SELECT pg_catalog.format('%I.%I', namespace.nspname, class.relname) AS relation,
        coalesce((
            SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ', attribute.attnum,
@@ -22,7 +23,7 @@ SELECT pg_catalog.format('%I.%I', namespace.nspname, class.relname) AS relation,
                || pg_catalog.sum(trigger.xmin::text::pg_catalog.int8 + function.xmin::text::pg_catalog.int8)
            FROM pg_catalog.pg_trigger AS trigger
            JOIN pg_catalog.pg_proc AS function ON function.oid = trigger.tgfoid
-           WHERE trigger.tgrelid = class.oid AND pg_catalog.starts_with(trigger.tgname, 'confiture_capture')
+           WHERE trigger.tgrelid = class.oid AND $2::text = '' AND pg_catalog.starts_with(trigger.tgname, 'confiture_capture')
            HAVING pg_catalog.count(*) > 0
        ), '')
        || coalesce((
@@ -30,7 +31,7 @@ SELECT pg_catalog.format('%I.%I', namespace.nspname, class.relname) AS relation,
                || pg_catalog.sum(published.xmin::text::pg_catalog.int8 + publication.xmin::text::pg_catalog.int8)
            FROM pg_catalog.pg_publication_rel AS published
            JOIN pg_catalog.pg_publication AS publication ON publication.oid = published.prpubid
-           WHERE published.prrelid = class.oid AND pg_catalog.starts_with(publication.pubname, 'confiture_')
+           WHERE published.prrelid = class.oid AND publication.pubname::text = $2::text
            HAVING pg_catalog.count(*) > 0
        ), '')
        || E'\nstored ' || class.relfilenode || ' ' || coalesce((

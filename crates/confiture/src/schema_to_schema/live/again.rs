@@ -1,15 +1,21 @@
 //! Where changes may have been missed, all rows are read again: the next batches compare them with the target and write
 //! what differs.
 
+use std::collections::BTreeSet;
+
 use crate::error::Result;
 use crate::event::Execution;
-use crate::postgres::feed::KeySet;
+use crate::postgres::feed::{CapturedTable, KeySet};
 use crate::postgres::{AdvisoryLock, Session};
 use crate::schema_to_schema::ledger::{self as tables, TableState};
 use crate::schema_to_schema::live::capture::Captured;
 use crate::schema_to_schema::live::feed;
+use crate::schema_to_schema::live::follower::BothShapes;
+use crate::schema_to_schema::live::function::Functions;
 use crate::schema_to_schema::live::identity::Identity;
 use crate::schema_to_schema::live::ledger::{self, FeedKind, FollowRecord, Phase};
+use crate::schema_to_schema::live::open::follows_another;
+use crate::schema_to_schema::live::shape::{Scope, Shapes};
 use crate::schema_to_schema::plan::{TablePlan, Topology};
 use crate::schema_to_schema::planner::Migration;
 
@@ -92,6 +98,75 @@ impl Migration {
             }
         }
         Ok(())
+    }
+
+    /// How the tables look now; where that is not how they looked, rows that nobody captured may have changed with it.
+    pub(super) async fn shapes(
+        &self,
+        side: &Session,
+        captured: &Captured,
+        publication: String,
+        states: &mut [TableState],
+        edited: &[&TablePlan],
+        execution: &Execution,
+    ) -> Result<BothShapes> {
+        let mut edited: BTreeSet<_> = edited.iter().map(|table| &table.target).collect();
+        let oid =
+            |table: &TablePlan| self.target_catalog.relations.get(&table.target).map(|relation| relation.oid);
+        let target_scope =
+            Scope { oids: self.plan.tables.iter().filter_map(oid).collect(), ..Scope::default() };
+        let functions = Functions::read(&self.source, &self.plan).await?;
+        let source_scope = Scope {
+            oids: captured.tables.iter().flat_map(CapturedTable::oids).collect(),
+            functions: functions.watched.clone(),
+            publication,
+        };
+        let source = Shapes::read(&self.source, &source_scope).await?;
+        self.check_still_planned(captured).await?;
+        let target = Shapes::read(side, &target_scope).await?;
+        let before = Shapes::remembered(side, "source").await?;
+        if let Some(before) = &before {
+            let (rewritten, changed) = (before.rewritten(&source), before.changed_functions(&source));
+            for change in before.differences(&source) {
+                execution.warn(format!("altered on the source since the last run: {change}"));
+            }
+            for (index, ((followed, table), state)) in
+                captured.followed.iter().zip(&self.plan.tables).zip(&mut *states).enumerate()
+            {
+                let read = std::iter::once(followed.driving)
+                    .chain(followed.depends.iter().map(|dependent| dependent.table))
+                    .map(|table| &captured.tables[table]);
+                let names: Vec<String> = read
+                    .flat_map(|table| {
+                        std::iter::once(&table.name).chain(table.partitions.iter().map(|(name, _)| name))
+                    })
+                    .map(ToString::to_string)
+                    .collect();
+                let is_mapped_anew = changed.iter().any(|name| functions.is_called(name, index));
+                if !is_mapped_anew && !rewritten.iter().any(|table| names.contains(table)) {
+                    continue;
+                }
+                execution.note(format!("{}: all of its rows are read again", table.target.short()));
+                self.read_again(side, table, state).await?;
+                // An altered column's values are written otherwise, or come from another column.
+                if edited.remove(&table.target) {
+                    tables::set_fingerprint(side, table).await?;
+                }
+            }
+        }
+        for (table, state) in self.plan.tables.iter().zip(states) {
+            if !edited.contains(&table.target) {
+                continue;
+            }
+            if before.is_some() {
+                return Err(follows_another(table, "mapping"));
+            }
+            // Altered before the first batch.
+            self.read_again(side, table, state).await?;
+            tables::set_fingerprint(side, table).await?;
+        }
+        source.remember(side, "source").await?;
+        Ok(BothShapes { source, source_scope, target, target_scope })
     }
 
     /// Has a whole table read again by the next batches.

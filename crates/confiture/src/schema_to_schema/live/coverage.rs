@@ -16,17 +16,21 @@ use crate::sql::{Literal, QualifiedName, Sql, sql};
 /// Keys of one row of the log.
 const PIECE: usize = 10_000;
 
-/// Keys that are written down of a table, however small it is: so many that one which is written to fast is still known to be
-/// equal when it was compared. Few in tests, where it often is not.
-const FEW: u64 = if cfg!(feature = "failpoints") { 2_000 } else { 100_000 };
+/// Keys that are written down of a table: at least, and at most. In between, a quarter of its rows. So many at least that a
+/// small table which is written to fast is still known to be equal when it was compared. Few in tests, where it often is not.
+/// While a table is compared, and just after, there may be more: else a large one that is always written to would never be known.
+const KEYS: (u64, u64) = if cfg!(feature = "failpoints") { (400, 1000) } else { (100_000, 1_000_000) };
+
+/// How many keys are read back at once. Fewer in tests, so that they come in several pieces.
+const AT_ONCE: usize = if cfg!(feature = "failpoints") { 100 } else { 10_000 };
 
 /// What is known of every table of a plan.
 #[derive(Debug, Clone)]
 pub(crate) struct Coverage {
     tables: Vec<Known>,
-    /// On the way back, rows that nobody has touched are known to be as they were, and may hold what the mapping cannot say:
-    /// comparing all of them is no way out where many were touched.
-    is_way_back: bool,
+    /// On the way back, rows that nobody has touched are as they were, and may hold what the mapping cannot say: however many
+    /// were touched, the others are not compared.
+    pub(crate) is_way_back: bool,
     /// What the batch at work has touched: by table, texts of keys.
     touched: Vec<(usize, Vec<String>)>,
     /// Tables of which nothing is known any more because of the batch at work.
@@ -34,25 +38,17 @@ pub(crate) struct Coverage {
 }
 
 /// What is known of one table.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 struct Known {
     name: Option<QualifiedName>,
     /// The batch since which keys are written down; `None` where they are not.
     since: Option<i64>,
-    /// True where it was found equal after a batch, as the ledger says.
-    equal: bool,
-    /// Keys that were written down since, each as often as it was touched since they were condensed.
+    /// True while it is compared: nothing that is written down is forgotten then.
+    compared: bool,
+    /// Keys that were written down since, each as often as it was touched.
     keys: u64,
-    /// So many keys are condensed.
-    condensed_at: u64,
-    /// Different keys from which on all rows are compared again.
+    /// Keys from which on each is written down once; where that leaves more than half of them, all rows are compared again.
     most: u64,
-}
-
-impl Known {
-    fn new(name: Option<QualifiedName>) -> Self {
-        Self { name, since: None, equal: false, keys: 0, condensed_at: FEW, most: u64::MAX }
-    }
 }
 
 impl Coverage {
@@ -74,35 +70,34 @@ impl Coverage {
         for row in session.query(&query, &[]).await? {
             let name = QualifiedName::new(row.get::<_, String>(0), row.get::<_, String>(1));
             let (since, rows, keys): (i64, i64, i64) = (row.get(2), row.get(3), row.get(4));
-            found.insert(name, (since, rows, keys));
+            let keys = keys.cast_unsigned();
+            found.insert(name, (since, keys, most(rows, keys)));
         }
-        let mut all = Self { tables: Vec::new(), is_way_back, touched: Vec::new(), lost: Vec::new() };
-        for table in &plan.tables {
-            let mut known = Known::new(Some(table.target.clone()));
-            if let Some((since, rows, keys)) = found.get(&table.target) {
-                all.set_equal(&mut known, *since, *rows, *keys);
+        let known = |table: &crate::schema_to_schema::plan::TablePlan| {
+            let name = Some(table.target.clone());
+            match found.get(&table.target) {
+                None => Known { name, ..Known::default() },
+                Some((since, keys, most)) => {
+                    Known { name, since: Some(*since), compared: false, keys: *keys, most: *most }
+                }
             }
-            all.tables.push(known);
-        }
-        Ok(all)
-    }
-
-    /// It was found equal after a batch, when it had so many rows; so many keys were touched since.
-    fn set_equal(&self, known: &mut Known, batch: i64, rows: i64, keys: i64) {
-        (known.since, known.equal, known.keys) = (Some(batch), true, keys.cast_unsigned());
-        known.condensed_at = FEW.max(2 * known.keys);
-        known.most = match self.is_way_back {
-            true => u64::MAX,
-            false => FEW.max(rows.unsigned_abs() / 4),
         };
+        let tables = plan.tables.iter().map(known).collect();
+        Ok(Self { tables, is_way_back, touched: Vec::new(), lost: Vec::new() })
     }
 
     /// Writes keys down from `batch` on: the table at `index` is going to be compared as that batch has left it.
     pub(crate) fn begin(&mut self, index: usize, batch: i64) {
         let known = &mut self.tables[index];
+        known.compared = true;
         if known.since.is_none() {
-            *known = Known { since: Some(batch), ..Known::new(known.name.take()) };
+            (known.since, known.keys, known.most) = (Some(batch), 0, KEYS.1);
         }
+    }
+
+    /// No table is compared any more, nor going to be.
+    pub(crate) fn end(&mut self) {
+        self.tables.iter_mut().for_each(|known| known.compared = false);
     }
 
     /// The batch at work touches these keys of the source for the table at `index`.
@@ -145,8 +140,8 @@ impl Coverage {
             session.execute(&insert, &[&batch, &schemas, &names, &keys]).await?;
         }
         for (index, _) in touched {
-            if self.tables[index].keys > self.tables[index].condensed_at {
-                self.condense(session, index, batch).await?;
+            if self.tables[index].keys > self.tables[index].most {
+                self.condense(session, index).await?;
             }
         }
         for index in std::mem::take(&mut self.lost) {
@@ -155,29 +150,32 @@ impl Coverage {
         Ok(())
     }
 
-    /// Keeps each key once; where those are still too many, comparing all rows is no more work.
-    async fn condense(&mut self, session: &Session, index: usize, batch: i64) -> Result<()> {
+    /// Keeps each key once, as the last batch that touched it had it; where that is still too many, comparing all rows is no
+    /// more work.
+    async fn condense(&mut self, session: &Session, index: usize) -> Result<()> {
         let known = &mut self.tables[index];
         let Some(name) = &known.name else { return Ok(()) };
         let condense = Sql::literal(
-            "WITH old AS (DELETE FROM confiture.touched WHERE table_schema = $1 AND table_name = $2 RETURNING keys),
-                  each AS (SELECT DISTINCT key FROM old, pg_catalog.unnest(keys) AS key),
-                  numbered AS (SELECT key, (pg_catalog.row_number() OVER () - 1) / 10000 AS piece FROM each),
+            "WITH old AS (DELETE FROM confiture.touched WHERE table_schema = $1 AND table_name = $2 RETURNING batch, keys),
+                  each AS (SELECT key, pg_catalog.max(batch) AS batch FROM old, pg_catalog.unnest(keys) AS key GROUP BY key),
+                  numbered AS (SELECT key, batch,
+                      (pg_catalog.row_number() OVER (PARTITION BY batch) - 1) / 10000 AS piece FROM each),
                   written AS (INSERT INTO confiture.touched (table_schema, table_name, batch, keys)
-                      SELECT $1, $2, $3, pg_catalog.array_agg(key) FROM numbered GROUP BY piece)
+                      SELECT $1, $2, batch, pg_catalog.array_agg(key) FROM numbered GROUP BY batch, piece)
              SELECT pg_catalog.count(*) FROM each",
         );
-        let row = session.query_one(&condense, &[&name.schema.as_str(), &name.name.as_str(), &batch]).await?;
+        let row = session.query_one(&condense, &[&name.schema.as_str(), &name.name.as_str()]).await?;
         known.keys = row.get::<_, i64>(0).cast_unsigned();
-        known.condensed_at = FEW.max(2 * known.keys);
-        if known.keys > known.most {
-            self.forget(session, index).await?;
+        match known.compared || self.is_way_back {
+            true => known.most = known.most.max(known.keys * 4),
+            false if known.keys > known.most / 2 => self.forget(session, index).await?,
+            false => {}
         }
         Ok(())
     }
 
     /// The table at `index` was found equal after `batch`. False, and nothing becomes of it, where something happened to the
-    /// table since of which no keys tell, or of which too many do.
+    /// table since of which no keys tell.
     pub(crate) async fn found_equal(
         &mut self,
         session: &Session,
@@ -185,7 +183,7 @@ impl Coverage {
         batch: i64,
         rows: Option<i64>,
     ) -> Result<bool> {
-        let mut known = self.tables[index].clone();
+        let known = &mut self.tables[index];
         let (Some(name), Some(_)) = (&known.name, known.since) else { return Ok(false) };
         let (schema, table) = (name.schema.as_str(), name.name.as_str());
         // In one statement, so that no run finds the one without the other.
@@ -203,16 +201,15 @@ impl Coverage {
             "SELECT coalesce(pg_catalog.sum(pg_catalog.cardinality(keys)), 0)::pg_catalog.int8
              FROM confiture.touched WHERE table_schema = $1 AND table_name = $2",
         );
-        let keys: i64 = session.query_one(&left, &[&schema, &table]).await?.get(0);
-        self.set_equal(&mut known, batch, row.get(0), keys);
-        self.tables[index] = known;
+        let keys = session.query_one(&left, &[&schema, &table]).await?.get::<_, i64>(0).cast_unsigned();
+        (known.since, known.keys, known.most) = (Some(batch), keys, most(row.get(0), keys));
         Ok(true)
     }
 
     /// Nothing is known of the table at `index` any more: all of its rows are compared next.
     pub(crate) async fn forget(&mut self, session: &Session, index: usize) -> Result<()> {
         let known = &mut self.tables[index];
-        (known.since, known.equal, known.keys) = (None, false, 0);
+        (known.since, known.keys) = (None, 0);
         let Some(name) = &known.name else { return Ok(()) };
         let forget = Sql::literal(
             "WITH gone AS (DELETE FROM confiture.touched WHERE table_schema = $1 AND table_name = $2)
@@ -242,18 +239,28 @@ pub(crate) async fn status(session: &Session) -> Result<BTreeMap<QualifiedName, 
     Ok(session.query(&query, &[]).await?.iter().map(status).collect())
 }
 
-/// The keys that a session's snapshot of the target has as touched since a table was found equal, each once, some at a time:
-/// there may be more than fit into memory.
-pub(crate) struct Touched<'a> {
-    session: &'a Session,
+/// So many keys may be written down of a table of so many rows. Where more were while it was compared, the next comparison
+/// has time to come to them.
+fn most(rows: i64, written: u64) -> u64 {
+    few(rows.unsigned_abs()).min(KEYS.1).max(written * 4)
+}
+
+/// So many keys of a table of so many rows are compared sooner than all of its rows.
+pub(crate) fn few(rows: u64) -> u64 {
+    (rows / 4).max(KEYS.0)
+}
+
+/// The keys that a snapshot of the target has as touched since a table was found equal, piece by piece: they may be many.
+pub(crate) struct Touched<'session> {
+    session: &'session Session,
     /// How many columns a key has.
     columns: usize,
 }
 
-impl<'a> Touched<'a> {
-    /// `None` where the table was not found equal.
+impl<'session> Touched<'session> {
+    /// Opens them; `None` where the table was not found equal.
     pub(crate) async fn open(
-        session: &'a Session,
+        session: &'session Session,
         table: &QualifiedName,
         columns: usize,
     ) -> Result<Option<Self>> {
@@ -264,10 +271,12 @@ impl<'a> Touched<'a> {
         if !session.query_one(&is_known, &[&schema, &name]).await?.get::<_, bool>(0) {
             return Ok(None);
         }
+        // Each once; whole numbers in their order, so that an index is read from one end to the other.
         let open = sql!(
             "DECLARE confiture_touched NO SCROLL CURSOR FOR
-             SELECT DISTINCT key FROM confiture.touched, pg_catalog.unnest(keys) AS key
-             WHERE table_schema = {} AND table_name = {}",
+             SELECT key FROM confiture.touched, pg_catalog.unnest(keys) AS key
+             WHERE table_schema = {} AND table_name = {}
+             GROUP BY key ORDER BY pg_catalog.length(key), key COLLATE pg_catalog.\"C\"",
             Literal(schema),
             Literal(name)
         );
@@ -275,10 +284,11 @@ impl<'a> Touched<'a> {
         Ok(Some(Self { session, columns }))
     }
 
-    /// The next ones; none where those were all.
+    /// Some more of them; none where that were all.
     pub(crate) async fn next(&self) -> Result<KeySet> {
+        let fetch = sql!("FETCH {} FROM confiture_touched", AT_ONCE);
         let mut keys = KeySet::default();
-        for row in self.session.query(&Sql::literal("FETCH 10000 FROM confiture_touched"), &[]).await? {
+        for row in self.session.query(&fetch, &[]).await? {
             let key: &str = row.get(0);
             match self.columns {
                 1 => keys.insert(&[key]),
@@ -288,6 +298,7 @@ impl<'a> Touched<'a> {
         Ok(keys)
     }
 
+    /// Lets go of them.
     pub(crate) async fn close(self) -> Result<()> {
         self.session.batch(&Sql::literal("CLOSE confiture_touched")).await
     }

@@ -288,6 +288,14 @@ pub(crate) fn name(id: &str) -> String {
     WalFeed::name(id).as_str().to_owned()
 }
 
+/// The publication by which the migration `id` captures; empty where triggers do.
+pub(crate) fn publication(kind: FeedKind, id: &str) -> String {
+    match kind {
+        FeedKind::Wal => name(id),
+        FeedKind::Queue => String::new(),
+    }
+}
+
 /// Lets go of everything that the slot of the migration `id`, which nobody reads, has captured until now.
 pub(crate) async fn skip(id: &str, source: &Session) -> Result<()> {
     WalFeed::skip(source, &WalFeed::name(id)).await

@@ -155,7 +155,7 @@ impl Follower {
         if oids.is_empty() || mutation::is(Mutation::BlindToRewrites) {
             return Ok(());
         }
-        let scope = Scope { oids, functions: self.shapes.source_scope.functions.clone() };
+        let scope = Scope { oids, ..self.shapes.source_scope.clone() };
         let (then, now) = tokio::try_join!(
             Shapes::digest(&self.applier.source, &scope),
             Shapes::digest(&self.migration.source, &scope)

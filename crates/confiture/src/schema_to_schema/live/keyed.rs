@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::postgres::feed::{KeyColumn, KeyPiece, KeySet};
 use crate::schema_to_schema::fingerprint::{self, Side};
 use crate::schema_to_schema::live::capture::{Captured, key_type};
-use crate::schema_to_schema::live::coverage::Touched;
+use crate::schema_to_schema::live::coverage::{Touched, few};
 use crate::schema_to_schema::plan::{PageRange, TablePlan};
 use crate::schema_to_schema::planner::Migration;
 use crate::schema_to_schema::portion::held_query;
@@ -51,32 +51,40 @@ impl<'a> Keyed<'a> {
         Ok(Some(Self { table, source, target, relation, catalog }))
     }
 
-    /// Compares the rows of keys of the source that were touched; `None` where they differ.
+    /// Compares the rows of the keys that were touched; `None` where they differ, or where comparing all rows is less work.
+    /// On the way back, it never is.
     pub(crate) async fn compare(
         &self,
-        touched: &Touched<'_>,
+        touched: Touched<'_>,
+        is_way_back: bool,
         sides: &Sides<'_>,
     ) -> Result<Option<TableVerification>> {
-        let mut all = TableVerification::new(self.table, 0, 0, None);
-        let mut count = 0;
-        loop {
+        let mut rows = Some((0, 0));
+        let mut compared = 0;
+        while let Some((given, held)) = rows {
             let keys = touched.next().await?;
             if keys.is_empty() {
-                all.keys = Some(count);
-                return Ok(Some(all));
+                break;
             }
-            let Some(rows) = self.compare_rows(&keys, sides).await? else { return Ok(None) };
-            count += keys.len() as u64;
-            all.source_rows += rows;
-            all.target_rows += rows;
+            compared += keys.len() as u64;
+            let is_worth_it = is_way_back || compared <= few(self.table.rows);
+            let equal = if is_worth_it { self.compare_keys(&keys, sides).await? } else { None };
+            rows = equal.map(|(more_given, more_held)| (given + more_given, held + more_held));
         }
+        touched.close().await?;
+        let found = |(given, held)| {
+            let mut found = TableVerification::new(self.table, given, held, None);
+            found.keys = Some(compared);
+            found
+        };
+        Ok(rows.map(found))
     }
 
-    /// How many rows of these keys both sides hold; `None` where they differ.
-    async fn compare_rows(&self, keys: &KeySet, sides: &Sides<'_>) -> Result<Option<i64>> {
+    /// How many rows of these keys of the source there are on either side; `None` where they differ.
+    async fn compare_keys(&self, keys: &KeySet, sides: &Sides<'_>) -> Result<Option<(i64, i64)>> {
         let Some(driving) = &self.table.source else { return Ok(None) };
         let (source, target) = (&sides.source[0], &sides.target[0]);
-        let mut rows = 0;
+        let (mut given_rows, mut held_rows) = (0, 0);
         let alias = &self.table.query.alias;
         for piece in keys.pieces(&self.source, AT_ONCE) {
             let condition = piece.has_key_of(alias);
@@ -112,12 +120,13 @@ impl<'a> Keyed<'a> {
                 fingerprint::take(&held, &one, std::slice::from_ref(target), sides.lets_go, &|_| {}),
             )
             .await?;
+            given_rows += given.rows();
+            held_rows += held.rows();
             if given != held {
                 return Ok(None);
             }
-            rows += given.rows();
         }
-        Ok(Some(rows))
+        Ok(Some((given_rows, held_rows)))
     }
 
     /// The texts of the target's keys for keys of the source, as assignment makes them.

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use crate::error::{Error, Result};
 use crate::event::Execution;
 use crate::postgres::feed::wal::SlotLost;
-use crate::postgres::feed::{CapturedTable, ChangeFeed, KeySet};
+use crate::postgres::feed::{ChangeFeed, KeySet};
 use crate::postgres::{AdvisoryLock, Session};
 use crate::schema_to_schema::chunk::{self, all_ranges};
 use crate::schema_to_schema::cutover::fence;
@@ -20,13 +20,11 @@ use crate::schema_to_schema::live::applier::Applier;
 use crate::schema_to_schema::live::capture::{Captured, plan_capture};
 use crate::schema_to_schema::live::coverage::Coverage;
 use crate::schema_to_schema::live::feed;
-use crate::schema_to_schema::live::follower::{BothShapes, Follower};
-use crate::schema_to_schema::live::function::Functions;
+use crate::schema_to_schema::live::follower::Follower;
 use crate::schema_to_schema::live::gate::Gate;
 use crate::schema_to_schema::live::ledger::{self, Direction, FeedKind, FollowRecord, Phase};
 use crate::schema_to_schema::live::request;
 use crate::schema_to_schema::live::run::Following;
-use crate::schema_to_schema::live::shape::{Scope, Shapes};
 use crate::schema_to_schema::live::stage::Stage;
 use crate::schema_to_schema::load::{Reading, Run, WhileCaptured, file_of};
 use crate::schema_to_schema::plan::{Route, TablePlan, Topology};
@@ -70,7 +68,8 @@ impl Migration {
             self.mend_capture(&record.id, &captured, &side, &mut states, execution).await?;
         }
         let feed = self.open_feed(&record, &captured, &side, &mut states, execution).await?;
-        let shapes = self.shapes(&side, &captured, &mut states, &edited, execution).await?;
+        let publication = feed::publication(record.feed, &record.id);
+        let shapes = self.shapes(&side, &captured, publication, &mut states, &edited, execution).await?;
         ledger::set_stopped(&side, None).await?;
         let coverage = Coverage::read(&side, &self.plan, record.direction == Direction::Reverse).await?;
         request::take_over(&side).await?;
@@ -282,73 +281,6 @@ impl Migration {
         }
         Ok(states)
     }
-
-    /// How the tables look now; where that is not how they looked, rows that nobody captured may have changed with it.
-    async fn shapes(
-        &self,
-        side: &Session,
-        captured: &Captured,
-        states: &mut [TableState],
-        edited: &[&TablePlan],
-        execution: &Execution,
-    ) -> Result<BothShapes> {
-        let mut edited: BTreeSet<_> = edited.iter().map(|table| &table.target).collect();
-        let oid =
-            |table: &TablePlan| self.target_catalog.relations.get(&table.target).map(|relation| relation.oid);
-        let target_scope =
-            Scope { oids: self.plan.tables.iter().filter_map(oid).collect(), ..Scope::default() };
-        let functions = Functions::read(&self.source, &self.plan).await?;
-        let source_scope = Scope {
-            oids: captured.tables.iter().flat_map(CapturedTable::oids).collect(),
-            functions: functions.watched.clone(),
-        };
-        let source = Shapes::read(&self.source, &source_scope).await?;
-        self.check_still_planned(captured).await?;
-        let target = Shapes::read(side, &target_scope).await?;
-        let before = Shapes::remembered(side, "source").await?;
-        if let Some(before) = &before {
-            let (rewritten, changed) = (before.rewritten(&source), before.changed_functions(&source));
-            for change in before.differences(&source) {
-                execution.warn(format!("altered on the source since the last run: {change}"));
-            }
-            for (index, ((followed, table), state)) in
-                captured.followed.iter().zip(&self.plan.tables).zip(&mut *states).enumerate()
-            {
-                let read = std::iter::once(followed.driving)
-                    .chain(followed.depends.iter().map(|dependent| dependent.table))
-                    .map(|table| &captured.tables[table]);
-                let names: Vec<String> = read
-                    .flat_map(|table| {
-                        std::iter::once(&table.name).chain(table.partitions.iter().map(|(name, _)| name))
-                    })
-                    .map(ToString::to_string)
-                    .collect();
-                let is_mapped_anew = changed.iter().any(|name| functions.is_called(name, index));
-                if !is_mapped_anew && !rewritten.iter().any(|table| names.contains(table)) {
-                    continue;
-                }
-                execution.note(format!("{}: all of its rows are read again", table.target.short()));
-                self.read_again(side, table, state).await?;
-                // An altered column's values are written otherwise, or come from another column.
-                if edited.remove(&table.target) {
-                    tables::set_fingerprint(side, table).await?;
-                }
-            }
-        }
-        for (table, state) in self.plan.tables.iter().zip(states) {
-            if !edited.contains(&table.target) {
-                continue;
-            }
-            if before.is_some() {
-                return Err(follows_another(table, "mapping"));
-            }
-            // Altered before the first batch.
-            self.read_again(side, table, state).await?;
-            tables::set_fingerprint(side, table).await?;
-        }
-        source.remember(side, "source").await?;
-        Ok(BothShapes { source, source_scope, target, target_scope })
-    }
 }
 
 impl Follower {
@@ -466,7 +398,7 @@ fn moved(side: &Session) -> Error {
     .hint("see where things are: confiture migrate schema-to-schema status")
 }
 
-fn follows_another(table: &TablePlan, what: &str) -> Error {
+pub(super) fn follows_another(table: &TablePlan, what: &str) -> Error {
     Error::refused(format!("{} follows with another {what} than this one", table.target.short()))
         .hint("put that back, or clean up and begin again")
 }

@@ -24,6 +24,9 @@ pub(crate) struct Scope {
     pub(crate) oids: Vec<u32>,
     /// Names of functions.
     pub(crate) functions: Vec<String>,
+    /// The publication that captures their changes; empty where triggers do. What captures them for other migrations, which
+    /// come and go, is theirs.
+    pub(crate) publication: String,
 }
 
 /// How tables look: by name, a line for each column and partition. And functions: a line for each of that name.
@@ -39,7 +42,7 @@ impl Shapes {
     pub(crate) async fn read(session: &Session, scope: &Scope) -> Result<Self> {
         let digest = Self::digest(session, scope).await?;
         let query = Sql::literal(include_str!("../../postgres/queries/shapes.sql"));
-        let rows = session.query(&query, &[&scope.oids]).await?;
+        let rows = session.query(&query, &[&scope.oids, &scope.publication]).await?;
         let mut tables: BTreeMap<String, String> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
         if !scope.functions.is_empty() {
             for found in function::functions(session, &scope.functions, &[], false).await? {
@@ -54,7 +57,7 @@ impl Shapes {
     /// What changes with them and costs little: in a transaction, as its snapshot has it.
     pub(crate) async fn digest(session: &Session, scope: &Scope) -> Result<String> {
         let query = Sql::literal(include_str!("../../postgres/queries/shapes_digest.sql"));
-        Ok(session.query_one(&query, &[&scope.oids, &scope.functions]).await?.get(0))
+        Ok(session.query_one(&query, &[&scope.oids, &scope.functions, &scope.publication]).await?.get(0))
     }
 
     /// What has changed since, a sentence each; nothing where nothing has.

@@ -113,6 +113,7 @@ impl Verifier {
                 captured: Arc::clone(&follower.captured),
                 tables: round.left.clone(),
                 complete: round.complete,
+                is_way_back: follower.coverage.is_way_back,
                 show_values: round.show_values,
                 patience: patience(&follower.side).await?,
                 execution: follower.execution.clone(),
@@ -136,6 +137,9 @@ impl Verifier {
         }
         if self.round.is_none() && is_settled {
             self.begin_what_is_due(follower, listens).await?;
+        }
+        if self.round.is_none() {
+            follower.coverage.end();
         }
         let is_free = self.comparing.is_empty() && is_settled && follower.is_following();
         Ok(self.round.is_some() && is_free)
