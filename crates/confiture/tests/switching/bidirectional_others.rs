@@ -9,6 +9,7 @@ use confiture::schema_to_schema::cutover::{
     Policy, Switching, both_ways, cut_over, is_bidirectional, roll_back,
 };
 use confiture::schema_to_schema::{FeedKind, Options};
+use local_postgres::testing::Database;
 use tokio_util::sync::CancellationToken;
 
 use crate::between::{MAPPING, NEW, OLD, assert_equal_sides, assert_switched, follow};
@@ -63,6 +64,11 @@ async fn drop_role(world: World, role: &str) {
 /// counts as deleted.
 #[tokio::test(flavor = "multi_thread")]
 async fn row_security() {
+    let version = psql(&Database::create().await.unwrap(), "SHOW server_version_num").await;
+    if version.trim().parse::<u32>().unwrap() < 150_000 {
+        // Only a superuser may carry both ways there, whom no row security binds.
+        return;
+    }
     let (world, options, role) = owned().await;
     follow(&options, FeedKind::Queue).await;
     for (side, table) in [(&world.old, "app.orders"), (&world.new, "new.orders")] {
