@@ -193,8 +193,7 @@ fn ini(folder: &Path, options: &PgBouncerOptions) -> String {
         text,
         "\n[pgbouncer]\nunix_socket_dir = {here}\nlisten_addr =\nlisten_port = {PORT}\nauth_type = trust\nauth_file = {here}/users\n\
          admin_users = {SUPERUSER}\npool_mode = transaction\nlogfile =\npidfile =\nserver_tls_sslmode = disable\n\
-         max_client_conn = 500\n\
-         # After a login that failed, clients wait for 15 s otherwise.\nserver_login_retry = 1"
+         max_client_conn = 500"
     );
     for (name, value) in &options.settings {
         let _ = writeln!(text, "{name} = {value}");

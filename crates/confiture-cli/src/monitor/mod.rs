@@ -1,6 +1,7 @@
 //! A migration watched in a browser: a page, its figures as JSON, metrics for Prometheus.
 //!
-//! One task looks once a second; however many watch, the servers are asked once. What is shown is what the ledger and the
+//! One task looks once a second; however many watch, the servers are asked once. The list before a cutover takes longer to look
+//! at: that is done while somebody watches. What is shown is what the ledger and the
 //! servers' own statistics say: never a row, never a statement's text.
 
 mod control;
@@ -17,11 +18,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use confiture::Result;
 use confiture::config::{Connection, Secret};
 use confiture::event::Execution;
+use confiture::schema_to_schema::Check;
 use confiture::schema_to_schema::watch::Watch;
-use tokio::time::sleep;
+use confiture::{Error, ErrorKind, Result};
+use tokio::time::{sleep, timeout};
 
 pub(crate) use self::headline::{Headline, Tone, headline};
 pub(crate) use self::history::History;
@@ -33,6 +35,12 @@ const EVERY: Duration = Duration::from_secs(1);
 
 /// A look may take a tenth of the time: where the ledger is large, it is looked less often.
 const SHARE: u32 = 9;
+
+/// How often the list before a cutover is looked at, where that is quick.
+const LIST: Duration = Duration::from_secs(5);
+
+/// How long that may take.
+const LONGEST: Duration = Duration::from_secs(60);
 
 /// How often it is asked where the source is, while nobody knows.
 const SOURCE: Duration = Duration::from_secs(3);
@@ -48,10 +56,11 @@ pub(crate) struct Monitor {
 }
 
 /// Serves until the execution is interrupted. `source` says where the source is, as soon as that can be said; `ready` hears the
-/// address once it is listened on.
+/// address once it is listened on. `list` looks at the list before a cutover.
 pub(crate) async fn serve(
     monitor: Monitor,
     source: impl AsyncFn() -> Option<Connection>,
+    list: impl AsyncFn() -> Result<Vec<Check>>,
     ready: impl FnOnce(SocketAddr),
     execution: &Execution,
 ) -> Result<()> {
@@ -69,9 +78,27 @@ pub(crate) async fn serve(
     tokio::select! {
         () = serving => {}
         () = looking => {}
+        () = check(&state, list) => {}
         () = execution.interrupted() => {}
     }
     Ok(())
+}
+
+/// Looks at the list before a cutover, again and again while somebody watches.
+async fn check(state: &State, list: impl AsyncFn() -> Result<Vec<Check>>) {
+    loop {
+        if !state.wants_list() {
+            sleep(EVERY).await;
+            continue;
+        }
+        let began = Instant::now();
+        let found = timeout(LONGEST, Box::pin(list())).await.unwrap_or_else(|_| {
+            Err(Error::new(ErrorKind::Connect, format!("it is not done within {LONGEST:?}")))
+        });
+        let took = began.elapsed();
+        state.take_in_list(found);
+        sleep(LIST.saturating_sub(took).max(took * SHARE)).await;
+    }
 }
 
 async fn look_on(watch: &mut Watch, state: &State, source: impl AsyncFn() -> Option<Connection>) {

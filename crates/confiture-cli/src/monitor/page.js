@@ -133,7 +133,7 @@
     $("plots").hidden = !following;
     $("columns").hidden = !last.servers;
     $("comparisons-panel").hidden = !following;
-    $("checks-panel").hidden = !(last.checks && last.checks.length);
+    $("checks-panel").hidden = !(following && !["cut_over", "immediate"].includes(following.phase));
     $("stall-panel").hidden = !following;
     $("control").hidden = !(last.control && following);
     servers(last.servers || []);
@@ -226,12 +226,14 @@
     return row;
   }
 
-  const MARKS = { pass: "done", fail: "wrong", unknown: "ahead" };
+  const MARKS = { pass: "done", warn: "look", ask: "ahead", fail: "wrong" };
   function checks(list) {
-    const passed = list.filter((check) => check.state === "pass").length;
-    write($("checks-aside"), list.length ? `${passed} of ${list.length}` : "");
-    fill($("checks"), list, () => list.map((check) => make("li", { "data-mark": check.state, "data-check": check.name, title: { pass: "PASS", fail: "FAIL", unknown: "not known" }[check.state] },
-      sign(MARKS[check.state]), make("span", {}, check.says), make("span", { class: "found" }, check.state === "pass" && check.name === "at_work" ? "" : check.found))));
+    const passed = list.filter((check) => check.outcome === "pass" || check.outcome === "warn").length;
+    write($("checks-aside"), last.checks_failed ? "not known" : list.length ? `${passed} of ${list.length}, ${ago(last.now - last.checked_at)}` : "one moment");
+    fill($("checks"), [list, last.checks_failed], () => last.checks_failed
+      ? [make("li", { "data-mark": "ask" }, sign("ahead"), make("span", {}, `This cannot be looked at: ${last.checks_failed}`), "")]
+      : list.map((check) => make("li", { "data-mark": check.outcome, "data-check": check.id, title: check.outcome === "pass" ? null : check.hint },
+        sign(MARKS[check.outcome]), make("span", {}, check.what, make("small", {}, check.evidence)), make("b", { class: "outcome" }, check.outcome.toUpperCase()))));
   }
 
   function comparisons(sight) {

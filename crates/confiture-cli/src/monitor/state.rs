@@ -1,17 +1,24 @@
 //! What was seen last, shared between whoever looks and whoever asks.
 
-use std::sync::{PoisonError, RwLock, RwLockReadGuard};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use confiture::schema_to_schema::watch::{Look, Sight, checks};
+use confiture::Result;
+use confiture::schema_to_schema::watch::{Look, Sight};
+use confiture::schema_to_schema::{Check, Phase};
 use serde_json::{Value, json};
 
 use super::history::History;
 use super::{headline, metrics, rail};
 
+/// Whoever has asked within this time is still watching.
+const WATCHING: Duration = Duration::from_secs(10);
+
 /// What was seen last.
 pub(super) struct State {
     seen: RwLock<Seen>,
+    /// When somebody asked last.
+    asked: Mutex<Option<Instant>>,
     control: bool,
 }
 
@@ -31,11 +38,13 @@ pub(super) struct Seen {
     /// Looks so far.
     pub(super) looks: u64,
     history: History,
+    /// The list before a cutover, or why it cannot be looked at; and when that was.
+    list: Option<(std::result::Result<Vec<Check>, String>, SystemTime)>,
 }
 
 impl State {
     pub(super) fn new(control: bool) -> Self {
-        Self { seen: RwLock::default(), control }
+        Self { seen: RwLock::default(), asked: Mutex::default(), control }
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Seen> {
@@ -67,9 +76,23 @@ impl State {
         seen.look = Some(look);
     }
 
+    /// True while somebody watches a migration that may be cut over.
+    pub(super) fn wants_list(&self) -> bool {
+        let asked = *self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.is_some_and(|asked| asked.elapsed() < WATCHING) && is_before_cutover(self.read().sight.as_ref())
+    }
+
+    /// Takes in the list, or why it cannot be looked at.
+    pub(super) fn take_in_list(&self, found: Result<Vec<Check>>) {
+        let mut seen = self.seen.write().unwrap_or_else(PoisonError::into_inner);
+        seen.list = Some((found.map_err(|error| error.message().to_owned()), SystemTime::now()));
+    }
+
     /// What the page shows; points only after the second `since`.
     pub(super) fn document(&self, since: i64) -> Value {
+        *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         let seen = self.read();
+        let list = seen.list.as_ref().filter(|_| is_before_cutover(seen.sight.as_ref()));
         let away = seen.seen_at.and_then(|at| at.elapsed().ok());
         let said = seen.look.as_ref().map(|look| headline(look, seen.sight.as_ref(), away));
         json!({
@@ -81,7 +104,9 @@ impl State {
             "headline": said,
             "rail": rail(seen.sight.as_ref()),
             "servers": seen.look.as_ref().map(|look| &look.servers),
-            "checks": seen.look.as_ref().map(checks),
+            "checks": list.and_then(|(found, _)| found.as_ref().ok()),
+            "checks_failed": list.and_then(|(found, _)| found.as_ref().err()),
+            "checked_at": list.map(|(_, at)| seconds(*at)),
             "sight": seen.sight,
             "points": seen.history.after(since),
         })
@@ -91,6 +116,11 @@ impl State {
     pub(super) fn metrics(&self) -> String {
         metrics::render(&self.read())
     }
+}
+
+fn is_before_cutover(sight: Option<&Sight>) -> bool {
+    let following = sight.and_then(|sight| sight.status.following.as_ref());
+    following.is_some_and(|following| !matches!(following.phase, Phase::CutOver | Phase::Immediate))
 }
 
 /// Seconds since 1970.

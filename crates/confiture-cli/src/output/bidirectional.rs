@@ -15,7 +15,7 @@ pub(crate) fn render(style: Style, report: &BidirectionalReport) -> String {
         for sequence in &report.interleaved {
             let _ = writeln!(
                 text,
-                "  {} goes on with {}, and leaves every other number to the other side",
+                "  {} goes on with {}, and takes turns with those of the other side",
                 sequence.sequence.short(),
                 sequence.last_value
             );

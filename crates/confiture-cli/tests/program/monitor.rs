@@ -22,6 +22,19 @@ async fn it_shows_a_migration_from_before_it_begins_until_after_it_is_gone() {
     holds(&before, "monitor-status.json");
     assert_eq!(before["servers"].as_array().map(Vec::len), Some(2), "{before:#}");
     let run = sync(&shop, &[]);
+    // Of this one nobody asks but for metrics: it does not look at the list before a cutover.
+    let unwatched = Monitor::start(&shop, &[]);
+    let began = Instant::now();
+    while !unwatched.get("/metrics").body.contains("confiture_phase{phase=\"following\"} 1") {
+        assert!(began.elapsed() < Duration::from_secs(60), "it does not follow");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    std::thread::sleep(Duration::from_secs(2));
+    let first: Value = serde_json::from_str(&unwatched.get("/status.json").body).expect("JSON");
+    assert_eq!(first["checked_at"], Value::Null, "{first:#}");
+    let status = unwatched.until("checked", |status| status["checked_at"].is_f64());
+    assert_eq!(status["checks_failed"], Value::Null, "{status:#}");
+    drop(unwatched);
     let status = monitor.until("compared", |status| {
         headline(status).starts_with("Following") && status["sight"]["comparisons"][0]["ok"] == json!(true)
     });

@@ -43,6 +43,7 @@ kinds! {
     CompositeType "composite type",
     Attribute "attribute",
     Range "range",
+    ShellType "shell type",
     BaseType "base type",
     Sequence "sequence",
     Function "function",

@@ -59,7 +59,7 @@ fn column_at(text: &str, at: usize) -> Option<String> {
 }
 
 /// The name of what a statement makes: `CREATE TABLE app.users` makes `app`, `users`.
-fn made_by(statement: &str) -> Option<Vec<String>> {
+pub(crate) fn made_by(statement: &str) -> Option<Vec<String>> {
     const BEFORE: [&str; 14] = [
         "CREATE",
         "OR",

@@ -11,6 +11,7 @@ mod data_type;
 mod family;
 mod fate;
 mod hazard;
+mod inheritance;
 mod lock;
 mod not_null;
 mod online;
@@ -25,11 +26,13 @@ mod twins;
 
 use serde::Serialize;
 
-use crate::catalog::{Key, Kind, Object, Objects};
+use crate::catalog::{Key, Object, Objects};
 use crate::sql::Sql;
 
 pub use annotation::annotations;
+pub(crate) use annotation::made_by;
 pub use hazard::Hazard;
+pub use inheritance::{inherit_again, other_inheritance};
 pub use lock::{Lock, Sizes};
 pub use secret::{holds_secret, masked};
 
@@ -79,29 +82,32 @@ pub fn plan(old: &Objects, new: &Objects, options: &PlanOptions) -> Vec<Step> {
     render::steps(&work, &order)
 }
 
+/// True where nothing differs.
+#[must_use]
+pub fn are_same(old: &Objects, new: &Objects) -> bool {
+    all_differences(old, new).next().is_none()
+}
+
 /// What differs between two catalogs, one line for each object: `table app.users: only in the old one`.
 #[must_use]
 pub fn differences(old: &Objects, new: &Objects) -> Vec<String> {
+    all_differences(old, new).collect()
+}
+
+fn all_differences<'a>(old: &'a Objects, new: &'a Objects) -> impl Iterator<Item = String> + use<'a> {
     let sides = compare::Sides { old, new };
-    let mut lines = Vec::new();
-    for object in &old.all {
-        match new.find(&object.key()) {
-            None => lines.push(format!("{} is there, and should not be", object.title())),
-            Some((_, other)) => {
-                let change = compare::compare(sides, object, other);
-                if !change.is_none() {
-                    let how = change
-                        .statements
-                        .first()
-                        .map_or_else(String::new, |sql| format!(": {}", masked(sql.as_str())));
-                    lines.push(format!("{} differs{how}", object.title()));
-                }
-            }
-        }
-    }
+    let differs = move |object: &Object| {
+        let Some((_, other)) = new.find(&object.key()) else {
+            return Some(format!("{} is there, and should not be", object.title()));
+        };
+        let change = compare::compare(sides, object, other);
+        let how = || {
+            change.statements.first().map_or_else(String::new, |sql| format!(": {}", masked(sql.as_str())))
+        };
+        (!change.is_none()).then(|| format!("{} differs{}", object.title(), how()))
+    };
     let missing = new.all.iter().filter(|object| old.find(&object.key()).is_none());
-    lines.extend(missing.map(|object| format!("{} is missing", object.title())));
-    lines
+    (old.all.iter().filter_map(differs)).chain(missing.map(|object| format!("{} is missing", object.title())))
 }
 
 impl Step {
@@ -117,33 +123,6 @@ impl Step {
             self.hazards.retain(|hazard| !matches!(hazard, Hazard::BlocksWrites(_)));
         }
     }
-}
-
-/// What of inheritance no `ALTER TABLE` makes so: which columns a child declares itself, and the order of its parents.
-#[must_use]
-pub fn other_inheritance(old: &Objects, new: &Objects) -> Vec<String> {
-    let differs = |object: &&Object, what: &str| {
-        old.find(&object.key()).is_some_and(|(_, before)| before.details[what] != object.details[what])
-    };
-    let declared = new.all.iter().filter(|object| {
-        object.kind == Kind::Column
-            && object.details["inherit_count"].as_i64() > Some(0)
-            && differs(object, "local")
-    });
-    let mut remarks: Vec<String> = declared
-        .map(|column| {
-            let how =
-                if column.is("local") { "only inherited" } else { "declared there as well as inherited" };
-            format!("the column {} is {how}, other than in the files", column.identity)
-        })
-        .collect();
-    let order = |object: &&Object| object.kind == Kind::Inheritance && differs(object, "rank");
-    let tables: std::collections::BTreeSet<usize> =
-        new.all.iter().filter(order).filter_map(|link| link.parent).collect();
-    remarks.extend(tables.into_iter().map(|table| {
-        format!("the parents of {} stand in another order than in the files", new.all[table].identity)
-    }));
-    remarks
 }
 
 /// The roles that own something or have been granted something.

@@ -560,7 +560,7 @@ fn name_spaces(objects: &Objects, object: &Object) -> Vec<(u8, String)> {
             let multirange = object.details["multirange"][0].as_str();
             std::iter::once(full()).chain(multirange.map(str::to_owned)).map(|name| (1, name)).collect()
         }
-        Kind::Enum | Kind::Domain | Kind::BaseType => vec![(1, full())],
+        Kind::Enum | Kind::Domain | Kind::BaseType | Kind::ShellType => vec![(1, full())],
         Kind::Constraint => {
             let table = object.parent.map(|parent| objects.all[parent].identity.clone()).unwrap_or_default();
             let mut spaces = vec![(2, format!("{table} {}", object.name))];

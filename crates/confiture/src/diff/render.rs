@@ -108,6 +108,14 @@ fn drop(work: &Work<'_>, at: usize) -> Step {
         Kind::Column if work.stays_below.contains(&at) => {
             vec![Sql::from_server(object.drop.replacen(" TABLE ", " TABLE ONLY ", 1))]
         }
+        // Of a partition that was detached before. PostgreSQL 14 forgets those that lead to a partitioned table.
+        Kind::Constraint if object.inherited => {
+            vec![Sql::from_server(object.drop.replacen(
+                " DROP CONSTRAINT ",
+                " DROP CONSTRAINT IF EXISTS ",
+                1,
+            ))]
+        }
         Kind::Index if has_attached(work.sides.old, at) => {
             vec![Sql::from_server(format!("{} CASCADE", object.drop))]
         }

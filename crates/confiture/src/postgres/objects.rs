@@ -1,10 +1,13 @@
 //! Reading every object of a database, in one round trip.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::pin::pin;
+use std::sync::mpsc;
 
+use futures_util::TryStreamExt;
 use serde::Deserialize;
 use serde_json::Value;
-use tokio_postgres::SimpleQueryMessage;
+use tokio_postgres::{SimpleQueryMessage, SimpleQueryRow};
 
 use crate::catalog::{Kind, Object, Objects};
 use crate::error::{Error, Result};
@@ -70,25 +73,45 @@ pub async fn read_objects(session: &Session, in_transaction: bool) -> Result<Obj
     if !in_transaction {
         text.push_str("COMMIT;\n");
     }
-    let answers = session.client().simple_query(&text).await.map_err(|error| session.refused(error));
-    if answers.is_err() && !in_transaction {
+    // What has come is read on a thread of its own while the server goes on.
+    let (sender, rows) = mpsc::channel();
+    let server_version = session.server_version();
+    let read = tokio::task::spawn_blocking(move || read(&rows, server_version));
+    let received = receive(session, &text, sender).await;
+    if received.is_err() && !in_transaction {
         let _ = session.client().simple_query("ROLLBACK").await;
     }
-    let (answers, server_version) = (answers?, session.server_version());
-    // Whoever reads two databases at a time reads them on two threads.
-    let read = tokio::task::spawn_blocking(move || read(&answers, server_version));
-    read.await.map_err(|error| Error::unexpected("reading the catalog has ended early").because(error))?
+    let read = read.await;
+    received?;
+    read.map_err(|error| Error::unexpected("reading the catalog has ended early").because(error))?
 }
 
-fn read(answers: &[SimpleQueryMessage], server_version: u32) -> Result<Objects> {
+/// Hands on the rows of an answer, many at a time.
+async fn receive(session: &Session, text: &str, sender: mpsc::Sender<Vec<SimpleQueryRow>>) -> Result<()> {
+    const MANY: usize = 250;
+    let refused = |error| session.refused(error);
+    let mut answers = pin!(session.client().simple_query_raw(text).await.map_err(refused)?);
+    let mut rows = Vec::new();
+    while let Some(answer) = answers.try_next().await.map_err(refused)? {
+        if let SimpleQueryMessage::Row(row) = answer {
+            rows.push(row);
+        }
+        // Who has stopped reading says why itself.
+        if rows.len() == MANY {
+            let _ = sender.send(std::mem::take(&mut rows));
+        }
+    }
+    let _ = sender.send(rows);
+    Ok(())
+}
+
+fn read(rows: &mpsc::Receiver<Vec<SimpleQueryRow>>, server_version: u32) -> Result<Objects> {
     let mut reader = Reader::default();
     reader.found.server_version = server_version;
-    for answer in answers {
-        if let SimpleQueryMessage::Row(row) = answer {
-            let field = |index: usize| row.get(index).unwrap_or_default();
-            let address = (reader.class(field(1)), parse(field(2))?, parse(field(3))?);
-            reader.take(field(0), address, field(4))?;
-        }
+    for row in rows.iter().flatten() {
+        let field = |index: usize| row.get(index).unwrap_or_default();
+        let address = (reader.class(field(1)), parse(field(2))?, parse(field(3))?);
+        reader.take(field(0), address, field(4))?;
     }
     Ok(reader.finish())
 }

@@ -118,10 +118,27 @@ impl Scratch {
                     roles += 1;
                 }
                 (None, None, Some(at)) => drop(rest.remove(at)),
-                (None, None, None) => return Err(error),
+                (None, None, None) => return Err(self.advise(error)),
             }
         }
         Ok(())
+    }
+
+    /// What this server cannot read, a newer one may.
+    fn advise(&self, error: Error) -> Error {
+        let is_unknown = match error.sqlstate_code() {
+            Some("42601") => true,
+            Some("22023") => error.message().starts_with("unrecognized parameter "),
+            _ => false,
+        };
+        if !is_unknown {
+            return error;
+        }
+        let version = self.session.server_version() / 10_000;
+        error.hint(format!(
+            "the scratch database is on PostgreSQL {version}; for what only a newer one understands, name such a server \
+             with --scratch-url, CONFITURE_SCRATCH_URL, or `scratch_url` in the environment's file"
+        ))
     }
 
     /// Makes those of the roles that are not there. Only for a server of our own.
@@ -156,6 +173,7 @@ impl Scratch {
     pub async fn close(self) -> Result<()> {
         let Self { maintenance, name, session } = self;
         std::mem::drop(session);
+        database::wait_until_unused(&maintenance, &name).await?;
         database::drop_ours(&maintenance, &name).await
     }
 }

@@ -1,6 +1,6 @@
 //! What statements lock, seen where they run.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use tokio_postgres::SimpleQueryMessage;
 
@@ -37,6 +37,8 @@ struct Known {
 pub struct LockWatch<'a> {
     session: &'a Session,
     known: HashMap<u32, Known>,
+    /// Whose rows this session has read: the server may not have put that down yet, and then counts it again.
+    read: BTreeSet<u32>,
 }
 
 const LOCKS: &str = include_str!("queries/statement_locks.sql");
@@ -55,7 +57,16 @@ impl<'a> LockWatch<'a> {
             let (table, file) = (number(&row[2])?, number(&row[3])?);
             known.insert(number(&row[0])?, Known { first_name: name.clone(), name, table, file });
         }
-        Ok(Self { session, known })
+        let mut watch = Self { session, known, read: BTreeSet::new() };
+        watch.look_what_was_read().await?;
+        Ok(watch)
+    }
+
+    async fn look_what_was_read(&mut self) -> Result<()> {
+        for row in rows(self.session, ROWS_READ).await? {
+            self.read.insert(number(&row[0])?);
+        }
+        Ok(())
     }
 
     /// True where nothing was there, so that nothing can be locked.
@@ -72,9 +83,15 @@ impl<'a> LockWatch<'a> {
     pub async fn run(&mut self, statement: &Sql) -> Result<Vec<SeenLock>> {
         if cannot_run_in_transaction(statement.as_str()).is_some() {
             self.session.batch(statement).await?;
+            self.look_what_was_read().await?;
             return Ok(self.by_words(statement.as_str()).into_iter().collect());
         }
-        let text = format!("BEGIN; {ROWS_READ}; {statement}; {LOCKS}; COMMIT");
+        let read: Vec<String> = self.read.iter().map(u32::to_string).collect();
+        let before = match read.as_slice() {
+            [] => String::new(),
+            read => format!("{ROWS_READ} AND c.oid IN ({});", read.join(", ")),
+        };
+        let text = format!("BEGIN; {before} {statement}; {LOCKS}; COMMIT");
         match rows(self.session, &text).await {
             Ok(rows) => {
                 let seen = self.seen(&rows);
@@ -112,7 +129,10 @@ impl<'a> LockWatch<'a> {
             };
             let Some(known) = self.known.get(&relation) else { continue };
             let Some(mode) = LockMode::from_pg_locks(mode) else { continue };
-            let file: i64 = number(file)?;
+            let (file, read): (i64, i64) = (number(file)?, number(read)?);
+            if read > 0 {
+                self.read.insert(relation);
+            }
             let lock = seen.entry(relation).or_insert_with(|| SeenLock {
                 relation,
                 name: known.name.clone(),
@@ -122,7 +142,7 @@ impl<'a> LockWatch<'a> {
                 rewrites: file != 0 && file != known.file,
             });
             lock.mode = lock.mode.max(mode);
-            lock.reads = number::<i64>(read)? > read_before.get(&relation).copied().unwrap_or_default();
+            lock.reads = read > read_before.get(&relation).copied().unwrap_or_default();
             after.push((relation, name, file));
         }
         for (relation, name, file) in after {

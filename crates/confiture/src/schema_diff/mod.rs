@@ -4,6 +4,7 @@
 //! one, and what comes out is compared with the new one; then back. What statements bring along, such as the indexes of a
 //! new partition, is seen in between and set right in another round. A plan that does not lead where it should is an error.
 
+mod base_type;
 mod file;
 mod prove;
 mod watch;

@@ -12,6 +12,7 @@ use crate::diff::{self, PlanOptions, Sizes, Step};
 use crate::error::{Error, ErrorKind, Result};
 use crate::postgres::scratch::{self, Scratch};
 use crate::postgres::{Piece, Session, read_lint_ground, read_objects, run_pieces};
+use crate::schema_diff::base_type;
 use crate::schema_diff::watch::watch;
 use crate::sql::{Script, SplitScript, Sql, split};
 
@@ -104,6 +105,7 @@ async fn diff_in(
 ) -> Result<Difference> {
     let build = async |scratch: &Scratch, source: &Source| build(scratch, source, options).await;
     let ((before, old_sizes), (after, new_sizes)) = tokio::try_join!(build(left, old), build(right, new))?;
+    base_type::refuse((&before, old), (&after, new))?;
     let mut remarks = Vec::new();
     let uncovered = uncovered(&before, &after);
     let mut asked = Vec::new();
@@ -157,6 +159,8 @@ async fn diff_in(
     );
     forward?;
     backward.map_err(|error| error.context("on the way back"))?;
+    // Nobody waits until so many small pieces are given back.
+    drop(tokio::task::spawn_blocking(move || drop((before, after, reached, restored))));
     Ok(Difference { up, down, remarks, uncovered })
 }
 
@@ -205,6 +209,7 @@ async fn build(
                 scratch.make_roles(&diff::roles(&live)).await?;
             }
             let empty = Arc::new(read_objects(scratch.session(), false).await?);
+            base_type::refuse((&empty, &Source::Scripts(Vec::new())), (&live, source))?;
             let (_, copy) = converge(scratch.session(), &empty, &live, &[], &RwLock::default())
                 .await
                 .map_err(|error| {
@@ -271,7 +276,7 @@ async fn converge(
     let mut alone = None;
     let mut options = PlanOptions::default();
     let mut one_transaction = true;
-    if differences(from, to).await?.is_empty() {
+    if are_same(from, to).await? && diff::inherit_again(from, to).is_empty() {
         return Ok((Plan { steps: Vec::new(), one_transaction }, Arc::clone(from)));
     }
     loop {
@@ -346,8 +351,8 @@ async fn attempt(
     }
     for round in 0..ROUNDS {
         let options = PlanOptions { after_first: round > 0, ..options.clone() };
-        if round > 0 && differences(&state, to).await?.is_empty() {
-            return Ok((steps, state));
+        if round > 0 && are_same(&state, to).await? {
+            return inherit_again(session, steps, state, to).await;
         }
         let more = compute(&state, to, move |state, to| diff::plan(state, to, &options)).await?;
         if more.is_empty() {
@@ -368,12 +373,33 @@ async fn attempt(
     }
     let rest = differences(&state, to).await?;
     if rest.is_empty() {
+        return inherit_again(session, steps, state, to).await;
+    }
+    Err(misses(&rest).into())
+}
+
+/// What stands in no definition: once all else is done, it is easily told.
+async fn inherit_again(
+    session: &Session,
+    mut steps: Vec<Step>,
+    state: Arc<Objects>,
+    to: &Arc<Objects>,
+) -> Result<(Vec<Step>, Arc<Objects>), Failure> {
+    let more = diff::inherit_again(&state, to);
+    if more.is_empty() {
         return Ok((steps, state));
     }
+    carry_out(session, &more).await?;
+    steps.extend(more);
+    let state = look_again(session).await?;
+    let rest = differences(&state, to).await?;
+    if rest.is_empty() { Ok((steps, state)) } else { Err(misses(&rest).into()) }
+}
+
+fn misses(rest: &[String]) -> Error {
     let error =
         Error::new(ErrorKind::Unexpected, "the plan does not lead to the new schema, so it is not shown");
-    let error = rest.iter().take(5).fold(error, |error, line| error.hint(line.clone()));
-    Err(error.into())
+    rest.iter().take(5).fold(error, |error, line| error.hint(line.clone()))
 }
 
 /// What the open transaction has made of the database.
@@ -381,6 +407,10 @@ async fn look_again(session: &Session) -> Result<Arc<Objects>> {
     let state = read_objects(session, true).await?;
     session.batch(&Sql::literal("SET LOCAL search_path = DEFAULT")).await?;
     Ok(Arc::new(state))
+}
+
+async fn are_same(one: &Arc<Objects>, other: &Arc<Objects>) -> Result<bool> {
+    compute(one, other, diff::are_same).await
 }
 
 /// What differs between two catalogs.

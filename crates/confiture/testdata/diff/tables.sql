@@ -155,3 +155,48 @@ CREATE TABLE c (id bigint NOT NULL, e date, x int, y int);
 ALTER TABLE c INHERIT a;
 -- rows
 INSERT INTO c VALUES (1, '2020-01-01', 2, 3);
+-- case: a child declares what it inherited
+-- old
+CREATE TABLE p (id int, n text DEFAULT 'x');
+CREATE TABLE c (x int) INHERITS (p);
+CREATE TABLE g () INHERITS (c);
+-- new
+CREATE TABLE p (id int, n text DEFAULT 'x', m int);
+CREATE TABLE c (id int, n text DEFAULT 'x', x int, m int);
+ALTER TABLE c INHERIT p;
+CREATE TABLE g () INHERITS (c);
+-- rows
+INSERT INTO p VALUES (1); INSERT INTO c VALUES (2, 'a', 3); INSERT INTO g VALUES (3, 'b', 4);
+-- expect
+ALTER TABLE public.c NO INHERIT public.p, INHERIT public.p
+-- never
+only inherited
+-- case: parents change their places
+-- old
+CREATE TABLE a (id int, e date);
+CREATE TABLE b (id int, x int);
+CREATE TABLE c (id int, e date, x int) INHERITS (a, b);
+-- new
+CREATE TABLE a (id int, e date);
+CREATE TABLE b (id int, x int);
+CREATE TABLE c (id int, e date, x int) INHERITS (b, a);
+-- rows
+INSERT INTO c VALUES (1, '2020-01-01', 2);
+-- expect
+ALTER TABLE public.c NO INHERIT public.b, NO INHERIT public.a, INHERIT public.b, INHERIT public.a
+-- never
+another order than in the files: no
+the parents of
+-- case: a child that does not declare all keeps its parents
+-- old
+CREATE TABLE p (id int, n text);
+CREATE TABLE c (x int) INHERITS (p);
+-- new
+CREATE TABLE p (id int, n text);
+CREATE TABLE c (id int, x int, z int) INHERITS (p);
+-- rows
+INSERT INTO c VALUES (1, 'a', 2);
+-- expect
+the column public.c.id is only inherited, other than in the files
+-- never
+NO INHERIT

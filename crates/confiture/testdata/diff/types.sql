@@ -239,3 +239,13 @@ CREATE TYPE r AS RANGE (SUBTYPE = e);
 CREATE TABLE t (id int, c r);
 -- rows
 INSERT INTO t VALUES (1, '[a,a]'), (2, NULL);
+
+-- case: a type that is only announced
+-- old
+CREATE TYPE gone;
+CREATE TYPE kept;
+CREATE FUNCTION gone_in(cstring) RETURNS gone LANGUAGE internal IMMUTABLE STRICT AS 'int4in';
+-- new
+CREATE TYPE kept;
+CREATE TYPE made;
+CREATE FUNCTION made_in(cstring) RETURNS made LANGUAGE internal IMMUTABLE STRICT AS 'int4in';

@@ -62,6 +62,29 @@ async fn clients_wait_and_go_on_at_the_other_server() {
     assert_eq!(psql(&pooler.url("app"), WHERE), old.name());
 }
 
+/// PAUSE closes a server connection that is about to log in, which PgBouncer takes for a login that failed. Nobody waits for the
+/// 15 s after which it would try again.
+#[tokio::test]
+async fn a_login_that_a_pause_interrupts_keeps_nobody_waiting() {
+    let new = Database::create().await.unwrap();
+    let pooler = bouncer(&new, &[], "").await;
+    let console = console(&pooler).await;
+    let entry = Entry::read(&pooler.ini(), "app").unwrap();
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = silent.local_addr().unwrap().port();
+    console.lead(&entry, &Destination::new("127.0.0.1", port, "x")).await.unwrap();
+    let url = pooler.url("app");
+    let client = tokio::task::spawn_blocking(move || psql(&url, WHERE));
+    let _logging_in = silent.accept().await.unwrap();
+    let paused = console.pause("app", SOON).await.unwrap();
+    console.lead(&entry, entry.destination()).await.unwrap();
+    paused.resume().await.unwrap();
+    let resumed = Instant::now();
+    assert_eq!(client.await.unwrap(), new.name());
+    assert!(resumed.elapsed() < Duration::from_secs(10), "{:?}", resumed.elapsed());
+    assert_eq!(console.setting("server_login_retry").await.unwrap().as_deref(), Some("15"));
+}
+
 #[tokio::test]
 async fn an_open_transaction_is_named_at_the_deadline_and_clients_go_on() {
     let old = Database::create().await.unwrap();

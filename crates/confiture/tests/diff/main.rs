@@ -75,6 +75,48 @@ async fn a_column_that_only_a_child_keeps_is_dropped_above_it() {
     assert!(back.remarks.iter().any(|line| line == remark), "{:?}", back.remarks);
 }
 
+/// What a catalog does not tell can be on both sides; on one, the error is about its `CREATE TYPE`.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_base_type_is_left_as_it_is() {
+    let base = "CREATE TYPE box3;
+        CREATE FUNCTION box3_in(cstring) RETURNS box3 LANGUAGE internal IMMUTABLE STRICT AS 'int4in';
+        CREATE FUNCTION box3_out(box3) RETURNS cstring LANGUAGE internal IMMUTABLE STRICT AS 'int4out';
+        CREATE TYPE box3 (INPUT = box3_in, OUTPUT = box3_out, LIKE = int4);";
+    let one = format!("{base} CREATE TABLE t (a box3)");
+    let found =
+        oracle::differ(shared_server().await, &one, &format!("{base} CREATE TABLE t (a box3, b box3)")).await;
+    let found = found.unwrap();
+    let up: Vec<&str> = found.up.statements().map(confiture::sql::Sql::as_str).collect();
+    assert_eq!(up, ["ALTER TABLE public.t ADD COLUMN b public.box3"]);
+    assert!(found.uncovered.iter().any(|line| line == "1 base type of the new schema is not compared"));
+
+    for (old, new) in [("", one.as_str()), (&one, "CREATE TABLE t (a text)")] {
+        let error = oracle::differ(shared_server().await, old, new).await.unwrap_err();
+        let said =
+            "the base type public.box3 is in one schema only, and no plan can make or drop it".to_owned();
+        assert_eq!(error.message(), said);
+        assert_eq!(error.place().unwrap().to_string(), "schema.sql:4:9");
+    }
+}
+
+/// A file may be for a newer server than the one that reads it, or simply wrong; where the server knows the words, it is not.
+#[tokio::test(flavor = "multi_thread")]
+async fn words_that_the_server_does_not_know() {
+    let server = shared_server().await;
+    let hint = "CONFITURE_SCRATCH_URL";
+    for unknown in [
+        "CREATE TABLE t (a int, b int GENERATED ALWAYS AS (a) EVER_NEWER)",
+        "CREATE VIEW v WITH (ever_newer = true) AS SELECT 1",
+    ] {
+        let error = oracle::differ(server, "", unknown).await.unwrap_err();
+        assert!(error.hints().iter().any(|line| line.contains(hint)), "{error:?}");
+    }
+    for wrong in ["CREATE TABLE t (a no_such_type)", "CREATE TABLE t (a int DEFAULT 'x')", "SELECT 1 / 0"] {
+        let error = oracle::differ(server, "", wrong).await.unwrap_err();
+        assert!(!error.hints().iter().any(|line| line.contains(hint)), "{error:?}");
+    }
+}
+
 /// As it can be in `psql`.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_label_is_used_in_the_script_that_adds_it() {

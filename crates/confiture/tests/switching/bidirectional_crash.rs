@@ -153,3 +153,37 @@ async fn while_the_new_side_is_closed() {
     closing(FeedKind::Queue, SwitchKind::Rollback).await;
     closing(FeedKind::Wal, SwitchKind::Rollback).await;
 }
+
+/// A feed may tell again what was carried before it was told so: a change that the other side makes in between is no conflict.
+async fn told_again(feed: FeedKind) {
+    let life = life(feed).await;
+    carry(&life.options, &policy(Policy::Source)).await;
+    let (old, new) = (
+        "UPDATE app.people SET name = '$' WHERE id = 21",
+        "UPDATE new.users SET display_name = '$' WHERE id = 21",
+    );
+    let (old_side, new_side) = (&life.world.old, &life.world.new);
+    for [first, second] in [[(old_side, old), (new_side, new)], [(new_side, new), (old_side, old)]] {
+        psql(first.0, &first.1.replace('$', "first")).await;
+        life.die(BOTH_WAYS, "batch: committed, not confirmed").await;
+        let is = "SELECT string_agg(name, ', ') FROM app.people WHERE id = 21";
+        let is = [is.to_owned(), is.replace("app.people", "new.users").replace("name", "display_name")];
+        assert_eq!(psql(old_side, &is[0]).await.trim(), "first", "carried");
+        assert_eq!(psql(new_side, &is[1]).await.trim(), "first", "carried");
+        psql(second.0, &second.1.replace('$', "second")).await;
+        // And one that both have changed since.
+        psql(old_side, "UPDATE app.people SET name = 'both: old' WHERE id = 22").await;
+        psql(new_side, "UPDATE new.users SET display_name = 'both: new' WHERE id = 22").await;
+        let report = carry(&life.options, &policy(Policy::Source)).await;
+        assert_eq!(report.conflicts, 1, "{feed:?}: {report:#?}");
+        assert_eq!(psql(old_side, &is[0]).await.trim(), "second", "{feed:?}");
+        assert_eq!(psql(new_side, &is[1]).await.trim(), "second", "{feed:?}");
+        assert_equal_sides(&life.world).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_told_again_is_no_conflict() {
+    told_again(FeedKind::Queue).await;
+    told_again(FeedKind::Wal).await;
+}

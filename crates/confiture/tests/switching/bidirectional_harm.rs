@@ -275,3 +275,38 @@ async fn a_partition_that_comes_with_rows() {
         assert_eq!(psql(&world.old, "SELECT note FROM app.facts WHERE id = 105").await.trim(), "came along");
     }
 }
+
+/// Two texts that are one key: what one side writes as 'Dan' and the other one as 'DAN' would be no conflict.
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_that_are_equal_and_differ_in_text_are_refused() {
+    const LOOSE: &str = "CREATE EXTENSION citext; CREATE DOMAIN public.handle AS citext; CREATE DOMAIN public.nick AS public.handle;
+        CREATE COLLATION public.whatever (provider = icu, locale = 'und-u-ks-level2', deterministic = false);";
+    const OLD: &str = "CREATE SCHEMA app; CREATE TABLE app.people (name TYPE PRIMARY KEY, note text);";
+    const NEW: &str = "CREATE SCHEMA new; CREATE TABLE new.people (name TYPE PRIMARY KEY, note text);";
+    const MAPPING: &str = "tables:\n  new.people: { from: app.people p }\n";
+    for ([old, new], kind) in [
+        (["citext", "citext"], "the key name of new.people, on \0, is citext"),
+        (["public.handle", "public.nick"], "the key name of new.people, on \0, is citext"),
+        (
+            ["text", "text COLLATE public.whatever"],
+            "the key name of new.people, on \0, is collated by whatever",
+        ),
+        (["numeric", "numeric"], "the key name of new.people, on \0, is numeric"),
+    ] {
+        let (old_ddl, new_ddl) = (OLD.replace("TYPE", old), NEW.replace("TYPE", new));
+        let world = World::new(&format!("{LOOSE}{old_ddl}"), &format!("{LOOSE}{new_ddl}")).await;
+        let options = world.options(MAPPING).await;
+        follow(&options, FeedKind::Queue).await;
+        let error =
+            both_ways(options.clone(), &policy(Policy::Source), &Execution::unattended()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsafe, "{error:?}");
+        for part in kind.split('\0') {
+            assert!(error.message().contains(part), "{old}, {new}: {error:?}");
+        }
+        // Nothing was opened: the new side follows as before.
+        psql(&world.old, "INSERT INTO app.people VALUES (5, 'five')").await;
+        follow(&options, FeedKind::Queue).await;
+        let note = psql(&world.new, "SELECT note FROM new.people").await;
+        assert_eq!(note.trim(), "five", "{old}, {new}");
+    }
+}

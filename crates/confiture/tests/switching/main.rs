@@ -5,12 +5,14 @@ mod between;
 mod bidirectional;
 mod bidirectional_crash;
 mod bidirectional_harm;
+mod bidirectional_others;
 mod bidirectional_random;
 mod clients;
 mod crash;
 #[path = "../database/mod.rs"]
 mod database;
 mod immediate;
+mod lossy;
 mod network;
 mod others;
 #[path = "../live/proxy.rs"]

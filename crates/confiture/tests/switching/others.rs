@@ -98,7 +98,7 @@ async fn a_writer_that_does_not_end_is_named() {
 }
 
 /// Hears notes.
-struct Heard(tokio::sync::mpsc::UnboundedSender<String>);
+pub(crate) struct Heard(pub(crate) tokio::sync::mpsc::UnboundedSender<String>);
 
 impl Observer for Heard {
     fn observe(&self, event: &Event) {

@@ -141,7 +141,7 @@ pub(super) async fn run(
     }
     if !is_bidirectional(&told).await? {
         let question = format!(
-            "opening {} to writes, beside {}, with sequences of which each side draws every other number",
+            "opening {} to writes, beside {}, with sequences that take turns",
             told.target, told.source
         );
         confirm(&invocation.terminal, execution, options.yes, &question).await?;

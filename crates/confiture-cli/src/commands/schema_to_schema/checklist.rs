@@ -67,7 +67,7 @@ impl Runbook {
     }
 }
 
-fn standard(options: &SchemaToSchemaOptions) -> Standard {
+pub(super) fn standard(options: &SchemaToSchemaOptions) -> Standard {
     Standard {
         confirmed: options.confirmed.clone(),
         max_stall: options.max_stall,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use clap::ValueHint;
-use confiture::config::{Mapping, Secret};
+use confiture::config::Secret;
 use confiture::event::Execution;
 use confiture::project::Project;
 use confiture::{Error, Result, disk};
@@ -14,6 +14,7 @@ use serde_json::json;
 use super::ends;
 use super::flags::Selection;
 use super::options::{MonitorOptions, SchemaToSchemaOptions, Step};
+use super::run::{self, Named};
 use crate::args::Format;
 use crate::invocation::Invocation;
 use crate::monitor as web;
@@ -27,7 +28,8 @@ const SHORTEST: usize = 16;
 
 /// Shows a migration in a browser, until Ctrl-C: phases, tables, rates, lag, comparisons, who waits for whom.
 ///
-/// It only looks, beside a run in another process, and before there is one. /metrics is for Prometheus. No row's value is shown.
+/// It only looks, beside a run in another process, and before there is one. While somebody watches, the points of `checklist` are
+/// looked at every few seconds. /metrics is for Prometheus. No row's value is shown.
 #[derive(Debug, clap::Args)]
 pub(super) struct Monitor {
     #[command(flatten)]
@@ -69,7 +71,7 @@ pub(super) async fn monitor(
     invocation: &Invocation,
     project: &Project,
     options: &SchemaToSchemaOptions,
-    mapping: &Mapping,
+    named: &Named,
     execution: &Execution,
 ) -> Result<Reply> {
     let Some(told) = &options.monitor else { return Reply::new(&json!({}), "") };
@@ -81,6 +83,7 @@ pub(super) async fn monitor(
             if token.is_some() { "; the token travels in the clear, too" } else { "" }
         ));
     }
+    let mapping = &named.mapping;
     let target = ends::target(project, options, mapping).await?;
     // A local server runs as long as it is held.
     let held = Mutex::new(None);
@@ -98,7 +101,8 @@ pub(super) async fn monitor(
             output::print(&format!("http://{listened}/ until Ctrl-C"));
         }
     };
-    web::serve(monitor, source, ready, execution).await?;
+    let list = async || run::look(project, options, named.clone(), &Execution::unattended()).await;
+    web::serve(monitor, source, list, ready, execution).await?;
     Reply::new(&json!({ "address": format!("http://{address}/") }), "")
 }
 

@@ -2,13 +2,15 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use confiture::config::Mapping;
 use confiture::event::Execution;
 use confiture::project::Project;
 use confiture::schema_to_schema::cutover::{active, handed_over};
 use confiture::schema_to_schema::{
-    Cleaning, Direction, Following, Migration, Options, Plan, clean_up, follows, scaffold as first_mapping,
+    Check, Cleaning, Direction, Following, Migration, Options, Plan, clean_up, follows, read_checklist,
+    scaffold as first_mapping,
 };
 use confiture::{Error, Result};
 use serde_json::{Map, json};
@@ -56,7 +58,7 @@ async fn step(
             return following::status(invocation, project, options, &named.mapping, execution).await;
         }
         Step::Monitor => {
-            return monitor::monitor(invocation, project, options, &named.mapping, execution).await;
+            return monitor::monitor(invocation, project, options, &named, execution).await;
         }
         Step::Tell(order) => {
             return following::tell(project, options, &named.mapping, order, execution).await;
@@ -91,8 +93,9 @@ async fn step(
 }
 
 /// A mapping, and the file that it was read from.
-struct Named {
-    mapping: Mapping,
+#[derive(Clone)]
+pub(super) struct Named {
+    pub(super) mapping: Mapping,
     file: Option<PathBuf>,
 }
 
@@ -114,13 +117,20 @@ impl Prepared {
     }
 }
 
-async fn prepare(
-    style: Style,
+/// The databases, and what the library is told of them.
+struct Known {
+    told: Options,
+    mapping: Mapping,
+    target: Database,
+    source: Database,
+}
+
+async fn know(
     project: &Project,
     options: &SchemaToSchemaOptions,
     mut named: Named,
     execution: &Execution,
-) -> Result<Prepared> {
+) -> Result<Known> {
     let target = ends::target(project, options, &named.mapping).await?;
     if looks(options)
         && named.file.is_none()
@@ -133,7 +143,31 @@ async fn prepare(
     }
     let Named { mapping, file } = named;
     let (source, source_name) = ends::source(project, options, &mapping, &target).await?;
-    let mut told = told(options, &source, source_name, &target, &mapping, file);
+    let told = told(options, &source, source_name, &target, &mapping, file);
+    Ok(Known { told, mapping, target, source })
+}
+
+/// Plans, and looks at every point of the list before a cutover. Whatever an earlier command has left stays as it is.
+pub(super) async fn look(
+    project: &Project,
+    options: &SchemaToSchemaOptions,
+    named: Named,
+    execution: &Execution,
+) -> Result<Vec<Check>> {
+    let known = know(project, options, named, execution).await?;
+    let told = Options { probe: Duration::ZERO, ..known.told };
+    let migration = Box::pin(Migration::plan(told, execution)).await?;
+    Box::pin(read_checklist(&migration, &checklist::standard(options))).await
+}
+
+async fn prepare(
+    style: Style,
+    project: &Project,
+    options: &SchemaToSchemaOptions,
+    named: Named,
+    execution: &Execution,
+) -> Result<Prepared> {
+    let Known { mut told, mapping, target, source } = know(project, options, named, execution).await?;
     let forward = told.clone();
     let mut direction = Direction::Forward;
     if matches!(options.step, Step::Sync | Step::Verify) || options.follow.is_some() {
@@ -155,7 +189,7 @@ async fn prepare(
 
 /// True of steps that look at what an earlier run did, and begin nothing.
 fn looks(options: &SchemaToSchemaOptions) -> bool {
-    matches!(options.step, Step::Verify | Step::Checklist | Step::Runbook | Step::Report)
+    matches!(options.step, Step::Verify | Step::Checklist | Step::Runbook | Step::Report | Step::Monitor)
 }
 
 /// What the library is told.

@@ -36,7 +36,7 @@ use super::connect::{self, Connected, Peer};
 use super::server_error;
 use crate::config::{Connection, Destination};
 use crate::error::{Error, ErrorKind, Result};
-use crate::sql::{Identifier, Sql, sql};
+use crate::sql::{Identifier, Literal, Sql, sql};
 
 /// How long the console may take for what it does at once.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -125,7 +125,8 @@ impl PgBouncer {
         if !self.database(database).await?.paused {
             return Ok(false);
         }
-        match self.ask(&sql!("RESUME {}", Identifier::new(database))).await {
+        let resumed = async { self.ask(&sql!("RESUME {}", Identifier::new(database))).await };
+        match self.without_waiting(resumed).await {
             Ok(_) => Ok(true),
             // Somebody else was faster.
             Err(error) => {
@@ -136,6 +137,24 @@ impl PgBouncer {
                 }
             }
         }
+    }
+
+    /// Does `work` while a login that failed is tried again at once.
+    ///
+    /// PAUSE closes a server connection that is about to log in, and PgBouncer counts that as a login that failed: the clients
+    /// that are let go would wait for `server_login_retry`, 15 s where nobody has set it, before it logs in again.
+    async fn without_waiting<T>(&self, work: impl Future<Output = T>) -> T {
+        const SETTING: &str = "server_login_retry";
+        // Where that cannot be asked or set, clients wait as PgBouncer has it: that is no reason to hold them back for longer.
+        let before = self.setting(SETTING).await.ok().flatten();
+        if before.is_some() {
+            self.ask(&Sql::literal("SET server_login_retry = 0")).await.ok();
+        }
+        let done = work.await;
+        if let Some(before) = before {
+            self.ask(&sql!("SET server_login_retry = {}", Literal(&before))).await.ok();
+        }
+        done
     }
 
     /// True where clients of the database are held back.

@@ -207,12 +207,8 @@ pub(crate) fn activate(targets: &[QualifiedName], source: &str, direction: Direc
                 schema,
                 name
             ),
-            // As many as the server estimates: how many changes are written down depends on it.
             Direction::Reverse => sql!(
-                "INSERT INTO confiture.coverage (table_schema, table_name, batch, rows)
-                 SELECT {0}, {1}, 0, coalesce(pg_catalog.max(greatest(c.reltuples, 0)), 0)
-                 FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-                 WHERE n.nspname = {0} AND c.relname = {1};\n",
+                "INSERT INTO confiture.coverage (table_schema, table_name, batch, rows) VALUES ({}, {}, 0, 0);\n",
                 schema,
                 name
             ),

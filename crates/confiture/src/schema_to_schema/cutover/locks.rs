@@ -110,3 +110,13 @@ pub(crate) async fn holder(session: &Session, relations: &[Oid], any: bool) -> O
     let row = rows.first()?;
     Some(format!("{} holds a lock on {}", row.get::<_, &str>(0), row.get::<_, &str>(1)))
 }
+
+/// An error that says who was in the way for so long, and that `nothing` was done.
+pub(crate) fn held_up(who: &str, patience: Duration, nothing: &str) -> Error {
+    Error::new(ErrorKind::Server, format!("{who}, for {} s and longer; {nothing}", patience.as_secs()))
+        .sqlstate("55P03")
+        .hint(match who.starts_with("prepared transaction") {
+            true => "no session ends it: COMMIT PREPARED or ROLLBACK PREPARED, whichever it was meant to be",
+            false => "wait until that session is done, or end it: SELECT pg_terminate_backend(pid)",
+        })
+}

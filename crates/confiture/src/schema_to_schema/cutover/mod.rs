@@ -25,6 +25,7 @@ mod record;
 mod settle;
 mod stand_by;
 mod switch;
+mod tries;
 mod within;
 
 use std::collections::BTreeSet;
@@ -41,6 +42,7 @@ pub use settle::{settle, settle_with, unfinished};
 pub use stand_by::stand_by;
 pub(crate) use switch::take_over;
 pub use switch::{cut_over, roll_back};
+pub(crate) use tries::Tries;
 pub(crate) use within::Exchange;
 
 use crate::schema_to_schema::checklist::Check;

@@ -425,15 +425,7 @@ impl<'a> Switch<'a> {
         }
         let relations = fence::oids(&follower.captured.tables);
         match locks::holder(&follower.migration.source, &relations, false).await {
-            Some(holder) => Error::new(
-                ErrorKind::Server,
-                format!(
-                    "{holder}, for {} s and longer; nothing was switched",
-                    self.switching.patience.as_secs()
-                ),
-            )
-            .sqlstate("55P03")
-            .hint("wait until that session is done, or end it: SELECT pg_terminate_backend(pid)"),
+            Some(holder) => locks::held_up(&holder, self.switching.patience, "nothing was switched"),
             None => error,
         }
     }

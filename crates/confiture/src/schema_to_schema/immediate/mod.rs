@@ -14,10 +14,8 @@ mod function;
 mod lane;
 mod made;
 mod open;
-mod sequence;
 mod statement;
 mod stop;
-mod tries;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,7 +36,7 @@ use crate::schema_to_schema::options::Options;
 use crate::schema_to_schema::plan::Topology;
 use crate::schema_to_schema::planner::Migration;
 use crate::schema_to_schema::reverse::{Finding, Severity};
-use crate::schema_to_schema::sequences;
+use crate::schema_to_schema::sequences::{self, Sided, turns};
 use crate::sql::QualifiedName;
 
 /// How to open and to stop.
@@ -127,9 +125,11 @@ pub async fn propose(options: Options, execution: &Execution) -> Result<Proposal
     let catalog = &migration.target_catalog;
     let tables = forward.iter().map(|lane| (lane.from.clone(), lane.to.clone())).collect();
     let shared = sequences::shared(&migration.plan, &migration.source_catalog, catalog);
-    let turns = shared.into_iter().map(|(old, new)| std::iter::once(old).chain(new).cloned().collect());
-    let sequences: Vec<Vec<QualifiedName>> = turns.collect();
-    sequence::check(&sequences, catalog)?;
+    for group in &shared {
+        turns::check(group.iter().map(|(_, name)| (*name, catalog.sequences[*name].increment)))?;
+    }
+    let names = |group: Vec<Sided<'_>>| group.into_iter().map(|(_, name)| name.clone()).collect();
+    let sequences = shared.into_iter().map(names).collect();
     let written = forward.iter().chain(&reverse).filter_map(|lane| catalog.relations.get(&lane.to));
     let remarks = written.flat_map(remarks).collect();
     let bridge = Bridge {

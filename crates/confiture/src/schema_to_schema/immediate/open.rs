@@ -9,14 +9,13 @@ use crate::catalog::Oid;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Execution;
 use crate::postgres::Session;
-use crate::schema_to_schema::cutover::{fence, locks, take_over};
-use crate::schema_to_schema::immediate::sequence::Turn;
-use crate::schema_to_schema::immediate::tries::Tries;
-use crate::schema_to_schema::immediate::{Opened, Opening, Proposal, made, sequence};
+use crate::schema_to_schema::cutover::{Tries, fence, locks, take_over};
+use crate::schema_to_schema::immediate::{Opened, Opening, Proposal, made};
 use crate::schema_to_schema::live::follower::Follower;
 use crate::schema_to_schema::live::ledger::Phase;
 use crate::schema_to_schema::live::run::{Following, Until};
 use crate::schema_to_schema::reverse::Severity;
+use crate::schema_to_schema::sequences::turns::{self, Turn};
 use crate::schema_to_schema::sessions::Sessions;
 use crate::schema_to_schema::{failpoint, journal};
 use crate::sql::{Literal, QualifiedName, Sql, sql};
@@ -77,7 +76,8 @@ impl Proposal {
     ) -> Result<Opened> {
         let catalog = &self.migration.target_catalog;
         let relations: Vec<Oid> = self.bridge.tables(catalog).iter().map(|table| table.oid).collect();
-        let mut tries = Tries::new(opening.patience, &relations, "nothing was opened");
+        let mut tries =
+            Tries::new(opening.patience, vec![(follower.side.clone(), relations)], "nothing was opened");
         locks::give_way(&follower.applier.target).await?;
         loop {
             follower.settle_down(SHORT).await?;
@@ -93,7 +93,7 @@ impl Proposal {
             if error.kind() == ErrorKind::Connect {
                 return Err(error.hint("`status` says whether both sides are written at once already"));
             }
-            tries.again(error, &follower.side, execution).await?;
+            tries.again(error, execution).await?;
         }
     }
 
@@ -119,7 +119,11 @@ impl Proposal {
         let entries = journal::entries(&session).await?;
         session.batch(&journal::restore_at_once(&entries, QualifiedName::clone)).await?;
         session.batch(&Sql::join(";\n", fence::take_down(&session, &follower.id).await?)).await?;
-        let turns = sequence::take_turns(&session, &self.sequences, catalog).await?;
+        let mut turns: Vec<Vec<Turn>> = Vec::new();
+        for group in &self.sequences {
+            let members: Vec<_> = group.iter().map(|name| (&session, name)).collect();
+            turns.push(turns::take(&members).await?.into_iter().map(|(turn, _)| turn).collect());
+        }
         failpoint::reached("immediate: sequences take turns");
         let captured: Vec<Oid> =
             follower.captured.tables.iter().flat_map(crate::postgres::feed::CapturedTable::oids).collect();

@@ -11,13 +11,13 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::Execution;
 use crate::postgres::feed::SnapshotImage;
 use crate::postgres::{AdvisoryLock, Session};
-use crate::schema_to_schema::cutover::locks;
+use crate::schema_to_schema::cutover::{Tries, locks};
 use crate::schema_to_schema::failpoint;
 use crate::schema_to_schema::immediate::made::{self, Trigger};
-use crate::schema_to_schema::immediate::tries::Tries;
-use crate::schema_to_schema::immediate::{Opening, open, sequence};
+use crate::schema_to_schema::immediate::{Opening, open};
 use crate::schema_to_schema::live::ledger::{self, Phase};
 use crate::schema_to_schema::live::shape::{Scope, Shapes};
+use crate::schema_to_schema::sequences::turns;
 use crate::sql::{Literal, QualifiedName, Sql, sql};
 
 /// How long writers may have to wait before the server lets them go on by itself.
@@ -79,8 +79,7 @@ async fn stop_locked(session: &Session, opening: &Opening, execution: &Execution
         }
     }
     let ours = made::immediate(session).await?;
-    let relations = oids(&ours);
-    let mut tries = Tries::new(opening.patience, &relations, "nothing was stopped");
+    let mut tries = Tries::new(opening.patience, vec![(session.clone(), oids(&ours))], "nothing was stopped");
     let working = locks::connect(session.connection(), LONGEST).await?;
     let stall = loop {
         let began = Instant::now();
@@ -89,7 +88,7 @@ async fn stop_locked(session: &Session, opening: &Opening, execution: &Execution
             Err(error) => error,
         };
         working.batch(&Sql::literal("ROLLBACK")).await.ok();
-        tries.again(error, session, execution).await?;
+        tries.again(error, execution).await?;
     };
     failpoint::reached("immediate: stopped");
     let left = remove(session, Duration::from_secs(10), execution).await.err();
@@ -105,8 +104,9 @@ async fn attempt(session: &Session, ours: &[Trigger], opening: &Opening) -> Resu
     if !tables.is_empty() {
         locks::begin(session, &tables, opening.lock_patience, Instant::now() + LONGEST).await?;
     }
-    let turns = open::turns(session).await?;
-    sequence::put_back(session, &turns).await?;
+    for group in open::turns(session).await? {
+        turns::put_back(session, &group, &[]).await?;
+    }
     let mut switched: Vec<Sql> = ours.iter().map(|trigger| trigger.enable(false)).collect();
     let queue = made::still(session).await?;
     switched.extend(queue.iter().map(|trigger| trigger.enable(true)));
@@ -147,12 +147,12 @@ async fn remove(session: &Session, patience: Duration, execution: &Execution) ->
     if drops.is_empty() {
         return Ok(());
     }
-    let relations = oids(&triggers);
-    let mut tries = Tries::new(patience, &relations, "nothing is lost: the next command removes them");
+    let locked = vec![(session.clone(), oids(&triggers))];
+    let mut tries = Tries::new(patience, locked, "nothing is lost: the next command removes them");
     let script = sql!("BEGIN; SET LOCAL lock_timeout = '300ms';\n{};\nCOMMIT", Sql::join(";\n", drops));
     loop {
         let Err(error) = session.batch(&script).await else { return Ok(()) };
         session.batch(&Sql::literal("ROLLBACK")).await.ok();
-        tries.again(error, session, execution).await?;
+        tries.again(error, execution).await?;
     }
 }

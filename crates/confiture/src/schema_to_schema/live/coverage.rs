@@ -25,9 +25,12 @@ const KEYS: (u64, u64) = if cfg!(feature = "failpoints") { (400, 1000) } else { 
 const AT_ONCE: usize = if cfg!(feature = "failpoints") { 100 } else { 10_000 };
 
 /// What is known of every table of a plan.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Coverage {
     tables: Vec<Known>,
+    /// On the way back, rows that nobody has touched are as they were, and may hold what the mapping cannot say: however many
+    /// were touched, the others are not compared.
+    pub(crate) is_way_back: bool,
     /// What the batch at work has touched: by table, texts of keys.
     touched: Vec<(usize, Vec<String>)>,
     /// Tables of which nothing is known any more because of the batch at work.
@@ -50,7 +53,7 @@ struct Known {
 
 impl Coverage {
     /// Reads what an earlier run knew.
-    pub(crate) async fn read(session: &Session, plan: &Plan) -> Result<Self> {
+    pub(crate) async fn read(session: &Session, plan: &Plan, is_way_back: bool) -> Result<Self> {
         // Written down by a run that died before it had compared: nobody knows since when.
         let unknown = Sql::literal(
             "DELETE FROM confiture.touched AS t WHERE NOT EXISTS (SELECT FROM confiture.coverage AS c
@@ -79,7 +82,8 @@ impl Coverage {
                 }
             }
         };
-        Ok(Self { tables: plan.tables.iter().map(known).collect(), ..Self::default() })
+        let tables = plan.tables.iter().map(known).collect();
+        Ok(Self { tables, is_way_back, touched: Vec::new(), lost: Vec::new() })
     }
 
     /// Writes keys down from `batch` on: the table at `index` is going to be compared as that batch has left it.
@@ -162,7 +166,7 @@ impl Coverage {
         );
         let row = session.query_one(&condense, &[&name.schema.as_str(), &name.name.as_str()]).await?;
         known.keys = row.get::<_, i64>(0).cast_unsigned();
-        match known.compared {
+        match known.compared || self.is_way_back {
             true => known.most = known.most.max(known.keys * 4),
             false if known.keys > known.most / 2 => self.forget(session, index).await?,
             false => {}

@@ -173,7 +173,7 @@ pub(crate) async fn queue_statements(
     Ok(Sql::join("", ended))
 }
 
-/// Opens the feed where the last confirmed batch was.
+/// Opens the feed where the last committed batch was, whose snapshot was `since`.
 pub(crate) async fn open(
     kind: FeedKind,
     id: &str,
@@ -188,7 +188,8 @@ pub(crate) async fn open(
         FeedKind::Wal => {
             let name = WalFeed::name(id);
             let (slot, publication) = (name.as_str(), name.as_str());
-            let feed = WalFeed::open(&options.source, &captured.tables, slot, publication).await?;
+            let feed =
+                WalFeed::open(&options.source, &captured.tables, slot, publication).await?.after(since);
             #[cfg(feature = "failpoints")]
             let feed = erring(feed);
             Ok(Box::new(feed))

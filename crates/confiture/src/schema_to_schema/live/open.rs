@@ -22,7 +22,7 @@ use crate::schema_to_schema::live::coverage::Coverage;
 use crate::schema_to_schema::live::feed;
 use crate::schema_to_schema::live::follower::Follower;
 use crate::schema_to_schema::live::gate::Gate;
-use crate::schema_to_schema::live::ledger::{self, FeedKind, FollowRecord, Phase};
+use crate::schema_to_schema::live::ledger::{self, Direction, FeedKind, FollowRecord, Phase};
 use crate::schema_to_schema::live::request;
 use crate::schema_to_schema::live::run::Following;
 use crate::schema_to_schema::live::stage::Stage;
@@ -71,7 +71,7 @@ impl Migration {
         let publication = feed::publication(record.feed, &record.id);
         let shapes = self.shapes(&side, &captured, publication, &mut states, &edited, execution).await?;
         ledger::set_stopped(&side, None).await?;
-        let coverage = Coverage::read(&side, &self.plan).await?;
+        let coverage = Coverage::read(&side, &self.plan, record.direction == Direction::Reverse).await?;
         request::take_over(&side).await?;
         let (applier, bypasses_constraints) = self.open_applier(&captured, &record.id, sessions).await?;
         let mut follower = Follower {

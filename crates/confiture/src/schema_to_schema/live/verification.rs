@@ -35,6 +35,8 @@ pub(crate) struct Comparison {
     pub(crate) tables: Vec<usize>,
     /// Whether all rows are compared, not only those of keys that changed.
     pub(crate) complete: bool,
+    /// Changes are carried back: see [`Coverage`](crate::schema_to_schema::live::coverage::Coverage).
+    pub(crate) is_way_back: bool,
     pub(crate) show_values: bool,
     /// How long the snapshots may be held: no table is begun after that.
     pub(crate) patience: Duration,
@@ -148,7 +150,7 @@ impl Comparison {
             let columns = self.captured.followed[index].key.len();
             let touched = Touched::open(self.aligned.target.session(), &table.target, columns).await?;
             if let Some(touched) = touched
-                && let Some(found) = keyed.compare(touched, sides).await?
+                && let Some(found) = keyed.compare(touched, self.is_way_back, sides).await?
             {
                 return Ok(found);
             }

@@ -113,6 +113,7 @@ impl Verifier {
                 captured: Arc::clone(&follower.captured),
                 tables: round.left.clone(),
                 complete: round.complete,
+                is_way_back: follower.coverage.is_way_back,
                 show_values: round.show_values,
                 patience: patience(&follower.side).await?,
                 execution: follower.execution.clone(),

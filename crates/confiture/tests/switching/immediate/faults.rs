@@ -21,8 +21,11 @@ async fn every_kind_of_write_stands_on_the_other_side() {
         "INSERT INTO fresh.orders (number, customer, cents) VALUES (7, 1, 5)",
         "INSERT INTO app.orders (number, \"user\", cents) VALUES (8, 2, 6)",
         "INSERT INTO app.users (id, email, full_name) VALUES (1, 'u1@x', 'Other Name') ON CONFLICT (id) DO UPDATE SET full_name = excluded.full_name",
-        "MERGE INTO fresh.orders AS t USING (VALUES (7), (99)) AS v (n) ON t.number = v.n
-             WHEN MATCHED THEN UPDATE SET cents = 1 WHEN NOT MATCHED THEN INSERT (number, customer) VALUES (v.n, 3)",
+        // From PostgreSQL 15 on.
+        "DO $do$ BEGIN IF current_setting('server_version_num')::int >= 150000 THEN EXECUTE
+             'MERGE INTO fresh.orders AS t USING (VALUES (7), (99)) AS v (n) ON t.number = v.n
+                  WHEN MATCHED THEN UPDATE SET cents = 1 WHEN NOT MATCHED THEN INSERT (number, customer) VALUES (v.n, 3)';
+         END IF; END $do$",
         "COPY app.orders (number, \"user\") FROM PROGRAM 'printf \"500\\t5\\n501\\t6\\n\"'",
         r#"UPDATE app."we""ird 'x'" SET "The ""Key""" = "The ""Key""" + 995 WHERE "The ""Key""" < 100"#,
         r#"UPDATE fresh."Odd ""Table""" SET "new" = 'x', "old" = NULL WHERE "K'ey" % 3 = 0"#,

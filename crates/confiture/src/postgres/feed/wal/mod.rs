@@ -197,6 +197,13 @@ impl WalFeed {
         Self::start(session, replication, thread, tables, [&slot, &publication]).await
     }
 
+    /// The target has committed a batch with this snapshot, whether the server was told so or not: what it sees is not told again.
+    #[must_use]
+    pub fn after(self, had: Option<SnapshotImage>) -> Self {
+        self.shared.lock().pending.leave_out(had);
+        self
+    }
+
     /// Removes what [`create`](Self::create) made, if it is there; refuses to touch what it did not make.
     ///
     /// # Errors

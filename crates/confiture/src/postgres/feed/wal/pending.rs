@@ -115,6 +115,11 @@ impl Transaction {
         if last < snapshot.xmax() && !open_between { Seen::All } else { Seen::Some }
     }
 
+    /// Whether the target has all of it.
+    fn is_had(&self, had: Option<&SnapshotImage>) -> bool {
+        had.is_some_and(|had| self.seen_by(had) == Seen::All)
+    }
+
     fn merge(&mut self, other: &Self) {
         // Numbers go round: the nearer way decides which is before.
         if other.first.wrapping_sub(self.first).cast_signed() < 0 {
@@ -156,9 +161,16 @@ pub(super) struct Pending {
     /// How many of them the batch at work was told of ahead, and how many keys the others have.
     told: usize,
     untold_keys: usize,
+    /// What this sees the target has, though the server was not told so before the stream began.
+    had: Option<SnapshotImage>,
 }
 
 impl Pending {
+    /// The target has committed a batch with this snapshot: what it sees is told nobody again.
+    pub(super) fn leave_out(&mut self, had: Option<SnapshotImage>) {
+        self.had = had;
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.transactions.is_empty()
     }
@@ -241,7 +253,8 @@ impl Pending {
         }
         let mut keys = Keys::default();
         let untold = self.transactions.range(self.told..);
-        let seen = untold.filter(|transaction| transaction.seen_by(snapshot) != Seen::Nothing);
+        let is_new = |transaction: &&Transaction| !transaction.is_had(self.had.as_ref());
+        let seen = untold.filter(is_new).filter(|one| one.seen_by(snapshot) != Seen::Nothing);
         seen.for_each(|transaction| keys.extend(&transaction.keys));
         (self.told, self.untold_keys) = (self.transactions.len(), 0);
         (!keys.is_empty()).then_some(keys)
@@ -267,7 +280,7 @@ impl Pending {
                 visible.carried += transaction.count;
             }
             // Of those that are not kept apart all are given, and given again until the last is seen: too much is harmless.
-            if seen != Seen::Nothing {
+            if seen != Seen::Nothing && !transaction.is_had(self.had.as_ref()) {
                 visible.row_changes += transaction.row_changes;
                 if at >= self.told {
                     visible.keys.extend(&transaction.keys);
@@ -280,6 +293,8 @@ impl Pending {
     /// The batch is on the target: what it was given is no longer kept.
     pub(super) fn confirm(&mut self) {
         self.transactions.retain(|transaction| !transaction.given);
+        // All that the last stream has told was before this batch.
+        self.had = None;
         self.begin();
     }
 
@@ -345,6 +360,28 @@ mod tests {
             (pending.transactions.len(), pending.tell_ahead(1, &snapshot("9:9:")).unwrap().len()),
             (1, 1)
         );
+    }
+
+    #[test]
+    fn what_the_target_has_already_is_not_told_again() {
+        let mut pending = Pending::default();
+        pending.leave_out(Some(snapshot("10:12:10")));
+        for number in 9..13 {
+            pending.push(transaction(number, 100, &number.to_string()));
+        }
+        for _ in 0..2 {
+            pending.begin();
+            let mut visible = pending.split(&snapshot("12:12:"));
+            assert_eq!(
+                (visible.keys.of(0).iter().collect::<Vec<_>>(), visible.row_changes),
+                (vec![vec!["10".to_owned()]], 1)
+            );
+        }
+        pending.begin();
+        assert_eq!(pending.tell_ahead(1, &snapshot("13:13:")).unwrap().len(), 2);
+        assert_eq!(pending.split(&snapshot("13:13:")).carried, 0);
+        pending.confirm();
+        assert!(pending.is_empty());
     }
 
     #[test]

@@ -1,6 +1,7 @@
-SELECT CASE t.typtype WHEN 'e' THEN 'enum' WHEN 'd' THEN 'domain' WHEN 'r' THEN 'range' WHEN 'c' THEN 'composite type' ELSE 'base type' END AS kind, 'pg_type' AS class, t.oid, 0 AS sub, json_build_object(
+SELECT CASE t.typtype WHEN 'e' THEN 'enum' WHEN 'd' THEN 'domain' WHEN 'r' THEN 'range' WHEN 'c' THEN 'composite type' WHEN 'p' THEN 'shell type' ELSE 'base type' END AS kind, 'pg_type' AS class, t.oid, 0 AS sub, json_build_object(
     'schema', n.nspname, 'name', t.typname, 'identity', format('%I.%I', n.nspname, t.typname),
-    'phrase', format('%s %I.%I', CASE t.typtype WHEN 'd' THEN 'DOMAIN' ELSE 'TYPE' END, n.nspname, t.typname),
+    -- A shell has no owner that could be changed, and no comment.
+    'phrase', CASE WHEN t.typtype = 'p' THEN '' ELSE format('%s %I.%I', CASE t.typtype WHEN 'd' THEN 'DOMAIN' ELSE 'TYPE' END, n.nspname, t.typname) END,
     'create', CASE t.typtype
         WHEN 'e' THEN format('CREATE TYPE %I.%I AS ENUM (%s)', n.nspname, t.typname, (SELECT string_agg(quote_literal(e.enumlabel), ', ' ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = t.oid))
         WHEN 'd' THEN format('CREATE DOMAIN %I.%I AS %s%s%s%s', n.nspname, t.typname, format_type(t.typbasetype, t.typtypmod),
@@ -13,6 +14,7 @@ SELECT CASE t.typtype WHEN 'e' THEN 'enum' WHEN 'd' THEN 'domain' WHEN 'r' THEN 
         WHEN 'c' THEN format('CREATE TYPE %I.%I AS (%s)', n.nspname, t.typname, coalesce((SELECT string_agg(format('%I %s', a.attname, format_type(a.atttypid, a.atttypmod))
             || CASE WHEN a.attcollation <> ty.typcollation THEN format(' COLLATE %I.%I', an.nspname, ac.collname) ELSE '' END, ', ' ORDER BY a.attnum)
             FROM pg_attribute a JOIN pg_type ty ON ty.oid = a.atttypid LEFT JOIN pg_collation ac ON ac.oid = a.attcollation LEFT JOIN pg_namespace an ON an.oid = ac.collnamespace WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped), ''))
+        WHEN 'p' THEN format('CREATE TYPE %I.%I', n.nspname, t.typname)
         ELSE '' END,
     'definition', CASE t.typtype WHEN 'd' THEN format('%s %s', format_type(t.typbasetype, t.typtypmod), t.typcollation::regcollation) WHEN 'c' THEN (SELECT json_agg(json_build_array(a.attname, format_type(a.atttypid, a.atttypmod), a.attcollation::regcollation::text) ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped)::text END,
     'drop', format('DROP %s %I.%I', CASE t.typtype WHEN 'd' THEN 'DOMAIN' ELSE 'TYPE' END, n.nspname, t.typname),
@@ -36,7 +38,7 @@ LEFT JOIN pg_range r ON r.rngtypid = t.oid LEFT JOIN pg_type st ON st.oid = r.rn
 LEFT JOIN pg_type mt ON mt.oid = r.rngmultitypid LEFT JOIN pg_namespace mn ON mn.oid = mt.typnamespace
 LEFT JOIN pg_collation rco ON rco.oid = r.rngcollation LEFT JOIN pg_namespace rcn ON rcn.oid = rco.collnamespace
 WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'
-    AND (t.typtype IN ('e', 'd', 'r') OR t.typtype = 'c' AND rc.relkind = 'c' OR t.typtype = 'b' AND NOT EXISTS (SELECT FROM pg_type el WHERE el.typarray = t.oid))
+    AND (t.typtype IN ('e', 'd', 'r', 'p') OR t.typtype = 'c' AND rc.relkind = 'c' OR t.typtype = 'b' AND NOT EXISTS (SELECT FROM pg_type el WHERE el.typarray = t.oid))
 UNION ALL
 SELECT 'attribute', 'pg_class', c.oid, a.attnum::int, json_build_object('schema', n.nspname, 'name', a.attname, 'identity', format('%I.%I.%I', n.nspname, c.relname, a.attname),
     'phrase', format('COLUMN %I.%I.%I', n.nspname, c.relname, a.attname), 'parent', json_build_array('pg_type', c.reltype, 0), 'create', '', 'drop', '')

@@ -27,7 +27,7 @@ use crate::schema_to_schema::live::ledger::{Direction, Phase};
 use crate::schema_to_schema::options::Options;
 use crate::schema_to_schema::planner::Migration;
 use crate::schema_to_schema::sessions::Sessions;
-use crate::sql::{Identifier, Sql};
+use crate::sql::Sql;
 
 /// Rounds until both sides are nearly equal.
 const ROUNDS: u32 = 200;
@@ -90,7 +90,7 @@ pub(in crate::schema_to_schema::cutover) async fn close(
     let sessions = [Arc::new(Sessions::default()), Arc::new(Sessions::default())];
     let back = open_back(options, execution).await?;
     let closed = Box::pin(async {
-        let policy = read_policy(options).await?;
+        let policy = Policy::read(&Session::connect(&options.target).await?).await?;
         let mut pair = open_pair([&forward, &back], &sessions, policy, execution).await?;
         Closing { switch, epoch: ledgers.epoch() + 1 }.run(&mut pair).await
     });
@@ -105,19 +105,6 @@ pub(in crate::schema_to_schema::cutover) async fn close(
         report.afterwards.push(format!("not everything is brought to its end: {error}"));
     }
     Ok(report)
-}
-
-/// What was told when both sides were opened.
-async fn read_policy(options: &Options) -> Result<Policy> {
-    let query = Sql::literal("SELECT policy, latest_by FROM confiture.bidirectional");
-    let row = Session::connect(&options.target).await?.query_opt(&query, &[]).await?;
-    let Some(row) = row else { return Ok(Policy::Fail) };
-    Ok(match (row.get::<_, &str>(0), row.get::<_, Option<String>>(1)) {
-        ("source", _) => Policy::Source,
-        ("target", _) => Policy::Target,
-        ("latest", Some(by)) => Policy::Latest(Identifier::new(by)),
-        _ => Policy::Fail,
-    })
 }
 
 /// Since when writers waited, for how long, and how many rows crossed meanwhile.
@@ -174,7 +161,7 @@ impl Closing<'_> {
                     return Err(between::unknown(error));
                 }
                 if !locks::is_in_the_way(&error) || Instant::now() >= until || execution.is_interrupted() {
-                    return Err(error);
+                    return Err(self.explain(pair, error).await);
                 }
                 report.tries += 1;
                 execution.note(format!("{error}: trying again"));
@@ -195,6 +182,18 @@ impl Closing<'_> {
                 settle::give_up(forward, record, &error).await.ok();
                 Err(error)
             }
+        }
+    }
+
+    /// Says who was in the way.
+    async fn explain(&self, pair: &mut Pair, error: Error) -> Error {
+        let left = pair.one(self.way());
+        let relations = fence::oids(&left.captured.tables);
+        match locks::holder(&left.migration.source, &relations, false).await {
+            Some(holder) if locks::is_in_the_way(&error) => {
+                locks::held_up(&holder, self.switch.switching.patience, "nothing was switched")
+            }
+            _ => error,
         }
     }
 

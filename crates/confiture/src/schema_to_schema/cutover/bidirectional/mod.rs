@@ -13,6 +13,7 @@
 mod close;
 mod conflict;
 mod interleave;
+mod key;
 mod open;
 mod pair;
 mod reference;
@@ -20,7 +21,9 @@ mod run;
 
 use std::time::Duration;
 
-use crate::sql::Identifier;
+use crate::error::Result;
+use crate::postgres::Session;
+use crate::sql::{Identifier, Sql};
 
 pub use run::both_ways;
 
@@ -54,6 +57,31 @@ impl Policy {
             Self::Latest(_) => "latest",
             Self::Fail => "fail",
         }
+    }
+
+    /// Writes it into the ledger of the new side.
+    async fn remember(&self, new: &Session) -> Result<()> {
+        let remember = Sql::literal(
+            "INSERT INTO confiture.bidirectional (policy, latest_by) VALUES ($1, $2)
+             ON CONFLICT (only_one) DO UPDATE SET policy = excluded.policy, latest_by = excluded.latest_by",
+        );
+        let by = match self {
+            Self::Latest(by) => Some(by.as_str()),
+            _ => None,
+        };
+        new.execute(&remember, &[&self.word(), &by]).await.map(|_| ())
+    }
+
+    /// What was told last.
+    async fn read(new: &Session) -> Result<Self> {
+        let query = Sql::literal("SELECT policy, latest_by FROM confiture.bidirectional");
+        let Some(row) = new.query_opt(&query, &[]).await? else { return Ok(Self::Fail) };
+        Ok(match (row.get::<_, &str>(0), row.get::<_, Option<String>>(1)) {
+            ("source", _) => Self::Source,
+            ("target", _) => Self::Target,
+            ("latest", Some(by)) => Self::Latest(Identifier::new(by)),
+            _ => Self::Fail,
+        })
     }
 
     /// Who wins where a side was emptied, or nobody knows which of its rows have changed.

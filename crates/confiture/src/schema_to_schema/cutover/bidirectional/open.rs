@@ -3,15 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::time::sleep;
-
+use crate::catalog::Oid;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Execution;
 use crate::postgres::{AdvisoryLock, Session};
 use crate::schema_to_schema::cutover::arm::{self, Armed};
-use crate::schema_to_schema::cutover::bidirectional::{Bidirectional, interleave};
-use crate::schema_to_schema::cutover::locks;
+use crate::schema_to_schema::cutover::bidirectional::{Bidirectional, interleave, key};
 use crate::schema_to_schema::cutover::switch::{check_equal, check_way_back, refuse_obstacles};
+use crate::schema_to_schema::cutover::{Tries, locks};
 use crate::schema_to_schema::live::feed;
 use crate::schema_to_schema::live::follower::Follower;
 use crate::schema_to_schema::live::ledger::{Direction, FeedKind};
@@ -20,7 +19,7 @@ use crate::schema_to_schema::planner::Migration;
 use crate::schema_to_schema::sequences::AdvancedSequence;
 use crate::schema_to_schema::sessions::Sessions;
 use crate::schema_to_schema::{failpoint, journal};
-use crate::sql::Sql;
+use crate::sql::{QualifiedName, Sql};
 
 /// How long one try may keep writers waiting.
 const LOCK_PATIENCE: Duration = Duration::from_millis(300);
@@ -42,6 +41,7 @@ pub(super) async fn open(
         .await
         .map_err(|error| error.context("planning the way back"))?;
     refuse_obstacles(&back).await?;
+    key::refuse_loose([forward, &back]).await?;
     let sessions = Arc::new(Sessions::default());
     let opened = Box::pin(async {
         let following = Following { until: Until::CaughtUp, verify: true, ..Following::default() };
@@ -69,20 +69,29 @@ async fn take_turns(
     epoch: i64,
     execution: &Execution,
 ) -> Result<Vec<AdvancedSequence>> {
-    let until = Instant::now() + PATIENCE;
-    let mut pause = Duration::from_millis(100);
+    let migration = &follower.migration;
+    let [old, new] = interleave::names(migration);
+    let tables = migration.plan.tables.iter().map(|table| &table.target);
+    let locked = vec![
+        seen_by(&migration.source, old).await?,
+        seen_by(&migration.target, new.into_iter().chain(tables).collect()).await?,
+    ];
+    let mut tries = Tries::new(PATIENCE, locked, "the new side was not opened");
     loop {
-        let error = match attempt(follower, armed, how, epoch).await {
-            Err(error) if locks::is_in_the_way(&error) && Instant::now() + pause < until => error,
+        match attempt(follower, armed, how, epoch).await {
+            Err(error) => tries.again(error, execution).await?,
             done => return done,
-        };
-        execution.note(format!("{error}: trying again"));
-        tokio::select! {
-            () = sleep(pause) => {}
-            () = execution.interrupted() => return Err(Error::interrupted("stopped; the new side was not opened")),
         }
-        pause = (pause * 2).min(Duration::from_secs(2));
     }
+}
+
+/// What is going to be locked, with a session that sees who holds it.
+async fn seen_by(session: &Session, names: Vec<&QualifiedName>) -> Result<(Session, Vec<Oid>)> {
+    let query =
+        Sql::literal("SELECT pg_catalog.to_regclass(name)::oid FROM pg_catalog.unnest($1::text[]) AS name");
+    let names: Vec<String> = names.into_iter().map(ToString::to_string).collect();
+    let rows = session.query(&query, &[&names]).await?;
+    Ok((session.clone(), rows.iter().filter_map(|row| row.get(0)).collect()))
 }
 
 async fn attempt(
@@ -107,7 +116,7 @@ async fn attempt(
         new.batch(&armed.open_up(&new, &follower.id).await?).await?;
         let make = Sql::literal(include_str!("../../../postgres/queries/bidirectional.sql"));
         new.batch(&make).await?;
-        remember_policy(&new, how).await?;
+        how.policy.remember(&new).await?;
         old.batch(&Sql::literal(
             "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout = '300ms'",
         ))
@@ -146,19 +155,6 @@ async fn say_open(session: &Session, what: &str) -> Result<()> {
         "WITH event AS (INSERT INTO confiture.event (what) VALUES ($1)) UPDATE confiture.follow SET phase = 'bidirectional'",
     );
     session.execute(&say, &[&what]).await.map(|_| ())
-}
-
-/// Writes the policy into the ledger of the new side.
-pub(super) async fn remember_policy(session: &Session, how: &Bidirectional) -> Result<()> {
-    let remember = Sql::literal(
-        "INSERT INTO confiture.bidirectional (policy, latest_by) VALUES ($1, $2)
-         ON CONFLICT (only_one) DO UPDATE SET policy = excluded.policy, latest_by = excluded.latest_by",
-    );
-    let by = match &how.policy {
-        super::Policy::Latest(by) => Some(by.as_str()),
-        _ => None,
-    };
-    session.execute(&remember, &[&how.policy.word(), &by]).await.map(|_| ())
 }
 
 /// Rows are written in the order of tables, not in that of foreign keys, and triggers of the application must not answer to

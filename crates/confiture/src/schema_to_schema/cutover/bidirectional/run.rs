@@ -88,7 +88,7 @@ async fn once(
     let other = AdvisoryLock::take(&forward.options.source).await?;
     let done = Box::pin(async {
         if ledgers.is_bidirectional() {
-            open::remember_policy(&Session::connect(&options.target).await?, how).await?;
+            how.policy.remember(&Session::connect(&options.target).await?).await?;
         } else {
             report.interleaved = open::open(&forward, how, ledgers.epoch(), &lock, execution).await?;
             report.opened = true;

@@ -1,12 +1,13 @@
-//! Sequences of the target, advanced so that the next number collides with nothing.
+//! Sequences of the target, advanced so that the next number collides with nothing; those that number the same rows on both sides, while both
+//! are written, take turns.
 
-use std::collections::{BTreeMap, BTreeSet};
+pub(crate) mod turns;
 
-use crate::catalog::{Catalog, Sequence, TypeKind};
+use crate::catalog::{Catalog, Column, Sequence, TypeKind};
 use crate::error::{Error, ErrorKind, Result};
 use crate::postgres::Session;
-use crate::schema_to_schema::plan::Plan;
-use crate::sql::{Identifier, QualifiedName, Sql, sql};
+use crate::schema_to_schema::plan::{Plan, Topology};
+use crate::sql::{Identifier, Literal, QualifiedName, Sql, sql};
 
 /// A sequence that was advanced.
 #[derive(Debug, Clone, serde::Serialize)]
@@ -131,39 +132,17 @@ pub(crate) async fn without_room(
     Ok((pairs.len(), full))
 }
 
-/// The sequences that number the same column, or have the same name, on both sides: the source's and the target's, each in one
-/// pair at most.
-pub(crate) fn counterparts(
-    plan: &Plan,
-    source: &Catalog,
-    target: &Catalog,
-) -> Vec<(QualifiedName, QualifiedName)> {
-    let mut both: Vec<(QualifiedName, QualifiedName)> = Vec::new();
-    for pair in pairs(plan, source, target) {
-        let Some(name) = pair.source else { continue };
-        if !both.iter().any(|(source, target)| source == name || target == pair.target) {
-            both.push((name.clone(), pair.target.clone()));
-        }
-    }
-    both
-}
-
 fn pairs<'a>(plan: &'a Plan, source: &'a Catalog, target: &'a Catalog) -> Vec<Pair<'a>> {
     let mut pairs = Vec::new();
     for table in &plan.tables {
         let Some(relation) = target.relations.get(&table.target) else { continue };
         for column in &relation.columns {
-            let Some(sequence) = column.sequence.as_ref().filter(|name| target.sequences.contains_key(*name))
-            else {
-                continue;
-            };
+            let Some(sequence) = numbering(column, target) else { continue };
             let from = table.columns.iter().find(|planned| planned.target == column.name);
             let source_column = from.and_then(|planned| planned.source_column.as_ref());
             let source_sequence =
                 table.source.as_ref().and_then(|name| source.relations.get(name)).and_then(|relation| {
-                    relation
-                        .column(source_column.unwrap_or(&column.name))
-                        .and_then(|column| column.sequence.as_ref())
+                    numbering(relation.column(source_column.unwrap_or(&column.name))?, source)
                 });
             pairs.push(Pair {
                 target: sequence,
@@ -172,7 +151,7 @@ fn pairs<'a>(plan: &'a Plan, source: &'a Catalog, target: &'a Catalog) -> Vec<Pa
             });
         }
     }
-    // Sequences that no column owns: those of the same name, which defaults and applications call.
+    // Sequences that no column owns: those of the same name, which applications call.
     let free = target.sequences.values().filter(|sequence| sequence.owned_by.is_none());
     for sequence in free.filter(|sequence| sequence.name.schema.as_str() != "confiture") {
         if let Some((name, _)) = source.sequences.get_key_value(&sequence.name) {
@@ -182,19 +161,44 @@ fn pairs<'a>(plan: &'a Plan, source: &'a Catalog, target: &'a Catalog) -> Vec<Pa
     pairs
 }
 
-/// The sequences that number the same rows on both sides: the source's, and those of the target.
-pub(crate) fn shared<'a>(
-    plan: &'a Plan,
-    source: &'a Catalog,
-    target: &'a Catalog,
-) -> BTreeMap<&'a QualifiedName, BTreeSet<&'a QualifiedName>> {
-    let mut shared: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
-    for pair in pairs(plan, source, target) {
-        if let Some(other) = pair.source.filter(|name| *name != pair.target) {
-            shared.entry(other).or_default().insert(pair.target);
-        }
+/// The sequence that a column owns, or the one that its default calls.
+fn numbering<'a>(column: &Column, catalog: &'a Catalog) -> Option<&'a QualifiedName> {
+    if let Some(owned) = &column.sequence {
+        return catalog.sequences.get_key_value(owned).map(|(name, _)| name);
     }
-    shared
+    // As the catalog shows it.
+    let called = column.default.as_ref()?.strip_prefix("nextval(")?.strip_suffix("::regclass)")?;
+    catalog.sequences.keys().find(|name| Literal(&name.to_string()).to_string().trim_start() == called)
+}
+
+/// A sequence, and whether it is the target's.
+pub(crate) type Sided<'a> = (bool, &'a QualifiedName);
+
+/// Groups of sequences that number the same rows, directly or by way of another one of the group: the source's first.
+pub(crate) fn shared<'a>(plan: &'a Plan, source: &'a Catalog, target: &'a Catalog) -> Vec<Vec<Sided<'a>>> {
+    // In one database a name is one sequence, whichever side has it.
+    let is_apart = plan.topology != Topology::OneDatabase;
+    let holds = |group: &[Sided<'_>], one: Sided<'_>| {
+        group.iter().any(|known| known.1 == one.1 && (!is_apart || known.0 == one.0))
+    };
+    let mut groups: Vec<Vec<Sided<'a>>> = Vec::new();
+    for pair in pairs(plan, source, target) {
+        let Some(from) = pair.source else { continue };
+        let pair = [(false, from), (true, pair.target)];
+        let (joined, others): (Vec<_>, Vec<_>) =
+            groups.into_iter().partition(|group| pair.iter().any(|one| holds(group, *one)));
+        let mut group: Vec<Sided<'a>> = Vec::new();
+        for one in joined.into_iter().flatten().chain(pair) {
+            if !holds(&group, one) {
+                group.push(one);
+            }
+        }
+        group.sort();
+        groups = others;
+        groups.push(group);
+    }
+    groups.retain(|group| group.len() > 1);
+    groups
 }
 
 /// The last value handed out; `None` where none was. The row of the sequence itself says it to whoever may select.
@@ -209,7 +213,7 @@ async fn last_value(session: &Session, sequence: &QualifiedName) -> Result<Optio
 }
 
 /// The last value handed out, or where it would stand just before its first: it is never moved back behind that.
-pub(crate) async fn stands_at(session: &Session, sequence: &QualifiedName, increment: i64) -> Result<i64> {
+async fn stands_at(session: &Session, sequence: &QualifiedName, increment: i64) -> Result<i64> {
     let query = sql!(
         "SELECT CASE WHEN is_called THEN last_value ELSE last_value - {} END FROM {}",
         increment,

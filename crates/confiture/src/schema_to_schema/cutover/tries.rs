@@ -5,52 +5,47 @@ use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
 use crate::catalog::Oid;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::event::Execution;
 use crate::postgres::Session;
 use crate::schema_to_schema::cutover::locks;
 
 /// Tries so far.
-pub(super) struct Tries<'a> {
-    pub(super) count: u32,
+pub(crate) struct Tries {
+    pub(crate) count: u32,
     until: Instant,
     patience: Duration,
     pause: Duration,
-    /// The tables that are locked.
-    relations: &'a [Oid],
+    /// What is locked, and a session that sees it.
+    locked: Vec<(Session, Vec<Oid>)>,
     /// What was not done, in words.
     nothing: &'static str,
 }
 
-impl<'a> Tries<'a> {
-    pub(super) fn new(patience: Duration, relations: &'a [Oid], nothing: &'static str) -> Self {
+impl Tries {
+    pub(crate) fn new(patience: Duration, locked: Vec<(Session, Vec<Oid>)>, nothing: &'static str) -> Self {
         Self {
             count: 0,
             until: Instant::now() + patience,
             patience,
             pause: Duration::from_millis(100),
-            relations,
+            locked,
             nothing,
         }
     }
 
     /// Waits before the next try, after `error`; returns an error where there is none.
-    pub(super) async fn again(
-        &mut self,
-        error: Error,
-        session: &Session,
-        execution: &Execution,
-    ) -> Result<()> {
+    pub(crate) async fn again(&mut self, error: Error, execution: &Execution) -> Result<()> {
         if !locks::is_in_the_way(&error) {
             return Err(error);
         }
-        let holder = locks::holder(session, self.relations, false).await;
+        let mut holder = None;
+        for (session, relations) in &self.locked {
+            holder = holder.or(locks::holder(session, relations, false).await);
+        }
         if Instant::now() + self.pause >= self.until {
             let who = holder.unwrap_or_else(|| "somebody holds a lock".to_owned());
-            let what = format!("{who}, for {} s and longer; {}", self.patience.as_secs(), self.nothing);
-            return Err(Error::new(ErrorKind::Server, what)
-                .sqlstate("55P03")
-                .hint("wait until that session is done, or end it: SELECT pg_terminate_backend(pid)"));
+            return Err(locks::held_up(&who, self.patience, self.nothing));
         }
         self.count += 1;
         execution.note(format!("{}: trying again", holder.unwrap_or_else(|| error.message().to_owned())));
