@@ -287,10 +287,7 @@ impl Follower {
             report.snapshot = Some(batch.snapshot.to_string());
             failpoint::reached("batch: done");
             beside.go_on(self, &mut report).await?;
-            if !lock.is_held() {
-                return Err(Error::new(ErrorKind::Connect, "the connection that held the lock was lost")
-                    .hint("see the server's log, then run this again: the target remembers how far it is"));
-            }
+            check_held(lock)?;
             if self.is_following() && !arrived {
                 arrived = true;
                 self.set_phase(Phase::Following).await?;
@@ -426,4 +423,13 @@ fn interrupted() -> Error {
 async fn stopped_hard(execution: &Execution) {
     execution.interrupted().await;
     sleep(Duration::from_secs(10)).await;
+}
+
+/// Refuses to go on without the lock that keeps others away.
+pub(crate) fn check_held(lock: &AdvisoryLock) -> Result<()> {
+    if lock.is_held() {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Connect, "the connection that held the lock was lost")
+        .hint("see the server's log, then run this again: the target remembers how far it is"))
 }

@@ -15,7 +15,7 @@ use crate::schema_to_schema::cutover::settle;
 use crate::schema_to_schema::cutover::switch::take_over;
 use crate::schema_to_schema::live::batch::BatchReport;
 use crate::schema_to_schema::live::ledger::{self, Direction, Phase};
-use crate::schema_to_schema::live::run::{Following, Until};
+use crate::schema_to_schema::live::run::{Following, Until, check_held};
 use crate::schema_to_schema::options::Options;
 use crate::schema_to_schema::planner::Migration;
 use crate::schema_to_schema::sessions::Sessions;
@@ -177,9 +177,7 @@ async fn rounds(
     loop {
         pair.forward.pass_gate().await?;
         let is_quiet = round(pair, report).await?;
-        if !locks.iter().all(|lock| lock.is_held()) {
-            return Err(Error::new(ErrorKind::Connect, "the connection that held the lock was lost"));
-        }
+        locks.iter().try_for_each(|lock| check_held(lock))?;
         let execution = pair.execution().clone();
         if pair.hands_over() && !execution.is_interrupted() {
             report.handed_over = true;
