@@ -199,8 +199,11 @@ async fn declared(session: &Session) -> Result<Declared, String> {
     Ok(rows.iter().map(one).collect())
 }
 
-/// True for the entry of a table, and for those of its defaults.
+/// True for the entry of a table, and for those of its defaults; where the catalog is the witness, for its columns.
 fn is_about(entry: &str, (schema, table): &(String, String)) -> bool {
+    if entry.starts_with(&format!("(column,{schema}.{table},")) {
+        return true;
+    }
     entry.lines().filter_map(|line| line.strip_prefix(table.as_str())).any(|rest| {
         rest.starts_with(&format!("; Type: TABLE; Schema: {schema};"))
             || rest.starts_with(' ') && rest.contains(&format!("; Type: DEFAULT; Schema: {schema};"))
