@@ -229,7 +229,7 @@ fn make(work: &Work<'_>, at: usize, members: &[Act]) -> Step {
     let mut step = plain(object.title(), Vec::new());
     match object.kind {
         Kind::Table | Kind::ForeignTable => {
-            step.statements.push(Sql::from_server(table(work, object, &members)));
+            step.statements.push(Sql::from_server(table(work, at, &members)));
         }
         Kind::Column => {
             let table = object.parent.and_then(|parent| new.all[parent].alter.clone()).unwrap_or_default();
@@ -324,7 +324,8 @@ fn domain(object: &Object, members: &[&Object]) -> String {
 }
 
 /// A whole `CREATE TABLE`.
-fn table(work: &Work<'_>, object: &Object, members: &[&Object]) -> String {
+fn table(work: &Work<'_>, at: usize, members: &[&Object]) -> String {
+    let object = &work.sides.new.all[at];
     let of_kind = |kind: Kind| members.iter().copied().filter(move |member| member.kind == kind);
     let partition = of_kind(Kind::Partition).next();
     let inherits: Vec<&Object> = of_kind(Kind::Inheritance).collect();
@@ -333,9 +334,12 @@ fn table(work: &Work<'_>, object: &Object, members: &[&Object]) -> String {
     let mut columns: Vec<&Object> = of_kind(Kind::Column).collect();
     columns.sort_by_key(|column| column.details["number"].as_i64());
     let comes_along = |column: &&Object| column.inherited && (partition.is_some() || !inherits.is_empty());
-    let from_above = columns.iter().filter(|column| comes_along(column));
-    let beside_parents: Vec<String> =
-        from_above.filter_map(|column| not_null::beside_parents(column)).collect();
+    let has_parents = partition.is_some() || !inherits.is_empty();
+    // They need not be members: a partition's come along.
+    let columns_of_parents = (work.sides.new.all.iter())
+        .filter(|_| has_parents)
+        .filter(|column| column.kind == Kind::Column && column.parent == Some(at) && comes_along(column));
+    let beside_parents: Vec<String> = columns_of_parents.filter_map(not_null::beside_parents).collect();
     let mut lines: Vec<String> = Vec::new();
     if partition.is_none() && object.detail("of").is_empty() {
         let written = columns.into_iter().filter(|column| !comes_along(column));
