@@ -253,11 +253,20 @@ fn with_sorted_columns(lines: &[&str]) -> String {
     if is_table {
         lines.sort_unstable();
     }
-    lines.into_iter().map(with_sorted_statistics).collect::<Vec<_>>().join("\n")
+    lines.into_iter().map(with_sorted_list).collect::<Vec<_>>().join("\n")
 }
 
-/// `CREATE STATISTICS … ON b, a FROM t` has the columns in the order of the table.
-fn with_sorted_statistics(line: &str) -> String {
+/// `CREATE STATISTICS … ON b, a FROM t` has the columns in the order of the table, and so has `ALTER PUBLICATION … ADD TABLE ONLY t (b, a)`.
+fn with_sorted_list(line: &str) -> String {
+    if line.starts_with("ALTER PUBLICATION ")
+        && let Some((head, rest)) = line.split_once(" (")
+        && let Some((columns, end)) = rest.split_once(')')
+        && !head.contains(" WHERE")
+    {
+        let mut columns: Vec<&str> = columns.split(", ").collect();
+        columns.sort_unstable();
+        return format!("{head} ({}){end}", columns.join(", "));
+    }
     let parts = || {
         let (head, rest) = line.strip_prefix("CREATE STATISTICS ")?.split_once(" ON ")?;
         let (columns, table) = rest.split_once(" FROM ")?;
