@@ -1,5 +1,7 @@
 //! Columns: how they are written, and how one becomes another without losing what it holds.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use crate::catalog::{Object, Objects};
@@ -64,8 +66,8 @@ pub(super) fn table_of(column: &Object) -> String {
     identity.strip_suffix(&own).or_else(|| identity.strip_suffix(&other)).unwrap_or(identity).to_owned()
 }
 
-/// The column as `CREATE TABLE` and `ADD COLUMN` take it.
-pub(super) fn render(column: &Object, default: Option<&str>) -> String {
+/// The column as `CREATE TABLE` and `ADD COLUMN` take it; `taken` are the names of the NOT NULL constraints that are there.
+pub(super) fn render(column: &Object, default: Option<&str>, taken: &BTreeSet<String>) -> String {
     let mut text = format!("{} {}", column.create, column.detail("type"));
     if let Some(collation) = column.details["collation"].as_str() {
         text.push_str(&format!(" COLLATE {collation}"));
@@ -80,7 +82,7 @@ pub(super) fn render(column: &Object, default: Option<&str>) -> String {
     if let Some(identity) = identity(column) {
         text.push_str(&format!(" {identity}"));
     }
-    if let Some(not_null) = not_null::within(column) {
+    if let Some(not_null) = not_null::within(column, taken) {
         text.push_str(&not_null);
     }
     text
@@ -123,6 +125,11 @@ pub(super) fn compare(sides: Sides<'_>, old: &Object, new: &Object) -> Change {
     if drops_identity {
         change.push(format!("{alter} DROP IDENTITY"));
     }
+    // PostgreSQL 18 cannot give another type to a column with a constraint of its own below one of a parent's: what goes, goes before.
+    let loosens = old.is("not_null") && !new.is("not_null");
+    if loosens {
+        not_null::compare(&mut change, sides, &alter, old, new);
+    }
     let retyped = old.detail("type") != new.detail("type");
     if retyped || old.details["collation"] != new.details["collation"] {
         // What is in a foreign table is converted elsewhere.
@@ -136,7 +143,9 @@ pub(super) fn compare(sides: Sides<'_>, old: &Object, new: &Object) -> Change {
             change.hazards.push(Hazard::MayFail("a value that the new type cannot hold stops it".into()));
         }
     }
-    not_null::compare(&mut change, &alter, old, new);
+    if !loosens {
+        not_null::compare(&mut change, sides, &alter, old, new);
+    }
     compare_identities(&mut change, &alter, old, new, retyped);
     change
 }
@@ -168,7 +177,7 @@ fn become_identity(alter: &str, new: &Object, after: &Behind<'_>) -> Vec<String>
 }
 
 /// Adds an identity column to a table with children, which `ADD COLUMN` refuses: numbers first, then what gives them.
-pub(super) fn add_identity_apart(column: &Object) -> Vec<String> {
+pub(super) fn add_identity_apart(column: &Object, taken: &BTreeSet<String>) -> Vec<String> {
     let (Some(after), Some(alter)) = (behind(column), column.alter.as_deref()) else { return Vec::new() };
     let table = table_of(column);
     let numbers = format!(
@@ -182,7 +191,7 @@ pub(super) fn add_identity_apart(column: &Object) -> Vec<String> {
     let alter = alter.replacen(" TABLE ONLY ", " TABLE ", 1);
     let mut statements = vec![
         format!("CREATE SEQUENCE {numbers} {}", after.parameters),
-        format!("ALTER TABLE {table} ADD COLUMN {}", render(&plain, Some(&default))),
+        format!("ALTER TABLE {table} ADD COLUMN {}", render(&plain, Some(&default), taken)),
         format!("{alter} DROP DEFAULT"),
         format!("DROP SEQUENCE {numbers}"),
     ];

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::catalog::{Kind, Object, Objects};
 use crate::diff::compare::{Change, Sides, compare};
-use crate::diff::{PlanOptions, column, family, twins};
+use crate::diff::{PlanOptions, column, family, not_null, twins};
 use crate::sql::Sql;
 
 /// What becomes of an object of the old catalog.
@@ -34,6 +34,8 @@ pub(super) struct Work<'a> {
     /// Work on a child that the same work on its parent does.
     pub(super) old_comes_along: Vec<bool>,
     pub(super) new_comes_along: Vec<bool>,
+    /// Names of NOT NULL constraints that are there.
+    pub(super) not_null_names: BTreeSet<String>,
 }
 
 /// Decides.
@@ -49,6 +51,7 @@ pub(super) fn decide<'a>(sides: Sides<'a>, options: &PlanOptions) -> Work<'a> {
         stays_below: BTreeSet::new(),
         old_comes_along: vec![false; old.all.len()],
         new_comes_along: vec![false; new.all.len()],
+        not_null_names: not_null::names(old),
         twins,
     };
     for (at, object) in old.all.iter().enumerate() {
@@ -316,7 +319,15 @@ impl Work<'_> {
                     && object.kind != Kind::Trigger;
                 let inherited = object.inherited || self.is_retyped_with_parents(at);
                 let apart = alone || self.stays_below.contains(&at);
-                self.old_comes_along[at] = inherited && !apart && self.parents_do(at);
+                if inherited
+                    && !apart
+                    && let Some(first) = self.own_not_null(at, options)
+                {
+                    self.fates[at] = Fate::Alter;
+                    self.changes.entry(at).or_default().statements = vec![first];
+                } else {
+                    self.old_comes_along[at] = inherited && !apart && self.parents_do(at);
+                }
             }
             let new = self.sides.new;
             // A table that is put to its parent afterwards has to have its columns: one that was there before, or one whose columns
@@ -409,6 +420,17 @@ impl Work<'_> {
             taken_off.remove(&table);
         });
         taken_off
+    }
+
+    /// A child's own NOT NULL is made, or given up, before the parents' comes; what else there is to do comes along with them. Where that is
+    /// refused, a remark tells of the difference.
+    fn own_not_null(&self, at: usize, options: &PlanOptions) -> Option<Sql> {
+        let (old, new) = (self.sides.old, self.sides.new);
+        let stays = matches!(self.fates[at], Fate::Keep | Fate::Alter);
+        if !stays || options.rebuild.contains(&old.all[at].key()) {
+            return None;
+        }
+        not_null::before_parents(&old.all[at], &new.all[self.twins[at]?]).map(Sql::from_server)
     }
 
     /// Columns that go while those who inherit from the table keep theirs: they are dropped with `ONLY`, and so are those between.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::catalog::{Kind, Object, Objects};
-use crate::diff::Step;
+use crate::diff::{Step, not_null};
 use crate::sql::Sql;
 
 /// Has tables leave their parents and join them again, where that makes them as they are in `new`: what is inherited is then
@@ -59,7 +59,8 @@ fn differs(old: &Objects, object: &Object, what: &str) -> bool {
     old.find(&object.key()).is_some_and(|(_, before)| before.details[what] != object.details[what])
 }
 
-/// What of inheritance is other than in `new`, where no `ALTER TABLE` makes it so: which columns a child declares itself, and the order of its parents.
+/// What of inheritance is other than in `new`, where no `ALTER TABLE` makes it so: which columns a child declares itself, how its NOT NULL
+/// constraints are named, and the order of its parents.
 #[must_use]
 pub fn other_inheritance(old: &Objects, new: &Objects) -> Vec<String> {
     let declared = new.all.iter().filter(|object| {
@@ -79,5 +80,6 @@ pub fn other_inheritance(old: &Objects, new: &Objects) -> Vec<String> {
     remarks.extend(tables.into_iter().map(|table| {
         format!("the parents of {} stand in another order than in the files", new.all[table].identity)
     }));
+    remarks.extend(not_null::others(old, new));
     remarks
 }

@@ -194,6 +194,7 @@ impl<'a> Graph<'a> {
                 _ => false,
             };
             edges.extend(fits.filter(is_own).map(|first| (*first, act, true)));
+            edges.extend(self.names_from_above(at, &of_table));
             // What the parent loses, the child need not have.
             let parents = new.all[at].depends.iter().filter(|on| Some(**on) != new.all[at].parent);
             let parts = parents.filter_map(|table| old.find(&new.all[*table].key()));
@@ -216,12 +217,38 @@ impl<'a> Graph<'a> {
         self.connect_shared_columns();
     }
 
+    /// What is put to a parent takes the names of the parent's constraints once those are there: two at the same time never get one.
+    fn names_from_above(
+        &self,
+        link: usize,
+        of_table: &HashMap<usize, Vec<usize>>,
+    ) -> Vec<(usize, usize, bool)> {
+        let new = self.new_side();
+        let columns = |table: usize| {
+            let acts = of_table.get(&table).into_iter().flatten();
+            acts.filter_map(|act| match self.acts[*act] {
+                Act::Make(at) | Act::Alter(_, at) if new.all[at].kind == Kind::Column => {
+                    Some((new.all[at].name.as_str(), *act))
+                }
+                _ => None,
+            })
+        };
+        let Some(child) = new.all[link].parent else { return Vec::new() };
+        let below: HashMap<&str, usize> = columns(child).collect();
+        let parents = new.all[link].depends.iter().filter(|on| **on != child);
+        let above = parents.flat_map(|parent| columns(*parent));
+        above.filter_map(|(name, act)| Some((act, *below.get(name)?, true))).collect()
+    }
+
     /// A column that a child declares as well is made there first, so that the parent's joins it, and dropped there last.
     fn connect_shared_columns(&mut self) {
         let (old, new) = (self.old(), self.new_side());
         let mut edges = Vec::new();
         for (objects, acts, child_first) in [(new, &self.make_of, true), (old, &self.drop_of, false)] {
-            let kept = |at: &usize| !acts.contains_key(at) && objects.all[*at].kind == Kind::Inheritance;
+            // What a partition gives up, it gives up before the parent's comes.
+            let is_shared =
+                |link: &Object| link.kind == Kind::Inheritance || child_first && link.kind == Kind::Partition;
+            let kept = |at: &usize| !acts.contains_key(at) && is_shared(&objects.all[*at]);
             let children = objects.children();
             for link in (0..objects.all.len()).filter(kept) {
                 let Some(child) = objects.all[link].parent else { continue };

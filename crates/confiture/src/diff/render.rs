@@ -228,7 +228,9 @@ fn make(work: &Work<'_>, at: usize, members: &[Act]) -> Step {
         .collect();
     let mut step = plain(object.title(), Vec::new());
     match object.kind {
-        Kind::Table | Kind::ForeignTable => step.statements.push(Sql::from_server(table(object, &members))),
+        Kind::Table | Kind::ForeignTable => {
+            step.statements.push(Sql::from_server(table(work, at, &members)));
+        }
         Kind::Column => {
             let table = object.parent.and_then(|parent| new.all[parent].alter.clone()).unwrap_or_default();
             let default = members.iter().find(|member| member.kind == Kind::Default);
@@ -238,9 +240,16 @@ fn make(work: &Work<'_>, at: usize, members: &[Act]) -> Step {
                 step.hazards.push(Hazard::MayFail("rows that are there have no value for it".into()));
             }
             if !object.detail("identity").is_empty() && refuses_identity(work, object) {
-                step.statements.extend(column::add_identity_apart(object).into_iter().map(Sql::from_server));
+                step.statements.extend(
+                    column::add_identity_apart(object, &work.not_null_names)
+                        .into_iter()
+                        .map(Sql::from_server),
+                );
             } else {
-                let text = format!("{table} ADD COLUMN {}", column::render(object, expression));
+                let text = format!(
+                    "{table} ADD COLUMN {}",
+                    column::render(object, expression, &work.not_null_names)
+                );
                 step.statements.push(Sql::from_server(text));
             }
         }
@@ -315,7 +324,8 @@ fn domain(object: &Object, members: &[&Object]) -> String {
 }
 
 /// A whole `CREATE TABLE`.
-fn table(object: &Object, members: &[&Object]) -> String {
+fn table(work: &Work<'_>, at: usize, members: &[&Object]) -> String {
+    let object = &work.sides.new.all[at];
     let of_kind = |kind: Kind| members.iter().copied().filter(move |member| member.kind == kind);
     let partition = of_kind(Kind::Partition).next();
     let inherits: Vec<&Object> = of_kind(Kind::Inheritance).collect();
@@ -324,13 +334,20 @@ fn table(object: &Object, members: &[&Object]) -> String {
     let mut columns: Vec<&Object> = of_kind(Kind::Column).collect();
     columns.sort_by_key(|column| column.details["number"].as_i64());
     let comes_along = |column: &&Object| column.inherited && (partition.is_some() || !inherits.is_empty());
+    let has_parents = partition.is_some() || !inherits.is_empty();
+    // They need not be members: a partition's come along.
+    let columns_of_parents = (work.sides.new.all.iter())
+        .filter(|_| has_parents)
+        .filter(|column| column.kind == Kind::Column && column.parent == Some(at) && comes_along(column));
+    let beside_parents: Vec<String> = columns_of_parents.filter_map(not_null::beside_parents).collect();
     let mut lines: Vec<String> = Vec::new();
     if partition.is_none() && object.detail("of").is_empty() {
         let written = columns.into_iter().filter(|column| !comes_along(column));
-        lines.extend(
-            written.map(|column| column::render(column, defaults.get(column.name.as_str()).copied())),
-        );
+        lines.extend(written.map(|column| {
+            column::render(column, defaults.get(column.name.as_str()).copied(), &work.not_null_names)
+        }));
     }
+    lines.extend(beside_parents);
     let mut constraints: Vec<&Object> = of_kind(Kind::Constraint).collect();
     let rank = |constraint: &&Object| match constraint.detail("type") {
         "p" => 0,

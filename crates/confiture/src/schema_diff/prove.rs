@@ -355,8 +355,12 @@ async fn attempt(
             return inherit_again(session, steps, state, to).await;
         }
         let more = compute(&state, to, move |state, to| diff::plan(state, to, &options)).await?;
-        if more.is_empty() {
+        // What a child has of its own is only seen after the first.
+        if more.is_empty() && round > 0 {
             break;
+        }
+        if more.is_empty() {
+            continue;
         }
         if one_transaction {
             carry_out(session, &more).await?;

@@ -185,3 +185,40 @@ CREATE TABLE t1 PARTITION OF t FOR VALUES FROM (0) TO (10);
 CREATE TABLE t (a int) PARTITION BY RANGE (a);
 CREATE TABLE t1 PARTITION OF t FOR VALUES FROM (0) TO (10);
 ALTER TABLE t ADD CONSTRAINT f FOREIGN KEY (a) REFERENCES p NOT VALID;
+-- case: another key of a partitioned table with NOT NULL
+-- since: 18
+-- old
+CREATE TABLE t (id int NOT NULL, b int) PARTITION BY LIST (id);
+CREATE TABLE t1 PARTITION OF t FOR VALUES IN (1);
+-- new
+CREATE TABLE t (id int NOT NULL, b int) PARTITION BY RANGE (id);
+CREATE TABLE t1 PARTITION OF t FOR VALUES FROM (1) TO (2);
+-- rows
+INSERT INTO t VALUES (1, 2);
+-- case: a table with NOT NULL becomes a partition
+-- since: 18
+-- old
+CREATE TABLE t1 (id int NOT NULL, b int);
+-- new
+CREATE TABLE t (id int NOT NULL, b int) PARTITION BY RANGE (id);
+CREATE TABLE t1 PARTITION OF t FOR VALUES FROM (1) TO (2);
+-- expect
+ALTER TABLE public.t1 RENAME CONSTRAINT t1_id_not_null TO t_id_not_null
+-- rows
+INSERT INTO t1 VALUES (1, 2);
+-- case: NOT NULL of a typed table gets a name
+-- since: 18
+-- old
+CREATE TYPE i AS (n int);
+CREATE TABLE t OF i (n NOT NULL);
+-- new
+CREATE TYPE i AS (n int);
+CREATE TABLE t OF i (CONSTRAINT filled NOT NULL n);
+-- case: NOT NULL of a partition beside its table's
+-- since: 18
+-- old
+CREATE TABLE t (id int, b int) PARTITION BY LIST (id);
+CREATE TABLE t1 PARTITION OF t FOR VALUES IN (1);
+-- new
+CREATE TABLE t (id int NOT NULL, b int) PARTITION BY LIST (id);
+CREATE TABLE t1 PARTITION OF t (id NOT NULL) FOR VALUES IN (1);

@@ -199,8 +199,11 @@ async fn declared(session: &Session) -> Result<Declared, String> {
     Ok(rows.iter().map(one).collect())
 }
 
-/// True for the entry of a table, and for those of its defaults.
+/// True for the entry of a table, and for those of its defaults; where the catalog is the witness, for its columns.
 fn is_about(entry: &str, (schema, table): &(String, String)) -> bool {
+    if entry.starts_with(&format!("(column,{schema}.{table},")) {
+        return true;
+    }
     entry.lines().filter_map(|line| line.strip_prefix(table.as_str())).any(|rest| {
         rest.starts_with(&format!("; Type: TABLE; Schema: {schema};"))
             || rest.starts_with(' ') && rest.contains(&format!("; Type: DEFAULT; Schema: {schema};"))
@@ -250,11 +253,20 @@ fn with_sorted_columns(lines: &[&str]) -> String {
     if is_table {
         lines.sort_unstable();
     }
-    lines.into_iter().map(with_sorted_statistics).collect::<Vec<_>>().join("\n")
+    lines.into_iter().map(with_sorted_list).collect::<Vec<_>>().join("\n")
 }
 
-/// `CREATE STATISTICS … ON b, a FROM t` has the columns in the order of the table.
-fn with_sorted_statistics(line: &str) -> String {
+/// `CREATE STATISTICS … ON b, a FROM t` has the columns in the order of the table, and so has `ALTER PUBLICATION … ADD TABLE ONLY t (b, a)`.
+fn with_sorted_list(line: &str) -> String {
+    if line.starts_with("ALTER PUBLICATION ")
+        && let Some((head, rest)) = line.split_once(" (")
+        && let Some((columns, end)) = rest.split_once(')')
+        && !head.contains(" WHERE")
+    {
+        let mut columns: Vec<&str> = columns.split(", ").collect();
+        columns.sort_unstable();
+        return format!("{head} ({}){end}", columns.join(", "));
+    }
     let parts = || {
         let (head, rest) = line.strip_prefix("CREATE STATISTICS ")?.split_once(" ON ")?;
         let (columns, table) = rest.split_once(" FROM ")?;

@@ -29,7 +29,7 @@ SELECT CASE WHEN c.relkind IN ('v', 'm') THEN 'view column' ELSE 'column' END AS
         'not_null', a.attnotnull,
         'in_key', c.relkind = 'p' AND EXISTS (SELECT FROM pg_depend k WHERE k.classid = 'pg_class'::regclass AND k.objid = c.oid AND k.objsubid = a.attnum AND k.refclassid = 'pg_class'::regclass AND k.refobjid = c.oid AND k.refobjsubid = 0 AND k.deptype = 'i'),
         'not_null_constraint', CASE WHEN a.attnotnull AND current_setting('server_version_num')::int >= 180000 THEN (
-            SELECT json_build_object('name', k.conname, 'valid', k.convalidated, 'goes_down', NOT k.connoinherit, 'own', k.coninhcount = 0,
+            SELECT json_build_object('name', k.conname, 'valid', k.convalidated, 'goes_down', NOT k.connoinherit, 'own', k.coninhcount = 0, 'local', k.conislocal,
                 'plain', k.conname = concat(c.relname, '_', a.attname, '_not_null') AND k.convalidated AND NOT k.connoinherit,
                 'comment', obj_description(k.oid, 'pg_constraint'))
             FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'n' AND k.conkey = ARRAY[a.attnum]) END,
