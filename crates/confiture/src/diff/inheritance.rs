@@ -41,16 +41,10 @@ pub fn inherit_again(old: &Objects, new: &Objects) -> Vec<Step> {
         };
         let name = &new.all[table].identity;
         let all = [each("NO INHERIT"), each("INHERIT")].concat().join(", ");
-        steps.push(Step {
-            title: format!("inheritance of table {name}"),
-            statements: vec![Sql::from_server(format!("ALTER TABLE {name} {all}"))],
-            hazards: Vec::new(),
-            commits: false,
-            alone: false,
-            online: Vec::new(),
-            locks: Vec::new(),
-            alters: None,
-        });
+        steps.push(Step::plain(
+            format!("inheritance of table {name}"),
+            vec![Sql::from_server(format!("ALTER TABLE {name} {all}"))],
+        ));
     }
     steps
 }

@@ -111,6 +111,20 @@ fn all_differences<'a>(old: &'a Objects, new: &'a Objects) -> impl Iterator<Item
 }
 
 impl Step {
+    /// One that does no harm and has no other form.
+    fn plain(title: String, statements: Vec<Sql>) -> Self {
+        Self {
+            title,
+            statements,
+            hazards: Vec::new(),
+            commits: false,
+            alone: false,
+            online: Vec::new(),
+            locks: Vec::new(),
+            alters: None,
+        }
+    }
+
     /// The step in a form that lets others go on working, where there is one.
     pub fn go_online(&mut self) {
         if !self.online.is_empty() {

@@ -158,14 +158,8 @@ pub fn steps(state: &Objects, renames: &[Rename], columns: bool) -> Vec<Step> {
             format!("ALTER {} RENAME TO {}", object.phrase, quoted(&rename.to))
         };
         steps.push(Step {
-            title: rename.title(),
-            statements: vec![Sql::from_server(statement)],
             hazards: vec![Hazard::Note(rename.reason.clone().into())],
-            commits: false,
-            alone: false,
-            online: Vec::new(),
-            locks: Vec::new(),
-            alters: None,
+            ..Step::plain(rename.title(), vec![Sql::from_server(statement)])
         });
     }
     steps
@@ -196,20 +190,11 @@ pub fn owned_sequences(state: &Objects, to: &Objects) -> Vec<Step> {
             && free(state, &new.identity)
             && free(to, &old.identity)
         {
-            steps.push(Step {
-                title: format!("sequence {} becomes {}", old.identity, quoted(&new.name)),
-                statements: vec![Sql::from_server(format!(
-                    "ALTER SEQUENCE {} RENAME TO {}",
-                    old.identity,
-                    quoted(&new.name)
-                ))],
-                hazards: Vec::new(),
-                commits: false,
-                alone: false,
-                online: Vec::new(),
-                locks: Vec::new(),
-                alters: None,
-            });
+            let name = quoted(&new.name);
+            steps.push(Step::plain(
+                format!("sequence {} becomes {name}", old.identity),
+                vec![Sql::from_server(format!("ALTER SEQUENCE {} RENAME TO {name}", old.identity))],
+            ));
         }
     }
     steps

@@ -28,14 +28,10 @@ fn step(work: &Work<'_>, group: &Group) -> Step {
                 format!("{} becomes {}", old.all[from].title(), new.all[to].identity)
             };
             let mut step = Step {
-                title,
-                statements: change.statements.clone(),
                 hazards: change.hazards.clone(),
                 commits: change.commits,
-                alone: false,
-                online: Vec::new(),
-                locks: Vec::new(),
                 alters: Some(old.all[from].key()),
+                ..Step::plain(title, change.statements.clone())
             };
             let plain = new.all[new.root(to)].detail("relkind") == "r" && !new.all[to].inherited;
             if new.all[to].kind == Kind::Column {
@@ -43,19 +39,6 @@ fn step(work: &Work<'_>, group: &Group) -> Step {
             }
             step
         }
-    }
-}
-
-fn plain(title: String, statements: Vec<Sql>) -> Step {
-    Step {
-        title,
-        statements,
-        hazards: Vec::new(),
-        commits: false,
-        alone: false,
-        online: Vec::new(),
-        locks: Vec::new(),
-        alters: None,
     }
 }
 
@@ -99,7 +82,7 @@ fn drop(work: &Work<'_>, at: usize) -> Step {
                 )));
             }
         }
-        return plain(format!("{} is set aside", object.title()), statements);
+        return Step::plain(format!("{} is set aside", object.title()), statements);
     }
     let statements = match object.kind {
         Kind::DefaultPrivileges => privileges::unmake(object),
@@ -121,7 +104,7 @@ fn drop(work: &Work<'_>, at: usize) -> Step {
         }
         _ => vec![Sql::from_server(object.drop.clone())],
     };
-    let mut step = plain(object.title(), statements);
+    let mut step = Step::plain(object.title(), statements);
     online::drop(&mut step, object);
     if work.fates[at] == Fate::Gone {
         step.hazards.extend(match object.kind {
@@ -157,7 +140,7 @@ fn finish(work: &Work<'_>, at: usize) -> Step {
     }
     let what = object.phrase.split(' ').next().unwrap_or("TYPE");
     statements.push(Sql::from_server(format!("DROP {what} {name}")));
-    Step { hazards, ..plain(format!("{}: what was set aside", object.title()), statements) }
+    Step { hazards, ..Step::plain(format!("{}: what was set aside", object.title()), statements) }
 }
 
 /// Rows go from the table that was set aside to the one that has taken its place.
@@ -226,7 +209,7 @@ fn make(work: &Work<'_>, at: usize, members: &[Act]) -> Step {
     let members: Vec<&Object> = (members.iter())
         .filter_map(|act| if let Act::Make(at) = act { Some(&new.all[*at]) } else { None })
         .collect();
-    let mut step = plain(object.title(), Vec::new());
+    let mut step = Step::plain(object.title(), Vec::new());
     match object.kind {
         Kind::Table | Kind::ForeignTable => {
             step.statements.push(Sql::from_server(table(work, at, &members)));

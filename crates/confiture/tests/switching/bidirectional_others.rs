@@ -60,6 +60,16 @@ async fn drop_role(world: World, role: &str) {
     .await;
 }
 
+/// While row security binds the role, carrying both ways is refused.
+async fn assert_bound(options: &Options, (side, table): (&Database<'_>, &str), when: &str) {
+    psql(side, &format!("ALTER TABLE {table} FORCE ROW LEVEL SECURITY")).await;
+    let error =
+        both_ways(options.clone(), &policy(Policy::Fail), &Execution::unattended()).await.unwrap_err();
+    assert!(error.to_string().contains("row"), "{table}, {when}: {error:#?}");
+    assert!(!error.hints().is_empty(), "{table}, {when}: {error:#?}");
+    psql(side, &format!("ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY")).await;
+}
+
 /// Row security from which the role is exempt is none of its business; one that binds it stops it, and no row that it hides
 /// counts as deleted.
 #[tokio::test(flavor = "multi_thread")]
@@ -72,23 +82,13 @@ async fn row_security() {
     let (world, options, role) = owned().await;
     follow(&options, FeedKind::Queue).await;
     for (side, table) in [(&world.old, "app.orders"), (&world.new, "new.orders")] {
-        psql(side, &format!("ALTER TABLE {table} FORCE ROW LEVEL SECURITY")).await;
-        let error =
-            both_ways(options.clone(), &policy(Policy::Fail), &Execution::unattended()).await.unwrap_err();
-        assert!(error.to_string().contains("row"), "{table}, before: {error:#?}");
-        assert!(!error.hints().is_empty(), "{table}, before: {error:#?}");
-        psql(side, &format!("ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY")).await;
+        assert_bound(&options, (side, table), "before").await;
     }
     assert!(carry(&options, &policy(Policy::Fail)).await.opened);
     for (side, table) in [(&world.old, "app.orders"), (&world.new, "new.orders")] {
         psql(&world.old, "UPDATE app.orders SET cents = cents + 1 WHERE number = -1").await;
         psql(&world.new, "UPDATE new.orders SET cents = cents + 1 WHERE number = -500").await;
-        psql(side, &format!("ALTER TABLE {table} FORCE ROW LEVEL SECURITY")).await;
-        let error =
-            both_ways(options.clone(), &policy(Policy::Fail), &Execution::unattended()).await.unwrap_err();
-        assert!(error.to_string().contains("row"), "{table}, meanwhile: {error:#?}");
-        assert!(!error.hints().is_empty(), "{table}, meanwhile: {error:#?}");
-        psql(side, &format!("ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY")).await;
+        assert_bound(&options, (side, table), "meanwhile").await;
         let report = carry(&options, &policy(Policy::Fail)).await;
         assert_eq!(report.conflicts, 0);
         assert_equal_sides(&world).await;

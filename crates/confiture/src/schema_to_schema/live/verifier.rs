@@ -69,7 +69,7 @@ struct Round {
     found: BTreeMap<usize, TableVerification>,
     checks: Option<(Vec<ForeignKeyVerification>, Vec<ValidationResult>)>,
     batch: i64,
-    /// Tables in which so much was changed while their changes were compared that all of their rows are compared once.
+    /// Tables to which something happened while they were compared of which no keys tell: all of their rows are compared, once.
     outrun: BTreeSet<usize>,
     /// Pairs of snapshots in which tables were gone, one after the other.
     in_vain: u32,
