@@ -63,7 +63,7 @@ pub(crate) async fn advance_by(
             }
             _ => None,
         };
-        let stands_at = stands_at(target, pair.target, increment).await?;
+        let stands_at = stands_at(target, pair.target).await?;
         // What the sequence never gives, such as a row 0 that someone wrote by hand, does not move it.
         let reached = [handed_out, largest].into_iter().flatten().filter(|value| (min..=max).contains(value));
         let goal = if increment > 0 { reached.max() } else { reached.min() };
@@ -213,11 +213,12 @@ async fn last_value(session: &Session, sequence: &QualifiedName) -> Result<Optio
 }
 
 /// The last value handed out, or where it would stand just before its first: it is never moved back behind that.
-async fn stands_at(session: &Session, sequence: &QualifiedName, increment: i64) -> Result<i64> {
+pub(crate) async fn stands_at(session: &Session, sequence: &QualifiedName) -> Result<i64> {
     let query = sql!(
-        "SELECT CASE WHEN is_called THEN last_value ELSE last_value - {} END FROM {}",
-        increment,
-        sequence
+        "SELECT CASE WHEN s.is_called THEN s.last_value ELSE s.last_value - q.seqincrement END
+         FROM {} AS s, pg_catalog.pg_sequence AS q WHERE q.seqrelid = {}::pg_catalog.regclass",
+        sequence,
+        Literal(&sequence.to_string())
     );
     session.query_one(&query, &[]).await.map(|row| row.get(0)).map_err(|error| {
         error

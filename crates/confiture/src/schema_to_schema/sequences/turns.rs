@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::postgres::Session;
-use crate::sql::{Literal, QualifiedName, Sql, sql};
+use crate::schema_to_schema::sequences::stands_at;
+use crate::sql::{QualifiedName, Sql, sql};
 
 /// How many turns each sequence has room for at least.
 const ROOM: i64 = 1000;
@@ -121,19 +122,8 @@ async fn hold(session: &Session, name: &QualifiedName) -> Result<Held> {
             .context(format!("having {} count in other steps", name.short()))
             .hint("the role must own the sequences, and no transaction that has drawn from them may stay open for long")
     })?;
-    let reached = reached(session, name).await?;
+    let reached = stands_at(session, name).await?;
     Ok(Held { increment, min: row.get(1), max: row.get(2), cycles: row.get(3), reached })
-}
-
-/// The last number that was drawn, or the one before its first.
-pub(crate) async fn reached(session: &Session, name: &QualifiedName) -> Result<i64> {
-    let query = sql!(
-        "SELECT CASE WHEN s.is_called THEN s.last_value ELSE s.last_value - q.seqincrement END
-         FROM {} AS s, pg_catalog.pg_sequence AS q WHERE q.seqrelid = {}::pg_catalog.regclass",
-        name,
-        Literal(&name.to_string())
-    );
-    Ok(session.query_one(&query, &[]).await?.get(0))
 }
 
 async fn set(session: &Session, name: &QualifiedName, increment: i64, next: i64) -> Result<()> {

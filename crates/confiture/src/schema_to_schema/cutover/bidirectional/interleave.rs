@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::postgres::Session;
 use crate::schema_to_schema::planner::Migration;
-use crate::schema_to_schema::sequences::{AdvancedSequence, Sided, shared, turns};
+use crate::schema_to_schema::sequences::{AdvancedSequence, Sided, shared, stands_at, turns};
 use crate::sql::{Literal, QualifiedName, Sql, sql};
 
 /// Has them take turns, in the open transactions of sessions of the old side and of the new one.
@@ -47,7 +47,7 @@ pub(super) async fn part(migration: &Migration, is_new: bool, here: &Session, ot
         }
         let mut given = Vec::new();
         for (_, name) in others {
-            given.push(turns::reached(other, name).await?);
+            given.push(stands_at(other, name).await?);
         }
         let work = async {
             turns::put_back(here, &before, &given).await?;
