@@ -69,10 +69,10 @@ pub(super) fn table_of(column: &Object) -> String {
 /// The column as `CREATE TABLE` and `ADD COLUMN` take it; `taken` are the names of the NOT NULL constraints that are there.
 pub(super) fn render(column: &Object, default: Option<&str>, taken: &BTreeSet<String>) -> String {
     let mut text = format!("{} {}", column.create, column.detail("type"));
+    text.push_str(&super::options::foreign(column));
     if let Some(collation) = column.details["collation"].as_str() {
         text.push_str(&format!(" COLLATE {collation}"));
     }
-    text.push_str(&super::options::foreign(column));
     if let Some(expression) = column.details["generated"].as_str() {
         text.push_str(&format!(" GENERATED ALWAYS AS ({expression}) {}", column.detail("generated_kind")));
     }
@@ -131,6 +131,11 @@ pub(super) fn compare(sides: Sides<'_>, old: &Object, new: &Object) -> Change {
         not_null::compare(&mut change, sides, &alter, old, new);
     }
     let retyped = old.detail("type") != new.detail("type");
+    // A smaller type does not take the bounds of a larger one.
+    let shrinks = size(old) > size(new);
+    if shrinks {
+        fit_identity(&mut change, &alter, old, new, retyped);
+    }
     if retyped || old.details["collation"] != new.details["collation"] {
         // What is in a foreign table is converted elsewhere.
         let is_foreign = alter.starts_with("ALTER FOREIGN ");
@@ -146,8 +151,21 @@ pub(super) fn compare(sides: Sides<'_>, old: &Object, new: &Object) -> Change {
     if !loosens {
         not_null::compare(&mut change, sides, &alter, old, new);
     }
-    compare_identities(&mut change, &alter, old, new, retyped);
+    if !shrinks {
+        fit_identity(&mut change, &alter, old, new, retyped);
+    }
+    compare_identities(&mut change, &alter, old, new);
     change
+}
+
+/// How many bytes an integer has.
+fn size(column: &Object) -> Option<u8> {
+    match column.detail("base") {
+        "smallint" => Some(2),
+        "integer" => Some(4),
+        "bigint" => Some(8),
+        _ => None,
+    }
 }
 
 /// Gives a column the type of `new`.
@@ -199,7 +217,25 @@ pub(super) fn add_identity_apart(column: &Object, taken: &BTreeSet<String>) -> V
     statements
 }
 
-fn compare_identities(change: &mut Change, alter: &str, old: &Object, new: &Object, retyped: bool) {
+/// Gives the sequence behind a column its new bounds, where both have one.
+fn fit_identity(change: &mut Change, alter: &str, old: &Object, new: &Object, retyped: bool) {
+    let (Some(before), Some(after)) = (behind(old), behind(new)) else { return };
+    if before.parameters == after.parameters || retyped && before.is_plain && after.is_plain {
+        return;
+    }
+    let words = ["INCREMENT BY", "MINVALUE", "MAXVALUE", "START WITH", "CACHE", "NO CYCLE"];
+    let mut text = after.parameters.to_owned();
+    for word in words {
+        text = text.replacen(word, &format!("SET {word}"), 1);
+    }
+    if !text.contains("NO CYCLE") {
+        text = text.replacen("CYCLE", "SET CYCLE", 1);
+    }
+    let restart = sequence::fit(change, before.name, before.parameters, after.parameters);
+    change.push(format!("{alter} {text}{restart}"));
+}
+
+fn compare_identities(change: &mut Change, alter: &str, old: &Object, new: &Object) {
     let (kind, now) = (old.detail("identity"), new.detail("identity"));
     let Some(after) = behind(new) else { return };
     let Some(before) = behind(old) else {
@@ -208,18 +244,6 @@ fn compare_identities(change: &mut Change, alter: &str, old: &Object, new: &Obje
     };
     if kind != now {
         change.push(format!("{alter} SET GENERATED {now}"));
-    }
-    if before.parameters != after.parameters && !(retyped && before.is_plain && after.is_plain) {
-        let words = ["INCREMENT BY", "MINVALUE", "MAXVALUE", "START WITH", "CACHE", "NO CYCLE"];
-        let mut text = after.parameters.to_owned();
-        for word in words {
-            text = text.replacen(word, &format!("SET {word}"), 1);
-        }
-        if !text.contains("NO CYCLE") {
-            text = text.replacen("CYCLE", "SET CYCLE", 1);
-        }
-        let restart = sequence::fit(change, before.name, before.parameters, after.parameters);
-        change.push(format!("{alter} {text}{restart}"));
     }
     if before.name != after.name {
         change.push(format!("ALTER SEQUENCE {} RENAME TO {}", before.name, quoted(after.bare)));

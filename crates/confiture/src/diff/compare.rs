@@ -1,5 +1,7 @@
 //! What it takes to turn an object into another of the same name.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use crate::catalog::{Kind, Object, Objects};
@@ -52,6 +54,7 @@ pub(super) fn compare(sides: Sides<'_>, old: &Object, new: &Object) -> Change {
         Kind::CompositeType => data_type::compare_composites(sides, old, new),
         // A trigger of the parent's takes its name.
         Kind::Trigger if !old.inherited && new.inherited => Change::rebuild(),
+        Kind::Constraint if gives_way_to_parents(sides, old, new) => Change::rebuild(),
         _ if old.defined() == new.defined() => Change::default(),
         Kind::View => replace_if(new, is_prefix(&old.details["columns"], &new.details["columns"])),
         Kind::Function | Kind::Procedure => replace_if(new, is_replaceable_routine(old, new)),
@@ -183,6 +186,20 @@ fn compare_constraints(old: &Object, new: &Object) -> Change {
         change.rebuild = true;
     }
     change
+}
+
+/// A check that a child has had alone and is to have from its parents only: it goes, for theirs would join it.
+fn gives_way_to_parents(sides: Sides<'_>, old: &Object, new: &Object) -> bool {
+    let alone = old.detail("type") == "c" && old.details["inherit_count"].as_i64() == Some(0);
+    alone && new.inherited && {
+        // Where it is put to them only now, it has to have the check before.
+        let links = |objects: &Objects, object: &Object| -> BTreeSet<String> {
+            let links = objects.all.iter().filter(|link| link.kind == Kind::Inheritance);
+            links.filter(|link| link.parent == object.parent).map(|link| link.identity.clone()).collect()
+        };
+        let (before, after) = (links(sides.old, old), links(sides.new, new));
+        !after.is_empty() && after.is_subset(&before)
+    }
 }
 
 const TIMINGS: [&str; 2] = ["DEFERRABLE INITIALLY DEFERRED", "DEFERRABLE"];

@@ -57,7 +57,8 @@ pub(super) fn compare_composites(sides: Sides<'_>, old: &Object, new: &Object) -
         .all
         .iter()
         .any(|object| object.kind == Kind::Column && at.is_some_and(|at| object.depends.contains(&at)));
-    if !names.starts_with(&kept) || (retyped && used) {
+    let is_of = |object: &Object| object.kind == Kind::Table && object.detail("of") == old.identity;
+    if !names.starts_with(&kept) || (retyped && used) || sides.old.all.iter().any(is_of) {
         return Change::rebuild();
     }
     for (name, _) in before.iter().filter(|(name, _)| !names.contains(&name)) {

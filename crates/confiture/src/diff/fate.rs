@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::catalog::{Kind, Object, Objects};
+use crate::diff::aside::{self, Aside};
 use crate::diff::compare::{Change, Sides, compare};
-use crate::diff::{PlanOptions, column, family, not_null, twins};
+use crate::diff::{PlanOptions, column, family, not_null, persistence, row_type, twins};
 use crate::sql::Sql;
 
 /// What becomes of an object of the old catalog.
@@ -29,6 +30,8 @@ pub(super) struct Work<'a> {
     pub(super) changes: BTreeMap<usize, Change>,
     /// Old types and tables that only go after their columns, or rows, have moved over.
     pub(super) set_aside: Vec<bool>,
+    /// How they are called meanwhile.
+    pub(super) aside: BTreeMap<usize, Aside>,
     /// Columns that are dropped with `ONLY`, because they stay with those who inherit them.
     pub(super) stays_below: BTreeSet<usize>,
     /// Work on a child that the same work on its parent does.
@@ -48,6 +51,7 @@ pub(super) fn decide<'a>(sides: Sides<'a>, options: &PlanOptions) -> Work<'a> {
         made: vec![true; new.all.len()],
         changes: BTreeMap::new(),
         set_aside: vec![false; old.all.len()],
+        aside: BTreeMap::new(),
         stays_below: BTreeSet::new(),
         old_comes_along: vec![false; old.all.len()],
         new_comes_along: vec![false; new.all.len()],
@@ -76,9 +80,16 @@ pub(super) fn decide<'a>(sides: Sides<'a>, options: &PlanOptions) -> Work<'a> {
             work.changes.insert(at, change);
         }
     }
+    for key in persistence::in_circles(&persistence::keys(sides, &work.twins)) {
+        work.rebuild(key);
+    }
+    for table in row_type::held_in_columns(old, &work.changes) {
+        work.rebuild(table);
+    }
     work.spread();
     work.lead_through_text();
     work.settle(options);
+    work.aside = aside::names(sides, &work.set_aside);
     work
 }
 
@@ -183,9 +194,13 @@ impl Work<'_> {
             Fate::Gone | Fate::Rebuild => match above.kind {
                 _ if is_part => self.rebuild(dependant),
                 Kind::Column if above.details["generated"].is_null() => {
-                    let follows = is_type(below.kind)
+                    let follows = (is_type(below.kind) || below.kind == Kind::Table)
                         && (self.fates[on] == Fate::Rebuild || self.keeps_type(dependant));
                     follows.then(|| self.retype(dependant, below)).flatten()
+                }
+                // Its columns are the type's: none can be altered by itself.
+                Kind::Table if below.kind == Kind::CompositeType && above.detail("of") == below.identity => {
+                    self.rebuild(dependant)
                 }
                 // Its rows are elsewhere.
                 Kind::ForeignTable if below.kind == Kind::Server => self.rebuild(dependant),
@@ -303,7 +318,8 @@ impl Work<'_> {
                     self.made[twin] = true;
                 }
                 self.set_aside[at] = match old.all[at].kind {
-                    Kind::Table => self.fates[at] == Fate::Rebuild,
+                    Kind::Table if self.fates[at] == Fate::Rebuild => true,
+                    Kind::Table => self.waits_for_columns(at, &dependants),
                     kind if is_type(kind) => self.waits_for_columns(at, &dependants),
                     _ => false,
                 };
@@ -347,8 +363,13 @@ impl Work<'_> {
                 .map(|(_, index)| new.all[index].identity.as_str())
                 .collect();
             for (at, object) in new.all.iter().enumerate() {
-                let own = object.kind == Kind::Column
-                    && object.parent.is_some_and(|table| attached.contains(&table));
+                // So with the checks: it has to have them, or is not taken.
+                let is_needed = || {
+                    let is_check = object.kind == Kind::Constraint && object.detail("type") == "c";
+                    object.kind == Kind::Column
+                        || is_check && !family::comes_from_kept_parent(new, &self.made, object)
+                };
+                let own = object.parent.is_some_and(|table| attached.contains(&table)) && is_needed();
                 let apart = alone.contains(object.detail("index_parent")) && object.kind == Kind::Index;
                 self.new_comes_along[at] = object.inherited && !own && !apart;
             }

@@ -28,8 +28,9 @@ pub fn inherit_again(old: &Objects, new: &Objects) -> Vec<Step> {
             }
             _ => object.inherited,
         };
+        let checks = || of_table(Kind::Constraint).filter(|object| object.detail("type") == "c");
         if of_table(Kind::Column).chain(of_table(Kind::Constraint)).any(stays_inherited)
-            || !of_table(Kind::Column).any(|column| differs(old, column, "local"))
+            || !of_table(Kind::Column).chain(checks()).any(|object| differs(old, object, "local"))
                 && !of_table(Kind::Inheritance).any(|link| differs(old, link, "rank"))
         {
             continue;
@@ -53,20 +54,20 @@ fn differs(old: &Objects, object: &Object, what: &str) -> bool {
     old.find(&object.key()).is_some_and(|(_, before)| before.details[what] != object.details[what])
 }
 
-/// What of inheritance is other than in `new`, where no `ALTER TABLE` makes it so: which columns a child declares itself, how its NOT NULL
+/// What of inheritance is other than in `new`, where no `ALTER TABLE` makes it so: which columns and checks a child declares itself, how its NOT NULL
 /// constraints are named, and the order of its parents.
 #[must_use]
 pub fn other_inheritance(old: &Objects, new: &Objects) -> Vec<String> {
     let declared = new.all.iter().filter(|object| {
-        object.kind == Kind::Column
+        (object.kind == Kind::Column || object.kind == Kind::Constraint && object.detail("type") == "c")
             && object.details["inherit_count"].as_i64() > Some(0)
             && differs(old, object, "local")
     });
     let mut remarks: Vec<String> = declared
-        .map(|column| {
+        .map(|object| {
             let how =
-                if column.is("local") { "only inherited" } else { "declared there as well as inherited" };
-            format!("the column {} is {how}, other than in the files", column.identity)
+                if object.is("local") { "only inherited" } else { "declared there as well as inherited" };
+            format!("the {} {} is {how}, other than in the files", object.kind.text(), object.identity)
         })
         .collect();
     let order = |object: &&Object| object.kind == Kind::Inheritance && differs(old, object, "rank");

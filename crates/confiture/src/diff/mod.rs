@@ -5,6 +5,7 @@
 //! Nothing here knows a server: that a plan does what it says is proved by whoever has one.
 
 mod annotation;
+mod aside;
 mod column;
 mod compare;
 mod data_type;
@@ -17,9 +18,11 @@ mod not_null;
 mod online;
 mod options;
 mod order;
+mod persistence;
 mod privileges;
 pub mod rename;
 mod render;
+mod row_type;
 mod secret;
 mod sequence;
 mod twins;

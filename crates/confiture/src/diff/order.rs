@@ -7,6 +7,7 @@ use crate::catalog::{Kind, Object, Objects};
 use crate::diff::column;
 use crate::diff::family::{attached_constraints, is_link, same_columns, tables_above};
 use crate::diff::fate::{Fate, Work};
+use crate::diff::persistence;
 
 /// One piece of work: on an object of the old catalog, of the new, or both, by their positions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -165,12 +166,22 @@ impl<'a> Graph<'a> {
             for on in &object.depends {
                 let before = self.make_of.get(on).or_else(|| self.make_of.get(&self.new_side().root(*on)));
                 let before = before.copied().filter(|before| Some(*before) != made);
-                self.before(before, made);
+                if let (Some(before), Some(made)) = (before, made) {
+                    self.edges.push((before, made, self.is_indifferent(before, object)));
+                }
             }
         }
         self.connect_indexes_of_parents();
         self.connect_mentions();
         self.connect_parents();
+    }
+
+    /// True for a view over a column that keeps its type: it may be replaced before as well as after.
+    fn is_indifferent(&self, before: usize, object: &Object) -> bool {
+        let Act::Alter(old, _) = self.acts[before] else { return false };
+        object.kind == Kind::View
+            && self.old().all[old].kind == Kind::Column
+            && self.work.changes.get(&old).is_some_and(|change| !change.disturbs)
     }
 
     /// A table is taken off its parent before the columns of either change, and put to it when they fit.
@@ -335,6 +346,12 @@ impl<'a> Graph<'a> {
                 {
                     free.entry(space).or_default().push(act);
                 }
+            }
+        }
+        let keys = persistence::keys(self.work.sides, &self.work.twins);
+        for between in &keys {
+            if !self.drop_of.contains_key(&between.key) {
+                self.before(self.alter_of(between.first), self.alter_of(between.second));
             }
         }
         let mut edges = Vec::new();

@@ -1,13 +1,14 @@
 //! GRANT and REVOKE between two lists of privileges.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::catalog::{Kind, Object};
 use crate::diff::compare::quoted;
 use crate::sql::Sql;
 
-/// Who may what: a role (`None`: everybody; the owner under a name of its own), a privilege's letter, and whether to hand on.
-type Grants = BTreeMap<(Grantee, char), bool>;
+/// Who may what, by whom: a role, a privilege's letter, who has granted it, and whether to hand on.
+type Grants = BTreeMap<(Grantee, char, Grantee), bool>;
 
 /// The grantees in the order of the list, in which `pg_dump` has them.
 type Order = Vec<Grantee>;
@@ -19,14 +20,20 @@ enum Grantee {
     Role(String),
 }
 
+impl Grantee {
+    fn new(name: String, owner: Option<&str>) -> Self {
+        match name {
+            name if name.is_empty() => Self::Public,
+            name if Some(name.as_str()) == owner => Self::Owner,
+            name => Self::Role(name),
+        }
+    }
+}
+
 /// Who is granted something, in order.
 fn order(object: &Object) -> Order {
     let items = object.acl.as_ref().or(object.acl_default.as_ref());
-    let grantee = |item: &String| match split_name(item).0 {
-        name if name.is_empty() => Grantee::Public,
-        name if Some(name.as_str()) == object.owner.as_deref() => Grantee::Owner,
-        name => Grantee::Role(name),
-    };
+    let grantee = |item: &String| Grantee::new(split_name(item).0, object.owner.as_deref());
     items.into_iter().flatten().map(grantee).collect()
 }
 
@@ -35,17 +42,17 @@ fn parse(items: &[String], owner: Option<&str>) -> Grants {
     let mut grants = Grants::new();
     for item in items {
         let (grantee, rest) = split_name(item);
-        let letters = rest.trim_start_matches('=').split('/').next().unwrap_or_default();
-        let grantee = match grantee {
-            name if name.is_empty() => Grantee::Public,
-            name if Some(name.as_str()) == owner => Grantee::Owner,
-            name => Grantee::Role(name),
+        let (letters, grantor) = rest.trim_start_matches('=').split_once('/').unwrap_or((rest, ""));
+        let grantee = Grantee::new(grantee, owner);
+        let grantor = match split_name(grantor).0 {
+            name if name.is_empty() || owner.is_none() => Grantee::Owner,
+            name => Grantee::new(name, owner),
         };
         let mut letters = letters.chars().peekable();
         while let Some(letter) = letters.next() {
             // An owner may always hand on, whether the list says so or not.
             let handed_on = letters.next_if_eq(&'*').is_some() && grantee != Grantee::Owner;
-            grants.insert((grantee.clone(), letter), handed_on);
+            grants.insert((grantee.clone(), letter, grantor.clone()), handed_on);
         }
     }
     grants
@@ -71,7 +78,11 @@ fn split_name(item: &str) -> (String, &str) {
 
 /// The roles that an object's privileges name.
 pub(super) fn grantees(object: &Object) -> Vec<String> {
-    object.acl.iter().flatten().map(|item| split_name(item).0).collect()
+    let named = |item: &String| {
+        let (grantee, rest) = split_name(item);
+        [grantee, rest.split_once('/').map(|(_, grantor)| split_name(grantor).0).unwrap_or_default()]
+    };
+    object.acl.iter().flatten().flat_map(named).collect()
 }
 
 fn of(object: &Object) -> Option<Grants> {
@@ -101,28 +112,43 @@ pub(super) fn unmake(old: &Object) -> Vec<Sql> {
     of(old).map_or_else(Vec::new, |before| statements(old, &before, &default_of(old)))
 }
 
+/// How many others have handed on a privilege before it came to who grants it.
+fn distance(grants: &Grants, grantor: &Grantee, letter: char) -> usize {
+    let mut distance = 0;
+    let mut now = grantor.clone();
+    while now != Grantee::Owner && distance < grants.len() {
+        let had =
+            grants.iter().find(|((to, what, _), handed_on)| *to == now && *what == letter && **handed_on);
+        let Some(((.., by), _)) = had else { break };
+        now = by.clone();
+        distance += 1;
+    }
+    distance
+}
+
 fn statements(object: &Object, before: &Grants, after: &Grants) -> Vec<Sql> {
-    let mut revoke: BTreeMap<&Grantee, Vec<char>> = BTreeMap::new();
-    let mut keep_to_oneself: BTreeMap<&Grantee, Vec<char>> = BTreeMap::new();
-    let mut grant: BTreeMap<(usize, bool, &Grantee), Vec<char>> = BTreeMap::new();
+    type By<'a> = (usize, &'a Grantee);
+    // Who got something from another loses it first, and gets it last.
+    let mut revoke: BTreeMap<(Reverse<By<'_>>, bool, &Grantee), Vec<char>> = BTreeMap::new();
+    let mut grant: BTreeMap<(By<'_>, usize, bool, &Grantee), Vec<char>> = BTreeMap::new();
     let order = order(object);
     let place = |grantee: &Grantee| order.iter().position(|other| other == grantee).unwrap_or(order.len());
-    for ((grantee, letter), handed_on) in before {
-        match after.get(&(grantee.clone(), *letter)) {
-            None => revoke.entry(grantee).or_default().push(*letter),
+    for (key @ (grantee, letter, grantor), handed_on) in before {
+        let by = Reverse((distance(before, grantor, *letter), grantor));
+        match after.get(key) {
+            None => revoke.entry((by, false, grantee)).or_default().push(*letter),
             Some(false) if *handed_on && *grantee != Grantee::Owner => {
-                keep_to_oneself.entry(grantee).or_default().push(*letter);
+                revoke.entry((by, true, grantee)).or_default().push(*letter);
             }
             Some(_) => {}
         }
     }
-    for ((grantee, letter), handed_on) in after {
-        let had = before.get(&(grantee.clone(), *letter));
+    for (key @ (grantee, letter, grantor), handed_on) in after {
+        let had = before.get(key);
         if had.is_none() || (had == Some(&false) && *handed_on) {
-            grant
-                .entry((place(grantee), *handed_on && *grantee != Grantee::Owner, grantee))
-                .or_default()
-                .push(*letter);
+            let by = (distance(after, grantor, *letter), grantor);
+            let hands_on = *handed_on && *grantee != Grantee::Owner;
+            grant.entry((by, place(grantee), hands_on, grantee)).or_default().push(*letter);
         }
     }
     let (prefix, on) = phrase(object);
@@ -139,15 +165,20 @@ fn statements(object: &Object, before: &Grants, after: &Grants) -> Vec<Sql> {
         names.iter().map(one).collect::<Vec<_>>().join(", ")
     };
     let mut all = Vec::new();
-    for (grantee, letters) in &revoke {
-        all.push(format!("{prefix}REVOKE {} ON {on} FROM {}", what(letters), role(grantee)));
+    // Only oneself can grant and revoke in one's own name.
+    let mut say = |grantor: &Grantee, text: String| match grantor {
+        Grantee::Role(_) => {
+            all.extend([format!("SET ROLE {}", role(grantor)), text, "RESET ROLE".to_owned()]);
+        }
+        _ => all.push(text),
+    };
+    for ((Reverse((_, by)), only_option, grantee), letters) in &revoke {
+        let option = if *only_option { "GRANT OPTION FOR " } else { "" };
+        say(by, format!("{prefix}REVOKE {option}{} ON {on} FROM {}", what(letters), role(grantee)));
     }
-    for (grantee, letters) in &keep_to_oneself {
-        all.push(format!("{prefix}REVOKE GRANT OPTION FOR {} ON {on} FROM {}", what(letters), role(grantee)));
-    }
-    for ((_, handed_on, grantee), letters) in &grant {
+    for (((_, by), _, handed_on, grantee), letters) in &grant {
         let option = if *handed_on { " WITH GRANT OPTION" } else { "" };
-        all.push(format!("{prefix}GRANT {} ON {on} TO {}{option}", what(letters), role(grantee)));
+        say(by, format!("{prefix}GRANT {} ON {on} TO {}{option}", what(letters), role(grantee)));
     }
     all.into_iter().map(Sql::from_server).collect()
 }

@@ -42,42 +42,30 @@ fn step(work: &Work<'_>, group: &Group) -> Step {
     }
 }
 
-/// The name under which a type or a table waits for what has to move over.
-fn aside(object: &Object) -> String {
-    aside_name(&object.name)
-}
-
-fn aside_name(name: &str) -> String {
-    let mut name = name.to_owned();
-    name.truncate(name.floor_char_boundary(57));
-    quoted(&format!("{name}__old"))
-}
-
 fn drop(work: &Work<'_>, at: usize) -> Step {
     let object = &work.sides.old.all[at];
     if work.set_aside[at] {
         let alter = object.alter.clone().unwrap_or_else(|| format!("ALTER {}", object.phrase));
+        let aside = |name: &str| quoted(&work.aside[&at].of(name));
         let mut statements = Vec::new();
         for row in object.details["constructors"].as_array().into_iter().flatten() {
             if let (Some(signature), Some(name)) = (row[0].as_str(), row[1].as_str()) {
-                statements.push(Sql::from_server(format!(
-                    "ALTER FUNCTION {signature} RENAME TO {}",
-                    aside_name(name)
-                )));
+                statements
+                    .push(Sql::from_server(format!("ALTER FUNCTION {signature} RENAME TO {}", aside(name))));
             }
         }
-        statements.push(Sql::from_server(format!("{alter} RENAME TO {}", aside(object))));
+        statements.push(Sql::from_server(format!("{alter} RENAME TO {}", aside(&object.name))));
         if let (Some(full), Some(name)) =
             (object.details["multirange"][0].as_str(), object.details["multirange"][1].as_str())
         {
-            statements.push(Sql::from_server(format!("ALTER TYPE {full} RENAME TO {}", aside_name(name))));
+            statements.push(Sql::from_server(format!("ALTER TYPE {full} RENAME TO {}", aside(name))));
         }
         let schema = quoted(object.schema.as_deref().unwrap_or_default());
         for column in columns_of(work.sides.old, at) {
             if column::identity_sequence(column).is_some() {
                 statements.push(Sql::from_server(format!(
                     "ALTER TABLE {schema}.{} ALTER COLUMN {} DROP IDENTITY",
-                    aside(object),
+                    aside(&object.name),
                     quoted(&column.name)
                 )));
             }
@@ -127,7 +115,7 @@ fn drop(work: &Work<'_>, at: usize) -> Step {
 fn finish(work: &Work<'_>, at: usize) -> Step {
     let object = &work.sides.old.all[at];
     let schema = quoted(object.schema.as_deref().unwrap_or_default());
-    let name = format!("{schema}.{}", aside(object));
+    let name = format!("{schema}.{}", quoted(&work.aside[&at].of(&object.name)));
     let (mut statements, mut hazards) = (Vec::new(), Vec::new());
     if object.kind == Kind::Table
         && let Some(twin) = work.twins[at]
@@ -210,6 +198,10 @@ fn make(work: &Work<'_>, at: usize, members: &[Act]) -> Step {
         .filter_map(|act| if let Act::Make(at) = act { Some(&new.all[*at]) } else { None })
         .collect();
     let mut step = Step::plain(object.title(), Vec::new());
+    if object.kind == Kind::DomainConstraint {
+        // Refused where a column holds the domain within something else.
+        step.alters = object.parent.map(|domain| new.all[domain].key());
+    }
     match object.kind {
         Kind::Table | Kind::ForeignTable => {
             step.statements.push(Sql::from_server(table(work, at, &members)));
@@ -256,7 +248,9 @@ fn make(work: &Work<'_>, at: usize, members: &[Act]) -> Step {
         Kind::Index => object.is("unique"),
         _ => false,
     };
-    if is_unique && !work.made[new.root(at)] {
+    let is_filled = new.all[new.root(at)].kind == Kind::MaterializedView
+        && work.sides.old.all.iter().any(|object| object.kind == Kind::Table);
+    if is_unique && (is_filled || !work.made[new.root(at)]) {
         step.hazards.push(Hazard::MayFail("rows that must not be alike, and are, stop it".into()));
     }
     for part in std::iter::once(object).chain(members) {
@@ -300,6 +294,9 @@ fn finish_making(step: &mut Step, new: &Objects, object: &Object) {
 
 fn domain(object: &Object, members: &[&Object]) -> String {
     let mut text = object.create.clone();
+    if let Some(default) = members.iter().find(|member| member.kind == Kind::Default) {
+        text.push_str(&format!(" DEFAULT {}", default.detail("expression")));
+    }
     for constraint in members.iter().filter(|member| member.kind == Kind::DomainConstraint) {
         text.push_str(&format!("\n    CONSTRAINT {} {}", quoted(&constraint.name), constraint.defined()));
     }

@@ -259,9 +259,26 @@ impl Reader {
         self.found
     }
 
-    /// A composite type depends on what its attributes depend on; who depends on a view's column depends on the view.
+    /// A composite type depends on what its attributes depend on; who depends on a view's column depends on the view. What a
+    /// domain depends on beside types, its default does.
     fn lift(&mut self) {
         for index in 0..self.found.all.len() {
+            let object = &self.found.all[index];
+            if let Some(domain) = object.parent.filter(|on| self.found.all[*on].kind == Kind::Domain)
+                && object.kind == Kind::Default
+            {
+                let is_called = |on: &usize| {
+                    let kind = self.found.all[*on].kind;
+                    matches!(
+                        kind,
+                        Kind::Function | Kind::Sequence | Kind::Operator | Kind::Table | Kind::View
+                    )
+                };
+                let all = &self.found.all[domain].depends;
+                let called: BTreeSet<usize> = all.iter().copied().filter(is_called).collect();
+                self.found.all[domain].depends.retain(|on| !called.contains(on));
+                self.found.all[index].depends.extend(called);
+            }
             let object = &self.found.all[index];
             if let Some(parent) = object.parent.filter(|_| object.kind == Kind::Attribute) {
                 let on: Vec<usize> = object.depends.iter().copied().filter(|on| *on != parent).collect();

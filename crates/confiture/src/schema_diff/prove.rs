@@ -239,11 +239,10 @@ fn uncovered(before: &Objects, after: &Objects) -> Vec<String> {
     let sides = [("old", before), ("new", after)];
     let all = sides.into_iter().flat_map(|(side, objects)| {
         let one = move |(what, count): &(String, u64)| {
-            let plural = if *count == 1 { "" } else { "s" };
-            format!(
-                "{count} {what}{plural} of the {side} schema {} not compared",
-                if *count == 1 { "is" } else { "are" }
-            )
+            let rest = what.find(" on ").or_else(|| what.find(" of ")).unwrap_or(what.len());
+            let (what, rest) = what.split_at(rest);
+            let (plural, are) = if *count == 1 { ("", "is") } else { ("s", "are") };
+            format!("{count} {what}{plural}{rest} of the {side} schema {are} not compared")
         };
         objects.uncovered.iter().map(one)
     });

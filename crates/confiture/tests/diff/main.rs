@@ -75,6 +75,35 @@ async fn a_column_that_only_a_child_keeps_is_dropped_above_it() {
     assert!(back.remarks.iter().any(|line| line == remark), "{:?}", back.remarks);
 }
 
+/// A check can be made a child's own, but not taken back: that is said, and so is what the system's own objects have.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_no_statement_makes_is_said() {
+    let table = "CREATE TABLE p (a int, CONSTRAINT c CHECK (a > 0));";
+    let inherited = format!("{table} CREATE TABLE k (a int) INHERITS (p);");
+    let declared = format!(
+        "{table} CREATE TABLE k (a int, CONSTRAINT c CHECK (a > 0)) INHERITS (p);
+        REVOKE EXECUTE ON FUNCTION pg_catalog.pg_sleep(double precision) FROM PUBLIC; REVOKE USAGE ON LANGUAGE plpgsql FROM PUBLIC;"
+    );
+    let found = oracle::differ(shared_server().await, &inherited, &declared).await.unwrap();
+    let up: Vec<&str> = found.up.statements().map(confiture::sql::Sql::as_str).collect();
+    assert_eq!(up, ["ALTER TABLE public.k NO INHERIT public.p, INHERIT public.p"]);
+    let remark = "on the way back, the constraint public.k.c is declared there as well as inherited, other than in the files";
+    assert_eq!(found.remarks, [remark]);
+    let privileges = ["an extension", "the system"]
+        .map(|whose| format!("1 privilege on an object of {whose} of the new schema is not compared"));
+    assert_eq!(found.uncovered, privileges);
+}
+
+/// Rows that nobody has looked at yet may stop a unique index.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_unique_index_of_a_new_materialized_view_may_fail() {
+    let table = "CREATE TABLE t (a int);";
+    let view = "CREATE MATERIALIZED VIEW v AS SELECT a FROM t; CREATE UNIQUE INDEX i ON v (a);";
+    let found = oracle::differ(shared_server().await, table, &format!("{table} {view}")).await.unwrap();
+    let step = found.up.steps.iter().find(|step| step.title == "index public.i").unwrap();
+    assert!(step.hazards.iter().any(|hazard| matches!(hazard, confiture::diff::Hazard::MayFail(_))));
+}
+
 /// What a catalog does not tell can be on both sides; on one, the error is about its `CREATE TYPE`.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_base_type_is_left_as_it_is() {

@@ -19,7 +19,7 @@ SELECT CASE WHEN k.contypid <> 0 THEN 'domain constraint' ELSE 'constraint' END 
             THEN format('ALTER INDEX %I.%I RESET (fillfactor%s)', n.nspname, k.conname, CASE am.amname WHEN 'btree' THEN ', deduplicate_items' ELSE '' END)
             ELSE format('ALTER INDEX %I.%I SET (%s)', n.nspname, k.conname, array_to_string(ic.reloptions, ', ')) END, ic.reloptions IS NULL),
         'tablespace', json_build_array(s.spcname, format('ALTER INDEX %I.%I SET TABLESPACE %I', n.nspname, k.conname, coalesce(s.spcname, 'pg_default')), s.spcname IS NULL)) END,
-    'details', json_build_object('type', k.contype, 'local', k.conislocal, 'child', k.conparentid <> 0, 'validated', k.convalidated, 'valid', coalesce(i.indisvalid, true),
+    'details', json_build_object('type', k.contype, 'local', k.conislocal, 'inherit_count', k.coninhcount, 'child', k.conparentid <> 0, 'validated', k.convalidated, 'valid', coalesce(i.indisvalid, true),
         'index_parent', (SELECT format('%I.%I', pn.nspname, p.relname) FROM pg_inherits h JOIN pg_class p ON p.oid = h.inhparent JOIN pg_namespace pn ON pn.oid = p.relnamespace WHERE h.inhrelid = k.conindid AND k.contype IN ('p', 'u', 'x')),
         'relkind', c.relkind, 'references', k.confrelid)) AS body
 FROM pg_constraint k JOIN pg_namespace n ON n.oid = k.connamespace
