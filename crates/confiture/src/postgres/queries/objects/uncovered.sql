@@ -7,6 +7,7 @@ SELECT 'uncovered' AS kind, 'uncovered' AS class, 0 AS oid, 0 AS sub, json_build
     UNION ALL SELECT 'privilege on an object of an extension', count(*) FROM (
         SELECT p.oid FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e' LEFT JOIN pg_init_privs i ON i.classoid = d.classid AND i.objoid = p.oid AND i.objsubid = 0 WHERE p.proacl IS DISTINCT FROM i.initprivs
         UNION ALL SELECT c.oid FROM pg_class c JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e' LEFT JOIN pg_init_privs i ON i.classoid = d.classid AND i.objoid = c.oid AND i.objsubid = 0 WHERE c.relacl IS DISTINCT FROM i.initprivs
+        UNION ALL SELECT l.oid FROM pg_language l JOIN pg_depend d ON d.classid = 'pg_language'::regclass AND d.objid = l.oid AND d.deptype = 'e' LEFT JOIN pg_init_privs i ON i.classoid = d.classid AND i.objoid = l.oid AND i.objsubid = 0 WHERE l.lanacl IS DISTINCT FROM i.initprivs
         UNION ALL SELECT t.oid FROM pg_type t JOIN pg_depend d ON d.classid = 'pg_type'::regclass AND d.objid = t.oid AND d.deptype = 'e' LEFT JOIN pg_init_privs i ON i.classoid = d.classid AND i.objoid = t.oid AND i.objsubid = 0 WHERE t.typacl IS DISTINCT FROM i.initprivs) m
     UNION ALL SELECT 'system privilege', count(*) FROM (
         SELECT p.oid FROM pg_proc p LEFT JOIN pg_init_privs i ON i.classoid = 'pg_proc'::regclass AND i.objoid = p.oid AND i.objsubid = 0 WHERE p.oid < 16384 AND p.pronamespace = 'pg_catalog'::regnamespace AND p.proacl IS DISTINCT FROM i.initprivs
