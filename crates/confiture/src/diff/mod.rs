@@ -13,6 +13,7 @@ mod fate;
 mod hazard;
 mod inheritance;
 mod lock;
+mod nesting;
 mod not_null;
 mod online;
 mod options;
