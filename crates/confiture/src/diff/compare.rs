@@ -75,6 +75,9 @@ pub(super) fn compare(sides: Sides<'_>, old: &Object, new: &Object) -> Change {
                 let (before, after) = (text(old).unwrap_or_default(), text(new).unwrap_or_default());
                 statement.push_str(sequence::fit(&mut change, &old.identity, &before, &after));
             }
+            if old.kind == Kind::Domain && statement.ends_with(" SET NOT NULL") {
+                change.hazards.push(Hazard::MayFail("values that are null stop it".into()));
+            }
             change.push(statement);
         }
     }
