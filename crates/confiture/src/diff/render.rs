@@ -302,10 +302,10 @@ fn finish_making(step: &mut Step, new: &Objects, object: &Object) {
     if object.kind == Kind::Column {
         step.statements.extend(not_null::after(object).into_iter().map(Sql::from_server));
     }
-    if object.comment.is_some() {
-        step.statements.extend(compare::comment(object));
+    step.statements.extend(compare::make_known(object));
+    if object.kind == Kind::Column {
+        step.statements.extend(column::sequence_behind(object).iter().flat_map(compare::make_known));
     }
-    step.statements.extend(privileges::make(object));
 }
 
 fn domain(object: &Object, members: &[&Object]) -> String {
