@@ -165,12 +165,21 @@ impl<'a> Graph<'a> {
             for on in &object.depends {
                 let before = self.make_of.get(on).or_else(|| self.make_of.get(&self.new_side().root(*on)));
                 let before = before.copied().filter(|before| Some(*before) != made);
-                self.before(before, made);
+                if let (Some(before), Some(made)) = (before, made) {
+                    self.edges.push((before, made, self.minds_nobody(before)));
+                }
             }
         }
         self.connect_indexes_of_parents();
         self.connect_mentions();
         self.connect_parents();
+    }
+
+    /// True for a column that stays what it is to those who use it.
+    fn minds_nobody(&self, act: usize) -> bool {
+        let Act::Alter(at, _) = self.acts[act] else { return false };
+        let change = self.work.changes.get(&at);
+        self.old().all[at].kind == Kind::Column && change.is_some_and(|change| !change.disturbs)
     }
 
     /// A table is taken off its parent before the columns of either change, and put to it when they fit.

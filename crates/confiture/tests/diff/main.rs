@@ -75,6 +75,24 @@ async fn a_column_that_only_a_child_keeps_is_dropped_above_it() {
     assert!(back.remarks.iter().any(|line| line == remark), "{:?}", back.remarks);
 }
 
+/// Who has a privilege from the one that loses it loses it, too, unless it is to stay: then it is the owner's to grant.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_privilege_that_was_handed_on_can_go() {
+    let old = "CREATE TABLE t (i int); GRANT SELECT, INSERT ON t TO pg_monitor WITH GRANT OPTION; SET ROLE pg_monitor;
+        GRANT SELECT ON t TO pg_signal_backend";
+    let new = "CREATE TABLE t (i int); GRANT SELECT ON t TO pg_signal_backend";
+    let found = oracle::differ(shared_server().await, old, new).await.unwrap();
+    let up: Vec<&str> = found.up.statements().map(confiture::sql::Sql::as_str).collect();
+    assert_eq!(
+        up,
+        [
+            "REVOKE INSERT, SELECT ON TABLE public.t FROM pg_monitor CASCADE",
+            "GRANT SELECT ON TABLE public.t TO pg_signal_backend"
+        ]
+    );
+    assert_eq!(found.uncovered, ["1 handed-on privilege of the old schema is not compared"]);
+}
+
 /// The bytes in a column are only known to the functions of its type.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_base_type_does_not_become_another() {
