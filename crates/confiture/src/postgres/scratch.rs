@@ -8,8 +8,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::config::Connection;
 use crate::error::{Error, Result};
-use crate::postgres::database;
 use crate::postgres::{Piece, Session, run_pieces};
+use crate::postgres::{connect, database};
 use crate::sql::{Identifier, Literal, SplitScript, Sql, sql};
 
 const PREFIX: &str = "confiture_scratch_";
@@ -121,7 +121,13 @@ impl Scratch {
                 (None, None, None) => return Err(self.advise(error)),
             }
         }
-        Ok(())
+        // What the scripts have set for themselves is nobody else's: neither how a schema is read, nor who carries a plan out.
+        self.session
+            .batch(&sql!(
+                "RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL;\n{}",
+                Sql::literal(connect::PIN)
+            ))
+            .await
     }
 
     /// What this server cannot read, a newer one may.
