@@ -249,7 +249,7 @@ impl<'a> Graph<'a> {
         above.filter_map(|(name, act)| Some((act, *below.get(name)?, true))).collect()
     }
 
-    /// A column that a child declares as well is made there first, so that the parent's joins it, and dropped there last.
+    /// A column, or a check, that a child declares as well is made there first, so that the parent's joins it, and dropped there last.
     fn connect_shared_columns(&mut self) {
         let (old, new) = (self.old(), self.new_side());
         let mut edges = Vec::new();
@@ -265,7 +265,10 @@ impl<'a> Graph<'a> {
                 for above in parents.flat_map(|parent| &children[*parent]) {
                     let same = |below: &&usize| {
                         let (one, other) = (&objects.all[*above], &objects.all[**below]);
-                        one.kind == Kind::Column && other.kind == Kind::Column && one.name == other.name
+                        let is_check = one.kind == Kind::Constraint && one.detail("type") == "c";
+                        (one.kind == Kind::Column || is_check)
+                            && other.kind == one.kind
+                            && one.name == other.name
                     };
                     let below = children[child].iter().find(same).and_then(|below| acts.get(below));
                     if let (Some(above), Some(below)) = (acts.get(above), below) {

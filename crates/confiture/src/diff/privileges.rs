@@ -176,7 +176,7 @@ fn phrase(object: &Object) -> (String, String) {
                 identity.strip_suffix(&column).or_else(|| identity.rsplit_once('.').map(|(table, _)| table));
             format!("TABLE {}", table.unwrap_or(identity))
         }
-        Kind::Aggregate => format!("FUNCTION {}", object.identity),
+        Kind::Aggregate => format!("FUNCTION {}", object.detail("granted")),
         Kind::Domain => format!("TYPE {}", object.identity),
         Kind::Server => format!("FOREIGN SERVER {}", object.identity),
         _ => object.phrase.clone(),

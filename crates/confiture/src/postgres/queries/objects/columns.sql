@@ -8,7 +8,7 @@ SELECT CASE WHEN c.relkind IN ('v', 'm') THEN 'view column' ELSE 'column' END AS
         CASE c.relkind WHEN 'f' THEN ' FOREIGN' ELSE '' END, n.nspname, c.relname, a.attname) END,
     'acl', a.attacl::text[], 'acl_default', '{}'::text[], 'owner', NULL,
     'inherited', a.attinhcount > 0 AND NOT a.attislocal,
-    'alter', format('ALTER%s TABLE %I.%I ALTER COLUMN %I', CASE c.relkind WHEN 'f' THEN ' FOREIGN' WHEN 'm' THEN ' MATERIALIZED VIEW' ELSE '' END, n.nspname, c.relname, a.attname),
+    'alter', format('ALTER %s %I.%I ALTER COLUMN %I', CASE c.relkind WHEN 'f' THEN 'FOREIGN TABLE' WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'TABLE' END, n.nspname, c.relname, a.attname),
     'foreign_options', a.attfdwoptions,
     'options', a.attoptions,
     'facets', CASE WHEN c.relkind <> 'v' THEN json_build_object(
