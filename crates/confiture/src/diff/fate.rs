@@ -87,6 +87,9 @@ pub(super) fn decide<'a>(sides: Sides<'a>, options: &PlanOptions) -> Work<'a> {
         work.rebuild(table);
     }
     work.spread();
+    while work.leave_circles() {
+        work.spread();
+    }
     work.lead_through_text();
     work.settle(options);
     work.aside = aside::names(sides, &work.set_aside);
@@ -118,11 +121,32 @@ fn is_named_otherwise(new: &Objects, object: &Object) -> bool {
     new.all.iter().any(|one| other(one) && (is_type(one.kind) || is_relation_or_routine(one.kind)))
 }
 
+/// What can be reached from `open` downwards, by way of what `holds`; a part leads to its whole.
+fn reached(objects: &Objects, mut open: Vec<usize>, holds: impl Fn(usize) -> bool) -> BTreeSet<usize> {
+    let mut found = BTreeSet::new();
+    while let Some(at) = open.pop() {
+        if holds(at) && found.insert(at) {
+            open.extend(&objects.all[at].depends);
+        }
+        let whole = objects.root(at);
+        if whole != at {
+            open.push(whole);
+        }
+    }
+    found
+}
+
 fn is_relation_or_routine(kind: Kind) -> bool {
     use Kind::{Aggregate, Column, ForeignTable, Function, MaterializedView};
     use Kind::{Procedure, Sequence, Table, View, ViewColumn};
     matches!(kind, Table | ForeignTable | View | MaterializedView | Sequence | Column | ViewColumn)
         || matches!(kind, Function | Procedure | Aggregate)
+}
+
+/// Indexes that do not bring those of partitions along, for a constraint of a partition belongs to them.
+fn indexes_made_alone(new: &Objects) -> BTreeSet<&str> {
+    let attached = family::attached_constraints(new).into_iter();
+    attached.map(|(_, index)| new.all[index].identity.as_str()).collect()
 }
 
 impl Work<'_> {
@@ -142,6 +166,36 @@ impl Work<'_> {
                 open.extend(self.touch(at, dependant));
             }
         }
+    }
+
+    /// What is altered while something that it used goes would have to wait for what is made anew, which waits until that has gone: it is made
+    /// anew as well. True where there was such a one.
+    fn leave_circles(&mut self) -> bool {
+        let (old, new) = (self.sides.old, self.sides.new);
+        let goes = |at: usize| matches!(self.fates[at], Fate::Gone | Fate::Rebuild);
+        let mut comes = self.made.clone();
+        for (at, twin) in self.twins.iter().enumerate() {
+            twin.iter().for_each(|twin| comes[*twin] |= self.fates[at] != Fate::Keep);
+        }
+        let waits = |at: &usize| {
+            let below =
+                old.all[*at].depends.iter().copied().filter(|on| self.fates[*on] == Fate::Gone).collect();
+            let gone = reached(old, below, goes);
+            let anew: BTreeSet<usize> = gone.into_iter().filter_map(|on| self.twins[on]).collect();
+            let twin = self.twins[*at].filter(|_| !anew.is_empty());
+            twin.is_some_and(|twin| {
+                let needs = reached(new, new.all[twin].depends.iter().copied().collect(), |on| comes[on]);
+                needs.into_iter().any(|on| anew.contains(&on))
+            })
+        };
+        let is_free = |kind: Kind| matches!(kind, Kind::View | Kind::Rule | Kind::Policy | Kind::Function);
+        let altered =
+            (0..old.all.len()).filter(|at| self.fates[*at] == Fate::Alter && is_free(old.all[*at].kind));
+        let circular: Vec<usize> = altered.filter(waits).collect();
+        for at in &circular {
+            self.rebuild(*at);
+        }
+        !circular.is_empty()
     }
 
     /// What is attached to an index goes with it, and it with what is attached. What is to be attached otherwise is made anew.
@@ -327,7 +381,9 @@ impl Work<'_> {
         }
         self.stays_below = self.columns_that_stay_below();
         self.set_bases_aside(&dependants);
-        if !options.after_first {
+        if options.after_first {
+            self.settle_indexes();
+        } else {
             let taken_off = self.taken_off();
             for (at, object) in old.all.iter().enumerate() {
                 // The triggers of a partition go when it is taken off.
@@ -358,10 +414,7 @@ impl Work<'_> {
                     (!self.made[table] || !in_one).then_some(table)
                 })
                 .collect();
-            let alone: BTreeSet<&str> = family::attached_constraints(new)
-                .into_iter()
-                .map(|(_, index)| new.all[index].identity.as_str())
-                .collect();
+            let alone = indexes_made_alone(new);
             for (at, object) in new.all.iter().enumerate() {
                 // So with the checks: it has to have them, or is not taken.
                 let is_needed = || {
@@ -379,6 +432,18 @@ impl Work<'_> {
                     self.new_comes_along[at] = self.new_comes_along[column] && self.made[column];
                 }
             }
+        }
+    }
+
+    /// What is still missing after all parents were there is made by itself, but for what comes along with an index.
+    fn settle_indexes(&mut self) {
+        let new = self.sides.new;
+        let alone = indexes_made_alone(new);
+        for (at, object) in new.all.iter().enumerate().filter(|(_, object)| object.kind == Kind::Index) {
+            let above = object.detail("index_parent");
+            let brings = |index: usize| self.made[index] && new.all[index].is("valid");
+            let found = new.by_key.get(&(Kind::Index, above.to_owned()));
+            self.new_comes_along[at] = found.is_some_and(|index| brings(*index)) && !alone.contains(above);
         }
     }
 

@@ -167,7 +167,7 @@ impl<'a> Graph<'a> {
                 let before = self.make_of.get(on).or_else(|| self.make_of.get(&self.new_side().root(*on)));
                 let before = before.copied().filter(|before| Some(*before) != made);
                 if let (Some(before), Some(made)) = (before, made) {
-                    self.edges.push((before, made, self.is_indifferent(before, object)));
+                    self.edges.push((before, made, self.minds_nobody(before)));
                 }
             }
         }
@@ -176,12 +176,11 @@ impl<'a> Graph<'a> {
         self.connect_parents();
     }
 
-    /// True for a view over a column that keeps its type: it may be replaced before as well as after.
-    fn is_indifferent(&self, before: usize, object: &Object) -> bool {
-        let Act::Alter(old, _) = self.acts[before] else { return false };
-        object.kind == Kind::View
-            && self.old().all[old].kind == Kind::Column
-            && self.work.changes.get(&old).is_some_and(|change| !change.disturbs)
+    /// True for a column that stays what it is to those who use it.
+    fn minds_nobody(&self, act: usize) -> bool {
+        let Act::Alter(at, _) = self.acts[act] else { return false };
+        let change = self.work.changes.get(&at);
+        self.old().all[at].kind == Kind::Column && change.is_some_and(|change| !change.disturbs)
     }
 
     /// A table is taken off its parent before the columns of either change, and put to it when they fit.
@@ -251,7 +250,7 @@ impl<'a> Graph<'a> {
         above.filter_map(|(name, act)| Some((act, *below.get(name)?, true))).collect()
     }
 
-    /// A column that a child declares as well is made there first, so that the parent's joins it, and dropped there last.
+    /// A column, or a check, that a child declares as well is made there first, so that the parent's joins it, and dropped there last.
     fn connect_shared_columns(&mut self) {
         let (old, new) = (self.old(), self.new_side());
         let mut edges = Vec::new();
@@ -267,7 +266,10 @@ impl<'a> Graph<'a> {
                 for above in parents.flat_map(|parent| &children[*parent]) {
                     let same = |below: &&usize| {
                         let (one, other) = (&objects.all[*above], &objects.all[**below]);
-                        one.kind == Kind::Column && other.kind == Kind::Column && one.name == other.name
+                        let is_check = one.kind == Kind::Constraint && one.detail("type") == "c";
+                        (one.kind == Kind::Column || is_check)
+                            && other.kind == one.kind
+                            && one.name == other.name
                     };
                     let below = children[child].iter().find(same).and_then(|below| acts.get(below));
                     if let (Some(above), Some(below)) = (acts.get(above), below) {
@@ -280,7 +282,8 @@ impl<'a> Graph<'a> {
         self.edges.extend(edges);
     }
 
-    /// A partition that comes after an index which partitions lack, or have by way of a constraint, would get one of its own.
+    /// A partition that comes after an index which partitions lack, or have by way of a constraint, would get one of its own;
+    /// and a child that comes after a constraint which is NOT VALID would have it valid.
     fn connect_indexes_of_parents(&mut self) {
         let new = self.new_side();
         let attached: HashSet<usize> =
@@ -288,10 +291,10 @@ impl<'a> Graph<'a> {
         let lacks = |at: &usize| {
             let object = &new.all[*at];
             matches!(object.kind, Kind::Index | Kind::Constraint) && object.details["valid"] == false
+                || object.kind == Kind::Constraint && object.details["validated"] == false
                 || attached.contains(at)
         };
-        let links: Vec<usize> =
-            (0..new.all.len()).filter(|at| new.all[*at].kind == Kind::Partition).collect();
+        let links: Vec<usize> = (0..new.all.len()).filter(|at| is_link(&new.all[*at])).collect();
         let mut edges = Vec::new();
         for (&at, &make) in self.make_of.iter().filter(|(at, _)| lacks(at)) {
             let Some(table) = new.all[at].parent else { continue };
@@ -397,6 +400,7 @@ impl<'a> Graph<'a> {
             let stays = |parent: usize| self.work.set_aside[parent] && object.kind != Kind::Column;
             let parent = match object.kind {
                 Kind::Sequence => self.owner_of(at),
+                Kind::Function => self.type_served_by(object),
                 Kind::SequenceOwner if self.sequence_stays(at) => None,
                 Kind::Constraint if object.detail("type") == "f" && self.refers_to_dropped(at) => None,
                 Kind::Constraint if attached.contains_key(&at) => attached.get(&at).copied(),
@@ -432,6 +436,12 @@ impl<'a> Graph<'a> {
     fn owner_of(&self, sequence: usize) -> Option<usize> {
         let key = (Kind::SequenceOwner, self.old().all[sequence].identity.clone());
         self.old().find(&key)?.1.parent
+    }
+
+    /// The base type that cannot go without a function, nor it without the type.
+    fn type_served_by(&self, function: &Object) -> Option<usize> {
+        let name = function.detail("base_type");
+        self.old().by_key.get(&(Kind::BaseType, name.to_owned())).copied().filter(|_| !name.is_empty())
     }
 
     fn sequence_stays(&self, owner: usize) -> bool {

@@ -133,7 +133,18 @@ fn statements(object: &Object, before: &Grants, after: &Grants) -> Vec<Sql> {
     let mut grant: BTreeMap<(By<'_>, usize, bool, &Grantee), Vec<char>> = BTreeMap::new();
     let order = order(object);
     let place = |grantee: &Grantee| order.iter().position(|other| other == grantee).unwrap_or(order.len());
+    // Who has it from one that may no longer hand it on loses it along with that.
+    let mut cascades: BTreeSet<(&Grantee, char)> = BTreeSet::new();
+    let hands_on_no_more = |grantor: &Grantee, letter: char| {
+        let from = |(to, what, _): &(Grantee, char, Grantee)| to == grantor && *what == letter;
+        let had = before.iter().any(|(key, handed_on)| from(key) && *handed_on);
+        had && !after.iter().any(|(key, handed_on)| from(key) && *handed_on)
+    };
     for (key @ (grantee, letter, grantor), handed_on) in before {
+        if hands_on_no_more(grantor, *letter) {
+            cascades.insert((grantor, *letter));
+            continue;
+        }
         let by = Reverse((distance(before, grantor, *letter), grantor));
         match after.get(key) {
             None => revoke.entry((by, false, grantee)).or_default().push(*letter),
@@ -174,7 +185,9 @@ fn statements(object: &Object, before: &Grants, after: &Grants) -> Vec<Sql> {
     };
     for ((Reverse((_, by)), only_option, grantee), letters) in &revoke {
         let option = if *only_option { "GRANT OPTION FOR " } else { "" };
-        say(by, format!("{prefix}REVOKE {option}{} ON {on} FROM {}", what(letters), role(grantee)));
+        let cascades = letters.iter().any(|letter| cascades.contains(&(*grantee, *letter)));
+        let cascade = if cascades { " CASCADE" } else { "" };
+        say(by, format!("{prefix}REVOKE {option}{} ON {on} FROM {}{cascade}", what(letters), role(grantee)));
     }
     for (((_, by), _, handed_on, grantee), letters) in &grant {
         let option = if *handed_on { " WITH GRANT OPTION" } else { "" };
@@ -200,7 +213,7 @@ fn phrase(object: &Object) -> (String, String) {
                 identity.strip_suffix(&column).or_else(|| identity.rsplit_once('.').map(|(table, _)| table));
             format!("TABLE {}", table.unwrap_or(identity))
         }
-        Kind::Aggregate => format!("FUNCTION {}", object.identity),
+        Kind::Aggregate => format!("FUNCTION {}", object.detail("granted")),
         Kind::Domain => format!("TYPE {}", object.identity),
         Kind::Server => format!("FOREIGN SERVER {}", object.identity),
         _ => object.phrase.clone(),

@@ -3,14 +3,15 @@ SELECT 'uncovered' AS kind, 'uncovered' AS class, 0 AS oid, 0 AS sub, json_build
     UNION ALL SELECT 'security label', count(*) FROM pg_seclabel
     UNION ALL SELECT 'large object', count(*) FROM pg_largeobject_metadata
     UNION ALL SELECT 'setting of the database', coalesce(sum(cardinality(setconfig)), 0) FROM pg_db_role_setting WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())
-    UNION ALL SELECT 'privilege on the sequence of an identity column', count(*) FROM pg_class c JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'i' WHERE c.relkind = 'S' AND c.relacl IS NOT NULL
+    -- By somebody who may hand it on: where it is granted again, it is by the owner.
+    UNION ALL SELECT 'handed-on privilege on a column', count(*) FROM pg_attribute t JOIN pg_class c ON c.oid = t.attrelid, aclexplode(t.attacl) a WHERE a.grantor <> c.relowner AND c.oid >= 16384
     UNION ALL SELECT 'privilege on an object of an extension', count(*) FROM (
         SELECT p.oid FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e' LEFT JOIN pg_init_privs i ON i.classoid = d.classid AND i.objoid = p.oid AND i.objsubid = 0 WHERE p.proacl IS DISTINCT FROM i.initprivs
         UNION ALL SELECT c.oid FROM pg_class c JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e' LEFT JOIN pg_init_privs i ON i.classoid = d.classid AND i.objoid = c.oid AND i.objsubid = 0 WHERE c.relacl IS DISTINCT FROM i.initprivs
         UNION ALL SELECT t.oid FROM pg_type t JOIN pg_depend d ON d.classid = 'pg_type'::regclass AND d.objid = t.oid AND d.deptype = 'e' LEFT JOIN pg_init_privs i ON i.classoid = d.classid AND i.objoid = t.oid AND i.objsubid = 0 WHERE t.typacl IS DISTINCT FROM i.initprivs
         UNION ALL SELECT l.oid FROM pg_language l JOIN pg_depend d ON d.classid = 'pg_language'::regclass AND d.objid = l.oid AND d.deptype = 'e' LEFT JOIN pg_init_privs i ON i.classoid = d.classid AND i.objoid = l.oid AND i.objsubid = 0 WHERE l.lanacl IS DISTINCT FROM i.initprivs
         UNION ALL SELECT w.oid FROM pg_foreign_data_wrapper w JOIN pg_depend d ON d.classid = 'pg_foreign_data_wrapper'::regclass AND d.objid = w.oid AND d.deptype = 'e' LEFT JOIN pg_init_privs i ON i.classoid = d.classid AND i.objoid = w.oid AND i.objsubid = 0 WHERE w.fdwacl IS DISTINCT FROM i.initprivs) m
-    UNION ALL SELECT 'privilege on an object of the system', count(*) FROM (
+    UNION ALL SELECT 'system privilege', count(*) FROM (
         SELECT 'pg_proc'::regclass AS class, oid, 0 AS sub, proacl AS acl FROM pg_proc WHERE proacl IS NOT NULL AND pronamespace = 'pg_catalog'::regnamespace
         UNION ALL SELECT 'pg_class'::regclass, oid, 0, relacl FROM pg_class WHERE relacl IS NOT NULL AND relnamespace = 'pg_catalog'::regnamespace
         UNION ALL SELECT 'pg_class'::regclass, attrelid, attnum, attacl FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid WHERE attacl IS NOT NULL AND relnamespace = 'pg_catalog'::regnamespace
