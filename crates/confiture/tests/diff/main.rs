@@ -34,7 +34,9 @@ async fn pairs_that_were_not_made_for_each_other() {
         std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
     };
     let (pairs, mut state) = (number("CONFITURE_PAIRS", 40), number("CONFITURE_SEED", 7) as u64);
-    let cases = cases();
+    // Rows would be in the way of what nobody has made for them.
+    let fills = |case: &Case| case.old.lines().any(|line| line.starts_with("INSERT INTO "));
+    let cases: Vec<Case> = cases().into_iter().filter(|case| !fills(case)).collect();
     let mut next = || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         &cases[(state >> 33) as usize % cases.len()]
