@@ -75,6 +75,16 @@ async fn a_column_that_only_a_child_keeps_is_dropped_above_it() {
     assert!(back.remarks.iter().any(|line| line == remark), "{:?}", back.remarks);
 }
 
+/// No statement changes that, so it is said.
+#[tokio::test(flavor = "multi_thread")]
+async fn whether_a_child_declares_a_check_itself_is_told() {
+    let one = "CREATE TABLE t (a int); CREATE TABLE h () INHERITS (t); ALTER TABLE t ADD CONSTRAINT c CHECK (a > 0);";
+    let other = one.replace("h ()", "h (CONSTRAINT c CHECK (a > 0))");
+    let found = oracle::differ(shared_server().await, one, &other).await.unwrap();
+    let remark = "the constraint public.h.c is only inherited, other than in the files";
+    assert!(found.remarks.iter().any(|line| line == remark), "{:?}", found.remarks);
+}
+
 /// What a catalog does not tell can be on both sides; on one, the error is about its `CREATE TYPE`.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_base_type_is_left_as_it_is() {
