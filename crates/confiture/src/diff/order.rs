@@ -588,7 +588,7 @@ fn leads_back(objects: &Objects, at: usize, table: usize, works: impl Fn(usize) 
 }
 
 /// The name spaces in which an object takes a name: relations share one in a schema, types another.
-fn name_spaces(objects: &Objects, object: &Object) -> Vec<(u8, String)> {
+pub(super) fn name_spaces(objects: &Objects, object: &Object) -> Vec<(u8, String)> {
     let schema = || super::compare::quoted(object.schema.as_deref().unwrap_or_default());
     let full = || format!("{}.{}", schema(), super::compare::quoted(&object.name));
     match object.kind {
