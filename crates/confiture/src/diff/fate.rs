@@ -115,6 +115,12 @@ fn is_relation_or_routine(kind: Kind) -> bool {
         || matches!(kind, Function | Procedure | Aggregate)
 }
 
+/// Indexes that do not bring those of partitions along, for a constraint of a partition belongs to them.
+fn indexes_made_alone(new: &Objects) -> BTreeSet<&str> {
+    let attached = family::attached_constraints(new).into_iter();
+    attached.map(|(_, index)| new.all[index].identity.as_str()).collect()
+}
+
 impl Work<'_> {
     /// What depends on something that goes, is made anew or changes its type has to go for that time.
     fn spread(&mut self) {
@@ -349,7 +355,9 @@ impl Work<'_> {
         }
         self.stays_below = self.columns_that_stay_below();
         self.set_bases_aside(&dependants);
-        if !options.after_first {
+        if options.after_first {
+            self.settle_indexes();
+        } else {
             let taken_off = self.taken_off();
             for (at, object) in old.all.iter().enumerate() {
                 // The triggers of a partition go when it is taken off.
@@ -380,10 +388,7 @@ impl Work<'_> {
                     (!self.made[table] || !in_one).then_some(table)
                 })
                 .collect();
-            let alone: BTreeSet<&str> = family::attached_constraints(new)
-                .into_iter()
-                .map(|(_, index)| new.all[index].identity.as_str())
-                .collect();
+            let alone = indexes_made_alone(new);
             for (at, object) in new.all.iter().enumerate() {
                 let checks = object.kind == Kind::Constraint && object.detail("type") == "c";
                 let own = (object.kind == Kind::Column || checks)
@@ -397,6 +402,18 @@ impl Work<'_> {
                     self.new_comes_along[at] = self.new_comes_along[column] && self.made[column];
                 }
             }
+        }
+    }
+
+    /// What is still missing after all parents were there is made by itself, but for what comes along with an index.
+    fn settle_indexes(&mut self) {
+        let new = self.sides.new;
+        let alone = indexes_made_alone(new);
+        for (at, object) in new.all.iter().enumerate().filter(|(_, object)| object.kind == Kind::Index) {
+            let above = object.detail("index_parent");
+            let brings = |index: usize| self.made[index] && new.all[index].is("valid");
+            let found = new.by_key.get(&(Kind::Index, above.to_owned()));
+            self.new_comes_along[at] = found.is_some_and(|index| brings(*index)) && !alone.contains(above);
         }
     }
 

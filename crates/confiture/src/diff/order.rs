@@ -272,7 +272,8 @@ impl<'a> Graph<'a> {
         self.edges.extend(edges);
     }
 
-    /// A partition that comes after an index which partitions lack, or have by way of a constraint, would get one of its own.
+    /// A partition that comes after an index which partitions lack, or have by way of a constraint, would get one of its own;
+    /// and a child that comes after a constraint which is NOT VALID would have it valid.
     fn connect_indexes_of_parents(&mut self) {
         let new = self.new_side();
         let attached: HashSet<usize> =
@@ -280,10 +281,10 @@ impl<'a> Graph<'a> {
         let lacks = |at: &usize| {
             let object = &new.all[*at];
             matches!(object.kind, Kind::Index | Kind::Constraint) && object.details["valid"] == false
+                || object.kind == Kind::Constraint && object.details["validated"] == false
                 || attached.contains(at)
         };
-        let links: Vec<usize> =
-            (0..new.all.len()).filter(|at| new.all[*at].kind == Kind::Partition).collect();
+        let links: Vec<usize> = (0..new.all.len()).filter(|at| is_link(&new.all[*at])).collect();
         let mut edges = Vec::new();
         for (&at, &make) in self.make_of.iter().filter(|(at, _)| lacks(at)) {
             let Some(table) = new.all[at].parent else { continue };
@@ -393,6 +394,7 @@ impl<'a> Graph<'a> {
             let stays = |parent: usize| self.work.set_aside[parent] && object.kind != Kind::Column;
             let parent = match object.kind {
                 Kind::Sequence => self.owner_of(at),
+                Kind::Function => self.type_served_by(object),
                 Kind::SequenceOwner if self.sequence_stays(at) => None,
                 Kind::Constraint if object.detail("type") == "f" && self.refers_to_dropped(at) => None,
                 Kind::Constraint | Kind::Index if attached.contains_key(&at) => attached.get(&at).copied(),
@@ -428,6 +430,12 @@ impl<'a> Graph<'a> {
     fn owner_of(&self, sequence: usize) -> Option<usize> {
         let key = (Kind::SequenceOwner, self.old().all[sequence].identity.clone());
         self.old().find(&key)?.1.parent
+    }
+
+    /// The base type that cannot go without a function, nor it without the type.
+    fn type_served_by(&self, function: &Object) -> Option<usize> {
+        let name = function.detail("base_type");
+        self.old().by_key.get(&(Kind::BaseType, name.to_owned())).copied().filter(|_| !name.is_empty())
     }
 
     fn sequence_stays(&self, owner: usize) -> bool {
