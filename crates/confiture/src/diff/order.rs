@@ -5,7 +5,10 @@ use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet};
 
 use crate::catalog::{Kind, Object, Objects};
 use crate::diff::column;
-use crate::diff::family::{attached_constraints, is_link, same_columns, tables_above};
+use crate::diff::family::{
+    attached_constraints, checks_above, indexes_above, is_link, is_unvalidated_below, same_columns,
+    tables_above,
+};
 use crate::diff::fate::{Fate, Work};
 
 /// One piece of work: on an object of the old catalog, of the new, or both, by their positions.
@@ -302,6 +305,16 @@ impl<'a> Graph<'a> {
             });
             edges.extend(below.filter_map(|link| Some((*self.make_of.get(link)?, make, true))));
         }
+        // A check that is not validated comes after those who are to have it so.
+        let below = (0..new.all.len()).filter(|at| is_unvalidated_below(&new.all[*at]));
+        for (table, at) in below.filter_map(|at| Some((*self.make_of.get(&new.all[at].parent?)?, at))) {
+            let above = checks_above(new, at).into_iter().filter_map(|above| self.make_of.get(&above));
+            edges.extend(above.map(|above| (table, *above, true)));
+        }
+        // Nor can an index be attached before it.
+        let above = indexes_above(new);
+        let to_above = |(at, act): (&usize, &usize)| Some((*self.make_of.get(above.get(at)?)?, *act, true));
+        edges.extend(self.make_of.iter().filter_map(to_above));
         self.edges.extend(edges);
     }
 
@@ -377,9 +390,9 @@ impl<'a> Graph<'a> {
             .filter(|object| object.kind == Kind::Partition)
             .map(|object| object.parent)
             .collect();
-        let attached: HashMap<usize, usize> = attached_constraints(self.old())
+        let attached: HashMap<usize, usize> = indexes_above(self.old())
             .into_iter()
-            .filter(|(constraint, _)| !taken_off.contains(&self.old().all[*constraint].parent))
+            .filter(|(index, _)| !taken_off.contains(&self.old().all[*index].parent))
             .collect();
         let drops: Vec<(usize, usize)> = self.drop_of.iter().map(|(at, act)| (*at, *act)).collect();
         for (at, act) in drops {
@@ -396,7 +409,7 @@ impl<'a> Graph<'a> {
                 Kind::Function => self.type_served_by(object),
                 Kind::SequenceOwner if self.sequence_stays(at) => None,
                 Kind::Constraint if object.detail("type") == "f" && self.refers_to_dropped(at) => None,
-                Kind::Constraint if attached.contains_key(&at) => attached.get(&at).copied(),
+                Kind::Constraint | Kind::Index if attached.contains_key(&at) => attached.get(&at).copied(),
                 Kind::Column | Kind::Default | Kind::SequenceOwner => object.parent,
                 _ => object.parent,
             };
@@ -595,7 +608,7 @@ fn leads_back(objects: &Objects, at: usize, table: usize, works: impl Fn(usize) 
 }
 
 /// The name spaces in which an object takes a name: relations share one in a schema, types another.
-fn name_spaces(objects: &Objects, object: &Object) -> Vec<(u8, String)> {
+pub(super) fn name_spaces(objects: &Objects, object: &Object) -> Vec<(u8, String)> {
     let schema = || super::compare::quoted(object.schema.as_deref().unwrap_or_default());
     let full = || format!("{}.{}", schema(), super::compare::quoted(&object.name));
     match object.kind {
