@@ -447,8 +447,6 @@ fn infer_tables(old: &Objects, new: &Objects, found: &[Rename]) -> Vec<Rename> {
             && like.len() > 1
             && one.defined() == other.defined()
             && are_alike(&one.name, &other.name)
-            && is_free(old, &other.identity)
-            && is_free(new, &one.identity)
         {
             let schema = within_of(one);
             inferred.push(Rename {
@@ -465,14 +463,6 @@ fn infer_tables(old: &Objects, new: &Objects, found: &[Rename]) -> Vec<Rename> {
         }
     }
     inferred
-}
-
-/// True where no relation and no type has the name: a foreign table, which gives way to one of another name, has it still.
-fn is_free(objects: &Objects, identity: &str) -> bool {
-    use Kind::{Domain, Enum, ForeignTable, Index, MaterializedView, Range, Sequence, View};
-    [ForeignTable, View, MaterializedView, Sequence, Index, Kind::CompositeType, Enum, Domain, Range]
-        .into_iter()
-        .all(|kind| !objects.by_key.contains_key(&(kind, identity.to_owned())))
 }
 
 /// Words that say nothing alone.
