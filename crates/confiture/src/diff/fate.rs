@@ -86,6 +86,7 @@ pub(super) fn decide<'a>(sides: Sides<'a>, options: &PlanOptions) -> Work<'a> {
     for table in row_type::held_in_columns(old, &work.changes) {
         work.rebuild(table);
     }
+    work.unvalidate_from_above();
     work.spread();
     while work.leave_circles() {
         work.spread();
@@ -198,6 +199,24 @@ impl Work<'_> {
         !circular.is_empty()
     }
 
+    /// A new child has the checks of its parents, validated; where its own is not to be, the parents' is made anew after it.
+    fn unvalidate_from_above(&mut self) {
+        let new = self.sides.new;
+        let below = |at: &usize| {
+            let object = &new.all[*at];
+            let fate = self.twins.iter().position(|twin| *twin == Some(*at)).map(|old| self.fates[old]);
+            family::is_unvalidated_below(object)
+                && (fate == Some(Fate::Rebuild) || fate.is_none() && self.made[new.root(*at)])
+        };
+        let below: Vec<usize> = (0..new.all.len()).filter(below).collect();
+        for at in below {
+            for above in family::checks_above(new, at) {
+                let old = self.twins.iter().position(|twin| *twin == Some(above));
+                old.and_then(|old| self.rebuild(old));
+            }
+        }
+    }
+
     /// What is attached to an index goes with it, and it with what is attached. What is to be attached otherwise is made anew.
     fn tie_attached(&mut self, dependants: &mut [Vec<usize>]) {
         let (old, new) = (self.sides.old, self.sides.new);
@@ -211,6 +230,7 @@ impl Work<'_> {
             dependants[index].push(constraint);
             dependants[constraint].push(index);
         }
+        self.tie_to_indexes_above(dependants);
         // Where an index of the partition is attached, there is no place for a constraint.
         for (constraint, index) in wanted {
             let above = |object: &Object| {
@@ -222,6 +242,24 @@ impl Work<'_> {
             let mut taken = indexes.filter(|object| table(object) == new.all[constraint].parent);
             if let Some(above) = taken.find_map(above) {
                 self.rebuild(above);
+            }
+        }
+    }
+
+    /// As long as a table is a partition, an index of it cannot leave the index that it is attached to: that goes along with it.
+    fn tie_to_indexes_above(&mut self, dependants: &mut [Vec<usize>]) {
+        let (old, new) = (self.sides.old, self.sides.new);
+        let (above, wanted) = (family::indexes_above(old), family::indexes_above(new));
+        let stays = |at: &usize| matches!(self.fates[*at], Fate::Keep | Fate::Alter);
+        let links = old.all.iter().enumerate().filter(|(at, link)| link.kind == Kind::Partition && stays(at));
+        let partitions: BTreeSet<usize> = links.filter_map(|(_, link)| link.parent).collect();
+        for (index, parent) in above {
+            if old.all[index].parent.is_some_and(|table| partitions.contains(&table)) {
+                let leaves = |twin: usize| wanted.get(&twin).copied() != self.twins[parent];
+                if self.twins[index].is_some_and(leaves) && self.twins[parent].is_some() {
+                    self.rebuild(parent);
+                }
+                dependants[index].push(parent);
             }
         }
     }
@@ -402,7 +440,7 @@ impl Work<'_> {
                 }
             }
             let new = self.sides.new;
-            // A table that is put to its parent afterwards has to have its columns: one that was there before, or one whose columns
+            // A table that is put to its parent afterwards has to have its columns and checks: one that was there before, or one whose columns
             // stand in an order of their own.
             let attached: BTreeSet<usize> = (new.all.iter().enumerate())
                 .filter(|(at, object)| {

@@ -28,9 +28,10 @@ pub fn inherit_again(old: &Objects, new: &Objects) -> Vec<Step> {
             }
             _ => object.inherited,
         };
-        let checks = || of_table(Kind::Constraint).filter(|object| object.detail("type") == "c");
         if of_table(Kind::Column).chain(of_table(Kind::Constraint)).any(stays_inherited)
-            || !of_table(Kind::Column).chain(checks()).any(|object| differs(old, object, "local"))
+            || !of_table(Kind::Column)
+                .chain(of_table(Kind::Constraint))
+                .any(|object| differs(old, object, "local"))
                 && !of_table(Kind::Inheritance).any(|link| differs(old, link, "rank"))
         {
             continue;
@@ -59,15 +60,23 @@ fn differs(old: &Objects, object: &Object, what: &str) -> bool {
 #[must_use]
 pub fn other_inheritance(old: &Objects, new: &Objects) -> Vec<String> {
     let declared = new.all.iter().filter(|object| {
-        (object.kind == Kind::Column || object.kind == Kind::Constraint && object.detail("type") == "c")
-            && object.details["inherit_count"].as_i64() > Some(0)
-            && differs(old, object, "local")
+        let is_inherited = match object.kind {
+            Kind::Column => object.details["inherit_count"].as_i64() > Some(0),
+            kind => {
+                kind == Kind::Constraint
+                    && object.detail("type") == "c"
+                    && object.details["inherit_count"].as_i64() > Some(0)
+            }
+        };
+        is_inherited && differs(old, object, "local")
     });
     let mut remarks: Vec<String> = declared
         .map(|object| {
-            let how =
-                if object.is("local") { "only inherited" } else { "declared there as well as inherited" };
-            format!("the {} {} is {how}, other than in the files", object.kind.text(), object.identity)
+            let (what, how) = (
+                object.kind.text(),
+                if object.is("local") { "only inherited" } else { "declared there as well as inherited" },
+            );
+            format!("the {what} {} is {how}, other than in the files", object.identity)
         })
         .collect();
     let order = |object: &&Object| object.kind == Kind::Inheritance && differs(old, object, "rank");

@@ -4,10 +4,13 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet};
 
 use crate::catalog::{Kind, Object, Objects};
-use crate::diff::column;
-use crate::diff::family::{attached_constraints, is_link, same_columns, tables_above};
+use crate::diff::family::{
+    attached_constraints, checks_above, indexes_above, is_link, is_unvalidated_below, same_columns,
+    tables_above,
+};
 use crate::diff::fate::{Fate, Work};
 use crate::diff::persistence;
+use crate::diff::{column, family};
 
 /// One piece of work: on an object of the old catalog, of the new, or both, by their positions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -303,6 +306,16 @@ impl<'a> Graph<'a> {
             });
             edges.extend(below.filter_map(|link| Some((*self.make_of.get(link)?, make, true))));
         }
+        // A check that is not validated comes after those who are to have it so.
+        let below = (0..new.all.len()).filter(|at| is_unvalidated_below(&new.all[*at]));
+        for (table, at) in below.filter_map(|at| Some((*self.make_of.get(&new.all[at].parent?)?, at))) {
+            let above = checks_above(new, at).into_iter().filter_map(|above| self.make_of.get(&above));
+            edges.extend(above.map(|above| (table, *above, true)));
+        }
+        // Nor can an index be attached before it.
+        let above = indexes_above(new);
+        let to_above = |(at, act): (&usize, &usize)| Some((*self.make_of.get(above.get(at)?)?, *act, true));
+        edges.extend(self.make_of.iter().filter_map(to_above));
         self.edges.extend(edges);
     }
 
@@ -384,10 +397,11 @@ impl<'a> Graph<'a> {
             .filter(|object| object.kind == Kind::Partition)
             .map(|object| object.parent)
             .collect();
-        let attached: HashMap<usize, usize> = attached_constraints(self.old())
+        let attached: HashMap<usize, usize> = indexes_above(self.old())
             .into_iter()
-            .filter(|(constraint, _)| !taken_off.contains(&self.old().all[*constraint].parent))
+            .filter(|(index, _)| !taken_off.contains(&self.old().all[*index].parent))
             .collect();
+        let parents = family::parents(self.old());
         let drops: Vec<(usize, usize)> = self.drop_of.iter().map(|(at, act)| (*at, *act)).collect();
         for (at, act) in drops {
             let object = &self.old().all[at];
@@ -403,14 +417,16 @@ impl<'a> Graph<'a> {
                 Kind::Function => self.type_served_by(object),
                 Kind::SequenceOwner if self.sequence_stays(at) => None,
                 Kind::Constraint if object.detail("type") == "f" && self.refers_to_dropped(at) => None,
-                Kind::Constraint if attached.contains_key(&at) => attached.get(&at).copied(),
+                Kind::Constraint | Kind::Index if attached.contains_key(&at) => attached.get(&at).copied(),
                 Kind::Column | Kind::Default | Kind::SequenceOwner => object.parent,
                 _ => object.parent,
             };
             if let Some(parent) = parent
                 && let Some(&with) = self.drop_of.get(&parent)
                 && !stays(self.old().root(at))
-                && !self.leads_back_old(at, parent)
+                && !leads_back(self.old(), &parents, at, self.old().root(parent), |on| {
+                    self.drop_of.contains_key(&on)
+                })
             {
                 self.merged[act] = with;
             }
@@ -458,14 +474,10 @@ impl<'a> Graph<'a> {
         })
     }
 
-    fn leads_back_old(&self, at: usize, parent: usize) -> bool {
-        let root = self.old().root(parent);
-        leads_back(self.old(), at, root, |on| self.drop_of.contains_key(&on))
-    }
-
     /// Columns, defaults and most constraints are written into the statement that makes their table.
     fn merge_makes(&mut self) {
         let mut makes: Vec<(usize, usize)> = self.make_of.iter().map(|(at, act)| (*at, *act)).collect();
+        let parents = family::parents(self.new_side());
         // Columns before their defaults: a default follows its column wherever that has gone.
         makes.sort_by_key(|(at, _)| (self.new_side().all[*at].kind, *at));
         for (at, act) in makes {
@@ -498,7 +510,7 @@ impl<'a> Graph<'a> {
             let root = self.new_side().root(at);
             if fits
                 && makes_both
-                && !leads_back(self.new_side(), at, root, |on| self.make_of.contains_key(&on))
+                && !leads_back(self.new_side(), &parents, at, root, |on| self.make_of.contains_key(&on))
             {
                 self.merged[act] = self.merged[with];
             }
@@ -583,8 +595,15 @@ fn names_types(kind: Kind) -> bool {
     matches!(kind, Aggregate | Cast | Function | Operator | OperatorFamilyMember | Procedure | Transform)
 }
 
-/// True where something that `at` depends on outside of its table depends on that table: then it cannot be made in one go.
-fn leads_back(objects: &Objects, at: usize, table: usize, works: impl Fn(usize) -> bool) -> bool {
+/// True where something that `at` depends on outside of its table depends on that table, or is below it: then it cannot be made
+/// in one go.
+fn leads_back(
+    objects: &Objects,
+    parents: &HashMap<usize, BTreeSet<usize>>,
+    at: usize,
+    table: usize,
+    works: impl Fn(usize) -> bool,
+) -> bool {
     let outside = |on: &&usize| objects.root(**on) != table;
     let mut open: Vec<usize> = objects.all[at].depends.iter().filter(outside).copied().collect();
     let mut seen = HashSet::new();
@@ -597,12 +616,13 @@ fn leads_back(objects: &Objects, at: usize, table: usize, works: impl Fn(usize) 
         }
         open.extend(&objects.all[on].depends);
         open.extend(objects.all[on].parent);
+        open.extend(parents.get(&on).into_iter().flatten());
     }
     false
 }
 
 /// The name spaces in which an object takes a name: relations share one in a schema, types another.
-fn name_spaces(objects: &Objects, object: &Object) -> Vec<(u8, String)> {
+pub(super) fn name_spaces(objects: &Objects, object: &Object) -> Vec<(u8, String)> {
     let schema = || super::compare::quoted(object.schema.as_deref().unwrap_or_default());
     let full = || format!("{}.{}", schema(), super::compare::quoted(&object.name));
     match object.kind {

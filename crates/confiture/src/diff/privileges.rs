@@ -50,8 +50,7 @@ fn parse(items: &[String], owner: Option<&str>) -> Grants {
         };
         let mut letters = letters.chars().peekable();
         while let Some(letter) = letters.next() {
-            // An owner may always hand on, whether the list says so or not.
-            let handed_on = letters.next_if_eq(&'*').is_some() && grantee != Grantee::Owner;
+            let handed_on = letters.next_if_eq(&'*').is_some();
             grants.insert((grantee.clone(), letter, grantor.clone()), handed_on);
         }
     }
@@ -138,7 +137,7 @@ fn statements(object: &Object, before: &Grants, after: &Grants) -> Vec<Sql> {
     let hands_on_no_more = |grantor: &Grantee, letter: char| {
         let from = |(to, what, _): &(Grantee, char, Grantee)| to == grantor && *what == letter;
         let had = before.iter().any(|(key, handed_on)| from(key) && *handed_on);
-        had && !after.iter().any(|(key, handed_on)| from(key) && *handed_on)
+        *grantor != Grantee::Owner && had && !after.iter().any(|(key, handed_on)| from(key) && *handed_on)
     };
     for (key @ (grantee, letter, grantor), handed_on) in before {
         if hands_on_no_more(grantor, *letter) {
@@ -148,7 +147,7 @@ fn statements(object: &Object, before: &Grants, after: &Grants) -> Vec<Sql> {
         let by = Reverse((distance(before, grantor, *letter), grantor));
         match after.get(key) {
             None => revoke.entry((by, false, grantee)).or_default().push(*letter),
-            Some(false) if *handed_on && *grantee != Grantee::Owner => {
+            Some(false) if *handed_on => {
                 revoke.entry((by, true, grantee)).or_default().push(*letter);
             }
             Some(_) => {}
@@ -158,8 +157,7 @@ fn statements(object: &Object, before: &Grants, after: &Grants) -> Vec<Sql> {
         let had = before.get(key);
         if had.is_none() || (had == Some(&false) && *handed_on) {
             let by = (distance(after, grantor, *letter), grantor);
-            let hands_on = *handed_on && *grantee != Grantee::Owner;
-            grant.entry((by, place(grantee), hands_on, grantee)).or_default().push(*letter);
+            grant.entry((by, place(grantee), *handed_on, grantee)).or_default().push(*letter);
         }
     }
     let (prefix, on) = phrase(object);

@@ -174,3 +174,10 @@ CREATE INDEX i ON t (f(a));
 -- rows
 INSERT INTO a VALUES (1, 'x');
 INSERT INTO t VALUES (1, '(2,y)', '{"(3,z)"}');
+-- case: a rule puts into a child what was for its parent, and both go
+-- old
+CREATE TABLE a (n int);
+CREATE TABLE b () INHERITS (a);
+CREATE RULE r AS ON INSERT TO a DO INSTEAD INSERT INTO b VALUES (new.n);
+-- new
+CREATE TABLE c (n int);

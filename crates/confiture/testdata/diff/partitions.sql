@@ -236,6 +236,65 @@ CREATE TABLE u1 () INHERITS (u);
 -- rows
 INSERT INTO t VALUES (1), (2), (11);
 INSERT INTO u VALUES (1); INSERT INTO u1 VALUES (2);
+-- case: an index leaves the one of the partitioned table, or goes to another
+-- both
+CREATE TABLE t (a int, b int) PARTITION BY RANGE (a);
+CREATE TABLE t0 PARTITION OF t FOR VALUES FROM (0) TO (10);
+CREATE TABLE t1 PARTITION OF t FOR VALUES FROM (10) TO (20);
+CREATE INDEX one ON ONLY t (b);
+CREATE INDEX other ON ONLY t (b);
+CREATE INDEX moves ON t0 (b);
+CREATE INDEX stays ON t1 (b);
+ALTER INDEX one ATTACH PARTITION stays;
+ALTER TABLE ONLY t ADD CONSTRAINT k UNIQUE (a);
+ALTER TABLE t1 ADD CONSTRAINT k1 UNIQUE (a);
+ALTER INDEX k ATTACH PARTITION k1;
+-- old
+ALTER INDEX one ATTACH PARTITION moves;
+CREATE INDEX goes ON t1 (b);
+ALTER INDEX other ATTACH PARTITION goes;
+ALTER TABLE t0 ADD CONSTRAINT k0 UNIQUE (a);
+ALTER INDEX k ATTACH PARTITION k0;
+-- new
+ALTER INDEX other ATTACH PARTITION moves;
+-- rows
+INSERT INTO t VALUES (1, 1), (11, 2);
+-- case: a table that becomes a partition brings its keys along, and has the checks
+-- old
+CREATE TABLE t (a bigint, b int, c int NOT NULL, CONSTRAINT t_key PRIMARY KEY (a, c));
+CREATE INDEX t_b ON t (b) WHERE c > 0;
+CREATE TABLE whole (a bigint, b int, c int NOT NULL, CONSTRAINT all_positive CHECK (b > 0)) PARTITION BY LIST (c);
+ALTER TABLE whole ADD CONSTRAINT large CHECK (a > 0) NOT VALID;
+-- new
+CREATE TABLE t (a bigint, b int, c int NOT NULL, CONSTRAINT t_key PRIMARY KEY (a, c), CONSTRAINT all_positive CHECK (b > 0));
+CREATE INDEX t_b ON t (b) WHERE c > 0;
+CREATE TABLE whole (a bigint, b int, c int NOT NULL, CONSTRAINT all_positive CHECK (b > 0)) PARTITION BY LIST (c);
+ALTER TABLE whole ADD CONSTRAINT large CHECK (a > 0) NOT VALID;
+ALTER TABLE t ADD CONSTRAINT large CHECK (a > 0) NOT VALID;
+ALTER TABLE whole ADD CONSTRAINT whole_key PRIMARY KEY (a, c);
+CREATE INDEX whole_b ON whole (b) WHERE c > 0;
+ALTER TABLE whole ATTACH PARTITION t FOR VALUES IN (7);
+-- rows
+INSERT INTO t VALUES (1, 2, 7);
+-- never
+DROP CONSTRAINT t_key
+-- case: partitions and children of tables with checks that are not validated
+-- both
+CREATE TABLE t (a int) PARTITION BY RANGE (a);
+CREATE TABLE t0 PARTITION OF t FOR VALUES FROM (0) TO (10);
+CREATE TABLE p (a int);
+-- old
+ALTER TABLE t ADD CONSTRAINT c CHECK (a > 0) NOT VALID;
+ALTER TABLE t0 VALIDATE CONSTRAINT c;
+ALTER TABLE p ADD CONSTRAINT c CHECK (a > 0) NOT VALID;
+-- new
+CREATE TABLE t1 PARTITION OF t FOR VALUES FROM (10) TO (20);
+CREATE TABLE h () INHERITS (p);
+ALTER TABLE t ADD CONSTRAINT c CHECK (a > 0) NOT VALID;
+ALTER TABLE p ADD CONSTRAINT c CHECK (a > 0) NOT VALID;
+CREATE TABLE t2 PARTITION OF t FOR VALUES FROM (20) TO (30);
+-- rows
+INSERT INTO t VALUES (1);
 -- case: an index that one partition of a partition lacks
 -- old
 SELECT;

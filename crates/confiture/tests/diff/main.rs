@@ -133,6 +133,16 @@ async fn a_privilege_that_was_handed_on_can_go() {
     assert!(found.uncovered.is_empty());
 }
 
+/// No statement changes that, so it is said.
+#[tokio::test(flavor = "multi_thread")]
+async fn whether_a_child_declares_a_check_itself_is_told() {
+    let one = "CREATE TABLE t (a int); CREATE TABLE h () INHERITS (t); ALTER TABLE t ADD CONSTRAINT c CHECK (a > 0);";
+    let other = one.replace("h ()", "h (CONSTRAINT c CHECK (a > 0))");
+    let found = oracle::differ(shared_server().await, one, &other).await.unwrap();
+    let remark = "the constraint public.h.c is only inherited, other than in the files";
+    assert!(found.remarks.iter().any(|line| line == remark), "{:?}", found.remarks);
+}
+
 /// The bytes in a column are only known to the functions of its type.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_base_type_does_not_become_another() {
