@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::catalog::{Object, Objects};
 use crate::diff::compare::{Change, Sides, quoted};
 use crate::diff::hazard::Hazard;
-use crate::diff::{not_null, sequence};
+use crate::diff::{data_type, not_null, sequence};
 
 /// The sequence behind an identity column.
 struct Behind<'a> {
@@ -260,6 +260,14 @@ pub(super) fn using(objects: &Objects, old: &Object, new: &Object) -> Option<Str
 }
 
 /// The expression that takes a value from a type to another of the same name.
+pub(super) fn to_namesake(sides: Sides<'_>, column: &Object) -> String {
+    let plain = column.detail("plain");
+    let by_attributes = data_type::is_told_by_places(sides, plain)
+        .then(|| data_type::by_attributes(sides, &quoted(&column.name), plain));
+    by_attributes.flatten().unwrap_or_else(|| through_text(column))
+}
+
+/// By way of text.
 pub(super) fn through_text(column: &Object) -> String {
     let through = if column.detail("plain").ends_with("[]") { "text[]" } else { "text" };
     format!("{}::{through}::{}", quoted(&column.name), column.detail("type"))

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::catalog::{Kind, Object, Objects};
 use crate::diff::compare::{Change, Sides, compare};
-use crate::diff::{PlanOptions, column, family, not_null, twins};
+use crate::diff::{PlanOptions, column, data_type, family, not_null, twins};
 use crate::sql::Sql;
 
 /// What becomes of an object of the old catalog.
@@ -76,6 +76,7 @@ pub(super) fn decide<'a>(sides: Sides<'a>, options: &PlanOptions) -> Work<'a> {
             work.changes.insert(at, change);
         }
     }
+    work.take_off_shared();
     work.spread();
     work.lead_through_text();
     work.settle(options);
@@ -115,6 +116,26 @@ fn is_relation_or_routine(kind: Kind) -> bool {
 }
 
 impl Work<'_> {
+    /// Where a child has a column from several tables, none of these gives it another type alone: the child is taken off meanwhile.
+    fn take_off_shared(&mut self) {
+        let old = self.sides.old;
+        let shared = |at: &usize| {
+            let object = &old.all[*at];
+            object.kind == Kind::Column
+                && object.details["inherit_count"].as_i64() > Some(1)
+                && self.changes[at].disturbs
+                && object.parent.is_some_and(|table| family::origins(old, table, &object.name).len() > 1)
+        };
+        let tables: BTreeSet<Option<usize>> =
+            self.changes.keys().filter(|at| shared(at)).map(|at| old.all[*at].parent).collect();
+        let is_link =
+            |at: &usize| old.all[*at].kind == Kind::Inheritance && tables.contains(&old.all[*at].parent);
+        let links: Vec<usize> = (0..old.all.len()).filter(|_| !tables.is_empty()).filter(is_link).collect();
+        for link in links {
+            self.rebuild(link);
+        }
+    }
+
     /// What depends on something that goes, is made anew or changes its type has to go for that time.
     fn spread(&mut self) {
         let old = self.sides.old;
@@ -263,7 +284,7 @@ impl Work<'_> {
             return None;
         }
         let alter = after.alter.as_deref().unwrap_or_default().replacen(" TABLE ONLY ", " TABLE ", 1);
-        let using = column::through_text(after);
+        let using = column::to_namesake(self.sides, after);
         let mut retyped = Change::default();
         column::retype(&mut retyped, &alter, after, (!only_collation).then_some(using.as_str()));
         retyped.statements.append(&mut change.statements);
@@ -271,6 +292,12 @@ impl Work<'_> {
         retyped
             .hazards
             .push(super::Hazard::MayFail("a value that the new type does not have stops it".into()));
+        let plain = after.detail("plain");
+        if plain.ends_with("[]") && data_type::is_told_by_places(self.sides, plain) {
+            retyped.hazards.push(super::Hazard::DataLoss(
+                "in arrays, an attribute takes the value that stood in its place, whatever its name".into(),
+            ));
+        }
         *change = retyped;
         self.fates[at] = Fate::Alter;
         Some(at)

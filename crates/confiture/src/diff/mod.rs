@@ -8,6 +8,7 @@ mod annotation;
 mod column;
 mod compare;
 mod data_type;
+mod extension;
 mod family;
 mod fate;
 mod hazard;
@@ -31,6 +32,7 @@ use crate::sql::Sql;
 
 pub use annotation::annotations;
 pub(crate) use annotation::made_by;
+pub use extension::{leave_version, other_versions};
 pub use hazard::Hazard;
 pub use inheritance::{inherit_again, other_inheritance};
 pub use lock::{Lock, Sizes};

@@ -169,6 +169,7 @@ impl<'a> Graph<'a> {
             }
         }
         self.connect_indexes_of_parents();
+        self.connect_rows();
         self.connect_mentions();
         self.connect_parents();
     }
@@ -291,6 +292,31 @@ impl<'a> Graph<'a> {
                 new.all[**link].depends.contains(&table) && new.all[**link].parent != Some(table)
             });
             edges.extend(below.filter_map(|link| Some((*self.make_of.get(link)?, make, true))));
+        }
+        self.edges.extend(edges);
+    }
+
+    /// What takes a table's row is read when the row has all its columns, and none too many.
+    fn connect_rows(&mut self) {
+        let (old, new) = (self.old(), self.new_side());
+        let mut columns: HashMap<usize, Vec<usize>> = HashMap::new();
+        let is_column = |object: &Object| object.kind == Kind::Column;
+        for (&at, &act) in self.make_of.iter().filter(|(at, _)| is_column(&new.all[**at])) {
+            columns.entry(new.root(at)).or_default().push(act);
+        }
+        for (&at, &act) in self.drop_of.iter().filter(|(at, _)| is_column(&old.all[**at])) {
+            let table = self.work.twins[old.root(at)].filter(|table| !self.work.made[*table]);
+            table.into_iter().for_each(|table| columns.entry(table).or_default().push(act));
+        }
+        let is_read = |object: &Object| match object.kind {
+            Kind::View | Kind::MaterializedView | Kind::Rule => true,
+            Kind::Function | Kind::Procedure => object.detail("body").is_empty(),
+            _ => false,
+        };
+        let mut edges = Vec::new();
+        for (&at, &act) in self.make_of.iter().filter(|(at, _)| is_read(&new.all[**at])) {
+            let rows = new.all[at].depends.iter().filter_map(|table| columns.get(table));
+            edges.extend(rows.flatten().map(|first| (*first, act, true)));
         }
         self.edges.extend(edges);
     }

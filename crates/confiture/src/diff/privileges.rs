@@ -85,10 +85,46 @@ fn default_of(object: &Object) -> Grants {
 
 /// The statements from the privileges of `old` to those of `new`.
 pub(super) fn change(old: &Object, new: &Object) -> Vec<Sql> {
-    match (of(old), of(new)) {
-        (Some(before), Some(after)) => statements(new, &before, &after),
-        _ => Vec::new(),
+    let (Some(before), Some(after)) = (of(old), of(new)) else { return Vec::new() };
+    let handed_on = grantors(old);
+    if before == after || handed_on.is_empty() {
+        return statements(new, &before, &after);
     }
+    // What others have granted goes with what lets them; whoever is still to have it gets it from the owner.
+    let (_, on) = phrase(old);
+    let all = format!("ALL{}", of_column(old));
+    let mut all: Vec<Sql> = (handed_on.iter())
+        .map(|role| Sql::from_server(format!("REVOKE {all} ON {on} FROM {} CASCADE", quoted(role))))
+        .collect();
+    let stays = |item: &&String| {
+        let (grantee, rest) = split_name(item);
+        !handed_on.contains(&grantee) && grantor(rest).as_deref() == Some(owner_of(old))
+    };
+    let left: Vec<String> = old.acl.iter().flatten().filter(stays).cloned().collect();
+    let left = parse(&left, old.owner.as_deref());
+    let again = statements(new, &left, &after).into_iter().filter(|sql| !sql.as_str().starts_with("REVOKE "));
+    // Where the owner has granted the same, nothing has gone yet.
+    let revoked = statements(new, &before, &after).into_iter();
+    all.extend(revoked.filter(|sql| sql.as_str().starts_with("REVOKE ")).chain(again));
+    all
+}
+
+/// Who has granted it, in `=arw*/"we ird"`.
+fn grantor(rest: &str) -> Option<String> {
+    let (_, name) = rest.split_once('/')?;
+    Some(split_name(name).0)
+}
+
+/// The owner; of a column, that of its table.
+fn owner_of(object: &Object) -> &str {
+    object.owner.as_deref().unwrap_or_else(|| object.detail("owner"))
+}
+
+/// Who beside the owner has granted something.
+fn grantors(object: &Object) -> BTreeSet<String> {
+    let others = object.acl.iter().flatten().filter_map(|item| grantor(split_name(item).1));
+    let owner = owner_of(object);
+    others.filter(|role| !owner.is_empty() && role != owner).collect()
 }
 
 /// The statements for an object that was just made.
@@ -132,10 +168,8 @@ fn statements(object: &Object, before: &Grants, after: &Grants) -> Vec<Sql> {
         Grantee::Role(name) => quoted(name),
     };
     let what = |letters: &[char]| {
-        let column = (object.kind == Kind::Column || object.kind == Kind::ViewColumn)
-            .then(|| format!(" ({})", quoted(&object.name)));
         let names: BTreeSet<_> = letters.iter().map(|letter| name_of(*letter)).collect();
-        let one = |name: &&str| format!("{name}{}", column.as_deref().unwrap_or_default());
+        let one = |name: &&str| format!("{name}{}", of_column(object));
         names.iter().map(one).collect::<Vec<_>>().join(", ")
     };
     let mut all = Vec::new();
@@ -150,6 +184,14 @@ fn statements(object: &Object, before: &Grants, after: &Grants) -> Vec<Sql> {
         all.push(format!("{prefix}GRANT {} ON {on} TO {}{option}", what(letters), role(grantee)));
     }
     all.into_iter().map(Sql::from_server).collect()
+}
+
+/// ` (a)` behind the privilege on a column.
+fn of_column(object: &Object) -> String {
+    match object.kind {
+        Kind::Column | Kind::ViewColumn => format!(" ({})", quoted(&object.name)),
+        _ => String::new(),
+    }
 }
 
 /// What stands in front of GRANT, and how it names the object.

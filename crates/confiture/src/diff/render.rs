@@ -159,7 +159,7 @@ fn copy_rows(work: &Work<'_>, from: usize, to: usize, name: &str) -> Vec<Sql> {
                 let kind = work.sides.old.all[*on].kind;
                 work.set_aside[*on] && fate::is_type(kind) && kind != Kind::Collation
             };
-            old.depends.iter().any(anew).then(|| column::through_text(column))
+            old.depends.iter().any(anew).then(|| column::to_namesake(work.sides, column))
         };
         values.push(using.unwrap_or_else(|| quoted(&column.name)));
     }
@@ -248,6 +248,10 @@ fn make(work: &Work<'_>, at: usize, members: &[Act]) -> Step {
     if object.kind == Kind::Extension && new.all.iter().any(|object| object.kind == Kind::DefaultPrivileges) {
         step.hazards.push(Hazard::Note("what the extension makes gets the default privileges of now".into()));
     }
+    if std::iter::once(&object).chain(&members).any(|part| is_beside_default(new, part)) {
+        let why = "a row of the default partition that belongs to it stops it";
+        step.hazards.push(Hazard::MayFail(why.into()));
+    }
     if object.kind == Kind::Constraint && matches!(object.detail("type"), "f" | "c") {
         step.hazards.push(Hazard::MayFail("rows that violate the constraint stop it".into()));
     }
@@ -256,7 +260,8 @@ fn make(work: &Work<'_>, at: usize, members: &[Act]) -> Step {
         Kind::Index => object.is("unique"),
         _ => false,
     };
-    if is_unique && !work.made[new.root(at)] {
+    let is_filled = new.all[new.root(at)].kind == Kind::MaterializedView;
+    if is_unique && (is_filled || !work.made[new.root(at)]) {
         step.hazards.push(Hazard::MayFail("rows that must not be alike, and are, stop it".into()));
     }
     for part in std::iter::once(object).chain(members) {
@@ -265,6 +270,16 @@ fn make(work: &Work<'_>, at: usize, members: &[Act]) -> Step {
     let on_made_table = work.made[new.root(at)];
     online::make(&mut step, object, on_made_table);
     step
+}
+
+/// True for a partition of a table that has another one for all that belongs to none.
+fn is_beside_default(new: &Objects, object: &Object) -> bool {
+    let is_default = |other: &Object| {
+        other.kind == Kind::Partition
+            && other.detail("bound") == "DEFAULT"
+            && other.detail("parent") == object.detail("parent")
+    };
+    object.kind == Kind::Partition && object.detail("bound") != "DEFAULT" && new.all.iter().any(is_default)
 }
 
 /// True where the table of a column has children, to which an identity cannot be added along with it.

@@ -130,12 +130,15 @@ async fn diff_in(
             "the columns of {table} stand in another order than in the files: new ones come last"
         ));
     }
+    remarks.extend(diff::other_versions(&reached, &after));
+    let on_the_way_back = |remark| format!("on the way back, {remark}");
+    remarks.extend(diff::other_versions(&restored, &before).into_iter().map(on_the_way_back));
     let (other_after, other_before) =
         (diff::other_inheritance(&reached, &after), diff::other_inheritance(&restored, &before));
     // What is not quite as it was may be altered otherwise.
     let exact = (other_before.is_empty(), other_after.is_empty());
     remarks.extend(other_after);
-    remarks.extend(other_before.into_iter().map(|remark| format!("on the way back, {remark}")));
+    remarks.extend(other_before.into_iter().map(on_the_way_back));
     if options.online {
         up.go_online();
         down.go_online();
@@ -239,11 +242,12 @@ fn uncovered(before: &Objects, after: &Objects) -> Vec<String> {
     let sides = [("old", before), ("new", after)];
     let all = sides.into_iter().flat_map(|(side, objects)| {
         let one = move |(what, count): &(String, u64)| {
-            let plural = if *count == 1 { "" } else { "s" };
-            format!(
-                "{count} {what}{plural} of the {side} schema {} not compared",
-                if *count == 1 { "is" } else { "are" }
-            )
+            let (plural, are) = if *count == 1 { ("", "is") } else { ("s", "are") };
+            // `settings of the database`
+            let end =
+                [" of ", " on ", " without ", " granted "].iter().filter_map(|word| what.find(word)).min();
+            let (noun, rest) = what.split_at(end.unwrap_or(what.len()));
+            format!("{count} {noun}{plural}{rest} of the {side} schema {are} not compared")
         };
         objects.uncovered.iter().map(one)
     });
@@ -275,13 +279,14 @@ async fn converge(
     let mut beside = Some(locks.read().await);
     let mut alone = None;
     let mut options = PlanOptions::default();
+    let mut to = Arc::clone(to);
     let mut one_transaction = true;
-    if are_same(from, to).await? && diff::inherit_again(from, to).is_empty() {
+    if are_same(from, &to).await? && diff::inherit_again(from, &to).is_empty() {
         return Ok((Plan { steps: Vec::new(), one_transaction }, Arc::clone(from)));
     }
     loop {
         begin(session).await?;
-        match attempt(session, from, to, renames, &options, one_transaction).await {
+        match attempt(session, from, &to, renames, &options, one_transaction).await {
             Ok((mut steps, reached)) => {
                 session
                     .batch(&Sql::literal("COMMIT"))
@@ -304,6 +309,12 @@ async fn converge(
                     // A label that was added is used, or the server has no place for so many locks.
                     _ if one_transaction && matches!(code, Some("55P04" | "53200")) => {
                         one_transaction = false;
+                    }
+                    // No update leads to that version: a remark says so.
+                    Some(key) if one_transaction && key.0 == Kind::Extension && code == Some("22023") => {
+                        let mut others = Objects::clone(&to);
+                        diff::leave_version(&mut others, &key);
+                        to = Arc::new(others);
                     }
                     Some(key)
                         if one_transaction

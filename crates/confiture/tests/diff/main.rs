@@ -84,6 +84,54 @@ async fn strings_are_read_as_the_script_says() {
     assert_eq!(up, ["CREATE TABLE public.t (\n    a text DEFAULT 'x\\y'::text\n)"]);
 }
 
+/// The rows of a new partition may be in the default one: then it cannot be made.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partition_beside_the_default_one() {
+    let old = "CREATE TABLE t (a int) PARTITION BY LIST (a); CREATE TABLE d PARTITION OF t DEFAULT;";
+    let new = format!("{old} CREATE TABLE p PARTITION OF t FOR VALUES IN (4);");
+    let found = oracle::differ(shared_server().await, old, &new).await.unwrap();
+    let hazards: Vec<&str> = found.up.steps[0].hazards.iter().map(confiture::diff::Hazard::why).collect();
+    assert_eq!(hazards, ["a row of the default partition that belongs to it stops it"]);
+}
+
+/// What a grantee has granted goes with what let it; that it comes back from the owner is said.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_grantee_has_granted() {
+    let new =
+        "CREATE TABLE t (a int); GRANT SELECT ON t TO pg_signal_backend; GRANT SELECT ON t TO pg_monitor;";
+    let old = "CREATE TABLE t (a int); GRANT SELECT, UPDATE (a) ON t TO pg_read_all_stats WITH GRANT OPTION;
+        SET ROLE pg_read_all_stats; GRANT SELECT, UPDATE (a) ON t TO pg_monitor; RESET ROLE;
+        GRANT SELECT ON t TO pg_signal_backend;";
+    let found = oracle::differ(shared_server().await, old, new).await.unwrap();
+    let up: Vec<&str> = found.up.statements().map(confiture::sql::Sql::as_str).collect();
+    assert_eq!(up[0], "REVOKE ALL ON TABLE public.t FROM pg_read_all_stats CASCADE");
+    assert!(up.contains(&"REVOKE ALL (a) ON TABLE public.t FROM pg_read_all_stats CASCADE"), "{up:?}");
+    assert!(up.contains(&"GRANT SELECT ON TABLE public.t TO pg_monitor"), "{up:?}");
+    let said = "2 privileges granted by another than the owner of the old schema are not compared";
+    assert!(found.uncovered.iter().any(|line| line == said), "{:?}", found.uncovered);
+}
+
+/// What is granted on the server's own objects is in every dump, and in no plan.
+#[tokio::test(flavor = "multi_thread")]
+async fn privileges_on_what_the_system_has() {
+    let new = "GRANT EXECUTE ON FUNCTION pg_ls_dir(text) TO pg_monitor; REVOKE USAGE ON LANGUAGE plpgsql FROM PUBLIC;";
+    let found = oracle::differ(shared_server().await, "", new).await.unwrap();
+    let said = |what: &str| format!("1 privilege on an object of {what} of the new schema is not compared");
+    assert_eq!(found.uncovered, [said("the system"), said("an extension")]);
+}
+
+/// Extensions are not updated to every version; where none leads back, the others of the plan do not mind.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_version_of_an_extension() {
+    let old = "CREATE EXTENSION hstore VERSION '1.4'; CREATE TABLE t (a hstore);";
+    let new = "CREATE EXTENSION hstore VERSION '1.7'; CREATE TABLE t (a hstore, b int);";
+    let found = oracle::differ(shared_server().await, old, new).await.unwrap();
+    let down: Vec<&str> = found.down.statements().map(confiture::sql::Sql::as_str).collect();
+    assert_eq!(down, ["ALTER TABLE public.t DROP COLUMN b"]);
+    let said = "on the way back, the extension hstore is of version 1.7 and not 1.4: no update leads there";
+    assert!(found.remarks.iter().any(|line| line == said), "{:?}", found.remarks);
+}
+
 /// What a catalog does not tell can be on both sides; on one, the error is about its `CREATE TYPE`.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_base_type_is_left_as_it_is() {

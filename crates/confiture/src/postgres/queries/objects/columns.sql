@@ -20,7 +20,7 @@ SELECT CASE WHEN c.relkind IN ('v', 'm') THEN 'view column' ELSE 'column' END AS
                 format('ALTER SEQUENCE %I.%I AS %s MINVALUE %s MAXVALUE %s', sn.nspname, s.relname, format_type(q.seqtypid, NULL), q.seqmin, q.seqmax), q.seqtypid = a.atttypid)
             FROM pg_depend dp JOIN pg_class s ON s.oid = dp.objid JOIN pg_namespace sn ON sn.oid = s.relnamespace JOIN pg_sequence q ON q.seqrelid = s.oid
             WHERE a.attidentity <> '' AND dp.refclassid = 'pg_class'::regclass AND dp.refobjid = c.oid AND dp.refobjsubid = a.attnum AND dp.deptype = 'i' AND dp.classid = 'pg_class'::regclass LIMIT 1)) END,
-    'details', json_build_object('number', a.attnum, 'local', a.attislocal, 'inherit_count', a.attinhcount,
+    'details', json_build_object('owner', pg_get_userbyid(c.relowner), 'number', a.attnum, 'local', a.attislocal, 'inherit_count', a.attinhcount,
         'type', format_type(a.atttypid, a.atttypmod),
         'base', CASE WHEN t.typtype <> 'd' THEN format_type(a.atttypid, NULL) ELSE (
             WITH RECURSIVE down AS (SELECT t.typtype, t.typbasetype UNION ALL SELECT u.typtype, u.typbasetype FROM down JOIN pg_type u ON u.oid = down.typbasetype WHERE u.typtype = 'd')
