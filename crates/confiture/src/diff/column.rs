@@ -8,6 +8,7 @@ use crate::catalog::{Object, Objects};
 use crate::diff::compare::{Change, Sides, quoted};
 use crate::diff::hazard::Hazard;
 use crate::diff::{data_type, not_null, sequence};
+use crate::sql::Sql;
 
 /// The sequence behind an identity column.
 struct Behind<'a> {
@@ -166,14 +167,19 @@ fn become_identity(alter: &str, new: &Object, after: &Behind<'_>) -> Vec<String>
     let mut statements = vec![format!("{alter} ADD {}", identity(new).unwrap_or_default())];
     // The rows that are there have numbers already. Their sequence may be gone, but the highest of them tells where to go on.
     if !after.parameters.contains("INCREMENT BY -") {
-        statements.push(format!(
-            "SELECT pg_catalog.setval('{}', pg_catalog.max({column}), true) FROM {} HAVING pg_catalog.max({column}) >= 1",
-            after.name.replace('\'', "''"),
-            table_of(new),
-            column = quoted(&new.name),
-        ));
+        statements.push(go_on(after.name, new).as_str().to_owned());
     }
     statements
+}
+
+/// Has a sequence go on after the highest number of a column.
+pub(super) fn go_on(sequence: &str, column: &Object) -> Sql {
+    Sql::from_server(format!(
+        "SELECT pg_catalog.setval('{}', pg_catalog.max({column}), true) FROM {} HAVING pg_catalog.max({column}) >= 1",
+        sequence.replace('\'', "''"),
+        table_of(column),
+        column = quoted(&column.name),
+    ))
 }
 
 /// Adds an identity column to a table with children, which `ADD COLUMN` refuses: numbers first, then what gives them.

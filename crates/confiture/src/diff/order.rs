@@ -417,7 +417,7 @@ impl<'a> Graph<'a> {
             };
             if let Some(parent) = parent
                 && let Some(&with) = self.drop_of.get(&parent)
-                && !stays(self.old().root(at))
+                && !stays(self.old().root(parent))
                 && !self.leads_back_old(at, parent)
             {
                 self.merged[act] = with;

@@ -153,3 +153,25 @@ CREATE FUNCTION f() RETURNS SETOF t LANGUAGE sql RETURN ROW(1, 'x', 2)::t;
 -- new
 CREATE TABLE t (a bigint, b varchar(9), d int);
 CREATE FUNCTION f() RETURNS SETOF t LANGUAGE sql RETURN ROW(1, 'x', 2)::t;
+-- case: an identity becomes a serial number
+-- old
+CREATE TABLE t (id int GENERATED ALWAYS AS IDENTITY, n text);
+CREATE TABLE u (id bigint NOT NULL);
+-- new
+CREATE TABLE t (id serial, n text);
+CREATE TABLE u (id bigserial);
+-- rows
+INSERT INTO t (n) VALUES ('x'); INSERT INTO u VALUES (7);
+-- expect
+SELECT pg_catalog.setval('public.t_id_seq', pg_catalog.max(id), true) FROM public.t HAVING pg_catalog.max(id) >= 1
+SELECT pg_catalog.setval('public.u_id_seq', pg_catalog.max(id), true) FROM public.u HAVING pg_catalog.max(id) >= 1
+-- case: a serial number becomes an identity of a partitioned table
+-- old
+CREATE TABLE a_table_whose_name_is_about_as_long_as_a_name_can_be (n serial, k int);
+-- new
+CREATE TABLE a_table_whose_name_is_about_as_long_as_a_name_can_be (n bigint GENERATED ALWAYS AS IDENTITY, k int) PARTITION BY RANGE (k);
+CREATE TABLE p PARTITION OF a_table_whose_name_is_about_as_long_as_a_name_can_be DEFAULT;
+-- rows
+INSERT INTO a_table_whose_name_is_about_as_long_as_a_name_can_be (k) VALUES (1), (2);
+-- never
+RENAME TO a_table_whose_name_is_about_as_long_as_a_name_can_be_n_seq
