@@ -77,7 +77,11 @@ pub(super) fn decide<'a>(sides: Sides<'a>, options: &PlanOptions) -> Work<'a> {
         }
     }
     work.take_off_shared();
+    work.unvalidate_from_above();
     work.spread();
+    while work.leave_circles() {
+        work.spread();
+    }
     work.lead_through_text();
     work.settle(options);
     work
@@ -108,11 +112,32 @@ fn is_named_otherwise(new: &Objects, object: &Object) -> bool {
     new.all.iter().any(|one| other(one) && (is_type(one.kind) || is_relation_or_routine(one.kind)))
 }
 
+/// What can be reached from `open` downwards, by way of what `holds`; a part leads to its whole.
+fn reached(objects: &Objects, mut open: Vec<usize>, holds: impl Fn(usize) -> bool) -> BTreeSet<usize> {
+    let mut found = BTreeSet::new();
+    while let Some(at) = open.pop() {
+        if holds(at) && found.insert(at) {
+            open.extend(&objects.all[at].depends);
+        }
+        let whole = objects.root(at);
+        if whole != at {
+            open.push(whole);
+        }
+    }
+    found
+}
+
 fn is_relation_or_routine(kind: Kind) -> bool {
     use Kind::{Aggregate, Column, ForeignTable, Function, MaterializedView};
     use Kind::{Procedure, Sequence, Table, View, ViewColumn};
     matches!(kind, Table | ForeignTable | View | MaterializedView | Sequence | Column | ViewColumn)
         || matches!(kind, Function | Procedure | Aggregate)
+}
+
+/// Indexes that do not bring those of partitions along, for a constraint of a partition belongs to them.
+fn indexes_made_alone(new: &Objects) -> BTreeSet<&str> {
+    let attached = family::attached_constraints(new).into_iter();
+    attached.map(|(_, index)| new.all[index].identity.as_str()).collect()
 }
 
 impl Work<'_> {
@@ -154,6 +179,54 @@ impl Work<'_> {
         }
     }
 
+    /// What is altered while something that it used goes would have to wait for what is made anew, which waits until that has gone: it is made
+    /// anew as well. True where there was such a one.
+    fn leave_circles(&mut self) -> bool {
+        let (old, new) = (self.sides.old, self.sides.new);
+        let goes = |at: usize| matches!(self.fates[at], Fate::Gone | Fate::Rebuild);
+        let mut comes = self.made.clone();
+        for (at, twin) in self.twins.iter().enumerate() {
+            twin.iter().for_each(|twin| comes[*twin] |= self.fates[at] != Fate::Keep);
+        }
+        let waits = |at: &usize| {
+            let below =
+                old.all[*at].depends.iter().copied().filter(|on| self.fates[*on] == Fate::Gone).collect();
+            let gone = reached(old, below, goes);
+            let anew: BTreeSet<usize> = gone.into_iter().filter_map(|on| self.twins[on]).collect();
+            let twin = self.twins[*at].filter(|_| !anew.is_empty());
+            twin.is_some_and(|twin| {
+                let needs = reached(new, new.all[twin].depends.iter().copied().collect(), |on| comes[on]);
+                needs.into_iter().any(|on| anew.contains(&on))
+            })
+        };
+        let is_free = |kind: Kind| matches!(kind, Kind::View | Kind::Rule | Kind::Policy | Kind::Function);
+        let altered =
+            (0..old.all.len()).filter(|at| self.fates[*at] == Fate::Alter && is_free(old.all[*at].kind));
+        let circular: Vec<usize> = altered.filter(waits).collect();
+        for at in &circular {
+            self.rebuild(*at);
+        }
+        !circular.is_empty()
+    }
+
+    /// A new child has the checks of its parents, validated; where its own is not to be, the parents' is made anew after it.
+    fn unvalidate_from_above(&mut self) {
+        let new = self.sides.new;
+        let below = |at: &usize| {
+            let object = &new.all[*at];
+            let fate = self.twins.iter().position(|twin| *twin == Some(*at)).map(|old| self.fates[old]);
+            family::is_unvalidated_below(object)
+                && (fate == Some(Fate::Rebuild) || fate.is_none() && self.made[new.root(*at)])
+        };
+        let below: Vec<usize> = (0..new.all.len()).filter(below).collect();
+        for at in below {
+            for above in family::checks_above(new, at) {
+                let old = self.twins.iter().position(|twin| *twin == Some(above));
+                old.and_then(|old| self.rebuild(old));
+            }
+        }
+    }
+
     /// What is attached to an index goes with it, and it with what is attached. What is to be attached otherwise is made anew.
     fn tie_attached(&mut self, dependants: &mut [Vec<usize>]) {
         let (old, new) = (self.sides.old, self.sides.new);
@@ -167,6 +240,7 @@ impl Work<'_> {
             dependants[index].push(constraint);
             dependants[constraint].push(index);
         }
+        self.tie_to_indexes_above(dependants);
         // Where an index of the partition is attached, there is no place for a constraint.
         for (constraint, index) in wanted {
             let above = |object: &Object| {
@@ -178,6 +252,24 @@ impl Work<'_> {
             let mut taken = indexes.filter(|object| table(object) == new.all[constraint].parent);
             if let Some(above) = taken.find_map(above) {
                 self.rebuild(above);
+            }
+        }
+    }
+
+    /// As long as a table is a partition, an index of it cannot leave the index that it is attached to: that goes along with it.
+    fn tie_to_indexes_above(&mut self, dependants: &mut [Vec<usize>]) {
+        let (old, new) = (self.sides.old, self.sides.new);
+        let (above, wanted) = (family::indexes_above(old), family::indexes_above(new));
+        let stays = |at: &usize| matches!(self.fates[*at], Fate::Keep | Fate::Alter);
+        let links = old.all.iter().enumerate().filter(|(at, link)| link.kind == Kind::Partition && stays(at));
+        let partitions: BTreeSet<usize> = links.filter_map(|(_, link)| link.parent).collect();
+        for (index, parent) in above {
+            if old.all[index].parent.is_some_and(|table| partitions.contains(&table)) {
+                let leaves = |twin: usize| wanted.get(&twin).copied() != self.twins[parent];
+                if self.twins[index].is_some_and(leaves) && self.twins[parent].is_some() {
+                    self.rebuild(parent);
+                }
+                dependants[index].push(parent);
             }
         }
     }
@@ -338,7 +430,9 @@ impl Work<'_> {
         }
         self.stays_below = self.columns_that_stay_below();
         self.set_bases_aside(&dependants);
-        if !options.after_first {
+        if options.after_first {
+            self.settle_indexes();
+        } else {
             let taken_off = self.taken_off();
             for (at, object) in old.all.iter().enumerate() {
                 // The triggers of a partition go when it is taken off.
@@ -357,7 +451,7 @@ impl Work<'_> {
                 }
             }
             let new = self.sides.new;
-            // A table that is put to its parent afterwards has to have its columns: one that was there before, or one whose columns
+            // A table that is put to its parent afterwards has to have its columns and checks: one that was there before, or one whose columns
             // stand in an order of their own.
             let attached: BTreeSet<usize> = (new.all.iter().enumerate())
                 .filter(|(at, object)| {
@@ -369,12 +463,10 @@ impl Work<'_> {
                     (!self.made[table] || !in_one).then_some(table)
                 })
                 .collect();
-            let alone: BTreeSet<&str> = family::attached_constraints(new)
-                .into_iter()
-                .map(|(_, index)| new.all[index].identity.as_str())
-                .collect();
+            let alone = indexes_made_alone(new);
             for (at, object) in new.all.iter().enumerate() {
-                let own = object.kind == Kind::Column
+                let checks = object.kind == Kind::Constraint && object.detail("type") == "c";
+                let own = (object.kind == Kind::Column || checks)
                     && object.parent.is_some_and(|table| attached.contains(&table));
                 let apart = alone.contains(object.detail("index_parent")) && object.kind == Kind::Index;
                 self.new_comes_along[at] = object.inherited && !own && !apart;
@@ -385,6 +477,18 @@ impl Work<'_> {
                     self.new_comes_along[at] = self.new_comes_along[column] && self.made[column];
                 }
             }
+        }
+    }
+
+    /// What is still missing after all parents were there is made by itself, but for what comes along with an index.
+    fn settle_indexes(&mut self) {
+        let new = self.sides.new;
+        let alone = indexes_made_alone(new);
+        for (at, object) in new.all.iter().enumerate().filter(|(_, object)| object.kind == Kind::Index) {
+            let above = object.detail("index_parent");
+            let brings = |index: usize| self.made[index] && new.all[index].is("valid");
+            let found = new.by_key.get(&(Kind::Index, above.to_owned()));
+            self.new_comes_along[at] = found.is_some_and(|index| brings(*index)) && !alone.contains(above);
         }
     }
 

@@ -5,7 +5,10 @@ use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet};
 
 use crate::catalog::{Kind, Object, Objects};
 use crate::diff::column;
-use crate::diff::family::{attached_constraints, is_link, same_columns, tables_above};
+use crate::diff::family::{
+    attached_constraints, checks_above, indexes_above, is_link, is_unvalidated_below, same_columns,
+    tables_above,
+};
 use crate::diff::fate::{Fate, Work};
 
 /// One piece of work: on an object of the old catalog, of the new, or both, by their positions.
@@ -165,13 +168,22 @@ impl<'a> Graph<'a> {
             for on in &object.depends {
                 let before = self.make_of.get(on).or_else(|| self.make_of.get(&self.new_side().root(*on)));
                 let before = before.copied().filter(|before| Some(*before) != made);
-                self.before(before, made);
+                if let (Some(before), Some(made)) = (before, made) {
+                    self.edges.push((before, made, self.minds_nobody(before)));
+                }
             }
         }
         self.connect_indexes_of_parents();
         self.connect_rows();
         self.connect_mentions();
         self.connect_parents();
+    }
+
+    /// True for a column that stays what it is to those who use it.
+    fn minds_nobody(&self, act: usize) -> bool {
+        let Act::Alter(at, _) = self.acts[act] else { return false };
+        let change = self.work.changes.get(&at);
+        self.old().all[at].kind == Kind::Column && change.is_some_and(|change| !change.disturbs)
     }
 
     /// A table is taken off its parent before the columns of either change, and put to it when they fit.
@@ -273,7 +285,8 @@ impl<'a> Graph<'a> {
         self.edges.extend(edges);
     }
 
-    /// A partition that comes after an index which partitions lack, or have by way of a constraint, would get one of its own.
+    /// A partition that comes after an index which partitions lack, or have by way of a constraint, would get one of its own;
+    /// and a child that comes after a constraint which is NOT VALID would have it valid.
     fn connect_indexes_of_parents(&mut self) {
         let new = self.new_side();
         let attached: HashSet<usize> =
@@ -281,10 +294,10 @@ impl<'a> Graph<'a> {
         let lacks = |at: &usize| {
             let object = &new.all[*at];
             matches!(object.kind, Kind::Index | Kind::Constraint) && object.details["valid"] == false
+                || object.kind == Kind::Constraint && object.details["validated"] == false
                 || attached.contains(at)
         };
-        let links: Vec<usize> =
-            (0..new.all.len()).filter(|at| new.all[*at].kind == Kind::Partition).collect();
+        let links: Vec<usize> = (0..new.all.len()).filter(|at| is_link(&new.all[*at])).collect();
         let mut edges = Vec::new();
         for (&at, &make) in self.make_of.iter().filter(|(at, _)| lacks(at)) {
             let Some(table) = new.all[at].parent else { continue };
@@ -293,6 +306,16 @@ impl<'a> Graph<'a> {
             });
             edges.extend(below.filter_map(|link| Some((*self.make_of.get(link)?, make, true))));
         }
+        // A check that is not validated comes after those who are to have it so.
+        let below = (0..new.all.len()).filter(|at| is_unvalidated_below(&new.all[*at]));
+        for (table, at) in below.filter_map(|at| Some((*self.make_of.get(&new.all[at].parent?)?, at))) {
+            let above = checks_above(new, at).into_iter().filter_map(|above| self.make_of.get(&above));
+            edges.extend(above.map(|above| (table, *above, true)));
+        }
+        // Nor can an index be attached before it.
+        let above = indexes_above(new);
+        let to_above = |(at, act): (&usize, &usize)| Some((*self.make_of.get(above.get(at)?)?, *act, true));
+        edges.extend(self.make_of.iter().filter_map(to_above));
         self.edges.extend(edges);
     }
 
@@ -393,9 +416,9 @@ impl<'a> Graph<'a> {
             .filter(|object| object.kind == Kind::Partition)
             .map(|object| object.parent)
             .collect();
-        let attached: HashMap<usize, usize> = attached_constraints(self.old())
+        let attached: HashMap<usize, usize> = indexes_above(self.old())
             .into_iter()
-            .filter(|(constraint, _)| !taken_off.contains(&self.old().all[*constraint].parent))
+            .filter(|(index, _)| !taken_off.contains(&self.old().all[*index].parent))
             .collect();
         let drops: Vec<(usize, usize)> = self.drop_of.iter().map(|(at, act)| (*at, *act)).collect();
         for (at, act) in drops {
@@ -409,9 +432,10 @@ impl<'a> Graph<'a> {
             let stays = |parent: usize| self.work.set_aside[parent] && object.kind != Kind::Column;
             let parent = match object.kind {
                 Kind::Sequence => self.owner_of(at),
+                Kind::Function => self.type_served_by(object),
                 Kind::SequenceOwner if self.sequence_stays(at) => None,
                 Kind::Constraint if object.detail("type") == "f" && self.refers_to_dropped(at) => None,
-                Kind::Constraint if attached.contains_key(&at) => attached.get(&at).copied(),
+                Kind::Constraint | Kind::Index if attached.contains_key(&at) => attached.get(&at).copied(),
                 Kind::Column | Kind::Default | Kind::SequenceOwner => object.parent,
                 _ => object.parent,
             };
@@ -444,6 +468,12 @@ impl<'a> Graph<'a> {
     fn owner_of(&self, sequence: usize) -> Option<usize> {
         let key = (Kind::SequenceOwner, self.old().all[sequence].identity.clone());
         self.old().find(&key)?.1.parent
+    }
+
+    /// The base type that cannot go without a function, nor it without the type.
+    fn type_served_by(&self, function: &Object) -> Option<usize> {
+        let name = function.detail("base_type");
+        self.old().by_key.get(&(Kind::BaseType, name.to_owned())).copied().filter(|_| !name.is_empty())
     }
 
     fn sequence_stays(&self, owner: usize) -> bool {
@@ -604,7 +634,7 @@ fn leads_back(objects: &Objects, at: usize, table: usize, works: impl Fn(usize) 
 }
 
 /// The name spaces in which an object takes a name: relations share one in a schema, types another.
-fn name_spaces(objects: &Objects, object: &Object) -> Vec<(u8, String)> {
+pub(super) fn name_spaces(objects: &Objects, object: &Object) -> Vec<(u8, String)> {
     let schema = || super::compare::quoted(object.schema.as_deref().unwrap_or_default());
     let full = || format!("{}.{}", schema(), super::compare::quoted(&object.name));
     match object.kind {

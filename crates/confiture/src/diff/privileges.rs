@@ -43,8 +43,7 @@ fn parse(items: &[String], owner: Option<&str>) -> Grants {
         };
         let mut letters = letters.chars().peekable();
         while let Some(letter) = letters.next() {
-            // An owner may always hand on, whether the list says so or not.
-            let handed_on = letters.next_if_eq(&'*').is_some() && grantee != Grantee::Owner;
+            let handed_on = letters.next_if_eq(&'*').is_some();
             grants.insert((grantee.clone(), letter), handed_on);
         }
     }
@@ -85,46 +84,10 @@ fn default_of(object: &Object) -> Grants {
 
 /// The statements from the privileges of `old` to those of `new`.
 pub(super) fn change(old: &Object, new: &Object) -> Vec<Sql> {
-    let (Some(before), Some(after)) = (of(old), of(new)) else { return Vec::new() };
-    let handed_on = grantors(old);
-    if before == after || handed_on.is_empty() {
-        return statements(new, &before, &after);
+    match (of(old), of(new)) {
+        (Some(before), Some(after)) => statements(new, &before, &after),
+        _ => Vec::new(),
     }
-    // What others have granted goes with what lets them; whoever is still to have it gets it from the owner.
-    let (_, on) = phrase(old);
-    let all = format!("ALL{}", of_column(old));
-    let mut all: Vec<Sql> = (handed_on.iter())
-        .map(|role| Sql::from_server(format!("REVOKE {all} ON {on} FROM {} CASCADE", quoted(role))))
-        .collect();
-    let stays = |item: &&String| {
-        let (grantee, rest) = split_name(item);
-        !handed_on.contains(&grantee) && grantor(rest).as_deref() == Some(owner_of(old))
-    };
-    let left: Vec<String> = old.acl.iter().flatten().filter(stays).cloned().collect();
-    let left = parse(&left, old.owner.as_deref());
-    let again = statements(new, &left, &after).into_iter().filter(|sql| !sql.as_str().starts_with("REVOKE "));
-    // Where the owner has granted the same, nothing has gone yet.
-    let revoked = statements(new, &before, &after).into_iter();
-    all.extend(revoked.filter(|sql| sql.as_str().starts_with("REVOKE ")).chain(again));
-    all
-}
-
-/// Who has granted it, in `=arw*/"we ird"`.
-fn grantor(rest: &str) -> Option<String> {
-    let (_, name) = rest.split_once('/')?;
-    Some(split_name(name).0)
-}
-
-/// The owner; of a column, that of its table.
-fn owner_of(object: &Object) -> &str {
-    object.owner.as_deref().unwrap_or_else(|| object.detail("owner"))
-}
-
-/// Who beside the owner has granted something.
-fn grantors(object: &Object) -> BTreeSet<String> {
-    let others = object.acl.iter().flatten().filter_map(|item| grantor(split_name(item).1));
-    let owner = owner_of(object);
-    others.filter(|role| !owner.is_empty() && role != owner).collect()
 }
 
 /// The statements for an object that was just made.
@@ -146,7 +109,7 @@ fn statements(object: &Object, before: &Grants, after: &Grants) -> Vec<Sql> {
     for ((grantee, letter), handed_on) in before {
         match after.get(&(grantee.clone(), *letter)) {
             None => revoke.entry(grantee).or_default().push(*letter),
-            Some(false) if *handed_on && *grantee != Grantee::Owner => {
+            Some(false) if *handed_on => {
                 keep_to_oneself.entry(grantee).or_default().push(*letter);
             }
             Some(_) => {}
@@ -155,10 +118,7 @@ fn statements(object: &Object, before: &Grants, after: &Grants) -> Vec<Sql> {
     for ((grantee, letter), handed_on) in after {
         let had = before.get(&(grantee.clone(), *letter));
         if had.is_none() || (had == Some(&false) && *handed_on) {
-            grant
-                .entry((place(grantee), *handed_on && *grantee != Grantee::Owner, grantee))
-                .or_default()
-                .push(*letter);
+            grant.entry((place(grantee), *handed_on, grantee)).or_default().push(*letter);
         }
     }
     let (prefix, on) = phrase(object);
@@ -168,30 +128,31 @@ fn statements(object: &Object, before: &Grants, after: &Grants) -> Vec<Sql> {
         Grantee::Role(name) => quoted(name),
     };
     let what = |letters: &[char]| {
+        let column = (object.kind == Kind::Column || object.kind == Kind::ViewColumn)
+            .then(|| format!(" ({})", quoted(&object.name)));
         let names: BTreeSet<_> = letters.iter().map(|letter| name_of(*letter)).collect();
-        let one = |name: &&str| format!("{name}{}", of_column(object));
+        let one = |name: &&str| format!("{name}{}", column.as_deref().unwrap_or_default());
         names.iter().map(one).collect::<Vec<_>>().join(", ")
+    };
+    // Those who have it from them lose it, too; where it is to stay with them, that is seen afterwards.
+    let cascade = |grantee: &Grantee, letters: &[char]| {
+        let hands_on = |letter: &char| before.get(&(grantee.clone(), *letter)) == Some(&true);
+        if letters.iter().any(hands_on) && prefix.is_empty() { " CASCADE" } else { "" }
     };
     let mut all = Vec::new();
     for (grantee, letters) in &revoke {
-        all.push(format!("{prefix}REVOKE {} ON {on} FROM {}", what(letters), role(grantee)));
+        let (what, role, cascade) = (what(letters), role(grantee), cascade(grantee, letters));
+        all.push(format!("{prefix}REVOKE {what} ON {on} FROM {role}{cascade}"));
     }
     for (grantee, letters) in &keep_to_oneself {
-        all.push(format!("{prefix}REVOKE GRANT OPTION FOR {} ON {on} FROM {}", what(letters), role(grantee)));
+        let (what, role, cascade) = (what(letters), role(grantee), cascade(grantee, letters));
+        all.push(format!("{prefix}REVOKE GRANT OPTION FOR {what} ON {on} FROM {role}{cascade}"));
     }
     for ((_, handed_on, grantee), letters) in &grant {
         let option = if *handed_on { " WITH GRANT OPTION" } else { "" };
         all.push(format!("{prefix}GRANT {} ON {on} TO {}{option}", what(letters), role(grantee)));
     }
     all.into_iter().map(Sql::from_server).collect()
-}
-
-/// ` (a)` behind the privilege on a column.
-fn of_column(object: &Object) -> String {
-    match object.kind {
-        Kind::Column | Kind::ViewColumn => format!(" ({})", quoted(&object.name)),
-        _ => String::new(),
-    }
 }
 
 /// What stands in front of GRANT, and how it names the object.

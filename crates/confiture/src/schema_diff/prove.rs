@@ -105,7 +105,7 @@ async fn diff_in(
 ) -> Result<Difference> {
     let build = async |scratch: &Scratch, source: &Source| build(scratch, source, options).await;
     let ((before, old_sizes), (after, new_sizes)) = tokio::try_join!(build(left, old), build(right, new))?;
-    base_type::refuse((&before, old), (&after, new))?;
+    base_type::refuse(&before, (&after, new))?;
     let mut remarks = Vec::new();
     let uncovered = uncovered(&before, &after);
     let mut asked = Vec::new();
@@ -212,7 +212,6 @@ async fn build(
                 scratch.make_roles(&diff::roles(&live)).await?;
             }
             let empty = Arc::new(read_objects(scratch.session(), false).await?);
-            base_type::refuse((&empty, &Source::Scripts(Vec::new())), (&live, source))?;
             let (_, copy) = converge(scratch.session(), &empty, &live, &[], &RwLock::default())
                 .await
                 .map_err(|error| {
@@ -244,8 +243,7 @@ fn uncovered(before: &Objects, after: &Objects) -> Vec<String> {
         let one = move |(what, count): &(String, u64)| {
             let (plural, are) = if *count == 1 { ("", "is") } else { ("s", "are") };
             // `settings of the database`
-            let end =
-                [" of ", " on ", " without ", " granted "].iter().filter_map(|word| what.find(word)).min();
+            let end = [" of ", " on ", " without "].iter().filter_map(|word| what.find(word)).min();
             let (noun, rest) = what.split_at(end.unwrap_or(what.len()));
             format!("{count} {noun}{plural}{rest} of the {side} schema {are} not compared")
         };

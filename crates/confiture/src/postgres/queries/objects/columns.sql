@@ -19,8 +19,13 @@ SELECT CASE WHEN c.relkind IN ('v', 'm') THEN 'view column' ELSE 'column' END AS
         'identity sequence', (SELECT json_build_array(CASE WHEN q.seqtypid <> a.atttypid THEN format_type(q.seqtypid, NULL) END,
                 format('ALTER SEQUENCE %I.%I AS %s MINVALUE %s MAXVALUE %s', sn.nspname, s.relname, format_type(q.seqtypid, NULL), q.seqmin, q.seqmax), q.seqtypid = a.atttypid)
             FROM pg_depend dp JOIN pg_class s ON s.oid = dp.objid JOIN pg_namespace sn ON sn.oid = s.relnamespace JOIN pg_sequence q ON q.seqrelid = s.oid
-            WHERE a.attidentity <> '' AND dp.refclassid = 'pg_class'::regclass AND dp.refobjid = c.oid AND dp.refobjsubid = a.attnum AND dp.deptype = 'i' AND dp.classid = 'pg_class'::regclass LIMIT 1)) END,
-    'details', json_build_object('owner', pg_get_userbyid(c.relowner), 'number', a.attnum, 'local', a.attislocal, 'inherit_count', a.attinhcount,
+            WHERE a.attidentity <> '' AND dp.refclassid = 'pg_class'::regclass AND dp.refobjid = c.oid AND dp.refobjsubid = a.attnum AND dp.deptype = 'i' AND dp.classid = 'pg_class'::regclass LIMIT 1),
+        -- What is on disk goes with the table, unless somebody has said otherwise.
+        'identity persistence', (SELECT json_build_array(s.relpersistence <> c.relpersistence, format('ALTER SEQUENCE %I.%I SET %s', sn.nspname, s.relname, CASE s.relpersistence WHEN 'u' THEN 'UNLOGGED' ELSE 'LOGGED' END), s.relpersistence = c.relpersistence)
+            FROM pg_depend dp JOIN pg_class s ON s.oid = dp.objid JOIN pg_namespace sn ON sn.oid = s.relnamespace
+            WHERE a.attidentity <> '' AND current_setting('server_version_num')::int >= 150000 AND s.relkind = 'S'
+                AND dp.refclassid = 'pg_class'::regclass AND dp.refobjid = c.oid AND dp.refobjsubid = a.attnum AND dp.deptype = 'i' AND dp.classid = 'pg_class'::regclass LIMIT 1)) END,
+    'details', json_build_object('number', a.attnum, 'local', a.attislocal, 'inherit_count', a.attinhcount,
         'type', format_type(a.atttypid, a.atttypmod),
         'base', CASE WHEN t.typtype <> 'd' THEN format_type(a.atttypid, NULL) ELSE (
             WITH RECURSIVE down AS (SELECT t.typtype, t.typbasetype UNION ALL SELECT u.typtype, u.typbasetype FROM down JOIN pg_type u ON u.oid = down.typbasetype WHERE u.typtype = 'd')
@@ -41,7 +46,8 @@ SELECT CASE WHEN c.relkind IN ('v', 'm') THEN 'view column' ELSE 'column' END AS
                 q.seqincrement, q.seqmin, q.seqmax, q.seqstart, q.seqcache, CASE WHEN q.seqcycle THEN 'CYCLE' ELSE 'NO CYCLE' END),
                 q.seqincrement = 1 AND q.seqmin = 1 AND q.seqstart = 1 AND q.seqcache = 1 AND NOT q.seqcycle AND q.seqmax = CASE a.atttypid
                     WHEN 'int8'::regtype THEN 9223372036854775807 WHEN 'int4'::regtype THEN 2147483647 ELSE 32767 END,
-                s.relpersistence, sn.nspname, s.relname)
+                s.relpersistence, sn.nspname, s.relname,
+                pg_get_userbyid(s.relowner), s.relacl::text[], acldefault('s', s.relowner)::text[], obj_description(s.oid, 'pg_class'))
             FROM pg_depend dp JOIN pg_class s ON s.oid = dp.objid JOIN pg_namespace sn ON sn.oid = s.relnamespace JOIN pg_sequence q ON q.seqrelid = s.oid
             WHERE dp.refclassid = 'pg_class'::regclass AND dp.refobjid = c.oid AND dp.refobjsubid = a.attnum AND dp.deptype = 'i' AND dp.classid = 'pg_class'::regclass LIMIT 1) END)) AS body
 FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace

@@ -1,22 +1,23 @@
-WITH objects(class, oid, sub, owner, acl) AS (
-    SELECT 'pg_class'::regclass, oid, 0, relowner, relacl FROM pg_class WHERE relacl IS NOT NULL AND relnamespace <> 'information_schema'::regnamespace
-    UNION ALL SELECT 'pg_class'::regclass, a.attrelid, a.attnum, c.relowner, a.attacl FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid WHERE a.attacl IS NOT NULL AND NOT a.attisdropped AND c.relnamespace <> 'information_schema'::regnamespace
-    UNION ALL SELECT 'pg_proc'::regclass, oid, 0, proowner, proacl FROM pg_proc WHERE proacl IS NOT NULL
-    UNION ALL SELECT 'pg_type'::regclass, oid, 0, typowner, typacl FROM pg_type WHERE typacl IS NOT NULL
-    UNION ALL SELECT 'pg_namespace'::regclass, oid, 0, nspowner, nspacl FROM pg_namespace WHERE nspacl IS NOT NULL AND nspname <> 'information_schema' AND nspname !~ '^pg_(toast|temp)'
-    UNION ALL SELECT 'pg_language'::regclass, oid, 0, lanowner, lanacl FROM pg_language WHERE lanacl IS NOT NULL
-    UNION ALL SELECT 'pg_foreign_data_wrapper'::regclass, oid, 0, fdwowner, fdwacl FROM pg_foreign_data_wrapper WHERE fdwacl IS NOT NULL
-    UNION ALL SELECT 'pg_foreign_server'::regclass, oid, 0, srvowner, srvacl FROM pg_foreign_server WHERE srvacl IS NOT NULL)
 SELECT 'uncovered' AS kind, 'uncovered' AS class, 0 AS oid, 0 AS sub, json_build_object('what', what, 'count', count) AS body FROM (
     SELECT 'subscription' AS what, count(*) FROM pg_subscription WHERE subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())
     UNION ALL SELECT 'security label', count(*) FROM pg_seclabel
     UNION ALL SELECT 'large object', count(*) FROM pg_largeobject_metadata
     UNION ALL SELECT 'setting of the database', coalesce(sum(cardinality(setconfig)), 0) FROM pg_db_role_setting WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())
-    UNION ALL SELECT 'privilege on the sequence of an identity column', count(*) FROM pg_class c JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'i' WHERE c.relkind = 'S' AND c.relacl IS NOT NULL
-    UNION ALL SELECT CASE WHEN e.objid IS NULL THEN 'privilege on an object of the system' ELSE 'privilege on an object of an extension' END, count(*) FROM objects o
-        LEFT JOIN pg_depend e ON e.classid = o.class AND e.objid = o.oid AND e.deptype = 'e'
-        LEFT JOIN pg_init_privs i ON i.classoid = o.class AND i.objoid = o.oid AND i.objsubid = o.sub
-        WHERE (o.oid < 16384 OR e.objid IS NOT NULL) AND o.acl IS DISTINCT FROM i.initprivs AND NOT (o.class = 'pg_namespace'::regclass AND o.oid = 2200) GROUP BY 1
-    UNION ALL SELECT 'privilege granted by another than the owner', count(*) FROM objects o CROSS JOIN LATERAL aclexplode(o.acl) g
-        WHERE o.oid >= 16384 AND g.grantor <> o.owner AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = o.class AND e.objid = o.oid AND e.deptype = 'e')
+    -- By somebody who may hand it on: where it is granted again, it is by the owner.
+    UNION ALL SELECT 'handed-on privilege', count(*) FROM (
+        SELECT c.oid FROM pg_class c, aclexplode(c.relacl) a WHERE a.grantor <> c.relowner AND c.oid >= 16384
+        UNION ALL SELECT c.oid FROM pg_attribute t JOIN pg_class c ON c.oid = t.attrelid, aclexplode(t.attacl) a WHERE a.grantor <> c.relowner AND c.oid >= 16384
+        UNION ALL SELECT p.oid FROM pg_proc p, aclexplode(p.proacl) a WHERE a.grantor <> p.proowner AND p.oid >= 16384
+        UNION ALL SELECT t.oid FROM pg_type t, aclexplode(t.typacl) a WHERE a.grantor <> t.typowner AND t.oid >= 16384
+        UNION ALL SELECT n.oid FROM pg_namespace n, aclexplode(n.nspacl) a WHERE a.grantor <> n.nspowner AND n.oid >= 16384) g
+    UNION ALL SELECT 'privilege on an object of an extension', count(*) FROM (
+        SELECT p.oid FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e' LEFT JOIN pg_init_privs i ON i.classoid = d.classid AND i.objoid = p.oid AND i.objsubid = 0 WHERE p.proacl IS DISTINCT FROM i.initprivs
+        UNION ALL SELECT c.oid FROM pg_class c JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e' LEFT JOIN pg_init_privs i ON i.classoid = d.classid AND i.objoid = c.oid AND i.objsubid = 0 WHERE c.relacl IS DISTINCT FROM i.initprivs
+        UNION ALL SELECT l.oid FROM pg_language l JOIN pg_depend d ON d.classid = 'pg_language'::regclass AND d.objid = l.oid AND d.deptype = 'e' LEFT JOIN pg_init_privs i ON i.classoid = d.classid AND i.objoid = l.oid AND i.objsubid = 0 WHERE l.lanacl IS DISTINCT FROM i.initprivs
+        UNION ALL SELECT t.oid FROM pg_type t JOIN pg_depend d ON d.classid = 'pg_type'::regclass AND d.objid = t.oid AND d.deptype = 'e' LEFT JOIN pg_init_privs i ON i.classoid = d.classid AND i.objoid = t.oid AND i.objsubid = 0 WHERE t.typacl IS DISTINCT FROM i.initprivs) m
+    UNION ALL SELECT 'system privilege', count(*) FROM (
+        SELECT p.oid FROM pg_proc p LEFT JOIN pg_init_privs i ON i.classoid = 'pg_proc'::regclass AND i.objoid = p.oid AND i.objsubid = 0 WHERE p.oid < 16384 AND p.pronamespace = 'pg_catalog'::regnamespace AND p.proacl IS DISTINCT FROM i.initprivs
+        UNION ALL SELECT c.oid FROM pg_class c LEFT JOIN pg_init_privs i ON i.classoid = 'pg_class'::regclass AND i.objoid = c.oid AND i.objsubid = 0 WHERE c.oid < 16384 AND c.relnamespace = 'pg_catalog'::regnamespace AND c.relacl IS DISTINCT FROM i.initprivs
+        UNION ALL SELECT a.attrelid FROM pg_attribute a LEFT JOIN pg_init_privs i ON i.classoid = 'pg_class'::regclass AND i.objoid = a.attrelid AND i.objsubid = a.attnum WHERE a.attrelid < 16384 AND a.attacl IS DISTINCT FROM i.initprivs
+        UNION ALL SELECT t.oid FROM pg_type t LEFT JOIN pg_init_privs i ON i.classoid = 'pg_type'::regclass AND i.objoid = t.oid AND i.objsubid = 0 WHERE t.oid < 16384 AND t.typnamespace = 'pg_catalog'::regnamespace AND t.typacl IS DISTINCT FROM i.initprivs) s
 ) u WHERE count > 0
