@@ -105,10 +105,10 @@ INSERT INTO c VALUES (5);
 -- case: rows that become an identity's
 -- old
 CREATE TABLE t (id int NOT NULL, n text);
-INSERT INTO t VALUES (7, 'x');
+INSERT INTO t VALUES (7, '1');
 -- new
 CREATE TABLE t (id int GENERATED ALWAYS AS IDENTITY, n text);
-INSERT INTO t (n) VALUES ('y'), ('z');
+INSERT INTO t (n) VALUES ('2'), ('3');
 -- case: a column that two parents have gets another type
 -- old
 CREATE TABLE a (id int, x text);

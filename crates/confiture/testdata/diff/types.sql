@@ -299,13 +299,13 @@ SELECT;
 CREATE OPERATOR CLASS nothing FOR TYPE int USING btree AS STORAGE int;
 -- case: shell types with comments
 -- old
-CREATE TYPE shell;
-COMMENT ON TYPE shell IS 'becomes a type';
+CREATE TYPE husk;
+COMMENT ON TYPE husk IS 'becomes a type';
 CREATE TYPE other;
 -- new
-CREATE TYPE shell;
-CREATE FUNCTION shell_in(cstring) RETURNS shell LANGUAGE internal IMMUTABLE STRICT AS 'int4in';
-CREATE FUNCTION shell_out(shell) RETURNS cstring LANGUAGE internal IMMUTABLE STRICT AS 'int4out';
-CREATE TYPE shell (INPUT = shell_in, OUTPUT = shell_out, LIKE = int4);
+CREATE TYPE husk;
+CREATE FUNCTION husk_in(cstring) RETURNS husk LANGUAGE internal IMMUTABLE STRICT AS 'int4in';
+CREATE FUNCTION husk_out(husk) RETURNS cstring LANGUAGE internal IMMUTABLE STRICT AS 'int4out';
+CREATE TYPE husk (INPUT = husk_in, OUTPUT = husk_out, LIKE = int4);
 CREATE TYPE other;
 COMMENT ON TYPE other IS 'stays a shell';
