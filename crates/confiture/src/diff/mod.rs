@@ -10,6 +10,7 @@ mod compare;
 mod data_type;
 mod family;
 mod fate;
+mod fit;
 mod hazard;
 mod inheritance;
 mod lock;

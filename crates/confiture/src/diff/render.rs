@@ -6,7 +6,7 @@ use crate::catalog::{Kind, Object, Objects};
 use crate::diff::compare::{self, quoted};
 use crate::diff::fate::{self, Fate, Work};
 use crate::diff::order::{Act, Group};
-use crate::diff::{Hazard, Step, column, family, not_null, online, options, privileges};
+use crate::diff::{Hazard, Step, column, family, fit, not_null, online, options, privileges};
 use crate::sql::Sql;
 
 /// The steps of a plan.
@@ -248,17 +248,7 @@ fn make(work: &Work<'_>, at: usize, members: &[Act]) -> Step {
     if object.kind == Kind::Extension && new.all.iter().any(|object| object.kind == Kind::DefaultPrivileges) {
         step.hazards.push(Hazard::Note("what the extension makes gets the default privileges of now".into()));
     }
-    if object.kind == Kind::Constraint && matches!(object.detail("type"), "f" | "c") {
-        step.hazards.push(Hazard::MayFail("rows that violate the constraint stop it".into()));
-    }
-    let is_unique = match object.kind {
-        Kind::Constraint => matches!(object.detail("type"), "p" | "u" | "x"),
-        Kind::Index => object.is("unique"),
-        _ => false,
-    };
-    if is_unique && !work.made[new.root(at)] {
-        step.hazards.push(Hazard::MayFail("rows that must not be alike, and are, stop it".into()));
-    }
+    step.hazards.extend(fit::against_made(work, at, &members));
     for part in std::iter::once(object).chain(members) {
         finish_making(&mut step, new, part);
     }
