@@ -155,7 +155,7 @@ fn show(difference: &Difference) -> String {
         text.push_str("-- The schemas are the same.\n");
     }
     for line in difference.remarks.iter().chain(&difference.uncovered) {
-        text.push_str(&format!("-- {line}\n"));
+        text.push_str(&format!("-- {}\n", line.replace(['\n', '\r'], " ")));
     }
     text.push_str(&schema_diff::render_steps(&difference.up, false));
     text

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::catalog::{Object, Objects};
+use crate::catalog::{Kind, Object, Objects};
 use crate::diff::compare::{Change, Sides, quoted};
 use crate::diff::hazard::Hazard;
 use crate::diff::{fit, not_null, sequence};
@@ -33,6 +33,24 @@ fn behind(column: &Object) -> Option<Behind<'_>> {
 /// The name of the sequence of an identity column, quoted and with its schema.
 pub(super) fn identity_sequence(column: &Object) -> Option<&str> {
     behind(column).map(|sequence| sequence.name)
+}
+
+/// The sequence behind an identity column as an object of its own: whom it belongs to, who may use it, and what is said of it.
+pub(super) fn sequence_behind(column: &Object) -> Option<Object> {
+    let name = identity_sequence(column)?;
+    let row = &column.details["sequence"];
+    let texts = |value: &Value| -> Option<Vec<String>> {
+        Some(value.as_array()?.iter().filter_map(|text| text.as_str().map(str::to_owned)).collect())
+    };
+    let mut sequence = column.clone();
+    sequence.kind = Kind::Sequence;
+    sequence.identity = name.to_owned();
+    sequence.phrase = format!("SEQUENCE {name}");
+    sequence.owner = row[6].as_str().map(str::to_owned);
+    sequence.acl = texts(&row[7]);
+    sequence.acl_default = texts(&row[8]);
+    sequence.comment = row[9].as_str().map(str::to_owned);
+    Some(sequence)
 }
 
 /// `GENERATED … AS IDENTITY (…)`.

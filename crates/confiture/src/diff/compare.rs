@@ -76,6 +76,9 @@ pub(super) fn compare(sides: Sides<'_>, old: &Object, new: &Object) -> Change {
                 let (before, after) = (text(old).unwrap_or_default(), text(new).unwrap_or_default());
                 statement.push_str(sequence::fit(&mut change, &old.identity, &before, &after));
             }
+            if old.kind == Kind::Domain && statement.ends_with(" SET NOT NULL") {
+                change.hazards.push(Hazard::MayFail("values that are null stop it".into()));
+            }
             change.push(statement);
         }
     }
@@ -100,7 +103,24 @@ pub(super) fn compare(sides: Sides<'_>, old: &Object, new: &Object) -> Change {
         change.statements.extend(comment(new));
     }
     change.statements.extend(privileges::change(old, new));
+    if let Some(after) = column::sequence_behind(new).filter(|_| new.kind == Kind::Column) {
+        match column::sequence_behind(old) {
+            Some(before) => {
+                change
+                    .statements
+                    .extend((before.comment != after.comment).then(|| comment(&after)).flatten());
+                change.statements.extend(privileges::change(&before, &after));
+            }
+            None => change.statements.extend(make_known(&after)),
+        }
+    }
     change
+}
+
+/// What is said of an object that was just made, and who may use it.
+pub(super) fn make_known(object: &Object) -> Vec<Sql> {
+    let comment = object.comment.as_ref().and_then(|_| comment(object));
+    comment.into_iter().chain(privileges::make(object)).collect()
 }
 
 /// The owner, where it is not the role that everything belongs to.

@@ -78,6 +78,9 @@ pub(super) fn decide<'a>(sides: Sides<'a>, options: &PlanOptions) -> Work<'a> {
     }
     work.unvalidate_from_above();
     work.spread();
+    while work.leave_circles() {
+        work.spread();
+    }
     work.lead_through_text();
     work.settle(options);
     work
@@ -106,6 +109,21 @@ fn is_used(objects: &Objects, dependants: &[Vec<usize>], at: usize, holds: &impl
 fn is_named_otherwise(new: &Objects, object: &Object) -> bool {
     let other = |one: &Object| one.identity == object.identity && one.kind != object.kind;
     new.all.iter().any(|one| other(one) && (is_type(one.kind) || is_relation_or_routine(one.kind)))
+}
+
+/// What can be reached from `open` downwards, by way of what `holds`; a part leads to its whole.
+fn reached(objects: &Objects, mut open: Vec<usize>, holds: impl Fn(usize) -> bool) -> BTreeSet<usize> {
+    let mut found = BTreeSet::new();
+    while let Some(at) = open.pop() {
+        if holds(at) && found.insert(at) {
+            open.extend(&objects.all[at].depends);
+        }
+        let whole = objects.root(at);
+        if whole != at {
+            open.push(whole);
+        }
+    }
+    found
 }
 
 fn is_relation_or_routine(kind: Kind) -> bool {
@@ -138,6 +156,36 @@ impl Work<'_> {
                 open.extend(self.touch(at, dependant));
             }
         }
+    }
+
+    /// What is altered while something that it used goes would have to wait for what is made anew, which waits until that has gone: it is made
+    /// anew as well. True where there was such a one.
+    fn leave_circles(&mut self) -> bool {
+        let (old, new) = (self.sides.old, self.sides.new);
+        let goes = |at: usize| matches!(self.fates[at], Fate::Gone | Fate::Rebuild);
+        let mut comes = self.made.clone();
+        for (at, twin) in self.twins.iter().enumerate() {
+            twin.iter().for_each(|twin| comes[*twin] |= self.fates[at] != Fate::Keep);
+        }
+        let waits = |at: &usize| {
+            let below =
+                old.all[*at].depends.iter().copied().filter(|on| self.fates[*on] == Fate::Gone).collect();
+            let gone = reached(old, below, goes);
+            let anew: BTreeSet<usize> = gone.into_iter().filter_map(|on| self.twins[on]).collect();
+            let twin = self.twins[*at].filter(|_| !anew.is_empty());
+            twin.is_some_and(|twin| {
+                let needs = reached(new, new.all[twin].depends.iter().copied().collect(), |on| comes[on]);
+                needs.into_iter().any(|on| anew.contains(&on))
+            })
+        };
+        let is_free = |kind: Kind| matches!(kind, Kind::View | Kind::Rule | Kind::Policy | Kind::Function);
+        let altered =
+            (0..old.all.len()).filter(|at| self.fates[*at] == Fate::Alter && is_free(old.all[*at].kind));
+        let circular: Vec<usize> = altered.filter(waits).collect();
+        for at in &circular {
+            self.rebuild(*at);
+        }
+        !circular.is_empty()
     }
 
     /// A new child has the checks of its parents, validated; where its own is not to be, the parents' is made anew after it.

@@ -10,7 +10,9 @@ pub(super) fn against_made(work: &Work<'_>, at: usize, members: &[&Object]) -> V
     let object = &new.all[at];
     let mut hazards = Vec::new();
     let mut may_fail = |why: &'static str| hazards.push(Hazard::MayFail(why.into()));
-    if object.kind == Kind::Constraint && matches!(object.detail("type"), "f" | "c") {
+    if object.kind == Kind::Constraint && matches!(object.detail("type"), "f" | "c")
+        || object.kind == Kind::DomainConstraint && !object.defined().ends_with(" NOT VALID")
+    {
         may_fail("rows that violate the constraint stop it");
     }
     let link = std::iter::once(&object).chain(members).find(|part| part.kind == Kind::Partition);
@@ -30,7 +32,7 @@ pub(super) fn against_made(work: &Work<'_>, at: usize, members: &[&Object]) -> V
         may_fail("rows that must not be alike, and are, stop it");
     }
     if object.kind == Kind::Partition {
-        may_fail("rows that do not belong there stop it");
+        may_fail("rows outside of the partition's bounds stop it");
     }
     let computed = match object.kind {
         Kind::Index => object.defined(),

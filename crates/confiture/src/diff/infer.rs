@@ -267,14 +267,4 @@ mod tests {
             assert!(!are_alike(one, other), "{one} {other}");
         }
     }
-
-    #[test]
-    fn a_rename_is_read_with_its_quotes() {
-        let asked = Asked::parse(r#"app."Us.ers".full_name=app.users.display_name"#).unwrap();
-        assert_eq!(
-            (asked.path.join("/"), asked.to.as_str()),
-            ("app/Us.ers/full_name".to_owned(), "display_name")
-        );
-        assert!(Asked::parse("users").is_err() && Asked::parse("=x").is_err());
-    }
 }

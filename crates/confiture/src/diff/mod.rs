@@ -15,6 +15,7 @@ mod hazard;
 mod infer;
 mod inheritance;
 mod lock;
+mod nesting;
 mod not_null;
 mod online;
 mod options;
@@ -148,6 +149,8 @@ pub fn roles(objects: &Objects) -> Vec<String> {
     let mut roles: std::collections::BTreeSet<String> =
         objects.all.iter().filter_map(|object| object.owner.clone()).collect();
     roles.extend(objects.all.iter().flat_map(privileges::grantees));
+    let behind = objects.all.iter().filter_map(column::sequence_behind);
+    roles.extend(behind.flat_map(|sequence| privileges::grantees(&sequence)));
     roles.remove("");
     roles.into_iter().filter(|role| !role.starts_with("pg_")).collect()
 }

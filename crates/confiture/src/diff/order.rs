@@ -168,12 +168,21 @@ impl<'a> Graph<'a> {
             for on in &object.depends {
                 let before = self.make_of.get(on).or_else(|| self.make_of.get(&self.new_side().root(*on)));
                 let before = before.copied().filter(|before| Some(*before) != made);
-                self.before(before, made);
+                if let (Some(before), Some(made)) = (before, made) {
+                    self.edges.push((before, made, self.minds_nobody(before)));
+                }
             }
         }
         self.connect_indexes_of_parents();
         self.connect_mentions();
         self.connect_parents();
+    }
+
+    /// True for a column that stays what it is to those who use it.
+    fn minds_nobody(&self, act: usize) -> bool {
+        let Act::Alter(at, _) = self.acts[act] else { return false };
+        let change = self.work.changes.get(&at);
+        self.old().all[at].kind == Kind::Column && change.is_some_and(|change| !change.disturbs)
     }
 
     /// A table is taken off its parent before the columns of either change, and put to it when they fit.
@@ -243,7 +252,7 @@ impl<'a> Graph<'a> {
         above.filter_map(|(name, act)| Some((act, *below.get(name)?, true))).collect()
     }
 
-    /// A column that a child declares as well is made there first, so that the parent's joins it, and dropped there last.
+    /// A column, or a check, that a child declares as well is made there first, so that the parent's joins it, and dropped there last.
     fn connect_shared_columns(&mut self) {
         let (old, new) = (self.old(), self.new_side());
         let mut edges = Vec::new();
@@ -259,7 +268,10 @@ impl<'a> Graph<'a> {
                 for above in parents.flat_map(|parent| &children[*parent]) {
                     let same = |below: &&usize| {
                         let (one, other) = (&objects.all[*above], &objects.all[**below]);
-                        one.kind == Kind::Column && other.kind == Kind::Column && one.name == other.name
+                        let is_check = one.kind == Kind::Constraint && one.detail("type") == "c";
+                        (one.kind == Kind::Column || is_check)
+                            && other.kind == one.kind
+                            && one.name == other.name
                     };
                     let below = children[child].iter().find(same).and_then(|below| acts.get(below));
                     if let (Some(above), Some(below)) = (acts.get(above), below) {

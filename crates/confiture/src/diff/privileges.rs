@@ -134,12 +134,19 @@ fn statements(object: &Object, before: &Grants, after: &Grants) -> Vec<Sql> {
         let one = |name: &&str| format!("{name}{}", column.as_deref().unwrap_or_default());
         names.iter().map(one).collect::<Vec<_>>().join(", ")
     };
+    // Those who have it from them lose it, too; where it is to stay with them, that is seen afterwards.
+    let cascade = |grantee: &Grantee, letters: &[char]| {
+        let hands_on = |letter: &char| before.get(&(grantee.clone(), *letter)) == Some(&true);
+        if letters.iter().any(hands_on) && prefix.is_empty() { " CASCADE" } else { "" }
+    };
     let mut all = Vec::new();
     for (grantee, letters) in &revoke {
-        all.push(format!("{prefix}REVOKE {} ON {on} FROM {}", what(letters), role(grantee)));
+        let (what, role, cascade) = (what(letters), role(grantee), cascade(grantee, letters));
+        all.push(format!("{prefix}REVOKE {what} ON {on} FROM {role}{cascade}"));
     }
     for (grantee, letters) in &keep_to_oneself {
-        all.push(format!("{prefix}REVOKE GRANT OPTION FOR {} ON {on} FROM {}", what(letters), role(grantee)));
+        let (what, role, cascade) = (what(letters), role(grantee), cascade(grantee, letters));
+        all.push(format!("{prefix}REVOKE GRANT OPTION FOR {what} ON {on} FROM {role}{cascade}"));
     }
     for ((_, handed_on, grantee), letters) in &grant {
         let option = if *handed_on { " WITH GRANT OPTION" } else { "" };
@@ -165,7 +172,7 @@ fn phrase(object: &Object) -> (String, String) {
                 identity.strip_suffix(&column).or_else(|| identity.rsplit_once('.').map(|(table, _)| table));
             format!("TABLE {}", table.unwrap_or(identity))
         }
-        Kind::Aggregate => format!("FUNCTION {}", object.identity),
+        Kind::Aggregate => format!("FUNCTION {}", object.detail("granted")),
         Kind::Domain => format!("TYPE {}", object.identity),
         Kind::Server => format!("FOREIGN SERVER {}", object.identity),
         _ => object.phrase.clone(),

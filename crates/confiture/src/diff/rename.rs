@@ -265,3 +265,18 @@ fn can_be_renamed(kind: Kind) -> bool {
             | Kind::Collation
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rename_is_read_with_its_quotes() {
+        let asked = Asked::parse(r#"app."Us.ers".full_name=app.users.display_name"#).unwrap();
+        assert_eq!(
+            (asked.path.join("/"), asked.to.as_str()),
+            ("app/Us.ers/full_name".to_owned(), "display_name")
+        );
+        assert!(Asked::parse("users").is_err() && Asked::parse("=x").is_err());
+    }
+}

@@ -6,12 +6,17 @@ use crate::catalog::{Kind, Object, Objects};
 use crate::diff::compare::{self, quoted};
 use crate::diff::fate::{self, Fate, Work};
 use crate::diff::order::{Act, Group};
-use crate::diff::{Hazard, Step, column, family, fit, not_null, online, options, privileges};
+use crate::diff::{Hazard, Step, column, family, fit, nesting, not_null, online, options, privileges};
 use crate::sql::Sql;
 
 /// The steps of a plan.
 pub(super) fn steps(work: &Work<'_>, groups: &[Group]) -> Vec<Step> {
-    groups.iter().map(|group| step(work, group)).filter(|step| !step.statements.is_empty()).collect()
+    let mut steps: Vec<Step> =
+        groups.iter().map(|group| step(work, group)).filter(|step| !step.statements.is_empty()).collect();
+    for sql in steps.iter_mut().flat_map(|step| step.statements.iter_mut().chain(&mut step.online)) {
+        *sql = nesting::kept(std::mem::take(sql));
+    }
+    steps
 }
 
 fn step(work: &Work<'_>, group: &Group) -> Step {
@@ -282,10 +287,10 @@ fn finish_making(step: &mut Step, new: &Objects, object: &Object) {
     if object.kind == Kind::Column {
         step.statements.extend(not_null::after(object).into_iter().map(Sql::from_server));
     }
-    if object.comment.is_some() {
-        step.statements.extend(compare::comment(object));
+    step.statements.extend(compare::make_known(object));
+    if object.kind == Kind::Column {
+        step.statements.extend(column::sequence_behind(object).iter().flat_map(compare::make_known));
     }
-    step.statements.extend(privileges::make(object));
 }
 
 fn domain(object: &Object, members: &[&Object]) -> String {

@@ -15,12 +15,11 @@ pub fn render(plan: &Plan, remarks: &[String]) -> String {
         text.push_str("-- confiture: no-transaction\n");
     }
     let losses = plan.losses();
-    // Writing to a `String` cannot fail.
     if !losses.is_empty() {
-        let _ = writeln!(text, "-- confiture: loses-data {}", losses.join("; "));
+        comment(&mut text, &format!("confiture: loses-data {}", losses.join("; ")));
     }
     for remark in remarks {
-        let _ = writeln!(text, "-- {remark}");
+        comment(&mut text, remark);
     }
     if plan.one_transaction && plan.steps.iter().any(|step| !step.locks.is_empty()) {
         text.push_str("-- One transaction: what is locked stays locked until its end.\n");
@@ -43,11 +42,11 @@ pub fn render_steps(plan: &Plan, secrets: bool) -> String {
         text.push('\n');
         let hazards: BTreeSet<&Hazard> = step.hazards.iter().collect();
         for hazard in hazards {
-            let _ = writeln!(text, "-- {}: {}", hazard.class(), hazard.why());
+            comment(&mut text, &format!("{}: {}", hazard.class(), hazard.why()));
         }
         for (at, statement) in step.statements.iter().enumerate() {
             for line in lock_lines(step, at) {
-                let _ = writeln!(text, "-- {line}");
+                comment(&mut text, &line);
             }
             let statement = statement.as_str();
             let shown = if secrets { Cow::Borrowed(statement) } else { masked(statement) };
@@ -55,6 +54,12 @@ pub fn render_steps(plan: &Plan, secrets: bool) -> String {
         }
     }
     text
+}
+
+/// A line of comment, also of a name with a line break in it.
+fn comment(text: &mut String, words: &str) {
+    // Writing to a `String` cannot fail.
+    let _ = writeln!(text, "-- {}", words.replace(['\n', '\r'], " "));
 }
 
 /// What a statement locks, one line for each table; of many that are locked alike, one for all.

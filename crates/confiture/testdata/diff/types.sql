@@ -297,3 +297,15 @@ INSERT INTO t VALUES ('3');
 SELECT;
 -- new
 CREATE OPERATOR CLASS nothing FOR TYPE int USING btree AS STORAGE int;
+-- case: shell types with comments
+-- old
+CREATE TYPE husk;
+COMMENT ON TYPE husk IS 'becomes a type';
+CREATE TYPE other;
+-- new
+CREATE TYPE husk;
+CREATE FUNCTION husk_in(cstring) RETURNS husk LANGUAGE internal IMMUTABLE STRICT AS 'int4in';
+CREATE FUNCTION husk_out(husk) RETURNS cstring LANGUAGE internal IMMUTABLE STRICT AS 'int4out';
+CREATE TYPE husk (INPUT = husk_in, OUTPUT = husk_out, LIKE = int4);
+CREATE TYPE other;
+COMMENT ON TYPE other IS 'stays a shell';

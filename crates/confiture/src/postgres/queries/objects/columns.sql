@@ -8,7 +8,7 @@ SELECT CASE WHEN c.relkind IN ('v', 'm') THEN 'view column' ELSE 'column' END AS
         CASE c.relkind WHEN 'f' THEN ' FOREIGN' ELSE '' END, n.nspname, c.relname, a.attname) END,
     'acl', a.attacl::text[], 'acl_default', '{}'::text[], 'owner', NULL,
     'inherited', a.attinhcount > 0 AND NOT a.attislocal,
-    'alter', format('ALTER%s TABLE %I.%I ALTER COLUMN %I', CASE c.relkind WHEN 'f' THEN ' FOREIGN' WHEN 'm' THEN ' MATERIALIZED VIEW' ELSE '' END, n.nspname, c.relname, a.attname),
+    'alter', format('ALTER %s %I.%I ALTER COLUMN %I', CASE c.relkind WHEN 'f' THEN 'FOREIGN TABLE' WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'TABLE' END, n.nspname, c.relname, a.attname),
     'foreign_options', a.attfdwoptions,
     'options', a.attoptions,
     'facets', CASE WHEN c.relkind <> 'v' THEN json_build_object(
@@ -46,7 +46,8 @@ SELECT CASE WHEN c.relkind IN ('v', 'm') THEN 'view column' ELSE 'column' END AS
                 q.seqincrement, q.seqmin, q.seqmax, q.seqstart, q.seqcache, CASE WHEN q.seqcycle THEN 'CYCLE' ELSE 'NO CYCLE' END),
                 q.seqincrement = 1 AND q.seqmin = 1 AND q.seqstart = 1 AND q.seqcache = 1 AND NOT q.seqcycle AND q.seqmax = CASE a.atttypid
                     WHEN 'int8'::regtype THEN 9223372036854775807 WHEN 'int4'::regtype THEN 2147483647 ELSE 32767 END,
-                s.relpersistence, sn.nspname, s.relname)
+                s.relpersistence, sn.nspname, s.relname,
+                pg_get_userbyid(s.relowner), s.relacl::text[], acldefault('s', s.relowner)::text[], obj_description(s.oid, 'pg_class'))
             FROM pg_depend dp JOIN pg_class s ON s.oid = dp.objid JOIN pg_namespace sn ON sn.oid = s.relnamespace JOIN pg_sequence q ON q.seqrelid = s.oid
             WHERE dp.refclassid = 'pg_class'::regclass AND dp.refobjid = c.oid AND dp.refobjsubid = a.attnum AND dp.deptype = 'i' AND dp.classid = 'pg_class'::regclass LIMIT 1) END)) AS body
 FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace

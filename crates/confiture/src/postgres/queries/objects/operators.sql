@@ -42,7 +42,8 @@ WHERE n.nspname NOT IN ('pg_catalog', 'information_schema')
 UNION ALL
 SELECT 'operator family member', 'pg_amop', a.oid, 0, json_build_object('schema', n.nspname, 'name', f.opfname,
     'identity', format('%s operator %s (%s, %s)', x.identity, a.amopstrategy, format_type(a.amoplefttype, NULL), format_type(a.amoprighttype, NULL)), 'phrase', '', 'parent', json_build_array('pg_opfamily', f.oid, 0),
-    'create', format('ALTER OPERATOR FAMILY %s ADD OPERATOR %s %s', x.identity, a.amopstrategy, a.amopopr::regoperator),
+    'create', format('ALTER OPERATOR FAMILY %s ADD OPERATOR %s %s%s', x.identity, a.amopstrategy, a.amopopr::regoperator,
+        (SELECT format(' FOR ORDER BY %I.%I', sn.nspname, sf.opfname) FROM pg_opfamily sf JOIN pg_namespace sn ON sn.oid = sf.opfnamespace WHERE sf.oid = a.amopsortfamily)),
     'drop', format('ALTER OPERATOR FAMILY %s DROP OPERATOR %s (%s, %s)', x.identity, a.amopstrategy, format_type(a.amoplefttype, NULL), format_type(a.amoprighttype, NULL)))
 FROM pg_amop a JOIN pg_opfamily f ON f.oid = a.amopfamily JOIN pg_namespace n ON n.oid = f.opfnamespace JOIN pg_am am ON am.oid = f.opfmethod
 CROSS JOIN LATERAL (SELECT format('%I.%I USING %I', n.nspname, f.opfname, am.amname)) AS x(identity)

@@ -35,12 +35,15 @@ SELECT 'aggregate', 'pg_proc', p.oid, 0, json_build_object(
         CASE WHEN a.aggmtransfn <> 0 THEN format('MSFUNC = %s, MINVFUNC = %s, MSTYPE = %s', a.aggmtransfn::regproc, a.aggminvtransfn::regproc, format_type(a.aggmtranstype, NULL)) END,
         CASE WHEN a.aggmtransspace > 0 THEN 'MSSPACE = ' || a.aggmtransspace END,
         CASE WHEN a.aggmfinalfn <> 0 THEN 'MFINALFUNC = ' || a.aggmfinalfn::regproc END, CASE WHEN a.aggmfinalextra THEN 'MFINALFUNC_EXTRA' END,
+        CASE WHEN a.aggmfinalfn <> 0 AND a.aggmfinalmodify <> CASE WHEN a.aggkind = 'n' THEN 'r' ELSE 'w' END::"char" THEN 'MFINALFUNC_MODIFY = ' || CASE a.aggmfinalmodify WHEN 'r' THEN 'READ_ONLY' WHEN 's' THEN 'SHAREABLE' ELSE 'READ_WRITE' END END,
         'MINITCOND = ' || quote_literal(a.aggminitval),
         CASE WHEN a.aggsortop <> 0 THEN format('SORTOP = OPERATOR(%I.%s)', son.nspname, so.oprname) END,
         CASE WHEN a.aggkind = 'h' THEN 'HYPOTHETICAL' END,
         CASE p.proparallel WHEN 's' THEN 'PARALLEL = SAFE' WHEN 'r' THEN 'PARALLEL = RESTRICTED' END)),
     'drop', format('DROP AGGREGATE %s', x.signature),
-    'owner', pg_get_userbyid(p.proowner), 'acl', p.proacl::text[], 'acl_default', acldefault('f', p.proowner)::text[])
+    'owner', pg_get_userbyid(p.proowner), 'acl', p.proacl::text[], 'acl_default', acldefault('f', p.proowner)::text[],
+    -- GRANT knows no ORDER BY between the arguments, and no star.
+    'details', json_build_object('granted', format('%I.%I(%s)', n.nspname, p.proname, oidvectortypes(p.proargtypes))))
 FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_aggregate a ON a.aggfnoid = p.oid
 LEFT JOIN pg_operator so ON so.oid = a.aggsortop LEFT JOIN pg_namespace son ON son.oid = so.oprnamespace
 CROSS JOIN LATERAL (SELECT format('%I.%I(%s)', n.nspname, p.proname, CASE WHEN a.aggkind = 'n' AND p.pronargs = 0 THEN '*' ELSE pg_get_function_identity_arguments(p.oid) END)) AS x(signature)

@@ -1,7 +1,6 @@
 SELECT CASE t.typtype WHEN 'e' THEN 'enum' WHEN 'd' THEN 'domain' WHEN 'r' THEN 'range' WHEN 'c' THEN 'composite type' WHEN 'p' THEN 'shell type' ELSE 'base type' END AS kind, 'pg_type' AS class, t.oid, 0 AS sub, json_build_object(
     'schema', n.nspname, 'name', t.typname, 'identity', format('%I.%I', n.nspname, t.typname),
-    -- A shell has no owner that could be changed, and no comment.
-    'phrase', CASE WHEN t.typtype = 'p' THEN '' ELSE format('%s %I.%I', CASE t.typtype WHEN 'd' THEN 'DOMAIN' ELSE 'TYPE' END, n.nspname, t.typname) END,
+    'phrase', format('%s %I.%I', CASE t.typtype WHEN 'd' THEN 'DOMAIN' ELSE 'TYPE' END, n.nspname, t.typname),
     'create', CASE t.typtype
         WHEN 'e' THEN format('CREATE TYPE %I.%I AS ENUM (%s)', n.nspname, t.typname, (SELECT string_agg(quote_literal(e.enumlabel), ', ' ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = t.oid))
         WHEN 'd' THEN format('CREATE DOMAIN %I.%I AS %s%s%s%s', n.nspname, t.typname, format_type(t.typbasetype, t.typtypmod),
@@ -29,7 +28,8 @@ SELECT CASE t.typtype WHEN 'e' THEN 'enum' WHEN 'd' THEN 'domain' WHEN 'r' THEN 
         format('%I.%I', n.nspname, t.typname), format('%I.%I', n.nspname, t.typname), n.nspname, t.typname))
         ELSE format('DROP %s %I.%I', CASE t.typtype WHEN 'd' THEN 'DOMAIN' ELSE 'TYPE' END, n.nspname, t.typname) END,
     'depends', CASE WHEN t.typtype = 'b' THEN json_build_array(json_build_array('shell', t.oid, 0)) END,
-    'owner', pg_get_userbyid(t.typowner), 'acl', t.typacl::text[], 'acl_default', acldefault('T', t.typowner)::text[],
+    -- A shell has no owner that could be changed.
+    'owner', CASE WHEN t.typtype <> 'p' THEN pg_get_userbyid(t.typowner) END, 'acl', t.typacl::text[], 'acl_default', acldefault('T', t.typowner)::text[],
     'facets', CASE t.typtype WHEN 'd' THEN json_build_object(
         'default', json_build_array(t.typdefault, format('ALTER DOMAIN %I.%I %s', n.nspname, t.typname, coalesce('SET DEFAULT ' || t.typdefault, 'DROP DEFAULT')), true),
         'not null', json_build_array(t.typnotnull, format('ALTER DOMAIN %I.%I %s NOT NULL', n.nspname, t.typname, CASE WHEN t.typnotnull THEN 'SET' ELSE 'DROP' END), true))
@@ -72,8 +72,8 @@ FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid AND c.relkind = 'c' JO
 WHERE a.attnum > 0 AND NOT a.attisdropped AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'
 UNION ALL
 -- The name of a base type, which its functions need before the type can be made.
-SELECT 'shell type', 'shell', t.oid, 0, json_build_object('schema', n.nspname, 'name', t.typname, 'identity', format('%I.%I', n.nspname, t.typname), 'phrase', '',
-    'create', format('CREATE TYPE %I.%I', n.nspname, t.typname), 'drop', '', 'owner', pg_get_userbyid(t.typowner), 'acl', NULL, 'acl_default', acldefault('T', t.typowner)::text[],
+SELECT 'shell type', 'shell', t.oid, 0, json_build_object('schema', n.nspname, 'name', t.typname, 'identity', format('%I.%I', n.nspname, t.typname), 'phrase', format('TYPE %I.%I', n.nspname, t.typname),
+    'create', format('CREATE TYPE %I.%I', n.nspname, t.typname), 'drop', '',
     'depends', json_build_array(json_build_array('pg_namespace', n.oid, 0)))
 FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
 WHERE t.typtype = 'b' AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)' AND NOT EXISTS (SELECT FROM pg_type el WHERE el.typarray = t.oid)
