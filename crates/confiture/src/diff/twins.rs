@@ -44,7 +44,9 @@ fn shape(objects: &Objects, object: &Object) -> Option<String> {
 /// The statement that gives `old` the name of `new`.
 pub(super) fn rename(old: &Object, new: &Object) -> String {
     match &old.alter {
-        Some(alter) => format!("{alter} RENAME CONSTRAINT {} TO {}", quoted(&old.name), quoted(&new.name)),
-        None => format!("ALTER INDEX {} RENAME TO {}", old.identity, quoted(&new.name)),
+        Some(alter) if old.kind != Kind::Index => {
+            format!("{alter} RENAME CONSTRAINT {} TO {}", quoted(&old.name), quoted(&new.name))
+        }
+        _ => format!("ALTER INDEX {} RENAME TO {}", old.identity, quoted(&new.name)),
     }
 }

@@ -2,7 +2,12 @@ SELECT 'index' AS kind, 'pg_class' AS class, c.oid, 0 AS sub, json_build_object(
     'schema', n.nspname, 'name', c.relname, 'identity', format('%I.%I', n.nspname, c.relname),
     'phrase', format('INDEX %I.%I', n.nspname, c.relname),
     'parent', json_build_array('pg_class', i.indrelid, 0),
-    'create', d.definition, 'definition', format('%s%s', CASE WHEN i.indisunique THEN 'UNIQUE' END, substr(d.definition, strpos(d.definition, format(' INDEX %I ON ', c.relname)) + length(format(' INDEX %I', c.relname)))),
+    'create', d.definition,
+    -- What belongs to an index above comes with its parameters, and has its own set afterwards.
+    'alter', format('ALTER INDEX %I.%I', n.nspname, c.relname), 'options', CASE WHEN c.relispartition THEN c.reloptions END,
+    'definition', format('%s%s', CASE WHEN i.indisunique THEN 'UNIQUE' END, replace(substr(d.definition, strpos(d.definition, format(' INDEX %I ON ', c.relname)) + length(format(' INDEX %I', c.relname))),
+        coalesce((SELECT format(' WITH (%s)', string_agg(format('%s=%s', o.option_name, CASE WHEN quote_ident(o.option_value) = o.option_value THEN o.option_value ELSE quote_literal(o.option_value) END), ', '))
+            FROM pg_options_to_table(c.reloptions) o WHERE c.relispartition), ''), '')),
     'drop', format('DROP INDEX %I.%I', n.nspname, c.relname),
     'inherited', c.relispartition,
     'facets', (json_build_object(
