@@ -130,6 +130,14 @@ async fn diff_in(
             "the columns of {table} stand in another order than in the files: new ones come last"
         ));
     }
+    let stays = [("", &reached, &after), ("on the way back, ", &restored, &before)];
+    for (way, is, should) in stays {
+        for [name, version, other] in diff::other_versions(is, should) {
+            remarks.push(format!(
+                "{way}the extension {name} stays at version {version}: no update leads to {other}"
+            ));
+        }
+    }
     let (other_after, other_before) =
         (diff::other_inheritance(&reached, &after), diff::other_inheritance(&restored, &before));
     // What is not quite as it was may be altered otherwise.
