@@ -146,3 +146,21 @@ CREATE INDEX i ON t (b) WITH (fillfactor = 80);
 CREATE INDEX j ON t (a);
 ALTER INDEX t1_b_idx SET (fillfactor = 60);
 ALTER INDEX t1_a_idx SET (fillfactor = 50, deduplicate_items = off);
+-- case: constants without a name
+-- old
+CREATE TABLE t (a int, b text);
+-- new
+CREATE TABLE t (a int, b text);
+CREATE VIEW v AS SELECT a FROM t x WHERE EXISTS (SELECT 'x' FROM t y WHERE y.a = x.a) AND NOT EXISTS (SELECT NULL FROM t y WHERE y.a > x.a);
+CREATE POLICY p ON t USING (b IN (SELECT 'x') OR EXISTS (SELECT '1'::varchar(3) UNION SELECT b FROM t));
+-- case: an extension of an old version
+-- old
+CREATE TABLE t (s text);
+CREATE EXTENSION pg_trgm VERSION '1.5';
+-- new
+CREATE TABLE t (s text);
+CREATE EXTENSION pg_trgm;
+CREATE INDEX i ON t USING gin (s gin_trgm_ops);
+CREATE EXTENSION hstore VERSION '1.7';
+-- expect
+on the way back, the extension pg_trgm stays at version 1.6: no update leads to 1.5
