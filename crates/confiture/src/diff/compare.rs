@@ -52,6 +52,7 @@ pub(super) fn compare(sides: Sides<'_>, old: &Object, new: &Object) -> Change {
         Kind::CompositeType => data_type::compare_composites(sides, old, new),
         // A trigger of the parent's takes its name.
         Kind::Trigger if !old.inherited && new.inherited => Change::rebuild(),
+        Kind::Index if is_attached_elsewhere(sides, old, new) => Change::rebuild(),
         _ if old.defined() == new.defined() => Change::default(),
         Kind::View => replace_if(new, is_prefix(&old.details["columns"], &new.details["columns"])),
         Kind::Function | Kind::Procedure => replace_if(new, is_replaceable_routine(old, new)),
@@ -83,7 +84,9 @@ pub(super) fn compare(sides: Sides<'_>, old: &Object, new: &Object) -> Change {
         }
     }
     options::alter(&mut change, old, new);
-    if is_attached_late(old, new) {
+    // What is put to a partitioned table brings its indexes along.
+    let is_partition = |table: usize| sides.old.all[table].is("is_partition");
+    if is_attached_late(old, new) && old.parent.is_some_and(is_partition) {
         change.push(format!(
             "ALTER INDEX {} ATTACH PARTITION {}",
             new.detail("index_parent"),
@@ -228,6 +231,15 @@ fn without_timing(definition: &str) -> &str {
 /// An index that stood alone and is to belong to the index of the partitioned table.
 pub(super) fn is_attached_late(old: &Object, new: &Object) -> bool {
     old.detail("index_parent").is_empty() && !new.detail("index_parent").is_empty()
+}
+
+/// An index of a partition that leaves the index it is attached to, while that stays.
+fn is_attached_elsewhere(sides: Sides<'_>, old: &Object, new: &Object) -> bool {
+    let (before, after) = (old.detail("index_parent"), new.detail("index_parent"));
+    let is_partition = |table: usize| sides.new.all[table].is("is_partition");
+    before != after
+        && new.parent.is_some_and(is_partition)
+        && sides.new.by_key.contains_key(&(Kind::Index, before.to_owned()))
 }
 
 fn index_name(object: &Object) -> String {

@@ -1,8 +1,9 @@
 //! Tables above and below each other: partitions, and those that inherit.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::catalog::{Kind, Object, Objects};
+use crate::diff::compare::quoted;
 
 /// Constraints of partitions whose index is attached to one that no constraint of the parent has made, with that index.
 /// Neither can be dropped without the other.
@@ -14,6 +15,37 @@ pub(super) fn attached_constraints(objects: &Objects) -> Vec<(usize, usize)> {
         Some((at, *objects.by_key.get(&(Kind::Index, name.to_owned()))?))
     };
     constraints.filter_map(index).collect()
+}
+
+/// For each index of a partition that is attached to one of the parent's, that one; a key or an exclusion stands for its index.
+pub(super) fn indexes_above(objects: &Objects) -> BTreeMap<usize, usize> {
+    let is_index = |object: &Object| {
+        object.kind == Kind::Index
+            || object.kind == Kind::Constraint && matches!(object.detail("type"), "p" | "u" | "x")
+    };
+    let indexes = || objects.all.iter().enumerate().filter(|(_, object)| is_index(object));
+    let name = |object: &Object| {
+        format!("{}.{}", quoted(object.schema.as_deref().unwrap_or_default()), quoted(&object.name))
+    };
+    let named: HashMap<String, usize> = indexes().map(|(at, object)| (name(object), at)).collect();
+    indexes().filter_map(|(at, object)| Some((at, *named.get(object.detail("index_parent"))?))).collect()
+}
+
+/// True for a check that a parent has brought, and that the rows of the child are not known to pass.
+pub(super) fn is_unvalidated_below(object: &Object) -> bool {
+    object.kind == Kind::Constraint && object.inherited && object.defined().ends_with(" NOT VALID")
+}
+
+/// The same check of the tables from which a child has it.
+pub(super) fn checks_above(objects: &Objects, at: usize) -> Vec<usize> {
+    let Some(table) = objects.all[at].parent else { return Vec::new() };
+    let above = tables_above(objects, &BTreeSet::from([table]));
+    let same = |other: &&Object| {
+        other.kind == Kind::Constraint
+            && other.name == objects.all[at].name
+            && other.parent.is_some_and(|of| of != table && above.contains(&of))
+    };
+    objects.all.iter().enumerate().filter(|(_, other)| same(other)).map(|(at, _)| at).collect()
 }
 
 /// These tables and all that they inherit from.

@@ -76,6 +76,7 @@ pub(super) fn decide<'a>(sides: Sides<'a>, options: &PlanOptions) -> Work<'a> {
             work.changes.insert(at, change);
         }
     }
+    work.unvalidate_from_above();
     work.spread();
     while work.leave_circles() {
         work.spread();
@@ -132,6 +133,12 @@ fn is_relation_or_routine(kind: Kind) -> bool {
         || matches!(kind, Function | Procedure | Aggregate)
 }
 
+/// Indexes that do not bring those of partitions along, for a constraint of a partition belongs to them.
+fn indexes_made_alone(new: &Objects) -> BTreeSet<&str> {
+    let attached = family::attached_constraints(new).into_iter();
+    attached.map(|(_, index)| new.all[index].identity.as_str()).collect()
+}
+
 impl Work<'_> {
     /// What depends on something that goes, is made anew or changes its type has to go for that time.
     fn spread(&mut self) {
@@ -181,10 +188,32 @@ impl Work<'_> {
         !circular.is_empty()
     }
 
+    /// A new child has the checks of its parents, validated; where its own is not to be, the parents' is made anew after it.
+    fn unvalidate_from_above(&mut self) {
+        let new = self.sides.new;
+        let below = |at: &usize| {
+            let object = &new.all[*at];
+            let fate = self.twins.iter().position(|twin| *twin == Some(*at)).map(|old| self.fates[old]);
+            family::is_unvalidated_below(object)
+                && (fate == Some(Fate::Rebuild) || fate.is_none() && self.made[new.root(*at)])
+        };
+        let below: Vec<usize> = (0..new.all.len()).filter(below).collect();
+        for at in below {
+            for above in family::checks_above(new, at) {
+                let old = self.twins.iter().position(|twin| *twin == Some(above));
+                old.and_then(|old| self.rebuild(old));
+            }
+        }
+    }
+
     /// What is attached to an index goes with it, and it with what is attached. What is to be attached otherwise is made anew.
     fn tie_attached(&mut self, dependants: &mut [Vec<usize>]) {
         let (old, new) = (self.sides.old, self.sides.new);
-        for (at, index) in old.all.iter().enumerate().filter(|(_, object)| object.kind == Kind::Index) {
+        let taken_off = self.taken_off();
+        let goes_along = |index: &Object| {
+            index.kind == Kind::Index && index.parent.is_some_and(|table| !taken_off.contains(&table))
+        };
+        for (at, index) in old.all.iter().enumerate().filter(|(_, object)| goes_along(object)) {
             let above = old.by_key.get(&(Kind::Index, index.detail("index_parent").to_owned()));
             above.iter().for_each(|above| dependants[**above].push(at));
         }
@@ -198,6 +227,7 @@ impl Work<'_> {
             dependants[index].push(constraint);
             dependants[constraint].push(index);
         }
+        self.tie_to_indexes_above(dependants);
         // Where an index of the partition is attached, there is no place for a constraint.
         for (constraint, index) in wanted {
             let above = |object: &Object| {
@@ -209,6 +239,24 @@ impl Work<'_> {
             let mut taken = indexes.filter(|object| table(object) == new.all[constraint].parent);
             if let Some(above) = taken.find_map(above) {
                 self.rebuild(above);
+            }
+        }
+    }
+
+    /// As long as a table is a partition, an index of it cannot leave the index that it is attached to: that goes along with it.
+    fn tie_to_indexes_above(&mut self, dependants: &mut [Vec<usize>]) {
+        let (old, new) = (self.sides.old, self.sides.new);
+        let (above, wanted) = (family::indexes_above(old), family::indexes_above(new));
+        let stays = |at: &usize| matches!(self.fates[*at], Fate::Keep | Fate::Alter);
+        let links = old.all.iter().enumerate().filter(|(at, link)| link.kind == Kind::Partition && stays(at));
+        let partitions: BTreeSet<usize> = links.filter_map(|(_, link)| link.parent).collect();
+        for (index, parent) in above {
+            if old.all[index].parent.is_some_and(|table| partitions.contains(&table)) {
+                let leaves = |twin: usize| wanted.get(&twin).copied() != self.twins[parent];
+                if self.twins[index].is_some_and(leaves) && self.twins[parent].is_some() {
+                    self.rebuild(parent);
+                }
+                dependants[index].push(parent);
             }
         }
     }
@@ -369,7 +417,9 @@ impl Work<'_> {
         }
         self.stays_below = self.columns_that_stay_below();
         self.set_bases_aside(&dependants);
-        if !options.after_first {
+        if options.after_first {
+            self.settle_indexes();
+        } else {
             let taken_off = self.taken_off();
             for (at, object) in old.all.iter().enumerate() {
                 // The triggers of a partition go when it is taken off.
@@ -388,7 +438,7 @@ impl Work<'_> {
                 }
             }
             let new = self.sides.new;
-            // A table that is put to its parent afterwards has to have its columns: one that was there before, or one whose columns
+            // A table that is put to its parent afterwards has to have its columns and checks: one that was there before, or one whose columns
             // stand in an order of their own.
             let attached: BTreeSet<usize> = (new.all.iter().enumerate())
                 .filter(|(at, object)| {
@@ -400,12 +450,10 @@ impl Work<'_> {
                     (!self.made[table] || !in_one).then_some(table)
                 })
                 .collect();
-            let alone: BTreeSet<&str> = family::attached_constraints(new)
-                .into_iter()
-                .map(|(_, index)| new.all[index].identity.as_str())
-                .collect();
+            let alone = indexes_made_alone(new);
             for (at, object) in new.all.iter().enumerate() {
-                let own = object.kind == Kind::Column
+                let checks = object.kind == Kind::Constraint && object.detail("type") == "c";
+                let own = (object.kind == Kind::Column || checks)
                     && object.parent.is_some_and(|table| attached.contains(&table));
                 let apart = alone.contains(object.detail("index_parent")) && object.kind == Kind::Index;
                 self.new_comes_along[at] = object.inherited && !own && !apart;
@@ -416,6 +464,18 @@ impl Work<'_> {
                     self.new_comes_along[at] = self.new_comes_along[column] && self.made[column];
                 }
             }
+        }
+    }
+
+    /// What is still missing after all parents were there is made by itself, but for what comes along with an index.
+    fn settle_indexes(&mut self) {
+        let new = self.sides.new;
+        let alone = indexes_made_alone(new);
+        for (at, object) in new.all.iter().enumerate().filter(|(_, object)| object.kind == Kind::Index) {
+            let above = object.detail("index_parent");
+            let brings = |index: usize| self.made[index] && new.all[index].is("valid");
+            let found = new.by_key.get(&(Kind::Index, above.to_owned()));
+            self.new_comes_along[at] = found.is_some_and(|index| brings(*index)) && !alone.contains(above);
         }
     }
 

@@ -29,7 +29,9 @@ pub fn inherit_again(old: &Objects, new: &Objects) -> Vec<Step> {
             _ => object.inherited,
         };
         if of_table(Kind::Column).chain(of_table(Kind::Constraint)).any(stays_inherited)
-            || !of_table(Kind::Column).any(|column| differs(old, column, "local"))
+            || !of_table(Kind::Column)
+                .chain(of_table(Kind::Constraint))
+                .any(|object| differs(old, object, "local"))
                 && !of_table(Kind::Inheritance).any(|link| differs(old, link, "rank"))
         {
             continue;
@@ -53,20 +55,24 @@ fn differs(old: &Objects, object: &Object, what: &str) -> bool {
     old.find(&object.key()).is_some_and(|(_, before)| before.details[what] != object.details[what])
 }
 
-/// What of inheritance is other than in `new`, where no `ALTER TABLE` makes it so: which columns a child declares itself, how its NOT NULL
+/// What of inheritance is other than in `new`, where no `ALTER TABLE` makes it so: which columns and checks a child declares itself, how its NOT NULL
 /// constraints are named, and the order of its parents.
 #[must_use]
 pub fn other_inheritance(old: &Objects, new: &Objects) -> Vec<String> {
     let declared = new.all.iter().filter(|object| {
-        object.kind == Kind::Column
-            && object.details["inherit_count"].as_i64() > Some(0)
-            && differs(old, object, "local")
+        let is_inherited = match object.kind {
+            Kind::Column => object.details["inherit_count"].as_i64() > Some(0),
+            kind => kind == Kind::Constraint && object.detail("type") == "c",
+        };
+        is_inherited && differs(old, object, "local")
     });
     let mut remarks: Vec<String> = declared
-        .map(|column| {
-            let how =
-                if column.is("local") { "only inherited" } else { "declared there as well as inherited" };
-            format!("the column {} is {how}, other than in the files", column.identity)
+        .map(|object| {
+            let (what, how) = (
+                object.kind.text(),
+                if object.is("local") { "only inherited" } else { "declared there as well as inherited" },
+            );
+            format!("the {what} {} is {how}, other than in the files", object.identity)
         })
         .collect();
     let order = |object: &&Object| object.kind == Kind::Inheritance && differs(old, object, "rank");

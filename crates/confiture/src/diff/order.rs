@@ -5,7 +5,10 @@ use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet};
 
 use crate::catalog::{Kind, Object, Objects};
 use crate::diff::column;
-use crate::diff::family::{attached_constraints, is_link, same_columns, tables_above};
+use crate::diff::family::{
+    attached_constraints, checks_above, indexes_above, is_link, is_unvalidated_below, same_columns,
+    tables_above,
+};
 use crate::diff::fate::{Fate, Work};
 
 /// One piece of work: on an object of the old catalog, of the new, or both, by their positions.
@@ -251,7 +254,7 @@ impl<'a> Graph<'a> {
         above.filter_map(|(name, act)| Some((act, *below.get(name)?, true))).collect()
     }
 
-    /// A column that a child declares as well is made there first, so that the parent's joins it, and dropped there last.
+    /// A column, or a check, that a child declares as well is made there first, so that the parent's joins it, and dropped there last.
     fn connect_shared_columns(&mut self) {
         let (old, new) = (self.old(), self.new_side());
         let mut edges = Vec::new();
@@ -269,7 +272,10 @@ impl<'a> Graph<'a> {
                 for above in parents.iter().flat_map(|parent| &children[*parent]) {
                     let same = |below: &&usize| {
                         let (one, other) = (&objects.all[*above], &objects.all[**below]);
-                        one.kind == Kind::Column && other.kind == Kind::Column && one.name == other.name
+                        let is_check = one.kind == Kind::Constraint && one.detail("type") == "c";
+                        (one.kind == Kind::Column || is_check)
+                            && other.kind == one.kind
+                            && one.name == other.name
                     };
                     let below = children[child].iter().find(same).and_then(|below| acts.get(below));
                     if let (Some(above), Some(below)) = (acts.get(above), below) {
@@ -282,7 +288,8 @@ impl<'a> Graph<'a> {
         self.edges.extend(edges);
     }
 
-    /// A partition that comes after an index which partitions lack, or have by way of a constraint, would get one of its own.
+    /// A partition that comes after an index which partitions lack, or have by way of a constraint, would get one of its own;
+    /// and a child that comes after a constraint which is NOT VALID would have it valid.
     fn connect_indexes_of_parents(&mut self) {
         let new = self.new_side();
         let attached: HashSet<usize> =
@@ -290,10 +297,10 @@ impl<'a> Graph<'a> {
         let lacks = |at: &usize| {
             let object = &new.all[*at];
             matches!(object.kind, Kind::Index | Kind::Constraint) && object.details["valid"] == false
+                || object.kind == Kind::Constraint && object.details["validated"] == false
                 || attached.contains(at)
         };
-        let links: Vec<usize> =
-            (0..new.all.len()).filter(|at| new.all[*at].kind == Kind::Partition).collect();
+        let links: Vec<usize> = (0..new.all.len()).filter(|at| is_link(&new.all[*at])).collect();
         let mut edges = Vec::new();
         for (&at, &make) in self.make_of.iter().filter(|(at, _)| lacks(at)) {
             let Some(table) = new.all[at].parent else { continue };
@@ -302,6 +309,16 @@ impl<'a> Graph<'a> {
             });
             edges.extend(below.filter_map(|link| Some((*self.make_of.get(link)?, make, true))));
         }
+        // A check that is not validated comes after those who are to have it so.
+        let below = (0..new.all.len()).filter(|at| is_unvalidated_below(&new.all[*at]));
+        for (table, at) in below.filter_map(|at| Some((*self.make_of.get(&new.all[at].parent?)?, at))) {
+            let above = checks_above(new, at).into_iter().filter_map(|above| self.make_of.get(&above));
+            edges.extend(above.map(|above| (table, *above, true)));
+        }
+        // Nor can an index be attached before it.
+        let above = indexes_above(new);
+        let to_above = |(at, act): (&usize, &usize)| Some((*self.make_of.get(above.get(at)?)?, *act, true));
+        edges.extend(self.make_of.iter().filter_map(to_above));
         self.edges.extend(edges);
     }
 
@@ -400,9 +417,9 @@ impl<'a> Graph<'a> {
             .filter(|object| object.kind == Kind::Partition)
             .map(|object| object.parent)
             .collect();
-        let attached: HashMap<usize, usize> = attached_constraints(self.old())
+        let attached: HashMap<usize, usize> = indexes_above(self.old())
             .into_iter()
-            .filter(|(constraint, _)| !taken_off.contains(&self.old().all[*constraint].parent))
+            .filter(|(index, _)| !taken_off.contains(&self.old().all[*index].parent))
             .collect();
         let drops: Vec<(usize, usize)> = self.drop_of.iter().map(|(at, act)| (*at, *act)).collect();
         for (at, act) in drops {
@@ -416,10 +433,11 @@ impl<'a> Graph<'a> {
             let stays = |parent: usize| self.work.set_aside[parent] && object.kind != Kind::Column;
             let parent = match object.kind {
                 Kind::Sequence => self.owner_of(at),
+                Kind::Function => self.type_served_by(object),
                 Kind::SequenceOwner if self.sequence_stays(at) => None,
                 Kind::Constraint if object.detail("type") == "f" && self.refers_to_dropped(at) => None,
-                Kind::Constraint if attached.contains_key(&at) => attached.get(&at).copied(),
-                Kind::Index => {
+                Kind::Constraint | Kind::Index if attached.contains_key(&at) => attached.get(&at).copied(),
+                Kind::Index if !taken_off.contains(&object.parent) => {
                     let above = (Kind::Index, object.detail("index_parent").to_owned());
                     let above = self.old().by_key.get(&above).copied();
                     above.filter(|above| self.drop_of.contains_key(above)).or(object.parent)
@@ -456,6 +474,12 @@ impl<'a> Graph<'a> {
     fn owner_of(&self, sequence: usize) -> Option<usize> {
         let key = (Kind::SequenceOwner, self.old().all[sequence].identity.clone());
         self.old().find(&key)?.1.parent
+    }
+
+    /// The base type that cannot go without a function, nor it without the type.
+    fn type_served_by(&self, function: &Object) -> Option<usize> {
+        let name = function.detail("base_type");
+        self.old().by_key.get(&(Kind::BaseType, name.to_owned())).copied().filter(|_| !name.is_empty())
     }
 
     fn sequence_stays(&self, owner: usize) -> bool {
@@ -616,7 +640,7 @@ fn leads_back(objects: &Objects, at: usize, table: usize, works: impl Fn(usize) 
 }
 
 /// The name spaces in which an object takes a name: relations share one in a schema, types another.
-fn name_spaces(objects: &Objects, object: &Object) -> Vec<(u8, String)> {
+pub(super) fn name_spaces(objects: &Objects, object: &Object) -> Vec<(u8, String)> {
     let schema = || super::compare::quoted(object.schema.as_deref().unwrap_or_default());
     let full = || format!("{}.{}", schema(), super::compare::quoted(&object.name));
     match object.kind {

@@ -43,8 +43,7 @@ fn parse(items: &[String], owner: Option<&str>) -> Grants {
         };
         let mut letters = letters.chars().peekable();
         while let Some(letter) = letters.next() {
-            // An owner may always hand on, whether the list says so or not.
-            let handed_on = letters.next_if_eq(&'*').is_some() && grantee != Grantee::Owner;
+            let handed_on = letters.next_if_eq(&'*').is_some();
             grants.insert((grantee.clone(), letter), handed_on);
         }
     }
@@ -110,7 +109,7 @@ fn statements(object: &Object, before: &Grants, after: &Grants) -> Vec<Sql> {
     for ((grantee, letter), handed_on) in before {
         match after.get(&(grantee.clone(), *letter)) {
             None => revoke.entry(grantee).or_default().push(*letter),
-            Some(false) if *handed_on && *grantee != Grantee::Owner => {
+            Some(false) if *handed_on => {
                 keep_to_oneself.entry(grantee).or_default().push(*letter);
             }
             Some(_) => {}
@@ -119,10 +118,7 @@ fn statements(object: &Object, before: &Grants, after: &Grants) -> Vec<Sql> {
     for ((grantee, letter), handed_on) in after {
         let had = before.get(&(grantee.clone(), *letter));
         if had.is_none() || (had == Some(&false) && *handed_on) {
-            grant
-                .entry((place(grantee), *handed_on && *grantee != Grantee::Owner, grantee))
-                .or_default()
-                .push(*letter);
+            grant.entry((place(grantee), *handed_on, grantee)).or_default().push(*letter);
         }
     }
     let (prefix, on) = phrase(object);
@@ -176,7 +172,7 @@ fn phrase(object: &Object) -> (String, String) {
                 identity.strip_suffix(&column).or_else(|| identity.rsplit_once('.').map(|(table, _)| table));
             format!("TABLE {}", table.unwrap_or(identity))
         }
-        Kind::Aggregate => format!("FUNCTION {}", object.identity),
+        Kind::Aggregate => format!("FUNCTION {}", object.detail("granted")),
         Kind::Domain => format!("TYPE {}", object.identity),
         Kind::Server => format!("FOREIGN SERVER {}", object.identity),
         _ => object.phrase.clone(),

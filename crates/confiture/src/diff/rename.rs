@@ -1,10 +1,11 @@
 //! What has a new name. Never guessed silently: it was said in the new DDL or on the command line, or there is one single
 //! pair that is the same in all but a name that is alike, and then the plan says so.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::catalog::{Kind, Object, Objects};
 use crate::diff::compare::quoted;
+use crate::diff::order::name_spaces;
 use crate::diff::{Hazard, Step, column};
 use crate::error::{Error, Result};
 use crate::sql::Sql;
@@ -143,26 +144,94 @@ impl Rename {
 }
 
 /// The statements for those renames that `state` still needs: first of tables and their like, then of columns.
+///
+/// Who bears the new name meanwhile gets another one before: it is renamed itself, or goes.
 #[must_use]
 pub fn steps(state: &Objects, renames: &[Rename], columns: bool) -> Vec<Step> {
+    let mut bearers: HashMap<Space, usize> = HashMap::new();
+    for (at, object) in state.all.iter().enumerate().filter(|(_, one)| (one.kind == Kind::Column) == columns)
+    {
+        bearers.extend(spaces(state, object, &object.name).into_iter().map(|space| (space, at)));
+    }
+    let wanted = |rename: &&Rename| (rename.kind == Kind::Column) == columns;
+    let mut open: Vec<(&Rename, usize)> = (renames.iter().filter(wanted))
+        .filter_map(|rename| {
+            let within = if columns { &rename.within.1 } else { &rename.within.0 };
+            let is_it = |object: &Object| {
+                object.kind == rename.kind && object.name == rename.from && within_of(object) == *within
+            };
+            Some((rename, state.all.iter().position(is_it)?))
+        })
+        .collect();
     let mut steps = Vec::new();
-    for rename in renames.iter().filter(|rename| (rename.kind == Kind::Column) == columns) {
-        let within = if columns { &rename.within.1 } else { &rename.within.0 };
-        let object = state.all.iter().find(|object| {
-            object.kind == rename.kind && object.name == rename.from && within_of(object) == *within
-        });
-        let Some(object) = object else { continue };
-        let statement = if columns {
-            format!("ALTER TABLE {within} RENAME COLUMN {} TO {}", quoted(&rename.from), quoted(&rename.to))
-        } else {
-            format!("ALTER {} RENAME TO {}", object.phrase, quoted(&rename.to))
+    while !open.is_empty() {
+        let bearer = |(rename, at): &(&Rename, usize)| {
+            let wanted = spaces(state, &state.all[*at], &rename.to);
+            wanted.iter().find_map(|space| bearers.get(space).copied().filter(|bearer| bearer != at))
         };
+        let (at, name, title, note) = if let Some(free) = open.iter().position(|one| bearer(one).is_none()) {
+            let (rename, at) = open.remove(free);
+            (at, rename.to.clone(), rename.title(), rename.reason.clone())
+        } else {
+            let stays = |at: &usize| !open.iter().any(|(_, other)| other == at);
+            let Some(at) = open.iter().filter_map(bearer).find(stays) else { break };
+            let title = format!("{} makes room", state.all[at].title());
+            (at, aside(state, &state.all[at], &bearers), title, "another one is to have its name".to_owned())
+        };
+        let object = &state.all[at];
+        for space in spaces(state, object, &object.name) {
+            bearers.remove(&space);
+        }
+        bearers.extend(spaces(state, object, &name).into_iter().map(|space| (space, at)));
         steps.push(Step {
-            hazards: vec![Hazard::Note(rename.reason.clone().into())],
-            ..Step::plain(rename.title(), vec![Sql::from_server(statement)])
+            hazards: vec![Hazard::Note(note.into())],
+            ..Step::plain(title, vec![Sql::from_server(statement(object, &name))])
         });
     }
     steps
+}
+
+/// A name and the space in which it is taken.
+type Space = (u8, String);
+
+/// The names that an object takes where it is called `name`.
+fn spaces(state: &Objects, object: &Object, name: &str) -> Vec<Space> {
+    if object.kind == Kind::Column {
+        return vec![(u8::MAX, format!("{}.{}", column::table_of(object), quoted(name)))];
+    }
+    // A routine of the same name may have other arguments.
+    if matches!(object.kind, Kind::Function | Kind::Procedure | Kind::Aggregate) {
+        return Vec::new();
+    }
+    let mut object = object.clone();
+    name.clone_into(&mut object.name);
+    name_spaces(state, &object)
+}
+
+/// A name for an object that has to make room.
+fn aside(state: &Objects, object: &Object, bearers: &HashMap<Space, usize>) -> String {
+    let base: String = object.name.chars().take(14).collect();
+    let mut name = format!("{base}__aside");
+    let is_taken = |name: &str| spaces(state, object, name).iter().any(|space| bearers.contains_key(space));
+    let mut number = 1;
+    while is_taken(&name) {
+        number += 1;
+        name = format!("{base}__aside{number}");
+    }
+    name
+}
+
+fn statement(object: &Object, name: &str) -> String {
+    let (from, to) = (quoted(&object.name), quoted(name));
+    match object.kind {
+        Kind::Column => {
+            format!("ALTER TABLE {} RENAME COLUMN {from} TO {to}", column::table_of(object))
+        }
+        Kind::Constraint => {
+            format!("{} RENAME CONSTRAINT {from} TO {to}", object.alter.as_deref().unwrap_or_default())
+        }
+        _ => format!("ALTER {} RENAME TO {to}", object.phrase),
+    }
 }
 
 /// Sequences that the same column owns under another name.
@@ -237,7 +306,11 @@ fn candidates(old: &Objects, new: &Objects, asked: &Asked, found: &[Rename]) -> 
             .all
             .iter()
             .any(|other| other.kind == object.kind && other.name == *name && within_of(other) == after);
-        if target && !stays {
+        // The old name may be another one's: that is not done as long as nothing has the new one.
+        let there = |other: &Object| {
+            other.kind == object.kind && other.name == asked.to && within_of(other) == before
+        };
+        if target && (!stays || !old.all.iter().any(there)) {
             all.push(Rename {
                 kind: object.kind,
                 within: (before, after),

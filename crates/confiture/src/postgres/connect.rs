@@ -237,7 +237,8 @@ fn drive(driver: impl Future<Output = Result<(), tokio_postgres::Error>> + Send 
     last_words
 }
 
-const PIN: &str = include_str!("queries/pin_settings.sql");
+/// What every session is told first.
+pub(super) const PIN: &str = include_str!("queries/pin_settings.sql");
 
 /// Says who answers.
 const IDENTIFY: &str = "SELECT pg_backend_pid(), current_setting('server_version_num'), pg_is_in_recovery(), \

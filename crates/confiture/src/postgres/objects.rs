@@ -250,10 +250,6 @@ impl Reader {
             self.found.all[index].comment = self.comments.remove(&self.addresses[index]);
         }
         self.lift();
-        let base = self.found.all.iter().filter(|object| object.kind == Kind::BaseType).count();
-        if base > 0 {
-            self.found.uncovered.push(("base type".to_owned(), base as u64));
-        }
         self.found.by_key =
             self.found.all.iter().enumerate().map(|(index, object)| (object.key(), index)).collect();
         self.found
@@ -307,7 +303,8 @@ impl Reader {
     }
 }
 
-/// Edges that another object stands for: a table in its parent, a sequence of its column, columns of their parents' columns.
+/// Edges that another object stands for: a table in its parent, a sequence of its column, columns of their parents' columns,
+/// the shell of a base type for its functions.
 fn is_told_otherwise(from: &Object, to: &Object) -> bool {
     let table = |object: &Object| matches!(object.kind, Kind::Table | Kind::ForeignTable);
     table(from) && (table(to) || to.kind == Kind::Column)
@@ -318,6 +315,7 @@ fn is_told_otherwise(from: &Object, to: &Object) -> bool {
             && from.detail("index_parent") == to.identity
         || from.kind == Kind::Constraint && from.inherited && to.kind == Kind::Constraint
         || from.kind == Kind::Trigger && from.inherited && to.kind == Kind::Trigger
+        || to.kind == Kind::BaseType && from.detail("base_type") == to.identity
 }
 
 /// Which object an address means: what is internal stands for what it is internal to, a member for its extension.

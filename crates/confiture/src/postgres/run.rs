@@ -56,7 +56,7 @@ pub async fn run_pieces(session: &Session, pieces: &[Piece<'_>]) -> Result<()> {
             continue;
         }
         batch.add(piece);
-        if batch.text.len() >= BATCH_BYTES {
+        if batch.is_full() {
             batch.run(session).await?;
         }
     }
@@ -85,7 +85,7 @@ pub async fn run_pieces_between(
             continue;
         }
         batch.add(piece);
-        if batch.text.len() >= BATCH_BYTES {
+        if batch.is_full() {
             batch.run_all(session).await?;
         }
     }
@@ -101,6 +101,8 @@ struct Batch<'a> {
     pieces: Vec<(usize, Piece<'a>)>,
     /// How many statements of ours stand in front of them.
     before: usize,
+    /// What comes next is read otherwise.
+    reads_on_otherwise: bool,
 }
 
 impl<'a> Batch<'a> {
@@ -108,6 +110,12 @@ impl<'a> Batch<'a> {
         self.pieces.push((self.text.len(), piece));
         self.text.push_str(piece.text());
         self.text.push_str(";\n");
+        self.reads_on_otherwise |= piece.text().contains("standard_conforming_strings");
+    }
+
+    /// The server reads a batch as a whole, by the settings that were made before it.
+    fn is_full(&self) -> bool {
+        self.text.len() >= BATCH_BYTES || self.reads_on_otherwise
     }
 
     fn add_ours(&mut self, statement: &Sql) {

@@ -8,8 +8,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::config::Connection;
 use crate::error::{Error, Result};
-use crate::postgres::database;
 use crate::postgres::{Piece, Session, run_pieces};
+use crate::postgres::{connect, database};
 use crate::sql::{Identifier, Literal, SplitScript, Sql, sql};
 
 const PREFIX: &str = "confiture_scratch_";
@@ -117,13 +117,15 @@ impl Scratch {
                 (None, None, None) => return Err(self.advise(error)),
             }
         }
-        // What comes now is not the files' any more.
-        self.forget_settings().await
+        // What comes now is not the files' any more: neither how a schema is read, nor who carries a plan out.
+        self.forget_settings().await?;
+        self.session.batch(&Sql::literal(connect::PIN)).await
     }
 
     /// Settings and the role are what they were at the beginning.
     async fn forget_settings(&self) -> Result<()> {
-        let text = "RESET SESSION AUTHORIZATION; RESET ALL; SET client_min_messages = 'warning'; SET synchronous_commit = off";
+        let text = "RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL;
+            SET client_min_messages = 'warning'; SET synchronous_commit = off";
         self.session.batch(&Sql::literal(text)).await
     }
 

@@ -122,10 +122,14 @@ impl<'a> LockWatch<'a> {
         let mut seen: BTreeMap<u32, SeenLock> = BTreeMap::new();
         let mut after = Vec::new();
         for row in rows {
-            let relation = number(&row[0])?;
-            let [_, mode, name, file, read] = row.as_slice() else {
-                read_before.insert(relation, number(&row[1])?);
-                continue;
+            let (relation, mode, name, file, read) = match row.as_slice() {
+                [relation, mode, name, file, read] => (number(relation)?, mode, name, file, read),
+                [relation, read] => {
+                    read_before.insert(number(relation)?, number(read)?);
+                    continue;
+                }
+                // An answer of the statement itself: where a sequence stands now.
+                _ => continue,
             };
             let Some(known) = self.known.get(&relation) else { continue };
             let Some(mode) = LockMode::from_pg_locks(mode) else { continue };

@@ -1,33 +1,26 @@
-//! Types whose input and output are functions in C: a catalog does not tell what makes them.
+//! Base types that differ in what no `ALTER TYPE` changes: columns hold them as bytes that only their functions know.
 
-use crate::catalog::{Kind, Objects};
+use crate::catalog::{Kind, Object, Objects};
 use crate::diff;
 use crate::error::{Error, ErrorKind, Result};
 use crate::schema_diff::Source;
 use crate::sql::SplitScript;
 use crate::sql::lex::lex;
 
-/// Refuses a base type that is on one side only, at its place where a file makes it: on both sides it is left as it is.
-pub(super) fn refuse(one: (&Objects, &Source), other: (&Objects, &Source)) -> Result<()> {
-    for ((here, source), there) in [(one, other.0), (other, one.0)] {
-        let alone =
-            |kind, name: &String| kind == Kind::BaseType && there.find(&(kind, name.clone())).is_none();
-        if let Some(found) = here.all.iter().find(|object| alone(object.kind, &object.identity)) {
-            let error = Error::new(
-                ErrorKind::Config,
-                format!(
-                    "the base type {} is in one schema only, and no plan can make or drop it",
-                    found.identity
-                ),
-            )
-            .hint("have it on both sides: they are then compared without it; or make it with an extension");
-            return Err(match source {
-                Source::Scripts(scripts) => at_its_place(error, scripts, &found.name),
-                Source::Live(live) => error.context(format!("in {}", live.database)),
-            });
-        }
-    }
-    Ok(())
+/// Refuses a base type that is another one on the other side, at its place where a file makes it.
+pub(super) fn refuse(old: &Objects, (new, source): (&Objects, &Source)) -> Result<()> {
+    let differs = |object: &&Object| {
+        let other = old.find(&object.key());
+        object.kind == Kind::BaseType && other.is_some_and(|(_, other)| other.defined() != object.defined())
+    };
+    let Some(found) = new.all.iter().find(differs) else { return Ok(()) };
+    let message = format!("the base type {} differs in what no ALTER TYPE changes", found.identity);
+    let error = Error::new(ErrorKind::Config, message)
+        .hint("make the other one under another name, and give it to the columns");
+    Err(match source {
+        Source::Scripts(scripts) => at_its_place(error, scripts, &found.name),
+        Source::Live(live) => error.context(format!("in {}", live.database)),
+    })
 }
 
 /// The last `CREATE TYPE` of this name: the first one makes a shell of it.

@@ -105,7 +105,7 @@ async fn diff_in(
 ) -> Result<Difference> {
     let build = async |scratch: &Scratch, source: &Source| build(scratch, source, options).await;
     let ((before, old_sizes), (after, new_sizes)) = tokio::try_join!(build(left, old), build(right, new))?;
-    base_type::refuse((&before, old), (&after, new))?;
+    base_type::refuse(&before, (&after, new))?;
     let mut remarks = Vec::new();
     let uncovered = uncovered(&before, &after);
     let mut asked = Vec::new();
@@ -217,7 +217,6 @@ async fn build(
                 scratch.make_roles(&diff::roles(&live)).await?;
             }
             let empty = Arc::new(read_objects(scratch.session(), false).await?);
-            base_type::refuse((&empty, &Source::Scripts(Vec::new())), (&live, source))?;
             let (_, copy) = converge(scratch.session(), &empty, &live, &[], &RwLock::default())
                 .await
                 .map_err(|error| {

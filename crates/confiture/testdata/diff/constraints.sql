@@ -128,3 +128,11 @@ CREATE TABLE c (id int);
 CREATE TABLE t (a int, b int, CONSTRAINT x CHECK (a > 0), CONSTRAINT y CHECK (b > 0));
 -- new
 CREATE TABLE t (a int, b int, CONSTRAINT y CHECK (a > 0), CONSTRAINT x CHECK (b > 0));
+-- case: checks that are not valid on a parent and on its child
+-- old
+SELECT;
+-- new
+CREATE TABLE p (d date);
+CREATE TABLE c () INHERITS (p);
+ALTER TABLE c ADD CONSTRAINT of_child CHECK (d >= '2010-01-01') NOT VALID;
+ALTER TABLE p ADD CONSTRAINT of_parent CHECK (d >= '2001-01-01') NOT VALID;

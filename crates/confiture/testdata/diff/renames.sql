@@ -101,3 +101,55 @@ INSERT INTO t VALUES (1, 'x');
 RENAME COLUMN full_name TO display_name
 -- never
 DROP COLUMN
+-- case: a view takes the old name
+-- old
+CREATE TABLE jobs (id serial PRIMARY KEY, a text, b int);
+CREATE VIEW v AS SELECT a FROM jobs;
+-- new
+CREATE TABLE private_jobs (id serial PRIMARY KEY, a text, b int);
+CREATE VIEW jobs AS SELECT id, a FROM private_jobs;
+CREATE VIEW v AS SELECT a FROM jobs;
+-- rows
+INSERT INTO jobs (a) VALUES ('x');
+-- expect
+RENAME TO private_jobs
+-- never
+DROP TABLE
+-- case: another one has the new name
+-- old
+CREATE TABLE a (x int, y text);
+CREATE TABLE b (z int PRIMARY KEY, w int);
+CREATE TABLE t (a int, b text, id int);
+CREATE VIEW v AS SELECT a, b FROM t;
+CREATE TABLE u (a int, b text, id int);
+CREATE TABLE s (confirmed timestamptz, id int);
+-- new
+-- confiture: renamed from a
+CREATE TABLE b (x int, y text);
+-- confiture: renamed from b
+CREATE TABLE c (z int PRIMARY KEY, w int);
+CREATE TABLE t (
+    b int, -- confiture: renamed from a
+    c text, -- confiture: renamed from b
+    id int
+);
+CREATE VIEW v AS SELECT b, c FROM t;
+CREATE TABLE u (
+    b int, -- confiture: renamed from a
+    id int
+);
+CREATE TABLE s (
+    email_confirmed timestamptz, -- confiture: renamed from confirmed
+    id int,
+    confirmed timestamptz GENERATED ALWAYS AS (email_confirmed) STORED
+);
+-- rows
+INSERT INTO a VALUES (1, 'x'); INSERT INTO b VALUES (2, 3); INSERT INTO t VALUES (1, 'a', 7); INSERT INTO s VALUES ('2020-01-01', 1);
+-- expect
+RENAME COLUMN b TO c
+RENAME COLUMN a TO b
+RENAME COLUMN b TO b__aside
+RENAME COLUMN confirmed TO email_confirmed
+-- never
+DROP TABLE
+DROP COLUMN a

@@ -134,3 +134,10 @@ CREATE POLICY p1 ON t TO diff_reader USING (a > 1);
 CREATE POLICY p2 ON t AS RESTRICTIVE FOR SELECT TO PUBLIC USING (b = CURRENT_USER);
 CREATE POLICY come ON t FOR UPDATE USING (a IN (SELECT 1)) WITH CHECK (a > 2);
 COMMENT ON POLICY come ON t IS 'c';
+-- case: procedures that differ in what they give back
+-- old
+CREATE PROCEDURE p(OUT a int, IN b int, IN c int) LANGUAGE plpgsql AS 'BEGIN a := b - c; END';
+-- new
+CREATE PROCEDURE p(INOUT a int, IN b int, IN c int) LANGUAGE plpgsql AS 'BEGIN a := b - c; END';
+CREATE PROCEDURE p(OUT a int, IN b int, IN c int) LANGUAGE plpgsql AS 'BEGIN a := b - c; END';
+COMMENT ON PROCEDURE p(OUT a int, IN b int, IN c int) IS 'the other one';

@@ -200,3 +200,17 @@ INSERT INTO c VALUES (1, 'a', 2);
 the column public.c.id is only inherited, other than in the files
 -- never
 NO INHERIT
+-- case: identity sequences that are on disk other than their tables
+-- since: 15
+-- old
+CREATE TABLE logged (a int GENERATED ALWAYS AS IDENTITY);
+CREATE UNLOGGED TABLE unlogged (a int GENERATED ALWAYS AS IDENTITY);
+CREATE UNLOGGED TABLE with_its_table (a int GENERATED ALWAYS AS IDENTITY);
+-- new
+CREATE TABLE logged (a int GENERATED ALWAYS AS IDENTITY);
+ALTER SEQUENCE logged_a_seq SET UNLOGGED;
+CREATE UNLOGGED TABLE unlogged (a int GENERATED ALWAYS AS IDENTITY);
+ALTER SEQUENCE unlogged_a_seq SET LOGGED;
+CREATE TABLE with_its_table (a int GENERATED ALWAYS AS IDENTITY);
+CREATE UNLOGGED TABLE new_one (a int GENERATED ALWAYS AS IDENTITY);
+ALTER SEQUENCE new_one_a_seq SET LOGGED;

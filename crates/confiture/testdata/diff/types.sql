@@ -249,3 +249,63 @@ CREATE FUNCTION gone_in(cstring) RETURNS gone LANGUAGE internal IMMUTABLE STRICT
 CREATE TYPE kept;
 CREATE TYPE made;
 CREATE FUNCTION made_in(cstring) RETURNS made LANGUAGE internal IMMUTABLE STRICT AS 'int4in';
+-- case: base type with its functions, casts, operators and columns
+-- old
+CREATE TABLE t (n int);
+-- new
+CREATE TYPE "bo""x";
+CREATE FUNCTION box3_in(cstring) RETURNS "bo""x" LANGUAGE internal IMMUTABLE STRICT AS 'int4in';
+CREATE FUNCTION box3_out("bo""x") RETURNS cstring LANGUAGE internal IMMUTABLE STRICT AS 'int4out';
+CREATE FUNCTION box3_send("bo""x") RETURNS bytea LANGUAGE internal IMMUTABLE STRICT AS 'int4send';
+CREATE TYPE "bo""x" (INPUT = box3_in, OUTPUT = box3_out, SEND = box3_send, LIKE = int4, CATEGORY = 'N', DEFAULT = '7');
+COMMENT ON TYPE "bo""x" IS 'a base type';
+CREATE CAST (int AS "bo""x") WITHOUT FUNCTION;
+CREATE FUNCTION same("bo""x", "bo""x") RETURNS boolean LANGUAGE internal IMMUTABLE STRICT AS 'int4eq';
+CREATE OPERATOR === (LEFTARG = "bo""x", RIGHTARG = "bo""x", FUNCTION = same);
+CREATE TABLE t (n int, b "bo""x", many "bo""x"[]);
+-- case: base type gives way, its column does not
+-- old
+CREATE TYPE box3;
+CREATE FUNCTION box3_in(cstring) RETURNS box3 LANGUAGE internal IMMUTABLE STRICT AS 'int4in';
+CREATE FUNCTION box3_out(box3) RETURNS cstring LANGUAGE internal IMMUTABLE STRICT AS 'int4out';
+CREATE TYPE box3 (INPUT = box3_in, OUTPUT = box3_out, LIKE = int4);
+CREATE TABLE t (a box3, b int);
+-- new
+CREATE TYPE box3;
+CREATE TABLE t (a text, b int);
+-- rows
+INSERT INTO t VALUES ('3', 4);
+-- case: base type is altered
+-- old
+CREATE TYPE box3;
+CREATE FUNCTION box3_in(cstring) RETURNS box3 LANGUAGE internal IMMUTABLE STRICT AS 'textin';
+CREATE FUNCTION box3_out(box3) RETURNS cstring LANGUAGE internal IMMUTABLE STRICT AS 'textout';
+CREATE FUNCTION box3_send(box3) RETURNS bytea LANGUAGE internal IMMUTABLE STRICT AS 'textsend';
+CREATE TYPE box3 (INPUT = box3_in, OUTPUT = box3_out, LIKE = text, STORAGE = main);
+CREATE TABLE t (a box3);
+-- new
+CREATE TYPE box3;
+CREATE FUNCTION box3_in(cstring) RETURNS box3 LANGUAGE internal IMMUTABLE STRICT AS 'textin';
+CREATE FUNCTION box3_out(box3) RETURNS cstring LANGUAGE internal IMMUTABLE STRICT AS 'textout';
+CREATE FUNCTION box3_send(box3) RETURNS bytea LANGUAGE internal IMMUTABLE STRICT AS 'textsend';
+CREATE TYPE box3 (INPUT = box3_in, OUTPUT = box3_out, LIKE = text, SEND = box3_send, STORAGE = extended);
+CREATE TABLE t (a box3);
+-- rows
+INSERT INTO t VALUES ('3');
+-- case: operator class with nothing in it
+-- old
+SELECT;
+-- new
+CREATE OPERATOR CLASS nothing FOR TYPE int USING btree AS STORAGE int;
+-- case: shell types with comments
+-- old
+CREATE TYPE husk;
+COMMENT ON TYPE husk IS 'becomes a type';
+CREATE TYPE other;
+-- new
+CREATE TYPE husk;
+CREATE FUNCTION husk_in(cstring) RETURNS husk LANGUAGE internal IMMUTABLE STRICT AS 'int4in';
+CREATE FUNCTION husk_out(husk) RETURNS cstring LANGUAGE internal IMMUTABLE STRICT AS 'int4out';
+CREATE TYPE husk (INPUT = husk_in, OUTPUT = husk_out, LIKE = int4);
+CREATE TYPE other;
+COMMENT ON TYPE other IS 'stays a shell';

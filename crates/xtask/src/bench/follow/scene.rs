@@ -148,12 +148,19 @@ impl<'a> Scene<'a> {
 
     /// The follower of a database.
     pub(super) fn follow_into(&self, database: &str, target: &str, feed: &str) -> Result<Follower> {
-        let log = self.folder.path().join(format!("{target}.log"));
-        let file = fs::File::create(&log)?;
         let mut command = self.step("sync", database, target);
         command.args(["--yes", "--no-verify", "--quiet", "--capture", feed]);
+        self.start(command, target)
+    }
+
+    /// Starts what follows, with a log of this name.
+    pub(super) fn start(&self, mut command: Command, name: &str) -> Result<Follower> {
+        let log = self.folder.path().join(format!("{name}.log"));
+        let file = fs::File::create(&log)?;
         command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
-        Ok(Follower { child: command.spawn().context("cannot run the program")?, log })
+        let program = command.get_program().to_owned();
+        let child = command.spawn().with_context(|| format!("cannot run {}", program.display()))?;
+        Ok(Follower { child, log })
     }
 
     /// Writes a heartbeat on the source; gives its number.
@@ -229,7 +236,7 @@ pub(crate) fn load() -> f64 {
     text.split(' ').next().and_then(|first| first.parse().ok()).unwrap_or(f64::NAN)
 }
 
-/// The program, following.
+/// The program, or another one, following.
 pub(crate) struct Follower {
     child: Child,
     log: PathBuf,

@@ -8,7 +8,7 @@ SELECT CASE WHEN c.relkind IN ('v', 'm') THEN 'view column' ELSE 'column' END AS
         CASE c.relkind WHEN 'f' THEN ' FOREIGN' ELSE '' END, n.nspname, c.relname, a.attname) END,
     'acl', a.attacl::text[], 'acl_default', '{}'::text[], 'owner', NULL,
     'inherited', a.attinhcount > 0 AND NOT a.attislocal,
-    'alter', format('ALTER%s TABLE %I.%I ALTER COLUMN %I', CASE c.relkind WHEN 'f' THEN ' FOREIGN' WHEN 'm' THEN ' MATERIALIZED VIEW' ELSE '' END, n.nspname, c.relname, a.attname),
+    'alter', format('ALTER %s %I.%I ALTER COLUMN %I', CASE c.relkind WHEN 'f' THEN 'FOREIGN TABLE' WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'TABLE' END, n.nspname, c.relname, a.attname),
     'foreign_options', a.attfdwoptions,
     'options', a.attoptions,
     'facets', CASE WHEN c.relkind <> 'v' THEN json_build_object(
@@ -19,7 +19,12 @@ SELECT CASE WHEN c.relkind IN ('v', 'm') THEN 'view column' ELSE 'column' END AS
         'identity sequence', (SELECT json_build_array(CASE WHEN q.seqtypid <> a.atttypid THEN format_type(q.seqtypid, NULL) END,
                 format('ALTER SEQUENCE %I.%I AS %s MINVALUE %s MAXVALUE %s', sn.nspname, s.relname, format_type(q.seqtypid, NULL), q.seqmin, q.seqmax), q.seqtypid = a.atttypid)
             FROM pg_depend dp JOIN pg_class s ON s.oid = dp.objid JOIN pg_namespace sn ON sn.oid = s.relnamespace JOIN pg_sequence q ON q.seqrelid = s.oid
-            WHERE a.attidentity <> '' AND dp.refclassid = 'pg_class'::regclass AND dp.refobjid = c.oid AND dp.refobjsubid = a.attnum AND dp.deptype = 'i' AND dp.classid = 'pg_class'::regclass LIMIT 1)) END,
+            WHERE a.attidentity <> '' AND dp.refclassid = 'pg_class'::regclass AND dp.refobjid = c.oid AND dp.refobjsubid = a.attnum AND dp.deptype = 'i' AND dp.classid = 'pg_class'::regclass LIMIT 1),
+        -- What is on disk goes with the table, unless somebody has said otherwise.
+        'identity persistence', (SELECT json_build_array(s.relpersistence <> c.relpersistence, format('ALTER SEQUENCE %I.%I SET %s', sn.nspname, s.relname, CASE s.relpersistence WHEN 'u' THEN 'UNLOGGED' ELSE 'LOGGED' END), s.relpersistence = c.relpersistence)
+            FROM pg_depend dp JOIN pg_class s ON s.oid = dp.objid JOIN pg_namespace sn ON sn.oid = s.relnamespace
+            WHERE a.attidentity <> '' AND current_setting('server_version_num')::int >= 150000 AND s.relkind = 'S'
+                AND dp.refclassid = 'pg_class'::regclass AND dp.refobjid = c.oid AND dp.refobjsubid = a.attnum AND dp.deptype = 'i' AND dp.classid = 'pg_class'::regclass LIMIT 1)) END,
     'details', json_build_object('number', a.attnum, 'local', a.attislocal, 'inherit_count', a.attinhcount,
         'type', format_type(a.atttypid, a.atttypmod),
         'base', CASE WHEN t.typtype <> 'd' THEN format_type(a.atttypid, NULL) ELSE (

@@ -2,12 +2,8 @@ SELECT 'index' AS kind, 'pg_class' AS class, c.oid, 0 AS sub, json_build_object(
     'schema', n.nspname, 'name', c.relname, 'identity', format('%I.%I', n.nspname, c.relname),
     'phrase', format('INDEX %I.%I', n.nspname, c.relname),
     'parent', json_build_array('pg_class', i.indrelid, 0),
-    'create', d.definition,
-    -- What belongs to an index above comes with its parameters, and has its own set afterwards.
-    'alter', format('ALTER INDEX %I.%I', n.nspname, c.relname), 'options', CASE WHEN c.relispartition THEN c.reloptions END,
-    'definition', format('%s%s', CASE WHEN i.indisunique THEN 'UNIQUE' END, replace(substr(d.definition, strpos(d.definition, format(' INDEX %I ON ', c.relname)) + length(format(' INDEX %I', c.relname))),
-        coalesce((SELECT format(' WITH (%s)', string_agg(format('%s=%s', o.option_name, CASE WHEN quote_ident(o.option_value) = o.option_value THEN o.option_value ELSE quote_literal(o.option_value) END), ', '))
-            FROM pg_options_to_table(c.reloptions) o WHERE c.relispartition), ''), '')),
+    'create', d.definition, 'definition', format('%s%s', CASE WHEN i.indisunique THEN 'UNIQUE' END, replace(substr(d.definition, strpos(d.definition, format(' INDEX %I ON ', c.relname)) + length(format(' INDEX %I', c.relname))), w.parameters, '')),
+    'alter', CASE c.relkind WHEN 'i' THEN format('ALTER INDEX %I.%I', n.nspname, c.relname) END, 'options', CASE c.relkind WHEN 'i' THEN c.reloptions END,
     'drop', format('DROP INDEX %I.%I', n.nspname, c.relname),
     'inherited', c.relispartition,
     'facets', (json_build_object(
@@ -22,6 +18,9 @@ JOIN pg_class t ON t.oid = i.indrelid JOIN pg_namespace tn ON tn.oid = t.relname
 LEFT JOIN pg_tablespace s ON s.oid = c.reltablespace
 -- OFFSET 0: computed once for each row, however often it is used.
 CROSS JOIN LATERAL (SELECT pg_get_indexdef(c.oid) OFFSET 0) AS d(definition)
+-- They can be altered, but not those of a partitioned index.
+CROSS JOIN LATERAL (SELECT coalesce((SELECT format(' WITH (%s)', string_agg(format('%I=%s', split_part(o, '=', 1), CASE WHEN quote_ident(v) = v THEN v ELSE quote_literal(v) END), ', ' ORDER BY at))
+    FROM unnest(c.reloptions) WITH ORDINALITY AS u(o, at) CROSS JOIN LATERAL (SELECT substr(o, strpos(o, '=') + 1) OFFSET 0) AS x(v) WHERE c.relkind = 'i'), '') OFFSET 0) AS w(parameters)
 WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'
     AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid AND k.contype IN ('p', 'u', 'x'))
 ORDER BY c.oid

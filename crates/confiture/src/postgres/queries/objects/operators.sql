@@ -29,11 +29,12 @@ UNION ALL
 SELECT 'operator class', 'pg_opclass', o.oid, 0, json_build_object(
     'schema', n.nspname, 'name', o.opcname, 'identity', x.identity, 'phrase', 'OPERATOR CLASS ' || x.identity,
     'create', format('CREATE OPERATOR CLASS %I.%I %sFOR TYPE %s USING %I FAMILY %I.%I AS %s', n.nspname, o.opcname, CASE WHEN o.opcdefault THEN 'DEFAULT ' ELSE '' END, format_type(o.opcintype, NULL), am.amname, fn.nspname, f.opfname,
-        concat_ws(', ', CASE WHEN o.opckeytype <> 0 THEN 'STORAGE ' || format_type(o.opckeytype, NULL) END,
+        -- A class with nothing in it still has to name something.
+        coalesce(nullif(concat_ws(', ', CASE WHEN o.opckeytype <> 0 THEN 'STORAGE ' || format_type(o.opckeytype, NULL) END,
         (SELECT string_agg(format('OPERATOR %s %s%s', a.amopstrategy, a.amopopr::regoperator, CASE WHEN a.amopsortfamily <> 0 THEN (SELECT format(' FOR ORDER BY %I.%I', sn.nspname, sf.opfname) FROM pg_opfamily sf JOIN pg_namespace sn ON sn.oid = sf.opfnamespace WHERE sf.oid = a.amopsortfamily) END), ', ' ORDER BY a.amopstrategy)
             FROM pg_amop a JOIN pg_depend d ON d.classid = 'pg_amop'::regclass AND d.objid = a.oid AND d.refclassid = 'pg_opclass'::regclass AND d.refobjid = o.oid),
         (SELECT string_agg(format('FUNCTION %s (%s, %s) %s', a.amprocnum, format_type(a.amproclefttype, NULL), format_type(a.amprocrighttype, NULL), a.amproc::regprocedure), ', ' ORDER BY a.amprocnum)
-            FROM pg_amproc a JOIN pg_depend d ON d.classid = 'pg_amproc'::regclass AND d.objid = a.oid AND d.refclassid = 'pg_opclass'::regclass AND d.refobjid = o.oid))),
+            FROM pg_amproc a JOIN pg_depend d ON d.classid = 'pg_amproc'::regclass AND d.objid = a.oid AND d.refclassid = 'pg_opclass'::regclass AND d.refobjid = o.oid)), ''), 'STORAGE ' || format_type(o.opcintype, NULL))),
     'drop', 'DROP OPERATOR CLASS ' || x.identity, 'owner', pg_get_userbyid(o.opcowner))
 FROM pg_opclass o JOIN pg_namespace n ON n.oid = o.opcnamespace JOIN pg_am am ON am.oid = o.opcmethod JOIN pg_opfamily f ON f.oid = o.opcfamily JOIN pg_namespace fn ON fn.oid = f.opfnamespace
 CROSS JOIN LATERAL (SELECT format('%I.%I USING %I', n.nspname, o.opcname, am.amname)) AS x(identity)
@@ -41,7 +42,8 @@ WHERE n.nspname NOT IN ('pg_catalog', 'information_schema')
 UNION ALL
 SELECT 'operator family member', 'pg_amop', a.oid, 0, json_build_object('schema', n.nspname, 'name', f.opfname,
     'identity', format('%s operator %s (%s, %s)', x.identity, a.amopstrategy, format_type(a.amoplefttype, NULL), format_type(a.amoprighttype, NULL)), 'phrase', '', 'parent', json_build_array('pg_opfamily', f.oid, 0),
-    'create', format('ALTER OPERATOR FAMILY %s ADD OPERATOR %s %s', x.identity, a.amopstrategy, a.amopopr::regoperator),
+    'create', format('ALTER OPERATOR FAMILY %s ADD OPERATOR %s %s%s', x.identity, a.amopstrategy, a.amopopr::regoperator,
+        (SELECT format(' FOR ORDER BY %I.%I', sn.nspname, sf.opfname) FROM pg_opfamily sf JOIN pg_namespace sn ON sn.oid = sf.opfnamespace WHERE sf.oid = a.amopsortfamily)),
     'drop', format('ALTER OPERATOR FAMILY %s DROP OPERATOR %s (%s, %s)', x.identity, a.amopstrategy, format_type(a.amoplefttype, NULL), format_type(a.amoprighttype, NULL)))
 FROM pg_amop a JOIN pg_opfamily f ON f.oid = a.amopfamily JOIN pg_namespace n ON n.oid = f.opfnamespace JOIN pg_am am ON am.oid = f.opfmethod
 CROSS JOIN LATERAL (SELECT format('%I.%I USING %I', n.nspname, f.opfname, am.amname)) AS x(identity)

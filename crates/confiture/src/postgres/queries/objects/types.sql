@@ -1,7 +1,6 @@
 SELECT CASE t.typtype WHEN 'e' THEN 'enum' WHEN 'd' THEN 'domain' WHEN 'r' THEN 'range' WHEN 'c' THEN 'composite type' WHEN 'p' THEN 'shell type' ELSE 'base type' END AS kind, 'pg_type' AS class, t.oid, 0 AS sub, json_build_object(
     'schema', n.nspname, 'name', t.typname, 'identity', format('%I.%I', n.nspname, t.typname),
-    -- A shell has no owner that could be changed, and no comment.
-    'phrase', CASE WHEN t.typtype = 'p' THEN '' ELSE format('%s %I.%I', CASE t.typtype WHEN 'd' THEN 'DOMAIN' ELSE 'TYPE' END, n.nspname, t.typname) END,
+    'phrase', format('%s %I.%I', CASE t.typtype WHEN 'd' THEN 'DOMAIN' ELSE 'TYPE' END, n.nspname, t.typname),
     'create', CASE t.typtype
         WHEN 'e' THEN format('CREATE TYPE %I.%I AS ENUM (%s)', n.nspname, t.typname, (SELECT string_agg(quote_literal(e.enumlabel), ', ' ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = t.oid))
         WHEN 'd' THEN format('CREATE DOMAIN %I.%I AS %s%s%s%s', n.nspname, t.typname, format_type(t.typbasetype, t.typtypmod),
@@ -15,13 +14,33 @@ SELECT CASE t.typtype WHEN 'e' THEN 'enum' WHEN 'd' THEN 'domain' WHEN 'r' THEN 
             || CASE WHEN a.attcollation <> ty.typcollation THEN format(' COLLATE %I.%I', an.nspname, ac.collname) ELSE '' END, ', ' ORDER BY a.attnum)
             FROM pg_attribute a JOIN pg_type ty ON ty.oid = a.atttypid LEFT JOIN pg_collation ac ON ac.oid = a.attcollation LEFT JOIN pg_namespace an ON an.oid = ac.collnamespace WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped), ''))
         WHEN 'p' THEN format('CREATE TYPE %I.%I', n.nspname, t.typname)
-        ELSE '' END,
-    'definition', CASE t.typtype WHEN 'd' THEN format('%s %s', format_type(t.typbasetype, t.typtypmod), t.typcollation::regcollation) WHEN 'c' THEN (SELECT json_agg(json_build_array(a.attname, format_type(a.atttypid, a.atttypmod), a.attcollation::regcollation::text) ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped)::text END,
-    'drop', format('DROP %s %I.%I', CASE t.typtype WHEN 'd' THEN 'DOMAIN' ELSE 'TYPE' END, n.nspname, t.typname),
-    'owner', pg_get_userbyid(t.typowner), 'acl', t.typacl::text[], 'acl_default', acldefault('T', t.typowner)::text[],
+        ELSE format('CREATE TYPE %I.%I (%s)', n.nspname, t.typname, concat_ws(', ', b.fixed,
+            CASE WHEN t.typreceive <> 0 THEN 'RECEIVE = ' || t.typreceive::regproc END, CASE WHEN t.typsend <> 0 THEN 'SEND = ' || t.typsend::regproc END,
+            CASE WHEN t.typmodin <> 0 THEN 'TYPMOD_IN = ' || t.typmodin::regproc END, CASE WHEN t.typmodout <> 0 THEN 'TYPMOD_OUT = ' || t.typmodout::regproc END,
+            CASE WHEN t.typanalyze <> 0 THEN 'ANALYZE = ' || t.typanalyze::regproc END, CASE WHEN t.typsubscript <> 0 THEN 'SUBSCRIPT = ' || t.typsubscript::regproc END, b.storage)) END,
+    'definition', CASE t.typtype WHEN 'd' THEN format('%s %s', format_type(t.typbasetype, t.typtypmod), t.typcollation::regcollation) WHEN 'c' THEN (SELECT json_agg(json_build_array(a.attname, format_type(a.atttypid, a.atttypmod), a.attcollation::regcollation::text) ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped)::text WHEN 'b' THEN b.fixed END,
+    -- A base type and its functions need each other, so they go together; but with nothing else.
+    'drop', CASE WHEN t.typtype = 'b' THEN format('DO %L', format(
+        'BEGIN IF EXISTS (SELECT FROM pg_catalog.pg_depend AS d JOIN pg_catalog.pg_type AS t ON t.oid = %L::pg_catalog.regtype'
+        ' WHERE d.refclassid = ''pg_catalog.pg_type''::pg_catalog.regclass AND d.refobjid IN (t.oid, t.typarray) AND d.deptype = ''n'''
+        ' AND NOT (d.classid = ''pg_catalog.pg_proc''::pg_catalog.regclass AND d.objid IN (t.typinput, t.typoutput, t.typreceive, t.typsend, t.typmodin, t.typmodout, t.typanalyze, t.typsubscript)))'
+        ' THEN RAISE EXCEPTION ''something still uses the type %%'', %L; END IF; DROP TYPE %I.%I CASCADE; END',
+        format('%I.%I', n.nspname, t.typname), format('%I.%I', n.nspname, t.typname), n.nspname, t.typname))
+        ELSE format('DROP %s %I.%I', CASE t.typtype WHEN 'd' THEN 'DOMAIN' ELSE 'TYPE' END, n.nspname, t.typname) END,
+    'depends', CASE WHEN t.typtype = 'b' THEN json_build_array(json_build_array('shell', t.oid, 0)) END,
+    -- A shell has no owner that could be changed.
+    'owner', CASE WHEN t.typtype <> 'p' THEN pg_get_userbyid(t.typowner) END, 'acl', t.typacl::text[], 'acl_default', acldefault('T', t.typowner)::text[],
     'facets', CASE t.typtype WHEN 'd' THEN json_build_object(
         'default', json_build_array(t.typdefault, format('ALTER DOMAIN %I.%I %s', n.nspname, t.typname, coalesce('SET DEFAULT ' || t.typdefault, 'DROP DEFAULT')), true),
-        'not null', json_build_array(t.typnotnull, format('ALTER DOMAIN %I.%I %s NOT NULL', n.nspname, t.typname, CASE WHEN t.typnotnull THEN 'SET' ELSE 'DROP' END), true)) END,
+        'not null', json_build_array(t.typnotnull, format('ALTER DOMAIN %I.%I %s NOT NULL', n.nspname, t.typname, CASE WHEN t.typnotnull THEN 'SET' ELSE 'DROP' END), true))
+        WHEN 'b' THEN json_build_object(
+            'receive', json_build_array(t.typreceive::regproc, format('ALTER TYPE %I.%I SET (RECEIVE = %s)', n.nspname, t.typname, CASE WHEN t.typreceive = 0 THEN 'NONE' ELSE t.typreceive::regproc::text END), true),
+            'send', json_build_array(t.typsend::regproc, format('ALTER TYPE %I.%I SET (SEND = %s)', n.nspname, t.typname, CASE WHEN t.typsend = 0 THEN 'NONE' ELSE t.typsend::regproc::text END), true),
+            'typmod_in', json_build_array(t.typmodin::regproc, format('ALTER TYPE %I.%I SET (TYPMOD_IN = %s)', n.nspname, t.typname, CASE WHEN t.typmodin = 0 THEN 'NONE' ELSE t.typmodin::regproc::text END), true),
+            'typmod_out', json_build_array(t.typmodout::regproc, format('ALTER TYPE %I.%I SET (TYPMOD_OUT = %s)', n.nspname, t.typname, CASE WHEN t.typmodout = 0 THEN 'NONE' ELSE t.typmodout::regproc::text END), true),
+            'analyze', json_build_array(t.typanalyze::regproc, format('ALTER TYPE %I.%I SET (ANALYZE = %s)', n.nspname, t.typname, CASE WHEN t.typanalyze = 0 THEN 'NONE' ELSE t.typanalyze::regproc::text END), true),
+            'subscript', json_build_array(t.typsubscript::regproc, format('ALTER TYPE %I.%I SET (SUBSCRIPT = %s)', n.nspname, t.typname, CASE WHEN t.typsubscript = 0 THEN 'NONE' ELSE t.typsubscript::regproc::text END), true),
+            'storage', json_build_array(t.typstorage, format('ALTER TYPE %I.%I SET (%s)', n.nspname, t.typname, b.storage), true)) END,
     'details', json_build_object(
         'constructors', CASE t.typtype WHEN 'r' THEN (SELECT json_agg(json_build_array(p.oid::regprocedure::text, p.proname)) FROM pg_depend d JOIN pg_proc p ON p.oid = d.objid
             WHERE d.classid = 'pg_proc'::regclass AND d.refclassid = 'pg_type'::regclass AND d.refobjid IN (t.oid, mt.oid) AND d.deptype = 'i') END,
@@ -37,6 +56,13 @@ LEFT JOIN pg_class rc ON rc.oid = t.typrelid
 LEFT JOIN pg_range r ON r.rngtypid = t.oid LEFT JOIN pg_type st ON st.oid = r.rngsubtype LEFT JOIN pg_opclass opc ON opc.oid = r.rngsubopc LEFT JOIN pg_namespace opn ON opn.oid = opc.opcnamespace
 LEFT JOIN pg_type mt ON mt.oid = r.rngmultitypid LEFT JOIN pg_namespace mn ON mn.oid = mt.typnamespace
 LEFT JOIN pg_collation rco ON rco.oid = r.rngcollation LEFT JOIN pg_namespace rcn ON rcn.oid = rco.collnamespace
+-- Of a base type: what no ALTER TYPE changes, and what ALTER TYPE can.
+CROSS JOIN LATERAL (SELECT concat_ws(', ', 'INPUT = ' || t.typinput::regproc, 'OUTPUT = ' || t.typoutput::regproc, 'INTERNALLENGTH = ' || CASE t.typlen WHEN -1 THEN 'variable' ELSE t.typlen::text END,
+        CASE WHEN t.typbyval THEN 'PASSEDBYVALUE' END, 'ALIGNMENT = ' || CASE t.typalign WHEN 'c' THEN 'char' WHEN 's' THEN 'int2' WHEN 'i' THEN 'int4' ELSE 'double' END,
+        'CATEGORY = ' || quote_literal(t.typcategory::text), CASE WHEN t.typispreferred THEN 'PREFERRED = true' END, 'DEFAULT = ' || quote_literal(t.typdefault),
+        CASE WHEN t.typelem <> 0 THEN 'ELEMENT = ' || format_type(t.typelem, NULL) END, CASE WHEN t.typdelim <> ',' THEN 'DELIMITER = ' || quote_literal(t.typdelim::text) END,
+        CASE WHEN t.typcollation <> 0 THEN 'COLLATABLE = true' END),
+    'STORAGE = ' || CASE t.typstorage WHEN 'p' THEN 'plain' WHEN 'e' THEN 'external' WHEN 'x' THEN 'extended' ELSE 'main' END) AS b(fixed, storage)
 WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'
     AND (t.typtype IN ('e', 'd', 'r', 'p') OR t.typtype = 'c' AND rc.relkind = 'c' OR t.typtype = 'b' AND NOT EXISTS (SELECT FROM pg_type el WHERE el.typarray = t.oid))
 UNION ALL
@@ -44,3 +70,11 @@ SELECT 'attribute', 'pg_class', c.oid, a.attnum::int, json_build_object('schema'
     'phrase', format('COLUMN %I.%I.%I', n.nspname, c.relname, a.attname), 'parent', json_build_array('pg_type', c.reltype, 0), 'create', '', 'drop', '')
 FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid AND c.relkind = 'c' JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE a.attnum > 0 AND NOT a.attisdropped AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'
+UNION ALL
+-- The name of a base type, which its functions need before the type can be made.
+SELECT 'shell type', 'shell', t.oid, 0, json_build_object('schema', n.nspname, 'name', t.typname, 'identity', format('%I.%I', n.nspname, t.typname), 'phrase', format('TYPE %I.%I', n.nspname, t.typname),
+    'create', format('CREATE TYPE %I.%I', n.nspname, t.typname), 'drop', '',
+    'depends', json_build_array(json_build_array('pg_namespace', n.oid, 0)))
+FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
+WHERE t.typtype = 'b' AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)' AND NOT EXISTS (SELECT FROM pg_type el WHERE el.typarray = t.oid)
+    AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_type'::regclass AND d.objid = t.oid AND d.deptype = 'e')

@@ -1,0 +1,111 @@
+-- What other tools have in their test suites.
+-- case: what a script sets for itself
+-- old
+CREATE TABLE t (a text DEFAULT 'x\y');
+SET quote_all_identifiers = on;
+-- new
+CREATE TABLE t (a text DEFAULT 'x\y', b int);
+CREATE VIEW v AS SELECT b FROM t WHERE a <> 'p\q';
+SET datestyle = 'German';
+SET intervalstyle = 'iso_8601';
+SET timezone = 'Asia/Tokyo';
+ALTER TABLE t ADD c date DEFAULT '01.02.2020', ADD d interval DEFAULT 'P1Y', ADD e timestamptz DEFAULT '01.01.2020 00:00';
+CREATE INDEX i ON t (e) WHERE e > '01.01.2020 00:00';
+SET ROLE pg_monitor;
+SET standard_conforming_strings = off;
+-- case: parameters of an index
+-- old
+CREATE TABLE t (a int, v tsvector);
+CREATE INDEX i ON t (a) WITH (fillfactor = 70, deduplicate_items = off) WHERE a > 0;
+CREATE INDEX j ON t USING gin (v);
+CREATE INDEX k ON t (a) WITH (fillfactor = 70);
+-- new
+CREATE TABLE t (a int, v tsvector);
+CREATE INDEX i ON t (a) WITH (fillfactor = 60) WHERE a > 0;
+CREATE INDEX j ON t USING gin (v) WITH (fastupdate = off, gin_pending_list_limit = 70);
+CREATE INDEX l ON t (a) WITH (fillfactor = 70);
+-- expect
+ALTER INDEX public.i SET (fillfactor='60')
+ALTER INDEX public.i RESET (deduplicate_items)
+-- never
+DROP INDEX
+-- case: parameters of an index of a partition
+-- old
+CREATE TABLE t (a int, b int) PARTITION BY RANGE (a);
+CREATE TABLE p PARTITION OF t FOR VALUES FROM (0) TO (10);
+CREATE INDEX i ON t (b);
+-- new
+CREATE TABLE t (a int, b int) PARTITION BY RANGE (a);
+CREATE TABLE p PARTITION OF t FOR VALUES FROM (0) TO (10);
+CREATE TABLE q PARTITION OF t FOR VALUES FROM (10) TO (20);
+CREATE INDEX i ON t (b);
+ALTER INDEX p_b_idx SET (fillfactor = 50);
+ALTER INDEX q_b_idx SET (fillfactor = 60);
+-- case: who may call an aggregate
+-- old
+CREATE AGGREGATE mid(float8 ORDER BY float8) (SFUNC = ordered_set_transition, STYPE = internal, FINALFUNC = percentile_cont_float8_final);
+CREATE AGGREGATE num(*) (SFUNC = int8inc, STYPE = int8, INITCOND = '0');
+-- new
+CREATE AGGREGATE mid(float8 ORDER BY float8) (SFUNC = ordered_set_transition, STYPE = internal, FINALFUNC = percentile_cont_float8_final);
+CREATE AGGREGATE num(*) (SFUNC = int8inc, STYPE = int8, INITCOND = '0');
+GRANT EXECUTE ON FUNCTION mid TO pg_monitor;
+REVOKE EXECUTE ON FUNCTION num() FROM PUBLIC;
+-- case: how an aggregate ends over a window
+-- old
+CREATE AGGREGATE mean(numeric) (SFUNC = numeric_avg_accum, STYPE = internal, FINALFUNC = numeric_avg,
+    MSFUNC = numeric_accum, MINVFUNC = numeric_accum_inv, MSTYPE = internal, MFINALFUNC = numeric_avg);
+-- new
+CREATE AGGREGATE mean(numeric) (SFUNC = numeric_avg_accum, STYPE = internal, FINALFUNC = numeric_avg,
+    MSFUNC = numeric_accum, MINVFUNC = numeric_accum_inv, MSTYPE = internal, MFINALFUNC = numeric_avg, MFINALFUNC_MODIFY = READ_WRITE);
+-- case: options of a column of a materialized view
+-- old
+CREATE TABLE t (a int);
+CREATE MATERIALIZED VIEW m AS SELECT a FROM t;
+ALTER MATERIALIZED VIEW m ALTER a SET (n_distinct = 5);
+-- new
+CREATE TABLE t (a bigint);
+CREATE MATERIALIZED VIEW m AS SELECT a FROM t;
+ALTER MATERIALIZED VIEW m ALTER a SET (n_distinct = 6);
+-- case: an operator class that orders
+-- old
+CREATE TABLE t (a point);
+-- new
+CREATE TABLE t (a point);
+CREATE OPERATOR CLASS near FOR TYPE point USING gist AS
+    STORAGE box,
+    OPERATOR 11 |>> (point, point),
+    OPERATOR 15 <-> (point, point) FOR ORDER BY float_ops,
+    FUNCTION 1 gist_point_consistent(internal, point, smallint, oid, internal),
+    FUNCTION 2 gist_box_union(internal, internal),
+    FUNCTION 5 gist_box_penalty(internal, internal, internal),
+    FUNCTION 6 gist_box_picksplit(internal, internal),
+    FUNCTION 7 gist_box_same(box, box, internal),
+    FUNCTION 8 gist_point_distance(internal, point, smallint, oid, internal);
+CREATE INDEX i ON t USING gist (a near);
+-- case: a foreign table has the name that a table would get
+-- old
+CREATE FOREIGN DATA WRAPPER w;
+CREATE SERVER s FOREIGN DATA WRAPPER w;
+CREATE TABLE my_films (code int NOT NULL, kind text);
+CREATE FOREIGN TABLE new_films (code int NOT NULL, kind text) SERVER s;
+-- new
+CREATE FOREIGN DATA WRAPPER w;
+CREATE SERVER s FOREIGN DATA WRAPPER w;
+CREATE FOREIGN TABLE my_films (code int NOT NULL, kind text) SERVER s;
+CREATE TABLE new_films (code int NOT NULL, kind text);
+-- case: a check that a child declares as well
+-- old
+CREATE TABLE p (a int, CONSTRAINT k CHECK (a > 0));
+CREATE TABLE c (CONSTRAINT k CHECK (a > 0)) INHERITS (p);
+-- new
+CREATE TABLE p (a int, CONSTRAINT k CHECK (a > 1));
+CREATE TABLE c (CONSTRAINT k CHECK (a > 1)) INHERITS (p);
+-- rows
+INSERT INTO c VALUES (5);
+-- case: rows that become an identity's
+-- old
+CREATE TABLE t (id int NOT NULL, n text);
+INSERT INTO t VALUES (7, '1');
+-- new
+CREATE TABLE t (id int GENERATED ALWAYS AS IDENTITY, n text);
+INSERT INTO t (n) VALUES ('2'), ('3');
