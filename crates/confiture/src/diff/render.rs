@@ -6,7 +6,7 @@ use crate::catalog::{Kind, Object, Objects};
 use crate::diff::compare::{self, quoted};
 use crate::diff::fate::{self, Fate, Work};
 use crate::diff::order::{Act, Group};
-use crate::diff::{Hazard, Step, column, family, fit, nesting, not_null, online, options, privileges};
+use crate::diff::{Hazard, Step, column, family, fit, not_null, online, options, printed, privileges};
 use crate::sql::Sql;
 
 /// The steps of a plan.
@@ -14,7 +14,7 @@ pub(super) fn steps(work: &Work<'_>, groups: &[Group]) -> Vec<Step> {
     let mut steps: Vec<Step> =
         groups.iter().map(|group| step(work, group)).filter(|step| !step.statements.is_empty()).collect();
     for sql in steps.iter_mut().flat_map(|step| step.statements.iter_mut().chain(&mut step.online)) {
-        *sql = nesting::kept(std::mem::take(sql));
+        *sql = printed::kept(std::mem::take(sql));
     }
     steps
 }

@@ -92,7 +92,7 @@ async fn a_partition_beside_the_default_one() {
     let new = format!("{old} CREATE TABLE p PARTITION OF t FOR VALUES IN (4);");
     let found = oracle::differ(shared_server().await, old, &new).await.unwrap();
     let hazards: Vec<&str> = found.up.steps[0].hazards.iter().map(confiture::diff::Hazard::why).collect();
-    assert_eq!(hazards, ["a row of the default partition that belongs to it stops it"]);
+    assert_eq!(hazards, ["rows of the default partition that belong there stop it"]);
 }
 
 /// Extensions are not updated to every version; where none leads back, the others of the plan do not mind.
@@ -103,7 +103,7 @@ async fn an_older_version_of_an_extension() {
     let found = oracle::differ(shared_server().await, old, new).await.unwrap();
     let down: Vec<&str> = found.down.statements().map(confiture::sql::Sql::as_str).collect();
     assert_eq!(down, ["ALTER TABLE public.t DROP COLUMN b"]);
-    let said = "on the way back, the extension hstore is of version 1.7 and not 1.4: no update leads there";
+    let said = "on the way back, the extension hstore stays at version 1.7: no update leads to 1.4";
     assert!(found.remarks.iter().any(|line| line == said), "{:?}", found.remarks);
 }
 
