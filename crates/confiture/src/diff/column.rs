@@ -7,7 +7,8 @@ use serde_json::Value;
 use crate::catalog::{Kind, Object, Objects};
 use crate::diff::compare::{Change, Sides, quoted};
 use crate::diff::hazard::Hazard;
-use crate::diff::{fit, not_null, sequence};
+use crate::diff::{data_type, fit, not_null, sequence};
+use crate::sql::Sql;
 
 /// The sequence behind an identity column.
 struct Behind<'a> {
@@ -187,14 +188,19 @@ fn become_identity(alter: &str, new: &Object, after: &Behind<'_>) -> Vec<String>
     let mut statements = vec![format!("{alter} ADD {}", identity(new).unwrap_or_default())];
     // The rows that are there have numbers already. Their sequence may be gone, but the highest of them tells where to go on.
     if !after.parameters.contains("INCREMENT BY -") {
-        statements.push(format!(
-            "SELECT pg_catalog.setval('{}', pg_catalog.max({column}), true) FROM {} HAVING pg_catalog.max({column}) >= 1",
-            after.name.replace('\'', "''"),
-            table_of(new),
-            column = quoted(&new.name),
-        ));
+        statements.push(go_on(after.name, new).as_str().to_owned());
     }
     statements
+}
+
+/// Has a sequence go on after the highest number of a column.
+pub(super) fn go_on(sequence: &str, column: &Object) -> Sql {
+    Sql::from_server(format!(
+        "SELECT pg_catalog.setval('{}', pg_catalog.max({column}), true) FROM {} HAVING pg_catalog.max({column}) >= 1",
+        sequence.replace('\'', "''"),
+        table_of(column),
+        column = quoted(&column.name),
+    ))
 }
 
 /// Adds an identity column to a table with children, which `ADD COLUMN` refuses: numbers first, then what gives them.
@@ -281,6 +287,14 @@ pub(super) fn using(objects: &Objects, old: &Object, new: &Object) -> Option<Str
 }
 
 /// The expression that takes a value from a type to another of the same name.
+pub(super) fn to_namesake(sides: Sides<'_>, column: &Object) -> String {
+    let plain = column.detail("plain");
+    let by_attributes = data_type::is_told_by_places(sides, plain)
+        .then(|| data_type::by_attributes(sides, &quoted(&column.name), plain));
+    by_attributes.flatten().unwrap_or_else(|| through_text(column))
+}
+
+/// By way of text.
 pub(super) fn through_text(column: &Object) -> String {
     let through = if column.detail("plain").ends_with("[]") { "text[]" } else { "text" };
     format!("{}::{through}::{}", quoted(&column.name), column.detail("type"))

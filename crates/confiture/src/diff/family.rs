@@ -62,6 +62,28 @@ pub(super) fn tables_above(objects: &Objects, tables: &BTreeSet<usize>) -> BTree
     above
 }
 
+/// The tables from which one has a column, and which have it from nobody.
+pub(super) fn origins(objects: &Objects, table: usize, column: &str) -> BTreeSet<usize> {
+    let has = |table: usize| {
+        let is_it = |object: &Object| object.parent == Some(table) && object.name == column;
+        objects.all.iter().any(|object| object.kind == Kind::Column && is_it(object))
+    };
+    let parents = |table: usize| -> Vec<usize> {
+        let links = objects.all.iter().filter(|object| is_link(object) && object.parent == Some(table));
+        links.flat_map(|link| &link.depends).copied().filter(|on| *on != table && has(*on)).collect()
+    };
+    let mut found = BTreeSet::new();
+    let mut open = vec![table];
+    while let Some(table) = open.pop() {
+        let above = parents(table);
+        if above.is_empty() {
+            found.insert(table);
+        }
+        open.extend(above);
+    }
+    found
+}
+
 /// That a table is a partition of another, or inherits from it.
 pub(super) fn is_link(object: &Object) -> bool {
     matches!(object.kind, Kind::Partition | Kind::Inheritance)

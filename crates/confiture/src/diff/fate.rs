@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::catalog::{Kind, Object, Objects};
 use crate::diff::compare::{Change, Sides, compare};
-use crate::diff::{PlanOptions, column, family, not_null, twins};
+use crate::diff::{PlanOptions, column, data_type, family, not_null, twins};
 use crate::sql::Sql;
 
 /// What becomes of an object of the old catalog.
@@ -76,6 +76,7 @@ pub(super) fn decide<'a>(sides: Sides<'a>, options: &PlanOptions) -> Work<'a> {
             work.changes.insert(at, change);
         }
     }
+    work.take_off_shared();
     work.unvalidate_from_above();
     work.spread();
     while work.leave_circles() {
@@ -140,6 +141,26 @@ fn indexes_made_alone(new: &Objects) -> BTreeSet<&str> {
 }
 
 impl Work<'_> {
+    /// Where a child has a column from several tables, none of these gives it another type alone: the child is taken off meanwhile.
+    fn take_off_shared(&mut self) {
+        let old = self.sides.old;
+        let shared = |at: &usize| {
+            let object = &old.all[*at];
+            object.kind == Kind::Column
+                && object.details["inherit_count"].as_i64() > Some(1)
+                && self.changes[at].disturbs
+                && object.parent.is_some_and(|table| family::origins(old, table, &object.name).len() > 1)
+        };
+        let tables: BTreeSet<Option<usize>> =
+            self.changes.keys().filter(|at| shared(at)).map(|at| old.all[*at].parent).collect();
+        let is_link =
+            |at: &usize| old.all[*at].kind == Kind::Inheritance && tables.contains(&old.all[*at].parent);
+        let links: Vec<usize> = (0..old.all.len()).filter(|_| !tables.is_empty()).filter(is_link).collect();
+        for link in links {
+            self.rebuild(link);
+        }
+    }
+
     /// What depends on something that goes, is made anew or changes its type has to go for that time.
     fn spread(&mut self) {
         let old = self.sides.old;
@@ -209,6 +230,14 @@ impl Work<'_> {
     /// What is attached to an index goes with it, and it with what is attached. What is to be attached otherwise is made anew.
     fn tie_attached(&mut self, dependants: &mut [Vec<usize>]) {
         let (old, new) = (self.sides.old, self.sides.new);
+        let taken_off = self.taken_off();
+        let goes_along = |index: &Object| {
+            index.kind == Kind::Index && index.parent.is_some_and(|table| !taken_off.contains(&table))
+        };
+        for (at, index) in old.all.iter().enumerate().filter(|(_, object)| goes_along(object)) {
+            let above = old.by_key.get(&(Kind::Index, index.detail("index_parent").to_owned()));
+            above.iter().for_each(|above| dependants[**above].push(at));
+        }
         let wanted = family::attached_constraints(new);
         for (constraint, index) in family::attached_constraints(old) {
             if let (Some(one), Some(other)) = (self.twins[constraint], self.twins[index])
@@ -304,11 +333,17 @@ impl Work<'_> {
             Kind::Column => !above.details["generated"].is_null(),
             Kind::Default => {
                 other_base && (self.is_foreign(on) || self.fates[dependant] != Fate::Keep)
-                    || self.changes[&on].statements.iter().any(|sql| sql.as_str().contains(" USING "))
+                    || self.goes_through_text(on)
             }
-            Kind::Constraint => above.detail("type") == "f" && other_base,
+            // Both ends of a key get another type, one after the other.
+            Kind::Constraint => above.detail("type") == "f" && (other_base || self.goes_through_text(on)),
             _ => false,
         }
+    }
+
+    /// True where no cast that needs no word leads from the old type of a column to the new one.
+    fn goes_through_text(&self, column: usize) -> bool {
+        self.changes[&column].statements.iter().any(|sql| sql.as_str().contains(" USING "))
     }
 
     fn is_foreign(&self, at: usize) -> bool {
@@ -355,7 +390,7 @@ impl Work<'_> {
             return None;
         }
         let alter = after.alter.as_deref().unwrap_or_default().replacen(" TABLE ONLY ", " TABLE ", 1);
-        let using = column::through_text(after);
+        let using = column::to_namesake(self.sides, after);
         let mut retyped = Change::default();
         column::retype(&mut retyped, &alter, after, (!only_collation).then_some(using.as_str()));
         retyped.statements.append(&mut change.statements);
@@ -363,6 +398,12 @@ impl Work<'_> {
         retyped
             .hazards
             .push(super::Hazard::MayFail("a value that the new type does not have stops it".into()));
+        let plain = after.detail("plain");
+        if plain.ends_with("[]") && data_type::is_told_by_places(self.sides, plain) {
+            retyped.hazards.push(super::Hazard::DataLoss(
+                "in arrays, an attribute takes the value that stood in its place, whatever its name".into(),
+            ));
+        }
         *change = retyped;
         self.fates[at] = Fate::Alter;
         Some(at)

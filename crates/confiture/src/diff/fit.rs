@@ -19,7 +19,9 @@ pub(super) fn against_made(work: &Work<'_>, at: usize, members: &[&Object]) -> V
     if link.is_some_and(|link| has_default_partition(work, link)) {
         may_fail("rows of the default partition that belong there stop it");
     }
-    if work.made[new.root(at)] {
+    // A materialized view is filled when it is made.
+    let whole = new.root(at);
+    if work.made[whole] && new.all[whole].kind != Kind::MaterializedView {
         return hazards;
     }
     let mut may_fail = |why: &'static str| hazards.push(Hazard::MayFail(why.into()));

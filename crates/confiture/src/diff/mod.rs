@@ -15,11 +15,11 @@ mod hazard;
 mod infer;
 mod inheritance;
 mod lock;
-mod nesting;
 mod not_null;
 mod online;
 mod options;
 mod order;
+mod printed;
 mod privileges;
 pub mod rename;
 mod render;
@@ -153,6 +153,17 @@ pub fn roles(objects: &Objects) -> Vec<String> {
     roles.extend(behind.flat_map(|sequence| privileges::grantees(&sequence)));
     roles.remove("");
     roles.into_iter().filter(|role| !role.starts_with("pg_")).collect()
+}
+
+/// Extensions that stay at their version, because no update leads to that of `new`: name, version, and the one that it was to be.
+#[must_use]
+pub fn other_versions(old: &Objects, new: &Objects) -> Vec<[String; 3]> {
+    let version = |object: &Object| {
+        object.facet("version").and_then(|facet| facet.0.as_str().map(str::to_owned)).unwrap_or_default()
+    };
+    let extensions = old.all.iter().filter_map(|object| Some((object, new.find(&object.key())?.1)));
+    let others = extensions.filter(|(object, other)| compare::version_stays(object, other));
+    others.map(|(object, other)| [object.name.clone(), version(object), version(other)]).collect()
 }
 
 /// Tables whose columns stand in another order, which no ALTER TABLE changes.

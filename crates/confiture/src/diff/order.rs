@@ -174,6 +174,8 @@ impl<'a> Graph<'a> {
             }
         }
         self.connect_indexes_of_parents();
+        self.connect_rows();
+        self.connect_logged();
         self.connect_mentions();
         self.connect_parents();
     }
@@ -197,7 +199,8 @@ impl<'a> Graph<'a> {
         }
         let mut edges = Vec::new();
         for (&at, &act) in self.make_of.iter().filter(|(at, _)| is_link(&new.all[**at])) {
-            let fits = new.all[at].depends.iter().filter_map(|table| of_table.get(table)).flatten();
+            let above = tables_above(new, &new.all[at].depends);
+            let fits = above.iter().filter_map(|table| of_table.get(table)).flatten();
             // The constraints of the parent come down to what is put to it.
             let is_own = |first: &&usize| match self.acts[**first] {
                 Act::Make(of) | Act::Alter(_, of) => {
@@ -264,8 +267,10 @@ impl<'a> Graph<'a> {
             let children = objects.children();
             for link in (0..objects.all.len()).filter(kept) {
                 let Some(child) = objects.all[link].parent else { continue };
-                let parents = objects.all[link].depends.iter().filter(|on| **on != child);
-                for above in parents.flat_map(|parent| &children[*parent]) {
+                // What a parent gets from its own parents comes with theirs.
+                let mut parents = tables_above(objects, &objects.all[link].depends);
+                parents.remove(&child);
+                for above in parents.iter().flat_map(|parent| &children[*parent]) {
                     let same = |below: &&usize| {
                         let (one, other) = (&objects.all[*above], &objects.all[**below]);
                         let is_check = one.kind == Kind::Constraint && one.detail("type") == "c";
@@ -315,6 +320,54 @@ impl<'a> Graph<'a> {
         let above = indexes_above(new);
         let to_above = |(at, act): (&usize, &usize)| Some((*self.make_of.get(above.get(at)?)?, *act, true));
         edges.extend(self.make_of.iter().filter_map(to_above));
+        self.edges.extend(edges);
+    }
+
+    /// What takes a table's row is read when the row has all its columns, and none too many.
+    fn connect_rows(&mut self) {
+        let (old, new) = (self.old(), self.new_side());
+        let mut columns: HashMap<usize, Vec<usize>> = HashMap::new();
+        let is_column = |object: &Object| object.kind == Kind::Column;
+        for (&at, &act) in self.make_of.iter().filter(|(at, _)| is_column(&new.all[**at])) {
+            columns.entry(new.root(at)).or_default().push(act);
+        }
+        for (&at, &act) in self.drop_of.iter().filter(|(at, _)| is_column(&old.all[**at])) {
+            let table = self.work.twins[old.root(at)].filter(|table| !self.work.made[*table]);
+            table.into_iter().for_each(|table| columns.entry(table).or_default().push(act));
+        }
+        let is_read = |object: &Object| match object.kind {
+            Kind::View | Kind::MaterializedView | Kind::Rule => true,
+            Kind::Function | Kind::Procedure => object.detail("body").is_empty(),
+            _ => false,
+        };
+        let mut edges = Vec::new();
+        for (&at, &act) in self.make_of.iter().filter(|(at, _)| is_read(&new.all[**at])) {
+            let rows = new.all[at].depends.iter().filter_map(|table| columns.get(table));
+            edges.extend(rows.flatten().map(|first| (*first, act, true)));
+        }
+        self.edges.extend(edges);
+    }
+
+    /// A table that is logged refers to none that is not: those that are referred to become logged first, and not logged last.
+    fn connect_logged(&mut self) {
+        let (old, new) = (self.old(), self.new_side());
+        let persistence = |object: &Object| object.facet("persistence").map(|facet| facet.0.clone());
+        let altered: HashMap<usize, (usize, bool)> = (self.make_of.iter())
+            .filter_map(|(&twin, &act)| {
+                let Act::Alter(at, _) = self.acts[act] else { return None };
+                let (before, after) = (persistence(&old.all[at])?, persistence(&new.all[twin])?);
+                (new.all[twin].kind == Kind::Table && before != after).then(|| (twin, (act, after == "u")))
+            })
+            .collect();
+        let keys = new.all.iter().filter(|key| key.kind == Kind::Constraint && key.detail("type") == "f");
+        let mut edges = Vec::new();
+        for (key, referrer) in keys.filter_map(|key| Some((key, key.parent?))) {
+            let Some(&(from, is_unlogged)) = altered.get(&referrer) else { continue };
+            let referred = key.depends.iter().map(|on| new.root(*on)).filter(|table| *table != referrer);
+            for (to, _) in referred.filter_map(|table| altered.get(&table)) {
+                edges.push(if is_unlogged { (from, *to, false) } else { (*to, from, false) });
+            }
+        }
         self.edges.extend(edges);
     }
 
@@ -410,12 +463,17 @@ impl<'a> Graph<'a> {
                 Kind::SequenceOwner if self.sequence_stays(at) => None,
                 Kind::Constraint if object.detail("type") == "f" && self.refers_to_dropped(at) => None,
                 Kind::Constraint | Kind::Index if attached.contains_key(&at) => attached.get(&at).copied(),
+                Kind::Index if !taken_off.contains(&object.parent) => {
+                    let above = (Kind::Index, object.detail("index_parent").to_owned());
+                    let above = self.old().by_key.get(&above).copied();
+                    above.filter(|above| self.drop_of.contains_key(above)).or(object.parent)
+                }
                 Kind::Column | Kind::Default | Kind::SequenceOwner => object.parent,
                 _ => object.parent,
             };
             if let Some(parent) = parent
                 && let Some(&with) = self.drop_of.get(&parent)
-                && !stays(self.old().root(at))
+                && !stays(self.old().root(parent))
                 && !self.leads_back_old(at, parent)
             {
                 self.merged[act] = with;

@@ -6,7 +6,7 @@ use crate::catalog::{Kind, Object, Objects};
 use crate::diff::compare::{self, quoted};
 use crate::diff::fate::{self, Fate, Work};
 use crate::diff::order::{Act, Group};
-use crate::diff::{Hazard, Step, column, family, fit, nesting, not_null, online, options, privileges};
+use crate::diff::{Hazard, Step, column, family, fit, not_null, online, options, printed, privileges};
 use crate::sql::Sql;
 
 /// The steps of a plan.
@@ -14,7 +14,7 @@ pub(super) fn steps(work: &Work<'_>, groups: &[Group]) -> Vec<Step> {
     let mut steps: Vec<Step> =
         groups.iter().map(|group| step(work, group)).filter(|step| !step.statements.is_empty()).collect();
     for sql in steps.iter_mut().flat_map(|step| step.statements.iter_mut().chain(&mut step.online)) {
-        *sql = nesting::kept(std::mem::take(sql));
+        *sql = printed::kept(std::mem::take(sql));
     }
     steps
 }
@@ -164,7 +164,7 @@ fn copy_rows(work: &Work<'_>, from: usize, to: usize, name: &str) -> Vec<Sql> {
                 let kind = work.sides.old.all[*on].kind;
                 work.set_aside[*on] && fate::is_type(kind) && kind != Kind::Collation
             };
-            old.depends.iter().any(anew).then(|| column::through_text(column))
+            old.depends.iter().any(anew).then(|| column::to_namesake(work.sides, column))
         };
         values.push(using.unwrap_or_else(|| quoted(&column.name)));
     }
@@ -183,15 +183,25 @@ fn copy_rows(work: &Work<'_>, from: usize, to: usize, name: &str) -> Vec<Sql> {
     let mut statements = vec![Sql::from_server(copy)];
     for column in &after {
         if let Some(sequence) = column::identity_sequence(column) {
-            let column = quoted(&column.name);
-            statements.push(Sql::from_server(format!(
-                "SELECT pg_catalog.setval('{}', pg_catalog.max({column}), true) FROM {} HAVING pg_catalog.max({column}) >= 1",
-                sequence.replace('\'', "''"),
-                table.identity
-            )));
+            statements.push(column::go_on(sequence, column));
         }
     }
+    let new = &work.sides.new.all;
+    let owners = (0..new.len()).filter(|at| new[*at].kind == Kind::SequenceOwner);
+    let of_table = owners.filter(|at| new[*at].parent.is_some_and(|column| new[column].parent == Some(to)));
+    statements.extend(of_table.filter_map(|owner| go_on_with_new_sequence(work, owner)));
     statements
+}
+
+/// A sequence that comes to a column of numbers goes on where they end.
+fn go_on_with_new_sequence(work: &Work<'_>, owner: usize) -> Option<Sql> {
+    let new = work.sides.new;
+    let owner = &new.all[owner];
+    let (at, sequence) = new.find(&(Kind::Sequence, owner.identity.clone()))?;
+    let column = &new.all[owner.parent?];
+    let counts = ["smallint", "integer", "bigint"].contains(&column.detail("base"));
+    let ascends = !sequence.create.contains(" INCREMENT BY -");
+    (work.made[at] && counts && ascends).then(|| column::go_on(&sequence.identity, column))
 }
 
 /// A constraint of a partition belongs to this index.
@@ -248,6 +258,11 @@ fn make(work: &Work<'_>, at: usize, members: &[Act]) -> Step {
         }
         Kind::Statistics | Kind::Index => step.statements.push(Sql::from_server(object.create.clone())),
         _ if object.create.is_empty() => {}
+        Kind::SequenceOwner => {
+            step.statements.push(Sql::from_server(object.create.clone()));
+            let was_there = object.parent.is_some_and(|column| !work.made[column]);
+            step.statements.extend(was_there.then(|| go_on_with_new_sequence(work, at)).flatten());
+        }
         _ => step.statements.push(Sql::from_server(format!("{}{}", object.create, options::foreign(object)))),
     }
     if object.kind == Kind::Extension && new.all.iter().any(|object| object.kind == Kind::DefaultPrivileges) {

@@ -130,12 +130,21 @@ async fn diff_in(
             "the columns of {table} stand in another order than in the files: new ones come last"
         ));
     }
+    let on_the_way_back = |remark| format!("on the way back, {remark}");
+    let stays = [("", &reached, &after), ("on the way back, ", &restored, &before)];
+    for (way, is, should) in stays {
+        for [name, version, other] in diff::other_versions(is, should) {
+            remarks.push(format!(
+                "{way}the extension {name} stays at version {version}: no update leads to {other}"
+            ));
+        }
+    }
     let (other_after, other_before) =
         (diff::other_inheritance(&reached, &after), diff::other_inheritance(&restored, &before));
     // What is not quite as it was may be altered otherwise.
     let exact = (other_before.is_empty(), other_after.is_empty());
     remarks.extend(other_after);
-    remarks.extend(other_before.into_iter().map(|remark| format!("on the way back, {remark}")));
+    remarks.extend(other_before.into_iter().map(on_the_way_back));
     if options.online {
         up.go_online();
         down.go_online();
@@ -238,11 +247,11 @@ fn uncovered(before: &Objects, after: &Objects) -> Vec<String> {
     let sides = [("old", before), ("new", after)];
     let all = sides.into_iter().flat_map(|(side, objects)| {
         let one = move |(what, count): &(String, u64)| {
-            let plural = if *count == 1 { "" } else { "s" };
-            format!(
-                "{count} {what}{plural} of the {side} schema {} not compared",
-                if *count == 1 { "is" } else { "are" }
-            )
+            let (plural, are) = if *count == 1 { ("", "is") } else { ("s", "are") };
+            // `settings of the database`
+            let end = [" of ", " on ", " without "].iter().filter_map(|word| what.find(word)).min();
+            let (noun, rest) = what.split_at(end.unwrap_or(what.len()));
+            format!("{count} {noun}{plural}{rest} of the {side} schema {are} not compared")
         };
         objects.uncovered.iter().map(one)
     });

@@ -109,3 +109,69 @@ INSERT INTO t VALUES (7, '1');
 -- new
 CREATE TABLE t (id int GENERATED ALWAYS AS IDENTITY, n text);
 INSERT INTO t (n) VALUES ('2'), ('3');
+-- case: a column that two parents have gets another type
+-- old
+CREATE TABLE a (id int, x text);
+CREATE TABLE b (id int, y text);
+CREATE TABLE c (id int, x text, y text);
+ALTER TABLE c INHERIT a, INHERIT b;
+CREATE TABLE d (w int) INHERITS (c);
+-- new
+CREATE TABLE a (id bigint, x varchar(10));
+CREATE TABLE b (id bigint, y text);
+CREATE TABLE c (id bigint, x varchar(10), y text);
+ALTER TABLE c INHERIT a, INHERIT b;
+CREATE TABLE d (w int) INHERITS (c);
+-- rows
+INSERT INTO d VALUES (1, 'k', 'l', 2);
+-- case: attributes in another order
+-- old
+CREATE TYPE i AS (n int, m int);
+CREATE TYPE o AS (x text, y text, i i);
+CREATE TABLE t (a o, b o DEFAULT ROW('p', 'q', ROW(1, 2)), k i);
+-- new
+CREATE TYPE i AS (m int, n int);
+CREATE TYPE o AS (y text, x text, z date, i i);
+CREATE TABLE t (a o, b o DEFAULT ROW('q', 'p', NULL, ROW(2, 1)), k i);
+-- rows
+INSERT INTO t (a, k) VALUES (ROW('x', 'y', ROW(3, 4)), NULL), (NULL, ROW(5, 6));
+-- expect
+USING CASE WHEN a IS DISTINCT FROM NULL THEN ROW((a).y::text::text, (a).x::text::text, NULL, CASE WHEN (a).i IS DISTINCT FROM NULL THEN
+-- case: an attribute's type changes while another goes
+-- old
+CREATE TYPE c AS (x int, y text, z date);
+CREATE TABLE t (a c);
+-- new
+CREATE TYPE c AS (x bigint, y text, w int);
+CREATE TABLE t (a c);
+-- rows
+INSERT INTO t VALUES (ROW(1, 'x', '2020-01-01'));
+-- case: a body that makes a row of a table that changes
+-- old
+CREATE TABLE t (a int, b text, c int);
+CREATE FUNCTION f() RETURNS SETOF t LANGUAGE sql RETURN ROW(1, 'x', 2)::t;
+-- new
+CREATE TABLE t (a bigint, b varchar(9), d int);
+CREATE FUNCTION f() RETURNS SETOF t LANGUAGE sql RETURN ROW(1, 'x', 2)::t;
+-- case: an identity becomes a serial number
+-- old
+CREATE TABLE t (id int GENERATED ALWAYS AS IDENTITY, n text);
+CREATE TABLE u (id bigint NOT NULL);
+-- new
+CREATE TABLE t (id serial, n text);
+CREATE TABLE u (id bigserial);
+-- rows
+INSERT INTO t (n) VALUES ('x'); INSERT INTO u VALUES (7);
+-- expect
+SELECT pg_catalog.setval('public.t_id_seq', pg_catalog.max(id), true) FROM public.t HAVING pg_catalog.max(id) >= 1
+SELECT pg_catalog.setval('public.u_id_seq', pg_catalog.max(id), true) FROM public.u HAVING pg_catalog.max(id) >= 1
+-- case: a serial number becomes an identity of a partitioned table
+-- old
+CREATE TABLE a_table_whose_name_is_about_as_long_as_a_name_can_be (n serial, k int);
+-- new
+CREATE TABLE a_table_whose_name_is_about_as_long_as_a_name_can_be (n bigint GENERATED ALWAYS AS IDENTITY, k int) PARTITION BY RANGE (k);
+CREATE TABLE p PARTITION OF a_table_whose_name_is_about_as_long_as_a_name_can_be DEFAULT;
+-- rows
+INSERT INTO a_table_whose_name_is_about_as_long_as_a_name_can_be (k) VALUES (1), (2);
+-- never
+RENAME TO a_table_whose_name_is_about_as_long_as_a_name_can_be_n_seq

@@ -85,6 +85,28 @@ async fn strings_are_read_as_the_script_says() {
     assert_eq!(up, ["CREATE TABLE public.t (\n    a text DEFAULT 'x\\y'::text\n)"]);
 }
 
+/// The rows of a new partition may be in the default one: then it cannot be made.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partition_beside_the_default_one() {
+    let old = "CREATE TABLE t (a int) PARTITION BY LIST (a); CREATE TABLE d PARTITION OF t DEFAULT;";
+    let new = format!("{old} CREATE TABLE p PARTITION OF t FOR VALUES IN (4);");
+    let found = oracle::differ(shared_server().await, old, &new).await.unwrap();
+    let hazards: Vec<&str> = found.up.steps[0].hazards.iter().map(confiture::diff::Hazard::why).collect();
+    assert_eq!(hazards, ["rows of the default partition that belong there stop it"]);
+}
+
+/// Extensions are not updated to every version; where none leads back, the others of the plan do not mind.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_version_of_an_extension() {
+    let old = "CREATE EXTENSION hstore VERSION '1.4'; CREATE TABLE t (a hstore);";
+    let new = "CREATE EXTENSION hstore VERSION '1.7'; CREATE TABLE t (a hstore, b int);";
+    let found = oracle::differ(shared_server().await, old, new).await.unwrap();
+    let down: Vec<&str> = found.down.statements().map(confiture::sql::Sql::as_str).collect();
+    assert_eq!(down, ["ALTER TABLE public.t DROP COLUMN b"]);
+    let said = "on the way back, the extension hstore stays at version 1.7: no update leads to 1.4";
+    assert!(found.remarks.iter().any(|line| line == said), "{:?}", found.remarks);
+}
+
 /// Who has a privilege from the one that loses it loses it, too, unless it is to stay: then it is the owner's to grant.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_privilege_that_was_handed_on_can_go() {
