@@ -191,13 +191,6 @@ impl Object {
         all.filter_map(|(name, facet)| Some((name.as_str(), facet.as_ref()?)))
     }
 
-    /// From here on it says nothing of one of these parts.
-    pub fn forget_facet(&mut self, name: &str) {
-        if let Some(facets) = &mut self.facets {
-            facets.remove(name);
-        }
-    }
-
     /// One of these parts.
     #[must_use]
     pub fn facet(&self, name: &str) -> Option<&Facet> {

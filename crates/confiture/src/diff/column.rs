@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::catalog::{Kind, Object, Objects};
 use crate::diff::compare::{Change, Sides, quoted};
 use crate::diff::hazard::Hazard;
-use crate::diff::{data_type, not_null, sequence};
+use crate::diff::{data_type, fit, not_null, sequence};
 use crate::sql::Sql;
 
 /// The sequence behind an identity column.
@@ -160,6 +160,9 @@ pub(super) fn compare(sides: Sides<'_>, old: &Object, new: &Object) -> Change {
         }
         if using.is_some() || old.detail("base") != new.detail("base") {
             change.hazards.push(Hazard::MayFail("a value that the new type cannot hold stops it".into()));
+        }
+        if !is_foreign {
+            change.hazards.extend(fit::against_type(old, new));
         }
     }
     if !loosens {

@@ -67,7 +67,8 @@ pub(super) fn compare(sides: Sides<'_>, old: &Object, new: &Object) -> Change {
     for (name, facet) in new.facets() {
         let same = old.facet(name).is_some_and(|old| old.0 == facet.0);
         let initial = old.facet(name).is_none() && facet.2;
-        if !same && !facet.1.is_empty() && !initial {
+        let stays = name == "version" && version_stays(old, new);
+        if !same && !stays && !facet.1.is_empty() && !initial {
             let mut statement = facet.1.clone();
             if old.kind == Kind::Sequence && name == "parameters" {
                 let text = |object: &Object| {
@@ -121,6 +122,15 @@ pub(super) fn compare(sides: Sides<'_>, old: &Object, new: &Object) -> Change {
 pub(super) fn make_known(object: &Object) -> Vec<Sql> {
     let comment = object.comment.as_ref().and_then(|_| comment(object));
     comment.into_iter().chain(privileges::make(object)).collect()
+}
+
+/// True for an extension that has another version than it is to have, and no way there: mostly back to an older one.
+pub(super) fn version_stays(old: &Object, new: &Object) -> bool {
+    let version = |object: &Object| object.facet("version").map(|facet| facet.0.clone());
+    let updates = old.details["updates"].as_array();
+    old.kind == Kind::Extension
+        && version(old) != version(new)
+        && !updates.is_some_and(|updates| version(new).is_some_and(|version| updates.contains(&version)))
 }
 
 /// The owner, where it is not the role that everything belongs to.

@@ -252,6 +252,14 @@ impl Work<'_> {
     /// What is attached to an index goes with it, and it with what is attached. What is to be attached otherwise is made anew.
     fn tie_attached(&mut self, dependants: &mut [Vec<usize>]) {
         let (old, new) = (self.sides.old, self.sides.new);
+        let taken_off = self.taken_off();
+        let goes_along = |index: &Object| {
+            index.kind == Kind::Index && index.parent.is_some_and(|table| !taken_off.contains(&table))
+        };
+        for (at, index) in old.all.iter().enumerate().filter(|(_, object)| goes_along(object)) {
+            let above = old.by_key.get(&(Kind::Index, index.detail("index_parent").to_owned()));
+            above.iter().for_each(|above| dependants[**above].push(at));
+        }
         let wanted = family::attached_constraints(new);
         for (constraint, index) in family::attached_constraints(old) {
             if let (Some(one), Some(other)) = (self.twins[constraint], self.twins[index])
@@ -348,11 +356,17 @@ impl Work<'_> {
             Kind::Column => !above.details["generated"].is_null(),
             Kind::Default => {
                 other_base && (self.is_foreign(on) || self.fates[dependant] != Fate::Keep)
-                    || self.changes[&on].statements.iter().any(|sql| sql.as_str().contains(" USING "))
+                    || self.goes_through_text(on)
             }
-            Kind::Constraint => above.detail("type") == "f" && other_base,
+            // Both ends of a key get another type, one after the other.
+            Kind::Constraint => above.detail("type") == "f" && (other_base || self.goes_through_text(on)),
             _ => false,
         }
+    }
+
+    /// True where no cast that needs no word leads from the old type of a column to the new one.
+    fn goes_through_text(&self, column: usize) -> bool {
+        self.changes[&column].statements.iter().any(|sql| sql.as_str().contains(" USING "))
     }
 
     fn is_foreign(&self, at: usize) -> bool {

@@ -8,20 +8,22 @@ mod annotation;
 mod column;
 mod compare;
 mod data_type;
-mod extension;
 mod family;
 mod fate;
+mod fit;
 mod hazard;
+mod infer;
 mod inheritance;
 mod lock;
-mod nesting;
 mod not_null;
 mod online;
 mod options;
 mod order;
+mod printed;
 mod privileges;
 pub mod rename;
 mod render;
+mod room;
 mod secret;
 mod sequence;
 mod twins;
@@ -33,7 +35,6 @@ use crate::sql::Sql;
 
 pub use annotation::annotations;
 pub(crate) use annotation::made_by;
-pub use extension::{leave_version, other_versions};
 pub use hazard::Hazard;
 pub use inheritance::{inherit_again, other_inheritance};
 pub use lock::{Lock, Sizes};
@@ -152,6 +153,17 @@ pub fn roles(objects: &Objects) -> Vec<String> {
     roles.extend(behind.flat_map(|sequence| privileges::grantees(&sequence)));
     roles.remove("");
     roles.into_iter().filter(|role| !role.starts_with("pg_")).collect()
+}
+
+/// Extensions that stay at their version, because no update leads to that of `new`: name, version, and the one that it was to be.
+#[must_use]
+pub fn other_versions(old: &Objects, new: &Objects) -> Vec<[String; 3]> {
+    let version = |object: &Object| {
+        object.facet("version").and_then(|facet| facet.0.as_str().map(str::to_owned)).unwrap_or_default()
+    };
+    let extensions = old.all.iter().filter_map(|object| Some((object, new.find(&object.key())?.1)));
+    let others = extensions.filter(|(object, other)| compare::version_stays(object, other));
+    others.map(|(object, other)| [object.name.clone(), version(object), version(other)]).collect()
 }
 
 /// Tables whose columns stand in another order, which no ALTER TABLE changes.

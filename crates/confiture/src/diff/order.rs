@@ -176,6 +176,7 @@ impl<'a> Graph<'a> {
         self.connect_indexes_of_parents();
         self.connect_rows();
         self.connect_table_types();
+        self.connect_logged();
         self.connect_mentions();
         self.connect_parents();
     }
@@ -199,7 +200,8 @@ impl<'a> Graph<'a> {
         }
         let mut edges = Vec::new();
         for (&at, &act) in self.make_of.iter().filter(|(at, _)| is_link(&new.all[**at])) {
-            let fits = new.all[at].depends.iter().filter_map(|table| of_table.get(table)).flatten();
+            let above = tables_above(new, &new.all[at].depends);
+            let fits = above.iter().filter_map(|table| of_table.get(table)).flatten();
             // The constraints of the parent come down to what is put to it.
             let is_own = |first: &&usize| match self.acts[**first] {
                 Act::Make(of) | Act::Alter(_, of) => {
@@ -266,8 +268,10 @@ impl<'a> Graph<'a> {
             let children = objects.children();
             for link in (0..objects.all.len()).filter(kept) {
                 let Some(child) = objects.all[link].parent else { continue };
-                let parents = objects.all[link].depends.iter().filter(|on| **on != child);
-                for above in parents.flat_map(|parent| &children[*parent]) {
+                // What a parent gets from its own parents comes with theirs.
+                let mut parents = tables_above(objects, &objects.all[link].depends);
+                parents.remove(&child);
+                for above in parents.iter().flat_map(|parent| &children[*parent]) {
                     let same = |below: &&usize| {
                         let (one, other) = (&objects.all[*above], &objects.all[**below]);
                         let is_check = one.kind == Kind::Constraint && one.detail("type") == "c";
@@ -383,6 +387,29 @@ impl<'a> Graph<'a> {
         self.edges.extend(edges);
     }
 
+    /// A table that is logged refers to none that is not: those that are referred to become logged first, and not logged last.
+    fn connect_logged(&mut self) {
+        let (old, new) = (self.old(), self.new_side());
+        let persistence = |object: &Object| object.facet("persistence").map(|facet| facet.0.clone());
+        let altered: HashMap<usize, (usize, bool)> = (self.make_of.iter())
+            .filter_map(|(&twin, &act)| {
+                let Act::Alter(at, _) = self.acts[act] else { return None };
+                let (before, after) = (persistence(&old.all[at])?, persistence(&new.all[twin])?);
+                (new.all[twin].kind == Kind::Table && before != after).then(|| (twin, (act, after == "u")))
+            })
+            .collect();
+        let keys = new.all.iter().filter(|key| key.kind == Kind::Constraint && key.detail("type") == "f");
+        let mut edges = Vec::new();
+        for (key, referrer) in keys.filter_map(|key| Some((key, key.parent?))) {
+            let Some(&(from, is_unlogged)) = altered.get(&referrer) else { continue };
+            let referred = key.depends.iter().map(|on| new.root(*on)).filter(|table| *table != referrer);
+            for (to, _) in referred.filter_map(|table| altered.get(&table)) {
+                edges.push(if is_unlogged { (from, *to, false) } else { (*to, from, false) });
+            }
+        }
+        self.edges.extend(edges);
+    }
+
     /// What the text of a function mentions should be there before the function can be called, by an index or a default.
     fn connect_mentions(&mut self) {
         let is_routine = |object: &Object| matches!(object.kind, Kind::Function | Kind::Procedure);
@@ -475,6 +502,11 @@ impl<'a> Graph<'a> {
                 Kind::SequenceOwner if self.sequence_stays(at) => None,
                 Kind::Constraint if object.detail("type") == "f" && self.refers_to_dropped(at) => None,
                 Kind::Constraint | Kind::Index if attached.contains_key(&at) => attached.get(&at).copied(),
+                Kind::Index if !taken_off.contains(&object.parent) => {
+                    let above = (Kind::Index, object.detail("index_parent").to_owned());
+                    let above = self.old().by_key.get(&above).copied();
+                    above.filter(|above| self.drop_of.contains_key(above)).or(object.parent)
+                }
                 Kind::Column | Kind::Default | Kind::SequenceOwner => object.parent,
                 _ => object.parent,
             };

@@ -1,14 +1,16 @@
 //! What has a new name. Never guessed silently: it was said in the new DDL or on the command line, or there is one single
 //! pair that is the same in all but a name that is alike, and then the plan says so.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeMap;
 
 use crate::catalog::{Kind, Object, Objects};
 use crate::diff::compare::quoted;
-use crate::diff::order::name_spaces;
-use crate::diff::{Hazard, Step, column};
+use crate::diff::infer::{infer_columns, infer_moves, infer_tables};
+use crate::diff::{Step, column};
 use crate::error::{Error, Result};
 use crate::sql::Sql;
+
+pub use crate::diff::room::steps;
 
 /// What somebody has said: `users.full_name` is now `display_name`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,12 +28,12 @@ pub struct Asked {
 /// An object, or a column, that has a new name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rename {
-    kind: Kind,
+    pub(super) kind: Kind,
     /// The schema, or the table, of old and of new.
-    within: (String, String),
-    from: String,
-    to: String,
-    reason: String,
+    pub(super) within: (String, String),
+    pub(super) from: String,
+    pub(super) to: String,
+    pub(super) reason: String,
 }
 
 impl Asked {
@@ -94,8 +96,12 @@ pub fn renames(old: &Objects, new: &Objects, asked: &[Asked]) -> Result<Vec<Rena
                 }
             }
         }
-        let inferred = if tables { infer_tables(old, new, &found) } else { infer_columns(old, new, &found) };
-        found.extend(inferred);
+        if tables {
+            found.extend(infer_tables(old, new, &found));
+            found.extend(infer_moves(old, new, &found));
+        } else {
+            found.extend(infer_columns(old, new, &found));
+        }
     }
     for one in asked.iter().filter(|one| !one.in_new) {
         if !found.iter().any(|rename| rename.reason == one.reason) {
@@ -127,7 +133,16 @@ impl Rename {
     /// What it says: `column public.users.full_name becomes display_name`.
     #[must_use]
     pub fn title(&self) -> String {
+        if self.is_move() {
+            let (from, to) = &self.within;
+            return format!("{} {from}.{} moves to {to}", self.kind.text(), quoted(&self.from));
+        }
         format!("{} {}.{} becomes {}", self.kind.text(), self.within.0, quoted(&self.from), quoted(&self.to))
+    }
+
+    /// True where a table has another schema.
+    pub(super) fn is_move(&self) -> bool {
+        self.kind == Kind::Table && self.within.0 != self.within.1
     }
 
     /// The names of a table, before and after.
@@ -140,97 +155,6 @@ impl Rename {
     #[must_use]
     pub fn reason(&self) -> &str {
         &self.reason
-    }
-}
-
-/// The statements for those renames that `state` still needs: first of tables and their like, then of columns.
-///
-/// Who bears the new name meanwhile gets another one before: it is renamed itself, or goes.
-#[must_use]
-pub fn steps(state: &Objects, renames: &[Rename], columns: bool) -> Vec<Step> {
-    let mut bearers: HashMap<Space, usize> = HashMap::new();
-    for (at, object) in state.all.iter().enumerate().filter(|(_, one)| (one.kind == Kind::Column) == columns)
-    {
-        bearers.extend(spaces(state, object, &object.name).into_iter().map(|space| (space, at)));
-    }
-    let wanted = |rename: &&Rename| (rename.kind == Kind::Column) == columns;
-    let mut open: Vec<(&Rename, usize)> = (renames.iter().filter(wanted))
-        .filter_map(|rename| {
-            let within = if columns { &rename.within.1 } else { &rename.within.0 };
-            let is_it = |object: &Object| {
-                object.kind == rename.kind && object.name == rename.from && within_of(object) == *within
-            };
-            Some((rename, state.all.iter().position(is_it)?))
-        })
-        .collect();
-    let mut steps = Vec::new();
-    while !open.is_empty() {
-        let bearer = |(rename, at): &(&Rename, usize)| {
-            let wanted = spaces(state, &state.all[*at], &rename.to);
-            wanted.iter().find_map(|space| bearers.get(space).copied().filter(|bearer| bearer != at))
-        };
-        let (at, name, title, note) = if let Some(free) = open.iter().position(|one| bearer(one).is_none()) {
-            let (rename, at) = open.remove(free);
-            (at, rename.to.clone(), rename.title(), rename.reason.clone())
-        } else {
-            let stays = |at: &usize| !open.iter().any(|(_, other)| other == at);
-            let Some(at) = open.iter().filter_map(bearer).find(stays) else { break };
-            let title = format!("{} makes room", state.all[at].title());
-            (at, aside(state, &state.all[at], &bearers), title, "another one is to have its name".to_owned())
-        };
-        let object = &state.all[at];
-        for space in spaces(state, object, &object.name) {
-            bearers.remove(&space);
-        }
-        bearers.extend(spaces(state, object, &name).into_iter().map(|space| (space, at)));
-        steps.push(Step {
-            hazards: vec![Hazard::Note(note.into())],
-            ..Step::plain(title, vec![Sql::from_server(statement(object, &name))])
-        });
-    }
-    steps
-}
-
-/// A name and the space in which it is taken.
-type Space = (u8, String);
-
-/// The names that an object takes where it is called `name`.
-fn spaces(state: &Objects, object: &Object, name: &str) -> Vec<Space> {
-    if object.kind == Kind::Column {
-        return vec![(u8::MAX, format!("{}.{}", column::table_of(object), quoted(name)))];
-    }
-    // A routine of the same name may have other arguments.
-    if matches!(object.kind, Kind::Function | Kind::Procedure | Kind::Aggregate) {
-        return Vec::new();
-    }
-    let mut object = object.clone();
-    name.clone_into(&mut object.name);
-    name_spaces(state, &object)
-}
-
-/// A name for an object that has to make room.
-fn aside(state: &Objects, object: &Object, bearers: &HashMap<Space, usize>) -> String {
-    let base: String = object.name.chars().take(14).collect();
-    let mut name = format!("{base}__aside");
-    let is_taken = |name: &str| spaces(state, object, name).iter().any(|space| bearers.contains_key(space));
-    let mut number = 1;
-    while is_taken(&name) {
-        number += 1;
-        name = format!("{base}__aside{number}");
-    }
-    name
-}
-
-fn statement(object: &Object, name: &str) -> String {
-    let (from, to) = (quoted(&object.name), quoted(name));
-    match object.kind {
-        Kind::Column => {
-            format!("ALTER TABLE {} RENAME COLUMN {from} TO {to}", column::table_of(object))
-        }
-        Kind::Constraint => {
-            format!("{} RENAME CONSTRAINT {from} TO {to}", object.alter.as_deref().unwrap_or_default())
-        }
-        _ => format!("ALTER {} RENAME TO {to}", object.phrase),
     }
 }
 
@@ -270,7 +194,7 @@ pub fn owned_sequences(state: &Objects, to: &Objects) -> Vec<Step> {
 }
 
 /// The schema of an object, the table of a column.
-fn within_of(object: &Object) -> String {
+pub(super) fn within_of(object: &Object) -> String {
     match object.kind {
         Kind::Column => column::table_of(object),
         _ => object.schema.as_deref().map(quoted).unwrap_or_default(),
@@ -278,7 +202,7 @@ fn within_of(object: &Object) -> String {
 }
 
 /// The table's name in the new schema.
-fn table_after(table: &str, found: &[Rename]) -> String {
+pub(super) fn table_after(table: &str, found: &[Rename]) -> String {
     let renamed =
         found.iter().find(|rename| format!("{}.{}", rename.within.0, quoted(&rename.from)) == table);
     renamed.map_or_else(|| table.to_owned(), |rename| format!("{}.{}", rename.within.1, quoted(&rename.to)))
@@ -342,217 +266,9 @@ fn can_be_renamed(kind: Kind) -> bool {
     )
 }
 
-/// The columns of each table, in order, by the table's identity.
-fn columns(objects: &Objects) -> BTreeMap<String, Vec<&Object>> {
-    let mut tables: BTreeMap<String, Vec<&Object>> = BTreeMap::new();
-    for object in objects.all.iter().filter(|object| object.kind == Kind::Column) {
-        tables.entry(column::table_of(object)).or_default().push(object);
-    }
-    for columns in tables.values_mut() {
-        columns.sort_by_key(|column| column.details["number"].as_i64());
-    }
-    tables
-}
-
-/// All of a column but its name.
-fn shape(objects: &Objects, object: &Object) -> Vec<String> {
-    let default = objects.find(&(Kind::Default, object.identity.clone()));
-    let detail = |name: &str| object.details[name].to_string();
-    let mut shape: Vec<String> =
-        ["type", "collation", "not_null", "generated", "generated_kind", "identity"].map(detail).into();
-    let default = default.map_or("", |(_, default)| default.detail("expression"));
-    // The sequence of a serial column has the table's name in its own.
-    shape.push(if default.starts_with("nextval(") { "nextval".to_owned() } else { default.to_owned() });
-    shape
-}
-
-fn infer_columns(old: &Objects, new: &Objects, found: &[Rename]) -> Vec<Rename> {
-    let (before, after) = (columns(old), columns(new));
-    let mut inferred = Vec::new();
-    for (table, old_columns) in &before {
-        let now = table_after(table, found);
-        let Some(new_columns) = after.get(&now) else { continue };
-        let said = |object: &&&Object| {
-            !found.iter().any(|rename| {
-                rename.kind == Kind::Column
-                    && (rename.within.0 == *table && rename.from == object.name
-                        || rename.within.1 == now && rename.to == object.name)
-            })
-        };
-        let names =
-            |columns: &[&Object]| columns.iter().map(|column| column.name.clone()).collect::<BTreeSet<_>>();
-        let (old_names, new_names) = (names(old_columns), names(new_columns));
-        let gone: Vec<_> =
-            old_columns.iter().filter(|column| !new_names.contains(&column.name)).filter(said).collect();
-        let come: Vec<_> =
-            new_columns.iter().filter(|column| !old_names.contains(&column.name)).filter(said).collect();
-        let alike: Vec<_> = (gone.iter())
-            .flat_map(|one| come.iter().map(move |other| (*one, *other)))
-            .filter(|(one, other)| shape(old, one) == shape(new, other))
-            .filter(|(one, other)| are_alike(&one.name, &other.name))
-            .filter(|(one, other)| previous(old_columns, one) == previous(new_columns, other))
-            .collect();
-        if let [(one, other)] = alike.as_slice()
-            && gone.len() == 1
-            && !one.inherited
-        {
-            inferred.push(Rename {
-                kind: Kind::Column,
-                within: (table.clone(), now),
-                from: one.name.clone(),
-                to: other.name.clone(),
-                reason: format!(
-                    "inferred: {} is the only column that goes and {} the only one like it that comes, at the same place, of the same type; say otherwise by two migrations",
-                    quoted(&one.name),
-                    quoted(&other.name)
-                ),
-            });
-        }
-    }
-    inferred
-}
-
-/// The column in front.
-fn previous<'a>(columns: &[&'a Object], of: &Object) -> Option<&'a str> {
-    let at = columns.iter().position(|column| column.name == of.name)?;
-    columns.get(at.checked_sub(1)?).map(|column| column.name.as_str())
-}
-
-fn infer_tables(old: &Objects, new: &Objects, found: &[Rename]) -> Vec<Rename> {
-    let (before, after) = (columns(old), columns(new));
-    let tables = |one: &Objects, other: &Objects| -> Vec<Object> {
-        let missing = |object: &&Object| {
-            object.kind == Kind::Table
-                && !object.is("is_partition")
-                && other.find(&object.key()).is_none()
-                && !found.iter().any(|rename| {
-                    rename.kind == Kind::Table && (rename.from == object.name || rename.to == object.name)
-                })
-        };
-        one.all.iter().filter(missing).cloned().collect()
-    };
-    let (gone, come) = (tables(old, new), tables(new, old));
-    let shape_of = |objects: &Objects, tables: &BTreeMap<String, Vec<&Object>>, table: &Object| {
-        let columns = tables.get(&table.identity).cloned().unwrap_or_default();
-        columns.iter().map(|column| (column.name.clone(), shape(objects, column))).collect::<Vec<_>>()
-    };
-    let mut inferred = Vec::new();
-    for one in &gone {
-        let like = shape_of(old, &before, one);
-        let fits = |other: &&Object| other.schema == one.schema && shape_of(new, &after, other) == like;
-        let fitting: Vec<_> = come.iter().filter(fits).collect();
-        let rivals = gone.iter().filter(|rival| shape_of(old, &before, rival) == like).count();
-        if let [other] = fitting.as_slice()
-            && rivals == 1
-            && like.len() > 1
-            && one.defined() == other.defined()
-            && are_alike(&one.name, &other.name)
-        {
-            let schema = within_of(one);
-            inferred.push(Rename {
-                kind: Kind::Table,
-                within: (schema.clone(), schema),
-                from: one.name.clone(),
-                to: other.name.clone(),
-                reason: format!(
-                    "inferred: {} and {} have the same columns, and names that are alike",
-                    quoted(&one.name),
-                    quoted(&other.name)
-                ),
-            });
-        }
-    }
-    inferred
-}
-
-/// Words that say nothing alone.
-const EMPTY_WORDS: [&str; 16] = [
-    "at", "on", "by", "id", "no", "of", "is", "has", "date", "time", "count", "num", "number", "flag",
-    "type", "the",
-];
-
-/// Words that stand for different things of one kind: what is called by one is not what is called by another.
-const OPPOSITES: [&str; 42] = [
-    "first",
-    "last",
-    "middle",
-    "next",
-    "previous",
-    "created",
-    "updated",
-    "deleted",
-    "modified",
-    "archived",
-    "start",
-    "end",
-    "begin",
-    "min",
-    "max",
-    "from",
-    "to",
-    "old",
-    "new",
-    "in",
-    "out",
-    "billing",
-    "shipping",
-    "source",
-    "target",
-    "parent",
-    "child",
-    "home",
-    "work",
-    "primary",
-    "secondary",
-    "sent",
-    "received",
-    "paid",
-    "due",
-    "left",
-    "right",
-    "upper",
-    "lower",
-    "given",
-    "family",
-    "backup",
-];
-
-/// True for names that may well be one: they share a word that says something, and differ in none that tells things apart.
-fn are_alike(one: &str, other: &str) -> bool {
-    let words = |name: &str| -> BTreeSet<String> {
-        name.to_lowercase().split('_').filter(|word| !word.is_empty()).map(str::to_owned).collect()
-    };
-    let (ours, theirs) = (words(one), words(other));
-    let apart = |word: &String| OPPOSITES.contains(&word.as_str());
-    if ours.difference(&theirs).any(apart) && theirs.difference(&ours).any(apart) {
-        return false;
-    }
-    let telling = |word: &&String| !EMPTY_WORDS.contains(&word.as_str()) && word.chars().count() > 2;
-    ours.intersection(&theirs).any(|word| telling(&word)) || strsim::jaro_winkler(one, other) > 0.9
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_names_that_may_mean_one_thing_are_alike() {
-        for (one, other) in
-            [("full_name", "display_name"), ("email", "email_address"), ("descripton", "description")]
-        {
-            assert!(are_alike(one, other), "{one} {other}");
-        }
-        for (one, other) in [
-            ("created_at", "deleted_at"),
-            ("first_name", "last_name"),
-            ("shipping_zip", "billing_zip"),
-            ("user_id", "team_id"),
-            ("price", "name"),
-            ("start_date", "end_date"),
-        ] {
-            assert!(!are_alike(one, other), "{one} {other}");
-        }
-    }
 
     #[test]
     fn a_rename_is_read_with_its_quotes() {

@@ -6,7 +6,7 @@ use crate::catalog::{Kind, Object, Objects};
 use crate::diff::compare::{self, quoted};
 use crate::diff::fate::{self, Fate, Work};
 use crate::diff::order::{Act, Group};
-use crate::diff::{Hazard, Step, column, family, nesting, not_null, online, options, privileges};
+use crate::diff::{Hazard, Step, column, family, fit, not_null, online, options, printed, privileges};
 use crate::sql::Sql;
 
 /// The steps of a plan.
@@ -14,7 +14,7 @@ pub(super) fn steps(work: &Work<'_>, groups: &[Group]) -> Vec<Step> {
     let mut steps: Vec<Step> =
         groups.iter().map(|group| step(work, group)).filter(|step| !step.statements.is_empty()).collect();
     for sql in steps.iter_mut().flat_map(|step| step.statements.iter_mut().chain(&mut step.online)) {
-        *sql = nesting::kept(std::mem::take(sql));
+        *sql = printed::kept(std::mem::take(sql));
     }
     steps
 }
@@ -268,43 +268,13 @@ fn make(work: &Work<'_>, at: usize, members: &[Act]) -> Step {
     if object.kind == Kind::Extension && new.all.iter().any(|object| object.kind == Kind::DefaultPrivileges) {
         step.hazards.push(Hazard::Note("what the extension makes gets the default privileges of now".into()));
     }
-    if std::iter::once(&object).chain(&members).any(|part| is_beside_default(new, part)) {
-        let why = "a row of the default partition that belongs to it stops it";
-        step.hazards.push(Hazard::MayFail(why.into()));
-    }
-    if object.kind == Kind::Constraint && matches!(object.detail("type"), "f" | "c")
-        || object.kind == Kind::DomainConstraint && !object.defined().ends_with(" NOT VALID")
-    {
-        step.hazards.push(Hazard::MayFail("rows that violate the constraint stop it".into()));
-    }
-    if object.kind == Kind::Partition {
-        step.hazards.push(Hazard::MayFail("rows outside of the partition's bounds stop it".into()));
-    }
-    let is_unique = match object.kind {
-        Kind::Constraint => matches!(object.detail("type"), "p" | "u" | "x"),
-        Kind::Index => object.is("unique"),
-        _ => false,
-    };
-    let is_filled = new.all[new.root(at)].kind == Kind::MaterializedView;
-    if is_unique && (is_filled || !work.made[new.root(at)]) {
-        step.hazards.push(Hazard::MayFail("rows that must not be alike, and are, stop it".into()));
-    }
+    step.hazards.extend(fit::against_made(work, at, &members));
     for part in std::iter::once(object).chain(members) {
         finish_making(&mut step, new, part);
     }
     let on_made_table = work.made[new.root(at)];
     online::make(&mut step, object, on_made_table);
     step
-}
-
-/// True for a partition of a table that has another one for all that belongs to none.
-fn is_beside_default(new: &Objects, object: &Object) -> bool {
-    let is_default = |other: &Object| {
-        other.kind == Kind::Partition
-            && other.detail("bound") == "DEFAULT"
-            && other.detail("parent") == object.detail("parent")
-    };
-    object.kind == Kind::Partition && object.detail("bound") != "DEFAULT" && new.all.iter().any(is_default)
 }
 
 /// True where the table of a column has children, to which an identity cannot be added along with it.

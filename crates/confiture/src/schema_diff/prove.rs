@@ -130,9 +130,15 @@ async fn diff_in(
             "the columns of {table} stand in another order than in the files: new ones come last"
         ));
     }
-    remarks.extend(diff::other_versions(&reached, &after));
     let on_the_way_back = |remark| format!("on the way back, {remark}");
-    remarks.extend(diff::other_versions(&restored, &before).into_iter().map(on_the_way_back));
+    let stays = [("", &reached, &after), ("on the way back, ", &restored, &before)];
+    for (way, is, should) in stays {
+        for [name, version, other] in diff::other_versions(is, should) {
+            remarks.push(format!(
+                "{way}the extension {name} stays at version {version}: no update leads to {other}"
+            ));
+        }
+    }
     let (other_after, other_before) =
         (diff::other_inheritance(&reached, &after), diff::other_inheritance(&restored, &before));
     // What is not quite as it was may be altered otherwise.
@@ -277,14 +283,13 @@ async fn converge(
     let mut beside = Some(locks.read().await);
     let mut alone = None;
     let mut options = PlanOptions::default();
-    let mut to = Arc::clone(to);
     let mut one_transaction = true;
-    if are_same(from, &to).await? && diff::inherit_again(from, &to).is_empty() {
+    if are_same(from, to).await? && diff::inherit_again(from, to).is_empty() {
         return Ok((Plan { steps: Vec::new(), one_transaction }, Arc::clone(from)));
     }
     loop {
         begin(session).await?;
-        match attempt(session, from, &to, renames, &options, one_transaction).await {
+        match attempt(session, from, to, renames, &options, one_transaction).await {
             Ok((mut steps, reached)) => {
                 session
                     .batch(&Sql::literal("COMMIT"))
@@ -307,12 +312,6 @@ async fn converge(
                     // A label that was added is used, or the server has no place for so many locks.
                     _ if one_transaction && matches!(code, Some("55P04" | "53200")) => {
                         one_transaction = false;
-                    }
-                    // No update leads to that version: a remark says so.
-                    Some(key) if one_transaction && key.0 == Kind::Extension && code == Some("22023") => {
-                        let mut others = Objects::clone(&to);
-                        diff::leave_version(&mut others, &key);
-                        to = Arc::new(others);
                     }
                     Some(key)
                         if one_transaction

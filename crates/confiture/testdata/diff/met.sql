@@ -92,3 +92,75 @@ GRANT ALL ON SCHEMA public TO pg_monitor;
 CREATE TABLE t (a int, s text, i interval DEFAULT '1 day 2 hours');
 SET ROLE pg_monitor;
 CREATE TABLE u (i int);
+-- case: both ends of a key lose a label
+-- old
+CREATE TYPE e AS ENUM ('a', 'b', 'gone');
+CREATE TABLE k (e e PRIMARY KEY, es e[]);
+CREATE TABLE u (e e REFERENCES k ON DELETE SET DEFAULT DEFAULT 'a');
+-- new
+CREATE TYPE e AS ENUM ('b', 'a');
+CREATE TABLE k (e e PRIMARY KEY, es e[]);
+CREATE TABLE u (e e REFERENCES k ON DELETE SET DEFAULT DEFAULT 'a');
+-- rows
+INSERT INTO k VALUES ('a'), ('b');
+INSERT INTO u VALUES ('b');
+-- case: tables that refer to each other become unlogged
+-- old
+CREATE TABLE a (id serial PRIMARY KEY);
+CREATE TABLE b (a int REFERENCES a, id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY);
+CREATE TABLE c (b int REFERENCES b);
+-- new
+CREATE UNLOGGED TABLE a (id serial PRIMARY KEY);
+CREATE UNLOGGED TABLE b (a int REFERENCES a, id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY);
+CREATE UNLOGGED TABLE c (b int REFERENCES b);
+-- rows
+INSERT INTO a VALUES (1);
+INSERT INTO b VALUES (1);
+-- case: a partition of a partition keyed on a column that is new
+-- old
+CREATE TABLE t (region text, zone text) PARTITION BY LIST (region);
+CREATE TABLE t_eu PARTITION OF t FOR VALUES IN ('eu') PARTITION BY LIST (zone);
+-- new
+CREATE TABLE t (region text, zone text, made date) PARTITION BY LIST (region);
+CREATE TABLE t_eu PARTITION OF t FOR VALUES IN ('eu') PARTITION BY LIST (zone);
+CREATE TABLE t_eu_west PARTITION OF t_eu FOR VALUES IN ('west') PARTITION BY RANGE (made);
+-- case: a grandchild has the new column in its own words
+-- old
+CREATE TABLE p (a int);
+CREATE TABLE c (z int) INHERITS (p);
+CREATE TABLE d () INHERITS (c);
+-- new
+CREATE TABLE p (a int, u int);
+CREATE TABLE c (z int) INHERITS (p);
+CREATE TABLE d (u int DEFAULT 5) INHERITS (c);
+-- case: the index of a partition has parameters of its own
+-- old
+CREATE TABLE t (a int, b int) PARTITION BY RANGE (a);
+CREATE TABLE t1 PARTITION OF t FOR VALUES FROM (1) TO (9);
+CREATE INDEX i ON t (b) WITH (fillfactor = 70);
+CREATE INDEX j ON t (a);
+-- new
+CREATE TABLE t (a int, b int) PARTITION BY RANGE (a);
+CREATE TABLE t1 PARTITION OF t FOR VALUES FROM (1) TO (9);
+CREATE INDEX i ON t (b) WITH (fillfactor = 80);
+CREATE INDEX j ON t (a);
+ALTER INDEX t1_b_idx SET (fillfactor = 60);
+ALTER INDEX t1_a_idx SET (fillfactor = 50, deduplicate_items = off);
+-- case: constants without a name
+-- old
+CREATE TABLE t (a int, b text);
+-- new
+CREATE TABLE t (a int, b text);
+CREATE VIEW v AS SELECT a FROM t x WHERE EXISTS (SELECT 'x' FROM t y WHERE y.a = x.a) AND NOT EXISTS (SELECT NULL FROM t y WHERE y.a > x.a);
+CREATE POLICY p ON t USING (b IN (SELECT 'x') OR EXISTS (SELECT '1'::varchar(3) UNION SELECT b FROM t));
+-- case: an extension of an old version
+-- old
+CREATE TABLE t (s text);
+CREATE EXTENSION pg_trgm VERSION '1.5';
+-- new
+CREATE TABLE t (s text);
+CREATE EXTENSION pg_trgm;
+CREATE INDEX i ON t USING gin (s gin_trgm_ops);
+CREATE EXTENSION hstore VERSION '1.7';
+-- expect
+on the way back, the extension pg_trgm stays at version 1.6: no update leads to 1.5

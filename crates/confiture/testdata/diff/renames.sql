@@ -153,3 +153,29 @@ RENAME COLUMN confirmed TO email_confirmed
 -- never
 DROP TABLE
 DROP COLUMN a
+-- case: tables that move to another schema
+-- old
+CREATE SCHEMA a;
+CREATE TABLE t (id serial PRIMARY KEY, n text CHECK (n <> ''));
+CREATE TABLE r (t int REFERENCES t);
+CREATE VIEW v AS SELECT * FROM t;
+CREATE VIEW a.t AS SELECT 1 AS one;
+CREATE TABLE p (id int) PARTITION BY RANGE (id);
+CREATE TABLE p0 PARTITION OF p FOR VALUES FROM (0) TO (10);
+CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (10) TO (20);
+-- new
+CREATE SCHEMA a;
+CREATE SCHEMA "Parts";
+CREATE TABLE a.t (id serial PRIMARY KEY, n text CHECK (n <> ''));
+CREATE TABLE r (t int REFERENCES a.t);
+CREATE VIEW v AS SELECT * FROM a.t;
+CREATE VIEW t AS SELECT id FROM a.t;
+CREATE TABLE p (id int) PARTITION BY RANGE (id);
+CREATE TABLE "Parts".p0 PARTITION OF p FOR VALUES FROM (0) TO (10);
+CREATE TABLE "Parts".p1 (id int);
+-- rows
+INSERT INTO t VALUES (7, 'x'); INSERT INTO r VALUES (7); INSERT INTO p VALUES (1), (11);
+-- expect
+SET SCHEMA "Parts"
+-- never
+DROP TABLE

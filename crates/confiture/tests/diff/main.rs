@@ -13,6 +13,7 @@ mod seed;
 use std::path::Path;
 use std::sync::Arc;
 
+use confiture::diff::Hazard;
 use local_postgres::testing::shared_server;
 use tokio::sync::Semaphore;
 
@@ -91,7 +92,7 @@ async fn a_partition_beside_the_default_one() {
     let new = format!("{old} CREATE TABLE p PARTITION OF t FOR VALUES IN (4);");
     let found = oracle::differ(shared_server().await, old, &new).await.unwrap();
     let hazards: Vec<&str> = found.up.steps[0].hazards.iter().map(confiture::diff::Hazard::why).collect();
-    assert_eq!(hazards, ["a row of the default partition that belongs to it stops it"]);
+    assert_eq!(hazards, ["rows of the default partition that belong there stop it"]);
 }
 
 /// Extensions are not updated to every version; where none leads back, the others of the plan do not mind.
@@ -102,7 +103,7 @@ async fn an_older_version_of_an_extension() {
     let found = oracle::differ(shared_server().await, old, new).await.unwrap();
     let down: Vec<&str> = found.down.statements().map(confiture::sql::Sql::as_str).collect();
     assert_eq!(down, ["ALTER TABLE public.t DROP COLUMN b"]);
-    let said = "on the way back, the extension hstore is of version 1.7 and not 1.4: no update leads there";
+    let said = "on the way back, the extension hstore stays at version 1.7: no update leads to 1.4";
     assert!(found.remarks.iter().any(|line| line == said), "{:?}", found.remarks);
 }
 
@@ -132,6 +133,63 @@ async fn whether_a_child_declares_a_check_itself_is_told() {
     let found = oracle::differ(shared_server().await, one, &other).await.unwrap();
     let remark = "the constraint public.h.c is only inherited, other than in the files";
     assert!(found.remarks.iter().any(|line| line == remark), "{:?}", found.remarks);
+}
+
+/// A plan can fail on rows that the schema does not tell of, or round them.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_rows_may_have_against_it_is_said() {
+    let whole =
+        "CREATE TABLE w (a int, b int) PARTITION BY RANGE (a); CREATE TABLE d PARTITION OF w DEFAULT;";
+    let f = "CREATE FUNCTION f(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN 1 / $1; END';";
+    let domain = "CREATE DOMAIN short AS text CHECK (length(value) < 9);";
+    let table = |columns: &str| format!("CREATE TABLE t ({columns});");
+    let cases = [
+        (table("a varchar(9)"), table("a varchar(3)"), "too long"),
+        (table("a numeric(9,2)"), table("a numeric(8,2)"), "too long"),
+        (table("a numeric(9,2)"), table("a numeric(8,1)"), "rounded"),
+        (table("a timestamptz"), table("a timestamptz(3)"), "rounded"),
+        (table("a timestamptz"), table("a timestamptz(6)"), ""),
+        (table("a varchar(3)[]"), table("a varchar(9)[]"), ""),
+        (
+            format!("{domain}{}", table("a text")),
+            format!("{domain}{}", table("a short")),
+            "the domain refuses",
+        ),
+        (
+            format!("{whole}{}", table("a int, b int")),
+            format!(
+                "{whole}{} ALTER TABLE w ATTACH PARTITION t FOR VALUES FROM (1) TO (2)",
+                table("a int, b int")
+            ),
+            "outside of the partition's bounds",
+        ),
+        (
+            whole.to_owned(),
+            format!("{whole}CREATE TABLE t PARTITION OF w FOR VALUES FROM (1) TO (2)"),
+            "rows of the default partition",
+        ),
+        (
+            format!("{f}{}", table("a int")),
+            format!("{f}{} CREATE INDEX ON t (f(a))", table("a int")),
+            "cannot be computed",
+        ),
+        (
+            table("a jsonb"),
+            table("a jsonb, b int GENERATED ALWAYS AS ((a -> 'b')::int) STORED"),
+            "cannot be computed",
+        ),
+        (table("a text"), table("a text, b text GENERATED ALWAYS AS (lower(a)) STORED"), ""),
+    ];
+    for (old, new, said) in cases {
+        let found = oracle::differ(shared_server().await, &old, &new).await.unwrap();
+        let hazards = found.up.steps.iter().flat_map(|step| &step.hazards);
+        let hazards: Vec<&Hazard> =
+            hazards.filter(|hazard| matches!(hazard, Hazard::MayFail(_) | Hazard::DataLoss(_))).collect();
+        match said {
+            "" => assert!(hazards.is_empty(), "{new}: {hazards:?}"),
+            said => assert!(hazards.iter().any(|one| one.why().contains(said)), "{new}: {hazards:?}"),
+        }
+    }
 }
 
 /// The bytes in a column are only known to the functions of its type.

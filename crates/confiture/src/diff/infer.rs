@@ -1,0 +1,270 @@
+//! What seems to have a new name, or another schema: one single pair that is the same in all else.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::catalog::{Kind, Object, Objects};
+use crate::diff::column;
+use crate::diff::compare::quoted;
+use crate::diff::rename::{Rename, table_after, within_of};
+
+/// The columns of each table, in order, by the table's identity.
+fn columns(objects: &Objects) -> BTreeMap<String, Vec<&Object>> {
+    let mut tables: BTreeMap<String, Vec<&Object>> = BTreeMap::new();
+    for object in objects.all.iter().filter(|object| object.kind == Kind::Column) {
+        tables.entry(column::table_of(object)).or_default().push(object);
+    }
+    for columns in tables.values_mut() {
+        columns.sort_by_key(|column| column.details["number"].as_i64());
+    }
+    tables
+}
+
+/// All of a column but its name.
+fn shape(objects: &Objects, object: &Object) -> Vec<String> {
+    let default = objects.find(&(Kind::Default, object.identity.clone()));
+    let detail = |name: &str| object.details[name].to_string();
+    let mut shape: Vec<String> =
+        ["type", "collation", "not_null", "generated", "generated_kind", "identity"].map(detail).into();
+    let default = default.map_or("", |(_, default)| default.detail("expression"));
+    // The sequence of a serial column has the table's name in its own.
+    shape.push(if default.starts_with("nextval(") { "nextval".to_owned() } else { default.to_owned() });
+    shape
+}
+
+pub(super) fn infer_columns(old: &Objects, new: &Objects, found: &[Rename]) -> Vec<Rename> {
+    let (before, after) = (columns(old), columns(new));
+    let mut inferred = Vec::new();
+    for (table, old_columns) in &before {
+        let now = table_after(table, found);
+        let Some(new_columns) = after.get(&now) else { continue };
+        let said = |object: &&&Object| {
+            !found.iter().any(|rename| {
+                rename.kind == Kind::Column
+                    && (rename.within.0 == *table && rename.from == object.name
+                        || rename.within.1 == now && rename.to == object.name)
+            })
+        };
+        let names =
+            |columns: &[&Object]| columns.iter().map(|column| column.name.clone()).collect::<BTreeSet<_>>();
+        let (old_names, new_names) = (names(old_columns), names(new_columns));
+        let gone: Vec<_> =
+            old_columns.iter().filter(|column| !new_names.contains(&column.name)).filter(said).collect();
+        let come: Vec<_> =
+            new_columns.iter().filter(|column| !old_names.contains(&column.name)).filter(said).collect();
+        let alike: Vec<_> = (gone.iter())
+            .flat_map(|one| come.iter().map(move |other| (*one, *other)))
+            .filter(|(one, other)| shape(old, one) == shape(new, other))
+            .filter(|(one, other)| are_alike(&one.name, &other.name))
+            .filter(|(one, other)| previous(old_columns, one) == previous(new_columns, other))
+            .collect();
+        if let [(one, other)] = alike.as_slice()
+            && gone.len() == 1
+            && !one.inherited
+        {
+            inferred.push(Rename {
+                kind: Kind::Column,
+                within: (table.clone(), now),
+                from: one.name.clone(),
+                to: other.name.clone(),
+                reason: format!(
+                    "inferred: {} is the only column that goes and {} the only one like it that comes, at the same place, of the same type; say otherwise by two migrations",
+                    quoted(&one.name),
+                    quoted(&other.name)
+                ),
+            });
+        }
+    }
+    inferred
+}
+
+/// The column in front.
+fn previous<'a>(columns: &[&'a Object], of: &Object) -> Option<&'a str> {
+    let at = columns.iter().position(|column| column.name == of.name)?;
+    columns.get(at.checked_sub(1)?).map(|column| column.name.as_str())
+}
+
+pub(super) fn infer_tables(old: &Objects, new: &Objects, found: &[Rename]) -> Vec<Rename> {
+    let (before, after) = (columns(old), columns(new));
+    let tables = |one: &Objects, other: &Objects| -> Vec<Object> {
+        let missing = |object: &&Object| {
+            object.kind == Kind::Table
+                && !object.is("is_partition")
+                && other.find(&object.key()).is_none()
+                && !found.iter().any(|rename| {
+                    rename.kind == Kind::Table && (rename.from == object.name || rename.to == object.name)
+                })
+        };
+        one.all.iter().filter(missing).cloned().collect()
+    };
+    let (gone, come) = (tables(old, new), tables(new, old));
+    let shape_of = |objects: &Objects, tables: &BTreeMap<String, Vec<&Object>>, table: &Object| {
+        let columns = tables.get(&table.identity).cloned().unwrap_or_default();
+        columns.iter().map(|column| (column.name.clone(), shape(objects, column))).collect::<Vec<_>>()
+    };
+    let mut inferred = Vec::new();
+    for one in &gone {
+        let like = shape_of(old, &before, one);
+        let fits = |other: &&Object| other.schema == one.schema && shape_of(new, &after, other) == like;
+        let fitting: Vec<_> = come.iter().filter(fits).collect();
+        let rivals = gone.iter().filter(|rival| shape_of(old, &before, rival) == like).count();
+        if let [other] = fitting.as_slice()
+            && rivals == 1
+            && like.len() > 1
+            && one.defined() == other.defined()
+            && are_alike(&one.name, &other.name)
+        {
+            let schema = within_of(one);
+            inferred.push(Rename {
+                kind: Kind::Table,
+                within: (schema.clone(), schema),
+                from: one.name.clone(),
+                to: other.name.clone(),
+                reason: format!(
+                    "inferred: {} and {} have the same columns, and names that are alike",
+                    quoted(&one.name),
+                    quoted(&other.name)
+                ),
+            });
+        }
+    }
+    inferred
+}
+
+/// Tables that stand in another schema: one of the name goes, one with the same columns comes.
+pub(super) fn infer_moves(old: &Objects, new: &Objects, found: &[Rename]) -> Vec<Rename> {
+    let said = |object: &Object| {
+        let within = within_of(object);
+        found.iter().any(|rename| match rename.kind {
+            Kind::Table => [&rename.from, &rename.to].contains(&&object.name),
+            kind => {
+                kind == Kind::Schema && [&rename.from, &rename.to].iter().any(|name| quoted(name) == within)
+            }
+        })
+    };
+    let only_in = |one: &Objects, other: &Objects| -> BTreeMap<String, Vec<Object>> {
+        let mut tables: BTreeMap<String, Vec<Object>> = BTreeMap::new();
+        for object in one.all.iter().filter(|object| object.kind == Kind::Table) {
+            if other.find(&object.key()).is_none() && !said(object) {
+                tables.entry(object.name.clone()).or_default().push(object.clone());
+            }
+        }
+        tables
+    };
+    let (before, after) = (columns(old), columns(new));
+    let shape_of = |objects: &Objects, tables: &BTreeMap<String, Vec<&Object>>, table: &Object| {
+        let columns = tables.get(&table.identity).cloned().unwrap_or_default();
+        columns.iter().map(|column| (column.name.clone(), shape(objects, column))).collect::<Vec<_>>()
+    };
+    let (gone, come) = (only_in(old, new), only_in(new, old));
+    let mut moves = Vec::new();
+    for (name, gone) in gone {
+        let ([one], Some([other])) = (gone.as_slice(), come.get(&name).map(Vec::as_slice)) else { continue };
+        let like = shape_of(old, &before, one);
+        if !like.is_empty()
+            && like == shape_of(new, &after, other)
+            && one.detail("relkind") == other.detail("relkind")
+        {
+            moves.push(Rename {
+                kind: Kind::Table,
+                within: (within_of(one), within_of(other)),
+                from: name.clone(),
+                to: name.clone(),
+                reason: format!(
+                    "inferred: {} and {} have the same name and the same columns",
+                    one.identity, other.identity
+                ),
+            });
+        }
+    }
+    moves
+}
+
+/// Words that say nothing alone.
+const EMPTY_WORDS: [&str; 16] = [
+    "at", "on", "by", "id", "no", "of", "is", "has", "date", "time", "count", "num", "number", "flag",
+    "type", "the",
+];
+
+/// Words that stand for different things of one kind: what is called by one is not what is called by another.
+const OPPOSITES: [&str; 42] = [
+    "first",
+    "last",
+    "middle",
+    "next",
+    "previous",
+    "created",
+    "updated",
+    "deleted",
+    "modified",
+    "archived",
+    "start",
+    "end",
+    "begin",
+    "min",
+    "max",
+    "from",
+    "to",
+    "old",
+    "new",
+    "in",
+    "out",
+    "billing",
+    "shipping",
+    "source",
+    "target",
+    "parent",
+    "child",
+    "home",
+    "work",
+    "primary",
+    "secondary",
+    "sent",
+    "received",
+    "paid",
+    "due",
+    "left",
+    "right",
+    "upper",
+    "lower",
+    "given",
+    "family",
+    "backup",
+];
+
+/// True for names that may well be one: they share a word that says something, and differ in none that tells things apart.
+fn are_alike(one: &str, other: &str) -> bool {
+    let words = |name: &str| -> BTreeSet<String> {
+        name.to_lowercase().split('_').filter(|word| !word.is_empty()).map(str::to_owned).collect()
+    };
+    let (ours, theirs) = (words(one), words(other));
+    let apart = |word: &String| OPPOSITES.contains(&word.as_str());
+    if ours.difference(&theirs).any(apart) && theirs.difference(&ours).any(apart) {
+        return false;
+    }
+    let telling = |word: &&String| !EMPTY_WORDS.contains(&word.as_str()) && word.chars().count() > 2;
+    ours.intersection(&theirs).any(|word| telling(&word)) || strsim::jaro_winkler(one, other) > 0.9
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_that_may_mean_one_thing_are_alike() {
+        for (one, other) in
+            [("full_name", "display_name"), ("email", "email_address"), ("descripton", "description")]
+        {
+            assert!(are_alike(one, other), "{one} {other}");
+        }
+        for (one, other) in [
+            ("created_at", "deleted_at"),
+            ("first_name", "last_name"),
+            ("shipping_zip", "billing_zip"),
+            ("user_id", "team_id"),
+            ("price", "name"),
+            ("start_date", "end_date"),
+        ] {
+            assert!(!are_alike(one, other), "{one} {other}");
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Renames as statements. A name has to be free before it is taken: who bears it makes room.
+
+use std::collections::{BTreeSet, HashMap};
+
+use crate::catalog::{Kind, Object, Objects};
+use crate::diff::compare::quoted;
+use crate::diff::order::name_spaces;
+use crate::diff::rename::{Rename, parts, within_of};
+use crate::diff::{Hazard, Step, column};
+use crate::sql::Sql;
+
+/// The statements for those renames that `state` still needs: first of tables and their like, then of columns.
+///
+/// Who bears the new name meanwhile gets another one before: it is renamed itself, or goes.
+#[must_use]
+pub fn steps(state: &Objects, renames: &[Rename], columns: bool) -> Vec<Step> {
+    let mut bearers: HashMap<Space, usize> = HashMap::new();
+    for (at, object) in state.all.iter().enumerate().filter(|(_, one)| (one.kind == Kind::Column) == columns)
+    {
+        bearers.extend(spaces(state, object).into_iter().map(|space| (space, at)));
+    }
+    let wanted = |rename: &&Rename| (rename.kind == Kind::Column) == columns;
+    let mut open: Vec<(&Rename, usize)> = (renames.iter().filter(wanted))
+        .filter_map(|rename| {
+            let within = if columns { &rename.within.1 } else { &rename.within.0 };
+            let is_it = |object: &Object| {
+                object.kind == rename.kind && object.name == rename.from && within_of(object) == *within
+            };
+            Some((rename, state.all.iter().position(is_it)?))
+        })
+        .collect();
+    let mut steps = missing_schemas(state, open.iter().map(|(rename, _)| *rename));
+    while !open.is_empty() {
+        let bearer = |(rename, at): &(&Rename, usize)| {
+            let wanted = spaces(state, &renamed(&state.all[*at], rename));
+            wanted.iter().find_map(|space| bearers.get(space).copied().filter(|bearer| bearer != at))
+        };
+        let (at, after, title, note) = if let Some(free) = open.iter().position(|one| bearer(one).is_none()) {
+            let (rename, at) = open.remove(free);
+            (at, renamed(&state.all[at], rename), rename.title(), rename.reason().to_owned())
+        } else {
+            let stays = |at: &usize| !open.iter().any(|(_, other)| other == at);
+            let Some(at) = open.iter().filter_map(bearer).find(stays) else { break };
+            let title = format!("{} makes room", state.all[at].title());
+            (at, aside(state, &state.all[at], &bearers), title, "another one is to have its name".to_owned())
+        };
+        let object = &state.all[at];
+        for space in spaces(state, object) {
+            bearers.remove(&space);
+        }
+        bearers.extend(spaces(state, &after).into_iter().map(|space| (space, at)));
+        steps.push(Step {
+            hazards: vec![Hazard::Note(note.into())],
+            ..Step::plain(title, vec![Sql::from_server(statement(object, &after))])
+        });
+    }
+    steps
+}
+
+/// A name and the space in which it is taken.
+type Space = (u8, String);
+
+/// The schemas into which tables move, and which are not there yet.
+fn missing_schemas<'a>(state: &Objects, renames: impl Iterator<Item = &'a Rename>) -> Vec<Step> {
+    let there = |schema: &str| {
+        state.all.iter().any(|object| object.kind == Kind::Schema && quoted(&object.name) == *schema)
+    };
+    let wanted: BTreeSet<&str> =
+        renames.filter(|rename| rename.is_move()).map(|rename| rename.within.1.as_str()).collect();
+    let make = |schema: &&str| {
+        Step::plain(format!("schema {schema}"), vec![Sql::from_server(format!("CREATE SCHEMA {schema}"))])
+    };
+    wanted.iter().filter(|schema| !there(schema)).map(make).collect()
+}
+
+/// The object under its new name.
+fn renamed(object: &Object, rename: &Rename) -> Object {
+    let mut object = object.clone();
+    rename.to.clone_into(&mut object.name);
+    if rename.is_move() {
+        object.schema = parts(&rename.within.1).and_then(|mut parts| parts.pop());
+    }
+    object
+}
+
+/// The names that an object takes.
+fn spaces(state: &Objects, object: &Object) -> Vec<Space> {
+    match object.kind {
+        Kind::Column => {
+            let own = format!(".{}", quoted(&object.name));
+            vec![(u8::MAX, format!("{:?}{own}", object.parent))]
+        }
+        // A routine of the same name may have other arguments.
+        Kind::Function | Kind::Procedure | Kind::Aggregate => Vec::new(),
+        _ => name_spaces(state, object),
+    }
+}
+
+/// An object that makes room, under a name that nobody has.
+fn aside(state: &Objects, object: &Object, bearers: &HashMap<Space, usize>) -> Object {
+    let base: String = object.name.chars().take(14).collect();
+    let mut after = object.clone();
+    after.name = format!("{base}__aside");
+    let mut number = 1;
+    while spaces(state, &after).iter().any(|space| bearers.contains_key(space)) {
+        number += 1;
+        after.name = format!("{base}__aside{number}");
+    }
+    after
+}
+
+fn statement(before: &Object, after: &Object) -> String {
+    let (from, to) = (quoted(&before.name), quoted(&after.name));
+    match before.kind {
+        Kind::Column => {
+            format!("ALTER TABLE {} RENAME COLUMN {from} TO {to}", column::table_of(before))
+        }
+        Kind::Constraint => {
+            format!("{} RENAME CONSTRAINT {from} TO {to}", before.alter.as_deref().unwrap_or_default())
+        }
+        _ if before.schema != after.schema => {
+            format!("ALTER {} SET SCHEMA {}", before.phrase, within_of(after))
+        }
+        _ => format!("ALTER {} RENAME TO {to}", before.phrase),
+    }
+}
