@@ -100,6 +100,8 @@ pub(super) fn compare_composites(sides: Sides<'_>, old: &Object, new: &Object) -
     if !names.starts_with(&kept) || (retyped && used) {
         return Change::rebuild();
     }
+    // Tables of this type are of none meanwhile.
+    change.disturbs = true;
     for (name, _) in before.iter().filter(|(name, _)| !names.contains(&name)) {
         change.push(format!("ALTER TYPE {} DROP ATTRIBUTE {}", new.identity, quoted(name)));
     }
