@@ -69,6 +69,7 @@ kinds! {
     Column "column",
     Default "default",
     SequenceOwner "sequence owner",
+    TableType "type of table",
     Inheritance "inheritance",
     Partition "partition",
     Constraint "constraint",

@@ -97,10 +97,11 @@ pub(super) fn compare_composites(sides: Sides<'_>, old: &Object, new: &Object) -
         .all
         .iter()
         .any(|object| object.kind == Kind::Column && at.is_some_and(|at| object.depends.contains(&at)));
-    let is_of = |object: &Object| object.kind == Kind::Table && object.detail("of") == old.identity;
-    if !names.starts_with(&kept) || (retyped && used) || sides.old.all.iter().any(is_of) {
+    if !names.starts_with(&kept) || (retyped && used) {
         return Change::rebuild();
     }
+    // Tables of this type are of none meanwhile.
+    change.disturbs = true;
     for (name, _) in before.iter().filter(|(name, _)| !names.contains(&name)) {
         change.push(format!("ALTER TYPE {} DROP ATTRIBUTE {}", new.identity, quoted(name)));
     }

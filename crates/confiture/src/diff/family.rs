@@ -111,18 +111,21 @@ pub(super) fn comes_from_kept_parent(new: &Objects, made: &[bool], object: &Obje
     })
 }
 
+/// The names of a table's columns, in order.
+pub(super) fn columns(objects: &Objects, table: usize) -> Vec<&str> {
+    let mut columns: Vec<_> = (objects.all.iter())
+        .filter(|object| object.kind == Kind::Column && object.parent == Some(table))
+        .map(|object| (object.details["number"].as_i64().unwrap_or_default(), object.name.as_str()))
+        .collect();
+    columns.sort_unstable();
+    columns.into_iter().map(|(_, name)| name).collect()
+}
+
 /// `PARTITION OF` takes the columns as they stand in the parent.
 pub(super) fn same_columns(objects: &Objects, partition: usize) -> bool {
     let Some(child) = objects.all[partition].parent else { return false };
-    let names = |table: usize| -> Vec<&str> {
-        let mut columns: Vec<_> = (objects.all.iter())
-            .filter(|object| object.kind == Kind::Column && object.parent == Some(table))
-            .map(|object| (object.details["number"].as_i64().unwrap_or_default(), object.name.as_str()))
-            .collect();
-        columns.sort_unstable();
-        columns.into_iter().map(|(_, name)| name).collect()
-    };
     let is_parent = |on: &&usize| **on != child && objects.all[**on].kind == Kind::Table;
     let parent = objects.all[partition].depends.iter().find(is_parent);
-    parent.is_some_and(|parent| names(*parent) == names(child)) && objects.all[child].detail("of").is_empty()
+    parent.is_some_and(|parent| columns(objects, *parent) == columns(objects, child))
+        && objects.all[child].detail("of").is_empty()
 }

@@ -87,6 +87,7 @@ pub(super) fn decide<'a>(sides: Sides<'a>, options: &PlanOptions) -> Work<'a> {
         work.rebuild(table);
     }
     work.take_off_shared();
+    work.keep_places_of_types();
     work.unvalidate_from_above();
     work.spread();
     while work.leave_circles() {
@@ -169,6 +170,27 @@ impl Work<'_> {
         let links: Vec<usize> = (0..old.all.len()).filter(|_| !tables.is_empty()).filter(is_link).collect();
         for link in links {
             self.rebuild(link);
+        }
+    }
+
+    /// A table of a type has its columns where the type has them: where they would come elsewhere, it is made anew.
+    fn keep_places_of_types(&mut self) {
+        let (old, new) = (self.sides.old, self.sides.new);
+        let of_type: Vec<usize> = (new.all.iter())
+            .filter(|object| object.kind == Kind::TableType)
+            .filter_map(|object| object.parent)
+            .collect();
+        for table in of_type {
+            let stays = |at: &usize| {
+                self.twins[*at] == Some(table) && matches!(self.fates[*at], Fate::Keep | Fate::Alter)
+            };
+            let Some(before) = (0..old.all.len()).find(stays) else { continue };
+            let (is, wanted) = (family::columns(old, before), family::columns(new, table));
+            let kept = is.iter().filter(|name| wanted.contains(name));
+            let come = wanted.iter().filter(|name| !is.contains(name));
+            if !kept.chain(come).eq(wanted.iter()) {
+                self.rebuild(before);
+            }
         }
     }
 
@@ -319,10 +341,6 @@ impl Work<'_> {
                         && (self.fates[on] == Fate::Rebuild || self.keeps_type(dependant));
                     follows.then(|| self.retype(dependant, below)).flatten()
                 }
-                // Its columns are the type's: none can be altered by itself.
-                Kind::Table if below.kind == Kind::CompositeType && above.detail("of") == below.identity => {
-                    self.rebuild(dependant)
-                }
                 // Its rows are elsewhere.
                 Kind::ForeignTable if below.kind == Kind::Server => self.rebuild(dependant),
                 Kind::Table | Kind::ForeignTable | Kind::Sequence | Kind::Schema | Kind::Extension => None,
@@ -337,6 +355,7 @@ impl Work<'_> {
         let after = self.twins[on].map(|twin| &self.sides.new.all[twin]);
         let other_base = after.is_some_and(|after| below.detail("base") != after.detail("base"));
         match above.kind {
+            kind if below.kind == Kind::CompositeType => kind == Kind::TableType,
             Kind::View
             | Kind::MaterializedView
             | Kind::Rule

@@ -176,6 +176,7 @@ impl<'a> Graph<'a> {
         }
         self.connect_indexes_of_parents();
         self.connect_rows();
+        self.connect_table_types();
         self.connect_logged();
         self.connect_mentions();
         self.connect_parents();
@@ -321,6 +322,44 @@ impl<'a> Graph<'a> {
         let above = indexes_above(new);
         let to_above = |(at, act): (&usize, &usize)| Some((*self.make_of.get(above.get(at)?)?, *act, true));
         edges.extend(self.make_of.iter().filter_map(to_above));
+        self.edges.extend(edges);
+    }
+
+    /// A table is of no type while its columns change.
+    fn connect_table_types(&mut self) {
+        let (old, new) = (self.old(), self.new_side());
+        let is_typed = |objects: &Objects, at: &usize| objects.all[*at].kind == Kind::TableType;
+        let drops: Vec<_> = self.drop_of.iter().filter(|(at, _)| is_typed(old, at)).collect();
+        let makes: Vec<_> = self.make_of.iter().filter(|(at, _)| is_typed(new, at)).collect();
+        let (mut edges, is_column) = (Vec::new(), |object: &Object| object.kind == Kind::Column);
+        for (&at, &act) in self.drop_of.iter().filter(|(at, _)| is_column(&old.all[**at])) {
+            let table = old.all[at].parent;
+            let twin = table.and_then(|table| self.work.twins[table]);
+            edges.extend(
+                drops
+                    .iter()
+                    .filter(|(of, _)| old.all[**of].parent == table)
+                    .map(|(_, first)| (**first, act, false)),
+            );
+            edges.extend(
+                makes
+                    .iter()
+                    .filter(|(of, _)| new.all[**of].parent == twin)
+                    .map(|(_, then)| (act, **then, false)),
+            );
+        }
+        for (&at, &act) in self.make_of.iter().filter(|(at, _)| is_column(&new.all[**at])) {
+            let table = new.all[at].parent;
+            let is_twin = |of: usize| old.all[of].parent.is_some_and(|of| self.work.twins[of] == table);
+            edges
+                .extend(drops.iter().filter(|(of, _)| is_twin(**of)).map(|(_, first)| (**first, act, false)));
+            edges.extend(
+                makes
+                    .iter()
+                    .filter(|(of, _)| new.all[**of].parent == table)
+                    .map(|(_, then)| (act, **then, false)),
+            );
+        }
         self.edges.extend(edges);
     }
 
@@ -543,7 +582,7 @@ impl<'a> Graph<'a> {
             let Some(parent) = object.parent else { continue };
             let Some(&with) = self.make_of.get(&parent) else { continue };
             let fits = match object.kind {
-                Kind::Column | Kind::Default | Kind::ViewColumn | Kind::Attribute => true,
+                Kind::Column | Kind::Default | Kind::ViewColumn | Kind::Attribute | Kind::TableType => true,
                 Kind::Constraint => {
                     object.detail("type") != "f"
                         && !object.defined().ends_with(" NOT VALID")

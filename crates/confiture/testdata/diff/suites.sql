@@ -175,3 +175,29 @@ CREATE TABLE p PARTITION OF a_table_whose_name_is_about_as_long_as_a_name_can_be
 INSERT INTO a_table_whose_name_is_about_as_long_as_a_name_can_be (k) VALUES (1), (2);
 -- never
 RENAME TO a_table_whose_name_is_about_as_long_as_a_name_can_be_n_seq
+-- case: the type of a typed table changes
+-- old
+CREATE TYPE c AS (a int, b text, d int);
+CREATE TABLE t OF c (PRIMARY KEY (a), b DEFAULT 'x');
+CREATE VIEW v AS SELECT a, d FROM t;
+CREATE TABLE u (a int, b text, d int);
+CREATE TABLE w OF c;
+-- new
+CREATE TYPE c AS (a bigint, b text, d numeric, e date);
+CREATE TABLE t OF c (PRIMARY KEY (a), b DEFAULT 'y', e DEFAULT '2020-01-01');
+CREATE VIEW v AS SELECT a, d FROM t;
+CREATE TABLE u OF c;
+CREATE TABLE w (a int, b text, d int);
+-- rows
+INSERT INTO t VALUES (1, 'p', 2); INSERT INTO u VALUES (3, 'q', 4); INSERT INTO w VALUES (5, 'r', 6);
+-- never
+DROP TABLE
+-- case: the columns of a typed table change their places
+-- old
+CREATE TYPE c AS (a int, b text);
+CREATE TABLE t OF c;
+-- new
+CREATE TYPE c AS (z int, b text, a int);
+CREATE TABLE t OF c;
+-- rows
+INSERT INTO t VALUES (1, 'p');

@@ -1,3 +1,4 @@
+SELECT * FROM (
 SELECT CASE WHEN c.relispartition THEN 'partition' ELSE 'inheritance' END AS kind, 'pg_inherits' AS class, c.oid, p.oid::bigint AS sub, json_build_object(
     'schema', n.nspname, 'name', c.relname, 'identity', format('%I.%I in %I.%I', n.nspname, c.relname, pn.nspname, p.relname), 'phrase', '',
     'parent', json_build_array('pg_class', c.oid, 0),
@@ -10,4 +11,13 @@ SELECT CASE WHEN c.relispartition THEN 'partition' ELSE 'inheritance' END AS kin
 FROM pg_inherits h JOIN pg_class c ON c.oid = h.inhrelid AND c.relkind IN ('r', 'p', 'f') JOIN pg_class p ON p.oid = h.inhparent
 JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_namespace pn ON pn.oid = p.relnamespace
 WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'
-ORDER BY c.oid, h.inhseqno
+ORDER BY c.oid, h.inhseqno) links
+UNION ALL
+SELECT 'type of table', 'type of table', c.oid, 0, json_build_object(
+    'schema', n.nspname, 'name', c.relname, 'identity', format('%I.%I', n.nspname, c.relname), 'phrase', '',
+    'parent', json_build_array('pg_class', c.oid, 0),
+    'create', format('ALTER TABLE %I.%I OF %s', n.nspname, c.relname, format_type(c.reloftype, NULL)),
+    'drop', format('ALTER TABLE %I.%I NOT OF', n.nspname, c.relname),
+    'depends', json_build_array(json_build_array('pg_class', c.oid, 0), json_build_array('pg_type', c.reloftype, 0)))
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.reloftype <> 0 AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'

@@ -3,7 +3,7 @@ SELECT CASE c.relkind WHEN 'f' THEN 'foreign table' ELSE 'table' END AS kind, 'p
     'phrase', format('%s %I.%I', CASE c.relkind WHEN 'f' THEN 'FOREIGN TABLE' ELSE 'TABLE' END, n.nspname, c.relname),
     'create', format('CREATE%s%s TABLE %I.%I', CASE c.relpersistence WHEN 'u' THEN ' UNLOGGED' ELSE '' END,
         CASE c.relkind WHEN 'f' THEN ' FOREIGN' ELSE '' END, n.nspname, c.relname),
-    'definition', json_build_array(c.relkind, pg_get_partkeydef(c.oid), CASE WHEN c.reloftype <> 0 THEN format_type(c.reloftype, NULL) END,
+    'definition', json_build_array(c.relkind, pg_get_partkeydef(c.oid),
         fs.srvname,
         -- The type of a column in the key cannot be altered.
         (SELECT array_agg(format_type(a.atttypid, a.atttypmod) || ' ' || a.attcollation::regcollation ORDER BY a.attnum) FROM pg_depend k JOIN pg_attribute a ON a.attrelid = k.objid AND a.attnum = k.objsubid
