@@ -107,7 +107,10 @@ pub(super) fn compare(sides: Sides<'_>, old: &Object, new: &Object) -> Change {
         change.statements.extend(comment(new));
     }
     change.statements.extend(privileges::change(old, new));
-    if let Some(after) = column::sequence_behind(new).filter(|_| new.kind == Kind::Column) {
+    if new.kind == Kind::Column
+        && old.details["sequence"] != new.details["sequence"]
+        && let Some(after) = column::sequence_behind(new)
+    {
         match column::sequence_behind(old) {
             Some(before) => {
                 change

@@ -24,6 +24,9 @@ pub(super) fn indexes_above(objects: &Objects) -> BTreeMap<usize, usize> {
             || object.kind == Kind::Constraint && matches!(object.detail("type"), "p" | "u" | "x")
     };
     let indexes = || objects.all.iter().enumerate().filter(|(_, object)| is_index(object));
+    if indexes().all(|(_, object)| object.detail("index_parent").is_empty()) {
+        return BTreeMap::new();
+    }
     let name = |object: &Object| {
         format!("{}.{}", quoted(object.schema.as_deref().unwrap_or_default()), quoted(&object.name))
     };

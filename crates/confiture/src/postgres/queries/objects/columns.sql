@@ -16,15 +16,11 @@ SELECT CASE WHEN c.relkind IN ('v', 'm') THEN 'view column' ELSE 'column' END AS
         'compression', json_build_array(a.attcompression, format('%s SET COMPRESSION %s', x.alter, CASE a.attcompression WHEN 'p' THEN 'pglz' WHEN 'l' THEN 'lz4' ELSE 'default' END), a.attcompression = ''),
         'statistics', json_build_array(coalesce(a.attstattarget, -1), format('%s SET STATISTICS %s', x.alter, coalesce(a.attstattarget, -1)), coalesce(a.attstattarget, -1) = -1),
         -- A copy made with LIKE counts in bigint, whatever the column's type.
-        'identity sequence', (SELECT json_build_array(CASE WHEN q.seqtypid <> a.atttypid THEN format_type(q.seqtypid, NULL) END,
-                format('ALTER SEQUENCE %I.%I AS %s MINVALUE %s MAXVALUE %s', sn.nspname, s.relname, format_type(q.seqtypid, NULL), q.seqmin, q.seqmax), q.seqtypid = a.atttypid)
-            FROM pg_depend dp JOIN pg_class s ON s.oid = dp.objid JOIN pg_namespace sn ON sn.oid = s.relnamespace JOIN pg_sequence q ON q.seqrelid = s.oid
-            WHERE a.attidentity <> '' AND dp.refclassid = 'pg_class'::regclass AND dp.refobjid = c.oid AND dp.refobjsubid = a.attnum AND dp.deptype = 'i' AND dp.classid = 'pg_class'::regclass LIMIT 1),
+        'identity sequence', CASE WHEN s.oid IS NOT NULL THEN json_build_array(CASE WHEN s.seqtypid <> a.atttypid THEN format_type(s.seqtypid, NULL) END,
+            format('ALTER SEQUENCE %I.%I AS %s MINVALUE %s MAXVALUE %s', s.nspname, s.relname, format_type(s.seqtypid, NULL), s.seqmin, s.seqmax), s.seqtypid = a.atttypid) END,
         -- What is on disk goes with the table, unless somebody has said otherwise.
-        'identity persistence', (SELECT json_build_array(s.relpersistence <> c.relpersistence, format('ALTER SEQUENCE %I.%I SET %s', sn.nspname, s.relname, CASE s.relpersistence WHEN 'u' THEN 'UNLOGGED' ELSE 'LOGGED' END), s.relpersistence = c.relpersistence)
-            FROM pg_depend dp JOIN pg_class s ON s.oid = dp.objid JOIN pg_namespace sn ON sn.oid = s.relnamespace
-            WHERE a.attidentity <> '' AND current_setting('server_version_num')::int >= 150000 AND s.relkind = 'S'
-                AND dp.refclassid = 'pg_class'::regclass AND dp.refobjid = c.oid AND dp.refobjsubid = a.attnum AND dp.deptype = 'i' AND dp.classid = 'pg_class'::regclass LIMIT 1)) END,
+        'identity persistence', CASE WHEN s.oid IS NOT NULL AND current_setting('server_version_num')::int >= 150000 THEN json_build_array(s.relpersistence <> c.relpersistence,
+            format('ALTER SEQUENCE %I.%I SET %s', s.nspname, s.relname, CASE s.relpersistence WHEN 'u' THEN 'UNLOGGED' ELSE 'LOGGED' END), s.relpersistence = c.relpersistence) END) END,
     'details', json_build_object('number', a.attnum, 'local', a.attislocal, 'inherit_count', a.attinhcount,
         'type', format_type(a.atttypid, a.atttypmod),
         'base', CASE WHEN t.typtype <> 'd' THEN format_type(a.atttypid, NULL) ELSE (
@@ -41,15 +37,12 @@ SELECT CASE WHEN c.relkind IN ('v', 'm') THEN 'view column' ELSE 'column' END AS
         'generated', CASE WHEN a.attgenerated <> '' THEN pg_get_expr(d.adbin, d.adrelid) END,
         'generated_kind', CASE a.attgenerated WHEN 's' THEN 'STORED' WHEN 'v' THEN 'VIRTUAL' END,
         'identity', CASE a.attidentity WHEN 'a' THEN 'ALWAYS' WHEN 'd' THEN 'BY DEFAULT' END,
-        'sequence', CASE WHEN a.attidentity <> '' THEN (
-            SELECT json_build_array(format('%I.%I', sn.nspname, s.relname), format('INCREMENT BY %s MINVALUE %s MAXVALUE %s START WITH %s CACHE %s %s',
-                q.seqincrement, q.seqmin, q.seqmax, q.seqstart, q.seqcache, CASE WHEN q.seqcycle THEN 'CYCLE' ELSE 'NO CYCLE' END),
-                q.seqincrement = 1 AND q.seqmin = 1 AND q.seqstart = 1 AND q.seqcache = 1 AND NOT q.seqcycle AND q.seqmax = CASE a.atttypid
-                    WHEN 'int8'::regtype THEN 9223372036854775807 WHEN 'int4'::regtype THEN 2147483647 ELSE 32767 END,
-                s.relpersistence, sn.nspname, s.relname,
-                pg_get_userbyid(s.relowner), s.relacl::text[], acldefault('s', s.relowner)::text[], obj_description(s.oid, 'pg_class'))
-            FROM pg_depend dp JOIN pg_class s ON s.oid = dp.objid JOIN pg_namespace sn ON sn.oid = s.relnamespace JOIN pg_sequence q ON q.seqrelid = s.oid
-            WHERE dp.refclassid = 'pg_class'::regclass AND dp.refobjid = c.oid AND dp.refobjsubid = a.attnum AND dp.deptype = 'i' AND dp.classid = 'pg_class'::regclass LIMIT 1) END)) AS body
+        'sequence', CASE WHEN s.oid IS NOT NULL THEN json_build_array(format('%I.%I', s.nspname, s.relname), format('INCREMENT BY %s MINVALUE %s MAXVALUE %s START WITH %s CACHE %s %s',
+                s.seqincrement, s.seqmin, s.seqmax, s.seqstart, s.seqcache, CASE WHEN s.seqcycle THEN 'CYCLE' ELSE 'NO CYCLE' END),
+            s.seqincrement = 1 AND s.seqmin = 1 AND s.seqstart = 1 AND s.seqcache = 1 AND NOT s.seqcycle AND s.seqmax = CASE a.atttypid
+                WHEN 'int8'::regtype THEN 9223372036854775807 WHEN 'int4'::regtype THEN 2147483647 ELSE 32767 END,
+            s.relpersistence, s.nspname, s.relname,
+            pg_get_userbyid(s.relowner), s.relacl::text[], acldefault('s', s.relowner)::text[], obj_description(s.oid, 'pg_class')) END)) AS body
 FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_type t ON t.oid = a.atttypid
 -- OFFSET 0: computed once for each row, however often it is used.
@@ -57,6 +50,10 @@ CROSS JOIN LATERAL (SELECT format('ALTER%s TABLE ONLY %I.%I ALTER COLUMN %I', CA
 CROSS JOIN LATERAL (SELECT CASE c.relkind WHEN 'm' THEN format('ALTER MATERIALIZED VIEW %I.%I ALTER COLUMN %I', n.nspname, c.relname, a.attname) ELSE y.base END OFFSET 0) AS x(alter)
 LEFT JOIN pg_collation co ON co.oid = a.attcollation LEFT JOIN pg_namespace cn ON cn.oid = co.collnamespace
 LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum AND a.attgenerated <> ''
+-- The sequence behind an identity column.
+LEFT JOIN LATERAL (SELECT sc.oid, sc.relname, sc.relpersistence, sc.relowner, sc.relacl, sn.nspname, q.*
+    FROM pg_depend dp JOIN pg_class sc ON sc.oid = dp.objid JOIN pg_namespace sn ON sn.oid = sc.relnamespace JOIN pg_sequence q ON q.seqrelid = sc.oid
+    WHERE a.attidentity <> '' AND dp.refclassid = 'pg_class'::regclass AND dp.refobjid = c.oid AND dp.refobjsubid = a.attnum AND dp.deptype = 'i' AND dp.classid = 'pg_class'::regclass LIMIT 1) AS s ON true
 WHERE a.attnum > 0 AND NOT a.attisdropped AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'
     AND c.relkind IN ('r', 'p', 'f', 'v', 'm')
 ORDER BY c.oid, a.attnum

@@ -2,7 +2,11 @@ SELECT 'index' AS kind, 'pg_class' AS class, c.oid, 0 AS sub, json_build_object(
     'schema', n.nspname, 'name', c.relname, 'identity', format('%I.%I', n.nspname, c.relname),
     'phrase', format('INDEX %I.%I', n.nspname, c.relname),
     'parent', json_build_array('pg_class', i.indrelid, 0),
-    'create', d.definition, 'definition', format('%s%s', CASE WHEN i.indisunique THEN 'UNIQUE' END, replace(substr(d.definition, strpos(d.definition, format(' INDEX %I ON ', c.relname)) + length(format(' INDEX %I', c.relname))), w.parameters, '')),
+    'create', d.definition,
+    -- Parameters can be altered, but not those of a partitioned index.
+    'definition', format('%s%s', CASE WHEN i.indisunique THEN 'UNIQUE' END, replace(substr(d.definition, strpos(d.definition, format(' INDEX %I ON ', c.relname)) + length(format(' INDEX %I', c.relname))),
+        CASE WHEN c.reloptions IS NULL OR c.relkind <> 'i' THEN '' ELSE (SELECT format(' WITH (%s)', string_agg(format('%I=%s', split_part(o, '=', 1), CASE WHEN quote_ident(v) = v THEN v ELSE quote_literal(v) END), ', ' ORDER BY at))
+            FROM unnest(c.reloptions) WITH ORDINALITY AS u(o, at) CROSS JOIN LATERAL (SELECT substr(o, strpos(o, '=') + 1) OFFSET 0) AS x(v)) END, '')),
     'alter', CASE c.relkind WHEN 'i' THEN format('ALTER INDEX %I.%I', n.nspname, c.relname) END, 'options', CASE c.relkind WHEN 'i' THEN c.reloptions END,
     'drop', format('DROP INDEX %I.%I', n.nspname, c.relname),
     'inherited', c.relispartition,
@@ -18,9 +22,6 @@ JOIN pg_class t ON t.oid = i.indrelid JOIN pg_namespace tn ON tn.oid = t.relname
 LEFT JOIN pg_tablespace s ON s.oid = c.reltablespace
 -- OFFSET 0: computed once for each row, however often it is used.
 CROSS JOIN LATERAL (SELECT pg_get_indexdef(c.oid) OFFSET 0) AS d(definition)
--- They can be altered, but not those of a partitioned index.
-CROSS JOIN LATERAL (SELECT coalesce((SELECT format(' WITH (%s)', string_agg(format('%I=%s', split_part(o, '=', 1), CASE WHEN quote_ident(v) = v THEN v ELSE quote_literal(v) END), ', ' ORDER BY at))
-    FROM unnest(c.reloptions) WITH ORDINALITY AS u(o, at) CROSS JOIN LATERAL (SELECT substr(o, strpos(o, '=') + 1) OFFSET 0) AS x(v) WHERE c.relkind = 'i'), '') OFFSET 0) AS w(parameters)
 WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'
     AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid AND k.contype IN ('p', 'u', 'x'))
 ORDER BY c.oid
