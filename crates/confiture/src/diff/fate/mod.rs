@@ -1,5 +1,7 @@
 //! What becomes of each object: it stays, is altered, is made anew, or goes.
 
+mod settle;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::catalog::{Kind, Object, Objects};
@@ -111,13 +113,6 @@ pub(super) fn is_type(kind: Kind) -> bool {
     matches!(kind, Kind::Enum | Kind::Domain | Kind::CompositeType | Kind::Range | Kind::Collation)
 }
 
-/// True where `holds` is so for what has the type, also by way of another type.
-fn is_used(objects: &Objects, dependants: &[Vec<usize>], at: usize, holds: &impl Fn(usize) -> bool) -> bool {
-    dependants[at]
-        .iter()
-        .any(|&on| holds(on) || is_type(objects.all[on].kind) && is_used(objects, dependants, on, holds))
-}
-
 /// True where an object of another kind has the name.
 fn is_named_otherwise(new: &Objects, object: &Object) -> bool {
     let other = |one: &Object| one.identity == object.identity && one.kind != object.kind;
@@ -144,12 +139,6 @@ fn is_relation_or_routine(kind: Kind) -> bool {
     use Kind::{Procedure, Sequence, Table, View, ViewColumn};
     matches!(kind, Table | ForeignTable | View | MaterializedView | Sequence | Column | ViewColumn)
         || matches!(kind, Function | Procedure | Aggregate)
-}
-
-/// Indexes that do not bring those of partitions along, for a constraint of a partition belongs to them.
-fn indexes_made_alone(new: &Objects) -> BTreeSet<&str> {
-    let attached = family::attached_constraints(new).into_iter();
-    attached.map(|(_, index)| new.all[index].identity.as_str()).collect()
 }
 
 impl Work<'_> {
@@ -457,220 +446,6 @@ impl Work<'_> {
             if let Some(sql) = change.statements.iter_mut().find(typed).filter(|_| anew) {
                 *sql = Sql::from_server(format!("{} USING {}", sql.as_str(), column::through_text(after)));
             }
-        }
-    }
-
-    /// What is made anew, what has to wait, and what comes along with a parent.
-    fn settle(&mut self, options: &PlanOptions) {
-        let old = self.sides.old;
-        let dependants = old.dependants();
-        for at in 0..old.all.len() {
-            if matches!(self.fates[at], Fate::Rebuild | Fate::Gone) {
-                if let Some(twin) = self.twins[at] {
-                    self.made[twin] = true;
-                }
-                self.set_aside[at] = match old.all[at].kind {
-                    Kind::Table if self.fates[at] == Fate::Rebuild => true,
-                    Kind::Table => self.waits_for_columns(at, &dependants),
-                    kind if is_type(kind) => self.waits_for_columns(at, &dependants),
-                    _ => false,
-                };
-            }
-        }
-        self.stays_below = self.columns_that_stay_below();
-        self.set_bases_aside(&dependants);
-        if options.after_first {
-            self.settle_indexes();
-        } else {
-            let taken_off = self.taken_off();
-            for (at, object) in old.all.iter().enumerate() {
-                // The triggers of a partition go when it is taken off.
-                let alone = object.parent.is_some_and(|table| taken_off.contains(&table))
-                    && object.kind != Kind::Trigger;
-                let inherited = object.inherited || self.is_retyped_with_parents(at);
-                let apart = alone || self.stays_below.contains(&at);
-                if inherited
-                    && !apart
-                    && let Some(first) = self.own_not_null(at, options)
-                {
-                    self.fates[at] = Fate::Alter;
-                    self.changes.entry(at).or_default().statements = vec![first];
-                } else {
-                    self.old_comes_along[at] = inherited && !apart && self.parents_do(at);
-                }
-            }
-            let new = self.sides.new;
-            // A table that is put to its parent afterwards has to have its columns and checks: one that was there before, or one whose columns
-            // stand in an order of their own.
-            let attached: BTreeSet<usize> = (new.all.iter().enumerate())
-                .filter(|(at, object)| {
-                    matches!(object.kind, Kind::Partition | Kind::Inheritance) && self.made[*at]
-                })
-                .filter_map(|(at, object)| {
-                    let table = object.parent?;
-                    let in_one = object.kind == Kind::Inheritance || family::same_columns(new, at);
-                    (!self.made[table] || !in_one).then_some(table)
-                })
-                .collect();
-            let alone = indexes_made_alone(new);
-            for (at, object) in new.all.iter().enumerate() {
-                // So with the checks: it has to have them, or is not taken.
-                let is_needed = || {
-                    let is_check = object.kind == Kind::Constraint && object.detail("type") == "c";
-                    object.kind == Kind::Column
-                        || is_check && !family::comes_from_kept_parent(new, &self.made, object)
-                };
-                let own = object.parent.is_some_and(|table| attached.contains(&table)) && is_needed();
-                let apart = alone.contains(object.detail("index_parent")) && object.kind == Kind::Index;
-                self.new_comes_along[at] = object.inherited && !own && !apart;
-            }
-            // So does the default of a column that comes along; where it has its own, that is seen afterwards.
-            for (at, object) in new.all.iter().enumerate() {
-                if let (Kind::Default, Some(column)) = (object.kind, object.parent) {
-                    self.new_comes_along[at] = self.new_comes_along[column] && self.made[column];
-                }
-            }
-        }
-    }
-
-    /// What is still missing after all parents were there is made by itself, but for what comes along with an index.
-    fn settle_indexes(&mut self) {
-        let new = self.sides.new;
-        let alone = indexes_made_alone(new);
-        for (at, object) in new.all.iter().enumerate().filter(|(_, object)| object.kind == Kind::Index) {
-            let above = object.detail("index_parent");
-            let brings = |index: usize| self.made[index] && new.all[index].is("valid");
-            let found = new.by_key.get(&(Kind::Index, above.to_owned()));
-            self.new_comes_along[at] = found.is_some_and(|index| brings(*index)) && !alone.contains(above);
-        }
-    }
-
-    /// True for a type that columns, or rows, have to leave before it goes, while another takes its name.
-    fn waits_for_columns(&self, at: usize, dependants: &[Vec<usize>]) -> bool {
-        let old = self.sides.old;
-        let is_typed = |on: usize| old.all[on].kind == Kind::Table && self.fates[on] == Fate::Rebuild;
-        let waits = |on: usize| self.waits_with_its_table(on) || is_typed(on);
-        let holds =
-            |on: usize| old.all[on].kind == Kind::Column && self.fates[on] == Fate::Alter || waits(on);
-        if self.fates[at] == Fate::Rebuild {
-            return is_used(old, dependants, at, &holds);
-        }
-        let taken = is_named_otherwise(self.sides.new, &old.all[at]);
-        dependants[at].iter().any(|on| holds(*on) && self.keeps_type(*on) || taken && waits(*on))
-    }
-
-    /// A type under one that is set aside waits as well: its name is needed, and it cannot go before the other.
-    fn set_bases_aside(&mut self, dependants: &[Vec<usize>]) {
-        let old = self.sides.old;
-        let bases = |at: &usize| {
-            is_type(old.all[*at].kind)
-                && matches!(self.fates[*at], Fate::Rebuild | Fate::Gone)
-                && !self.set_aside[*at]
-        };
-        let bases: Vec<usize> = (0..old.all.len()).filter(bases).collect();
-        loop {
-            let waits = |at: &usize| {
-                !self.set_aside[*at]
-                    && dependants[*at]
-                        .iter()
-                        .any(|above| self.set_aside[*above] && is_type(old.all[*above].kind))
-            };
-            let Some(base) = bases.iter().copied().find(waits) else { break };
-            self.set_aside[base] = true;
-        }
-    }
-
-    /// True for a column of a table that is set aside until its rows have moved over.
-    pub(super) fn waits_with_its_table(&self, at: usize) -> bool {
-        let object = &self.sides.old.all[at];
-        let table = |table: usize| {
-            self.sides.old.all[table].kind == Kind::Table && self.fates[table] == Fate::Rebuild
-        };
-        object.kind == Kind::Column && object.parent.is_some_and(table)
-    }
-
-    /// Tables that are taken off all their parents: they look after themselves.
-    fn taken_off(&self) -> BTreeSet<usize> {
-        let old = self.sides.old;
-        let links = |goes: bool| {
-            (old.all.iter().enumerate())
-                .filter(|(_, object)| family::is_link(object))
-                .filter(move |(at, _)| matches!(self.fates[*at], Fate::Gone | Fate::Rebuild) == goes)
-                .filter_map(|(_, object)| object.parent)
-        };
-        let mut taken_off: BTreeSet<usize> =
-            links(true).filter(|table| !matches!(self.fates[*table], Fate::Gone | Fate::Rebuild)).collect();
-        links(false).for_each(|table| {
-            taken_off.remove(&table);
-        });
-        taken_off
-    }
-
-    /// A child's own NOT NULL is made, or given up, before the parents' comes; what else there is to do comes along with them. Where that is
-    /// refused, a remark tells of the difference.
-    fn own_not_null(&self, at: usize, options: &PlanOptions) -> Option<Sql> {
-        let (old, new) = (self.sides.old, self.sides.new);
-        let stays = matches!(self.fates[at], Fate::Keep | Fate::Alter);
-        if !stays || options.rebuild.contains(&old.all[at].key()) {
-            return None;
-        }
-        not_null::before_parents(&old.all[at], &new.all[self.twins[at]?]).map(Sql::from_server)
-    }
-
-    /// Columns that go while those who inherit from the table keep theirs: they are dropped with `ONLY`, and so are those between.
-    fn columns_that_stay_below(&self) -> BTreeSet<usize> {
-        let old = self.sides.old;
-        let mut heirs: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-        for link in old.all.iter().filter(|object| object.kind == Kind::Inheritance) {
-            let Some(child) = link.parent else { continue };
-            for parent in link.depends.iter().filter(|on| **on != child) {
-                heirs.entry(*parent).or_default().push(child);
-            }
-        }
-        let children = if heirs.is_empty() { Vec::new() } else { old.children() };
-        let mut found = BTreeSet::new();
-        // From the top: what is dropped with ONLY leaves the column to each child.
-        for &table in heirs.keys() {
-            for &column in children[table].iter().filter(|at| old.all[**at].kind == Kind::Column) {
-                let mut open = vec![table];
-                let mut below = Vec::new();
-                while let Some(table) = open.pop() {
-                    for &heir in heirs.get(&table).into_iter().flatten() {
-                        let same = |at: &&usize| {
-                            let other = &old.all[**at];
-                            other.kind == Kind::Column
-                                && other.name == old.all[column].name
-                                && other.inherited
-                        };
-                        below.extend(children[heir].iter().find(same));
-                        open.push(heir);
-                    }
-                }
-                let goes = |at: &usize| matches!(self.fates[*at], Fate::Gone | Fate::Rebuild);
-                if goes(&column) && below.iter().any(|at| !goes(at)) {
-                    found.insert(column);
-                    found.extend(below.into_iter().filter(goes));
-                }
-            }
-        }
-        found
-    }
-
-    /// True for a column whose type changes, and which a parent has as well: no child's type is altered by itself.
-    fn is_retyped_with_parents(&self, at: usize) -> bool {
-        let object = &self.sides.old.all[at];
-        object.kind == Kind::Column
-            && object.details["inherit_count"].as_i64() > Some(0)
-            && self.fates[at] == Fate::Alter
-            && self.changes[&at].disturbs
-    }
-
-    /// True where work on an inherited object is left to its parent: dropping, making, a type or NOT NULL.
-    fn parents_do(&self, at: usize) -> bool {
-        match self.fates[at] {
-            Fate::Gone | Fate::Rebuild => true,
-            Fate::Alter => self.sides.old.all[at].kind == Kind::Column,
-            Fate::Keep => false,
         }
     }
 }

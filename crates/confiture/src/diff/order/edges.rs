@@ -1,0 +1,246 @@
+//! What has to come before what, and why.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::catalog::{Kind, Object, Objects};
+use crate::diff::fate::Fate;
+use crate::diff::order::{Act, Graph, name_spaces};
+use crate::diff::persistence;
+
+impl Graph<'_> {
+    pub(super) fn connect_old(&mut self) {
+        let children = self.old().children();
+        for (at, object) in self.old().all.iter().enumerate() {
+            let drop = self.drop_of.get(&at).copied();
+            let alter = self.alter_of(at);
+            for on in
+                &object.depends.iter().flat_map(|on| self.taken_along_by(*on, &children)).collect::<Vec<_>>()
+            {
+                let goes = self.drop_of.get(on).copied();
+                let finish = self.finish_of.get(on).copied();
+                let waits = self.work.waits_with_its_table(at).then_some(object.parent).flatten();
+                let own_finish = self.finish_of.get(&waits.unwrap_or(at)).copied();
+                self.before(own_finish.or(drop), finish.or(goes));
+                // What only has a new name meanwhile does not mind what is left on it.
+                if let (Some(drop), Some(goes)) = (drop, goes) {
+                    let binds = finish.is_none() || names_types(object.kind);
+                    self.edges.push((drop, goes, !binds));
+                }
+                if let (Some(drop), Some(altered)) = (drop, self.alter_of(*on)) {
+                    let change = self.work.changes.get(on);
+                    let binds = self.old().all[*on].kind == Kind::Column
+                        || change.is_some_and(|change| change.disturbs);
+                    self.edges.push((drop, altered, !binds));
+                }
+                // Where it is made anew, the altered one takes the new one over: that is an edge of the new side.
+                if self.work.fates[*on] == Fate::Gone || finish.is_some() {
+                    self.before(alter, finish.or(goes));
+                }
+            }
+        }
+    }
+
+    /// The objects whose work takes an old one along: itself, or, for a column of a child, its table or the parents' columns.
+    fn taken_along_by(&self, at: usize, children: &[Vec<usize>]) -> Vec<usize> {
+        let old = &self.old().all;
+        let table = old[at].parent.filter(|_| self.work.old_comes_along[at] && old[at].kind == Kind::Column);
+        let Some(table) = table else { return vec![at] };
+        if self.drop_of.contains_key(&table) {
+            return vec![table];
+        }
+        let links = children[table].iter().map(|link| &old[*link]);
+        let links = links.filter(|link| matches!(link.kind, Kind::Partition | Kind::Inheritance));
+        let parents = links.flat_map(|link| &link.depends).filter(|on| **on != table);
+        let same = |column: &&usize| old[**column].kind == Kind::Column && old[**column].name == old[at].name;
+        let columns = parents.flat_map(|parent| children[*parent].iter().filter(same));
+        columns.flat_map(|column| self.taken_along_by(*column, children)).collect()
+    }
+
+    pub(super) fn connect_new(&mut self) {
+        for (at, object) in self.new_side().all.iter().enumerate() {
+            let made = self.make_of.get(&at).copied();
+            for on in &object.depends {
+                let before = self.make_of.get(on).or_else(|| self.make_of.get(&self.new_side().root(*on)));
+                let before = before.copied().filter(|before| Some(*before) != made);
+                if let (Some(before), Some(made)) = (before, made) {
+                    self.edges.push((before, made, self.minds_nobody(before)));
+                }
+            }
+        }
+        self.connect_indexes_of_parents();
+        self.connect_rows();
+        self.connect_table_types();
+        self.connect_logged();
+        self.connect_mentions();
+        self.connect_parents();
+    }
+
+    /// True for a column that stays what it is to those who use it.
+    fn minds_nobody(&self, act: usize) -> bool {
+        let Act::Alter(at, _) = self.acts[act] else { return false };
+        let change = self.work.changes.get(&at);
+        self.old().all[at].kind == Kind::Column && change.is_some_and(|change| !change.disturbs)
+    }
+
+    /// A table is of no type while its columns change.
+    fn connect_table_types(&mut self) {
+        let (old, new) = (self.old(), self.new_side());
+        let is_typed = |objects: &Objects, at: &usize| objects.all[*at].kind == Kind::TableType;
+        let drops: Vec<_> = self.drop_of.iter().filter(|(at, _)| is_typed(old, at)).collect();
+        let makes: Vec<_> = self.make_of.iter().filter(|(at, _)| is_typed(new, at)).collect();
+        let (mut edges, is_column) = (Vec::new(), |object: &Object| object.kind == Kind::Column);
+        for (&at, &act) in self.drop_of.iter().filter(|(at, _)| is_column(&old.all[**at])) {
+            let table = old.all[at].parent;
+            let twin = table.and_then(|table| self.work.twins[table]);
+            edges.extend(
+                drops
+                    .iter()
+                    .filter(|(of, _)| old.all[**of].parent == table)
+                    .map(|(_, first)| (**first, act, false)),
+            );
+            edges.extend(
+                makes
+                    .iter()
+                    .filter(|(of, _)| new.all[**of].parent == twin)
+                    .map(|(_, then)| (act, **then, false)),
+            );
+        }
+        for (&at, &act) in self.make_of.iter().filter(|(at, _)| is_column(&new.all[**at])) {
+            let table = new.all[at].parent;
+            let is_twin = |of: usize| old.all[of].parent.is_some_and(|of| self.work.twins[of] == table);
+            edges
+                .extend(drops.iter().filter(|(of, _)| is_twin(**of)).map(|(_, first)| (**first, act, false)));
+            edges.extend(
+                makes
+                    .iter()
+                    .filter(|(of, _)| new.all[**of].parent == table)
+                    .map(|(_, then)| (act, **then, false)),
+            );
+        }
+        self.edges.extend(edges);
+    }
+
+    /// What takes a table's row is read when the row has all its columns, and none too many.
+    fn connect_rows(&mut self) {
+        let (old, new) = (self.old(), self.new_side());
+        let mut columns: HashMap<usize, Vec<usize>> = HashMap::new();
+        let is_column = |object: &Object| object.kind == Kind::Column;
+        for (&at, &act) in self.make_of.iter().filter(|(at, _)| is_column(&new.all[**at])) {
+            columns.entry(new.root(at)).or_default().push(act);
+        }
+        for (&at, &act) in self.drop_of.iter().filter(|(at, _)| is_column(&old.all[**at])) {
+            let table = self.work.twins[old.root(at)].filter(|table| !self.work.made[*table]);
+            table.into_iter().for_each(|table| columns.entry(table).or_default().push(act));
+        }
+        let is_read = |object: &Object| match object.kind {
+            Kind::View | Kind::MaterializedView | Kind::Rule => true,
+            Kind::Function | Kind::Procedure => object.detail("body").is_empty(),
+            _ => false,
+        };
+        let mut edges = Vec::new();
+        for (&at, &act) in self.make_of.iter().filter(|(at, _)| is_read(&new.all[**at])) {
+            let rows = new.all[at].depends.iter().filter_map(|table| columns.get(table));
+            edges.extend(rows.flatten().map(|first| (*first, act, true)));
+        }
+        self.edges.extend(edges);
+    }
+
+    /// A table that is logged refers to none that is not: those that are referred to become logged first, and not logged last.
+    fn connect_logged(&mut self) {
+        let (old, new) = (self.old(), self.new_side());
+        let persistence = |object: &Object| object.facet("persistence").map(|facet| facet.0.clone());
+        let altered: HashMap<usize, (usize, bool)> = (self.make_of.iter())
+            .filter_map(|(&twin, &act)| {
+                let Act::Alter(at, _) = self.acts[act] else { return None };
+                let (before, after) = (persistence(&old.all[at])?, persistence(&new.all[twin])?);
+                (new.all[twin].kind == Kind::Table && before != after).then(|| (twin, (act, after == "u")))
+            })
+            .collect();
+        let keys = new.all.iter().filter(|key| key.kind == Kind::Constraint && key.detail("type") == "f");
+        let mut edges = Vec::new();
+        for (key, referrer) in keys.filter_map(|key| Some((key, key.parent?))) {
+            let Some(&(from, is_unlogged)) = altered.get(&referrer) else { continue };
+            let referred = key.depends.iter().map(|on| new.root(*on)).filter(|table| *table != referrer);
+            for (to, _) in referred.filter_map(|table| altered.get(&table)) {
+                edges.push(if is_unlogged { (from, *to, false) } else { (*to, from, false) });
+            }
+        }
+        self.edges.extend(edges);
+    }
+
+    /// What the text of a function mentions should be there before the function can be called, by an index or a default.
+    fn connect_mentions(&mut self) {
+        let is_routine = |object: &Object| matches!(object.kind, Kind::Function | Kind::Procedure);
+        let named = |object: &Object| {
+            is_routine(object)
+                || matches!(object.kind, Kind::Table | Kind::View | Kind::MaterializedView | Kind::Aggregate)
+        };
+        let objects = &self.new_side().all;
+        let mut names: HashMap<&str, Vec<usize>> = HashMap::new();
+        for &at in self.make_of.keys() {
+            if named(&objects[at]) {
+                names.entry(objects[at].name.as_str()).or_default().push(at);
+            }
+        }
+        for (&at, &act) in &self.make_of {
+            let object = &objects[at];
+            if is_routine(object) && !object.detail("body").is_empty() {
+                let words = object.detail("body").split(|c: char| !c.is_alphanumeric() && c != '_');
+                let words: HashSet<&str> = words.collect();
+                let mentioned = words.iter().filter_map(|word| names.get(word)).flatten();
+                let edges: Vec<_> = mentioned.filter(|on| **on != at).map(|on| self.make_of[on]).collect();
+                self.edges.extend(edges.into_iter().map(|first| (first, act, true)));
+            }
+        }
+    }
+
+    /// A name is free before it is taken again; what was set aside goes last.
+    pub(super) fn connect_both(&mut self) {
+        let mut free: HashMap<(u8, String), Vec<usize>> = HashMap::new();
+        for (&at, &drop) in &self.drop_of {
+            for space in name_spaces(self.old(), &self.old().all[at]) {
+                free.entry(space).or_default().push(drop);
+            }
+        }
+        for (&twin, &act) in &self.make_of {
+            if let Act::Alter(at, _) = self.acts[act] {
+                // A new name, or an identity's sequence, that the alteration gives up.
+                let (before, after) = (&self.old().all[at], &self.new_side().all[twin]);
+                let kept = name_spaces(self.new_side(), after);
+                for space in name_spaces(self.old(), before).into_iter().filter(|space| !kept.contains(space))
+                {
+                    free.entry(space).or_default().push(act);
+                }
+            }
+        }
+        let keys = persistence::keys(self.work.sides, &self.work.twins);
+        for between in &keys {
+            if !self.drop_of.contains_key(&between.key) {
+                self.before(self.alter_of(between.first), self.alter_of(between.second));
+            }
+        }
+        let mut edges = Vec::new();
+        for (&at, &make) in &self.make_of {
+            for space in name_spaces(self.new_side(), &self.new_side().all[at]) {
+                let firsts = free.get(&space).into_iter().flatten().filter(|first| **first != make);
+                edges.extend(firsts.map(|first| (*first, make, matches!(self.acts[*first], Act::Alter(..)))));
+            }
+        }
+        for (at, twin) in self.work.twins.iter().enumerate() {
+            if let (Some(&drop), Some(twin)) = (self.drop_of.get(&at), twin) {
+                let make = self.make_of.get(twin).copied();
+                edges.extend(make.map(|make| (drop, make, false)));
+                if let (Some(&finish), Some(make)) = (self.finish_of.get(&at), make) {
+                    edges.push((make, finish, false));
+                }
+            }
+        }
+        self.edges.extend(edges);
+    }
+}
+
+/// Kinds whose statements name the types of their arguments.
+fn names_types(kind: Kind) -> bool {
+    use Kind::{Aggregate, Cast, Function, Operator, OperatorFamilyMember, Procedure, Transform};
+    matches!(kind, Aggregate | Cast | Function | Operator | OperatorFamilyMember | Procedure | Transform)
+}

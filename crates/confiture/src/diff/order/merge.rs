@@ -1,0 +1,169 @@
+//! Work that is done along with other work: what goes with its table, and what is written into the statement that makes it.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use crate::catalog::{Kind, Object, Objects};
+use crate::diff::family::{self, indexes_above, same_columns};
+use crate::diff::fate::Fate;
+use crate::diff::order::{Act, Graph};
+
+impl Graph<'_> {
+    /// What goes with its parent needs no statement of its own.
+    pub(super) fn merge_drops(&mut self) {
+        // What a partition has goes by itself where the partition is taken off before.
+        let taken_off: HashSet<Option<usize>> = (self.drop_of.keys())
+            .map(|at| &self.old().all[*at])
+            .filter(|object| object.kind == Kind::Partition)
+            .map(|object| object.parent)
+            .collect();
+        let attached: HashMap<usize, usize> = indexes_above(self.old())
+            .into_iter()
+            .filter(|(index, _)| !taken_off.contains(&self.old().all[*index].parent))
+            .collect();
+        let parents = family::parents(self.old());
+        let drops: Vec<(usize, usize)> = self.drop_of.iter().map(|(at, act)| (*at, *act)).collect();
+        for (at, act) in drops {
+            let object = &self.old().all[at];
+            // The rows of a partition go over with those of its table.
+            if let Some(finish) = self.finish_of_whole(at) {
+                self.merged[act] = finish;
+                continue;
+            }
+            // What leaves a table that is only set aside has to be taken off it, for its name is needed again.
+            let stays = |parent: usize| self.work.set_aside[parent] && object.kind != Kind::Column;
+            let parent = match object.kind {
+                Kind::Sequence => self.owner_of(at),
+                Kind::Function => self.type_served_by(object),
+                Kind::SequenceOwner if self.sequence_stays(at) => None,
+                Kind::Constraint if object.detail("type") == "f" && self.refers_to_dropped(at) => None,
+                Kind::Constraint | Kind::Index if attached.contains_key(&at) => attached.get(&at).copied(),
+                Kind::Index if !taken_off.contains(&object.parent) => {
+                    let above = (Kind::Index, object.detail("index_parent").to_owned());
+                    let above = self.old().by_key.get(&above).copied();
+                    above.filter(|above| self.drop_of.contains_key(above)).or(object.parent)
+                }
+                Kind::Column | Kind::Default | Kind::SequenceOwner => object.parent,
+                _ => object.parent,
+            };
+            if let Some(parent) = parent
+                && let Some(&with) = self.drop_of.get(&parent)
+                && !stays(self.old().root(parent))
+                && !leads_back(self.old(), &parents, at, self.old().root(parent), |on| {
+                    self.drop_of.contains_key(&on)
+                })
+            {
+                self.merged[act] = with;
+            }
+        }
+    }
+
+    /// Where a partition goes whose table is set aside: what is left of that takes it along.
+    fn finish_of_whole(&self, at: usize) -> Option<usize> {
+        let old = self.old();
+        if old.all[at].kind != Kind::Table || !old.all[at].is("is_partition") {
+            return None;
+        }
+        let link = (0..old.all.len())
+            .find(|link| old.all[*link].kind == Kind::Partition && old.all[*link].parent == Some(at))?;
+        let whole =
+            *old.all[link].depends.iter().find(|on| **on != at && old.all[**on].kind == Kind::Table)?;
+        let goes = self.drop_of.contains_key(&at) && self.work.fates[at] == Fate::Gone;
+        let finish = self.finish_of.get(&whole).copied().or_else(|| self.finish_of_whole(whole));
+        finish.filter(|_| goes)
+    }
+
+    /// The column that owns a sequence.
+    fn owner_of(&self, sequence: usize) -> Option<usize> {
+        let key = (Kind::SequenceOwner, self.old().all[sequence].identity.clone());
+        self.old().find(&key)?.1.parent
+    }
+
+    /// The base type that cannot go without a function, nor it without the type.
+    fn type_served_by(&self, function: &Object) -> Option<usize> {
+        let name = function.detail("base_type");
+        self.old().by_key.get(&(Kind::BaseType, name.to_owned())).copied().filter(|_| !name.is_empty())
+    }
+
+    fn sequence_stays(&self, owner: usize) -> bool {
+        let key = (Kind::Sequence, self.old().all[owner].identity.clone());
+        self.old().find(&key).is_some_and(|(at, _)| !self.drop_of.contains_key(&at))
+    }
+
+    /// True for a foreign key to another table that goes as well: then it goes first, so that no circle can be.
+    fn refers_to_dropped(&self, at: usize) -> bool {
+        let own = self.old().all[at].parent;
+        self.old().all[at].depends.iter().any(|on| {
+            let root = self.old().root(*on);
+            Some(root) != own && self.drop_of.contains_key(&root)
+        })
+    }
+
+    /// Columns, defaults and most constraints are written into the statement that makes their table.
+    pub(super) fn merge_makes(&mut self) {
+        let mut makes: Vec<(usize, usize)> = self.make_of.iter().map(|(at, act)| (*at, *act)).collect();
+        let parents = family::parents(self.new_side());
+        // Columns before their defaults: a default follows its column wherever that has gone.
+        makes.sort_by_key(|(at, _)| (self.new_side().all[*at].kind, *at));
+        for (at, act) in makes {
+            let object = &self.new_side().all[at];
+            let Some(parent) = object.parent else { continue };
+            let Some(&with) = self.make_of.get(&parent) else { continue };
+            let fits = match object.kind {
+                Kind::Column | Kind::Default | Kind::ViewColumn | Kind::Attribute | Kind::TableType => true,
+                Kind::Constraint => {
+                    object.detail("type") != "f"
+                        && !object.defined().ends_with(" NOT VALID")
+                        && object.is("valid")
+                }
+                Kind::DomainConstraint => !object.defined().ends_with(" NOT VALID"),
+                Kind::Partition => same_columns(self.new_side(), at),
+                // Where it computes what the parent holds, only a table that is there can join.
+                Kind::Inheritance => {
+                    let computes = |column: &&Object| {
+                        column.kind == Kind::Column
+                            && column.parent == Some(parent)
+                            && column.is("local")
+                            && column.details["inherit_count"].as_i64() > Some(0)
+                            && !column.details["generated"].is_null()
+                    };
+                    !self.new_side().all.iter().any(|column| computes(&column))
+                }
+                _ => false,
+            };
+            let makes_both = matches!((self.acts[act], self.acts[with]), (Act::Make(_), Act::Make(_)));
+            let root = self.new_side().root(at);
+            if fits
+                && makes_both
+                && !leads_back(self.new_side(), &parents, at, root, |on| self.make_of.contains_key(&on))
+            {
+                self.merged[act] = self.merged[with];
+            }
+        }
+    }
+}
+
+/// True where something that `at` depends on outside of its table depends on that table, or is below it: then it cannot be made
+/// in one go.
+fn leads_back(
+    objects: &Objects,
+    parents: &HashMap<usize, BTreeSet<usize>>,
+    at: usize,
+    table: usize,
+    works: impl Fn(usize) -> bool,
+) -> bool {
+    let outside = |on: &&usize| objects.root(**on) != table;
+    let mut open: Vec<usize> = objects.all[at].depends.iter().filter(outside).copied().collect();
+    let mut seen = HashSet::new();
+    while let Some(on) = open.pop() {
+        if !works(on) && !works(objects.root(on)) || !seen.insert(on) {
+            continue;
+        }
+        if objects.root(on) == table {
+            return true;
+        }
+        open.extend(&objects.all[on].depends);
+        open.extend(objects.all[on].parent);
+        open.extend(parents.get(&on).into_iter().flatten());
+    }
+    false
+}

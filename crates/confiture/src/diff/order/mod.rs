@@ -1,0 +1,220 @@
+//! The order of the work: what is dropped goes after what depends on it, what is made comes after what it depends on.
+
+mod edges;
+mod families;
+mod merge;
+
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap, HashMap};
+
+use crate::catalog::{Kind, Object, Objects};
+use crate::diff::column;
+use crate::diff::fate::{Fate, Work};
+
+/// One piece of work: on an object of the old catalog, of the new, or both, by their positions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Act {
+    /// Drops it, or sets it aside where something has to move over first.
+    Drop(usize),
+    /// Makes it.
+    Make(usize),
+    /// Alters the first into the second.
+    Alter(usize, usize),
+    /// Drops what was set aside.
+    Finish(usize),
+}
+
+/// A piece of work and those that are done along with it.
+pub(super) struct Group {
+    pub(super) act: Act,
+    pub(super) members: Vec<Act>,
+}
+
+/// Puts all work in order.
+pub(super) fn arrange(work: &Work<'_>) -> Vec<Group> {
+    let mut graph = Graph::new(work);
+    graph.connect_old();
+    graph.connect_new();
+    graph.connect_both();
+    graph.merge_drops();
+    graph.merge_makes();
+    graph.sort()
+}
+
+struct Graph<'a> {
+    work: &'a Work<'a>,
+    acts: Vec<Act>,
+    drop_of: HashMap<usize, usize>,
+    make_of: HashMap<usize, usize>,
+    finish_of: HashMap<usize, usize>,
+    /// First, then second; soft ones give way where they make a circle.
+    edges: Vec<(usize, usize, bool)>,
+    /// The act that does this one's work along with its own.
+    merged: Vec<usize>,
+}
+
+impl<'a> Graph<'a> {
+    fn new(work: &'a Work<'a>) -> Self {
+        let mut graph = Self {
+            work,
+            acts: Vec::new(),
+            drop_of: HashMap::new(),
+            make_of: HashMap::new(),
+            finish_of: HashMap::new(),
+            edges: Vec::new(),
+            merged: Vec::new(),
+        };
+        for (at, fate) in work.fates.iter().enumerate().filter(|(at, _)| !work.old_comes_along[*at]) {
+            match (fate, work.twins[at]) {
+                (Fate::Gone | Fate::Rebuild, _) => {
+                    let act = graph.add(Act::Drop(at));
+                    graph.drop_of.insert(at, act);
+                    if work.set_aside[at] {
+                        let act = graph.add(Act::Finish(at));
+                        graph.finish_of.insert(at, act);
+                    }
+                }
+                (Fate::Alter, Some(twin)) => {
+                    let act = graph.add(Act::Alter(at, twin));
+                    graph.make_of.insert(twin, act);
+                }
+                _ => {}
+            }
+        }
+        for at in (0..work.made.len()).filter(|at| work.made[*at] && !work.new_comes_along[*at]) {
+            let act = graph.add(Act::Make(at));
+            graph.make_of.insert(at, act);
+        }
+        graph.merged = (0..graph.acts.len()).collect();
+        graph
+    }
+
+    fn add(&mut self, act: Act) -> usize {
+        self.acts.push(act);
+        self.acts.len() - 1
+    }
+
+    fn old(&self) -> &'a Objects {
+        self.work.sides.old
+    }
+
+    fn new_side(&self) -> &'a Objects {
+        self.work.sides.new
+    }
+
+    /// The work that alters an old object.
+    fn alter_of(&self, old: usize) -> Option<usize> {
+        let act = *self.make_of.get(&self.work.twins[old]?)?;
+        matches!(self.acts[act], Act::Alter(..)).then_some(act)
+    }
+
+    fn before(&mut self, first: Option<usize>, second: Option<usize>) {
+        if let (Some(first), Some(second)) = (first, second) {
+            self.edges.push((first, second, false));
+        }
+    }
+
+    fn sort(self) -> Vec<Group> {
+        let count = self.acts.len();
+        let root = |mut act: usize| {
+            while self.merged[act] != act {
+                act = self.merged[act];
+            }
+            act
+        };
+        let mut members: Vec<Vec<Act>> = vec![Vec::new(); count];
+        for act in (0..count).filter(|act| root(*act) != *act) {
+            members[root(act)].push(self.acts[act]);
+        }
+        let mut after: Vec<BTreeSet<(usize, bool)>> = vec![BTreeSet::new(); count];
+        let mut waits = vec![(0_usize, 0_usize); count];
+        for (first, second, soft) in &self.edges {
+            let (first, second) = (root(*first), root(*second));
+            // A table is set aside before its partitions go.
+            if let (Act::Finish(whole), Act::Drop(aside)) = (self.acts[first], self.acts[second])
+                && whole == aside
+            {
+                continue;
+            }
+            if first != second && after[first].insert((second, *soft)) {
+                let wait = &mut waits[second];
+                *(if *soft { &mut wait.1 } else { &mut wait.0 }) += 1;
+            }
+        }
+        let rank = |act: usize| self.rank(self.acts[act]);
+        let mut ready = BinaryHeap::new();
+        let mut open: BTreeSet<usize> = (0..count).filter(|act| root(*act) == *act).collect();
+        for act in open.iter().filter(|act| waits[**act] == (0, 0)) {
+            ready.push(Reverse((rank(*act), *act)));
+        }
+        let mut sorted = Vec::new();
+        while !open.is_empty() {
+            let next = match ready.pop() {
+                Some(Reverse((_, act))) if !open.contains(&act) => continue,
+                Some(Reverse((_, act))) => act,
+                // A circle: the one that waits for the least that is certain begins.
+                None => match open.iter().copied().min_by_key(|act| (waits[*act], rank(*act))) {
+                    Some(act) => act,
+                    None => break,
+                },
+            };
+            open.remove(&next);
+            sorted.push(Group { act: self.acts[next], members: std::mem::take(&mut members[next]) });
+            for (second, soft) in &after[next] {
+                let wait = &mut waits[*second];
+                *(if *soft { &mut wait.1 } else { &mut wait.0 }) -= 1;
+                if *wait == (0, 0) && open.contains(second) {
+                    ready.push(Reverse((rank(*second), *second)));
+                }
+            }
+        }
+        sorted
+    }
+
+    /// Where nothing else decides: first what goes, then what changes, then what comes.
+    fn rank(&self, act: Act) -> (u8, u16, usize) {
+        match act {
+            // What is made before them does not get them.
+            Act::Alter(_, at) | Act::Make(at) if self.new_side().all[at].kind == Kind::DefaultPrivileges => {
+                (4, 0, at)
+            }
+            Act::Drop(at) => (0, u16::MAX - self.old().all[at].kind as u16, usize::MAX - at),
+            Act::Alter(_, at) => (1, self.new_side().all[at].kind as u16, at),
+            Act::Make(at) => (2, self.new_side().all[at].kind as u16, at),
+            Act::Finish(at) => (3, 0, at),
+        }
+    }
+}
+
+/// The name spaces in which an object takes a name: relations share one in a schema, types another.
+pub(super) fn name_spaces(objects: &Objects, object: &Object) -> Vec<(u8, String)> {
+    let schema = || super::compare::quoted(object.schema.as_deref().unwrap_or_default());
+    let full = || format!("{}.{}", schema(), super::compare::quoted(&object.name));
+    match object.kind {
+        Kind::Table | Kind::ForeignTable | Kind::View | Kind::MaterializedView | Kind::CompositeType => {
+            vec![(0, full()), (1, full())]
+        }
+        Kind::Sequence | Kind::Index => vec![(0, full())],
+        Kind::Range => {
+            let multirange = object.details["multirange"][0].as_str();
+            std::iter::once(full()).chain(multirange.map(str::to_owned)).map(|name| (1, name)).collect()
+        }
+        Kind::Enum | Kind::Domain | Kind::BaseType | Kind::ShellType => vec![(1, full())],
+        Kind::Constraint => {
+            let table = object.parent.map(|parent| objects.all[parent].identity.clone()).unwrap_or_default();
+            let mut spaces = vec![(2, format!("{table} {}", object.name))];
+            if matches!(object.detail("type"), "p" | "u" | "x") {
+                spaces.push((0, full()));
+            }
+            if object.detail("type") == "p" {
+                spaces.push((3, table));
+            }
+            spaces
+        }
+        Kind::Column => {
+            column::identity_sequence(object).map(|name| (0, name.to_owned())).into_iter().collect()
+        }
+        Kind::Function | Kind::Procedure | Kind::Aggregate => vec![(4, object.identity.clone())],
+        _ => Vec::new(),
+    }
+}
