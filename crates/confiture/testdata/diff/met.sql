@@ -85,7 +85,6 @@ CREATE TABLE s.after (id int GENERATED ALWAYS AS IDENTITY);
 -- old
 CREATE TABLE t (a int);
 -- new
-SET default_toast_compression = 'lz4';
 SET IntervalStyle = 'sql_standard';
 SET quote_all_identifiers = on;
 GRANT ALL ON SCHEMA public TO pg_monitor;
