@@ -32,7 +32,7 @@ WITH schema AS (
     SELECT ROW('schema', nspname, pg_get_userbyid(nspowner),
                ARRAY(SELECT acl::text FROM unnest(coalesce(nspacl, acldefault('n', nspowner))) AS acl ORDER BY 1))::text FROM schema
     UNION ALL
-    SELECT ROW('extension', extname, extversion, extnamespace::regnamespace)::text FROM pg_catalog.pg_extension
+    SELECT ROW('extension', extname, extnamespace::regnamespace)::text FROM pg_catalog.pg_extension
     UNION ALL
     SELECT ROW('relation', c.oid::regclass, c.relkind, c.relpersistence, pg_get_userbyid(c.relowner),
                ARRAY(SELECT acl::text FROM unnest(coalesce(c.relacl, acldefault('r', c.relowner))) AS acl ORDER BY 1), c.reloptions,
