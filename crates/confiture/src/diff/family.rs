@@ -53,13 +53,12 @@ pub(super) fn checks_above(objects: &Objects, at: usize) -> Vec<usize> {
 
 /// These tables and all that they inherit from.
 pub(super) fn tables_above(objects: &Objects, tables: &BTreeSet<usize>) -> BTreeSet<usize> {
+    let parents = parents(objects);
     let mut above = BTreeSet::new();
     let mut open: Vec<usize> = tables.iter().copied().collect();
-    let links: Vec<&Object> = objects.all.iter().filter(|object| is_link(object)).collect();
     while let Some(table) = open.pop() {
         if above.insert(table) {
-            let of_table = links.iter().filter(|link| link.parent == Some(table));
-            open.extend(of_table.flat_map(|link| &link.depends));
+            open.extend(parents.get(&table).into_iter().flatten());
         }
     }
     above
@@ -82,14 +81,12 @@ pub(super) fn origins(objects: &Objects, table: usize, column: &str) -> BTreeSet
         let is_it = |object: &Object| object.parent == Some(table) && object.name == column;
         objects.all.iter().any(|object| object.kind == Kind::Column && is_it(object))
     };
-    let parents = |table: usize| -> Vec<usize> {
-        let links = objects.all.iter().filter(|object| is_link(object) && object.parent == Some(table));
-        links.flat_map(|link| &link.depends).copied().filter(|on| *on != table && has(*on)).collect()
-    };
+    let parents = parents(objects);
     let mut found = BTreeSet::new();
     let mut open = vec![table];
     while let Some(table) = open.pop() {
-        let above = parents(table);
+        let above: Vec<usize> =
+            parents.get(&table).into_iter().flatten().copied().filter(|on| has(*on)).collect();
         if above.is_empty() {
             found.insert(table);
         }

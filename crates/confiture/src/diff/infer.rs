@@ -31,6 +31,16 @@ fn shape(objects: &Objects, object: &Object) -> Vec<String> {
     shape
 }
 
+/// All columns of a table: names, and what else there is of them.
+fn shape_of(
+    objects: &Objects,
+    tables: &BTreeMap<String, Vec<&Object>>,
+    table: &Object,
+) -> Vec<(String, Vec<String>)> {
+    let columns = tables.get(&table.identity).into_iter().flatten();
+    columns.map(|column| (column.name.clone(), shape(objects, column))).collect()
+}
+
 pub(super) fn infer_columns(old: &Objects, new: &Objects, found: &[Rename]) -> Vec<Rename> {
     let (before, after) = (columns(old), columns(new));
     let mut inferred = Vec::new();
@@ -97,10 +107,6 @@ pub(super) fn infer_tables(old: &Objects, new: &Objects, found: &[Rename]) -> Ve
         one.all.iter().filter(missing).cloned().collect()
     };
     let (gone, come) = (tables(old, new), tables(new, old));
-    let shape_of = |objects: &Objects, tables: &BTreeMap<String, Vec<&Object>>, table: &Object| {
-        let columns = tables.get(&table.identity).cloned().unwrap_or_default();
-        columns.iter().map(|column| (column.name.clone(), shape(objects, column))).collect::<Vec<_>>()
-    };
     let mut inferred = Vec::new();
     for one in &gone {
         let like = shape_of(old, &before, one);
@@ -151,10 +157,6 @@ pub(super) fn infer_moves(old: &Objects, new: &Objects, found: &[Rename]) -> Vec
         tables
     };
     let (before, after) = (columns(old), columns(new));
-    let shape_of = |objects: &Objects, tables: &BTreeMap<String, Vec<&Object>>, table: &Object| {
-        let columns = tables.get(&table.identity).cloned().unwrap_or_default();
-        columns.iter().map(|column| (column.name.clone(), shape(objects, column))).collect::<Vec<_>>()
-    };
     let (gone, come) = (only_in(old, new), only_in(new, old));
     let mut moves = Vec::new();
     for (name, gone) in gone {

@@ -60,15 +60,10 @@ fn differs(old: &Objects, object: &Object, what: &str) -> bool {
 #[must_use]
 pub fn other_inheritance(old: &Objects, new: &Objects) -> Vec<String> {
     let declared = new.all.iter().filter(|object| {
-        let is_inherited = match object.kind {
-            Kind::Column => object.details["inherit_count"].as_i64() > Some(0),
-            kind => {
-                kind == Kind::Constraint
-                    && object.detail("type") == "c"
-                    && object.details["inherit_count"].as_i64() > Some(0)
-            }
-        };
-        is_inherited && differs(old, object, "local")
+        let is_check = object.kind == Kind::Constraint && object.detail("type") == "c";
+        (object.kind == Kind::Column || is_check)
+            && object.details["inherit_count"].as_i64() > Some(0)
+            && differs(old, object, "local")
     });
     let mut remarks: Vec<String> = declared
         .map(|object| {

@@ -158,15 +158,19 @@ pub fn roles(objects: &Objects) -> Vec<String> {
     roles.into_iter().filter(|role| !role.starts_with("pg_")).collect()
 }
 
-/// Extensions that stay at their version, because no update leads to that of `new`: name, version, and the one that it was to be.
+/// Extensions that stay at their version, because no update leads to that of `new`.
 #[must_use]
-pub fn other_versions(old: &Objects, new: &Objects) -> Vec<[String; 3]> {
+pub fn other_versions(old: &Objects, new: &Objects) -> Vec<String> {
     let version = |object: &Object| {
         object.facet("version").and_then(|facet| facet.0.as_str().map(str::to_owned)).unwrap_or_default()
     };
     let extensions = old.all.iter().filter_map(|object| Some((object, new.find(&object.key())?.1)));
     let others = extensions.filter(|(object, other)| compare::version_stays(object, other));
-    others.map(|(object, other)| [object.name.clone(), version(object), version(other)]).collect()
+    let remark = |(object, other): (&Object, &Object)| {
+        let (is, should) = (version(object), version(other));
+        format!("the extension {} stays at version {is}: no update leads to {should}", object.name)
+    };
+    others.map(remark).collect()
 }
 
 /// Tables whose columns stand in another order, which no ALTER TABLE changes.

@@ -131,14 +131,8 @@ async fn diff_in(
         ));
     }
     let on_the_way_back = |remark| format!("on the way back, {remark}");
-    let stays = [("", &reached, &after), ("on the way back, ", &restored, &before)];
-    for (way, is, should) in stays {
-        for [name, version, other] in diff::other_versions(is, should) {
-            remarks.push(format!(
-                "{way}the extension {name} stays at version {version}: no update leads to {other}"
-            ));
-        }
-    }
+    remarks.extend(diff::other_versions(&reached, &after));
+    remarks.extend(diff::other_versions(&restored, &before).into_iter().map(on_the_way_back));
     let (other_after, other_before) =
         (diff::other_inheritance(&reached, &after), diff::other_inheritance(&restored, &before));
     // What is not quite as it was may be altered otherwise.

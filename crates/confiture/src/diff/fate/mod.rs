@@ -235,10 +235,10 @@ impl Work<'_> {
     fn unvalidate_from_above(&mut self) {
         let new = self.sides.new;
         let below = |at: &usize| {
-            let object = &new.all[*at];
-            let fate = self.twins.iter().position(|twin| *twin == Some(*at)).map(|old| self.fates[old]);
-            family::is_unvalidated_below(object)
-                && (fate == Some(Fate::Rebuild) || fate.is_none() && self.made[new.root(*at)])
+            family::is_unvalidated_below(&new.all[*at]) && {
+                let old = self.twins.iter().position(|twin| *twin == Some(*at));
+                old.map_or(self.made[new.root(*at)], |old| self.fates[old] == Fate::Rebuild)
+            }
         };
         let below: Vec<usize> = (0..new.all.len()).filter(below).collect();
         for at in below {

@@ -68,9 +68,9 @@ impl Graph<'_> {
             }
         }
         self.connect_indexes_of_parents();
-        self.connect_rows();
-        self.connect_table_types();
-        self.connect_logged();
+        let columns = self.work_on_columns();
+        self.connect_rows(&columns);
+        self.connect_table_types(&columns);
         self.connect_mentions();
         self.connect_parents();
     }
@@ -82,46 +82,8 @@ impl Graph<'_> {
         self.old().all[at].kind == Kind::Column && change.is_some_and(|change| !change.disturbs)
     }
 
-    /// A table is of no type while its columns change.
-    fn connect_table_types(&mut self) {
-        let (old, new) = (self.old(), self.new_side());
-        let is_typed = |objects: &Objects, at: &usize| objects.all[*at].kind == Kind::TableType;
-        let drops: Vec<_> = self.drop_of.iter().filter(|(at, _)| is_typed(old, at)).collect();
-        let makes: Vec<_> = self.make_of.iter().filter(|(at, _)| is_typed(new, at)).collect();
-        let (mut edges, is_column) = (Vec::new(), |object: &Object| object.kind == Kind::Column);
-        for (&at, &act) in self.drop_of.iter().filter(|(at, _)| is_column(&old.all[**at])) {
-            let table = old.all[at].parent;
-            let twin = table.and_then(|table| self.work.twins[table]);
-            edges.extend(
-                drops
-                    .iter()
-                    .filter(|(of, _)| old.all[**of].parent == table)
-                    .map(|(_, first)| (**first, act, false)),
-            );
-            edges.extend(
-                makes
-                    .iter()
-                    .filter(|(of, _)| new.all[**of].parent == twin)
-                    .map(|(_, then)| (act, **then, false)),
-            );
-        }
-        for (&at, &act) in self.make_of.iter().filter(|(at, _)| is_column(&new.all[**at])) {
-            let table = new.all[at].parent;
-            let is_twin = |of: usize| old.all[of].parent.is_some_and(|of| self.work.twins[of] == table);
-            edges
-                .extend(drops.iter().filter(|(of, _)| is_twin(**of)).map(|(_, first)| (**first, act, false)));
-            edges.extend(
-                makes
-                    .iter()
-                    .filter(|(of, _)| new.all[**of].parent == table)
-                    .map(|(_, then)| (act, **then, false)),
-            );
-        }
-        self.edges.extend(edges);
-    }
-
-    /// What takes a table's row is read when the row has all its columns, and none too many.
-    fn connect_rows(&mut self) {
+    /// The work on columns, by the new table.
+    fn work_on_columns(&self) -> HashMap<usize, Vec<usize>> {
         let (old, new) = (self.old(), self.new_side());
         let mut columns: HashMap<usize, Vec<usize>> = HashMap::new();
         let is_column = |object: &Object| object.kind == Kind::Column;
@@ -132,6 +94,28 @@ impl Graph<'_> {
             let table = self.work.twins[old.root(at)].filter(|table| !self.work.made[*table]);
             table.into_iter().for_each(|table| columns.entry(table).or_default().push(act));
         }
+        columns
+    }
+
+    /// A table is of no type while its columns change.
+    fn connect_table_types(&mut self, columns: &HashMap<usize, Vec<usize>>) {
+        let (old, new) = (self.old(), self.new_side());
+        let of = |table: Option<usize>| table.and_then(|table| columns.get(&table)).into_iter().flatten();
+        let is_typed = |objects: &Objects, at: &usize| objects.all[*at].kind == Kind::TableType;
+        let mut edges = Vec::new();
+        for (&at, &act) in self.drop_of.iter().filter(|(at, _)| is_typed(old, at)) {
+            let table = old.all[at].parent.and_then(|table| self.work.twins[table]);
+            edges.extend(of(table).map(|then| (act, *then, false)));
+        }
+        for (&at, &act) in self.make_of.iter().filter(|(at, _)| is_typed(new, at)) {
+            edges.extend(of(new.all[at].parent).map(|first| (*first, act, false)));
+        }
+        self.edges.extend(edges);
+    }
+
+    /// What takes a table's row is read when the row has all its columns, and none too many.
+    fn connect_rows(&mut self, columns: &HashMap<usize, Vec<usize>>) {
+        let new = self.new_side();
         let is_read = |object: &Object| match object.kind {
             Kind::View | Kind::MaterializedView | Kind::Rule => true,
             Kind::Function | Kind::Procedure => object.detail("body").is_empty(),
@@ -141,29 +125,6 @@ impl Graph<'_> {
         for (&at, &act) in self.make_of.iter().filter(|(at, _)| is_read(&new.all[**at])) {
             let rows = new.all[at].depends.iter().filter_map(|table| columns.get(table));
             edges.extend(rows.flatten().map(|first| (*first, act, true)));
-        }
-        self.edges.extend(edges);
-    }
-
-    /// A table that is logged refers to none that is not: those that are referred to become logged first, and not logged last.
-    fn connect_logged(&mut self) {
-        let (old, new) = (self.old(), self.new_side());
-        let persistence = |object: &Object| object.facet("persistence").map(|facet| facet.0.clone());
-        let altered: HashMap<usize, (usize, bool)> = (self.make_of.iter())
-            .filter_map(|(&twin, &act)| {
-                let Act::Alter(at, _) = self.acts[act] else { return None };
-                let (before, after) = (persistence(&old.all[at])?, persistence(&new.all[twin])?);
-                (new.all[twin].kind == Kind::Table && before != after).then(|| (twin, (act, after == "u")))
-            })
-            .collect();
-        let keys = new.all.iter().filter(|key| key.kind == Kind::Constraint && key.detail("type") == "f");
-        let mut edges = Vec::new();
-        for (key, referrer) in keys.filter_map(|key| Some((key, key.parent?))) {
-            let Some(&(from, is_unlogged)) = altered.get(&referrer) else { continue };
-            let referred = key.depends.iter().map(|on| new.root(*on)).filter(|table| *table != referrer);
-            for (to, _) in referred.filter_map(|table| altered.get(&table)) {
-                edges.push(if is_unlogged { (from, *to, false) } else { (*to, from, false) });
-            }
         }
         self.edges.extend(edges);
     }

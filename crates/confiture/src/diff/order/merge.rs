@@ -37,12 +37,6 @@ impl Graph<'_> {
                 Kind::SequenceOwner if self.sequence_stays(at) => None,
                 Kind::Constraint if object.detail("type") == "f" && self.refers_to_dropped(at) => None,
                 Kind::Constraint | Kind::Index if attached.contains_key(&at) => attached.get(&at).copied(),
-                Kind::Index if !taken_off.contains(&object.parent) => {
-                    let above = (Kind::Index, object.detail("index_parent").to_owned());
-                    let above = self.old().by_key.get(&above).copied();
-                    above.filter(|above| self.drop_of.contains_key(above)).or(object.parent)
-                }
-                Kind::Column | Kind::Default | Kind::SequenceOwner => object.parent,
                 _ => object.parent,
             };
             if let Some(parent) = parent
