@@ -100,8 +100,9 @@ pub async fn rehearse(connection: &Connection, folder: &Folder, execution: &Exec
     .await
 }
 
-/// What is missing may be in every real database, where no migration has made it.
-fn say_empty(error: Error) -> Error {
+/// Says of an error in an empty database that what is missing may be in every real one, where no migration has made it.
+#[must_use]
+pub fn say_empty(error: Error) -> Error {
     match error.sqlstate_code() {
         Some("42P01" | "42704" | "42883" | "3F000" | "42703") => error.hint(
             "all migrations are tried in an empty database: together they must make all that they use. Where the first of them takes \
