@@ -57,6 +57,7 @@ pub use folder::{Folder, Layout, MigrationFile, read_folder};
 pub use generate::{Generated, generate, write_pair};
 pub use history::{History, Record, State};
 pub use inspect::lint_folder;
+pub use ledger::Unadopted;
 pub use migrator::{Migrator, Status};
 pub use options::{DownOptions, Extent, Interrupted, Options, UpOptions};
 pub use part::{Directives, Part};

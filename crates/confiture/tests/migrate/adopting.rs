@@ -2,6 +2,7 @@
 
 use confiture::ErrorKind;
 use confiture::event::Execution;
+use confiture::migrate::UpOptions;
 
 use crate::ground::{Ground, version};
 
@@ -192,4 +193,53 @@ async fn a_baseline_marks_without_running() {
     assert_eq!(ground.psql("SELECT to_regclass('a') IS NULL, to_regclass('b')"), "t|b");
     let error = ground.migrator().baseline(Some(&version("9")), &Execution::unattended()).await.unwrap_err();
     assert_eq!((error.kind(), error.message()), (ErrorKind::Config, "there is no migration 9"));
+}
+
+/// `up` before `baseline --adopt`, as a pipeline does it where that was forgotten.
+#[tokio::test]
+async fn what_another_tool_has_applied_is_not_applied_again() {
+    let file = "-- migrate:up\nUPDATE accounts SET cents = cents * 100;\n";
+    let ground = Ground::new(&[
+        ("20240101000000_cents.sql", file),
+        ("20240102000000_b.sql", "-- migrate:up\nSELECT 1;\n"),
+    ])
+    .await;
+    ground.psql(
+        "CREATE TABLE schema_migrations (version varchar(128) primary key); CREATE TABLE accounts (id int, cents int); \
+         INSERT INTO accounts VALUES (1, 500)",
+    );
+    assert!(
+        ground.migrator().plan_up(&UpOptions::default()).await.is_ok(),
+        "a ledger without rows says nothing"
+    );
+    ground.psql("INSERT INTO schema_migrations VALUES ('20230101000000')");
+    let rails = ground.migrator().plan_up(&UpOptions::default()).await;
+    assert!(rails.is_ok(), "a ledger of other migrations is somebody else's: {rails:?}");
+
+    ground.psql("INSERT INTO schema_migrations VALUES ('20240101000000')");
+    let dry = ground.migrator().plan_up(&UpOptions::default()).await.unwrap_err();
+    let error = ground.up().await.unwrap_err();
+    let message = "dbmate has applied 20240101000000_cents, says public.schema_migrations, and nothing was taken over from there yet";
+    for error in [&dry, &error] {
+        assert_eq!((error.kind(), error.message()), (ErrorKind::Unsafe, message));
+        assert!(error.hints()[0].contains("baseline --adopt"), "{error:?}");
+    }
+    assert_eq!(
+        ground.psql("SELECT cents, to_regclass('confiture_migrations') IS NULL FROM accounts"),
+        "500|t"
+    );
+    let status = ground.migrator().status().await.unwrap();
+    assert_eq!(
+        (status.notes.as_slice(), status.unadopted.is_some()),
+        ([message.to_owned()].as_slice(), true)
+    );
+
+    adopt(&ground).await.unwrap();
+    assert_eq!(ground.apply().await, ["20240102000000"]);
+    assert_eq!(ground.psql("SELECT cents FROM accounts"), "500");
+
+    let twin = Ground::new(&[("20240101000000_a.up.sql", "SELECT 1;")]).await;
+    twin.psql("CREATE TABLE schema_migrations (version text); INSERT INTO schema_migrations VALUES ('20240101000000')");
+    let ignoring = UpOptions { ignore_ledger: true, ..UpOptions::default() };
+    assert_eq!(twin.migrator().plan_up(&ignoring).await.unwrap().migrations.len(), 1);
 }
