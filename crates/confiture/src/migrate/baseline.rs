@@ -8,7 +8,7 @@ use crate::event::Execution;
 use crate::migrate::assess::{Standing, called};
 use crate::migrate::checksum::Checksum;
 use crate::migrate::history::{Entry, State, record, table_definition};
-use crate::migrate::ledger::{Applied, Ledger, flyway_checksum, read_ledger};
+use crate::migrate::ledger::{Applied, Ledger, Tool, flyway_checksum, read_ledger, refuse_lone_undo};
 use crate::migrate::migrator::Migrator;
 use crate::migrate::plan::Direction;
 use crate::migrate::run::Run;
@@ -102,6 +102,9 @@ impl Migrator {
         let (session, history) = self.connect().await?;
         let ledger = read_ledger(&session, table, &history.table).await?;
         drop(session);
+        if ledger.tool == Tool::Flyway {
+            refuse_lone_undo(&units)?;
+        }
         let (known, notes) = adopted(&ledger, &units)?;
         let source = ledger.table.to_string();
         let mut report = self.record_all(&units, known, &source, execution).await?;

@@ -152,16 +152,41 @@ pub(super) async fn find_unadopted(
     Ok(None)
 }
 
+/// What Flyway calls `U2__x.sql` is the way back of `V2__x.sql`, and no migration, as it is for refinery.
+pub(super) fn refuse_lone_undo(units: &[Unit<'_>]) -> Result<()> {
+    let is_undo = |unit: &&Unit<'_>| {
+        let name = unit.file().and_then(|file| file.file_name()).unwrap_or_default();
+        name.to_string_lossy().starts_with(['U', 'u'])
+    };
+    let Some(unit) = units.iter().find(is_undo) else { return Ok(()) };
+    let version = &unit.version;
+    let error = Error::config(format!("there is Flyway's way back for version {version}, and no V{version} file"))
+        .hint("put the V file back, or move this one out of the folder: run as a migration, it would undo what is there");
+    Err(match unit.part(true) {
+        Some(part) => error.at(part.script.script.place(0)),
+        None => error,
+    })
+}
+
+/// As [`refuse_lone_undo`], where the history was taken over from Flyway's.
+pub(super) fn refuse_undo_of_flyway(units: &[Unit<'_>], history: &History) -> Result<()> {
+    let is_flyways = |source: &String| source.ends_with("flyway_schema_history");
+    if history.records.iter().any(|record| record.source.as_ref().is_some_and(is_flyways)) {
+        return refuse_lone_undo(units);
+    }
+    Ok(())
+}
+
 impl Unadopted {
-    /// `dbmate has applied 3 of these migrations (public.schema_migrations), of which …`.
+    /// `the ledger public.schema_migrations says that dbmate has applied 3 of these migrations, and …`.
     pub(super) fn sentence(&self) -> String {
         let count = match self.migrations.as_slice() {
             [one] => one.clone(),
             several => format!("{} of these migrations", several.len()),
         };
         format!(
-            "{} has applied {count}, says {}, and nothing was taken over from there yet",
-            self.tool, self.table
+            "the ledger {} says that {} has applied {count}, and nothing was taken over from it yet",
+            self.table, self.tool
         )
     }
 

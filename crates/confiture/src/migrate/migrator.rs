@@ -12,7 +12,7 @@ use crate::migrate::code::Migration;
 use crate::migrate::folder::Folder;
 use crate::migrate::history::{History, read_history};
 use crate::migrate::inspect::inspect;
-use crate::migrate::ledger::{Unadopted, find_unadopted};
+use crate::migrate::ledger::{Unadopted, find_unadopted, refuse_undo_of_flyway};
 use crate::migrate::options::{DownOptions, Extent, Options, UpOptions};
 use crate::migrate::plan::{Direction, Plan, plan_down, plan_up};
 use crate::migrate::run::{Report, Run, refuse_pooling};
@@ -270,6 +270,7 @@ async fn refuse_unadopted(
     units: &[Unit<'_>],
     options: &UpOptions,
 ) -> Result<()> {
+    refuse_undo_of_flyway(units, history)?;
     if options.ignore_ledger {
         return Ok(());
     }

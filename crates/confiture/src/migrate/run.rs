@@ -132,15 +132,15 @@ impl<'a> Run<'a> {
             return Ok(());
         }
         let outcome = async {
-            self.hook(before, plan.direction, None, None).await?;
+            self.hook(before, plan.direction, None, None).await.map_err(|error| (None, error))?;
             for planned in &plan.migrations {
-                self.migrate(planned, plan.direction, units).await?;
+                self.migrate(planned, plan.direction, units).await.map_err(|error| (Some(planned), error))?;
             }
             Ok(())
         }
         .await;
-        if let Err(error) = outcome {
-            if let Err(hook) = self.hook(Moment::OnFailure, plan.direction, None, Some(&error)).await {
+        if let Err((failed, error)) = outcome {
+            if let Err(hook) = self.hook(Moment::OnFailure, plan.direction, failed, Some(&error)).await {
                 self.execution.warn(format!("a hook on_failure failed: {hook}"));
             }
             return Err(self.explain(error));

@@ -219,7 +219,7 @@ async fn what_another_tool_has_applied_is_not_applied_again() {
     ground.psql("INSERT INTO schema_migrations VALUES ('20240101000000')");
     let dry = ground.migrator().plan_up(&UpOptions::default()).await.unwrap_err();
     let error = ground.up().await.unwrap_err();
-    let message = "dbmate has applied 20240101000000_cents, says public.schema_migrations, and nothing was taken over from there yet";
+    let message = "the ledger public.schema_migrations says that dbmate has applied 20240101000000_cents, and nothing was taken over from it yet";
     for error in [&dry, &error] {
         assert_eq!((error.kind(), error.message()), (ErrorKind::Unsafe, message));
         assert!(error.hints()[0].contains("baseline --adopt"), "{error:?}");
@@ -242,4 +242,33 @@ async fn what_another_tool_has_applied_is_not_applied_again() {
     twin.psql("CREATE TABLE schema_migrations (version text); INSERT INTO schema_migrations VALUES ('20240101000000')");
     let ignoring = UpOptions { ignore_ledger: true, ..UpOptions::default() };
     assert_eq!(twin.migrator().plan_up(&ignoring).await.unwrap().migrations.len(), 1);
+}
+
+#[tokio::test]
+async fn flyways_way_back_is_no_migration() {
+    let both = [
+        ("V1__a.sql", "SELECT 1;"),
+        ("U2__b.sql", "DROP TABLE IF EXISTS fly;"),
+        ("V2__b.sql", "CREATE TABLE fly ();"),
+    ];
+    let ground = Ground::new(&both[..2]).await;
+    ground.psql(
+        "CREATE TABLE flyway_schema_history (installed_rank integer PRIMARY KEY, version varchar(50), description varchar(200), \
+         type varchar(20), script varchar(1000), checksum integer, installed_by varchar(100), installed_on timestamp DEFAULT now(), \
+         execution_time integer, success boolean); CREATE TABLE fly (); \
+         INSERT INTO flyway_schema_history VALUES (1, '1', 'a', 'SQL', 'V1__a.sql', NULL, 'me', now(), 1, true)",
+    );
+    let error = adopt(&ground).await.unwrap_err();
+    assert_eq!(error.message(), "there is Flyway's way back for version 2, and no V2 file");
+    assert!(error.place().is_some_and(|place| place.file.ends_with("U2__b.sql")));
+    // Its V file may also go later.
+    ground.psql(
+        "CREATE TABLE other (); INSERT INTO flyway_schema_history VALUES (2, '2', 'b', 'SQL', 'V2__b.sql', NULL, 'me', now(), 1, true)",
+    );
+    ground.write(&both[2..]);
+    adopt(&ground).await.unwrap();
+    ground.psql("DELETE FROM confiture_migrations WHERE version = '2'");
+    ground.remove(both[2].0);
+    assert_eq!(ground.up().await.unwrap_err().kind(), ErrorKind::Config);
+    assert_eq!(ground.psql("SELECT to_regclass('fly') IS NULL"), "f");
 }
