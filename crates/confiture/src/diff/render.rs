@@ -75,6 +75,11 @@ fn drop(work: &Work<'_>, at: usize) -> Step {
                 )));
             }
         }
+        if object.facet("forced row security").is_some_and(|facet| facet.0 == true) {
+            // Without its policies, its owner would find no row in it.
+            let table = format!("{schema}.{}", aside(&object.name));
+            statements.push(Sql::from_server(format!("ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY")));
+        }
         return Step::plain(format!("{} is set aside", object.title()), statements);
     }
     let statements = match object.kind {
