@@ -201,13 +201,13 @@ impl Graph<'_> {
     }
 
     /// Rows that go over to a table which takes the place of another meet no trigger and no rule there, and are all there when a foreign key
-    /// looks for them.
+    /// or a materialized view looks for them.
     fn connect_rows_that_go_over(&mut self) {
         let (old, new) = (self.old(), self.new_side());
         let tables = self.finish_of.iter().filter(|(at, _)| old.all[**at].kind == Kind::Table);
         let finishes: Vec<usize> = tables.map(|(_, act)| *act).collect();
         let acts = |at: usize| match new.all[at].kind {
-            Kind::Trigger | Kind::Rule => true,
+            Kind::Trigger | Kind::Rule | Kind::MaterializedView => true,
             Kind::Constraint => new.all[at].detail("type") == "f",
             _ => false,
         };
