@@ -6,8 +6,9 @@ use serde_json::Value;
 
 use crate::catalog::{Kind, Object, Objects};
 use crate::diff::compare::{Change, Sides, quoted};
+use crate::diff::composite::Passage;
 use crate::diff::hazard::Hazard;
-use crate::diff::{data_type, fit, not_null, sequence};
+use crate::diff::{fit, not_null, sequence};
 use crate::sql::Sql;
 
 /// The sequence behind an identity column.
@@ -276,8 +277,11 @@ fn compare_identities(change: &mut Change, alter: &str, old: &Object, new: &Obje
 
 /// The expression that turns old values into new ones, where no assignment cast does.
 pub(super) fn using(objects: &Objects, old: &Object, new: &Object) -> Option<String> {
-    let (from, to) = (old.detail("base"), new.detail("base"));
-    let column = quoted(&new.name);
+    cast(objects, &quoted(&new.name), (old.detail("base"), new.detail("base")), new.detail("type"))
+}
+
+/// A value of the first type as one of the second, `target`, where that is not assigned without a word.
+pub(super) fn cast(objects: &Objects, value: &str, (from, to): (&str, &str), target: &str) -> Option<String> {
     if from == to {
         return None;
     }
@@ -296,23 +300,19 @@ pub(super) fn using(objects: &Objects, old: &Object, new: &Object) -> Option<Str
         return None;
     }
     let explicit = |pair: &(String, String)| objects.casts.contains(pair) || is_text(&pair.0);
-    let target = new.detail("type");
     if explicit(&pair) || elements.as_ref().is_some_and(explicit) {
-        return Some(format!("{column}::{target}"));
+        return Some(format!("{value}::{target}"));
     }
     Some(match arrays {
-        (None, Some(_)) => format!("ARRAY[{column}]::text[]::{target}"),
-        (Some(_), Some(_)) => format!("{column}::text[]::{target}"),
-        _ => format!("{column}::text::{target}"),
+        (None, Some(_)) => format!("ARRAY[{value}]::text[]::{target}"),
+        (Some(_), Some(_)) => format!("{value}::text[]::{target}"),
+        _ => format!("{value}::text::{target}"),
     })
 }
 
-/// The expression that takes a value from a type to another of the same name.
-pub(super) fn to_namesake(sides: Sides<'_>, column: &Object) -> String {
-    let plain = column.detail("plain");
-    let by_attributes = data_type::is_told_by_places(sides, plain)
-        .then(|| data_type::by_attributes(sides, &quoted(&column.name), plain));
-    by_attributes.flatten().unwrap_or_else(|| through_text(column))
+/// How a value goes from a type to another of the same name.
+pub(super) fn to_namesake(sides: Sides<'_>, column: &Object) -> Passage {
+    Passage::of(sides, &quoted(&column.name), column.detail("type"))
 }
 
 /// By way of text.

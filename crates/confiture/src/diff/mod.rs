@@ -8,6 +8,7 @@ mod annotation;
 mod aside;
 mod column;
 mod compare;
+mod composite;
 mod data_type;
 mod family;
 mod fate;

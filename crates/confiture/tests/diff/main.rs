@@ -157,6 +157,25 @@ async fn a_privilege_that_was_handed_on_can_go() {
     assert!(found.uncovered.is_empty());
 }
 
+/// Who has handed it on is not known of a column: what is to stay is granted again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_privilege_on_a_column_that_was_handed_on_can_go() {
+    let old =
+        "CREATE TABLE t (i int); GRANT UPDATE (i) ON t TO pg_monitor WITH GRANT OPTION; SET ROLE pg_monitor;
+        GRANT UPDATE (i) ON t TO pg_signal_backend";
+    let new = "CREATE TABLE t (i int); GRANT UPDATE (i) ON t TO pg_signal_backend";
+    let found = oracle::differ(shared_server().await, old, new).await.unwrap();
+    let up: Vec<&str> = found.up.statements().map(confiture::sql::Sql::as_str).collect();
+    assert_eq!(
+        up,
+        [
+            "REVOKE UPDATE (i) ON TABLE public.t FROM pg_monitor CASCADE",
+            "REVOKE UPDATE (i) ON TABLE public.t FROM pg_signal_backend CASCADE",
+            "GRANT UPDATE (i) ON TABLE public.t TO pg_signal_backend"
+        ]
+    );
+}
+
 /// No statement changes that, so it is said.
 #[tokio::test(flavor = "multi_thread")]
 async fn whether_a_child_declares_a_check_itself_is_told() {
@@ -210,6 +229,21 @@ async fn what_rows_may_have_against_it_is_said() {
             table("a jsonb, b int GENERATED ALWAYS AS ((a -> 'b')::int) STORED"),
             "cannot be computed",
         ),
+        (
+            "CREATE TABLE r (a int, b int);".to_owned() + &table("r r[]"),
+            "CREATE TABLE r (b bigint);".to_owned() + &table("r r[]"),
+            "the values of attributes that go",
+        ),
+        (
+            table("a int, gone int"),
+            "CREATE TABLE t (a int) PARTITION BY LIST (a)".to_owned(),
+            "the values of the column gone",
+        ),
+        (
+            "CREATE TYPE c AS (a int, gone int);".to_owned() + &table("c c"),
+            "CREATE TYPE c AS (a int);".to_owned() + &table("c c"),
+            "the values of the attribute gone",
+        ),
         (table("a text"), table("a text, b text GENERATED ALWAYS AS (lower(a)) STORED"), ""),
     ];
     for (old, new, said) in cases {
@@ -239,6 +273,17 @@ async fn a_base_type_does_not_become_another() {
     let error = oracle::differ(shared_server().await, &base("U"), &base("N")).await.unwrap_err();
     assert_eq!(error.message(), "the base type public.box3 differs in what no ALTER TYPE changes");
     assert_eq!(error.place().unwrap().to_string(), "schema.sql:4:13");
+    let range = |canonical: &str| {
+        format!(
+            "CREATE TYPE days;
+            CREATE FUNCTION whole(days) RETURNS days LANGUAGE internal IMMUTABLE STRICT AS 'int4range_canonical';
+            CREATE TYPE days AS RANGE (SUBTYPE = int{canonical})"
+        )
+    };
+    let error =
+        oracle::differ(shared_server().await, &range(", CANONICAL = whole"), &range("")).await.unwrap_err();
+    assert_eq!(error.message(), "the range type public.days differs in what no ALTER TYPE changes");
+    assert_eq!(error.place().unwrap().to_string(), "schema.sql:3:13");
 }
 
 /// A file may be for a newer server than the one that reads it, or simply wrong; where the server knows the words, it is not.

@@ -72,10 +72,11 @@ impl Graph<'_> {
         self.old().find(&key)?.1.parent
     }
 
-    /// The base type that cannot go without a function, nor it without the type.
+    /// The base type, or the range type, that cannot go without a function, nor it without the type.
     fn type_served_by(&self, function: &Object) -> Option<usize> {
         let name = function.detail("base_type");
-        self.old().by_key.get(&(Kind::BaseType, name.to_owned())).copied().filter(|_| !name.is_empty())
+        let find = |kind: Kind| self.old().by_key.get(&(kind, name.to_owned())).copied();
+        find(Kind::BaseType).or_else(|| find(Kind::Range))
     }
 
     fn sequence_stays(&self, owner: usize) -> bool {

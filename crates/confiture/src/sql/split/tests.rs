@@ -34,6 +34,28 @@ fn semicolons_end_statements_only_where_psql_says_so() {
     }
 }
 
+/// As psql does, which is told by the server: `'\'` is a whole string or the start of one.
+#[test]
+fn backslashes_are_read_as_the_script_has_set_it() {
+    for off in [
+        "SET standard_conforming_strings = off",
+        "set local Standard_Conforming_Strings to 'FALSE'",
+        "SET SESSION \"standard_conforming_strings\" = 0",
+    ] {
+        for on in
+            ["SET standard_conforming_strings TO DEFAULT", "RESET ALL", "RESET standard_conforming_strings"]
+        {
+            let text = format!(
+                "SELECT '\\'; {off}; SELECT '\\';', N'\\';'; SELECT B'1'; {on}; SELECT '\\'; SELECT 2"
+            );
+            let expected =
+                ["SELECT '\\'", off, "SELECT '\\';', N'\\';'", "SELECT B'1'", on, "SELECT '\\'", "SELECT 2"];
+            assert_eq!(statements(&text), expected);
+        }
+    }
+    assert_eq!(statements("SET a.standard_conforming_strings = off; SELECT '\\'; x").len(), 3);
+}
+
 #[test]
 fn bodies_in_sqls_own_form_are_one_statement() {
     for body in [

@@ -26,8 +26,16 @@ SELECT CASE t.typtype WHEN 'e' THEN 'enum' WHEN 'd' THEN 'domain' WHEN 'r' THEN 
         ' AND NOT (d.classid = ''pg_catalog.pg_proc''::pg_catalog.regclass AND d.objid IN (t.typinput, t.typoutput, t.typreceive, t.typsend, t.typmodin, t.typmodout, t.typanalyze, t.typsubscript)))'
         ' THEN RAISE EXCEPTION ''something still uses the type %%'', %L; END IF; DROP TYPE %I.%I CASCADE; END',
         format('%I.%I', n.nspname, t.typname), format('%I.%I', n.nspname, t.typname), n.nspname, t.typname))
+        -- So with a range type and the function that makes its values canonical.
+        WHEN r.rngcanonical <> 0 THEN format('DO %L', format(
+        'BEGIN IF EXISTS (SELECT FROM pg_catalog.pg_range AS r JOIN pg_catalog.pg_type AS t ON t.oid IN (r.rngtypid, r.rngmultitypid) JOIN pg_catalog.pg_depend AS d ON d.refobjid IN (t.oid, t.typarray)'
+        ' WHERE r.rngtypid = %L::pg_catalog.regtype AND d.refclassid = ''pg_catalog.pg_type''::pg_catalog.regclass AND d.deptype = ''n'''
+        ' AND NOT (d.classid = ''pg_catalog.pg_proc''::pg_catalog.regclass AND (d.objid = r.rngcanonical'
+        ' OR EXISTS (SELECT FROM pg_catalog.pg_depend AS i WHERE i.classid = d.classid AND i.objid = d.objid AND i.deptype = ''i''))))'
+        ' THEN RAISE EXCEPTION ''something still uses the type %%'', %L; END IF; DROP TYPE %I.%I CASCADE; END',
+        format('%I.%I', n.nspname, t.typname), format('%I.%I', n.nspname, t.typname), n.nspname, t.typname))
         ELSE format('DROP %s %I.%I', CASE t.typtype WHEN 'd' THEN 'DOMAIN' ELSE 'TYPE' END, n.nspname, t.typname) END,
-    'depends', CASE WHEN t.typtype = 'b' THEN json_build_array(json_build_array('shell', t.oid, 0)) END,
+    'depends', CASE WHEN t.typtype = 'b' OR r.rngcanonical <> 0 THEN json_build_array(json_build_array('shell', t.oid, 0)) END,
     -- A shell has no owner that could be changed.
     'owner', CASE WHEN t.typtype <> 'p' THEN pg_get_userbyid(t.typowner) END, 'acl', t.typacl::text[], 'acl_default', acldefault('T', t.typowner)::text[],
     'facets', CASE t.typtype WHEN 'd' THEN json_build_object(
@@ -68,11 +76,13 @@ UNION ALL
 -- What a domain's default calls may be made anew: the domain stays.
 SELECT 'default', 'pg_type', t.oid, 1, json_build_object('schema', n.nspname, 'name', t.typname, 'identity', format('%I.%I', n.nspname, t.typname),
     'phrase', '', 'parent', json_build_array('pg_type', t.oid, 0),
-    'create', format('ALTER DOMAIN %I.%I SET DEFAULT %s', n.nspname, t.typname, t.typdefault),
-    'replace', format('ALTER DOMAIN %I.%I SET DEFAULT %s', n.nspname, t.typname, t.typdefault),
+    'create', format('ALTER DOMAIN %I.%I SET DEFAULT %s', n.nspname, t.typname, x.expression),
+    'replace', format('ALTER DOMAIN %I.%I SET DEFAULT %s', n.nspname, t.typname, x.expression),
     'drop', format('ALTER DOMAIN %I.%I DROP DEFAULT', n.nspname, t.typname),
-    'inherited', false, 'details', json_build_object('expression', t.typdefault))
+    'inherited', false, 'details', json_build_object('expression', x.expression))
 FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
+-- Not `typdefault`: that was written down with the search path of its day.
+CROSS JOIN LATERAL (SELECT coalesce(pg_get_expr(t.typdefaultbin, 0), quote_literal(t.typdefault)) OFFSET 0) AS x(expression)
 WHERE t.typtype = 'd' AND t.typdefault IS NOT NULL AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'
 UNION ALL
 SELECT 'attribute', 'pg_class', c.oid, a.attnum::int, json_build_object('schema', n.nspname, 'name', a.attname, 'identity', format('%I.%I.%I', n.nspname, c.relname, a.attname),
@@ -80,10 +90,11 @@ SELECT 'attribute', 'pg_class', c.oid, a.attnum::int, json_build_object('schema'
 FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid AND c.relkind = 'c' JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE a.attnum > 0 AND NOT a.attisdropped AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'
 UNION ALL
--- The name of a base type, which its functions need before the type can be made.
+-- The name of a base type, which its functions need before the type can be made; of a range type likewise.
 SELECT 'shell type', 'shell', t.oid, 0, json_build_object('schema', n.nspname, 'name', t.typname, 'identity', format('%I.%I', n.nspname, t.typname), 'phrase', format('TYPE %I.%I', n.nspname, t.typname),
     'create', format('CREATE TYPE %I.%I', n.nspname, t.typname), 'drop', '',
     'depends', json_build_array(json_build_array('pg_namespace', n.oid, 0)))
 FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
-WHERE t.typtype = 'b' AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)' AND NOT EXISTS (SELECT FROM pg_type el WHERE el.typarray = t.oid)
+WHERE (t.typtype = 'b' OR EXISTS (SELECT FROM pg_range r WHERE r.rngtypid = t.oid AND r.rngcanonical <> 0))
+    AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)' AND NOT EXISTS (SELECT FROM pg_type el WHERE el.typarray = t.oid)
     AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_type'::regclass AND d.objid = t.oid AND d.deptype = 'e')
