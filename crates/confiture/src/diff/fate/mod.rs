@@ -39,7 +39,7 @@ pub(super) struct Work<'a> {
     /// Work on a child that the same work on its parent does.
     pub(super) old_comes_along: Vec<bool>,
     pub(super) new_comes_along: Vec<bool>,
-    /// Names of NOT NULL constraints that are there.
+    /// Names of NOT NULL constraints that are there, or come for other reasons than by themselves.
     pub(super) not_null_names: BTreeSet<String>,
 }
 
@@ -57,7 +57,7 @@ pub(super) fn decide<'a>(sides: Sides<'a>, options: &PlanOptions) -> Work<'a> {
         stays_below: BTreeSet::new(),
         old_comes_along: vec![false; old.all.len()],
         new_comes_along: vec![false; new.all.len()],
-        not_null_names: not_null::names(old),
+        not_null_names: BTreeSet::new(),
         twins,
     };
     for (at, object) in old.all.iter().enumerate() {
@@ -97,6 +97,8 @@ pub(super) fn decide<'a>(sides: Sides<'a>, options: &PlanOptions) -> Work<'a> {
     }
     work.lead_through_text();
     work.settle(options);
+    let comes = |at: usize| work.made[at] && !work.new_comes_along[at];
+    work.not_null_names = not_null::names(sides, comes);
     work.aside = aside::names(sides, &work.set_aside);
     work
 }
@@ -358,8 +360,12 @@ impl Work<'_> {
                 other_base && (self.is_foreign(on) || self.fates[dependant] != Fate::Keep)
                     || self.goes_through_text(on)
             }
-            // Both ends of a key get another type, one after the other.
-            Kind::Constraint => above.detail("type") == "f" && (other_base || self.goes_through_text(on)),
+            // Both ends of a key get another type or collation, one after the other.
+            Kind::Constraint => {
+                let other_collation =
+                    after.is_some_and(|after| below.details["collation"] != after.details["collation"]);
+                above.detail("type") == "f" && (other_base || other_collation || self.goes_through_text(on))
+            }
             _ => false,
         }
     }
