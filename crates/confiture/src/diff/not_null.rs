@@ -202,11 +202,12 @@ fn compare_constraints(
     new: &Object,
 ) {
     let table = alter_table(new);
+    let mut name = quoted(after.name);
     if before.valid && !after.valid {
         change.push(format!("{alter} DROP NOT NULL"));
         change.push(add(new, after));
     } else {
-        let name = rename(change, sides, before, after, new);
+        name = rename(change, sides, before, after, new);
         if before.goes_down != after.goes_down {
             let how = if after.goes_down { "INHERIT" } else { "NO INHERIT" };
             change.push(format!("{table} ALTER CONSTRAINT {name} {how}"));
@@ -221,7 +222,7 @@ fn compare_constraints(
             change.hazards.push(Hazard::MayFail("a row with NULL in the column stops it".into()));
         }
     }
-    if before.comment != after.comment {
+    if before.comment != after.comment && name == quoted(after.name) {
         change.push(comment(new, after));
     }
 }
