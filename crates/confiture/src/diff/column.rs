@@ -127,6 +127,11 @@ pub(super) fn compare(sides: Sides<'_>, old: &Object, new: &Object) -> Change {
             change.push(format!("{alter} SET EXPRESSION AS ({after})"));
             change.disturbs = true;
             change.hazards.push(Hazard::Rewrites("the column is computed anew".into()));
+            if is_constrained(sides.old, old) {
+                change
+                    .hazards
+                    .push(Hazard::MayFail("a value that a constraint does not take stops it".into()));
+            }
         }
         _ => {
             let mut change = Change::rebuild();
@@ -141,8 +146,8 @@ pub(super) fn compare(sides: Sides<'_>, old: &Object, new: &Object) -> Change {
             return change;
         }
     }
-    let drops_identity = !old.detail("identity").is_empty() && new.detail("identity").is_empty();
-    if drops_identity {
+    // What a partition has from its table, it gets and loses with that.
+    if behind(old).is_some() && behind(new).is_none() {
         change.push(format!("{alter} DROP IDENTITY"));
     }
     // PostgreSQL 18 cannot give another type to a column with a constraint of its own below one of a parent's: what goes, goes before.
@@ -176,6 +181,13 @@ pub(super) fn compare(sides: Sides<'_>, old: &Object, new: &Object) -> Change {
     }
     compare_identities(&mut change, &alter, old, new);
     change
+}
+
+/// True for a column that a constraint is about.
+fn is_constrained(objects: &Objects, column: &Object) -> bool {
+    let Some((at, _)) = objects.find(&column.key()) else { return false };
+    let is_about = |object: &Object| object.kind == Kind::Constraint && object.depends.contains(&at);
+    column.is("not_null") || objects.all.iter().any(is_about)
 }
 
 /// How many bytes an integer has.

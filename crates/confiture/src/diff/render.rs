@@ -269,7 +269,12 @@ fn make(work: &Work<'_>, at: usize, members: &[Act]) -> Step {
                 step.statements.push(Sql::from_server(text));
             }
         }
-        Kind::Domain => step.statements.push(Sql::from_server(domain(object, &members))),
+        Kind::Domain => {
+            step.statements.push(Sql::from_server(domain(object, &members)));
+            if object.details["not_null_comment"].is_string() {
+                step.statements.extend(not_null::comment_of_domain(object));
+            }
+        }
         // Without ONLY, the indexes of partitions come along.
         Kind::Index if object.is("valid") && !has_attached(new, at) => {
             step.statements.push(Sql::from_server(object.create.replacen(" ON ONLY ", " ON ", 1)));

@@ -170,12 +170,28 @@ impl Scratch {
         }
     }
 
+    /// A database that has a subscription cannot be dropped. One that never connects leaves no slot with its publisher.
+    async fn drop_subscriptions(&self) -> Result<()> {
+        let query = Sql::literal(
+            "SELECT s.subname::text FROM pg_catalog.pg_subscription AS s
+               JOIN pg_catalog.pg_database AS d ON d.oid = s.subdbid
+              WHERE d.datname = pg_catalog.current_database() AND NOT s.subenabled",
+        );
+        for row in self.session.query(&query, &[]).await? {
+            let name = Identifier::new(row.get::<_, String>(0));
+            self.session.batch(&sql!("ALTER SUBSCRIPTION {} SET (slot_name = NONE)", name)).await?;
+            self.session.batch(&sql!("DROP SUBSCRIPTION {}", name)).await?;
+        }
+        Ok(())
+    }
+
     /// Drops it.
     ///
     /// # Errors
     ///
     /// A connection that is lost; the next scratch database then finds what stays behind.
     pub async fn close(self) -> Result<()> {
+        self.drop_subscriptions().await?;
         let Self { maintenance, name, session } = self;
         std::mem::drop(session);
         database::wait_until_unused(&maintenance, &name).await?;

@@ -98,6 +98,20 @@ async fn what_no_statement_makes_is_said() {
     assert_eq!(found.uncovered, privileges);
 }
 
+/// It belongs to a scratch database, which goes with it; but it is not compared.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subscription_is_not_in_the_way() {
+    let old = "CREATE TABLE t (a int);";
+    let options = "WITH (connect = false, enabled = false)";
+    let new = format!(
+        "CREATE TABLE t (a int, b int); CREATE SUBSCRIPTION s CONNECTION 'dbname=none' PUBLICATION p {options};"
+    );
+    let found = oracle::differ(shared_server().await, old, &new).await.unwrap();
+    let up: Vec<&str> = found.up.statements().map(confiture::sql::Sql::as_str).collect();
+    assert_eq!(up, ["ALTER TABLE public.t ADD COLUMN b integer"]);
+    assert_eq!(found.uncovered, ["1 subscription of the new schema is not compared"]);
+}
+
 /// Rows that nobody has looked at yet may stop a unique index.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_unique_index_of_a_new_materialized_view_may_fail() {

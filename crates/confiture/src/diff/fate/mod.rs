@@ -42,6 +42,7 @@ pub(super) struct Work<'a> {
     /// Old tables that cannot be rewritten, for columns elsewhere have their row type.
     pub(super) held: BTreeSet<usize>,
     /// Names of NOT NULL constraints that are there.
+    /// Names of NOT NULL constraints that are there, or come for other reasons than by themselves.
     pub(super) not_null_names: BTreeSet<String>,
 }
 
@@ -59,8 +60,8 @@ pub(super) fn decide<'a>(sides: Sides<'a>, options: &PlanOptions) -> Work<'a> {
         stays_below: BTreeSet::new(),
         old_comes_along: vec![false; old.all.len()],
         new_comes_along: vec![false; new.all.len()],
-        not_null_names: not_null::names(old),
         held: row_type::held(old),
+        not_null_names: BTreeSet::new(),
         twins,
     };
     for (at, object) in old.all.iter().enumerate() {
@@ -100,6 +101,8 @@ pub(super) fn decide<'a>(sides: Sides<'a>, options: &PlanOptions) -> Work<'a> {
     }
     work.lead_through_text();
     work.settle(options);
+    let comes = |at: usize| work.made[at] && !work.new_comes_along[at];
+    work.not_null_names = not_null::names(sides, comes);
     work.aside = aside::names(sides, &work.set_aside);
     work
 }
@@ -382,8 +385,12 @@ impl Work<'_> {
                 other_base && (self.is_foreign(on) || self.fates[dependant] != Fate::Keep)
                     || self.goes_through_text(on)
             }
-            // Both ends of a key get another type, one after the other.
-            Kind::Constraint => above.detail("type") == "f" && (other_base || self.goes_through_text(on)),
+            // Both ends of a key get another type or collation, one after the other.
+            Kind::Constraint => {
+                let other_collation =
+                    after.is_some_and(|after| below.details["collation"] != after.details["collation"]);
+                above.detail("type") == "f" && (other_base || other_collation || self.goes_through_text(on))
+            }
             _ => false,
         }
     }

@@ -112,7 +112,7 @@ impl Graph<'_> {
                 }
                 Kind::DomainConstraint => !object.defined().ends_with(" NOT VALID"),
                 Kind::Partition => same_columns(self.new_side(), at),
-                // Where it computes what the parent holds, only a table that is there can join.
+                // Where it computes what the parent holds, PostgreSQL 14 and 15 only let a table join that is there.
                 Kind::Inheritance => {
                     let computes = |column: &&Object| {
                         column.kind == Kind::Column
@@ -121,7 +121,8 @@ impl Graph<'_> {
                             && column.details["inherit_count"].as_i64() > Some(0)
                             && !column.details["generated"].is_null()
                     };
-                    !self.new_side().all.iter().any(|column| computes(&column))
+                    self.new_side().server_version >= 160_000
+                        || !self.new_side().all.iter().any(|column| computes(&column))
                 }
                 _ => false,
             };

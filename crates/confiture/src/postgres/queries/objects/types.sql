@@ -4,7 +4,7 @@ SELECT CASE t.typtype WHEN 'e' THEN 'enum' WHEN 'd' THEN 'domain' WHEN 'r' THEN 
     'create', CASE t.typtype
         WHEN 'e' THEN format('CREATE TYPE %I.%I AS ENUM (%s)', n.nspname, t.typname, (SELECT string_agg(quote_literal(e.enumlabel), ', ' ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = t.oid))
         WHEN 'd' THEN format('CREATE DOMAIN %I.%I AS %s%s%s', n.nspname, t.typname, format_type(t.typbasetype, t.typtypmod),
-            CASE WHEN t.typcollation <> bt.typcollation THEN format(' COLLATE %I.%I', cn.nspname, co.collname) END, CASE WHEN t.typnotnull THEN ' NOT NULL' END)
+            CASE WHEN t.typcollation <> bt.typcollation THEN format(' COLLATE %I.%I', cn.nspname, co.collname) END, CASE WHEN t.typnotnull THEN concat(' CONSTRAINT ' || nn.other_name, ' NOT NULL') END)
         WHEN 'r' THEN format('CREATE TYPE %I.%I AS RANGE (%s)', n.nspname, t.typname, concat_ws(', ', 'SUBTYPE = ' || format_type(r.rngsubtype, NULL),
             CASE WHEN NOT opc.opcdefault THEN format('SUBTYPE_OPCLASS = %I.%I', opn.nspname, opc.opcname) END,
             CASE WHEN r.rngcollation <> st.typcollation THEN format('COLLATION = %I.%I', rcn.nspname, rco.collname) END,
@@ -39,7 +39,8 @@ SELECT CASE t.typtype WHEN 'e' THEN 'enum' WHEN 'd' THEN 'domain' WHEN 'r' THEN 
     -- A shell has no owner that could be changed.
     'owner', CASE WHEN t.typtype <> 'p' THEN pg_get_userbyid(t.typowner) END, 'acl', t.typacl::text[], 'acl_default', acldefault('T', t.typowner)::text[],
     'facets', CASE t.typtype WHEN 'd' THEN json_build_object(
-        'not null', json_build_array(t.typnotnull, format('ALTER DOMAIN %I.%I %s NOT NULL', n.nspname, t.typname, CASE WHEN t.typnotnull THEN 'SET' ELSE 'DROP' END), true))
+        'not null', json_build_array(t.typnotnull, format('ALTER DOMAIN %I.%I %s NOT NULL', n.nspname, t.typname,
+            CASE WHEN nn.other_name IS NOT NULL THEN format('ADD CONSTRAINT %s', nn.other_name) WHEN t.typnotnull THEN 'SET' ELSE 'DROP' END), true))
         WHEN 'b' THEN json_build_object(
             'receive', json_build_array(t.typreceive::regproc, format('ALTER TYPE %I.%I SET (RECEIVE = %s)', n.nspname, t.typname, CASE WHEN t.typreceive = 0 THEN 'NONE' ELSE t.typreceive::regproc::text END), true),
             'send', json_build_array(t.typsend::regproc, format('ALTER TYPE %I.%I SET (SEND = %s)', n.nspname, t.typname, CASE WHEN t.typsend = 0 THEN 'NONE' ELSE t.typsend::regproc::text END), true),
@@ -49,6 +50,7 @@ SELECT CASE t.typtype WHEN 'e' THEN 'enum' WHEN 'd' THEN 'domain' WHEN 'r' THEN 
             'subscript', json_build_array(t.typsubscript::regproc, format('ALTER TYPE %I.%I SET (SUBSCRIPT = %s)', n.nspname, t.typname, CASE WHEN t.typsubscript = 0 THEN 'NONE' ELSE t.typsubscript::regproc::text END), true),
             'storage', json_build_array(t.typstorage, format('ALTER TYPE %I.%I SET (%s)', n.nspname, t.typname, b.storage), true)) END,
     'details', json_build_object(
+        'not_null_name', nn.name, 'not_null_comment', nn.comment,
         'constructors', CASE t.typtype WHEN 'r' THEN (SELECT json_agg(json_build_array(p.oid::regprocedure::text, p.proname)) FROM pg_depend d JOIN pg_proc p ON p.oid = d.objid
             WHERE d.classid = 'pg_proc'::regclass AND d.refclassid = 'pg_type'::regclass AND d.refobjid IN (t.oid, mt.oid) AND d.deptype = 'i') END,
         'multirange', CASE WHEN mt.typname IS NOT NULL THEN json_build_array(format('%I.%I', mn.nspname, mt.typname), mt.typname) END,
@@ -63,6 +65,9 @@ LEFT JOIN pg_class rc ON rc.oid = t.typrelid
 LEFT JOIN pg_range r ON r.rngtypid = t.oid LEFT JOIN pg_type st ON st.oid = r.rngsubtype LEFT JOIN pg_opclass opc ON opc.oid = r.rngsubopc LEFT JOIN pg_namespace opn ON opn.oid = opc.opcnamespace
 LEFT JOIN pg_type mt ON mt.oid = r.rngmultitypid LEFT JOIN pg_namespace mn ON mn.oid = mt.typnamespace
 LEFT JOIN pg_collation rco ON rco.oid = r.rngcollation LEFT JOIN pg_namespace rcn ON rcn.oid = rco.collnamespace
+-- PostgreSQL 17 and later keep a domain's NOT NULL as a constraint.
+LEFT JOIN LATERAL (SELECT format('%I', k.conname), CASE WHEN k.conname <> concat(t.typname, '_not_null') THEN format('%I', k.conname) END, obj_description(k.oid, 'pg_constraint')
+    FROM pg_constraint k WHERE k.contypid = t.oid AND k.contype = 'n') AS nn(name, other_name, comment) ON t.typtype = 'd'
 -- Of a base type: what no ALTER TYPE changes, and what ALTER TYPE can.
 CROSS JOIN LATERAL (SELECT concat_ws(', ', 'INPUT = ' || t.typinput::regproc, 'OUTPUT = ' || t.typoutput::regproc, 'INTERNALLENGTH = ' || CASE t.typlen WHEN -1 THEN 'variable' ELSE t.typlen::text END,
         CASE WHEN t.typbyval THEN 'PASSEDBYVALUE' END, 'ALIGNMENT = ' || CASE t.typalign WHEN 'c' THEN 'char' WHEN 's' THEN 'int2' WHEN 'i' THEN 'int4' ELSE 'double' END,
