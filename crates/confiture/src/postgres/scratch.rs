@@ -10,7 +10,7 @@ use crate::config::Connection;
 use crate::error::{Error, Result};
 use crate::postgres::{Piece, Session, run_pieces};
 use crate::postgres::{connect, database};
-use crate::sql::{Identifier, Literal, SplitScript, Sql, sql};
+use crate::sql::{Identifier, Literal, SplitScript, Sql, reaches_beyond_the_database, sql};
 
 const PREFIX: &str = "confiture_scratch_";
 
@@ -83,6 +83,7 @@ impl Scratch {
             .iter()
             .flat_map(|script| script.statements.iter().map(move |statement| Piece { script, statement }));
         let mut rest: Vec<Piece<'_>> = pieces.collect();
+        rest.iter().try_for_each(stay_within)?;
         let mut part = usize::MAX;
         let mut roles = 0;
         while !rest.is_empty() {
@@ -198,6 +199,16 @@ pub async fn sweep(connection: &Connection) -> Result<()> {
         database::drop_ours(&maintenance, &Identifier::new(row.get::<_, String>(0))).await?;
     }
     Ok(())
+}
+
+/// What a script does to other databases, or to the whole server, would outlast the scratch database.
+fn stay_within(piece: &Piece<'_>) -> Result<()> {
+    let Some(name) = reaches_beyond_the_database(piece.text()) else { return Ok(()) };
+    let (script, span) = (&piece.script.script, &piece.statement.span);
+    Err(Error::config(format!("{name} reaches beyond the schema, and is not run in a scratch database"))
+        .at(script.place(span.start))
+        .excerpt(script.excerpt(span.clone()))
+        .hint("Remove the statement: a schema is what one database holds"))
 }
 
 /// What is to be made is there, or somebody is making it at this moment.
