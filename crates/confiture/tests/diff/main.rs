@@ -78,6 +78,31 @@ async fn a_column_that_only_a_child_keeps_is_dropped_above_it() {
     assert!(back.remarks.iter().any(|line| line == remark), "{:?}", back.remarks);
 }
 
+/// What could be the same under another name, and could not, is asked and not guessed; what was said is not asked.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_may_have_a_new_name_is_asked() {
+    let old = "CREATE TABLE t (a int, user_id int, order_id int, x text, done date); CREATE TABLE u (id int, n text); CREATE TABLE w (id int, k text);";
+    let new = "CREATE TABLE t (a int, user_key int, order_key int, y date, ended date, done date GENERATED ALWAYS AS (ended) STORED);
+        CREATE TABLE v (id int, n text); CREATE TABLE w (id int, q text);";
+    let found = oracle::differ(shared_server().await, old, new).await.unwrap();
+    let asked: Vec<&str> =
+        found.remarks.iter().filter_map(|line| Some(line.split_once(", say ")?.1)).collect();
+    let wanted = [
+        "--rename public.t.user_id=user_key",
+        "--rename public.t.order_id=order_key",
+        "--rename public.w.k=q",
+        "--rename public.u=v",
+    ];
+    assert_eq!(asked, wanted, "{:?}", found.remarks);
+    let said = new.replace("user_key int,", "user_key int, -- confiture: renamed from user_id\n");
+    let found = oracle::differ(shared_server().await, old, &said).await.unwrap();
+    assert!(
+        !found.remarks.iter().any(|line| line.contains("say --rename public.t.user_id")),
+        "{:?}",
+        found.remarks
+    );
+}
+
 /// A check can be made a child's own, but not taken back: that is said, and so is what the system's own objects have.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_no_statement_makes_is_said() {
