@@ -7,6 +7,7 @@ mod copy_sync;
 pub mod database;
 mod dump;
 pub mod feed;
+mod labelled;
 mod lint_ground;
 mod login_error;
 mod objects;

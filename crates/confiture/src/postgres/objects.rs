@@ -2,19 +2,21 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::pin::pin;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 
 use futures_util::TryStreamExt;
 use serde::Deserialize;
 use serde_json::Value;
-use tokio_postgres::{SimpleQueryMessage, SimpleQueryRow};
+use tokio_postgres::{SimpleColumn, SimpleQueryMessage, SimpleQueryRow};
 
 use crate::catalog::{Kind, Object, Objects};
 use crate::error::{Error, Result};
 use crate::postgres::Session;
+use crate::postgres::labelled::Labels;
 
-/// The queries, each of which runs in psql where `search_path` is empty.
-const QUERIES: [&str; 29] = [
+/// The queries, each of which runs in psql where `search_path` is empty. An object comes as JSON in the column `body`, or in
+/// columns that say what they are ([`Labels`]).
+const QUERIES: [&str; 28] = [
     include_str!("queries/objects/schemas.sql"),
     include_str!("queries/objects/extensions.sql"),
     include_str!("queries/objects/types.sql"),
@@ -40,7 +42,6 @@ const QUERIES: [&str; 29] = [
     include_str!("queries/objects/event_triggers.sql"),
     include_str!("queries/objects/default_privileges.sql"),
     include_str!("queries/objects/assignments.sql"),
-    include_str!("queries/objects/uncovered.sql"),
     include_str!("queries/objects/descriptions.sql"),
     include_str!("queries/objects/depends.sql"),
     "SELECT 'role' AS kind, '' AS class, 0 AS oid, 0 AS sub, pg_catalog.to_json(current_user) AS body",
@@ -66,7 +67,9 @@ pub async fn read_objects(session: &Session, in_transaction: bool) -> Result<Obj
         text.push_str("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;\n");
     }
     text.push_str("SET LOCAL search_path = ''; SET LOCAL jit = off;\n");
-    for query in QUERIES.into_iter().chain([members]) {
+    // What is not compared does not matter for a plan's outcome.
+    let uncovered = (!in_transaction).then_some(include_str!("queries/objects/uncovered.sql"));
+    for query in QUERIES.into_iter().chain([members]).chain(uncovered) {
         text.push_str(query);
         text.push_str(";\n");
     }
@@ -86,32 +89,66 @@ pub async fn read_objects(session: &Session, in_transaction: bool) -> Result<Obj
     read.map_err(|error| Error::unexpected("reading the catalog has ended early").because(error))?
 }
 
-/// Hands on the rows of an answer, many at a time.
-async fn receive(session: &Session, text: &str, sender: mpsc::Sender<Vec<SimpleQueryRow>>) -> Result<()> {
+/// A part of what the server answers.
+enum Answer {
+    Columns(Arc<[SimpleColumn]>),
+    Rows(Vec<SimpleQueryRow>),
+}
+
+/// Hands on what the server answers, many rows at a time.
+async fn receive(session: &Session, text: &str, sender: mpsc::Sender<Answer>) -> Result<()> {
     const MANY: usize = 250;
     let refused = |error| session.refused(error);
     let mut answers = pin!(session.client().simple_query_raw(text).await.map_err(refused)?);
     let mut rows = Vec::new();
     while let Some(answer) = answers.try_next().await.map_err(refused)? {
-        if let SimpleQueryMessage::Row(row) = answer {
-            rows.push(row);
-        }
+        let columns = match answer {
+            SimpleQueryMessage::Row(row) => {
+                rows.push(row);
+                None
+            }
+            SimpleQueryMessage::RowDescription(columns) => Some(columns),
+            _ => None,
+        };
         // Who has stopped reading says why itself.
-        if rows.len() == MANY {
-            let _ = sender.send(std::mem::take(&mut rows));
+        if rows.len() == MANY || columns.is_some() {
+            let _ = sender.send(Answer::Rows(std::mem::take(&mut rows)));
+        }
+        if let Some(columns) = columns {
+            let _ = sender.send(Answer::Columns(columns));
         }
     }
-    let _ = sender.send(rows);
+    let _ = sender.send(Answer::Rows(rows));
     Ok(())
 }
 
-fn read(rows: &mpsc::Receiver<Vec<SimpleQueryRow>>, server_version: u32) -> Result<Objects> {
+fn read(answers: &mpsc::Receiver<Answer>, server_version: u32) -> Result<Objects> {
     let mut reader = Reader::default();
     reader.found.server_version = server_version;
-    for row in rows.iter().flatten() {
-        let field = |index: usize| row.get(index).unwrap_or_default();
-        let address = (reader.class(field(1)), parse(field(2))?, parse(field(3))?);
-        reader.take(field(0), address, field(4))?;
+    // None where the rows hold JSON.
+    let mut labels = None;
+    for answer in answers {
+        let rows = match answer {
+            Answer::Columns(columns) => {
+                labels = (columns.get(4).is_none_or(|column| column.name() != "body"))
+                    .then(|| Labels::of(&columns));
+                continue;
+            }
+            Answer::Rows(rows) => rows,
+        };
+        for row in rows {
+            let field = |index: usize| row.get(index).unwrap_or_default();
+            let address = (reader.class(field(1)), parse(field(2))?, parse(field(3))?);
+            if field(0) == "depends" {
+                let on = (reader.class(field(4)), parse(field(5))?, parse(field(6))?);
+                reader.edges.push((address, on, parse(field(7))?));
+                continue;
+            }
+            match &labels {
+                Some(labels) => reader.take(field(0), address, &labels.object(&row))?,
+                None => reader.take(field(0), address, field(4))?,
+            }
+        }
     }
     Ok(reader.finish())
 }
@@ -202,11 +239,6 @@ impl Reader {
                 self.comments.insert(address, row["comment"].as_str().unwrap_or_default().to_owned());
             }
             "security label" => {}
-            "depends" => {
-                let (class, oid, sub, how): (&str, Number, Number, char) = body(text)?;
-                let on = self.address_of(&(class, oid, sub))?;
-                self.edges.push((address, on, how));
-            }
             _ => {
                 let kind = Kind::parse(kind)
                     .ok_or_else(|| Error::unexpected(format!("`{kind}` is no kind of object")))?;
