@@ -88,7 +88,9 @@ impl Scratch {
         let mut roles = 0;
         while !rest.is_empty() {
             let alone = |piece: &Piece<'_>| crate::sql::cannot_run_in_transaction(piece.text()).is_some();
-            let together = rest.iter().position(alone).unwrap_or(rest.len()).min(part);
+            let ends = |piece: &Piece<'_>| ends_transaction(piece.text());
+            let end = rest.iter().position(ends).map_or(rest.len(), |end| end + 1);
+            let together = rest.iter().position(alone).unwrap_or(rest.len()).min(part).min(end);
             let (now, outcome) = if together == 0 {
                 (1, run_pieces(&self.session, &rest[..1]).await)
             } else {
@@ -199,6 +201,13 @@ pub async fn sweep(connection: &Connection) -> Result<()> {
         database::drop_ours(&maintenance, &Identifier::new(row.get::<_, String>(0))).await?;
     }
     Ok(())
+}
+
+/// True where a statement ends a transaction, so that what stands before it cannot be tried otherwise with what comes behind.
+fn ends_transaction(statement: &str) -> bool {
+    let words: Vec<String> = statement.split_whitespace().take(3).map(str::to_ascii_uppercase).collect();
+    let is_end = matches!(words.first().map(String::as_str), Some("COMMIT" | "END" | "ROLLBACK" | "ABORT"));
+    is_end && !words.iter().any(|word| word == "TO" || word == "PREPARED")
 }
 
 /// What a script does to other databases, or to the whole server, would outlast the scratch database.

@@ -291,6 +291,10 @@ async fn a_label_is_used_in_the_script_that_adds_it() {
         "CREATE TYPE e AS ENUM ('a'); VACUUM; ALTER TYPE e ADD VALUE 'b'; CREATE TABLE t (c e DEFAULT 'b')";
     let found = oracle::differ(shared_server().await, old, new).await.unwrap();
     assert!(!found.up.one_transaction);
+    // What a script has committed is not run again.
+    let committed = new.replace("VACUUM", "BEGIN; CREATE TABLE u (); COMMIT");
+    let found = oracle::differ(shared_server().await, old, &committed).await.unwrap();
+    assert!(!found.up.one_transaction);
 }
 
 /// `pg_dump` of a thousand tables runs in `psql`, statement by statement: it need not fit into one transaction.
