@@ -9,6 +9,7 @@ mod random;
 #[path = "../live/seed.rs"]
 #[allow(dead_code, reason = "shared with another test binary")]
 mod seed;
+mod together;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -295,6 +296,39 @@ async fn a_label_is_used_in_the_script_that_adds_it() {
     let committed = new.replace("VACUUM", "BEGIN; CREATE TABLE u (); COMMIT");
     let found = oracle::differ(shared_server().await, old, &committed).await.unwrap();
     assert!(!found.up.one_transaction);
+}
+
+/// PostgreSQL rounds and cuts without a word: only consent makes such a change.
+#[tokio::test(flavor = "multi_thread")]
+async fn values_that_are_rounded_or_cut_are_lost() {
+    let pairs = [
+        ("numeric", "int", true),
+        ("numeric[]", "int[]", true),
+        ("timestamptz", "date", true),
+        ("timestamp", "time", true),
+        ("interval", "time", true),
+        ("interval", "interval year", true),
+        ("float8", "real", true),
+        ("json", "jsonb", true),
+        ("int", "bigint", false),
+        ("int", "numeric", false),
+        ("real", "float8", false),
+        ("date", "timestamp", false),
+        ("int", "text", false),
+    ];
+    let side = |of: fn(&(&str, &str, bool)) -> String| -> String {
+        let columns: Vec<String> =
+            pairs.iter().enumerate().map(|(at, pair)| format!("c{at} {}", of(pair))).collect();
+        format!("CREATE TABLE t ({});", columns.join(", "))
+    };
+    let (old, new) = (side(|pair| pair.0.to_owned()), side(|pair| pair.1.to_owned()));
+    let found = oracle::differ(shared_server().await, &old, &new).await.unwrap();
+    for (at, (from, to, lost)) in pairs.iter().enumerate() {
+        let step = found.up.steps.iter().find(|step| step.title.ends_with(&format!(".c{at}"))).unwrap();
+        let loses = step.hazards.iter().any(|hazard| matches!(hazard, Hazard::DataLoss(_)));
+        let may_fail = step.hazards.iter().any(|hazard| matches!(hazard, Hazard::MayFail(_)));
+        assert_eq!((loses, may_fail), (*lost, false), "{from} to {to}: {:?}", step.hazards);
+    }
 }
 
 /// `pg_dump` of a thousand tables runs in `psql`, statement by statement: it need not fit into one transaction.
