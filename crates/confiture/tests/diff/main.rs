@@ -104,6 +104,18 @@ async fn what_may_have_a_new_name_is_asked() {
     );
 }
 
+/// `pg_dump` writes it behind the query, and other options in their order.
+#[tokio::test(flavor = "multi_thread")]
+async fn where_a_views_check_option_stands_is_no_difference() {
+    let table = "CREATE TABLE t (b bool); CREATE VIEW v";
+    let first =
+        format!("{table} WITH (check_option = cascaded, security_barrier) AS SELECT b FROM t WHERE b;");
+    let last =
+        format!("{table} WITH (security_barrier) AS SELECT b FROM t WHERE b WITH CASCADED CHECK OPTION;");
+    let found = oracle::differ(shared_server().await, &first, &last).await.unwrap();
+    assert_eq!((found.up.statements().count(), found.down.statements().count()), (0, 0));
+}
+
 /// A check can be made a child's own, but not taken back: that is said, and so is what the system's own objects have.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_no_statement_makes_is_said() {
