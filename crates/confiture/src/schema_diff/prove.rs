@@ -128,7 +128,7 @@ async fn diff_in(
         asked.push(Asked::parse(text)?);
     }
     if let Source::Scripts(scripts) = new {
-        asked.extend(diff::annotations(scripts));
+        asked.extend(diff::annotations(scripts)?);
     }
     let renames = rename::renames(&before, &after, &asked)?;
     remarks.extend(renames.iter().map(|rename| format!("{} ({})", rename.title(), rename.reason())));
