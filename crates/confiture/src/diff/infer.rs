@@ -287,7 +287,7 @@ const MAKES_ANOTHER: [&str; 12] =
     ["hash", "hashed", "digest", "encrypted", "cents", "total", "count", "token", "url", "not", "no", "id"];
 
 /// True for names of which one may have come from the other, be it as a part.
-fn share_a_word(one: &str, other: &str) -> bool {
+pub(super) fn share_a_word(one: &str, other: &str) -> bool {
     let words = |name: &str| name.to_lowercase().split('_').map(str::to_owned).collect::<BTreeSet<_>>();
     let telling = |word: &&String| !EMPTY_WORDS.contains(&word.as_str()) && word.chars().count() > 2;
     words(one).intersection(&words(other)).any(|word| telling(&word))

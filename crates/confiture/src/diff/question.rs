@@ -2,7 +2,7 @@
 
 use crate::catalog::{Kind, Object, Objects};
 use crate::diff::compare::quoted;
-use crate::diff::infer::{are_alike, columns, previous, shape_of};
+use crate::diff::infer::{are_alike, columns, previous, shape_of, share_a_word};
 use crate::diff::rename::{Rename, table_after, within_of};
 
 /// What goes while something like it comes, as it would have to be said if it were the same.
@@ -44,11 +44,13 @@ fn of_columns(old: &Objects, new: &Objects, found: &[Rename]) -> Vec<String> {
         };
         let (gone, come): (Vec<_>, Vec<_>) =
             (ours.iter().filter(goes).collect(), theirs.iter().filter(comes).collect());
+        // A question may be wrong: it asks more than would be taken for the same.
+        let sounds_like = |one: &str, other: &str| are_alike(one, other) || share_a_word(one, other);
         let may_be = |one: &Object, other: &Object| {
             let in_its_place =
                 || gone.len() == 1 && come.len() == 1 && previous(ours, one) == previous(theirs, other);
             one.detail("type") == other.detail("type")
-                && (are_alike(&one.name, &other.name) || in_its_place())
+                && (sounds_like(&one.name, &other.name) || in_its_place())
         };
         for one in &gone {
             let fitting: Vec<_> = come.iter().filter(|other| may_be(one, other)).collect();
