@@ -69,10 +69,12 @@ impl Ends<'_> {
                 Ok(Side { source: Source::Scripts(scripts), database: None })
             }
             Place::Named(name) => {
-                let also = |error: Error| match name.contains("://") {
-                    false => error.hint(format!("`{name}` is no file and no folder either")),
-                    true => error,
-                };
+                // Text for PostgreSQL may hold a password.
+                let also =
+                    |error: Error| match name.contains("://") || name.contains('=') || name.contains('@') {
+                        false => error.hint(format!("`{name}` is no file and no folder either")),
+                        true => error,
+                    };
                 self.database(Some(name)).await.map_err(also)
             }
             Place::Database(name) => self.database(name.as_deref()).await,
