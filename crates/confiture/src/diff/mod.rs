@@ -24,6 +24,7 @@ mod order;
 mod persistence;
 mod printed;
 mod privileges;
+mod question;
 pub mod rename;
 mod render;
 mod room;
@@ -43,6 +44,7 @@ pub(crate) use annotation::made_by;
 pub use hazard::Hazard;
 pub use inheritance::{inherit_again, other_inheritance};
 pub use lock::{Lock, Sizes};
+pub use question::questions;
 pub use secret::{holds_secret, masked};
 pub use together::{go_online, take_apart};
 

@@ -91,10 +91,11 @@ impl<'a> Splitter<'a> {
         Ok(self.statements)
     }
 
-    /// `\restrict` and `\unrestrict`, with which newer `pg_dump`s frame their output, only bind psql: they are skipped.
+    /// `\restrict` and `\unrestrict`, with which newer `pg_dump`s frame their output, only bind psql: they are skipped. So is what
+    /// only says how psql shows things.
     fn command(&mut self, token: &Token) -> Result<()> {
         let command = token.text(self.script.text());
-        if self.current.is_none() && psql::is_frame_of_dump(command) {
+        if self.current.is_none() && psql::is_about_psql_only(command) {
             return Ok(());
         }
         Err(Error::config(format!("`{}` is a command to psql, not SQL", psql::name_of(command)))

@@ -79,6 +79,36 @@ async fn a_column_that_only_a_child_keeps_is_dropped_above_it() {
     assert!(back.remarks.iter().any(|line| line == remark), "{:?}", back.remarks);
 }
 
+/// What could be the same under another name, and could not, is asked and not guessed.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_may_have_a_new_name_is_asked() {
+    let old = "CREATE TABLE t (a int, user_id int, order_id int, x text, done date); CREATE TABLE u (id int, n text); CREATE TABLE w (id int, k text);";
+    let new = "CREATE TABLE t (a int, user_key int, order_key int, y date, ended date, done date GENERATED ALWAYS AS (ended) STORED);
+        CREATE TABLE v (id int, n text); CREATE TABLE w (id int, q text);";
+    let found = oracle::differ(shared_server().await, old, new).await.unwrap();
+    let asked: Vec<&str> =
+        found.remarks.iter().filter_map(|line| Some(line.split_once(", say ")?.1)).collect();
+    let wanted = [
+        "--rename public.t.user_id=user_key",
+        "--rename public.t.order_id=order_key",
+        "--rename public.w.k=q",
+        "--rename public.u=v",
+    ];
+    assert_eq!(asked, wanted, "{:?}", found.remarks);
+}
+
+/// `pg_dump` writes it behind the query, and other options in their order.
+#[tokio::test(flavor = "multi_thread")]
+async fn where_a_views_check_option_stands_is_no_difference() {
+    let table = "CREATE TABLE t (b bool); CREATE VIEW v";
+    let first =
+        format!("{table} WITH (check_option = cascaded, security_barrier) AS SELECT b FROM t WHERE b;");
+    let last =
+        format!("{table} WITH (security_barrier) AS SELECT b FROM t WHERE b WITH CASCADED CHECK OPTION;");
+    let found = oracle::differ(shared_server().await, &first, &last).await.unwrap();
+    assert_eq!((found.up.statements().count(), found.down.statements().count()), (0, 0));
+}
+
 /// A check can be made a child's own, but not taken back: that is said, and so is what the system's own objects have.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_no_statement_makes_is_said() {
@@ -325,6 +355,10 @@ async fn a_label_is_used_in_the_script_that_adds_it() {
     let new =
         "CREATE TYPE e AS ENUM ('a'); VACUUM; ALTER TYPE e ADD VALUE 'b'; CREATE TABLE t (c e DEFAULT 'b')";
     let found = oracle::differ(shared_server().await, old, new).await.unwrap();
+    assert!(!found.up.one_transaction);
+    // What a script has committed is not run again.
+    let committed = new.replace("VACUUM", "BEGIN; CREATE TABLE u (); COMMIT");
+    let found = oracle::differ(shared_server().await, old, &committed).await.unwrap();
     assert!(!found.up.one_transaction);
 }
 

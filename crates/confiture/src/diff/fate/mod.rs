@@ -211,7 +211,12 @@ impl Work<'_> {
     /// anew as well. True where there was such a one.
     fn leave_circles(&mut self) -> bool {
         let (old, new) = (self.sides.old, self.sides.new);
-        let goes = |at: usize| matches!(self.fates[at], Fate::Gone | Fate::Rebuild);
+        // What is altered so that others mind has to be left by them as well.
+        let goes = |at: usize| match self.fates[at] {
+            Fate::Gone | Fate::Rebuild => true,
+            Fate::Alter => self.changes[&at].disturbs,
+            Fate::Keep => false,
+        };
         let mut comes = self.made.clone();
         for (at, twin) in self.twins.iter().enumerate() {
             twin.iter().for_each(|twin| comes[*twin] |= self.fates[at] != Fate::Keep);

@@ -33,9 +33,13 @@ impl Work<'_> {
             let taken_off = self.taken_off();
             self.name_not_null_of(&taken_off);
             for (at, object) in old.all.iter().enumerate() {
-                // The triggers of a partition go when it is taken off.
-                let alone = object.parent.is_some_and(|table| taken_off.contains(&table))
-                    && object.kind != Kind::Trigger;
+                // The triggers of a partition go when it is taken off, and what they are to be is seen when they are there again.
+                let is_off = object.parent.is_some_and(|table| taken_off.contains(&table));
+                if is_off && object.kind == Kind::Trigger && object.inherited && self.fates[at] == Fate::Alter
+                {
+                    self.rebuild(at);
+                }
+                let alone = is_off && object.kind != Kind::Trigger;
                 let inherited = object.inherited || self.is_retyped_with_parents(at);
                 let apart = alone || self.stays_below.contains(&at);
                 if inherited

@@ -94,6 +94,15 @@ fn copy_data_belongs_to_its_statement() {
 }
 
 #[test]
+fn what_is_said_to_psql_alone_is_passed_over() {
+    let text =
+        "\\set ON_ERROR_STOP on\n\\timing\n\\echo it's begun;\nSELECT 1;\n\\pset pager off\nSELECT 2;\n";
+    assert_eq!(statements(text), ["SELECT 1", "SELECT 2"]);
+    assert_eq!(refusal("\\set schema app\n").1, "`\\set` is a command to psql, not SQL");
+    assert_eq!(refusal("\\echo load it so \\quit\n").1, "`\\echo` is a command to psql, not SQL");
+}
+
+#[test]
 fn what_cannot_be_split_is_refused_where_it_starts() {
     for (text, place, message) in [
         ("SELECT 1;\n  'abc;\n", "a.sql:2:3", "this string is never closed"),
