@@ -8,7 +8,7 @@ use crate::diff::compare::quoted;
 use crate::diff::rename::{Rename, table_after, within_of};
 
 /// The columns of each table, in order, by the table's identity.
-fn columns(objects: &Objects) -> BTreeMap<String, Vec<&Object>> {
+pub(super) fn columns(objects: &Objects) -> BTreeMap<String, Vec<&Object>> {
     let mut tables: BTreeMap<String, Vec<&Object>> = BTreeMap::new();
     for object in objects.all.iter().filter(|object| object.kind == Kind::Column) {
         tables.entry(column::table_of(object)).or_default().push(object);
@@ -32,7 +32,7 @@ fn shape(objects: &Objects, object: &Object) -> Vec<String> {
 }
 
 /// All columns of a table: names, and what else there is of them.
-fn shape_of(
+pub(super) fn shape_of(
     objects: &Objects,
     tables: &BTreeMap<String, Vec<&Object>>,
     table: &Object,
@@ -67,8 +67,13 @@ pub(super) fn infer_columns(old: &Objects, new: &Objects, found: &[Rename]) -> V
             .filter(|(one, other)| are_alike(&one.name, &other.name))
             .filter(|(one, other)| previous(old_columns, one) == previous(new_columns, other))
             .collect();
+        // One may have become several: `full_name` is now `first_name` and `last_name`.
+        let is_rival = |one: &&&&Object| {
+            gone.iter().any(|goes| shape(old, goes) == shape(new, one) && share_a_word(&goes.name, &one.name))
+        };
         if let [(one, other)] = alike.as_slice()
             && gone.len() == 1
+            && come.iter().filter(is_rival).count() <= 1
             && !one.inherited
         {
             inferred.push(Rename {
@@ -88,7 +93,7 @@ pub(super) fn infer_columns(old: &Objects, new: &Objects, found: &[Rename]) -> V
 }
 
 /// The column in front.
-fn previous<'a>(columns: &[&'a Object], of: &Object) -> Option<&'a str> {
+pub(super) fn previous<'a>(columns: &[&'a Object], of: &Object) -> Option<&'a str> {
     let at = columns.iter().position(|column| column.name == of.name)?;
     columns.get(at.checked_sub(1)?).map(|column| column.name.as_str())
 }
@@ -188,7 +193,7 @@ const EMPTY_WORDS: [&str; 16] = [
 ];
 
 /// Words that stand for different things of one kind: what is called by one is not what is called by another.
-const OPPOSITES: [&str; 42] = [
+const OPPOSITES: [&str; 86] = [
     "first",
     "last",
     "middle",
@@ -231,10 +236,65 @@ const OPPOSITES: [&str; 42] = [
     "given",
     "family",
     "backup",
+    "gross",
+    "net",
+    "eur",
+    "usd",
+    "gbp",
+    "chf",
+    "jpy",
+    "active",
+    "inactive",
+    "enabled",
+    "disabled",
+    "visible",
+    "hidden",
+    "public",
+    "private",
+    "open",
+    "opened",
+    "closed",
+    "buy",
+    "sell",
+    "debit",
+    "credit",
+    "width",
+    "height",
+    "lat",
+    "lng",
+    "lon",
+    "latitude",
+    "longitude",
+    "city",
+    "country",
+    "street",
+    "hour",
+    "day",
+    "week",
+    "month",
+    "year",
+    "daily",
+    "weekly",
+    "monthly",
+    "yearly",
+    "before",
+    "after",
+    "actual",
 ];
 
+/// Words that make another thing of what they are put to: `password_hash` is no new name of `password`.
+const MAKES_ANOTHER: [&str; 12] =
+    ["hash", "hashed", "digest", "encrypted", "cents", "total", "count", "token", "url", "not", "no", "id"];
+
+/// True for names of which one may have come from the other, be it as a part.
+pub(super) fn share_a_word(one: &str, other: &str) -> bool {
+    let words = |name: &str| name.to_lowercase().split('_').map(str::to_owned).collect::<BTreeSet<_>>();
+    let telling = |word: &&String| !EMPTY_WORDS.contains(&word.as_str()) && word.chars().count() > 2;
+    words(one).intersection(&words(other)).any(|word| telling(&word))
+}
+
 /// True for names that may well be one: they share a word that says something, and differ in none that tells things apart.
-fn are_alike(one: &str, other: &str) -> bool {
+pub(super) fn are_alike(one: &str, other: &str) -> bool {
     let words = |name: &str| -> BTreeSet<String> {
         name.to_lowercase().split('_').filter(|word| !word.is_empty()).map(str::to_owned).collect()
     };
@@ -243,8 +303,10 @@ fn are_alike(one: &str, other: &str) -> bool {
     if ours.difference(&theirs).any(apart) && theirs.difference(&ours).any(apart) {
         return false;
     }
-    let telling = |word: &&String| !EMPTY_WORDS.contains(&word.as_str()) && word.chars().count() > 2;
-    ours.intersection(&theirs).any(|word| telling(&word)) || strsim::jaro_winkler(one, other) > 0.9
+    if ours.symmetric_difference(&theirs).any(|word| MAKES_ANOTHER.contains(&word.as_str())) {
+        return false;
+    }
+    share_a_word(one, other) || strsim::jaro_winkler(one, other) > 0.9
 }
 
 #[cfg(test)]
@@ -265,6 +327,10 @@ mod tests {
             ("user_id", "team_id"),
             ("price", "name"),
             ("start_date", "end_date"),
+            ("is_active", "is_inactive"),
+            ("amount_eur", "amount_usd"),
+            ("price_gross", "price_net"),
+            ("password", "password_hash"),
         ] {
             assert!(!are_alike(one, other), "{one} {other}");
         }

@@ -10,7 +10,7 @@ use crate::config::Connection;
 use crate::error::{Error, Result};
 use crate::postgres::{Piece, Session, run_pieces};
 use crate::postgres::{connect, database};
-use crate::sql::{Identifier, Literal, SplitScript, Sql, sql};
+use crate::sql::{Identifier, Literal, SplitScript, Sql, reaches_beyond_the_database, sql};
 
 const PREFIX: &str = "confiture_scratch_";
 
@@ -83,11 +83,14 @@ impl Scratch {
             .iter()
             .flat_map(|script| script.statements.iter().map(move |statement| Piece { script, statement }));
         let mut rest: Vec<Piece<'_>> = pieces.collect();
+        rest.iter().try_for_each(stay_within)?;
         let mut part = usize::MAX;
         let mut roles = 0;
         while !rest.is_empty() {
             let alone = |piece: &Piece<'_>| crate::sql::cannot_run_in_transaction(piece.text()).is_some();
-            let together = rest.iter().position(alone).unwrap_or(rest.len()).min(part);
+            let ends = |piece: &Piece<'_>| ends_transaction(piece.text());
+            let end = rest.iter().position(ends).map_or(rest.len(), |end| end + 1);
+            let together = rest.iter().position(alone).unwrap_or(rest.len()).min(part).min(end);
             let (now, outcome) = if together == 0 {
                 (1, run_pieces(&self.session, &rest[..1]).await)
             } else {
@@ -170,12 +173,28 @@ impl Scratch {
         }
     }
 
+    /// A database that has a subscription cannot be dropped. One that never connects leaves no slot with its publisher.
+    async fn drop_subscriptions(&self) -> Result<()> {
+        let query = Sql::literal(
+            "SELECT s.subname::text FROM pg_catalog.pg_subscription AS s
+               JOIN pg_catalog.pg_database AS d ON d.oid = s.subdbid
+              WHERE d.datname = pg_catalog.current_database() AND NOT s.subenabled",
+        );
+        for row in self.session.query(&query, &[]).await? {
+            let name = Identifier::new(row.get::<_, String>(0));
+            self.session.batch(&sql!("ALTER SUBSCRIPTION {} SET (slot_name = NONE)", name)).await?;
+            self.session.batch(&sql!("DROP SUBSCRIPTION {}", name)).await?;
+        }
+        Ok(())
+    }
+
     /// Drops it.
     ///
     /// # Errors
     ///
     /// A connection that is lost; the next scratch database then finds what stays behind.
     pub async fn close(self) -> Result<()> {
+        self.drop_subscriptions().await?;
         let Self { maintenance, name, session } = self;
         std::mem::drop(session);
         database::wait_until_unused(&maintenance, &name).await?;
@@ -198,6 +217,23 @@ pub async fn sweep(connection: &Connection) -> Result<()> {
         database::drop_ours(&maintenance, &Identifier::new(row.get::<_, String>(0))).await?;
     }
     Ok(())
+}
+
+/// True where a statement ends a transaction, so that what stands before it cannot be tried otherwise with what comes behind.
+fn ends_transaction(statement: &str) -> bool {
+    let words: Vec<String> = statement.split_whitespace().take(3).map(str::to_ascii_uppercase).collect();
+    let is_end = matches!(words.first().map(String::as_str), Some("COMMIT" | "END" | "ROLLBACK" | "ABORT"));
+    is_end && !words.iter().any(|word| word == "TO" || word == "PREPARED")
+}
+
+/// What a script does to other databases, or to the whole server, would outlast the scratch database.
+fn stay_within(piece: &Piece<'_>) -> Result<()> {
+    let Some(name) = reaches_beyond_the_database(piece.text()) else { return Ok(()) };
+    let (script, span) = (&piece.script.script, &piece.statement.span);
+    Err(Error::config(format!("{name} reaches beyond the schema, and is not run in a scratch database"))
+        .at(script.place(span.start))
+        .excerpt(script.excerpt(span.clone()))
+        .hint("Remove the statement: a schema is what one database holds"))
 }
 
 /// What is to be made is there, or somebody is making it at this moment.
