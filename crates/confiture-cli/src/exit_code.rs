@@ -6,7 +6,7 @@ use confiture::ErrorKind;
 pub(crate) const DONE: u8 = 0;
 
 /// Every exit status and its meaning, as `confiture --help` prints them.
-pub(crate) const TABLE: [(u8, &str); 10] = [
+pub(crate) const TABLE: [(u8, &str); 11] = [
     (DONE, "done"),
     (1, "unexpected failure"),
     (2, "usage: the command was called wrongly"),
@@ -16,6 +16,7 @@ pub(crate) const TABLE: [(u8, &str); 10] = [
     (6, "another run holds the lock"),
     (7, "a check found something: the command worked, the answer is no"),
     (8, "refused as unsafe"),
+    (9, "a hook failed, took too long, or could not be started"),
     (130, "interrupted"),
 ];
 
@@ -29,6 +30,7 @@ pub(crate) fn of(kind: ErrorKind) -> u8 {
         ErrorKind::Locked => 6,
         ErrorKind::Found => 7,
         ErrorKind::Unsafe => 8,
+        ErrorKind::Hook => 9,
         ErrorKind::Interrupted => 130,
         _ => 1,
     }
@@ -58,6 +60,7 @@ mod tests {
             (ErrorKind::Locked, 6),
             (ErrorKind::Found, 7),
             (ErrorKind::Unsafe, 8),
+            (ErrorKind::Hook, 9),
             (ErrorKind::Interrupted, 130),
         ];
         for (kind, code) in documented {

@@ -28,6 +28,8 @@ pub enum ErrorKind {
     Found,
     /// Refused, because data could be lost.
     Unsafe,
+    /// A hook of the user's failed, took too long, or could not be started.
+    Hook,
     /// Interrupted by the user.
     Interrupted,
 }
@@ -45,6 +47,7 @@ impl ErrorKind {
             Self::Locked => "locked",
             Self::Found => "check_failed",
             Self::Unsafe => "refused_as_unsafe",
+            Self::Hook => "hook_failed",
             Self::Interrupted => "interrupted",
         }
     }
@@ -166,6 +169,13 @@ impl Error {
     #[must_use]
     pub fn excerpt(mut self, excerpt: Excerpt) -> Self {
         self.0.excerpt = Some(excerpt);
+        self
+    }
+
+    /// Takes away the lines: they are of another text than the place.
+    #[must_use]
+    pub(crate) fn without_excerpt(mut self) -> Self {
+        self.0.excerpt = None;
         self
     }
 

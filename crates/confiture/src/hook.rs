@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use crate::config::{Action, Hook, Hooks, Moment};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::event::Execution;
 
 /// How long a command may take to end after SIGTERM.
@@ -71,7 +71,7 @@ pub(crate) async fn run_command(
 ) -> Result<()> {
     let outcome = async {
         let mut running = Running::start(command, event, folder)
-            .map_err(|error| Error::unexpected("its command does not start").because(error))?;
+            .map_err(|error| Error::new(ErrorKind::Hook, "its command does not start").because(error))?;
         let ended = tokio::select! {
             ended = running.end() => {
                 Ok(ended.map_err(|error| Error::unexpected("its command was lost").because(error))?)
@@ -88,7 +88,7 @@ pub(crate) async fn run_command(
         }
         let failed = match ended {
             Ok(status) if status.success() => return Ok(()),
-            Ok(status) => Error::unexpected(format!("its command ended with {status}")),
+            Ok(status) => Error::new(ErrorKind::Hook, format!("its command ended with {status}")),
             Err(failed) => failed,
         };
         Err(if output.last.is_empty() { failed } else { failed.detail(Vec::from(output.last).join("\n")) })
@@ -98,7 +98,8 @@ pub(crate) async fn run_command(
 
 /// A hook that took too long.
 pub(crate) fn too_long(deadline: Duration) -> Error {
-    Error::unexpected(format!("it took longer than {deadline:?}")).hint("`timeout` gives it more time")
+    Error::new(ErrorKind::Hook, format!("it took longer than {deadline:?}"))
+        .hint("`timeout` gives it more time")
 }
 
 /// The error with the hook that it is of, and where that stands.

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use confiture::build::{BuildOptions, BuildReport, SchemaBuilder, Seeds, Tree};
 use confiture::config::{BuildOrder, Flags, Origin, Settings};
 use confiture::event::Execution;
+use confiture::migrate::{self, Migrator, read_folder};
 use confiture::project::{Naming, Project};
+use confiture::sql::Sql;
 use confiture::{Error, ErrorKind, Result, disk};
 use serde_json::json;
 
@@ -20,7 +22,8 @@ use crate::runtime;
 /// Builds an empty database, or one SQL file, or both, from the DDL files.
 ///
 /// Every `.sql` file of the schema folders runs, in the order of its path, all in one transaction. With `--output`
-/// the same is only written to a file; with `--output` and `--execute` it is written and run.
+/// the same is only written to a file; with `--output` and `--execute` it is written and run. The migrations of the
+/// project count as applied in such a database: the files contain them.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Build {
     /// The database: an environment's name, an environment file, a PostgreSQL URL or DSN, or `embedded`.
@@ -157,6 +160,8 @@ impl Build {
             let found = self.find(project, flags).await?;
             let options = self.options(&found.settings);
             let builder = SchemaBuilder::new(self.tree(project, &found.settings, found.environment.clone()));
+            let contained = self.contained(&found, &execution)?;
+            let builder = builder.with_record(contained.record.clone());
             let plan = builder.plan(&found.connection, options).await?;
             for note in &plan.notes {
                 execution.note(sentence(note));
@@ -177,7 +182,9 @@ impl Build {
             }
             let report = plan.execute(&execution).await?;
             text.push_str(&render(&report));
+            text.push_str(&contained.render());
             let mut result = as_value(&report)?;
+            result["migrations"] = json!(contained.migrations);
             if let Some(file) = &self.output {
                 result["output"] = json!(file);
             }
@@ -197,6 +204,27 @@ impl Build {
             found.connection = found.connection.with_database(name);
         }
         Ok(found)
+    }
+
+    /// The migrations that the schema files contain, and the record of them: files and migrations are committed together, so that a
+    /// database of these files needs none of them. Of another folder that a flag names, nobody knows what it contains.
+    fn contained(&self, found: &Database, execution: &Execution) -> Result<Contained> {
+        if !self.schema_dir.is_empty() {
+            return Ok(Contained::default());
+        }
+        let folder = match read_folder(&found.settings.migrations_dir.value) {
+            Ok(folder) => folder,
+            // It is the schema that is built, and it is whole.
+            Err(error) => {
+                execution.warn(format!("the migrations are not recorded as applied: {error}"));
+                return Ok(Contained::default());
+            }
+        };
+        let migrations = folder.migrations.len();
+        let options = migrate::Options::from_settings(&found.settings);
+        let table = options.history_table.to_string();
+        let record = Migrator::new(found.connection.clone(), folder, options).record_of_build()?;
+        Ok(Contained { record, migrations, table })
     }
 
     fn options(&self, settings: &Settings) -> BuildOptions {
@@ -247,7 +275,7 @@ impl Build {
                 match self.build_once(invocation, &builder, &found, options, agreed, &execution).await {
                     Ok(report) => {
                         builds += 1;
-                        execution.note(render(&report).trim_end().to_owned());
+                        execution.note(report);
                         // What this has made, it may drop.
                         (options.drop_existing, agreed) = (true, true);
                     }
@@ -281,12 +309,38 @@ impl Build {
         options: BuildOptions,
         agreed: bool,
         execution: &Execution,
-    ) -> Result<BuildReport> {
+    ) -> Result<String> {
+        let contained = self.contained(found, execution)?;
+        let builder = builder.clone().with_record(contained.record.clone());
         let plan = builder.plan(&found.connection, options).await?;
         if let Some(loss) = plan.loses() {
             confirm(&invocation.terminal, execution, agreed, &loss).await?;
         }
-        plan.execute(execution).await
+        let report = plan.execute(execution).await?;
+        let text = render(&report) + &contained.render();
+        Ok(text.trim_end().to_owned())
+    }
+}
+
+/// The migrations that the schema files contain.
+#[derive(Default)]
+struct Contained {
+    record: Option<Sql>,
+    migrations: usize,
+    table: String,
+}
+
+impl Contained {
+    fn render(&self) -> String {
+        if self.record.is_none() {
+            return String::new();
+        }
+        let migrations = numbers::count(self.migrations, "migration");
+        let (verb, they) = if self.migrations == 1 { ("counts", "it") } else { ("count", "them") };
+        format!(
+            "  {migrations} {verb} as applied, for the files contain {they} (recorded in {})\n",
+            self.table
+        )
     }
 }
 

@@ -13,7 +13,7 @@ use confiture::{Error, ErrorKind, Result};
 use serde_json::json;
 
 use crate::invocation::Invocation;
-use crate::output::{Reply, as_value, numbers};
+use crate::output::{Reply, as_value, numbers, sentence};
 use crate::runtime;
 use sides::{Ends, Place, Scratches};
 
@@ -120,10 +120,24 @@ impl Diff {
             online: self.online == Online::On,
             ..DiffOptions::default()
         };
-        let difference = runtime::run(invocation, async |_| {
+        let migrations = &settings.migrations_dir.value;
+        let mut difference = runtime::run(invocation, async |_| {
             let ends = Ends { project: &project, flags: &flags, settings: &settings };
             compare(&ends, &old, &new, options).await
+        })
+        .map_err(|error| match error.place() {
+            Some(place) if place.file.starts_with(migrations) => migrate::say_empty(error),
+            _ => error,
         })?;
+        let is_first =
+            matches!(old, Place::Migrations) && migrate::read_folder(migrations)?.migrations.is_empty();
+        if is_first && !difference.up.steps.is_empty() {
+            difference.remarks.push(format!(
+                "{} has no migrations, so this makes the whole schema; a database that was built from the files has it already, and \
+                 `confiture migrate baseline` records that",
+                migrations.display()
+            ));
+        }
         if self.strict && !difference.uncovered.is_empty() {
             let error = Error::new(ErrorKind::Found, "something is there that is not compared");
             return Err(difference.uncovered.iter().fold(error, |error, line| error.hint(line.clone())));
@@ -184,7 +198,10 @@ fn write(folder: &Path, name: &str, difference: &Difference, secrets: bool) -> R
         format!("Wrote {}: {}\n", file.display(), numbers::count(plan.steps.len(), "step"))
     };
     let plans = [&difference.up, &difference.down];
-    let text: String = made.files.iter().zip(plans).map(|(file, plan)| wrote(file, plan)).collect();
+    let mut text: String = made.files.iter().zip(plans).map(|(file, plan)| wrote(file, plan)).collect();
+    for remark in &remarks {
+        text.push_str(&format!("{}\n", sentence(remark)));
+    }
     Reply::new(&json!({ "files": made.files, "difference": as_value(difference)? }), text)
 }
 

@@ -2,9 +2,11 @@
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use confiture::config::Flags;
 use confiture::init::{self, Report, SchemaFiles};
+use confiture::migrate::next_version;
 use confiture::postgres::{DumpOptions, Session, dump_schema};
 use confiture::project::{Naming, Project};
 use confiture::{Error, ErrorKind, Result, disk};
@@ -51,6 +53,7 @@ impl Init {
             None => init::plan_project(&name(root)?, &existing),
         };
         let Some(database) = &self.from_database else {
+            plan.add_first_migration(&next_version(None, SystemTime::now()));
             let report = init::execute(&plan, root)?;
             return Reply::new(&report, self.render(root, &report));
         };

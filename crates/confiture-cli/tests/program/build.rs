@@ -342,3 +342,69 @@ async fn watching_builds_again_after_every_change() {
     let production = project.call(&["build", "-e", "production", "--watch"]);
     assert_eq!(production.status, 5, "there is none: {production}");
 }
+
+#[tokio::test]
+async fn a_database_of_the_files_has_their_migrations() {
+    let database = database().await;
+    let project = shop(&database.url());
+    // Where there are no migrations, there is nothing to record, and no table for it.
+    assert_eq!(project.call(&["build", "--env", "local"]).status, 0);
+    assert_eq!(psql(&database, "select to_regclass('confiture_migrations') is null"), "t");
+
+    project.write("db/migrations/001_users.up.sql", "create table users (id bigint primary key);\n");
+    let posts = "create table posts (user_id bigint references users);\n";
+    project.write("db/migrations/002_posts.up.sql", posts);
+    project.write(
+        "db/schema/90_role.sql",
+        "create schema apart; set search_path = apart; set role pg_read_all_data;\n",
+    );
+    for order in ["names", "dependencies"] {
+        for cache in ["--quiet", "--no-cache", "--quiet"] {
+            let arguments = ["build", "--env", "local", "--drop-existing", "--yes", "--order", order];
+            let built = project.call(&[&arguments[..], &[cache]].concat());
+            assert_eq!(built.status, 0, "{order} {cache}: {built}");
+            let recorded = "select string_agg(version || ' ' || state || ' ' || source, ', ' order by version) \
+                 from public.confiture_migrations";
+            assert_eq!(psql(&database, recorded), "001 applied build, 002 applied build", "{order} {cache}");
+        }
+    }
+    let said = project.call(&["build", "--env", "local", "--drop-existing", "--yes"]);
+    let expected =
+        "  2 migrations count as applied, for the files contain them (recorded in confiture_migrations)\n";
+    assert!(said.stdout.ends_with(expected), "{said}");
+    assert_eq!(project.call(&["migrate", "status", "-c", "local", "--check"]).status, 0);
+    let up = project.call(&["migrate", "up", "-c", "local"]);
+    assert!(up.status == 0 && up.stdout.starts_with("Nothing to do"), "{up}");
+
+    // One more migration is another record: an old template would not do.
+    project.write("db/migrations/003_tags.up.sql", "create table tags ();\n");
+    let again = project.call(&["build", "--env", "local", "--drop-existing", "--yes", "--format", "json"]);
+    assert_eq!(again.json()["result"]["migrations"], 3, "{again}");
+    assert_eq!(psql(&database, "select max(version) from confiture_migrations"), "003");
+
+    // Of another folder, nobody knows what it contains; a migration that cannot be read does not stop a build.
+    let other =
+        project.call(&["build", "--env", "local", "--drop-existing", "--yes", "--schema-dir", "db/schema"]);
+    assert_eq!(
+        (other.status, psql(&database, "select to_regclass('confiture_migrations') is null")),
+        (0, "t".to_owned())
+    );
+    project.write("db/migrations/R__views.sql", "create view v as select 1;\n");
+    let unread = project.call(&["build", "--env", "local", "--drop-existing", "--yes"]);
+    assert!(
+        unread.status == 0 && unread.stderr.contains("the migrations are not recorded as applied"),
+        "{unread}"
+    );
+}
+
+#[tokio::test]
+async fn a_history_that_cannot_be_kept_stops_the_build() {
+    let database = database().await;
+    let project = shop(&database.url());
+    project.write("db/migrations/001_users.up.sql", "create table users (id bigint primary key);\n");
+    project.write("confiture.yaml", "history_table: nowhere.done\n");
+    let said = project.call(&["build", "--env", "local"]);
+    assert!(said.status == 4 && said.stderr.contains("set history_table to schema.name"), "{said}");
+    assert!(!said.stderr.contains("alphabetical order"), "{said}");
+    assert_eq!(psql(&database, "select count(*) from pg_tables where schemaname = 'public'"), "0");
+}

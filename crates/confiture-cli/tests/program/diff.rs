@@ -1,5 +1,7 @@
 //! `migrate diff`, with and without files.
 
+use local_postgres::testing::Database;
+
 use crate::support::Project;
 
 #[test]
@@ -38,6 +40,39 @@ fn a_password_is_neither_shown_nor_written_unasked() {
     assert!(refused.contains("--secrets") && !refused.contains("Wrote"), "{refused}");
     let wrote = project.call(&[&generate[..], &["--secrets"]].concat()).to_string();
     assert!(wrote.contains("Wrote") && !wrote.contains("hunter2"), "{wrote}");
+}
+
+#[tokio::test]
+async fn a_first_migration_says_what_it_is_to_databases_that_are_there() {
+    let database = Database::create().await.expect("a database");
+    let project = Project::new();
+    project.write("db/environments/local.yaml", &format!("database_url: {}\n", database.url()));
+    project.write("db/schema/users.sql", "create table users (id int primary key);\n");
+    assert_eq!(project.call(&["build", "--env", "local"]).status, 0);
+    let wrote = project.call(&["migrate", "diff", "--generate", "--name", "first"]);
+    assert!(
+        wrote.status == 0 && wrote.stdout.contains("`confiture migrate baseline` records that"),
+        "{wrote}"
+    );
+    let refused = project.call(&["migrate", "up", "-c", "local"]);
+    assert!(refused.status == 4 && refused.stderr.contains("`confiture migrate baseline`"), "{refused}");
+    assert_eq!(project.call(&["migrate", "baseline", "-c", "local"]).status, 0);
+    let status = project.call(&["migrate", "status", "-c", "local", "--check"]);
+    assert_eq!(status.status, 0, "{status}");
+}
+
+#[test]
+fn migrations_that_do_not_begin_with_nothing_are_told_so() {
+    let project = Project::new();
+    project.write("db/schema/users.sql", "create table users (id int primary key, bio text);\n");
+    project.write("db/migrations/001_bio.up.sql", "alter table users add column bio text;\n");
+    let said = project.call(&["migrate", "diff"]);
+    assert!(said.status == 4 && said.stderr.contains("together they must make all that they use"), "{said}");
+    // The same in the schema's own files is none of the migrations' business.
+    project.write("db/migrations/001_bio.up.sql", "create table users (id int primary key);\n");
+    project.write("db/schema/users.sql", "alter table posts add column bio text;\n");
+    let said = project.call(&["migrate", "diff"]);
+    assert!(said.status == 4 && !said.stderr.contains("together they must make"), "{said}");
 }
 
 #[test]

@@ -2,12 +2,23 @@
 
 use local_postgres::testing::{Database, Witness};
 
-use crate::support::Project;
+use crate::support::{Project, Said};
+
+/// `20260101120000_first` as `VERSION_first`.
+fn without_version(said: Said) -> Said {
+    let text = said.stdout.split_inclusive('\n').map(|line| match line.split_once("/migrations/") {
+        Some((folder, file)) => {
+            format!("{folder}/migrations/VERSION{}", file.trim_start_matches(|c: char| c.is_ascii_digit()))
+        }
+        None => line.to_owned(),
+    });
+    Said { stdout: text.collect(), ..said }
+}
 
 #[test]
 fn a_new_project_says_what_it_made_and_what_comes_next() {
     let project = Project::new();
-    insta::assert_snapshot!(project.call(&["init", "shop"]), @"
+    insta::assert_snapshot!(without_version(project.call(&["init", "shop"])), @"
     status 0
     --- stdout
       created  shop/db/schema/00_common/extensions.sql
@@ -21,7 +32,8 @@ fn a_new_project_says_what_it_made_and_what_comes_next() {
       created  shop/db/environments/test.yaml
       created  shop/db/environments/production.yaml
       created  shop/confiture.yaml
-      created  shop/db/migrations
+      created  shop/db/migrations/VERSION_first.up.sql
+      created  shop/db/migrations/VERSION_first.down.sql
       extended shop/.gitignore
 
     Next: cd shop, edit db/schema, then `confiture build --env local`.
@@ -34,6 +46,46 @@ fn a_new_project_says_what_it_made_and_what_comes_next() {
     Everything is there already.
     --- stderr
     ");
+}
+
+/// The quick start of the README, in its words.
+#[tokio::test]
+async fn the_quick_start_from_the_first_schema_to_the_second_migration() {
+    let database = Database::create().await.expect("a database");
+    let project = Project::new();
+    let call = |line: &str| {
+        let mut command = project.command(&line.split(' ').collect::<Vec<_>>());
+        command.env("LOCAL_DATABASE_URL", database.url());
+        let said = project.finish(command);
+        assert_eq!(said.status, 0, "{line}: {said}");
+        said
+    };
+    call("init");
+    call("build --env local");
+    let users = project.path().join("db/schema/10_tables/10_users.sql");
+    let text = std::fs::read_to_string(&users).expect("the example");
+    std::fs::write(
+        &users,
+        text.replace("last_name text not null,", "last_name text not null,\n    bio text,"),
+    )
+    .expect("a file");
+    let wrote = call("migrate diff --generate --name add_bio");
+    assert!(wrote.stdout.contains("_add_bio.up.sql: 1 step\n"), "{wrote}");
+    let up = call("migrate up -c local.yaml");
+    assert!(up.stdout.contains("1 migration applied"), "{up}");
+    call("migrate validate");
+    call("migrate status -c local --check");
+    call("drift --env local");
+    call("build --env local --drop-existing --yes");
+    let up = call("migrate up -c local.yaml");
+    assert!(up.stdout.starts_with("Nothing to do"), "{up}");
+
+    // Each database has its own history: that of the old one is not moved.
+    let shop_new = Database::create().await.expect("a database");
+    call(&format!("build --database-url {}", shop_new.url()));
+    let moved =
+        call(&format!("migrate schema-to-schema --from local --to {} --yes --format json", shop_new.url()));
+    assert!(moved.stdout.contains("users") && !moved.stdout.contains("confiture_migrations"), "{moved}");
 }
 
 #[test]

@@ -239,6 +239,27 @@ async fn incremental_migrations() {
 }
 
 #[tokio::test]
+async fn differences() {
+    let database = Database::create().await.expect("a database");
+    let project = Project::new();
+    project.write("db/migrations/001_a.up.sql", "create table a (id int not null, note text);");
+    project.write("db/schema/a.sql", "create table a (id bigint primary key);");
+    project.write("db/environments/local.yaml", &format!("database_url: {}\n", database.url()));
+    assert_eq!(project.call(&["migrate", "up", "-c", "local"]).status, 0);
+    let call = |words: &[&str]| project.call(&[words, &["--format", "json"]].concat());
+    for words in [&["migrate", "diff"][..], &["diff", "--from", "local", "--to", "db/schema"]] {
+        let said = call(words);
+        check(&said, "diff.json");
+        assert!(said.stdout.contains("data_loss") && said.stdout.contains("ACCESS EXCLUSIVE"), "{said}");
+    }
+    let drift = call(&["drift", "--env", "local"]);
+    check(&drift, "diff.json");
+    assert_eq!(drift.status, 7, "{drift}");
+    check(&call(&["migrate", "diff", "--generate", "--name", "b"]), "migrate-diff-generated.json");
+    check(&call(&["migrate", "diff", "--generate", "--name", "c"]), "migrate-diff-generated.json");
+}
+
+#[tokio::test]
 async fn a_sync() {
     let (old, new) =
         (Database::create().await.expect("a database"), Database::create().await.expect("a database"));

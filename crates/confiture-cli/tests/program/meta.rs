@@ -74,6 +74,7 @@ fn the_help_names_every_command_and_every_exit_status() {
         6  another run holds the lock
         7  a check found something: the command worked, the answer is no
         8  refused as unsafe
+        9  a hook failed, took too long, or could not be started
       130  interrupted
     --- stderr
     ");

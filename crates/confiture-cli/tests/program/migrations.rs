@@ -195,3 +195,113 @@ async fn what_lint_says_is_asked_about_on_production() {
     );
     assert_eq!(project.call(&["migrate", "up", "-e", "production", "-q"]).status, 0);
 }
+
+#[tokio::test]
+async fn a_folder_that_is_not_there_is_no_empty_one() {
+    let database = Database::create().await.expect("a database");
+    let project = Project::new();
+    project.write("db/environments/local.yaml", &format!("database_url: {}\n", database.url()));
+    for command in
+        [&["up"][..], &["up", "--dry-run"], &["status"], &["validate"], &["baseline"], &["down"], &["redo"]]
+    {
+        for more in [&[][..], &["--migrations-dir", "nope"]] {
+            let said = project.call(&[&["migrate"], command, &["-c", "local"], more].concat());
+            assert!(said.status == 5 && said.stderr.contains("does not exist"), "{command:?}: {said}");
+        }
+    }
+    assert_eq!(psql(&database, "select to_regclass('confiture_migrations') is null"), "t");
+    std::fs::create_dir(project.path().join("db/migrations")).expect("a folder");
+    for command in ["up", "status", "validate", "baseline", "down", "redo"] {
+        let said = project.call(&["migrate", command, "-c", "local"]);
+        assert_eq!(said.status, 0, "{command}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn passwords_in_migrations_are_not_shown() {
+    let database = Database::create().await.expect("a database");
+    let project = Project::new();
+    project.write("db/environments/local.yaml", &format!("database_url: {}\n", database.url()));
+    let role = "SELECT 1;\nCREATE ROLE\n  postgres LOGIN PASSWORD 'hunter2';\n";
+    project.write("db/migrations/001_role.up.sql", role);
+    project.write("db/migrations/002_role.up.sql", "CREATE ROLE a PASSWORD 'hunter2' LOGIN;\n");
+    for arguments in
+        [&["--plan"][..], &["--plan", "--format", "json"], &[], &["--format", "json"], &["--verbose"]]
+    {
+        let said = project.call(&[&["migrate", "up", "-c", "local"], arguments].concat());
+        assert!(
+            !said.stdout.contains("hunter2") && !said.stderr.contains("hunter2"),
+            "{arguments:?}: {said}"
+        );
+        assert_eq!(said.status, if arguments.contains(&"--plan") { 0 } else { 4 }, "{said}");
+    }
+    let plan = project.call(&["migrate", "up", "-c", "local", "--plan"]);
+    assert!(plan.stdout.contains("CREATE ROLE a PASSWORD '***' LOGIN"), "{plan}");
+    let failed = project.call(&["migrate", "up", "-c", "local"]);
+    assert!(failed.stderr.contains("postgres LOGIN PASSWORD '***'"), "{failed}");
+}
+
+#[tokio::test]
+async fn a_hook_that_says_no_has_a_status_of_its_own() {
+    let database = Database::create().await.expect("a database");
+    let project = shop(&database);
+    let with = |hooks: &str| {
+        project.write("confiture.yaml", &format!("hooks:\n  timeout: 1s\n{hooks}"));
+        project.call(&["migrate", "up", "-c", "local", "--format", "json"])
+    };
+    for command in ["exit 3", "sleep 60", "/nowhere/to/be/found"] {
+        let said = with(&format!("  before_up: {command}\n"));
+        assert_eq!(
+            (said.status, &said.json()["error"]["code"]),
+            (9, &"hook_failed".into()),
+            "{command}: {said}"
+        );
+    }
+    let said = with("  before_up:\n    - sql: select nothing from nowhere\n");
+    let place = &said.json()["error"]["place"];
+    assert_eq!(
+        (said.status, &place["file"], &place["line"]),
+        (4, &"confiture.yaml".into(), &4.into()),
+        "{said}"
+    );
+    let said = project.call(&["migrate", "up", "-c", "local"]);
+    assert!(said.stderr.contains("confiture.yaml:4:"), "{said}");
+
+    // Whoever is told of a failure is told what has failed.
+    project.write("db/migrations/002_add_user_bio.up.sql", "create tabel x;\n");
+    with("  on_failure: cat > event.json\n");
+    let event = std::fs::read_to_string(project.path().join("event.json")).expect("an event");
+    let event: serde_json::Value = serde_json::from_str(&event).expect("JSON");
+    assert_eq!(
+        (&event["migration"]["version"], &event["done"]),
+        (&"002".into(), &serde_json::json!(["001"])),
+        "{event}"
+    );
+}
+
+#[tokio::test]
+async fn a_way_back_that_does_nothing_is_found() {
+    let database = Database::create().await.expect("a database");
+    let project = shop(&database);
+    project.write("db/migrations/002_add_user_bio.down.sql", "SELECT 1;\n");
+    let said = project.call(&["migrate", "validate", "--scratch-url", &database.url()]);
+    let expected = "its way back does not lead back: column public.users.bio stays behind; so it cannot be applied again";
+    assert!(said.status == 7 && said.stdout.contains(expected), "{said}");
+}
+
+#[tokio::test]
+async fn a_squash_looks_at_the_database_that_is_named() {
+    let database = Database::create().await.expect("a database");
+    let project = shop(&database);
+    let squash = |more: &[&str]| {
+        project.call(&[&["migrate", "squash", "--scratch-url", &database.url(), "-y"], more].concat())
+    };
+    assert_eq!(project.call(&["migrate", "up", "-c", "local", "--target", "001"]).status, 0);
+    let refused = squash(&["-c", "local"]);
+    assert!(refused.status == 8 && refused.stderr.contains("has 1 of the 2 migrations"), "{refused}");
+    assert!(project.path().join("db/migrations/001_users.up.sql").exists());
+    assert_eq!(project.call(&["migrate", "up", "-c", "local"]).status, 0);
+    let squashed = squash(&["-c", "local"]);
+    assert_eq!(squashed.status, 0, "{squashed}");
+    assert_eq!(project.call(&["migrate", "status", "-c", "local", "--check"]).status, 0);
+}

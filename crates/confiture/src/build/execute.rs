@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::build::need::{Ran, run_by_need, tails};
 use crate::build::order::TreeFile;
-use crate::build::plan::{BuildPlan, OutsideTransaction, Run, Way, arrange};
+use crate::build::plan::{BuildPlan, Content, OutsideTransaction, Run, Way, arrange};
 use crate::build::template;
 use crate::config::{BuildOrder, Connection};
 use crate::error::{Error, Result};
@@ -261,35 +261,55 @@ async fn run_all(
     committed: &mut bool,
     execution: &Execution,
 ) -> Result<Vec<Ran>> {
-    if plan.order == BuildOrder::Names {
-        run_in_order(session, arrange(&plan.tree)?.runs, committed).await.map_err(say_order)?;
+    let Content { tree, order, record } = &plan.content;
+    let record = record.as_ref();
+    if *order == BuildOrder::Names {
+        run_in_order(session, arrange(tree)?.runs, record, committed).await.map_err(say_order)?;
         return Ok(Vec::new());
     }
     session.batch(&Sql::literal("BEGIN")).await?;
-    let order = run_by_need(session, &plan.tree, execution).await?;
-    let tails = tails(&plan.tree)?;
-    let seeds = plan.tree.iter().position(|file| file.is_seed).unwrap_or(plan.tree.len());
-    let mut seeds = arrange(&plan.tree[seeds..])?.runs;
+    let ran = run_by_need(session, tree, execution).await?;
+    let mut behind = tails(tree)?;
+    let seeds = tree.iter().position(|file| file.is_seed).unwrap_or(tree.len());
+    let mut seeds = arrange(&tree[seeds..])?.runs;
     // Seeds are part of the transaction, unless something that is not comes between.
-    if tails.is_empty()
+    if behind.is_empty()
         && let Some(Run::Together(pieces)) = seeds.first()
     {
         run_pieces(session, pieces).await?;
         seeds.remove(0);
     }
+    behind.extend(seeds);
+    if behind.is_empty() {
+        write_record(session, record).await?;
+    }
     commit(session, plan.statements).await?;
     *committed = true;
-    run_in_order(session, tails, committed).await?;
-    run_in_order(session, seeds, committed).await?;
-    Ok(order)
+    if !behind.is_empty() {
+        run_in_order(session, behind, record, committed).await?;
+    }
+    Ok(ran)
 }
 
-async fn run_in_order(session: &Session, runs: Vec<Run<'_>>, committed: &mut bool) -> Result<()> {
-    for run in runs {
+/// What the database says of itself is part of the last transaction.
+async fn run_in_order<'a>(
+    session: &Session,
+    mut runs: Vec<Run<'a>>,
+    record: Option<&Sql>,
+    committed: &mut bool,
+) -> Result<()> {
+    if record.is_some() && !matches!(runs.last(), Some(Run::Together(_))) {
+        runs.push(Run::Together(Vec::new()));
+    }
+    let count = runs.len();
+    for (index, run) in runs.into_iter().enumerate() {
         match run {
             Run::Together(pieces) => {
                 session.batch(&Sql::literal("BEGIN")).await?;
                 run_pieces(session, &pieces).await?;
+                if index + 1 == count {
+                    write_record(session, record).await?;
+                }
                 commit(session, pieces.len()).await?;
             }
             Run::Alone(_, piece) => run_pieces(session, &[piece]).await?,
@@ -297,6 +317,20 @@ async fn run_in_order(session: &Session, runs: Vec<Run<'_>>, committed: &mut boo
         *committed = true;
     }
     Ok(())
+}
+
+/// The record is not the files': what they have set does not hold for it.
+async fn write_record(session: &Session, record: Option<&Sql>) -> Result<()> {
+    let Some(record) = record else { return Ok(()) };
+    let mut statements = Sql::literal(
+        "RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL; SET LOCAL client_min_messages = 'warning';",
+    );
+    statements.push(record);
+    session.batch(&statements).await.map_err(|error| {
+        error
+            .context("recording the migrations as applied, which the files contain")
+            .hint("set history_table to schema.name, in a schema where this role may create tables")
+    })
 }
 
 /// One transaction holds about 22 locks for each table that it makes.
@@ -312,7 +346,7 @@ fn say_size(error: Error) -> Error {
 /// Where something is missing, the order of the files may be why.
 fn say_order(error: Error) -> Error {
     match error.sqlstate_code() {
-        Some("42P01" | "42704" | "42883" | "3F000") => error
+        Some("42P01" | "42704" | "42883" | "3F000") if error.place().is_some() => error
             .hint("what a file uses must stand above, or in a file that runs earlier: files run in alphabetical order")
             .hint("or write `build: {order: dependencies}` into confiture.yaml: then the order is found out"),
         _ => error,

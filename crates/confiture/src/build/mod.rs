@@ -29,6 +29,7 @@ mod template;
 pub use execute::BuildReport;
 pub use need::Ran;
 pub use order::{Seeds, Tree, TreeFile};
+use plan::Content;
 pub use plan::{BuildOptions, BuildPlan, OutsideTransaction, Target, Way};
 
 use std::fmt::Write as _;
@@ -38,7 +39,7 @@ use crate::config::Connection;
 use crate::disk;
 use crate::error::Result;
 use crate::event::Execution;
-use crate::sql::SplitScript;
+use crate::sql::{SplitScript, Sql};
 
 /// What files look like from outside: names, sizes, times.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,13 +49,22 @@ pub struct Stamps(Vec<disk::Stamp>);
 #[derive(Debug, Clone)]
 pub struct SchemaBuilder {
     tree: Tree,
+    record: Option<Sql>,
 }
 
 impl SchemaBuilder {
     /// A builder for the files of `tree`; nothing is read yet.
     #[must_use]
     pub fn new(tree: Tree) -> Self {
-        Self { tree }
+        Self { tree, record: None }
+    }
+
+    /// SQL that runs behind the files, in their last transaction and with the settings of the role: what a database says of itself
+    /// that is built from them. A template holds it too. [`build`](Self::build) leaves it out.
+    #[must_use]
+    pub fn with_record(mut self, record: Option<Sql>) -> Self {
+        self.record = record;
+        self
     }
 
     /// The files, in the order in which they run, split into statements.
@@ -131,7 +141,8 @@ impl SchemaBuilder {
     /// ([`ErrorKind::Unsafe`](crate::ErrorKind::Unsafe)), without `drop_existing`.
     pub async fn plan(&self, connection: &Connection, options: BuildOptions) -> Result<BuildPlan> {
         let identity = self.identity()?;
-        plan::plan_build(self.files()?, self.tree.order, &identity, connection, options).await
+        let content = Content { tree: self.files()?, order: self.tree.order, record: self.record.clone() };
+        plan::plan_build(content, &identity, connection, options).await
     }
 
     /// Plans and executes.

@@ -8,7 +8,7 @@ use crate::config::{BuildOrder, Connection};
 use crate::error::{Error, Place, Result};
 use crate::postgres::database::{self, Server};
 use crate::postgres::{Piece, Session};
-use crate::sql::{Identifier, cannot_run_in_transaction, lex};
+use crate::sql::{Identifier, Sql, cannot_run_in_transaction, lex};
 
 /// How to build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,15 +59,22 @@ pub struct BuildPlan {
     /// What is worth knowing.
     pub notes: Vec<String>,
     #[serde(skip)]
-    pub(super) order: BuildOrder,
-    #[serde(skip)]
-    pub(super) tree: Vec<TreeFile>,
+    pub(super) content: Content,
     #[serde(skip)]
     pub(super) connection: Connection,
     #[serde(skip)]
     pub(super) loss_confirmed: bool,
     #[serde(skip)]
     pub(super) disconnect: bool,
+}
+
+/// What runs.
+#[derive(Debug, Clone)]
+pub(super) struct Content {
+    pub(super) tree: Vec<TreeFile>,
+    pub(super) order: BuildOrder,
+    /// What runs behind the files.
+    pub(super) record: Option<Sql>,
 }
 
 /// What is there before the build.
@@ -135,16 +142,16 @@ impl BuildPlan {
 
 /// Looks at the server and decides.
 pub(super) async fn plan_build(
-    tree: Vec<TreeFile>,
-    order: BuildOrder,
+    content: Content,
     identity: &str,
     connection: &Connection,
     options: BuildOptions,
 ) -> Result<BuildPlan> {
-    let runs = arrange(&tree)?;
+    let tree = &content.tree;
+    let runs = arrange(tree)?;
     let outside_transaction: Vec<_> = runs.outside_transaction();
     let statements = runs.statements();
-    let on_order = if order == BuildOrder::Names { notes_on_order(&tree) } else { Vec::new() };
+    let on_order = if content.order == BuildOrder::Names { notes_on_order(tree) } else { Vec::new() };
     let mut notes = [runs.notes, on_order].concat();
     let database = Identifier::new(&connection.database);
     let maintenance = match database::connect_to_maintenance(connection).await {
@@ -175,7 +182,7 @@ pub(super) async fn plan_build(
     let replaces = refuse_or_replace(&database, &target, options, server.as_ref())?;
     let (way, not_cached) = match (&maintenance, &server) {
         (Some(maintenance), Some(server)) if target != Target::Empty => {
-            choose_way(&tree, order, identity, &database, maintenance, server, options).await?
+            choose_way(&content, identity, &database, maintenance, server, options).await?
         }
         _ => (Way::InPlace, Some("the database was there already".to_owned())),
     };
@@ -189,8 +196,7 @@ pub(super) async fn plan_build(
         statements,
         outside_transaction,
         notes,
-        order,
-        tree,
+        content,
         connection: connection.clone(),
         loss_confirmed: options.loss_confirmed,
         disconnect: options.disconnect,
@@ -198,8 +204,7 @@ pub(super) async fn plan_build(
 }
 
 async fn choose_way(
-    tree: &[TreeFile],
-    order: BuildOrder,
+    content: &Content,
     identity: &str,
     name: &Identifier,
     maintenance: &Session,
@@ -213,12 +218,12 @@ async fn choose_way(
     } else if options.production {
         Some("the environment is marked as production, and no template is left there".to_owned())
     } else {
-        template::why_not_cached(tree)
+        template::why_not_cached(&content.tree)
     };
     Ok(match why_not {
         Some(reason) => (Way::Create, Some(reason)),
         None => {
-            let template = template::name_of(tree, order, maintenance, server).await?;
+            let template = template::name_of(content, maintenance, server).await?;
             let tree = template::identity_of(identity, &server.role);
             (Way::Template { template, tree }, None)
         }

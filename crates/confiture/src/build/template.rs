@@ -13,8 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::build::order::TreeFile;
-use crate::build::plan::first_words;
-use crate::config::BuildOrder;
+use crate::build::plan::{Content, first_words};
 use crate::error::{Error, Result};
 use crate::event::Execution;
 use crate::postgres::Session;
@@ -40,12 +39,8 @@ struct Mark {
 }
 
 /// The name of the template that holds what `tree` makes on this server.
-pub(super) async fn name_of(
-    tree: &[TreeFile],
-    order: BuildOrder,
-    maintenance: &Session,
-    server: &Server,
-) -> Result<Identifier> {
+pub(super) async fn name_of(content: &Content, maintenance: &Session, server: &Server) -> Result<Identifier> {
+    let Content { tree, order, record } = content;
     let mut hash = Fingerprint::new(&server.role);
     hash.add(&server.circumstances);
     if mentions_extensions(tree) {
@@ -57,6 +52,10 @@ pub(super) async fn name_of(
     for file in tree {
         hash.add(&file.path);
         hash.add(file.script.script.text());
+    }
+    if let Some(record) = record {
+        hash.add("record");
+        hash.add(record.as_str());
     }
     Ok(Identifier::new(format!("{PREFIX}{}", hash.finish())))
 }

@@ -65,6 +65,15 @@ pub enum RelationKind {
 }
 
 impl Relation {
+    /// True for the history of incremental migrations, whatever it is called: each database has its own.
+    #[must_use]
+    pub fn is_migration_history(&self) -> bool {
+        const COLUMNS: [&str; 7] =
+            ["version", "checksum", "statements", "state", "step", "running", "applied_at"];
+        let has = |name: &&str| self.columns.iter().any(|column| column.name.as_str() == *name);
+        self.is_table() && COLUMNS.iter().all(has)
+    }
+
     /// The column of this name.
     #[must_use]
     pub fn column(&self, name: &Identifier) -> Option<&Column> {

@@ -64,6 +64,8 @@ pub fn execute(plan: &Plan, root: &Path) -> Result<Report> {
     }
     for folder in &plan.folders {
         disk::create_folder(&root.join(folder))?;
+        // Git does not keep an empty folder, and a missing one is an error for those who read it.
+        disk::write_new_file(&root.join(folder).join(".gitkeep"), "")?;
         report.created.push(folder.clone());
     }
     if let Some(text) = &plan.gitignore {

@@ -47,6 +47,14 @@ const SCHEMA: [(&str, &str); 7] = [
     ("30_functions/calculate_score.sql", include_str!("files/calculate_score.sql")),
 ];
 
+/// The migration that makes the example schema. Its version goes where VERSION stands.
+const FIRST_MIGRATION: [(&str, &str); 2] = [
+    ("first.up.sql", include_str!("files/first.up.sql")),
+    ("first.down.sql", include_str!("files/first.down.sql")),
+];
+
+const MIGRATIONS: &str = "db/migrations";
+
 const ENVIRONMENTS: [(&str, &str); 3] = [
     ("local.yaml", include_str!("files/local.yaml")),
     ("test.yaml", include_str!("files/test.yaml")),
@@ -75,7 +83,7 @@ pub fn plan_project(name: &str, existing: &Existing) -> Plan {
     }
     plan.add("confiture.yaml".into(), project_file, existing);
 
-    let migrations = Path::new("db/migrations");
+    let migrations = Path::new(MIGRATIONS);
     if !existing.files.iter().any(|file| file.starts_with(migrations)) {
         plan.folders.push(migrations.to_owned());
     }
@@ -92,6 +100,23 @@ pub fn plan_schema(folder: &Path, existing: &Existing) -> Plan {
 }
 
 impl Plan {
+    /// Adds the migration that makes the example schema, where the example is written and there are no migrations yet: with it the
+    /// next one holds no more than what has changed.
+    pub fn add_first_migration(&mut self, version: &str) {
+        let is_planned =
+            |path: &str| self.files.iter().any(|file| file.path == Path::new("db/schema").join(path));
+        let migrations = Path::new(MIGRATIONS);
+        let is_empty = self.folders.iter().any(|folder| folder == migrations);
+        if !is_empty || !SCHEMA.iter().all(|(path, _)| is_planned(path)) {
+            return;
+        }
+        self.folders.retain(|folder| folder != migrations);
+        for (name, text) in FIRST_MIGRATION {
+            let path = migrations.join(format!("{version}_{name}"));
+            self.files.push(NewFile { path, contents: text.replace("VERSION", version) });
+        }
+    }
+
     /// Puts these files, relative to `folder`, in the place of the example schema.
     ///
     /// # Errors
@@ -218,6 +243,21 @@ mod tests {
         assert!(plan.kept.is_empty());
         assert!(plan.files[7].contents.contains("postgresql:///my_shop_local}"));
         assert!(plan.files.iter().all(|file| !file.contents.contains("PROJECT}")));
+    }
+
+    #[test]
+    fn the_first_migration_comes_with_the_example_schema_only() {
+        let planned = |existing: &Existing| {
+            let mut plan = plan_project("shop", existing);
+            plan.add_first_migration("20260101120000");
+            let migrations = plan.files.iter().filter(|file| file.path.starts_with("db/migrations"));
+            let migrations: Vec<_> = migrations.map(|file| file.path.display().to_string()).collect();
+            (migrations.join(" "), plan.folders.len())
+        };
+        let both = "db/migrations/20260101120000_first.up.sql db/migrations/20260101120000_first.down.sql";
+        assert_eq!(planned(&Existing::default()), (both.to_owned(), 0));
+        assert_eq!(planned(&existing(&["db/schema/own.sql"], None)), (String::new(), 1));
+        assert_eq!(planned(&existing(&["db/migrations/001_x.up.sql"], None)), (String::new(), 0));
     }
 
     #[test]

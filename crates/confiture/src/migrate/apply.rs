@@ -309,7 +309,11 @@ impl One<'_, '_> {
         }
         run_pieces(&run.worker, &steps.settings_before(from)).await?;
         let from = if former.running { self.resolve(steps, from).await? } else { from };
-        run.execution.note(format!("{} goes on at step {} of {}", self.called, from + 1, steps.steps.len()));
+        let count = steps.steps.len();
+        run.execution.note(match from < count {
+            true => format!("{} goes on at step {} of {count}", self.called, from + 1),
+            false => format!("{}: all steps were done, and only the record was missing", self.called),
+        });
         Ok(from)
     }
 

@@ -50,7 +50,7 @@ pub struct Assessment {
     pub applied_by: Option<String>,
     /// How long it took.
     pub execution_ms: Option<f64>,
-    /// Where the record comes from, where Confiture did not run it: `baseline`, or another tool's ledger.
+    /// Where the record comes from, where Confiture did not run it: `build`, `baseline`, or another tool's ledger.
     pub source: Option<String>,
     /// How many of its steps are done, where it was interrupted.
     pub steps_done: Option<usize>,

@@ -7,14 +7,14 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::Execution;
 use crate::migrate::assess::{Standing, called};
 use crate::migrate::checksum::Checksum;
-use crate::migrate::history::{Entry, State, record};
-use crate::migrate::ledger::{Applied, Ledger, flyway_checksum, read_ledger};
+use crate::migrate::history::{Entry, State, record, table_definition};
+use crate::migrate::ledger::{Applied, Ledger, Tool, flyway_checksum, read_ledger, refuse_lone_undo};
 use crate::migrate::migrator::Migrator;
 use crate::migrate::plan::Direction;
 use crate::migrate::run::Run;
 use crate::migrate::unit::Unit;
 use crate::migrate::version::Version;
-use crate::sql::{Sql, hexadecimal};
+use crate::sql::{Sql, hexadecimal, sql};
 
 /// What was recorded as applied.
 #[derive(Debug, Clone, Serialize)]
@@ -58,6 +58,39 @@ impl Migrator {
         self.record_all(&units, known, "baseline", execution).await
     }
 
+    /// What a database that is built from the schema files is to record: all migrations are in it, for files and migrations are
+    /// committed together. It makes the history table, in the first schema of the `search_path` where none is named. `None` where there
+    /// are no migrations.
+    ///
+    /// # Errors
+    ///
+    /// Two migrations of one version.
+    pub fn record_of_build(&self) -> Result<Option<Sql>> {
+        let units = self.units()?;
+        if units.is_empty() {
+            return Ok(None);
+        }
+        let asked = &self.options.history_table;
+        let table = match &asked.schema {
+            Some(schema) => sql!("{}.{}", schema, asked.name),
+            None => sql!("{}", asked.name),
+        };
+        let mut statements = table_definition(&table);
+        for unit in &units {
+            let entry = Entry {
+                version: unit.version.as_str(),
+                name: &unit.name,
+                checksum: Some(&unit.checksum),
+                source: Some("build"),
+                applied_at: None,
+                is_new: false,
+            };
+            statements.push(&record(&table, &entry, State::Applied, &Sql::literal("NULL")));
+            statements.push(&Sql::literal(";"));
+        }
+        Ok(Some(statements))
+    }
+
     /// Takes over the ledger of another tool: `table`, or the only one that there is. The ledger stays as it is.
     ///
     /// # Errors
@@ -69,6 +102,9 @@ impl Migrator {
         let (session, history) = self.connect().await?;
         let ledger = read_ledger(&session, table, &history.table).await?;
         drop(session);
+        if ledger.tool == Tool::Flyway {
+            refuse_lone_undo(&units)?;
+        }
         let (known, notes) = adopted(&ledger, &units)?;
         let source = ledger.table.to_string();
         let mut report = self.record_all(&units, known, &source, execution).await?;

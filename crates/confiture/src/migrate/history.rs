@@ -7,7 +7,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::migrate::checksum::Checksum;
 use crate::migrate::version::Version;
 use crate::postgres::{Row, Session};
-use crate::sql::{Identifier, Literal, QualifiedName, Sql, sql};
+use crate::sql::{Identifier, Literal, QualifiedName, Sql, SqlPart, sql};
 
 /// What the history says of a migration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -61,7 +61,7 @@ pub struct Record {
     pub execution_ms: Option<f64>,
     /// The role.
     pub applied_by: String,
-    /// `baseline`, or the ledger that it was taken over from.
+    /// `build`, `baseline`, or the ledger that it was taken over from.
     pub source: Option<String>,
 }
 
@@ -173,7 +173,7 @@ pub(super) async fn create_table(session: &Session, history: &History) -> Result
     })
 }
 
-fn table_definition(table: &QualifiedName) -> Sql {
+pub(super) fn table_definition(table: &impl SqlPart) -> Sql {
     sql!(
         "CREATE TABLE IF NOT EXISTS {} (\n\
          id pg_catalog.int8 GENERATED ALWAYS AS IDENTITY,\n\
@@ -217,7 +217,7 @@ pub(super) struct Entry<'a> {
 /// Records that a migration is applied, or how far it is.
 ///
 /// Where there is no row yet, it is inserted plainly: `ON CONFLICT` with its many columns takes the server four times as long.
-pub(super) fn record(table: &QualifiedName, entry: &Entry<'_>, state: State, execution_ms: &Sql) -> Sql {
+pub(super) fn record(table: &impl SqlPart, entry: &Entry<'_>, state: State, execution_ms: &Sql) -> Sql {
     let text = |text: Option<&str>| text.map_or(Sql::literal("NULL"), |text| sql!("{}", Literal(text)));
     let whole = text(entry.checksum.map(|checksum| checksum.whole.as_str()));
     let at = entry.applied_at.map_or(Sql::literal("pg_catalog.clock_timestamp()"), |at| {

@@ -83,7 +83,13 @@ async fn run_sql(session: &Session, hook: &Hook, text: &str, event: &str) -> Res
     let file = hook.place.as_ref().map(|place| place.file.clone()).unwrap_or_default();
     // The text stands in another file at another line: the hook's place is the right one.
     let at_hook = |error: Error| match &hook.place {
-        Some(place) => error.at(place.clone()),
+        Some(place) => {
+            let within = error.place().filter(|within| within.line > 1 || within.column > 1);
+            let within =
+                within.map(|within| format!("line {}, column {} of its SQL", within.line, within.column));
+            let error = error.without_excerpt().at(place.clone());
+            within.into_iter().fold(error, Error::hint)
+        }
         None => error,
     };
     let script = split(Script::new(file, text)).map_err(|error| at_hook(Error::config(error.message())))?;

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::error::{Error, Result};
+use crate::migrate::history::History;
+use crate::migrate::unit::Unit;
 use crate::migrate::version::Version;
 use crate::postgres::Session;
 use crate::sql::{QualifiedName, Sql, sql};
@@ -70,6 +73,28 @@ pub(super) async fn read_ledger(
     asked: Option<&str>,
     history: &QualifiedName,
 ) -> Result<Ledger> {
+    let found = find_ledgers(session, asked, history).await?;
+    match found.as_slice() {
+        [(tool, table)] => read(session, *tool, table).await,
+        [] => Err(Error::config(match asked {
+            Some(name) => format!("there is no ledger {name} of a tool that is known"),
+            None => "there is no ledger of another tool in this database".to_owned(),
+        })
+        .hint("known are tb_confiture, schema_migrations, _sqlx_migrations, refinery_schema_history and flyway_schema_history, in the schemas of the search_path; `--adopt schema.table` names another")),
+        several => {
+            let names: Vec<_> = several.iter().map(|(tool, table)| format!("{table} ({})", tool.name())).collect();
+            Err(Error::config(format!("there are several ledgers: {}", names.join(", ")))
+                .hint("name the right one: --adopt TABLE"))
+        }
+    }
+}
+
+/// The ledgers that there are: `asked` by name, or all whose names are known.
+async fn find_ledgers(
+    session: &Session,
+    asked: Option<&str>,
+    history: &QualifiedName,
+) -> Result<Vec<(Tool, QualifiedName)>> {
     let names: Vec<&str> = match asked {
         Some(name) => vec![name.rsplit('.').next().unwrap_or(name)],
         None => LEDGERS.iter().map(|(name, ..)| *name).collect(),
@@ -89,18 +114,86 @@ pub(super) async fn read_ledger(
             found.push((*tool, table));
         }
     }
-    match found.as_slice() {
-        [(tool, table)] => read(session, *tool, table).await,
-        [] => Err(Error::config(match asked {
-            Some(name) => format!("there is no ledger {name} of a tool that is known"),
-            None => "there is no ledger of another tool in this database".to_owned(),
-        })
-        .hint("known are tb_confiture, schema_migrations, _sqlx_migrations, refinery_schema_history and flyway_schema_history, in the schemas of the search_path; `--adopt schema.table` names another")),
-        several => {
-            let names: Vec<_> = several.iter().map(|(tool, table)| format!("{table} ({})", tool.name())).collect();
-            Err(Error::config(format!("there are several ledgers: {}", names.join(", ")))
-                .hint("name the right one: --adopt TABLE"))
+    Ok(found)
+}
+
+/// What another tool has applied here, of which our history knows nothing.
+#[derive(Debug, Clone, Serialize)]
+pub struct Unadopted {
+    /// Its ledger.
+    pub table: String,
+    /// Whose that is.
+    pub tool: &'static str,
+    /// Which of the folder's migrations it has applied: `003_add_users`.
+    pub migrations: Vec<String>,
+}
+
+/// Looks for a ledger that knows some of these migrations, where nothing was ever recorded by us. One that knows none of them is
+/// somebody else's affair.
+pub(super) async fn find_unadopted(
+    session: &Session,
+    history: &History,
+    units: &[Unit<'_>],
+) -> Result<Option<Unadopted>> {
+    if !history.records.is_empty() || units.is_empty() {
+        return Ok(None);
+    }
+    for (tool, table) in find_ledgers(session, None, &history.table).await? {
+        let ledger = read(session, tool, &table).await?;
+        let is_applied = |unit: &&Unit<'_>| {
+            ledger.up_to.as_ref().is_some_and(|up_to| unit.version <= *up_to)
+                || ledger.rows.iter().any(|row| row.version == unit.version)
+        };
+        let migrations: Vec<_> = units.iter().filter(is_applied).map(Unit::called).collect();
+        if !migrations.is_empty() {
+            return Ok(Some(Unadopted { table: table.to_string(), tool: tool.name(), migrations }));
         }
+    }
+    Ok(None)
+}
+
+/// What Flyway calls `U2__x.sql` is the way back of `V2__x.sql`, and no migration, as it is for refinery.
+pub(super) fn refuse_lone_undo(units: &[Unit<'_>]) -> Result<()> {
+    let is_undo = |unit: &&Unit<'_>| {
+        let name = unit.file().and_then(|file| file.file_name()).unwrap_or_default();
+        name.to_string_lossy().starts_with(['U', 'u'])
+    };
+    let Some(unit) = units.iter().find(is_undo) else { return Ok(()) };
+    let version = &unit.version;
+    let error = Error::config(format!("there is Flyway's way back for version {version}, and no V{version} file"))
+        .hint("put the V file back, or move this one out of the folder: run as a migration, it would undo what is there");
+    Err(match unit.part(true) {
+        Some(part) => error.at(part.script.script.place(0)),
+        None => error,
+    })
+}
+
+/// As [`refuse_lone_undo`], where the history was taken over from Flyway's.
+pub(super) fn refuse_undo_of_flyway(units: &[Unit<'_>], history: &History) -> Result<()> {
+    let is_flyways = |source: &String| source.ends_with("flyway_schema_history");
+    if history.records.iter().any(|record| record.source.as_ref().is_some_and(is_flyways)) {
+        return refuse_lone_undo(units);
+    }
+    Ok(())
+}
+
+impl Unadopted {
+    /// `the ledger public.schema_migrations says that dbmate has applied 3 of these migrations, and …`.
+    pub(super) fn sentence(&self) -> String {
+        let count = match self.migrations.as_slice() {
+            [one] => one.clone(),
+            several => format!("{} of these migrations", several.len()),
+        };
+        format!(
+            "the ledger {} says that {} has applied {count}, and nothing was taken over from it yet",
+            self.table, self.tool
+        )
+    }
+
+    pub(super) fn refusal(&self) -> Error {
+        Error::refused(self.sentence())
+            .hint("`confiture migrate baseline --adopt` takes over what it has applied; `up` then applies the rest")
+            .hint("where that ledger is about other migrations, which have the same versions by chance: --ignore-ledger")
     }
 }
 

@@ -12,6 +12,7 @@ use crate::migrate::code::Migration;
 use crate::migrate::folder::Folder;
 use crate::migrate::history::{History, read_history};
 use crate::migrate::inspect::inspect;
+use crate::migrate::ledger::{Unadopted, find_unadopted, refuse_undo_of_flyway};
 use crate::migrate::options::{DownOptions, Extent, Options, UpOptions};
 use crate::migrate::plan::{Direction, Plan, plan_down, plan_up};
 use crate::migrate::run::{Report, Run, refuse_pooling};
@@ -41,6 +42,8 @@ pub struct Status {
     pub applied: usize,
     /// How many `up` would apply, or go on with.
     pub pending: usize,
+    /// What another tool has applied, where nothing was ever recorded: `up` refuses to apply that again.
+    pub unadopted: Option<Unadopted>,
     /// What is worth knowing.
     pub notes: Vec<String>,
 }
@@ -87,7 +90,8 @@ impl Migrator {
     /// A database that cannot be reached, a history that cannot be read.
     pub async fn status(&self) -> Result<Status> {
         let units = self.units()?;
-        let (_session, history) = self.connect().await?;
+        let (session, history) = self.connect().await?;
+        let unadopted = find_unadopted(&session, &history, &units).await?;
         let migrations = assess(&units, &history);
         let count = |states: &[Standing]| migrations.iter().filter(|one| states.contains(&one.state)).count();
         Ok(Status {
@@ -96,8 +100,15 @@ impl Migrator {
             history_exists: history.exists,
             applied: count(&[Standing::Applied, Standing::Changed, Standing::Missing]),
             pending: count(&[Standing::Pending, Standing::OutOfOrder, Standing::Interrupted]),
-            notes: self.folder.notes.clone(),
+            notes: self
+                .folder
+                .notes
+                .iter()
+                .cloned()
+                .chain(unadopted.as_ref().map(Unadopted::sentence))
+                .collect(),
             migrations,
+            unadopted,
         })
     }
 
@@ -106,11 +117,12 @@ impl Migrator {
     /// # Errors
     ///
     /// As [`status`](Self::status); what stands in the way of applying anything: a changed file of an applied migration, a pending
-    /// one below the last that is applied, an empty one.
+    /// one below the last that is applied, an empty one, one that another tool has applied.
     pub async fn plan_up(&self, options: &UpOptions) -> Result<Plan> {
         let units = self.units()?;
         let (session, history) = self.connect().await?;
         let mut plan = self.with_notes(plan_up(&units, &assess(&units, &history), options))?;
+        refuse_unadopted(&session, &history, &units, options).await?;
         inspect(&mut plan, &self.folder, &self.options, &session).await?;
         Ok(plan)
     }
@@ -143,6 +155,7 @@ impl Migrator {
             let history = read_history(&control, &self.options.history_table).await?;
             let assessed = assess(&units, &history);
             let mut plan = self.with_notes(plan_up(&units, &assessed, options))?;
+            refuse_unadopted(&control, &history, &units, options).await?;
             inspect(&mut plan, &self.folder, &self.options, &control).await?;
             Ok((plan, assessed.iter().any(|one| one.settles)))
         });
@@ -234,7 +247,8 @@ impl Migrator {
         run.history = read_history(run.lock.session(), &self.options.history_table).await?;
         // What was pending in between stays so.
         let reverted: Vec<_> = down.migrations.iter().map(|planned| planned.version.clone()).collect();
-        let up = UpOptions { target: Some(last), allow_out_of_order: true, repair: true, interrupted: None };
+        let up =
+            UpOptions { target: Some(last), allow_out_of_order: true, repair: true, ..UpOptions::default() };
         let mut plan = plan_up(units, &run.assess(units), &up)?;
         plan.migrations.retain(|planned| reverted.contains(&planned.version));
         plan.repairs.clear();
@@ -247,6 +261,21 @@ impl Migrator {
         plan.notes.extend(self.folder.notes.iter().cloned());
         Ok(plan)
     }
+}
+
+/// What another tool has applied is not applied again.
+async fn refuse_unadopted(
+    session: &Session,
+    history: &History,
+    units: &[Unit<'_>],
+    options: &UpOptions,
+) -> Result<()> {
+    refuse_undo_of_flyway(units, history)?;
+    if options.ignore_ledger {
+        return Ok(());
+    }
+    let unadopted = find_unadopted(session, history, units).await?;
+    unadopted.map_or(Ok(()), |unadopted| Err(unadopted.refusal()))
 }
 
 fn nothing(plan: Plan) -> Report {

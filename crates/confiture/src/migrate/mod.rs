@@ -57,11 +57,12 @@ pub use folder::{Folder, Layout, MigrationFile, holds_migrations, read_folder, r
 pub use generate::{Generated, generate, write_pair};
 pub use history::{History, Record, State};
 pub use inspect::lint_folder;
+pub use ledger::Unadopted;
 pub use migrator::{Migrator, Status};
 pub use options::{DownOptions, Extent, Interrupted, Options, UpOptions};
 pub use part::{Directives, Part};
 pub use plan::{Direction, Plan, Planned, PlannedStatement};
-pub use rehearse::{Rehearsal, Rehearsed, in_scratch, rehearse};
+pub use rehearse::{Rehearsal, Rehearsed, in_scratch, rehearse, say_empty};
 pub use run::{Done, Report};
 pub use squash::{Squash, plan_squash};
 pub use validate::{Finding, check_folder};

@@ -66,6 +66,8 @@ pub struct UpOptions {
     pub allow_out_of_order: bool,
     /// Record changed files of applied migrations as they are now.
     pub repair: bool,
+    /// Also what the ledger of another tool says is applied, where nothing was taken over from it.
+    pub ignore_ledger: bool,
     /// What is known of a statement that was running when an earlier run ended, where nobody can find out.
     pub interrupted: Option<Interrupted>,
 }

@@ -12,7 +12,7 @@ use crate::migrate::options::{DownOptions, Extent, UpOptions};
 use crate::migrate::steps::{Step, Steps, place_of};
 use crate::migrate::unit::{Source, Unit};
 use crate::migrate::version::Version;
-use crate::sql::{LockMode, strongest_lock};
+use crate::sql::{LockMode, masked, strongest_lock};
 
 /// Which way a migration is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -63,7 +63,7 @@ pub struct Planned {
 pub struct PlannedStatement {
     /// `file:line:column`.
     pub place: String,
-    /// Its first line.
+    /// Its first line, without passwords.
     pub text: String,
     /// Its step, from 1.
     pub step: usize,
@@ -243,7 +243,7 @@ fn planned(unit: &Unit<'_>, direction: Direction, one: &Assessment) -> Result<Pl
         for piece in step.pieces() {
             planned.statements.push(PlannedStatement {
                 place: place_of(part, piece.statement).to_string(),
-                text: first_line(piece.text()),
+                text: first_line(&masked(piece.text(), 0..0).0),
                 step: index + 1,
                 alone: matches!(step, Step::Alone(..)),
                 lock: strongest_lock(piece.text()).map(LockMode::name),

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::config::Connection;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::event::Execution;
 use crate::migrate::digest::{Difference, Digest, read_digest};
 use crate::migrate::folder::Folder;
@@ -23,6 +23,14 @@ pub struct Rehearsal {
     pub result: Digest,
 }
 
+impl Rehearsal {
+    /// True where every migration was tried.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.migrations.iter().all(|one| one.not_again.is_none())
+    }
+}
+
 /// One migration, tried.
 #[derive(Debug, Clone, Serialize)]
 pub struct Rehearsed {
@@ -34,6 +42,8 @@ pub struct Rehearsed {
     pub after_down: Vec<Difference>,
     /// What is different when it is applied again.
     pub after_redo: Vec<Difference>,
+    /// Why it cannot be applied again: its way back has left something. What comes behind it is not tried then.
+    pub not_again: Option<String>,
 }
 
 /// Makes a database on the server of `connection`, works in it, and drops it, whatever happens.
@@ -84,6 +94,7 @@ pub async fn rehearse(connection: &Connection, folder: &Folder, execution: &Exec
                         reverted: has_down,
                         after_down: Vec::new(),
                         after_redo: Vec::new(),
+                        not_again: None,
                     };
                     if has_down {
                         try_down(&migrator, &session, &table, (&before, &after), &up, &mut one, quiet)
@@ -93,15 +104,20 @@ pub async fn rehearse(connection: &Connection, folder: &Folder, execution: &Exec
                 })
                 .await?;
             before = rehearsed.1;
+            let is_end = rehearsed.0.not_again.is_some();
             migrations.push(rehearsed.0);
+            if is_end {
+                break;
+            }
         }
         Ok(Rehearsal { migrations, result: before })
     })
     .await
 }
 
-/// What is missing may be in every real database, where no migration has made it.
-fn say_empty(error: Error) -> Error {
+/// Says of an error in an empty database that what is missing may be in every real one, where no migration has made it.
+#[must_use]
+pub fn say_empty(error: Error) -> Error {
     match error.sqlstate_code() {
         Some("42P01" | "42704" | "42883" | "3F000" | "42703") => error.hint(
             "all migrations are tried in an empty database: together they must make all that they use. Where the first of them takes \
@@ -124,7 +140,15 @@ async fn try_down(
     let down = DownOptions { extent: Extent::Steps(1), interrupted: None };
     migrator.down(&down, execution).await.map_err(way("on the way back"))?;
     one.after_down = before.differences(&read_digest(session, Some(table)).await?);
-    migrator.up(up, execution).await.map_err(way("on the way up again, after the way back"))?;
+    match migrator.up(up, execution).await {
+        Ok(_) => {}
+        // What is in its way is what the way back has left.
+        Err(error) if error.kind() == ErrorKind::Server && !one.after_down.is_empty() => {
+            one.not_again = Some(error.to_string());
+            return Ok(());
+        }
+        Err(error) => return Err(error.context("on the way up again, after the way back")),
+    }
     one.after_redo = after.differences(&read_digest(session, Some(table)).await?);
     Ok(())
 }

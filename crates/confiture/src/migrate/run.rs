@@ -132,15 +132,15 @@ impl<'a> Run<'a> {
             return Ok(());
         }
         let outcome = async {
-            self.hook(before, plan.direction, None, None).await?;
+            self.hook(before, plan.direction, None, None).await.map_err(|error| (None, error))?;
             for planned in &plan.migrations {
-                self.migrate(planned, plan.direction, units).await?;
+                self.migrate(planned, plan.direction, units).await.map_err(|error| (Some(planned), error))?;
             }
             Ok(())
         }
         .await;
-        if let Err(error) = outcome {
-            if let Err(hook) = self.hook(Moment::OnFailure, plan.direction, None, Some(&error)).await {
+        if let Err((failed, error)) = outcome {
+            if let Err(hook) = self.hook(Moment::OnFailure, plan.direction, failed, Some(&error)).await {
                 self.execution.warn(format!("a hook on_failure failed: {hook}"));
             }
             return Err(self.explain(error));
@@ -231,6 +231,13 @@ impl<'a> Run<'a> {
 
     /// An error, with what was done before it.
     fn explain(&self, error: Error) -> Error {
+        let is_there = matches!(error.sqlstate_code(), Some("42P06" | "42P07" | "42701" | "42710" | "42723"));
+        if is_there && self.history.records.is_empty() && self.report.migrations.is_empty() {
+            return error.hint(
+                "nothing was ever recorded here: where the database was made in another way, such as from the schema files, \
+                 `confiture migrate baseline` records what it has",
+            );
+        }
         let names: Vec<_> = self.report.migrations.iter().map(Done::called).collect();
         let what = match self.report.direction {
             Direction::Up => "applied",

@@ -44,6 +44,12 @@ impl Finding {
                     "its way back does not lead back: {}",
                     listed(&one.after_down, "is gone", "stays behind")
                 );
+                let message = match &one.not_again {
+                    Some(error) => format!(
+                        "{message}; so it cannot be applied again ({error}), and what comes behind it was not tried"
+                    ),
+                    None => message,
+                };
                 found.push(Self::new("down_differs", true, name.clone(), message));
             }
             if !one.after_redo.is_empty() {

@@ -85,8 +85,7 @@ pub(crate) fn resolve<'a>(
     {
         let read = |draft: &Draft<'_>| draft.driving.is_some_and(|driving| driving.name == relation.name);
         let elsewhere = same_database && drafts.iter().any(|draft| draft.target.name == relation.name);
-        let is_ours = relation.name.schema.as_str() == "confiture";
-        if only.is_empty() && !drafts.iter().any(read) && !elsewhere && !same_database && !is_ours {
+        if only.is_empty() && !drafts.iter().any(read) && !elsewhere && !same_database && !is_ours(relation) {
             remarks.push(Remark {
                 message: format!(
                     "the source table {} is not migrated: nothing maps it",
@@ -346,7 +345,7 @@ fn add_tables_of_same_name<'a>(
         if !relation.is_table()
             || relation.is_partition
             || taken.contains(&relation.name)
-            || is_ours(&relation.name)
+            || is_ours(relation)
         {
             continue;
         }
@@ -420,19 +419,19 @@ fn find_target<'a>(name: &Spanned<TableName>, target: &'a Catalog) -> Result<&'a
     if !relation.is_table() {
         return Err(name.locate(Error::config(format!("the target {shown} is not a table"))));
     }
-    if is_ours(&relation.name) {
+    if is_ours(relation) {
         return Err(name.locate(Error::config(format!("{shown} belongs to Confiture itself"))));
     }
     Ok(relation)
 }
 
-/// True for Confiture's own tables in a target.
-pub(crate) fn is_ours(name: &QualifiedName) -> bool {
-    name.schema.as_str() == "confiture"
+/// True for Confiture's own tables.
+pub(crate) fn is_ours(relation: &Relation) -> bool {
+    relation.name.schema.as_str() == "confiture" || relation.is_migration_history()
 }
 
 fn unknown_table(shown: &str, name: &TableName, catalog: &Catalog, side: &str) -> Error {
-    let tables = || catalog.relations.keys().filter(|name| !is_ours(name));
+    let tables = || catalog.relations.values().filter(|table| !is_ours(table)).map(|table| &table.name);
     let error = Error::config(format!("the {side} has no table {shown}"));
     let elsewhere = tables().find(|found| found.name == name.name);
     match (elsewhere, did_you_mean(name.name.as_str(), tables().map(|found| found.name.as_str()))) {

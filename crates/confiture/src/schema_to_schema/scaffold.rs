@@ -27,19 +27,16 @@ fn render(source: &Catalog, target: &Catalog) -> String {
          # Lines marked OPEN need an answer; everything else was found under the same name.\n\ntables:\n",
     );
     let mut used = BTreeSet::new();
-    for table in target
-        .relations
-        .values()
-        .filter(|table| table.is_table() && !table.is_partition && !is_ours(&table.name))
+    for table in
+        target.relations.values().filter(|table| table.is_table() && !table.is_partition && !is_ours(table))
     {
         let twin = find_twin(table, source);
         used.extend(twin.map(|twin| twin.name.clone()));
         render_table(&mut text, table, twin, source);
     }
-    let unused = source
-        .relations
-        .values()
-        .filter(|table| table.is_table() && !table.is_partition && !used.contains(&table.name));
+    let unused = source.relations.values().filter(|table| {
+        table.is_table() && !table.is_partition && !used.contains(&table.name) && !is_ours(table)
+    });
     for table in unused {
         writeln!(
             text,

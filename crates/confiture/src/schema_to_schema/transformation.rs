@@ -62,8 +62,7 @@ fn find_pair<'a>(
 ) -> Result<(&'a Relation, &'a Relation)> {
     let column = &transformation.column.value;
     let written = |relation: &Relation| {
-        transformation.targets.iter().all(|name| relation.column(&name.value).is_some())
-            && !is_ours(&relation.name)
+        transformation.targets.iter().all(|name| relation.column(&name.value).is_some()) && !is_ours(relation)
     };
     let mut pairs = Vec::new();
     for from in source.relations.values().filter(|from| from.is_table() && from.column(column).is_some()) {

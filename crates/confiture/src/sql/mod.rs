@@ -22,6 +22,7 @@ pub mod lex;
 mod lock_mode;
 mod psql;
 mod script;
+mod secret;
 mod split;
 
 pub use crate::__sql as sql;
@@ -32,6 +33,7 @@ pub use identifier::{Identifier, QualifiedName};
 pub(crate) use lock_mode::words_of;
 pub use lock_mode::{LockMode, strongest_lock};
 pub use script::Script;
+pub(crate) use secret::masked;
 pub use split::{SplitScript, Statement, split};
 
 use std::fmt;

@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Excerpt, Place};
+use crate::sql::masked;
 
 /// How many lines an excerpt shows at most.
 const EXCERPT_LINES: usize = 5;
@@ -57,7 +58,7 @@ impl Script {
         self.line_starts.get(line.saturating_sub(1)).copied().unwrap_or(self.text.len())
     }
 
-    /// The lines around `span`, for a caret: from the first one on, and never many.
+    /// The lines around `span`, for a caret: from the first one on, and never many. Passwords are not shown.
     #[must_use]
     pub fn excerpt(&self, span: Range<usize>) -> Excerpt {
         let start = self.text.floor_char_boundary(span.start);
@@ -65,8 +66,13 @@ impl Script {
         let first = self.line_of(start);
         let last = self.line_of(end.saturating_sub(1).max(start)).min(first + EXCERPT_LINES - 1);
         let (from, to) = (self.line_starts[first], self.line_start(last + 2));
-        let text = self.text[from..to].trim_end_matches(['\n', '\r']).to_owned();
-        let mark = (start - from).min(text.len())..(end - from).min(text.len());
+        let to = from + self.text[from..to].trim_end_matches(['\n', '\r']).len();
+        // What a line holds may only be known from those before it.
+        let (shown, lines) = masked(&self.text, from..to);
+        let (_, mark) = masked(&self.text, start.min(to)..end.min(to));
+        let text = shown[lines.clone()].to_owned();
+        let mark =
+            mark.start.max(lines.start) - lines.start..mark.end.clamp(lines.start, lines.end) - lines.start;
         Excerpt { text, first_line: first + 1, mark }
     }
 

@@ -2,6 +2,7 @@
 
 use confiture::ErrorKind;
 use confiture::event::Execution;
+use confiture::migrate::UpOptions;
 
 use crate::ground::{Ground, version};
 
@@ -192,4 +193,82 @@ async fn a_baseline_marks_without_running() {
     assert_eq!(ground.psql("SELECT to_regclass('a') IS NULL, to_regclass('b')"), "t|b");
     let error = ground.migrator().baseline(Some(&version("9")), &Execution::unattended()).await.unwrap_err();
     assert_eq!((error.kind(), error.message()), (ErrorKind::Config, "there is no migration 9"));
+}
+
+/// `up` before `baseline --adopt`, as a pipeline does it where that was forgotten.
+#[tokio::test]
+async fn what_another_tool_has_applied_is_not_applied_again() {
+    let file = "-- migrate:up\nUPDATE accounts SET cents = cents * 100;\n";
+    let ground = Ground::new(&[
+        ("20240101000000_cents.sql", file),
+        ("20240102000000_b.sql", "-- migrate:up\nSELECT 1;\n"),
+    ])
+    .await;
+    ground.psql(
+        "CREATE TABLE schema_migrations (version varchar(128) primary key); CREATE TABLE accounts (id int, cents int); \
+         INSERT INTO accounts VALUES (1, 500)",
+    );
+    assert!(
+        ground.migrator().plan_up(&UpOptions::default()).await.is_ok(),
+        "a ledger without rows says nothing"
+    );
+    ground.psql("INSERT INTO schema_migrations VALUES ('20230101000000')");
+    let rails = ground.migrator().plan_up(&UpOptions::default()).await;
+    assert!(rails.is_ok(), "a ledger of other migrations is somebody else's: {rails:?}");
+
+    ground.psql("INSERT INTO schema_migrations VALUES ('20240101000000')");
+    let dry = ground.migrator().plan_up(&UpOptions::default()).await.unwrap_err();
+    let error = ground.up().await.unwrap_err();
+    let message = "the ledger public.schema_migrations says that dbmate has applied 20240101000000_cents, and nothing was taken over from it yet";
+    for error in [&dry, &error] {
+        assert_eq!((error.kind(), error.message()), (ErrorKind::Unsafe, message));
+        assert!(error.hints()[0].contains("baseline --adopt"), "{error:?}");
+    }
+    assert_eq!(
+        ground.psql("SELECT cents, to_regclass('confiture_migrations') IS NULL FROM accounts"),
+        "500|t"
+    );
+    let status = ground.migrator().status().await.unwrap();
+    assert_eq!(
+        (status.notes.as_slice(), status.unadopted.is_some()),
+        ([message.to_owned()].as_slice(), true)
+    );
+
+    adopt(&ground).await.unwrap();
+    assert_eq!(ground.apply().await, ["20240102000000"]);
+    assert_eq!(ground.psql("SELECT cents FROM accounts"), "500");
+
+    let twin = Ground::new(&[("20240101000000_a.up.sql", "SELECT 1;")]).await;
+    twin.psql("CREATE TABLE schema_migrations (version text); INSERT INTO schema_migrations VALUES ('20240101000000')");
+    let ignoring = UpOptions { ignore_ledger: true, ..UpOptions::default() };
+    assert_eq!(twin.migrator().plan_up(&ignoring).await.unwrap().migrations.len(), 1);
+}
+
+#[tokio::test]
+async fn flyways_way_back_is_no_migration() {
+    let both = [
+        ("V1__a.sql", "SELECT 1;"),
+        ("U2__b.sql", "DROP TABLE IF EXISTS fly;"),
+        ("V2__b.sql", "CREATE TABLE fly ();"),
+    ];
+    let ground = Ground::new(&both[..2]).await;
+    ground.psql(
+        "CREATE TABLE flyway_schema_history (installed_rank integer PRIMARY KEY, version varchar(50), description varchar(200), \
+         type varchar(20), script varchar(1000), checksum integer, installed_by varchar(100), installed_on timestamp DEFAULT now(), \
+         execution_time integer, success boolean); CREATE TABLE fly (); \
+         INSERT INTO flyway_schema_history VALUES (1, '1', 'a', 'SQL', 'V1__a.sql', NULL, 'me', now(), 1, true)",
+    );
+    let error = adopt(&ground).await.unwrap_err();
+    assert_eq!(error.message(), "there is Flyway's way back for version 2, and no V2 file");
+    assert!(error.place().is_some_and(|place| place.file.ends_with("U2__b.sql")));
+    // Its V file may also go later.
+    ground.psql(
+        "CREATE TABLE other (); INSERT INTO flyway_schema_history VALUES (2, '2', 'b', 'SQL', 'V2__b.sql', NULL, 'me', now(), 1, true)",
+    );
+    ground.write(&both[2..]);
+    adopt(&ground).await.unwrap();
+    ground.psql("DELETE FROM confiture_migrations WHERE version = '2'");
+    ground.remove(both[2].0);
+    assert_eq!(ground.up().await.unwrap_err().kind(), ErrorKind::Config);
+    assert_eq!(ground.psql("SELECT to_regclass('fly') IS NULL"), "f");
 }

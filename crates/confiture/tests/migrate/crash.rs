@@ -15,7 +15,7 @@ use confiture::postgres::Session;
 use confiture::sql::Sql;
 use confiture::{ErrorKind, Result};
 
-use crate::ground::Ground;
+use crate::ground::{Ground, Heard};
 use crate::locks::wait_for;
 
 /// One transaction, then steps of every kind. An insert that runs twice, or not at all, is seen in `log`.
@@ -279,4 +279,16 @@ async fn where_nobody_can_tell_the_user_is_asked() {
     let again = UpOptions { interrupted: Some(Interrupted::Again), ..UpOptions::default() };
     ground.migrator().up(&again, &Execution::unattended()).await.unwrap();
     assert_eq!(ground.psql("SELECT count(*), to_regclass('b') FROM a"), "1|b");
+}
+
+/// Between the last step and the record of the whole.
+#[tokio::test]
+async fn a_run_that_died_behind_its_last_step_only_records_it() {
+    let ground = Ground::new(&[("1_a.up.sql", "-- confiture: no-transaction\nCREATE TABLE a ();")]).await;
+    ground.apply().await;
+    ground.psql("UPDATE confiture_migrations SET state = 'applying', step = 1");
+    let heard = Heard::default();
+    ground.migrator().up(&UpOptions::default(), &heard.execution()).await.unwrap();
+    assert_eq!(heard.all(), "1_a: all steps were done, and only the record was missing");
+    assert_eq!(ground.standing().await, "1 Applied");
 }

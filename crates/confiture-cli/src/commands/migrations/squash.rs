@@ -1,6 +1,6 @@
 //! `confiture migrate squash`.
 
-use confiture::migrate::{Difference, plan_squash};
+use confiture::migrate::{Assessment, Difference, Standing, Status, plan_squash};
 use confiture::project::Project;
 use confiture::{Error, ErrorKind, Result};
 use serde_json::json;
@@ -17,7 +17,7 @@ use crate::runtime;
 /// Makes one migration of many: the same statements in one pair of files, proven to do the same.
 ///
 /// Databases that have all of them take the new one as applied; new databases run it alone. The former files are moved
-/// into the folder `squashed`.
+/// into the folder `squashed`. A database that is named must have all of them, or none.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Squash {
     /// The last version in it; all, where none is named.
@@ -58,6 +58,10 @@ impl Squash {
                 Err(error) => return Err(error),
             };
             let squash = plan_squash(&read(&settings)?, to.as_ref(), &self.name)?;
+            if self.whereabouts.naming().named.is_some() || self.whereabouts.database_url.is_some() {
+                let found = self.whereabouts.find_with(&project, &flags, None).await?;
+                refuse_half(&squash.migrations, &found.migrator.status().await?)?;
+            }
             let scratch = database::scratch(&project, &settings).await?;
             let differences = squash.prove(&scratch.connection, &execution).await?;
             if let Some(first) = differences.first() {
@@ -88,4 +92,28 @@ impl Squash {
             Reply::new(&json!({ "dry_run": false, "squash": squash }), text)
         })
     }
+}
+
+/// A database that has only some of the migrations would be stuck: once their files are away, nothing can apply the rest.
+fn refuse_half(squashed: &[String], status: &Status) -> Result<()> {
+    let concerned: Vec<_> = status.migrations.iter().filter(|one| squashed.contains(&one.called())).collect();
+    let done = |one: &&&Assessment| matches!(one.state, Standing::Applied | Standing::Changed);
+    let applied = concerned.iter().filter(done).count();
+    let is_begun = concerned.iter().any(|one| {
+        matches!(one.state, Standing::Interrupted | Standing::RevertInterrupted | Standing::HalfSquashed)
+    });
+    if !is_begun && (applied == 0 || applied == concerned.len()) {
+        return Ok(());
+    }
+    let last = concerned.iter().filter(done).map(|one| one.version.as_str()).next_back();
+    let refusal = Error::refused(format!(
+        "{} has {applied} of the {} migrations that would become one, and would have neither the whole nor a way to it",
+        status.database,
+        concerned.len()
+    ))
+    .hint("nothing was written; apply the rest there first, with `confiture migrate up`");
+    Err(match last {
+        Some(last) => refusal.hint(format!("or squash only what it has: confiture migrate squash {last}")),
+        None => refusal,
+    })
 }

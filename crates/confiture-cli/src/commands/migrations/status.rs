@@ -124,7 +124,12 @@ fn verdict(status: &confiture::migrate::Status) -> Option<Error> {
         .map(|(number, what)| format!("{number} {what}"))
         .collect();
     (!said.is_empty()).then(|| {
-        Error::new(ErrorKind::Found, format!("not all migrations are applied: {}", said.join(", ")))
-            .hint("`confiture migrate up` applies what is pending")
+        Error::new(ErrorKind::Found, format!("not all migrations are applied: {}", said.join(", "))).hint(
+            if status.unadopted.is_some() {
+                "`confiture migrate baseline --adopt` takes over what another tool has applied"
+            } else {
+                "`confiture migrate up` applies what is pending"
+            },
+        )
     })
 }

@@ -40,6 +40,10 @@ pub(crate) struct Up {
     #[arg(long)]
     allow_out_of_order: bool,
 
+    /// Also apply what the ledger of another tool says is applied, where nothing was taken over from it.
+    #[arg(long)]
+    ignore_ledger: bool,
+
     /// Do not look at what is about to be applied with the rules of `confiture lint`.
     #[arg(long)]
     no_lint: bool,
@@ -65,6 +69,7 @@ impl Up {
             target: self.target.as_deref().map(version).transpose()?,
             allow_out_of_order: self.allow_out_of_order,
             repair: self.repair,
+            ignore_ledger: self.ignore_ledger,
             interrupted: self.interrupted_step.map(Into::into),
         };
         runtime::run_in_turn(invocation, async |execution| {

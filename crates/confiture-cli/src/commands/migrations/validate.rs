@@ -13,7 +13,7 @@ use confiture::project::Project;
 use confiture::{Error, ErrorKind, Result};
 use serde_json::json;
 
-use super::whereabouts::{Whereabouts, read};
+use super::whereabouts::{Whereabouts, read_there};
 use crate::database;
 use crate::invocation::Invocation;
 use crate::output::numbers::count;
@@ -70,7 +70,7 @@ impl Validate {
                 }
                 Err(error) => return Err(error),
             };
-            let folder = read(&settings)?;
+            let folder = read_there(&settings)?;
             let mut findings = check_folder(&folder);
             match of_history {
                 Some(of_history) => findings.extend(of_history),
@@ -87,7 +87,7 @@ impl Validate {
                 let scratch = database::scratch(&project, &settings).await?;
                 let rehearsed = rehearse(&scratch.connection, &folder, &execution).await?;
                 findings.extend(Finding::of_rehearsal(&rehearsed));
-                if !self.no_schema {
+                if !self.no_schema && rehearsed.is_whole() {
                     let tree = tree(&project, &settings);
                     match compare(&scratch.connection, tree, &rehearsed, &execution).await? {
                         Compared::With(finding) => findings.extend(finding),

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use confiture::Result;
 use confiture::config::{Flags, Settings};
 use confiture::migrate::{Folder, Migrator, Options, read_folder};
 use confiture::project::{Naming, Project};
+use confiture::{Error, Result, disk};
 
 use crate::database::{self, Database};
 
@@ -90,7 +90,7 @@ impl Whereabouts {
         patience: Option<&Patience>,
     ) -> Result<Found> {
         let database = database::find(project, self.naming(), flags).await?;
-        let folder = read(&database.settings)?;
+        let folder = read_there(&database.settings)?;
         let mut options =
             Options { folder: project.root.clone(), ..Options::from_settings(&database.settings) };
         if let Some(patience) = patience {
@@ -105,6 +105,17 @@ impl Whereabouts {
 /// The folder that settings name.
 pub(crate) fn read(settings: &Settings) -> Result<Folder> {
     read_folder(&settings.migrations_dir.value)
+}
+
+/// As [`read`], of a folder that has to be there: a mistyped one would pass for one in which there is nothing to do.
+pub(crate) fn read_there(settings: &Settings) -> Result<Folder> {
+    let path = &settings.migrations_dir.value;
+    if disk::is_folder(path) {
+        return read(settings);
+    }
+    Err(Error::config(format!("the migrations folder {} does not exist", path.display()))
+        .hint("name another with --migrations-dir, or with `migrations_dir` in confiture.yaml")
+        .hint("`confiture migrate generate NAME` makes it with the first migration; git keeps an empty folder only with a file in it, such as .gitkeep"))
 }
 
 /// Migrations and their database.
