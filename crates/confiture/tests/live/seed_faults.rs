@@ -45,7 +45,7 @@ const GUARDS: [(u8, &[&str]); 18] = [
     // Estimates from fixed figures.
     (23, &["estimates_follow_the_configured_throughput_and_else_a_measured_one"]),
     // Renames guessed from names.
-    (24, &["every_case_leads_to_the_new_schema_and_back"]),
+    (24, &["what_is_said_of_new_names_has_to_fit"]),
     // Masks by `random()`.
     (
         25,
