@@ -113,7 +113,7 @@ WITH schema AS (
     JOIN schema ON schema.oid = s.stxnamespace
     UNION ALL
     SELECT ROW('type', t.oid::regtype, t.typtype, t.typcategory, pg_get_userbyid(t.typowner),
-               ARRAY(SELECT acl::text FROM unnest(coalesce(t.typacl, acldefault('T', t.typowner))) AS acl ORDER BY 1), t.typdefault,
+               ARRAY(SELECT acl::text FROM unnest(coalesce(t.typacl, acldefault('T', t.typowner))) AS acl ORDER BY 1), pg_get_expr(t.typdefaultbin, 'pg_type'::regclass),
                t.typnotnull, format_type(nullif(t.typbasetype, 0), t.typtypmod), nullif(t.typcollation, 0)::regcollation,
                r.rngsubtype::regtype, r.rngmultitypid::regtype, r.rngsubdiff, t.typinput, t.typstorage, t.typalign,
                ARRAY(SELECT enumlabel FROM pg_catalog.pg_enum WHERE enumtypid = t.oid ORDER BY enumsortorder))::text
