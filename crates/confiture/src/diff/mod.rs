@@ -20,6 +20,7 @@ mod not_null;
 mod online;
 mod options;
 mod order;
+mod owner;
 mod persistence;
 mod printed;
 mod privileges;
@@ -41,7 +42,8 @@ pub(crate) use annotation::made_by;
 pub use hazard::Hazard;
 pub use inheritance::{inherit_again, other_inheritance};
 pub use lock::{Lock, Sizes};
-pub use secret::{holds_secret, masked};
+pub use owner::{adopt, main_owner};
+pub use secret::{holds_secret, masked, without_secrets};
 
 /// One step of a plan: statements that belong together.
 #[derive(Debug, Clone, Serialize)]

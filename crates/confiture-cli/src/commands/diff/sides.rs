@@ -145,14 +145,6 @@ impl Scratches {
         }
     }
 
-    /// True where roles may be made.
-    pub(super) fn ours(&self) -> bool {
-        match self {
-            Self::Named(database) => database.is_local(),
-            Self::Ours(..) => true,
-        }
-    }
-
     /// Lets go of the server: one for the occasion ends, one that was only found runs on.
     pub(super) fn leave(self) {
         match self {
