@@ -45,7 +45,7 @@ pub(crate) struct Diff {
     generate: bool,
 
     /// The migration's name.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", requires = "generate")]
     name: Option<String>,
 
     /// A table, column, type or other thing has a new name: `users.full_name=display_name`. May be repeated.

@@ -46,6 +46,11 @@ impl DatabaseName {
         if is_connection_string(text) {
             return Ok(Self::Connection(Secret::new(text)));
         }
+        // `postgres:/user:password@host/db`: nobody calls a file so.
+        if text.split_once('@').is_some_and(|(before, _)| before.contains(':')) {
+            return Err(Error::config("the name of a database has an `@` as in a URL, and is none")
+                .hint("a URL begins with postgresql://"));
+        }
         let is_yaml = [".yaml", ".yml"].iter().any(|ending| text.to_ascii_lowercase().ends_with(ending));
         if is_yaml || text.contains(['/', '\\']) {
             return Ok(Self::File(text.into()));
@@ -153,6 +158,8 @@ mod tests {
             ("hunter2@db://h", "this is not a PostgreSQL URL"),
             ("hunter2 db", "this names no database"),
             ("-e", "this names no database"),
+            ("postgres:/me:hunter2@h/x", "the name of a database has an `@` as in a URL, and is none"),
+            ("me:hunter2@h/x", "the name of a database has an `@` as in a URL, and is none"),
         ] {
             let error = DatabaseName::parse(text).unwrap_err();
             assert_eq!(error.message(), message, "{text}");

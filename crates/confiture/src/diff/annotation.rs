@@ -1,13 +1,17 @@
 //! `-- confiture: renamed from full_name` in the new DDL.
 
 use crate::diff::rename::{Asked, parts};
+use crate::error::{Error, Result};
 use crate::sql::SplitScript;
 use crate::sql::lex::{TokenKind, lex};
 
 /// What the comments of scripts say of new names: above a statement, of what it makes; within one, of the column in the same
 /// line, or in the next where the comment stands alone.
-#[must_use]
-pub fn annotations(scripts: &[SplitScript]) -> Vec<Asked> {
+///
+/// # Errors
+///
+/// A comment of ours about a new name that cannot be read.
+pub fn annotations(scripts: &[SplitScript]) -> Result<Vec<Asked>> {
     let mut found = Vec::new();
     for script in scripts {
         let text = script.script.text();
@@ -16,8 +20,11 @@ pub fn annotations(scripts: &[SplitScript]) -> Vec<Asked> {
             let place = |at: usize| script.script.place(at).to_string();
             let whole = &text[statement.lead.start..statement.span.end];
             for token in lex(whole).filter(|token| token.kind == TokenKind::LineComment) {
-                let Some(old) = said(token.text(whole)) else { continue };
                 let at = statement.lead.start + token.span.start;
+                let Some(old) = said(token.text(whole)).map_err(|error| error.at(script.script.place(at)))?
+                else {
+                    continue;
+                };
                 let reason = format!("said at {}", place(at));
                 if at < statement.span.start {
                     let mut path = name.clone();
@@ -34,14 +41,23 @@ pub fn annotations(scripts: &[SplitScript]) -> Vec<Asked> {
             }
         }
     }
-    found
+    Ok(found)
 }
 
 /// The old name in a comment.
-fn said(comment: &str) -> Option<String> {
+fn said(comment: &str) -> Result<Option<String>> {
     let text = comment.trim_start_matches('-').trim();
-    let name = text.strip_prefix("confiture:")?.trim_start().strip_prefix("renamed from")?.trim();
-    parts(name)?.pop().filter(|name| !name.is_empty())
+    let Some(words) = text.strip_prefix("confiture:").map(str::trim_start) else { return Ok(None) };
+    // `allow rename-column` is for lint.
+    if !words.to_lowercase().starts_with("rename") {
+        return Ok(None);
+    }
+    let name = words.strip_prefix("renamed from ").and_then(|name| parts(name.trim())?.pop());
+    match name.filter(|name| !name.is_empty()) {
+        Some(name) => Ok(Some(name)),
+        None => Err(Error::usage(format!("`{words}` does not say what has a new name"))
+            .hint("write it as: -- confiture: renamed from OLD_NAME")),
+    }
 }
 
 /// The first name in the line of `at`, or in the next line where the comment stands alone.
@@ -112,6 +128,7 @@ mod tests {
             \x20 -- confiture: renamed from \"E Mail\"\n  email text\n);\n-- renamed from x\nCREATE TABLE y ();";
         let scripts = [split(Script::new("a.sql", text)).unwrap()];
         let found: Vec<_> = annotations(&scripts)
+            .unwrap()
             .iter()
             .map(|asked| format!("{} -> {}", asked.path.join("."), asked.to))
             .collect();
@@ -119,5 +136,19 @@ mod tests {
             found,
             ["app.people -> users", "app.users.full_name -> display_name", "app.users.E Mail -> email"]
         );
+    }
+
+    #[test]
+    fn a_comment_that_says_it_otherwise_is_no_comment_to_pass_over() {
+        for words in ["rename from a", "renamed-from a", "Renamed from a", "renamed from", "renamed from \"a"]
+        {
+            let text = format!("CREATE TABLE t (\n  b int -- confiture: {words}\n);");
+            let error = annotations(&[split(Script::new("a.sql", text)).unwrap()]).unwrap_err();
+            assert_eq!(
+                error.place().map(|place| (place.line, place.column)),
+                Some((2, 9)),
+                "{words}: {error}"
+            );
+        }
     }
 }

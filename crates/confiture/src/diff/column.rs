@@ -163,9 +163,6 @@ pub(super) fn compare(sides: Sides<'_>, old: &Object, new: &Object) -> Change {
         if !is_foreign && !is_cheap(old, new) {
             change.hazards.push(Hazard::Rewrites("every row gets the column's new type".into()));
         }
-        if using.is_some() || old.detail("base") != new.detail("base") {
-            change.hazards.push(Hazard::MayFail("a value that the new type cannot hold stops it".into()));
-        }
         if !is_foreign {
             change.hazards.extend(fit::against_type(old, new));
         }

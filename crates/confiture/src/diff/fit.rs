@@ -70,6 +70,60 @@ fn may_refuse(objects: &Objects, object: &Object, expression: &str) -> bool {
     !expression.is_empty() && (calls() || expression.split(")::").skip(1).any(|cast| !takes_all(cast)))
 }
 
+/// What is lost when values get a type of another name. PostgreSQL rounds and cuts without a word where it assigns.
+fn against_conversion(old: &Object, new: &Object) -> Option<Hazard> {
+    let (from, to) = (old.detail("base"), new.detail("base"));
+    if from.ends_with("[]") != to.ends_with("[]") {
+        return Some(cannot_hold());
+    }
+    let name = |base: &str| base.trim_end_matches("[]").replace(" without time zone", "");
+    let (from, to) = (name(from), name(to));
+    let lost = match (from.as_str(), to.as_str()) {
+        ("numeric" | "real" | "double precision" | "money", "smallint" | "integer" | "bigint") => {
+            "values are rounded to whole numbers, and one that is too large stops it"
+        }
+        ("numeric" | "double precision", "real")
+        | ("numeric" | "bigint", "double precision")
+        | ("integer" | "bigint", "real")
+        | ("real" | "double precision", "numeric" | "money")
+        | ("numeric", "money") => "values are rounded to the digits that it has",
+        ("timestamp" | "timestamp with time zone", "date") => "the time of day is lost",
+        ("timestamp" | "timestamp with time zone", "time" | "time with time zone") => "the date is lost",
+        ("interval", "time") => "whole days are lost",
+        ("time with time zone", "time") => "the time zone is lost",
+        ("json", "jsonb") => "the order of keys, repeated keys and spaces are lost",
+        ("character", "text" | "character varying") => "spaces at the end are lost",
+        ("inet", "cidr") => "the part of the address that is the host's is lost",
+        ("timestamp" | "date", "timestamp with time zone") | ("timestamp with time zone", "timestamp") => {
+            return Some(Hazard::Note("the time zone is that of whoever runs it".into()));
+        }
+        _ => return (!always_fits(&from, &to, new)).then(cannot_hold),
+    };
+    Some(Hazard::DataLoss(lost.into()))
+}
+
+fn cannot_hold() -> Hazard {
+    Hazard::MayFail("a value that the new type cannot hold stops it".into())
+}
+
+/// True where every value has one of the other type that says the same.
+fn always_fits(from: &str, to: &str, new: &Object) -> bool {
+    const NUMBERS: [&str; 4] = ["smallint", "integer", "bigint", "numeric"];
+    let place = |name: &str| NUMBERS.iter().position(|number| *number == name);
+    let is_free = modifiers(new.detail("type")).is_empty();
+    match (place(from), place(to)) {
+        (Some(before), Some(after)) => before < after && is_free,
+        _ => match to {
+            "text" | "character varying" => is_free,
+            "double precision" => matches!(from, "smallint" | "integer" | "real"),
+            "real" => from == "smallint",
+            "inet" => from == "cidr",
+            "timestamp" => from == "date",
+            _ => false,
+        },
+    }
+}
+
 /// What values can have against a type that differs from theirs in less than its name: a length, digits, a domain.
 pub(super) fn against_type(old: &Object, new: &Object) -> Vec<Hazard> {
     let mut hazards = Vec::new();
@@ -77,6 +131,7 @@ pub(super) fn against_type(old: &Object, new: &Object) -> Vec<Hazard> {
         hazards.push(Hazard::MayFail("a value that the domain refuses stops it".into()));
     }
     if old.detail("base") != new.detail("base") {
+        hazards.extend(against_conversion(old, new));
         return hazards;
     }
     let (before, after) = (modifiers(old.detail("type")), modifiers(new.detail("type")));
@@ -98,6 +153,10 @@ pub(super) fn against_type(old: &Object, new: &Object) -> Vec<Hazard> {
         let less = less(length, after.first().copied());
         (less && !is_time, less && is_time)
     };
+    // `interval day to second` into `interval year`.
+    if new.detail("type").starts_with("interval ") && old.detail("type") != new.detail("type") {
+        hazards.push(Hazard::DataLoss("parts of the intervals are lost".into()));
+    }
     if length {
         hazards.push(Hazard::MayFail("a value that is too long for it stops it".into()));
     }

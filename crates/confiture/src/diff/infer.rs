@@ -67,8 +67,13 @@ pub(super) fn infer_columns(old: &Objects, new: &Objects, found: &[Rename]) -> V
             .filter(|(one, other)| are_alike(&one.name, &other.name))
             .filter(|(one, other)| previous(old_columns, one) == previous(new_columns, other))
             .collect();
+        // One may have become several: `full_name` is now `first_name` and `last_name`.
+        let is_rival = |one: &&&&Object| {
+            gone.iter().any(|goes| shape(old, goes) == shape(new, one) && share_a_word(&goes.name, &one.name))
+        };
         if let [(one, other)] = alike.as_slice()
             && gone.len() == 1
+            && come.iter().filter(is_rival).count() <= 1
             && !one.inherited
         {
             inferred.push(Rename {
@@ -188,7 +193,7 @@ const EMPTY_WORDS: [&str; 16] = [
 ];
 
 /// Words that stand for different things of one kind: what is called by one is not what is called by another.
-const OPPOSITES: [&str; 42] = [
+const OPPOSITES: [&str; 86] = [
     "first",
     "last",
     "middle",
@@ -231,7 +236,62 @@ const OPPOSITES: [&str; 42] = [
     "given",
     "family",
     "backup",
+    "gross",
+    "net",
+    "eur",
+    "usd",
+    "gbp",
+    "chf",
+    "jpy",
+    "active",
+    "inactive",
+    "enabled",
+    "disabled",
+    "visible",
+    "hidden",
+    "public",
+    "private",
+    "open",
+    "opened",
+    "closed",
+    "buy",
+    "sell",
+    "debit",
+    "credit",
+    "width",
+    "height",
+    "lat",
+    "lng",
+    "lon",
+    "latitude",
+    "longitude",
+    "city",
+    "country",
+    "street",
+    "hour",
+    "day",
+    "week",
+    "month",
+    "year",
+    "daily",
+    "weekly",
+    "monthly",
+    "yearly",
+    "before",
+    "after",
+    "actual",
 ];
+
+/// Words that make another thing of what they are put to: `password_hash` is no new name of `password`.
+const MAKES_ANOTHER: [&str; 12] =
+    ["hash", "hashed", "digest", "encrypted", "cents", "total", "count", "token", "url", "not", "no", "id"];
+
+/// True for names of which one may have come from the other, be it as a part.
+fn share_a_word(one: &str, other: &str) -> bool {
+    let words = |name: &str| name.to_lowercase().split('_').map(str::to_owned).collect::<BTreeSet<_>>();
+    let telling = |word: &&String| !EMPTY_WORDS.contains(&word.as_str()) && word.chars().count() > 2;
+    words(one).intersection(&words(other)).any(|word| telling(&word))
+}
 
 /// True for names that may well be one: they share a word that says something, and differ in none that tells things apart.
 fn are_alike(one: &str, other: &str) -> bool {
@@ -243,8 +303,10 @@ fn are_alike(one: &str, other: &str) -> bool {
     if ours.difference(&theirs).any(apart) && theirs.difference(&ours).any(apart) {
         return false;
     }
-    let telling = |word: &&String| !EMPTY_WORDS.contains(&word.as_str()) && word.chars().count() > 2;
-    ours.intersection(&theirs).any(|word| telling(&word)) || strsim::jaro_winkler(one, other) > 0.9
+    if ours.symmetric_difference(&theirs).any(|word| MAKES_ANOTHER.contains(&word.as_str())) {
+        return false;
+    }
+    share_a_word(one, other) || strsim::jaro_winkler(one, other) > 0.9
 }
 
 #[cfg(test)]
@@ -265,6 +327,10 @@ mod tests {
             ("user_id", "team_id"),
             ("price", "name"),
             ("start_date", "end_date"),
+            ("is_active", "is_inactive"),
+            ("amount_eur", "amount_usd"),
+            ("price_gross", "price_net"),
+            ("password", "password_hash"),
         ] {
             assert!(!are_alike(one, other), "{one} {other}");
         }

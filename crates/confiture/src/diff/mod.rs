@@ -30,6 +30,7 @@ mod room;
 mod row_type;
 mod secret;
 mod sequence;
+mod together;
 mod twins;
 
 use serde::Serialize;
@@ -44,6 +45,7 @@ pub use inheritance::{inherit_again, other_inheritance};
 pub use lock::{Lock, Sizes};
 pub use owner::{adopt, main_owner};
 pub use secret::{holds_secret, masked, without_secrets};
+pub use together::{go_online, take_apart};
 
 /// One step of a plan: statements that belong together.
 #[derive(Debug, Clone, Serialize)]
@@ -61,6 +63,8 @@ pub struct Step {
     pub locks: Vec<Lock>,
     /// Its statements cannot run in one transaction, or would hold their locks for too long there.
     pub alone: bool,
+    /// Nobody may see the database between it and the next one: both are one transaction.
+    pub joined: bool,
     /// The same in forms that let others go on working; empty where there are none.
     #[serde(skip)]
     pub online: Vec<Sql>,
@@ -128,22 +132,10 @@ impl Step {
             hazards: Vec::new(),
             commits: false,
             alone: false,
+            joined: false,
             online: Vec::new(),
             locks: Vec::new(),
             alters: None,
-        }
-    }
-
-    /// The step in a form that lets others go on working, where there is one.
-    pub fn go_online(&mut self) {
-        if !self.online.is_empty() {
-            self.statements = std::mem::take(&mut self.online);
-            // Validating is gentle only where the lock of the statement before it is gone.
-            let apart = |sql: &Sql| {
-                [" CONCURRENTLY ", " VALIDATE CONSTRAINT "].iter().any(|word| sql.as_str().contains(word))
-            };
-            self.alone = self.statements.iter().any(apart);
-            self.hazards.retain(|hazard| !matches!(hazard, Hazard::BlocksWrites(_)));
         }
     }
 }

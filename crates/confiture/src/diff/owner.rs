@@ -15,8 +15,7 @@ const OF_THE_DATABASE: &str = "pg_database_owner";
 
 /// The owner, where it is not the one that new objects get.
 pub(super) fn named<'a>(objects: &Objects, object: &'a Object) -> Option<&'a str> {
-    let is_named = |owner: &&str| !objects.is_own(owner) && *owner != OF_THE_DATABASE;
-    object.owner.as_deref().filter(is_named).filter(|_| has_any_owner(object))
+    object.owner.as_deref().filter(|owner| !objects.is_own(owner) && has_any_owner(object))
 }
 
 /// `ALTER … OWNER TO`, for a new object whose owner is not the one that makes it.
@@ -35,12 +34,16 @@ pub(super) fn change(old: (&Objects, &Object), new: (&Objects, &Object)) -> Opti
     }
     Some(match after {
         Some(after) => give(new.1, after),
-        None => Sql::from_server(format!("ALTER {} OWNER TO CURRENT_USER", new.1.phrase)),
+        None => give_to_oneself(new.1),
     })
 }
 
 fn give(object: &Object, owner: &str) -> Sql {
     Sql::from_server(format!("ALTER {} OWNER TO {}", object.phrase, quoted(owner)))
+}
+
+fn give_to_oneself(object: &Object) -> Sql {
+    Sql::from_server(format!("ALTER {} OWNER TO CURRENT_USER", object.phrase))
 }
 
 /// A sequence that a column owns belongs to whom the table belongs to.
@@ -81,7 +84,12 @@ pub fn adopt(files: &Objects, live: &Objects) -> Vec<Sql> {
         let (_, there) = live.find(&object.key())?;
         let owner = there.owner.as_deref().filter(|owner| Some(*owner) != object.owner.as_deref())?;
         let is_main = files.stands_for.as_deref() == Some(owner);
-        (owner != OF_THE_DATABASE && (names_main || !is_main)).then(|| give(object, owner))
+        let is_own = object.owner.as_deref() == Some(&files.role);
+        match is_main && !names_main {
+            true if is_own => None,
+            true => Some(give_to_oneself(object)),
+            false => Some(give(object, owner)),
+        }
     });
     adopted.chain(adopt_default_privileges(files, live)).collect()
 }

@@ -86,7 +86,7 @@ pub fn renames(old: &Objects, new: &Objects, asked: &[Asked]) -> Result<Vec<Rena
                 matches.into_iter().filter(|rename| (rename.kind != Kind::Column) == tables).collect();
             match matches.as_slice() {
                 [] => {}
-                [rename] => found.push(rename.clone()),
+                [rename] => add(&mut found, rename)?,
                 [first, ..] => {
                     return Err(Error::usage(format!(
                         "{}: `{}` may mean several things",
@@ -103,8 +103,9 @@ pub fn renames(old: &Objects, new: &Objects, asked: &[Asked]) -> Result<Vec<Rena
             found.extend(infer_columns(old, new, &found));
         }
     }
-    for one in asked.iter().filter(|one| !one.in_new) {
-        if !found.iter().any(|rename| rename.reason == one.reason) {
+    for one in asked {
+        let is_done = found.iter().any(|rename| rename.is_from(one));
+        if !is_done && (!one.in_new || is_missed(old, new, one, asked)) {
             return Err(Error::usage(format!(
                 "{}: the old schema has no {} that is gone in the new one, where `{}` takes its place",
                 one.reason,
@@ -114,6 +115,55 @@ pub fn renames(old: &Objects, new: &Objects, asked: &[Asked]) -> Result<Vec<Rena
         }
     }
     Ok(found)
+}
+
+/// Takes a rename up; the same may be said twice.
+fn add(found: &mut Vec<Rename>, rename: &Rename) -> Result<()> {
+    let same_kind = |other: &&Rename| other.kind == rename.kind;
+    let is_from = |other: &Rename| (&other.within.0, &other.from) == (&rename.within.0, &rename.from);
+    let is_to = |other: &Rename| (&other.within.1, &other.to) == (&rename.within.1, &rename.to);
+    match found.iter().filter(same_kind).find(|other| is_from(other) || is_to(other)) {
+        Some(other) if is_from(other) && is_to(other) => {}
+        // Routines of one name are told apart by their arguments, but all may have a new one.
+        Some(other) if !matches!(rename.kind, Kind::Function | Kind::Procedure) || !is_to(other) => {
+            return Err(Error::usage(format!(
+                "{} ({}) and {} ({}): one thing has one new name",
+                other.title(),
+                other.reason,
+                rename.title(),
+                rename.reason
+            )));
+        }
+        _ => found.push(rename.clone()),
+    }
+    Ok(())
+}
+
+/// True for words of the new DDL that fit nothing, and that are hardly of an earlier change: something like it goes, or two
+/// names are exchanged.
+fn is_missed(old: &Objects, new: &Objects, one: &Asked, asked: &[Asked]) -> bool {
+    let Some(name) = one.path.last() else { return false };
+    let is_back = |other: &Asked| {
+        other.in_new
+            && other.path.split_last().map(|(_, path)| path) == one.path.split_last().map(|(_, path)| path)
+            && other.path.last() == Some(&one.to)
+            && other.to == *name
+    };
+    let target = new.all.iter().find(|object| {
+        can_be_renamed(object.kind) && object.name == one.to && {
+            let given = &one.path[..one.path.len() - 1];
+            parts(&within_of(object)).unwrap_or_default().ends_with(given)
+                && (object.kind != Kind::Column || !given.is_empty())
+        }
+    });
+    let Some(target) = target else { return false };
+    let goes = |object: &Object| {
+        object.kind == target.kind
+            && within_of(object) == within_of(target)
+            && new.find(&object.key()).is_none()
+    };
+    let is_there = old.find(&target.key()).is_some();
+    is_there && asked.iter().any(is_back) || !is_there && old.all.iter().any(goes)
 }
 
 /// The same renames on the way back.
@@ -149,6 +199,12 @@ impl Rename {
     pub(super) fn of_table(&self) -> Option<(String, String)> {
         let name = |within: &str, name: &str| format!("{within}.{}", quoted(name));
         (self.kind == Kind::Table).then(|| (name(&self.within.0, &self.from), name(&self.within.1, &self.to)))
+    }
+
+    /// True for what somebody has said, here or with the same words elsewhere.
+    fn is_from(&self, asked: &Asked) -> bool {
+        self.reason == asked.reason
+            || asked.path.last() == Some(&self.from) && asked.to == self.to && !asked.in_new
     }
 
     /// Who says so.

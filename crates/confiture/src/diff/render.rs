@@ -6,13 +6,22 @@ use crate::catalog::{Kind, Object, Objects};
 use crate::diff::compare::{self, quoted};
 use crate::diff::fate::{self, Fate, Work};
 use crate::diff::order::{Act, Group};
-use crate::diff::{Hazard, Step, column, family, fit, not_null, online, options, owner, printed, privileges};
+use crate::diff::{
+    Hazard, Step, column, family, fit, not_null, online, options, owner, printed, privileges, together,
+};
 use crate::sql::Sql;
 
 /// The steps of a plan.
 pub(super) fn steps(work: &Work<'_>, groups: &[Group]) -> Vec<Step> {
-    let mut steps: Vec<Step> =
-        groups.iter().map(|group| step(work, group)).filter(|step| !step.statements.is_empty()).collect();
+    let mut steps: Vec<Step> = groups.iter().map(|group| step(work, group)).collect();
+    for (from, to) in together::spans(work, groups) {
+        // What is not made alone may have no statements of its own.
+        let has_any = |at: &usize| !steps[*at].statements.is_empty();
+        if let Some(last) = (from..=to).rev().find(has_any) {
+            steps[from..last].iter_mut().for_each(|step| step.joined = true);
+        }
+    }
+    steps.retain(|step| !step.statements.is_empty());
     for sql in steps.iter_mut().flat_map(|step| step.statements.iter_mut().chain(&mut step.online)) {
         *sql = printed::kept(std::mem::take(sql));
     }

@@ -111,7 +111,7 @@ impl Scratch {
                 (Some(smaller), _) => part = smaller,
                 (None, Some(at)) => drop(rest.remove(at)),
                 (None, None) if made < MOST_ROLES && roles::make_missing(&self.session, &error).await? => {
-                    made += 1
+                    made += 1;
                 }
                 (None, None) => return Err(roles::advise(&self.session, self.advise(error))),
             }

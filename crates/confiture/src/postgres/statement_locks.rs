@@ -33,9 +33,10 @@ struct Known {
     file: i64,
 }
 
-/// Runs statements one by one, each as a transaction, and sees what they lock.
+/// Runs statements one by one, each as a transaction where none is open, and sees what they lock.
 pub struct LockWatch<'a> {
     session: &'a Session,
+    in_transaction: bool,
     known: HashMap<u32, Known>,
     /// Whose rows this session has read: the server may not have put that down yet, and then counts it again.
     read: BTreeSet<u32>,
@@ -57,7 +58,7 @@ impl<'a> LockWatch<'a> {
             let (table, file) = (number(&row[2])?, number(&row[3])?);
             known.insert(number(&row[0])?, Known { first_name: name.clone(), name, table, file });
         }
-        let mut watch = Self { session, known, read: BTreeSet::new() };
+        let mut watch = Self { session, in_transaction: false, known, read: BTreeSet::new() };
         watch.look_what_was_read().await?;
         Ok(watch)
     }
@@ -73,6 +74,27 @@ impl<'a> LockWatch<'a> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.known.is_empty()
+    }
+
+    /// What runs from now on is one transaction.
+    ///
+    /// # Errors
+    ///
+    /// What the server says.
+    pub async fn begin_transaction(&mut self) -> Result<()> {
+        self.session.batch(&Sql::literal("BEGIN")).await?;
+        self.in_transaction = true;
+        Ok(())
+    }
+
+    /// Ends this transaction.
+    ///
+    /// # Errors
+    ///
+    /// What the server says.
+    pub async fn commit(&mut self) -> Result<()> {
+        self.in_transaction = false;
+        self.session.batch(&Sql::literal("COMMIT")).await
     }
 
     /// Runs a statement, and says which locks it took; of one that cannot run in a transaction, what its words say.
@@ -91,7 +113,11 @@ impl<'a> LockWatch<'a> {
             [] => String::new(),
             read => format!("{ROWS_READ} AND c.oid IN ({});", read.join(", ")),
         };
-        let text = format!("BEGIN; {before} {statement}; {LOCKS}; COMMIT");
+        let text = if self.in_transaction {
+            format!("{before} {statement}; {LOCKS}")
+        } else {
+            format!("BEGIN; {before} {statement}; {LOCKS}; COMMIT")
+        };
         match rows(self.session, &text).await {
             Ok(rows) => {
                 let seen = self.seen(&rows);
@@ -102,6 +128,7 @@ impl<'a> LockWatch<'a> {
                 seen
             }
             Err(error) => {
+                self.in_transaction = false;
                 self.session.batch(&Sql::literal("ROLLBACK")).await?;
                 Err(error)
             }

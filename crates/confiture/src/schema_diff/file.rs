@@ -38,8 +38,11 @@ pub fn render(plan: &Plan, remarks: &[String]) -> String {
 #[must_use]
 pub fn render_steps(plan: &Plan, secrets: bool) -> String {
     let mut text = String::new();
-    for step in &plan.steps {
+    for (step, (begins, ends)) in plan.steps.iter().zip(plan.transactions()) {
         text.push('\n');
+        if begins {
+            text.push_str("BEGIN;\n");
+        }
         let hazards: BTreeSet<&Hazard> = step.hazards.iter().collect();
         for hazard in hazards {
             comment(&mut text, &format!("{}: {}", hazard.class(), hazard.why()));
@@ -51,6 +54,9 @@ pub fn render_steps(plan: &Plan, secrets: bool) -> String {
             let statement = statement.as_str();
             let shown = if secrets { Cow::Borrowed(statement) } else { masked(statement) };
             let _ = writeln!(text, "{shown};");
+        }
+        if ends {
+            text.push_str("COMMIT;\n");
         }
     }
     text

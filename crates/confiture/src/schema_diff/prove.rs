@@ -55,8 +55,23 @@ pub struct Plan {
 impl Plan {
     /// Takes the forms that let others go on working.
     fn go_online(&mut self) {
-        self.steps.iter_mut().for_each(Step::go_online);
-        self.one_transaction &= self.steps.iter().all(|step| step.online.is_empty() && !step.alone);
+        self.steps = diff::go_online(std::mem::take(&mut self.steps));
+        self.one_transaction &= self.steps.iter().all(|step| !step.alone);
+    }
+
+    /// Where a transaction of the steps' own begins, and where it ends, unless all are one: at what belongs together, and at
+    /// several statements about one thing.
+    pub(super) fn transactions(&self) -> Vec<(bool, bool)> {
+        let mut inside = false;
+        let own = |step: &Step| {
+            let several = step.statements.len() > 1 && !step.alone;
+            let begins = !self.one_transaction && !inside && (step.joined || several);
+            inside |= begins;
+            let ends = inside && !step.joined;
+            inside &= !ends;
+            (begins, ends)
+        };
+        self.steps.iter().map(own).collect()
     }
 }
 
@@ -121,7 +136,7 @@ async fn diff_in(
         asked.push(Asked::parse(text)?);
     }
     if let Source::Scripts(scripts) = new {
-        asked.extend(diff::annotations(scripts));
+        asked.extend(diff::annotations(scripts)?);
     }
     let renames = rename::renames(&before, &after, &asked)?;
     remarks.extend(renames.iter().map(|rename| format!("{} ({})", rename.title(), rename.reason())));
@@ -242,7 +257,7 @@ pub(super) async fn converge(
     let mut beside = Some(locks.read().await);
     let mut alone = None;
     let mut options = PlanOptions::default();
-    let mut one_transaction = true;
+    let (mut one_transaction, mut too_many_locks) = (true, false);
     if are_same(from, to).await? && diff::inherit_again(from, to).is_empty() {
         return Ok((Plan { steps: Vec::new(), one_transaction }, Arc::clone(from)));
     }
@@ -256,6 +271,8 @@ pub(super) async fn converge(
                     .map_err(|error| error.context("the plan fails at its commit"))?;
                 if one_transaction {
                     steps.iter_mut().for_each(|step| step.commits = false);
+                } else {
+                    diff::take_apart(&mut steps, too_many_locks);
                 }
                 return Ok((Plan { steps, one_transaction }, reached));
             }
@@ -271,6 +288,7 @@ pub(super) async fn converge(
                     // A label that was added is used, or the server has no place for so many locks.
                     _ if one_transaction && matches!(code, Some("55P04" | "53200")) => {
                         one_transaction = false;
+                        too_many_locks = code == Some("53200");
                     }
                     Some(key)
                         if one_transaction

@@ -29,8 +29,13 @@ pub(super) async fn watch(
     session.batch(&Sql::literal("SET check_function_bodies = off; SET synchronous_commit = off")).await?;
     // In one transaction, what is locked stays so.
     let mut held: HashMap<u32, LockMode> = HashMap::new();
-    let together = plan.one_transaction;
-    for step in &mut plan.steps {
+    let mut together = plan.one_transaction;
+    let transactions = plan.transactions();
+    for (step, (begins, ends)) in plan.steps.iter_mut().zip(transactions) {
+        if begins {
+            watch.begin_transaction().await?;
+            together = true;
+        }
         for (at, statement) in step.statements.iter().enumerate() {
             let seen = watch.run(statement).await.map_err(|error| refused(&error, &step.title, statement))?;
             let on_tables: HashSet<u32> = seen
@@ -52,6 +57,12 @@ pub(super) async fn watch(
                     step.locks.push(noted(at, lock, sizes));
                 }
             }
+        }
+        if ends {
+            let refused_at_end = |error| refused(&error, &step.title, &Sql::literal("COMMIT"));
+            watch.commit().await.map_err(refused_at_end)?;
+            together = false;
+            held.clear();
         }
         correct(step);
     }

@@ -10,6 +10,7 @@ mod random;
 #[path = "../live/seed.rs"]
 #[allow(dead_code, reason = "shared with another test binary")]
 mod seed;
+mod together;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -267,6 +268,81 @@ async fn a_label_is_used_in_the_script_that_adds_it() {
         "CREATE TYPE e AS ENUM ('a'); VACUUM; ALTER TYPE e ADD VALUE 'b'; CREATE TABLE t (c e DEFAULT 'b')";
     let found = oracle::differ(shared_server().await, old, new).await.unwrap();
     assert!(!found.up.one_transaction);
+}
+
+/// Renames are never guessed where one thing may have become several, and what is said of them has to fit.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_said_of_new_names_has_to_fit() {
+    let server = shared_server().await;
+    let old = "CREATE TABLE users (id int, full_name text);";
+    let found = oracle::differ(server, old, "CREATE TABLE users (id int, first_name text, last_name text);");
+    let found = found.await.unwrap();
+    assert!(!found.up.losses().is_empty() && found.remarks.is_empty(), "{:?}", found.remarks);
+    let renamed = async |old: &str, new: &str, renames: &[&str]| {
+        let options = confiture::schema_diff::DiffOptions {
+            renames: renames.iter().map(|text| (*text).to_owned()).collect(),
+            ..Default::default()
+        };
+        oracle::differ_with(server, old, new, &options).await
+    };
+    let (two, one) = ("CREATE TABLE t (a int, b int);", "CREATE TABLE t (c int);");
+    for renames in [["t.a=c", "t.b=c"], ["t.a=c", "public.t.b=c"]] {
+        let error = renamed(two, one, &renames).await.unwrap_err();
+        assert!(error.message().ends_with("one thing has one new name"), "{error}");
+    }
+    let error =
+        renamed("CREATE TABLE t (a int);", "CREATE TABLE t (b int, c int);", &["t.a=b", "t.a=c"]).await;
+    assert!(error.unwrap_err().message().ends_with("one thing has one new name"));
+    renamed("CREATE TABLE t (a int);", "CREATE TABLE t (b int);", &["t.a=b", "t.a=b"]).await.unwrap();
+    for (old, new) in [
+        ("CREATE TABLE t (a int);", "CREATE TABLE t (\n  zebra int -- confiture: renamed from aa\n);"),
+        (
+            "CREATE TABLE t (a int, b text);",
+            "CREATE TABLE t (\n  b int, -- confiture: renamed from a\n  a text -- confiture: renamed from b\n);",
+        ),
+        ("CREATE TABLE old (a int);", "-- confiture: renamed from odl\nCREATE TABLE young (x int);"),
+    ] {
+        let error = renamed(old, new, &[]).await.unwrap_err();
+        assert!(error.message().starts_with("said at schema.sql:"), "{error}");
+    }
+    // Those of an earlier change stay where they are.
+    let new = "CREATE TABLE t (\n  b int, -- confiture: renamed from a\n  c int\n);";
+    for old in ["", "CREATE TABLE t (b int);", "CREATE TABLE t (c int);"] {
+        renamed(old, new, &[]).await.unwrap();
+    }
+}
+
+/// PostgreSQL rounds and cuts without a word: only consent makes such a change.
+#[tokio::test(flavor = "multi_thread")]
+async fn values_that_are_rounded_or_cut_are_lost() {
+    let pairs = [
+        ("numeric", "int", true),
+        ("numeric[]", "int[]", true),
+        ("timestamptz", "date", true),
+        ("timestamp", "time", true),
+        ("interval", "time", true),
+        ("interval", "interval year", true),
+        ("float8", "real", true),
+        ("json", "jsonb", true),
+        ("int", "bigint", false),
+        ("int", "numeric", false),
+        ("real", "float8", false),
+        ("date", "timestamp", false),
+        ("int", "text", false),
+    ];
+    let side = |of: fn(&(&str, &str, bool)) -> String| -> String {
+        let columns: Vec<String> =
+            pairs.iter().enumerate().map(|(at, pair)| format!("c{at} {}", of(pair))).collect();
+        format!("CREATE TABLE t ({});", columns.join(", "))
+    };
+    let (old, new) = (side(|pair| pair.0.to_owned()), side(|pair| pair.1.to_owned()));
+    let found = oracle::differ(shared_server().await, &old, &new).await.unwrap();
+    for (at, (from, to, lost)) in pairs.iter().enumerate() {
+        let step = found.up.steps.iter().find(|step| step.title.ends_with(&format!(".c{at}"))).unwrap();
+        let loses = step.hazards.iter().any(|hazard| matches!(hazard, Hazard::DataLoss(_)));
+        let may_fail = step.hazards.iter().any(|hazard| matches!(hazard, Hazard::MayFail(_)));
+        assert_eq!((loses, may_fail), (*lost, false), "{from} to {to}: {:?}", step.hazards);
+    }
 }
 
 /// `pg_dump` of a thousand tables runs in `psql`, statement by statement: it need not fit into one transaction.

@@ -90,9 +90,17 @@ pub(crate) async fn judge(server: &'static Server, case: &Case) -> Result<(), Fa
 
 /// The difference between two scripts.
 pub(crate) async fn differ(server: &Server, old: &str, new: &str) -> confiture::Result<Difference> {
+    differ_with(server, old, new, &DiffOptions::default()).await
+}
+
+pub(crate) async fn differ_with(
+    server: &Server,
+    old: &str,
+    new: &str,
+    options: &DiffOptions,
+) -> confiture::Result<Difference> {
     let source = |text: &str| Ok(Source::Scripts(vec![split(Script::new("schema.sql", text))?]));
-    let options = DiffOptions::default();
-    schema_diff::diff(&connection(server, "postgres"), &source(old)?, &source(new)?, &options).await
+    schema_diff::diff(&connection(server, "postgres"), &source(old)?, &source(new)?, options).await
 }
 
 /// Carries a plan out, and looks at what it makes of schema and rows.
@@ -142,19 +150,23 @@ async fn apply(session: &Session, plan: &Plan) -> confiture::Result<()> {
     if !each_alone {
         session.batch(&Sql::literal("BEGIN")).await?;
     }
+    let mut open = false;
     for step in &plan.steps {
         for (at, statement) in step.statements.iter().enumerate() {
             let bare = each_alone && cannot_run_in_transaction(statement.as_str()).is_some();
-            if each_alone && !bare {
+            if each_alone && !bare && !open {
                 session.batch(&Sql::literal("BEGIN")).await?;
+                open = true;
             }
             session.batch(statement).await.map_err(|error| error.context(statement))?;
             if !bare {
                 locks.check(session, step, at).await.map_err(|error| error.context(statement))?;
             }
-            if each_alone && !bare {
+            let goes_on = step.joined || !step.alone && at + 1 < step.statements.len();
+            if open && !goes_on {
                 session.batch(&Sql::literal("COMMIT")).await?;
                 locks.held.clear();
+                open = false;
             }
         }
         if step.commits && !each_alone {

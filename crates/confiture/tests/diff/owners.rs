@@ -109,6 +109,18 @@ async fn what_belongs_to_others_stays_theirs() {
     }
 }
 
+/// As in databases that were made before PostgreSQL 15.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn whom_the_schema_public_belongs_to_is_not_said_by_files() {
+    let ground = Ground::new(false).await;
+    for owner in [&ground.owner, &ground.reader] {
+        ground.run(&format!("ALTER SCHEMA public OWNER TO {owner}")).await;
+        for live in ground.lookers().await {
+            assert_eq!(up(&differ(&live, &files(FILES)).await), [""; 0]);
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn what_files_grant_to_the_owner_is_no_difference() {
     let ground = Ground::new(false).await;

@@ -67,10 +67,12 @@ impl Ends<'_> {
                 scripts(self.tree(&[folder], true).await?)
             }
             Place::Named(name) => {
-                let also = |error: Error| match name.contains("://") {
-                    false => error.hint(format!("`{name}` is no file and no folder either")),
-                    true => error,
-                };
+                // Text for PostgreSQL may hold a password.
+                let also =
+                    |error: Error| match name.contains("://") || name.contains('=') || name.contains('@') {
+                        false => error.hint(format!("`{name}` is no file and no folder either")),
+                        true => error,
+                    };
                 self.database(Some(name)).await.map_err(also)
             }
             Place::Database(name) => self.database(name.as_deref()).await,

@@ -5,7 +5,7 @@ mod families;
 mod merge;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap, HashMap};
+use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet};
 
 use crate::catalog::{Kind, Object, Objects};
 use crate::diff::column;
@@ -40,6 +40,9 @@ pub(super) fn arrange(work: &Work<'_>) -> Vec<Group> {
     graph.merge_makes();
     graph.sort()
 }
+
+/// The rank of what can wait for all else.
+const LAST: u8 = 5;
 
 struct Graph<'a> {
     work: &'a Work<'a>,
@@ -151,12 +154,26 @@ impl<'a> Graph<'a> {
         while !open.is_empty() {
             let next = match ready.pop() {
                 Some(Reverse((_, act))) if !open.contains(&act) => continue,
-                Some(Reverse((_, act))) => act,
-                // A circle: the one that waits for the least that is certain begins.
-                None => match open.iter().copied().min_by_key(|act| (waits[*act], rank(*act))) {
-                    Some(act) => act,
-                    None => break,
-                },
+                Some(Reverse((rank, act))) if rank.0 < LAST => act,
+                last => {
+                    let last = last.map(|Reverse((_, act))| act);
+                    // What can wait does, even for a circle; of a circle, the one that waits for the least that is certain begins.
+                    let others = open.iter().copied().filter(|act| rank(*act).0 < LAST);
+                    let others: Vec<usize> = others.collect();
+                    let held =
+                        if others.is_empty() { HashSet::new() } else { behind_last(&open, &after, rank) };
+                    let first = |acts: &mut dyn Iterator<Item = usize>| {
+                        acts.min_by_key(|act| (waits[*act], rank(*act)))
+                    };
+                    let other = first(&mut others.into_iter().filter(|act| !held.contains(act)));
+                    if let (Some(_), Some(last)) = (other, last) {
+                        ready.push(Reverse((rank(last), last)));
+                    }
+                    match other.or(last).or_else(|| first(&mut open.iter().copied())) {
+                        Some(act) => act,
+                        None => break,
+                    }
+                }
             };
             open.remove(&next);
             sorted.push(Group { act: self.acts[next], members: std::mem::take(&mut members[next]) });
@@ -171,6 +188,19 @@ impl<'a> Graph<'a> {
         sorted
     }
 
+    /// True for an index or a constraint that is new on a table that is there.
+    fn can_wait(&self, at: usize) -> bool {
+        let new = self.new_side();
+        let object = &new.all[at];
+        let is_new = || self.old().find(&object.key()).is_none();
+        let can_wait = match object.kind {
+            Kind::Index => !object.is("unique") || is_new(),
+            Kind::Constraint => is_new(),
+            _ => false,
+        };
+        can_wait && !object.inherited && !self.work.made[new.root(at)]
+    }
+
     /// Where nothing else decides: first what goes, then what changes, then what comes.
     fn rank(&self, act: Act) -> (u8, u16, usize) {
         match act {
@@ -178,12 +208,32 @@ impl<'a> Graph<'a> {
             Act::Alter(_, at) | Act::Make(at) if self.new_side().all[at].kind == Kind::DefaultPrivileges => {
                 (4, 0, at)
             }
+            // What a commit is needed for, or others need not wait for: before and after what belongs together.
+            Act::Drop(at) if self.old().all[at].kind == Kind::Index => (0, 0, at),
+            Act::Alter(from, at) if self.work.changes.get(&from).is_some_and(|change| change.commits) => {
+                (0, 1, at)
+            }
+            Act::Make(at) if self.can_wait(at) => (LAST, self.new_side().all[at].kind as u16, at),
             Act::Drop(at) => (0, u16::MAX - self.old().all[at].kind as u16, usize::MAX - at),
             Act::Alter(_, at) => (1, self.new_side().all[at].kind as u16, at),
             Act::Make(at) => (2, self.new_side().all[at].kind as u16, at),
             Act::Finish(at) => (3, 0, at),
         }
     }
+}
+
+/// What comes after something that can wait.
+fn behind_last(
+    open: &BTreeSet<usize>,
+    after: &[BTreeSet<(usize, bool)>],
+    rank: impl Fn(usize) -> (u8, u16, usize),
+) -> HashSet<usize> {
+    let mut held = HashSet::new();
+    let mut heads: Vec<usize> = open.iter().copied().filter(|act| rank(*act).0 >= LAST).collect();
+    while let Some(act) = heads.pop() {
+        heads.extend(after[act].iter().map(|(second, _)| *second).filter(|second| held.insert(*second)));
+    }
+    held
 }
 
 /// The name spaces in which an object takes a name: relations share one in a schema, types another.

@@ -1,0 +1,129 @@
+//! Steps between which nobody may see the database: what goes and comes again, or makes way for what takes its place, is away
+//! in between. A view would be missing, a policy would let everybody read, a table would be empty.
+
+use std::collections::HashMap;
+
+use crate::catalog::{Kind, Object, Objects};
+use crate::diff::fate::Work;
+use crate::diff::order::{Act, Group};
+use crate::diff::{Hazard, Step};
+
+/// From which to which group of the work everything belongs together.
+pub(super) fn spans(work: &Work<'_>, groups: &[Group]) -> Vec<(usize, usize)> {
+    let (old, new) = (work.sides.old, work.sides.new);
+    let mut gone: HashMap<String, usize> = HashMap::new();
+    let mut there: HashMap<String, usize> = HashMap::new();
+    for (position, group) in groups.iter().enumerate() {
+        for act in std::iter::once(&group.act).chain(&group.members) {
+            match *act {
+                Act::Drop(at) => {
+                    for place in places(old, &old.all[at]) {
+                        gone.entry(place).or_insert(position);
+                    }
+                }
+                Act::Make(at) => {
+                    for place in places(new, &new.all[at]) {
+                        there.insert(place, position);
+                    }
+                }
+                // What was set aside gives its rows to what has taken its place.
+                Act::Finish(at) => {
+                    for place in places(old, &old.all[at]) {
+                        there.insert(place, position);
+                    }
+                }
+                Act::Alter(..) => {}
+            }
+        }
+    }
+    let span = |(place, from): (String, usize)| there.get(&place).map(|to| (from.min(*to), from.max(*to)));
+    gone.into_iter().filter_map(span).collect()
+}
+
+/// What the application finds an object by, and what others of its kind do for it: another policy of the same table.
+fn places(objects: &Objects, object: &Object) -> Vec<String> {
+    let kind = object.kind;
+    // Without it, everything is only slower.
+    if kind == Kind::Statistics || kind == Kind::Index && !object.is("unique") {
+        return Vec::new();
+    }
+    let name = || format!("{:?}.{:?}", object.schema, object.name);
+    let more = match kind {
+        Kind::Policy | Kind::Trigger | Kind::Rule => {
+            object.parent.map(|table| format!("{kind:?} of {}", objects.all[table].identity))
+        }
+        Kind::Function | Kind::Procedure | Kind::Aggregate => Some(format!("routine {}", name())),
+        Kind::Table | Kind::ForeignTable | Kind::View | Kind::MaterializedView | Kind::Sequence => {
+            Some(format!("relation {}", name()))
+        }
+        _ => None,
+    };
+    std::iter::once(format!("{kind:?} {}", object.identity)).chain(more).collect()
+}
+
+/// Takes the forms that let others go on working. What belongs together stays so: there, what cannot be part of a transaction
+/// keeps its plain form, and rows are checked afterwards where they can be.
+#[must_use]
+pub fn go_online(steps: Vec<Step>) -> Vec<Step> {
+    let (mut all, mut later) = (Vec::new(), Vec::new());
+    let mut joined = false;
+    for mut step in steps {
+        if joined || step.joined {
+            later.extend(step.check_later());
+        } else {
+            step.go_online();
+        }
+        joined = step.joined;
+        all.push(step);
+        if !joined {
+            all.append(&mut later);
+        }
+    }
+    all
+}
+
+/// Takes steps that belong together apart, where they cannot be one transaction: all of them, or those that use what only a
+/// commit makes usable.
+pub fn take_apart(steps: &mut [Step], all: bool) {
+    for together in steps.chunk_by_mut(|step, _| step.joined) {
+        if together.len() > 1 && (all || together.iter().any(|step| step.commits)) {
+            together[0].hazards.push(Hazard::Note(
+                "what goes from here on and comes again is away in between, for everybody".into(),
+            ));
+            together.iter_mut().for_each(|step| step.joined = false);
+        }
+    }
+}
+
+impl Step {
+    /// The step in a form that lets others go on working, where there is one.
+    fn go_online(&mut self) {
+        if !self.online.is_empty() {
+            self.statements = std::mem::take(&mut self.online);
+            // Validating is gentle only where the lock of the statement before it is gone.
+            let apart = |sql: &crate::sql::Sql| {
+                [" CONCURRENTLY ", " VALIDATE CONSTRAINT "].iter().any(|word| sql.as_str().contains(word))
+            };
+            self.alone = self.statements.iter().any(apart);
+            self.hazards.retain(|hazard| !matches!(hazard, Hazard::BlocksWrites(_)));
+        }
+    }
+
+    /// Makes a constraint that is not validated, and gives the step that validates it; nothing where there is no such form.
+    fn check_later(&mut self) -> Option<Step> {
+        let mut online = std::mem::take(&mut self.online);
+        let [first, second, ..] = online.as_slice() else { return None };
+        let makes = self.alters.is_none() && first.as_str().ends_with(" NOT VALID");
+        if !makes || !second.as_str().contains(" VALIDATE CONSTRAINT ") {
+            return None;
+        }
+        let validate = online.remove(1);
+        self.statements = online;
+        self.hazards.retain(|hazard| !matches!(hazard, Hazard::BlocksWrites(_)));
+        let (found_later, hazards) =
+            std::mem::take(&mut self.hazards).into_iter().partition(|one| matches!(one, Hazard::MayFail(_)));
+        self.hazards = hazards;
+        let title = format!("{}: the rows that are there", self.title);
+        Some(Step { alone: true, hazards: found_later, ..Step::plain(title, vec![validate]) })
+    }
+}

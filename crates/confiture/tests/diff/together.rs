@@ -1,0 +1,127 @@
+//! What goes and comes again is never away: an event trigger of the database notes the transaction of each command.
+
+use std::collections::BTreeMap;
+
+use confiture::postgres::Session;
+use confiture::schema_diff::{Plan, render};
+use confiture::sql::{Script, Sql, split};
+use local_postgres::testing::{Database, shared_server};
+
+use crate::oracle;
+
+const NOTES: &str = "
+    CREATE SCHEMA notes;
+    CREATE TABLE notes.gone (object text, at xid8);
+    CREATE TABLE notes.made (object text, at xid8);
+    CREATE FUNCTION notes.gone() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN
+        INSERT INTO notes.gone SELECT object_identity, pg_current_xact_id() FROM pg_event_trigger_dropped_objects() WHERE original;
+    END $$;
+    CREATE FUNCTION notes.made() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN
+        INSERT INTO notes.made SELECT object_identity, pg_current_xact_id() FROM pg_event_trigger_ddl_commands();
+    END $$;
+    CREATE EVENT TRIGGER gone ON sql_drop EXECUTE FUNCTION notes.gone();
+    CREATE EVENT TRIGGER made ON ddl_command_end EXECUTE FUNCTION notes.made();";
+
+/// What was dropped and what was made, with the transactions that did so: numbers of its own, from 1 on.
+#[derive(Debug)]
+struct Seen {
+    gone: BTreeMap<String, u64>,
+    made: BTreeMap<String, Vec<u64>>,
+}
+
+/// Runs the file of a plan as it is written, statement by statement, on a database that is `old`.
+async fn run(old: &str, plan: &Plan) -> Seen {
+    let server = shared_server().await;
+    let database = Database::create_on(server).await.unwrap();
+    let session = Session::connect(&oracle::connection(server, database.name())).await.unwrap();
+    let text = render(plan, &[]);
+    for part in [old, NOTES, &text] {
+        for statement in split(Script::new("up.sql", part)).unwrap().statements {
+            let statement = &part[statement.span];
+            session.batch(&Sql::from_user(statement)).await.unwrap_or_else(|error| panic!("{error}\n{text}"));
+        }
+    }
+    let read = async |table: &str| -> Vec<(String, u64)> {
+        let query = Sql::from_user(format!(
+            "SELECT object, at::text FROM notes.{table} WHERE object NOT LIKE 'notes.%' ORDER BY at"
+        ));
+        let rows = session.query(&query, &[]).await.unwrap();
+        rows.iter().map(|row| (row.get(0), row.get::<_, String>(1).parse().unwrap())).collect()
+    };
+    let gone = read("gone").await.into_iter().collect();
+    let mut made: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+    for (object, at) in read("made").await {
+        made.entry(object).or_default().push(at);
+    }
+    Seen { gone, made }
+}
+
+async fn online(old: &str, new: &str) -> (Plan, Plan) {
+    let options = confiture::schema_diff::DiffOptions { online: true, ..Default::default() };
+    let found = oracle::differ_with(shared_server().await, old, new, &options).await.unwrap();
+    (found.up, found.down)
+}
+
+const OLD: &str = "
+    CREATE TABLE users (id int PRIMARY KEY, tenant int NOT NULL, qty int);
+    CREATE VIEW v AS SELECT id, qty FROM users;
+    CREATE INDEX slow ON users (tenant);
+    ALTER TABLE users ENABLE ROW LEVEL SECURITY;
+    CREATE POLICY everybody ON users USING (true);
+    CREATE POLICY own ON users AS RESTRICTIVE USING (tenant = current_setting('app.tenant')::int);
+    CREATE FUNCTION audit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN new; END $$;
+    CREATE TRIGGER audit BEFORE UPDATE OF tenant ON users FOR EACH ROW WHEN (new.tenant IS NOT NULL) EXECUTE FUNCTION audit();
+    CREATE FUNCTION sec() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT 1';
+    REVOKE EXECUTE ON FUNCTION sec() FROM PUBLIC;
+    CREATE TABLE posts (id int GENERATED ALWAYS AS IDENTITY, n int);
+    CREATE TABLE notes_of (id int, user_id int REFERENCES users);";
+
+const NEW: &str = "
+    CREATE TABLE users (id int PRIMARY KEY, tenant bigint NOT NULL, qty bigint CHECK (qty > 0));
+    CREATE VIEW v AS SELECT id, qty FROM users;
+    CREATE INDEX fast ON users (qty);
+    ALTER TABLE users ENABLE ROW LEVEL SECURITY;
+    CREATE POLICY everybody ON users USING (true);
+    CREATE POLICY own ON users AS RESTRICTIVE USING (tenant = current_setting('app.tenant')::int);
+    CREATE FUNCTION audit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN new; END $$;
+    CREATE TRIGGER audit BEFORE UPDATE OF tenant ON users FOR EACH ROW WHEN (new.tenant IS NOT NULL) EXECUTE FUNCTION audit();
+    CREATE FUNCTION sec() RETURNS bigint LANGUAGE sql SECURITY DEFINER AS 'SELECT 1::bigint';
+    REVOKE EXECUTE ON FUNCTION sec() FROM PUBLIC;
+    CREATE TABLE posts (id int GENERATED ALWAYS AS IDENTITY, n int) PARTITION BY HASH (id);
+    CREATE TABLE posts_0 PARTITION OF posts FOR VALUES WITH (MODULUS 1, REMAINDER 0);
+    CREATE TABLE notes_of (id int, user_id int REFERENCES users ON DELETE CASCADE);";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_again_is_never_away() {
+    let (up, down) = online(OLD, NEW).await;
+    for (plan, old) in [(&up, OLD), (&down, NEW)] {
+        let text = render(plan, &[]);
+        assert!(text.contains(" INDEX CONCURRENTLY ") && text.contains(" VALIDATE CONSTRAINT "), "{text}");
+        let seen = run(old, plan).await;
+        for object in ["public.v", "own on public.users", "audit on public.users", "public.sec()"] {
+            let gone = seen.gone.get(object).unwrap_or_else(|| panic!("{object} did not go\n{text}"));
+            assert_eq!(seen.made[object].first(), Some(gone), "{object}\n{text}");
+            // With its owner and privileges.
+            assert!(seen.made[object].iter().all(|at| at == gone), "{object}\n{text}");
+        }
+        let foreign_key = "notes_of_user_id_fkey on public.notes_of";
+        assert_eq!(seen.made["public.notes_of"].first(), seen.gone.get(foreign_key), "{text}");
+        // The new table has the old one's place and rows at once.
+        let aside = seen.gone.iter().find(|(object, _)| object.contains("posts__"));
+        let (_, gone) = aside.unwrap_or_else(|| panic!("posts is not set aside\n{text}"));
+        assert!(seen.made["public.posts"].contains(gone), "{text}");
+        let builds = text.find("CREATE INDEX CONCURRENTLY").unwrap();
+        let last = text.rfind("\nCOMMIT;").unwrap();
+        assert!(builds > last, "the index is built while others wait\n{text}");
+    }
+}
+
+/// A label that the plan adds and uses is committed first.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_label_does_not_take_others_apart() {
+    let old = "CREATE TYPE e AS ENUM ('a'); CREATE TABLE t (a int, b e); CREATE VIEW v AS SELECT a FROM t;";
+    let new = "CREATE TYPE e AS ENUM ('a', 'b'); CREATE TABLE t (a bigint, b e CHECK (b <> 'b')); CREATE VIEW v AS SELECT a FROM t;";
+    let (up, _) = online(old, new).await;
+    let seen = run(old, &up).await;
+    assert_eq!(seen.made["public.v"], [seen.gone["public.v"]]);
+}
