@@ -339,7 +339,9 @@ async fn write_by_need(
     file: &Path,
     execution: &Execution,
 ) -> Result<()> {
-    let scratch = database::scratch(project, settings).await?;
+    let files = builder.files()?;
+    let texts = files.iter().map(|file| file.script.script.text());
+    let scratch = database::scratch_for(project, settings, texts).await?;
     let text = builder.build_by_need(&scratch.connection, execution).await?;
     disk::write_atomically(file, &text)
 }

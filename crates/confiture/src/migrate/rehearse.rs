@@ -36,8 +36,7 @@ pub struct Rehearsed {
     pub after_redo: Vec<Difference>,
 }
 
-/// Makes a database on the server of `connection`, works in it, and drops it, whatever happens; and the roles that `texts` make, where
-/// the server is not our own.
+/// Makes a database on the server of `connection`, works in it, and drops it, whatever happens; and the roles that `texts` make.
 ///
 /// # Errors
 ///

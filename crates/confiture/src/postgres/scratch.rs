@@ -1,7 +1,7 @@
 //! Scratch databases: made for a question, and dropped with the answer.
 //!
 //! Each holds an advisory lock under its name as long as it is in use. So one that a killed process has left is recognised,
-//! and dropped when the next one is made. Its comment names the roles that its files make on a server of somebody else's: they
+//! and dropped when the next one is made. Its comment names the roles that its files make: they
 //! are dropped along with it.
 
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -145,16 +145,12 @@ impl Scratch {
         ))
     }
 
-    /// Remembers the roles that `texts` will make, where they are not there yet and the server is not our own: they go with the
-    /// database.
+    /// Remembers the roles that `texts` will make, where they are not there yet: they go with the database.
     ///
     /// # Errors
     ///
     /// What the server refuses.
     pub async fn note_roles<'a>(&self, texts: impl Iterator<Item = &'a str>) -> Result<()> {
-        if self.session.connection().own_server {
-            return Ok(());
-        }
         let made = roles::absent(&self.maintenance, texts.flat_map(roles::made_in).collect()).await?;
         if made.is_empty() {
             return Ok(());

@@ -139,7 +139,8 @@ async fn two_builds_of_one_name_take_turns() {
     let ground = occupied(&[("1.sql", "CREATE TABLE t (a int);")]).await;
     let plain = BuildOptions { cache: false, disconnect: true, ..REPLACE };
     let (one, other) = tokio::join!(ground.build("mine", plain), ground.build("mine", plain));
-    (one.unwrap(), other.unwrap());
+    one.unwrap();
+    other.unwrap();
     assert_eq!(ground.databases(), ["mine"]);
 }
 

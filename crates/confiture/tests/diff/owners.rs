@@ -184,7 +184,8 @@ async fn roles_that_files_make_go_with_the_scratch_databases() {
     let new = files(&format!("CREATE ROLE {role}; CREATE TABLE t (i int);"));
     let session = Session::connect(&theirs).await.unwrap();
     let there = Sql::literal("SELECT count(*) FROM pg_roles WHERE rolname = $1::text");
-    for _ in 0..2 {
+    for own_server in [false, false, true, true] {
+        let theirs = Connection { own_server, ..theirs.clone() };
         let found = schema_diff::diff(&theirs, &old, &new, &DiffOptions::default()).await.unwrap();
         assert_eq!(up(&found), [format!("REVOKE SELECT ON TABLE public.t FROM {role}")]);
         assert_eq!(session.query_one(&there, &[&role]).await.unwrap().get::<_, i64>(0), 0);
