@@ -6,8 +6,9 @@ use serde_json::Value;
 
 use crate::catalog::{Kind, Object, Objects};
 use crate::diff::compare::{Change, Sides, quoted};
+use crate::diff::composite::Passage;
 use crate::diff::hazard::Hazard;
-use crate::diff::{data_type, fit, not_null, sequence};
+use crate::diff::{fit, not_null, sequence};
 use crate::sql::Sql;
 
 /// The sequence behind an identity column.
@@ -126,6 +127,11 @@ pub(super) fn compare(sides: Sides<'_>, old: &Object, new: &Object) -> Change {
             change.push(format!("{alter} SET EXPRESSION AS ({after})"));
             change.disturbs = true;
             change.hazards.push(Hazard::Rewrites("the column is computed anew".into()));
+            if is_constrained(sides.old, old) {
+                change
+                    .hazards
+                    .push(Hazard::MayFail("a value that a constraint does not take stops it".into()));
+            }
         }
         _ => {
             let mut change = Change::rebuild();
@@ -140,8 +146,8 @@ pub(super) fn compare(sides: Sides<'_>, old: &Object, new: &Object) -> Change {
             return change;
         }
     }
-    let drops_identity = !old.detail("identity").is_empty() && new.detail("identity").is_empty();
-    if drops_identity {
+    // What a partition has from its table, it gets and loses with that.
+    if behind(old).is_some() && behind(new).is_none() {
         change.push(format!("{alter} DROP IDENTITY"));
     }
     // PostgreSQL 18 cannot give another type to a column with a constraint of its own below one of a parent's: what goes, goes before.
@@ -175,6 +181,13 @@ pub(super) fn compare(sides: Sides<'_>, old: &Object, new: &Object) -> Change {
     }
     compare_identities(&mut change, &alter, old, new);
     change
+}
+
+/// True for a column that a constraint is about.
+fn is_constrained(objects: &Objects, column: &Object) -> bool {
+    let Some((at, _)) = objects.find(&column.key()) else { return false };
+    let is_about = |object: &Object| object.kind == Kind::Constraint && object.depends.contains(&at);
+    column.is("not_null") || objects.all.iter().any(is_about)
 }
 
 /// How many bytes an integer has.
@@ -276,8 +289,11 @@ fn compare_identities(change: &mut Change, alter: &str, old: &Object, new: &Obje
 
 /// The expression that turns old values into new ones, where no assignment cast does.
 pub(super) fn using(objects: &Objects, old: &Object, new: &Object) -> Option<String> {
-    let (from, to) = (old.detail("base"), new.detail("base"));
-    let column = quoted(&new.name);
+    cast(objects, &quoted(&new.name), (old.detail("base"), new.detail("base")), new.detail("type"))
+}
+
+/// A value of the first type as one of the second, `target`, where that is not assigned without a word.
+pub(super) fn cast(objects: &Objects, value: &str, (from, to): (&str, &str), target: &str) -> Option<String> {
     if from == to {
         return None;
     }
@@ -296,23 +312,19 @@ pub(super) fn using(objects: &Objects, old: &Object, new: &Object) -> Option<Str
         return None;
     }
     let explicit = |pair: &(String, String)| objects.casts.contains(pair) || is_text(&pair.0);
-    let target = new.detail("type");
     if explicit(&pair) || elements.as_ref().is_some_and(explicit) {
-        return Some(format!("{column}::{target}"));
+        return Some(format!("{value}::{target}"));
     }
     Some(match arrays {
-        (None, Some(_)) => format!("ARRAY[{column}]::text[]::{target}"),
-        (Some(_), Some(_)) => format!("{column}::text[]::{target}"),
-        _ => format!("{column}::text::{target}"),
+        (None, Some(_)) => format!("ARRAY[{value}]::text[]::{target}"),
+        (Some(_), Some(_)) => format!("{value}::text[]::{target}"),
+        _ => format!("{value}::text::{target}"),
     })
 }
 
-/// The expression that takes a value from a type to another of the same name.
-pub(super) fn to_namesake(sides: Sides<'_>, column: &Object) -> String {
-    let plain = column.detail("plain");
-    let by_attributes = data_type::is_told_by_places(sides, plain)
-        .then(|| data_type::by_attributes(sides, &quoted(&column.name), plain));
-    by_attributes.flatten().unwrap_or_else(|| through_text(column))
+/// How a value goes from a type to another of the same name.
+pub(super) fn to_namesake(sides: Sides<'_>, column: &Object) -> Passage {
+    Passage::of(sides, &quoted(&column.name), column.detail("type"))
 }
 
 /// By way of text.

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::catalog::{Kind, Object, Objects};
 use crate::diff::hazard::Hazard;
-use crate::diff::{column, data_type, options, owner, privileges, sequence};
+use crate::diff::{column, data_type, not_null, options, owner, privileges, sequence};
 use crate::sql::Sql;
 
 /// How an object becomes what it is to be.
@@ -80,11 +80,14 @@ pub(super) fn compare(sides: Sides<'_>, old: &Object, new: &Object) -> Change {
                 let (before, after) = (text(old).unwrap_or_default(), text(new).unwrap_or_default());
                 statement.push_str(sequence::fit(&mut change, &old.identity, &before, &after));
             }
-            if old.kind == Kind::Domain && statement.ends_with(" SET NOT NULL") {
+            if old.kind == Kind::Domain && statement.ends_with(" NOT NULL") && facet.0 == Value::Bool(true) {
                 change.hazards.push(Hazard::MayFail("values that are null stop it".into()));
             }
             change.push(statement);
         }
+    }
+    if new.kind == Kind::Domain {
+        not_null::compare_domains(&mut change, old, new);
     }
     options::alter(&mut change, old, new);
     // What is put to a partitioned table brings its indexes along.

@@ -4,6 +4,9 @@ use serde_json::Value;
 
 use crate::catalog::{Kind, Object};
 use crate::diff::compare::{Change, Sides, quoted};
+use crate::diff::composite::attributes;
+use crate::diff::hazard::Hazard;
+use crate::diff::row_type;
 use crate::sql::Literal;
 
 fn labels(object: &Object) -> Vec<&str> {
@@ -36,55 +39,10 @@ pub(super) fn compare_enums(old: &Object, new: &Object) -> Change {
     change
 }
 
-/// A composite type's attributes: names and types.
-fn attributes(object: &Object) -> Vec<(String, String)> {
-    let rows = object.details["attributes"].as_array().into_iter().flatten();
-    let text = |row: &Value, at: usize| row[at].as_str().unwrap_or_default().to_owned();
-    rows.map(|row| (text(row, 0), text(row, 1))).collect()
-}
-
-/// The composite types of one name, where they are on both sides: before and after.
-fn composites<'a>(sides: Sides<'a>, name: &str) -> Option<(&'a Object, &'a Object)> {
-    let key = (Kind::CompositeType, name.to_owned());
-    Some((sides.old.find(&key)?.1, sides.new.find(&key)?.1))
-}
-
-/// True for a composite type, or an array of one, whose values cannot go over by way of text: there an attribute is told by its place only.
-pub(super) fn is_told_by_places(sides: Sides<'_>, name: &str) -> bool {
-    let Some((old, new)) = composites(sides, name.trim_end_matches("[]")) else { return false };
-    let (before, after) = (attributes(old), attributes(new));
-    let names = |all: &[(String, String)]| all.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
-    names(&before) != names(&after) || before.iter().any(|(_, kind)| is_told_by_places(sides, kind))
-}
-
-/// The expression that takes a value of a composite type to another type of that name, attribute by attribute.
-pub(super) fn by_attributes(sides: Sides<'_>, value: &str, name: &str) -> Option<String> {
-    let (old, new) = composites(sides, name)?;
-    let before = attributes(old);
-    let one = |(attribute, kind): &(String, String)| {
-        let Some((_, was)) = before.iter().find(|(other, _)| other == attribute) else {
-            return "NULL".to_owned();
-        };
-        let value = format!("({value}).{}", quoted(attribute));
-        let within = is_told_by_places(sides, kind).then(|| by_attributes(sides, &value, kind)).flatten();
-        let kind = kind.split(" COLLATE ").next().unwrap_or(kind);
-        within.unwrap_or_else(|| match kind.ends_with("[]") && was.ends_with("[]") {
-            true => format!("{value}::text[]::{kind}"),
-            false => format!("{value}::text::{kind}"),
-        })
-    };
-    let all: Vec<String> = attributes(new).iter().map(one).collect();
-    Some(format!(
-        "CASE WHEN {value} IS DISTINCT FROM NULL THEN ROW({})::{} END",
-        all.join(", "),
-        new.identity
-    ))
-}
-
 /// Attributes are added, dropped and altered in place, unless a table's column has the type or the order would differ.
 pub(super) fn compare_composites(sides: Sides<'_>, old: &Object, new: &Object) -> Change {
     let mut change = Change::default();
-    let (before, after) = (attributes(old), attributes(new));
+    let (before, after) = (attributes(sides.old, old), attributes(sides.new, new));
     if before == after {
         return change;
     }
@@ -104,6 +62,10 @@ pub(super) fn compare_composites(sides: Sides<'_>, old: &Object, new: &Object) -
     change.disturbs = true;
     for (name, _) in before.iter().filter(|(name, _)| !names.contains(&name)) {
         change.push(format!("ALTER TYPE {} DROP ATTRIBUTE {}", new.identity, quoted(name)));
+        if at.is_some_and(|at| row_type::in_columns(sides.old).contains(&at)) {
+            let why = format!("the values of the attribute {} are lost", quoted(name));
+            change.hazards.push(Hazard::DataLoss(why.into()));
+        }
     }
     for (name, kind) in &after {
         match before.iter().find(|(other, _)| other == name) {

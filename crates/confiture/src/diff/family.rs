@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::catalog::{Kind, Object, Objects};
 use crate::diff::compare::quoted;
+use crate::diff::not_null;
 
 /// Constraints of partitions whose index is attached to one that no constraint of the parent has made, with that index.
 /// Neither can be dropped without the other.
@@ -121,11 +122,13 @@ pub(super) fn columns(objects: &Objects, table: usize) -> Vec<&str> {
     columns.into_iter().map(|(_, name)| name).collect()
 }
 
-/// `PARTITION OF` takes the columns as they stand in the parent.
+/// `PARTITION OF` takes the columns as they stand in the parent, and the names of their NOT NULL.
 pub(super) fn same_columns(objects: &Objects, partition: usize) -> bool {
     let Some(child) = objects.all[partition].parent else { return false };
     let is_parent = |on: &&usize| **on != child && objects.all[**on].kind == Kind::Table;
     let parent = objects.all[partition].depends.iter().find(is_parent);
-    parent.is_some_and(|parent| columns(objects, *parent) == columns(objects, child))
-        && objects.all[child].detail("of").is_empty()
+    parent.is_some_and(|parent| {
+        columns(objects, *parent) == columns(objects, child)
+            && not_null::are_named_alike(objects, *parent, child)
+    }) && objects.all[child].detail("of").is_empty()
 }

@@ -8,7 +8,7 @@ use crate::diff::compare::quoted;
 use crate::diff::rename::{Rename, table_after, within_of};
 
 /// The columns of each table, in order, by the table's identity.
-fn columns(objects: &Objects) -> BTreeMap<String, Vec<&Object>> {
+pub(super) fn columns(objects: &Objects) -> BTreeMap<String, Vec<&Object>> {
     let mut tables: BTreeMap<String, Vec<&Object>> = BTreeMap::new();
     for object in objects.all.iter().filter(|object| object.kind == Kind::Column) {
         tables.entry(column::table_of(object)).or_default().push(object);
@@ -32,7 +32,7 @@ fn shape(objects: &Objects, object: &Object) -> Vec<String> {
 }
 
 /// All columns of a table: names, and what else there is of them.
-fn shape_of(
+pub(super) fn shape_of(
     objects: &Objects,
     tables: &BTreeMap<String, Vec<&Object>>,
     table: &Object,
@@ -93,7 +93,7 @@ pub(super) fn infer_columns(old: &Objects, new: &Objects, found: &[Rename]) -> V
 }
 
 /// The column in front.
-fn previous<'a>(columns: &[&'a Object], of: &Object) -> Option<&'a str> {
+pub(super) fn previous<'a>(columns: &[&'a Object], of: &Object) -> Option<&'a str> {
     let at = columns.iter().position(|column| column.name == of.name)?;
     columns.get(at.checked_sub(1)?).map(|column| column.name.as_str())
 }
@@ -287,14 +287,14 @@ const MAKES_ANOTHER: [&str; 12] =
     ["hash", "hashed", "digest", "encrypted", "cents", "total", "count", "token", "url", "not", "no", "id"];
 
 /// True for names of which one may have come from the other, be it as a part.
-fn share_a_word(one: &str, other: &str) -> bool {
+pub(super) fn share_a_word(one: &str, other: &str) -> bool {
     let words = |name: &str| name.to_lowercase().split('_').map(str::to_owned).collect::<BTreeSet<_>>();
     let telling = |word: &&String| !EMPTY_WORDS.contains(&word.as_str()) && word.chars().count() > 2;
     words(one).intersection(&words(other)).any(|word| telling(&word))
 }
 
 /// True for names that may well be one: they share a word that says something, and differ in none that tells things apart.
-fn are_alike(one: &str, other: &str) -> bool {
+pub(super) fn are_alike(one: &str, other: &str) -> bool {
     let words = |name: &str| -> BTreeSet<String> {
         name.to_lowercase().split('_').filter(|word| !word.is_empty()).map(str::to_owned).collect()
     };

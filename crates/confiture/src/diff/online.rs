@@ -41,11 +41,11 @@ pub(super) fn make(step: &mut Step, object: &Object, on_made_table: bool) {
             step.hazards.push(Hazard::BlocksWrites(
                 "nobody can use the table while the index of the constraint is built".into(),
             ));
-            step.online = from_index(object)
-                .into_iter()
-                .map(Sql::from_server)
-                .chain(step.statements.iter().skip(1).cloned())
-                .collect();
+            let from_index = from_index(object);
+            if !from_index.is_empty() {
+                let rest = step.statements.iter().skip(1).cloned();
+                step.online = from_index.into_iter().map(Sql::from_server).chain(rest).collect();
+            }
         }
         _ => {}
     }

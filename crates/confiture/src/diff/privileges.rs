@@ -125,6 +125,14 @@ fn distance(grants: &Grants, grantor: &Grantee, letter: char) -> usize {
     distance
 }
 
+/// Who has granted what on a column is not known: where somebody may no longer hand it on, all of it goes, and what stays comes again.
+fn granted_anew(object: &Object, before: &Grants, after: &Grants) -> BTreeSet<char> {
+    let ends = |(key, handed_on): &(&(Grantee, char, Grantee), &bool)| {
+        object.owner.is_none() && **handed_on && after.get(*key) != Some(&true)
+    };
+    before.iter().filter(ends).map(|((_, letter, _), _)| *letter).collect()
+}
+
 fn statements(objects: &Objects, object: &Object, before: &Grants, after: &Grants) -> Vec<Sql> {
     type By<'a> = (usize, &'a Grantee);
     // Who got something from another loses it first, and gets it last.
@@ -132,8 +140,10 @@ fn statements(objects: &Objects, object: &Object, before: &Grants, after: &Grant
     let mut grant: BTreeMap<(By<'_>, usize, bool, &Grantee), Vec<char>> = BTreeMap::new();
     let order = order(object);
     let place = |grantee: &Grantee| order.iter().position(|other| other == grantee).unwrap_or(order.len());
+    let all_anew = granted_anew(object, before, after);
+    let anew = before.keys().filter(|(_, letter, _)| all_anew.contains(letter));
     // Who has it from one that may no longer hand it on loses it along with that.
-    let mut cascades: BTreeSet<(&Grantee, char)> = BTreeSet::new();
+    let mut cascades: BTreeSet<(&Grantee, char)> = anew.map(|(to, letter, _)| (to, *letter)).collect();
     let hands_on_no_more = |grantor: &Grantee, letter: char| {
         let from = |(to, what, _): &(Grantee, char, Grantee)| to == grantor && *what == letter;
         let had = before.iter().any(|(key, handed_on)| from(key) && *handed_on);
@@ -145,7 +155,7 @@ fn statements(objects: &Objects, object: &Object, before: &Grants, after: &Grant
             continue;
         }
         let by = Reverse((distance(before, grantor, *letter), grantor));
-        match after.get(key) {
+        match after.get(key).filter(|_| !all_anew.contains(letter)) {
             None => revoke.entry((by, false, grantee)).or_default().push(*letter),
             Some(false) if *handed_on => {
                 revoke.entry((by, true, grantee)).or_default().push(*letter);
@@ -154,7 +164,7 @@ fn statements(objects: &Objects, object: &Object, before: &Grants, after: &Grant
         }
     }
     for (key @ (grantee, letter, grantor), handed_on) in after {
-        let had = before.get(key);
+        let had = before.get(key).filter(|_| !all_anew.contains(letter));
         if had.is_none() || (had == Some(&false) && *handed_on) {
             let by = (distance(after, grantor, *letter), grantor);
             grant.entry((by, place(grantee), *handed_on, grantee)).or_default().push(*letter);

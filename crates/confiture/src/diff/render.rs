@@ -84,6 +84,11 @@ fn drop(work: &Work<'_>, at: usize) -> Step {
                 )));
             }
         }
+        if object.facet("forced row security").is_some_and(|facet| facet.0 == true) {
+            // Without its policies, its owner would find no row in it.
+            let table = format!("{schema}.{}", aside(&object.name));
+            statements.push(Sql::from_server(format!("ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY")));
+        }
         return Step::plain(format!("{} is set aside", object.title()), statements);
     }
     let statements = match object.kind {
@@ -134,11 +139,17 @@ fn finish(work: &Work<'_>, at: usize) -> Step {
     if object.kind == Kind::Table
         && let Some(twin) = work.twins[at]
     {
-        statements.extend(copy_rows(work, at, twin, &name));
+        statements.extend(copy_rows(work, at, twin, &name, &mut hazards));
         hazards.push(Hazard::MayFail(
             "a row that the new table does not take, or no partition of it, stops it".into(),
         ));
         hazards.push(Hazard::Rewrites("every row goes over to the table that takes its place".into()));
+        let goes = |column: &&Object| {
+            column.details["generated"].is_null() && work.sides.new.find(&column.key()).is_none()
+        };
+        hazards.extend(columns_of(work.sides.old, at).into_iter().filter(goes).map(|column| {
+            Hazard::DataLoss(format!("the values of the column {} are lost", quoted(&column.name)).into())
+        }));
     }
     let what = object.phrase.split(' ').next().unwrap_or("TYPE");
     statements.push(Sql::from_server(format!("DROP {what} {name}")));
@@ -146,24 +157,29 @@ fn finish(work: &Work<'_>, at: usize) -> Step {
 }
 
 /// Rows go from the table that was set aside to the one that has taken its place.
-fn copy_rows(work: &Work<'_>, from: usize, to: usize, name: &str) -> Vec<Sql> {
+fn copy_rows(work: &Work<'_>, from: usize, to: usize, name: &str, hazards: &mut Vec<Hazard>) -> Vec<Sql> {
     let (before, after) = (columns_of(work.sides.old, from), columns_of(work.sides.new, to));
-    let mut names = Vec::new();
-    let mut values = Vec::new();
+    let (mut names, mut values, mut passages) = (Vec::new(), Vec::new(), Vec::new());
     for column in after.iter().filter(|column| column.details["generated"].is_null()) {
         let Some(old) = before.iter().find(|old| old.name == column.name) else { continue };
         names.push(quoted(&column.name));
         let retyped = old.detail("type") != column.detail("type");
-        let using = if retyped {
-            column::using(work.sides.old, old, column)
-        } else {
-            let anew = |on: &usize| {
-                let kind = work.sides.old.all[*on].kind;
-                work.set_aside[*on] && fate::is_type(kind) && kind != Kind::Collation
-            };
-            old.depends.iter().any(anew).then(|| column::to_namesake(work.sides, column))
+        let anew = |on: &usize| {
+            let kind = work.sides.old.all[*on].kind;
+            let is_row = kind == Kind::Table && *on != from;
+            work.set_aside[*on] && (fate::is_type(kind) || is_row) && kind != Kind::Collation
         };
-        values.push(using.unwrap_or_else(|| quoted(&column.name)));
+        values.push(if retyped {
+            column::using(work.sides.old, old, column).unwrap_or_else(|| quoted(&column.name))
+        } else if old.depends.iter().any(anew) {
+            let passage = column::to_namesake(work.sides, column);
+            let value = passage.expression.clone();
+            hazards.extend(passage.hazards());
+            passages.push(passage);
+            value
+        } else {
+            quoted(&column.name)
+        });
     }
     let table = &work.sides.new.all[to];
     // Where no column stays, there are still as many rows.
@@ -177,7 +193,8 @@ fn copy_rows(work: &Work<'_>, from: usize, to: usize, name: &str) -> Vec<Sql> {
             values.join(", ")
         )
     };
-    let mut statements = vec![Sql::from_server(copy)];
+    let copy = vec![Sql::from_server(copy)];
+    let mut statements = passages.into_iter().fold(copy, |copy, passage| passage.around(copy));
     for column in &after {
         if let Some(sequence) = column::identity_sequence(column) {
             statements.push(column::go_on(sequence, column));
@@ -252,7 +269,12 @@ fn make(work: &Work<'_>, at: usize, members: &[Act]) -> Step {
                 step.statements.push(Sql::from_server(text));
             }
         }
-        Kind::Domain => step.statements.push(Sql::from_server(domain(object, &members))),
+        Kind::Domain => {
+            step.statements.push(Sql::from_server(domain(object, &members)));
+            if object.details["not_null_comment"].is_string() {
+                step.statements.extend(not_null::comment_of_domain(object));
+            }
+        }
         // Without ONLY, the indexes of partitions come along.
         Kind::Index if object.is("valid") && !has_attached(new, at) => {
             step.statements.push(Sql::from_server(object.create.replacen(" ON ONLY ", " ON ", 1)));

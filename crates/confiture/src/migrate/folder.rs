@@ -9,10 +9,10 @@ use serde::Serialize;
 use crate::disk;
 use crate::error::{Error, Place, Result};
 use crate::migrate::file_name::{FileName, Kind, Unfit, parse_file_name};
-use crate::migrate::part::{Part, is_dbmate, parse_dbmate};
+use crate::migrate::part::{Part, layout_of_both_ways, parse_both_ways};
 use crate::migrate::python;
 use crate::migrate::version::Version;
-use crate::sql::Script;
+use crate::sql::{Script, SplitScript, split};
 
 /// Whose layout a folder has. Confiture's own pairs may stand beside the files of one other tool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -22,6 +22,8 @@ pub enum Layout {
     Pairs,
     /// dbmate: both directions in one file.
     Dbmate,
+    /// goose, sql-migrate: both directions in one file, too.
+    Goose,
     /// sqlx's simple form: one file, one direction.
     Single,
     /// `V1__x.sql`: Flyway, refinery.
@@ -35,6 +37,7 @@ impl fmt::Display for Layout {
         f.write_str(match self {
             Self::Pairs => "pairs of .up.sql and .down.sql",
             Self::Dbmate => "dbmate's files",
+            Self::Goose => "goose's files",
             Self::Single => "single .sql files, as sqlx has them",
             Self::Versioned => "V1__name.sql, as Flyway and refinery have them",
             Self::Python => "the Python original's files",
@@ -107,6 +110,38 @@ pub fn read_folder(path: &Path) -> Result<Folder> {
         }
     }
     found.finish(path)
+}
+
+/// True where a folder's files say themselves that they are migrations: pairs, versions with a `V`, both directions in one file.
+///
+/// # Errors
+///
+/// A file that cannot be read.
+pub fn holds_migrations(path: &Path) -> Result<bool> {
+    for file in disk::files_below(path)? {
+        let name = file.to_string_lossy();
+        let is_one = match parse_file_name(&name).map(|name| name.kind) {
+            Ok(Kind::Up | Kind::Versioned) => true,
+            Ok(Kind::Single) => layout_of_both_ways(disk::read_script(&path.join(&file))?.text()).is_some(),
+            _ => false,
+        };
+        if is_one && file.components().count() == 1 {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// A file's way up, where it holds both directions; else all of it.
+///
+/// # Errors
+///
+/// A file that cannot be split, or has no way up.
+pub fn read_way_up(script: Script) -> Result<SplitScript> {
+    match layout_of_both_ways(script.text()) {
+        Some(_) => Ok(parse_both_ways(&script)?.0.script),
+        None => split(script),
+    }
 }
 
 #[derive(Default)]
@@ -210,11 +245,13 @@ fn read_migration(file: &FileName, path: &Path) -> Result<(Layout, MigrationFile
     let (layout, up, down) = match file.kind {
         Kind::Up | Kind::Down => (Layout::Pairs, Part::parse(script)?, None),
         Kind::Versioned | Kind::Undo => (Layout::Versioned, Part::parse(script)?, None),
-        Kind::Single if is_dbmate(script.text()) => {
-            let (up, down) = parse_dbmate(&script)?;
-            (Layout::Dbmate, up, down)
-        }
-        Kind::Single => (Layout::Single, Part::parse(script)?, None),
+        Kind::Single => match layout_of_both_ways(script.text()) {
+            Some(layout) => {
+                let (up, down) = parse_both_ways(&script)?;
+                (layout, up, down)
+            }
+            None => (Layout::Single, Part::parse(script)?, None),
+        },
         Kind::Python => {
             let read = python::parse(&script)?;
             check_version(&read, file, &script)?;
@@ -349,6 +386,13 @@ mod tests {
         assert_eq!(
             shown(&[("20260101120000_a.sql", "-- migrate:up\nSELECT 1;\n-- migrate:down\n")]),
             (Layout::Dbmate, "20260101120000 a 1/0".to_owned())
+        );
+        assert_eq!(
+            shown(&[
+                ("00001_a.sql", "-- +goose Up\nSELECT 1;\n-- +goose Down\nSELECT 2;\n"),
+                ("2_b.up.sql", one)
+            ]),
+            (Layout::Goose, "00001 a 1/1; 2 b 1/-".to_owned())
         );
         assert_eq!(
             shown(&[("20260101120000_a.sql", one), ("20260101130000_b.up.sql", one)]),

@@ -53,7 +53,7 @@ pub use baseline::Baseline;
 pub use checksum::Checksum;
 pub use code::{Migration, Work};
 pub use digest::{Difference, Digest, read_digest};
-pub use folder::{Folder, Layout, MigrationFile, read_folder};
+pub use folder::{Folder, Layout, MigrationFile, holds_migrations, read_folder, read_way_up};
 pub use generate::{Generated, generate, write_pair};
 pub use history::{History, Record, State};
 pub use inspect::lint_folder;

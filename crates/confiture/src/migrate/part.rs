@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::migrate::checksum::Checksum;
+use crate::migrate::folder::Layout;
 use crate::migrate::version::Version;
 use crate::sql::lex::{TokenKind, lex};
 use crate::sql::{Script, SplitScript, split};
@@ -94,26 +95,28 @@ fn read_directives(script: &Script) -> Result<Directives> {
     Ok(directives)
 }
 
-/// dbmate's file: both directions, each below a line that says so. Each is the whole text with the other one blanked, so that
+/// A file with both directions, each below a line that says so. Each is the whole text with the other one blanked, so that
 /// every statement stays where it is.
-pub(super) fn parse_dbmate(script: &Script) -> Result<(Part, Option<Part>)> {
+pub(super) fn parse_both_ways(script: &Script) -> Result<(Part, Option<Part>)> {
     let text = script.text();
     let mut sections: Vec<(bool, bool, std::ops::Range<usize>)> = Vec::new();
     let mut at = 0;
+    let alone = text.lines().any(|line| line.trim_end() == "-- +goose NO TRANSACTION");
     for line in text.split_inclusive('\n') {
         let (start, end) = (at, at + line.len());
         at = end;
-        let Some((up, options)) = dbmate_section(line) else { continue };
+        let Some((_, up, options)) = section(line) else { continue };
         if let Some((_, _, section)) = sections.last_mut() {
             section.end = start;
         }
         if sections.iter().any(|(known, _, _)| *known == up) {
-            let word = if up { "up" } else { "down" };
-            return Err(Error::config(format!("the file has two sections `-- migrate:{word}`"))
+            return Err(Error::config(format!("the file has two sections `{}`", line.trim()))
                 .at(script.place(start))
                 .hint("keep one of them"));
         }
-        let no_transaction = options.split_whitespace().any(|option| option == "transaction:false");
+        let mut options = options.split_whitespace();
+        let no_transaction =
+            alone || options.any(|option| matches!(option, "transaction:false" | "notransaction"));
         sections.push((up, no_transaction, end..text.len()));
     }
     let part = |wanted: bool| -> Result<Option<Part>> {
@@ -126,25 +129,33 @@ pub(super) fn parse_dbmate(script: &Script) -> Result<(Part, Option<Part>)> {
         Part::new(kept, directives).map(Some)
     };
     let up = part(true)?.ok_or_else(|| {
-        Error::config("the file has no section `-- migrate:up`")
+        Error::config("the file says how to go back, and has no section for the way up")
             .at(script.place(0))
-            .hint("dbmate's files begin with this line; so do those that Confiture reads as dbmate's")
+            .hint("the way up begins with a line of its own: `-- migrate:up` for dbmate, `-- +goose Up` for goose")
     })?;
     Ok((up, part(false)?))
 }
 
-/// True where a text is dbmate's.
-pub(super) fn is_dbmate(text: &str) -> bool {
-    text.lines().any(|line| dbmate_section(line).is_some())
+/// Whose file with both directions a text is.
+pub(super) fn layout_of_both_ways(text: &str) -> Option<Layout> {
+    text.lines().find_map(section).map(|(layout, ..)| layout)
 }
 
-/// `-- migrate:up transaction:false`: which section begins, and its options.
-fn dbmate_section(line: &str) -> Option<(bool, &str)> {
-    let rest = line.trim_start().strip_prefix("--")?.trim_start().strip_prefix("migrate:")?;
-    let section = [("up", true), ("down", false)]
-        .into_iter()
-        .find_map(|(word, up)| rest.strip_prefix(word).map(|options| (up, options)))?;
-    section.1.chars().next().is_none_or(char::is_whitespace).then_some(section)
+/// `-- migrate:up transaction:false`, `-- +goose Up`: whose line it is, whether the way up begins there, and its options.
+fn section(line: &str) -> Option<(Layout, bool, &str)> {
+    let said = line.trim_start().strip_prefix("--")?.trim_start();
+    let goose = |said: &'_ str| ["+goose ", "+migrate "].iter().any(|mark| said.starts_with(mark));
+    let (layout, word) = match said.strip_prefix("migrate:") {
+        Some(rest) => (Layout::Dbmate, rest),
+        None if goose(said) => (Layout::Goose, said.split_once(' ')?.1.trim_start()),
+        None => return None,
+    };
+    let (word, options) = word.split_once(char::is_whitespace).unwrap_or((word, ""));
+    match word {
+        "up" | "Up" => Some((layout, true, options)),
+        "down" | "Down" => Some((layout, false, options)),
+        _ => None,
+    }
 }
 
 /// The text with everything but `kept` turned to blanks; every line and every character stays where it is.
@@ -182,15 +193,22 @@ mod tests {
     }
 
     #[test]
-    fn dbmate_has_both_in_one_file() {
+    fn both_directions_in_one_file() {
         let text =
             "-- é\n-- migrate:up transaction:false\nCREATE TABLE t ();\n\n-- migrate:down\nDROP TABLE t;\n";
-        let (up, down) = parse_dbmate(&Script::new("a.sql", text)).unwrap();
+        let (up, down) = parse_both_ways(&Script::new("a.sql", text)).unwrap();
         let down = down.unwrap();
         assert!(up.directives.no_transaction && !down.directives.no_transaction);
         assert_eq!(up.script.text_of(&up.script.statements[0]), "CREATE TABLE t ()");
         assert_eq!(down.script.script.place(down.script.statements[0].span.start).to_string(), "a.sql:6:1");
-        let error = parse_dbmate(&Script::new("a.sql", "-- migrate:down\nDROP TABLE t;")).unwrap_err();
-        assert_eq!(error.message(), "the file has no section `-- migrate:up`");
+        let text = "-- +goose NO TRANSACTION\n-- +goose Up\n-- +goose StatementBegin\nSELECT 1;\n-- +goose StatementEnd\n\n-- +goose Down\nSELECT 2;\nSELECT 3;\n";
+        let (up, down) = parse_both_ways(&Script::new("a.sql", text)).unwrap();
+        assert_eq!((up.script.statements.len(), down.unwrap().script.statements.len()), (1, 2), "goose's");
+        assert!(up.directives.no_transaction);
+        let (up, down) =
+            parse_both_ways(&Script::new("a.sql", "-- +migrate Up notransaction\nSELECT 1;")).unwrap();
+        assert!(up.directives.no_transaction && down.is_none(), "sql-migrate's");
+        let error = parse_both_ways(&Script::new("a.sql", "-- migrate:down\nDROP TABLE t;")).unwrap_err();
+        assert_eq!(error.message(), "the file says how to go back, and has no section for the way up");
     }
 }

@@ -295,12 +295,14 @@ impl Reader {
             if let Some(domain) = object.parent.filter(|on| self.found.all[*on].kind == Kind::Domain)
                 && object.kind == Kind::Default
             {
+                // The table whose row type the domain is of stays what it depends on.
+                let base = self.found.all[domain].defined().trim_end_matches(" -").trim_end_matches("[]");
                 let is_called = |on: &usize| {
-                    let kind = self.found.all[*on].kind;
+                    let object = &self.found.all[*on];
                     matches!(
-                        kind,
+                        object.kind,
                         Kind::Function | Kind::Sequence | Kind::Operator | Kind::Table | Kind::View
-                    )
+                    ) && object.identity != base
                 };
                 let all = &self.found.all[domain].depends;
                 let called: BTreeSet<usize> = all.iter().copied().filter(is_called).collect();
@@ -364,7 +366,7 @@ fn is_told_otherwise(from: &Object, to: &Object) -> bool {
             && from.detail("index_parent") == to.identity
         || from.kind == Kind::Constraint && from.inherited && to.kind == Kind::Constraint
         || from.kind == Kind::Trigger && from.inherited && to.kind == Kind::Trigger
-        || to.kind == Kind::BaseType && from.detail("base_type") == to.identity
+        || matches!(to.kind, Kind::BaseType | Kind::Range) && from.detail("base_type") == to.identity
 }
 
 /// Which object an address means: what is internal stands for what it is internal to, a member for its extension.

@@ -11,7 +11,7 @@ use crate::config::Connection;
 use crate::error::{Error, Result};
 use crate::postgres::{Piece, Session, run_pieces};
 use crate::postgres::{connect, database, roles};
-use crate::sql::{Identifier, Literal, SplitScript, Sql, sql};
+use crate::sql::{Identifier, Literal, SplitScript, Sql, reaches_beyond_the_database, sql};
 
 const PREFIX: &str = "confiture_scratch_";
 
@@ -85,11 +85,14 @@ impl Scratch {
             .flat_map(|script| script.statements.iter().map(move |statement| Piece { script, statement }));
         // A subscription would take a slot on its publisher, and keep its database from being dropped.
         let mut rest: Vec<Piece<'_>> = pieces.filter(|piece| !is_about_subscription(piece.text())).collect();
+        rest.iter().try_for_each(stay_within)?;
         let mut part = usize::MAX;
         let mut made = 0;
         while !rest.is_empty() {
             let alone = |piece: &Piece<'_>| crate::sql::cannot_run_in_transaction(piece.text()).is_some();
-            let together = rest.iter().position(alone).unwrap_or(rest.len()).min(part);
+            let ends = |piece: &Piece<'_>| ends_transaction(piece.text());
+            let end = rest.iter().position(ends).map_or(rest.len(), |end| end + 1);
+            let together = rest.iter().position(alone).unwrap_or(rest.len()).min(part).min(end);
             let (now, outcome) = if together == 0 {
                 (1, run_pieces(&self.session, &rest[..1]).await)
             } else {
@@ -253,9 +256,9 @@ pub fn refuse_subscriptions<'a>(scripts: impl IntoIterator<Item = &'a SplitScrip
 /// True for `CREATE SUBSCRIPTION`.
 #[must_use]
 pub fn makes_subscription(statement: &str) -> bool {
-    is_about_subscription(statement)
-        && statement.starts_with(['c', 'C'])
-        && !statement[..3].eq_ignore_ascii_case("com")
+    let is_create =
+        statement.split_whitespace().next().is_some_and(|word| word.eq_ignore_ascii_case("CREATE"));
+    is_create && is_about_subscription(statement)
 }
 
 /// True for a statement that makes, changes or drops a subscription, or says something of one.
@@ -268,6 +271,23 @@ fn is_about_subscription(statement: &str) -> bool {
         _ => None,
     };
     second.as_deref() == Some("SUBSCRIPTION")
+}
+
+/// True where a statement ends a transaction, so that what stands before it cannot be tried otherwise with what comes behind.
+fn ends_transaction(statement: &str) -> bool {
+    let words: Vec<String> = statement.split_whitespace().take(3).map(str::to_ascii_uppercase).collect();
+    let is_end = matches!(words.first().map(String::as_str), Some("COMMIT" | "END" | "ROLLBACK" | "ABORT"));
+    is_end && !words.iter().any(|word| word == "TO" || word == "PREPARED")
+}
+
+/// What a script does to other databases, or to the whole server, would outlast the scratch database.
+fn stay_within(piece: &Piece<'_>) -> Result<()> {
+    let Some(name) = reaches_beyond_the_database(piece.text()) else { return Ok(()) };
+    let (script, span) = (&piece.script.script, &piece.statement.span);
+    Err(Error::config(format!("{name} reaches beyond the schema, and is not run in a scratch database"))
+        .at(script.place(span.start))
+        .excerpt(script.excerpt(span.clone()))
+        .hint("Remove the statement: a schema is what one database holds"))
 }
 
 /// How many statements make a transaction where a larger one was too large, or used an enumeration's label that it had added.

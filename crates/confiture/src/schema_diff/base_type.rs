@@ -1,4 +1,5 @@
-//! Base types that differ in what no `ALTER TYPE` changes: columns hold them as bytes that only their functions know.
+//! Base types that differ in what no `ALTER TYPE` changes: columns hold them as bytes that only their functions know. So with range types that
+//! a function of their own makes canonical: neither can be made, or go, without the other.
 
 use crate::catalog::{Kind, Object, Objects};
 use crate::diff;
@@ -7,14 +8,17 @@ use crate::schema_diff::Source;
 use crate::sql::SplitScript;
 use crate::sql::lex::lex;
 
-/// Refuses a base type that is another one on the other side, at its place where a file makes it.
+/// Refuses such a type that is another one on the other side, at its place where a file makes it.
 pub(super) fn refuse(old: &Objects, (new, source): (&Objects, &Source)) -> Result<()> {
     let differs = |object: &&Object| {
-        let other = old.find(&object.key());
-        object.kind == Kind::BaseType && other.is_some_and(|(_, other)| other.defined() != object.defined())
+        let Some((_, other)) = old.find(&object.key()) else { return false };
+        let is_canonical = || [object, other].iter().any(|range| range.create.contains(", CANONICAL = "));
+        (object.kind == Kind::BaseType || object.kind == Kind::Range && is_canonical())
+            && other.defined() != object.defined()
     };
     let Some(found) = new.all.iter().find(differs) else { return Ok(()) };
-    let message = format!("the base type {} differs in what no ALTER TYPE changes", found.identity);
+    let what = if found.kind == Kind::Range { "range type" } else { "base type" };
+    let message = format!("the {what} {} differs in what no ALTER TYPE changes", found.identity);
     let error = Error::new(ErrorKind::Config, message)
         .hint("make the other one under another name, and give it to the columns");
     Err(match source {

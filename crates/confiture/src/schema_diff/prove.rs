@@ -140,6 +140,7 @@ async fn diff_in(
     }
     let renames = rename::renames(&before, &after, &asked)?;
     remarks.extend(renames.iter().map(|rename| format!("{} ({})", rename.title(), rename.reason())));
+    remarks.extend(diff::questions(&before, &after, &renames));
     // Both ways at the same time: the old database goes forward, the new one back.
     let (back, locks) = (rename::reversed(&renames), RwLock::default());
     let (forward, backward) = tokio::join!(

@@ -46,6 +46,16 @@ pub fn cannot_run_in_transaction(statement: &str) -> Option<&'static str> {
     }
 }
 
+/// The statement's name where it makes or drops a database or a tablespace, or sets what holds for the whole server.
+#[must_use]
+pub fn reaches_beyond_the_database(statement: &str) -> Option<&'static str> {
+    cannot_run_in_transaction(statement).filter(|name| {
+        name.ends_with(" DATABASE") && !name.starts_with("REINDEX")
+            || name.ends_with(" TABLESPACE")
+            || *name == "ALTER SYSTEM"
+    })
+}
+
 /// What stands behind `REINDEX`: options, the kind, perhaps `CONCURRENTLY`.
 fn reindex(rest: &[&str]) -> Option<&'static str> {
     let (options, rest) = match rest {
@@ -84,6 +94,20 @@ mod tests {
             "CREATE SUBSCRIPTION s CONNECTION '' PUBLICATION p",
         ] {
             assert!(cannot_run_in_transaction(statement).is_some(), "{statement}");
+        }
+    }
+
+    #[test]
+    fn what_is_the_servers_and_not_the_databases() {
+        for statement in
+            ["create database d", "DROP DATABASE IF EXISTS d", "ALTER SYSTEM RESET ALL", "DROP TABLESPACE t"]
+        {
+            assert!(reaches_beyond_the_database(statement).is_some(), "{statement}");
+        }
+        for statement in
+            ["VACUUM", "REINDEX DATABASE d", "CREATE INDEX CONCURRENTLY i ON t (a)", "CREATE ROLE r"]
+        {
+            assert_eq!(reaches_beyond_the_database(statement), None, "{statement}");
         }
     }
 

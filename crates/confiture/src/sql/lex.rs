@@ -1,7 +1,7 @@
 //! A lossless lexer with psql's idea of a token: every byte of the text belongs to exactly one token.
 //!
 //! It knows where strings, comments and names begin and end, and nothing of grammar: that is the server's. It reads with
-//! `standard_conforming_strings = on`, as every server from 9.1 on does.
+//! `standard_conforming_strings = on`, as every server from 9.1 on does, unless the splitter of a script has met `off`.
 
 use std::ops::Range;
 
@@ -107,7 +107,7 @@ impl Token {
 /// The tokens of `source`, in order.
 #[must_use]
 pub fn lex(source: &str) -> Lexer<'_> {
-    Lexer { source, at: 0 }
+    Lexer { source, at: 0, escapes: false }
 }
 
 /// Iterates over tokens.
@@ -115,9 +115,16 @@ pub fn lex(source: &str) -> Lexer<'_> {
 pub struct Lexer<'a> {
     source: &'a str,
     at: usize,
+    /// A backslash in a plain string hides the next character.
+    escapes: bool,
 }
 
 impl Lexer<'_> {
+    /// Reads plain strings as `standard_conforming_strings` says from here on.
+    pub(super) fn conform(&mut self, to_standard: bool) {
+        self.escapes = !to_standard;
+    }
+
     /// Goes on at byte `at`: how a splitter steps over the data of a `COPY`.
     pub(super) fn jump(&mut self, at: usize) {
         self.at = at;
@@ -132,21 +139,22 @@ impl Iterator for Lexer<'_> {
             return None;
         }
         let start = self.at;
-        let (kind, end) = token_at(self.source.as_bytes(), start);
+        let (kind, end) = token_at(self.source.as_bytes(), start, self.escapes);
         self.at = end;
         Some(Token { kind, span: start..end })
     }
 }
 
-fn token_at(bytes: &[u8], at: usize) -> (TokenKind, usize) {
+fn token_at(bytes: &[u8], at: usize, escapes: bool) -> (TokenKind, usize) {
     let next = bytes.get(at + 1).copied();
     match bytes[at] {
         byte if is_space(byte) => (TokenKind::Whitespace, run(bytes, at, is_space)),
         b'-' if next == Some(b'-') => (TokenKind::LineComment, run(bytes, at, |byte| !is_line_end(byte))),
         b'/' if next == Some(b'*') => block_comment(bytes, at),
-        b'\'' => string(bytes, at, at, false),
+        b'\'' => string(bytes, at, at, escapes),
         b'e' | b'E' if next == Some(b'\'') => string(bytes, at, at + 1, true),
-        b'b' | b'B' | b'x' | b'X' | b'n' | b'N' if next == Some(b'\'') => string(bytes, at, at + 1, false),
+        b'n' | b'N' if next == Some(b'\'') => string(bytes, at, at + 1, escapes),
+        b'b' | b'B' | b'x' | b'X' if next == Some(b'\'') => string(bytes, at, at + 1, false),
         b'u' | b'U' if next == Some(b'&') && bytes.get(at + 2) == Some(&b'\'') => {
             string(bytes, at, at + 2, false)
         }

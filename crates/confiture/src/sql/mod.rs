@@ -25,7 +25,7 @@ mod script;
 mod split;
 
 pub use crate::__sql as sql;
-pub use alone::cannot_run_in_transaction;
+pub use alone::{cannot_run_in_transaction, reaches_beyond_the_database};
 pub use hexadecimal::hexadecimal;
 pub(crate) use hexadecimal::push_hexadecimal;
 pub use identifier::{Identifier, QualifiedName};

@@ -8,9 +8,17 @@ pub(super) fn name_of(command: &str) -> &str {
     &command[..end.max(2).min(command.len())]
 }
 
-/// True for the guard that `pg_dump` puts around its output since August 2025.
-pub(super) fn is_frame_of_dump(command: &str) -> bool {
-    matches!(name_of(command), "\\restrict" | "\\unrestrict")
+/// True for what only tells psql how to show things, or when to stop, and for the guard that `pg_dump` puts around its output
+/// since August 2025: without it, the script does the same.
+pub(super) fn is_about_psql_only(command: &str) -> bool {
+    let name = name_of(command);
+    let mut words = command[name.len()..].split_whitespace();
+    match name {
+        "\\restrict" | "\\unrestrict" => true,
+        "\\echo" | "\\qecho" | "\\warn" | "\\timing" | "\\pset" | "\\x" => !command[1..].contains('\\'),
+        "\\set" => matches!(words.next(), Some("ON_ERROR_STOP" | "QUIET" | "ECHO" | "VERBOSITY")),
+        _ => false,
+    }
 }
 
 /// What the user should do instead.

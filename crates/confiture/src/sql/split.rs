@@ -91,10 +91,11 @@ impl<'a> Splitter<'a> {
         Ok(self.statements)
     }
 
-    /// `\restrict` and `\unrestrict`, with which newer `pg_dump`s frame their output, only bind psql: they are skipped.
+    /// `\restrict` and `\unrestrict`, with which newer `pg_dump`s frame their output, only bind psql: they are skipped. So is what
+    /// only says how psql shows things.
     fn command(&mut self, token: &Token) -> Result<()> {
         let command = token.text(self.script.text());
-        if self.current.is_none() && psql::is_frame_of_dump(command) {
+        if self.current.is_none() && psql::is_about_psql_only(command) {
             return Ok(());
         }
         Err(Error::config(format!("`{}` is a command to psql, not SQL", psql::name_of(command)))
@@ -107,6 +108,9 @@ impl<'a> Splitter<'a> {
         let Some(current) = self.current.take() else {
             return Ok(());
         };
+        if let Some(to_standard) = conforms(&self.script.text()[current.span.clone()]) {
+            self.tokens.conform(to_standard);
+        }
         let mut next = semicolon.span.end;
         let data = if current.copy.is_from_stdin() {
             let (data, after) = self.copy_data(&current, next)?;
@@ -147,6 +151,26 @@ impl<'a> Splitter<'a> {
             .excerpt(self.script.excerpt(current.span.clone()))
             .hint("end the rows with a line that holds only `\\.`"))
     }
+}
+
+/// What a statement says of `standard_conforming_strings`, which decides where the strings behind it end.
+fn conforms(statement: &str) -> Option<bool> {
+    let mut tokens = lex(statement).filter(|token| !token.is_blank()).peekable();
+    let resets = match tokens.next()? {
+        first if first.is_word(statement, "set") => false,
+        first if first.is_word(statement, "reset") => true,
+        _ => return None,
+    };
+    tokens.next_if(|token| ["session", "local"].iter().any(|scope| token.is_word(statement, scope)));
+    let name = tokens.next()?;
+    if resets && name.is_word(statement, "all") {
+        return Some(true);
+    }
+    if name.identifier(statement).is_none_or(|name| name.as_str() != "standard_conforming_strings") {
+        return None;
+    }
+    let value = tokens.nth(1).map(|value| value.text(statement).trim_matches('\'').to_ascii_lowercase());
+    Some(resets || !matches!(value.as_deref(), Some("off" | "false" | "no" | "0")))
 }
 
 impl Current {

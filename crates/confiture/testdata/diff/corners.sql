@@ -158,6 +158,43 @@ CREATE TABLE t (id int, a a);
 -- rows
 INSERT INTO a VALUES (1);
 INSERT INTO t VALUES (1, '(2)');
+-- case: a table becomes partitioned to whose rows others refer, and triggers look at what comes
+-- both
+CREATE TABLE seen (n int);
+CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO seen VALUES (new.x); RETURN NULL; END';
+-- old
+CREATE TABLE a (x int PRIMARY KEY);
+CREATE TABLE r (x int REFERENCES a);
+CREATE TRIGGER tr AFTER INSERT ON a FOR EACH ROW EXECUTE FUNCTION see();
+CREATE RULE ru AS ON INSERT TO a DO ALSO INSERT INTO seen VALUES (new.x);
+-- new
+CREATE TABLE a (x int PRIMARY KEY) PARTITION BY LIST (x);
+CREATE TABLE a1 PARTITION OF a DEFAULT;
+CREATE TABLE r (x int REFERENCES a);
+CREATE TRIGGER tr AFTER INSERT ON a FOR EACH ROW EXECUTE FUNCTION see();
+CREATE TRIGGER tr1 AFTER INSERT ON a1 FOR EACH ROW EXECUTE FUNCTION see();
+CREATE RULE ru AS ON INSERT TO a DO ALSO INSERT INTO seen VALUES (new.x);
+-- rows
+ALTER TABLE a DISABLE TRIGGER tr;
+ALTER TABLE a DISABLE RULE ru;
+INSERT INTO a VALUES (1), (2);
+ALTER TABLE a ENABLE TRIGGER tr;
+ALTER TABLE a ENABLE RULE ru;
+INSERT INTO r VALUES (1);
+-- case: a table becomes partitioned whose own owner its policies hold
+-- old
+CREATE TABLE a (x int);
+ALTER TABLE a ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY p ON a USING (x > 0);
+-- new
+CREATE TABLE a (x int) PARTITION BY LIST (x);
+CREATE TABLE a1 PARTITION OF a DEFAULT;
+ALTER TABLE a ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY p ON a USING (x > 0);
+-- rows
+INSERT INTO a VALUES (1);
+-- expect
+ALTER TABLE public.a__old NO FORCE ROW LEVEL SECURITY
 -- case: a column of a table whose row type columns have gets another type
 -- old
 CREATE TABLE a (x int PRIMARY KEY, n text);
@@ -174,6 +211,105 @@ CREATE INDEX i ON t (f(a));
 -- rows
 INSERT INTO a VALUES (1, 'x');
 INSERT INTO t VALUES (1, '(2,y)', '{"(3,z)"}');
+-- case: the columns of a table change whose row type columns have, also within other types
+-- both
+CREATE EXTENSION file_fdw;
+CREATE SERVER s FOREIGN DATA WRAPPER file_fdw;
+-- old
+CREATE TABLE a (x int, gone date, n text);
+CREATE TYPE c AS (one a, many a[]);
+CREATE DOMAIN d AS a DEFAULT ROW(1, NULL, 'x')::a CHECK ((VALUE).x > 0);
+CREATE TABLE t (id int, a a, many a[], c c, d d, ds d[], k text GENERATED ALWAYS AS ((a).n) STORED);
+CREATE INDEX i ON t (((a).x));
+CREATE VIEW v AS SELECT (a).n, k FROM t;
+CREATE MATERIALIZED VIEW m AS SELECT a FROM a;
+CREATE FOREIGN TABLE f (a a) SERVER s OPTIONS (filename '/dev/null');
+-- new
+CREATE TABLE a (n varchar(40), x bigint, come int DEFAULT 5, always int GENERATED ALWAYS AS IDENTITY, twice bigint GENERATED ALWAYS AS (x * 2) STORED);
+CREATE TYPE c AS (one a, many a[]);
+CREATE DOMAIN d AS a DEFAULT ROW('x', 1, NULL, NULL, NULL)::a CHECK ((VALUE).x > 0);
+CREATE TABLE t (id int, a a, many a[], c c, d d, ds d[], k text GENERATED ALWAYS AS ((a).n) STORED);
+CREATE INDEX i ON t (((a).x));
+CREATE VIEW v AS SELECT (a).n, k FROM t;
+CREATE MATERIALIZED VIEW m AS SELECT a FROM a;
+CREATE FOREIGN TABLE f (a a) SERVER s OPTIONS (filename '/dev/null');
+-- rows
+INSERT INTO a VALUES (1, '2020-01-01', 'a "quoted", one');
+INSERT INTO t SELECT 1, a, ARRAY[a, NULL], ROW(a, ARRAY[a])::c, a, ARRAY[a::d] FROM a;
+INSERT INTO t SELECT 2, NULL, '{}', NULL, NULL, NULL;
+INSERT INTO t SELECT 3, ROW(NULL, NULL, NULL)::a, NULL, ROW(NULL, NULL)::c, NULL, NULL;
+-- case: a column comes with values for the rows of a table whose row type columns have
+-- old
+CREATE TABLE a (x int);
+CREATE TABLE t (a a);
+CREATE TABLE u (t t);
+-- new
+CREATE TABLE a (x int, y text NOT NULL DEFAULT 'y');
+CREATE UNLOGGED TABLE t (a a);
+CREATE TABLE u (t t);
+-- rows
+INSERT INTO a VALUES (1);
+INSERT INTO t VALUES ('(2)');
+INSERT INTO u VALUES ('("(3)")');
+-- case: partitions and children whose row types columns have get other columns
+-- old
+CREATE TABLE a (x int, n int) PARTITION BY LIST (x);
+CREATE TABLE a1 PARTITION OF a FOR VALUES IN (1);
+CREATE TABLE a2 PARTITION OF a DEFAULT;
+CREATE TABLE b (x int, n int);
+CREATE TABLE b1 (k int) INHERITS (b);
+CREATE TABLE t (a a, a1 a1, b b, b1 b1);
+-- new
+CREATE TABLE a (x int, n bigint) PARTITION BY LIST (x);
+CREATE TABLE a1 PARTITION OF a FOR VALUES IN (1);
+CREATE TABLE a2 PARTITION OF a DEFAULT;
+CREATE TABLE b (x int, n bigint);
+CREATE TABLE b1 (k int) INHERITS (b);
+CREATE TABLE t (a a, a1 a1, b b, b1 b1);
+-- rows
+INSERT INTO a VALUES (1, 1), (2, 2);
+INSERT INTO b VALUES (1, 1);
+INSERT INTO b1 VALUES (2, 2, 2);
+INSERT INTO t VALUES ('(1,1)', '(2,2)', '(3,3)', '(4,4,4)');
+-- case: an identity column becomes serial while others take its numbers
+-- old
+CREATE TABLE t (id int GENERATED ALWAYS AS IDENTITY);
+CREATE VIEW v AS SELECT nextval('t_id_seq') AS n;
+CREATE VIEW ids AS SELECT id FROM t;
+CREATE TABLE u (n bigint DEFAULT nextval('t_id_seq'));
+-- new
+CREATE TABLE t (id serial);
+CREATE VIEW v AS SELECT nextval('t_id_seq') AS n;
+CREATE VIEW ids AS SELECT id FROM t;
+CREATE TABLE u (n bigint DEFAULT nextval('t_id_seq'));
+-- rows
+INSERT INTO t VALUES (DEFAULT), (DEFAULT);
+-- never
+DROP VIEW public.ids
+-- case: a composite type in an array gets other attributes in another order
+-- old
+CREATE TYPE c AS (x int, n text, gone int);
+CREATE TABLE t (cs c[], c c);
+-- new
+CREATE TYPE c AS (n text, x bigint);
+CREATE TABLE t (cs c[], c c);
+-- rows
+INSERT INTO t VALUES (ARRAY[ROW(1, 'a "quoted", one', 2)::c, NULL], '(1,,)'), (NULL, NULL), ('{}', '(,,)');
+-- case: a materialized view of a table that becomes partitioned is filled when its rows are there
+-- both
+CREATE TABLE full_by_now (n int);
+-- old
+CREATE TABLE a (x int);
+CREATE VIEW v AS SELECT x FROM a;
+CREATE MATERIALIZED VIEW m AS SELECT 1 / (count(*) + (SELECT 1 - count(*) FROM full_by_now)) AS n FROM v;
+-- new
+CREATE TABLE a (x int) PARTITION BY LIST (x);
+CREATE TABLE a1 PARTITION OF a DEFAULT;
+CREATE VIEW v AS SELECT x FROM a;
+CREATE MATERIALIZED VIEW m AS SELECT 1 / (count(*) + (SELECT 1 - count(*) FROM full_by_now)) AS n FROM v;
+-- rows
+INSERT INTO a VALUES (1);
+INSERT INTO full_by_now VALUES (1);
 -- case: a rule puts into a child what was for its parent, and both go
 -- old
 CREATE TABLE a (n int);

@@ -141,3 +141,12 @@ CREATE PROCEDURE p(OUT a int, IN b int, IN c int) LANGUAGE plpgsql AS 'BEGIN a :
 CREATE PROCEDURE p(INOUT a int, IN b int, IN c int) LANGUAGE plpgsql AS 'BEGIN a := b - c; END';
 CREATE PROCEDURE p(OUT a int, IN b int, IN c int) LANGUAGE plpgsql AS 'BEGIN a := b - c; END';
 COMMENT ON PROCEDURE p(OUT a int, IN b int, IN c int) IS 'the other one';
+-- case: a view goes over to another function, whose type gets an attribute
+-- old
+CREATE TYPE entry AS (class text, field int);
+CREATE FUNCTION entries(id int, by text DEFAULT ' ') RETURNS SETOF entry LANGUAGE plpgsql AS 'BEGIN END';
+CREATE VIEW v AS SELECT * FROM entries(1);
+-- new
+CREATE TYPE entry AS (class text, field int, found bool);
+CREATE FUNCTION entries(id int, by text, more int[]) RETURNS SETOF entry LANGUAGE plpgsql AS 'BEGIN END';
+CREATE VIEW v AS SELECT * FROM entries(1, ' ', '{1}');

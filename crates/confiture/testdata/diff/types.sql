@@ -292,6 +292,26 @@ CREATE TYPE box3 (INPUT = box3_in, OUTPUT = box3_out, LIKE = text, SEND = box3_s
 CREATE TABLE t (a box3);
 -- rows
 INSERT INTO t VALUES ('3');
+-- case: a range type with a function that makes its values canonical
+-- old
+SELECT;
+-- new
+CREATE TYPE days;
+CREATE FUNCTION whole(days) RETURNS days LANGUAGE internal IMMUTABLE STRICT AS 'int4range_canonical';
+CREATE TYPE days AS RANGE (SUBTYPE = int, CANONICAL = whole);
+CREATE TABLE t (a days DEFAULT '[1,2)', many days[], EXCLUDE USING gist (a WITH &&));
+CREATE FUNCTION first(days) RETURNS int LANGUAGE sql AS 'SELECT lower($1)';
+-- case: a domain's default names what is in a schema
+-- both
+CREATE SCHEMA app;
+-- old
+SELECT;
+-- new
+SET search_path = app;
+CREATE TYPE app.e AS ENUM ('a');
+CREATE DOMAIN app.d AS app.e DEFAULT 'a'::e;
+-- expect
+CREATE DOMAIN app.d AS app.e DEFAULT 'a'::app.e
 -- case: operator class with nothing in it
 -- old
 SELECT;

@@ -222,3 +222,109 @@ CREATE TABLE t1 PARTITION OF t FOR VALUES IN (1);
 -- new
 CREATE TABLE t (id int NOT NULL, b int) PARTITION BY LIST (id);
 CREATE TABLE t1 PARTITION OF t (id NOT NULL) FOR VALUES IN (1);
+-- case: names of NOT NULL where a partition goes elsewhere
+-- since: 18
+-- old
+CREATE TABLE p (a int NOT NULL, b int NOT NULL) PARTITION BY LIST (a);
+CREATE TABLE q (a int, b int) PARTITION BY LIST (a);
+CREATE TABLE goes_over PARTITION OF p FOR VALUES IN (1);
+CREATE TABLE stands_alone PARTITION OF p FOR VALUES IN (2);
+CREATE TABLE joins (a int, b int);
+CREATE TABLE joins_named (a int NOT NULL, b int CONSTRAINT own NOT NULL);
+-- new
+CREATE TABLE p (a int NOT NULL, b int NOT NULL) PARTITION BY LIST (a);
+CREATE TABLE q (a int, b int CONSTRAINT filled NOT NULL) PARTITION BY LIST (a);
+CREATE TABLE goes_over PARTITION OF q FOR VALUES IN (1);
+CREATE TABLE stands_alone (a int CONSTRAINT alone NOT NULL, b int);
+CREATE TABLE joins PARTITION OF p FOR VALUES IN (3);
+CREATE TABLE joins_named PARTITION OF p FOR VALUES IN (4);
+-- case: comments on NOT NULL of partitions and children
+-- since: 18
+-- old
+CREATE TABLE p (a int NOT NULL, b int NOT NULL);
+CREATE TABLE k () INHERITS (p);
+COMMENT ON CONSTRAINT p_a_not_null ON k IS 'old';
+CREATE TABLE t (a int NOT NULL, b int) PARTITION BY LIST (a);
+CREATE TABLE t1 PARTITION OF t FOR VALUES IN (1);
+-- new
+CREATE TABLE p (a int NOT NULL, b int NOT NULL);
+CREATE TABLE k () INHERITS (p);
+COMMENT ON CONSTRAINT p_a_not_null ON k IS 'new';
+COMMENT ON CONSTRAINT p_b_not_null ON k IS 'another';
+CREATE TABLE t (a int NOT NULL, b int NOT NULL) PARTITION BY LIST (a);
+CREATE TABLE t1 PARTITION OF t FOR VALUES IN (1);
+CREATE TABLE t2 PARTITION OF t FOR VALUES IN (2);
+COMMENT ON CONSTRAINT t_a_not_null ON t1 IS 'a';
+COMMENT ON CONSTRAINT t_b_not_null ON t2 IS 'b';
+-- case: NOT NULL that makes room for another's name, and that of a foreign table
+-- since: 18
+-- both
+CREATE FOREIGN DATA WRAPPER w;
+CREATE SERVER s FOREIGN DATA WRAPPER w;
+-- old
+CREATE TABLE t (a int CONSTRAINT x NOT NULL, b int CONSTRAINT y NOT NULL);
+CREATE FOREIGN TABLE f (a int NOT NULL, b int CONSTRAINT fb NOT NULL) SERVER s;
+-- new
+CREATE TABLE t (a int CONSTRAINT y NOT NULL, b int CONSTRAINT z NOT NULL);
+CREATE FOREIGN TABLE f (a int CONSTRAINT fa NOT NULL, b int) SERVER s;
+-- case: NOT NULL that goes down to the children from now on may fail
+-- since: 18
+-- old
+CREATE TABLE p (a int CONSTRAINT there NOT NULL NO INHERIT);
+CREATE TABLE k () INHERITS (p);
+-- new
+CREATE TABLE p (a int CONSTRAINT there NOT NULL);
+CREATE TABLE k () INHERITS (p);
+-- case: the name of a domain's NOT NULL
+-- since: 17
+-- old
+CREATE DOMAIN renamed AS int CONSTRAINT old_name NOT NULL;
+CREATE DOMAIN comes AS int;
+CREATE DOMAIN goes AS int CONSTRAINT goes_with_it NOT NULL;
+CREATE TABLE t (a comes);
+-- new
+CREATE DOMAIN renamed AS int CONSTRAINT new_name NOT NULL;
+COMMENT ON CONSTRAINT new_name ON DOMAIN renamed IS 'x';
+CREATE DOMAIN comes AS int CONSTRAINT named NOT NULL;
+CREATE DOMAIN goes AS int;
+CREATE DOMAIN made AS int CONSTRAINT made_named NOT NULL;
+COMMENT ON CONSTRAINT made_named ON DOMAIN made IS 'y';
+CREATE TABLE t (a comes);
+-- case: identity of tables that become partitions and of those that were
+-- since: 17
+-- old
+CREATE TABLE p (id int GENERATED ALWAYS AS IDENTITY, k int NOT NULL) PARTITION BY LIST (k);
+CREATE TABLE joins (id int NOT NULL, k int NOT NULL);
+CREATE TABLE joins_with_its_own (id int GENERATED ALWAYS AS IDENTITY, k int NOT NULL);
+CREATE TABLE leaves PARTITION OF p FOR VALUES IN (3);
+-- new
+CREATE TABLE p (id int GENERATED ALWAYS AS IDENTITY, k int NOT NULL) PARTITION BY LIST (k);
+CREATE TABLE joins PARTITION OF p FOR VALUES IN (1);
+CREATE TABLE joins_with_its_own PARTITION OF p FOR VALUES IN (2);
+CREATE TABLE leaves (id int NOT NULL, k int NOT NULL);
+-- case: a child computes otherwise than its parent
+-- since: 17
+-- old
+CREATE TABLE p (a int, b int GENERATED ALWAYS AS (a * 2) STORED);
+CREATE TABLE k (b int GENERATED ALWAYS AS (a * 4) STORED) INHERITS (p);
+-- new
+CREATE TABLE p (a int, b int GENERATED ALWAYS AS (a * 3) STORED);
+CREATE TABLE k (b int GENERATED ALWAYS AS (a * 5) STORED) INHERITS (p);
+-- case: a key without overlaps that is clustered on
+-- since: 18
+-- old
+CREATE TABLE t (id int4range, at daterange, CONSTRAINT k UNIQUE (id, at));
+-- new
+CREATE TABLE t (id int4range, at daterange, CONSTRAINT k UNIQUE (id, at WITHOUT OVERLAPS));
+ALTER TABLE t CLUSTER ON k;
+COMMENT ON CONSTRAINT k ON t IS 'x';
+-- case: both ends of a key get another collation
+-- since: 18
+-- old
+CREATE COLLATION any_case (PROVIDER = icu, LOCALE = 'und-u-ks-level2', DETERMINISTIC = false);
+CREATE TABLE p (k text COLLATE any_case PRIMARY KEY);
+CREATE TABLE c (k text COLLATE any_case REFERENCES p);
+-- new
+CREATE COLLATION any_case (PROVIDER = icu, LOCALE = 'und-u-ks-level2', DETERMINISTIC = false);
+CREATE TABLE p (k text PRIMARY KEY);
+CREATE TABLE c (k text REFERENCES p);

@@ -80,6 +80,36 @@ async fn a_column_that_only_a_child_keeps_is_dropped_above_it() {
     assert!(back.remarks.iter().any(|line| line == remark), "{:?}", back.remarks);
 }
 
+/// What could be the same under another name, and could not, is asked and not guessed.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_may_have_a_new_name_is_asked() {
+    let old = "CREATE TABLE t (a int, user_id int, order_id int, x text, done date); CREATE TABLE u (id int, n text); CREATE TABLE w (id int, k text);";
+    let new = "CREATE TABLE t (a int, user_key int, order_key int, y date, ended date, done date GENERATED ALWAYS AS (ended) STORED);
+        CREATE TABLE v (id int, n text); CREATE TABLE w (id int, q text);";
+    let found = oracle::differ(shared_server().await, old, new).await.unwrap();
+    let asked: Vec<&str> =
+        found.remarks.iter().filter_map(|line| Some(line.split_once(", say ")?.1)).collect();
+    let wanted = [
+        "--rename public.t.user_id=user_key",
+        "--rename public.t.order_id=order_key",
+        "--rename public.w.k=q",
+        "--rename public.u=v",
+    ];
+    assert_eq!(asked, wanted, "{:?}", found.remarks);
+}
+
+/// `pg_dump` writes it behind the query, and other options in their order.
+#[tokio::test(flavor = "multi_thread")]
+async fn where_a_views_check_option_stands_is_no_difference() {
+    let table = "CREATE TABLE t (b bool); CREATE VIEW v";
+    let first =
+        format!("{table} WITH (check_option = cascaded, security_barrier) AS SELECT b FROM t WHERE b;");
+    let last =
+        format!("{table} WITH (security_barrier) AS SELECT b FROM t WHERE b WITH CASCADED CHECK OPTION;");
+    let found = oracle::differ(shared_server().await, &first, &last).await.unwrap();
+    assert_eq!((found.up.statements().count(), found.down.statements().count()), (0, 0));
+}
+
 /// A check can be made a child's own, but not taken back: that is said, and so is what the system's own objects have.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_no_statement_makes_is_said() {
@@ -97,6 +127,20 @@ async fn what_no_statement_makes_is_said() {
     let privileges = ["privilege on an object of an extension", "system privilege"]
         .map(|what| format!("1 {what} of the new schema is not compared"));
     assert_eq!(found.uncovered, privileges);
+}
+
+/// It belongs to a scratch database, which goes with it; but it is not compared.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subscription_is_not_in_the_way() {
+    let old = "CREATE TABLE t (a int);";
+    let options = "WITH (connect = false, enabled = false)";
+    let new = format!(
+        "CREATE TABLE t (a int, b int); CREATE SUBSCRIPTION s CONNECTION 'dbname=none' PUBLICATION p {options};"
+    );
+    let found = oracle::differ(shared_server().await, old, &new).await.unwrap();
+    let up: Vec<&str> = found.up.statements().map(confiture::sql::Sql::as_str).collect();
+    assert_eq!(up, ["ALTER TABLE public.t ADD COLUMN b integer"]);
+    assert_eq!(found.uncovered, ["1 subscription of the new schema is not compared"]);
 }
 
 /// Rows that nobody has looked at yet may stop a unique index.
@@ -158,6 +202,25 @@ async fn a_privilege_that_was_handed_on_can_go() {
     assert!(found.uncovered.is_empty());
 }
 
+/// Who has handed it on is not known of a column: what is to stay is granted again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_privilege_on_a_column_that_was_handed_on_can_go() {
+    let old =
+        "CREATE TABLE t (i int); GRANT UPDATE (i) ON t TO pg_monitor WITH GRANT OPTION; SET ROLE pg_monitor;
+        GRANT UPDATE (i) ON t TO pg_signal_backend";
+    let new = "CREATE TABLE t (i int); GRANT UPDATE (i) ON t TO pg_signal_backend";
+    let found = oracle::differ(shared_server().await, old, new).await.unwrap();
+    let up: Vec<&str> = found.up.statements().map(confiture::sql::Sql::as_str).collect();
+    assert_eq!(
+        up,
+        [
+            "REVOKE UPDATE (i) ON TABLE public.t FROM pg_monitor CASCADE",
+            "REVOKE UPDATE (i) ON TABLE public.t FROM pg_signal_backend CASCADE",
+            "GRANT UPDATE (i) ON TABLE public.t TO pg_signal_backend"
+        ]
+    );
+}
+
 /// No statement changes that, so it is said.
 #[tokio::test(flavor = "multi_thread")]
 async fn whether_a_child_declares_a_check_itself_is_told() {
@@ -211,6 +274,21 @@ async fn what_rows_may_have_against_it_is_said() {
             table("a jsonb, b int GENERATED ALWAYS AS ((a -> 'b')::int) STORED"),
             "cannot be computed",
         ),
+        (
+            "CREATE TABLE r (a int, b int);".to_owned() + &table("r r[]"),
+            "CREATE TABLE r (b bigint);".to_owned() + &table("r r[]"),
+            "the values of attributes that go",
+        ),
+        (
+            table("a int, gone int"),
+            "CREATE TABLE t (a int) PARTITION BY LIST (a)".to_owned(),
+            "the values of the column gone",
+        ),
+        (
+            "CREATE TYPE c AS (a int, gone int);".to_owned() + &table("c c"),
+            "CREATE TYPE c AS (a int);".to_owned() + &table("c c"),
+            "the values of the attribute gone",
+        ),
         (table("a text"), table("a text, b text GENERATED ALWAYS AS (lower(a)) STORED"), ""),
     ];
     for (old, new, said) in cases {
@@ -240,6 +318,17 @@ async fn a_base_type_does_not_become_another() {
     let error = oracle::differ(shared_server().await, &base("U"), &base("N")).await.unwrap_err();
     assert_eq!(error.message(), "the base type public.box3 differs in what no ALTER TYPE changes");
     assert_eq!(error.place().unwrap().to_string(), "schema.sql:4:13");
+    let range = |canonical: &str| {
+        format!(
+            "CREATE TYPE days;
+            CREATE FUNCTION whole(days) RETURNS days LANGUAGE internal IMMUTABLE STRICT AS 'int4range_canonical';
+            CREATE TYPE days AS RANGE (SUBTYPE = int{canonical})"
+        )
+    };
+    let error =
+        oracle::differ(shared_server().await, &range(", CANONICAL = whole"), &range("")).await.unwrap_err();
+    assert_eq!(error.message(), "the range type public.days differs in what no ALTER TYPE changes");
+    assert_eq!(error.place().unwrap().to_string(), "schema.sql:3:13");
 }
 
 /// A file may be for a newer server than the one that reads it, or simply wrong; where the server knows the words, it is not.
@@ -267,6 +356,10 @@ async fn a_label_is_used_in_the_script_that_adds_it() {
     let new =
         "CREATE TYPE e AS ENUM ('a'); VACUUM; ALTER TYPE e ADD VALUE 'b'; CREATE TABLE t (c e DEFAULT 'b')";
     let found = oracle::differ(shared_server().await, old, new).await.unwrap();
+    assert!(!found.up.one_transaction);
+    // What a script has committed is not run again.
+    let committed = new.replace("VACUUM", "BEGIN; CREATE TABLE u (); COMMIT");
+    let found = oracle::differ(shared_server().await, old, &committed).await.unwrap();
     assert!(!found.up.one_transaction);
 }
 

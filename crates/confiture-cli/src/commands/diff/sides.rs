@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use confiture::build::{SchemaBuilder, Tree};
 use confiture::config::{BuildOrder, Connection, Flags, Settings};
 use confiture::event::Execution;
-use confiture::migrate::read_folder;
+use confiture::migrate::{holds_migrations, read_folder, read_way_up};
 use confiture::postgres::roles;
 use confiture::project::{Naming, Project};
 use confiture::schema_diff::Source;
-use confiture::sql::{SplitScript, split};
+use confiture::sql::SplitScript;
 use confiture::{Error, Result, disk};
 use local_postgres::{Options, Server};
 
@@ -58,14 +58,16 @@ impl Ends<'_> {
             Place::Named(name)
                 if name.ends_with(".sql") || disk::is_file(Path::new(name)) && !is_yaml(name) =>
             {
-                scripts(vec![split(disk::read_script(Path::new(name))?)?])
+                scripts(vec![read_way_up(disk::read_script(Path::new(name))?)?])
             }
             Place::Named(name) if disk::is_folder(Path::new(name)) => {
                 let folder = PathBuf::from(name);
-                if !ups(&folder)?.is_empty() {
+                if holds_migrations(&folder)? {
                     return scripts(migrations(&folder)?);
                 }
-                scripts(self.tree(&[folder], true).await?)
+                let mut scripts = self.tree(&[folder], true).await?;
+                leave_ways_back(&mut scripts);
+                Ok(Side { source: Source::Scripts(scripts), database: None })
             }
             Place::Named(name) => {
                 // Text for PostgreSQL may hold a password.
@@ -112,11 +114,19 @@ fn is_yaml(name: &str) -> bool {
     name.ends_with(".yaml") || name.ends_with(".yml")
 }
 
-/// The `.up.sql` files of a folder, in order.
-fn ups(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut files = disk::files_below(folder)?;
-    files.retain(|file| file.components().count() == 1 && file.to_string_lossy().ends_with(".up.sql"));
-    Ok(files)
+/// Diesel, Hasura and others keep `down.sql` beside `up.sql`, or `x-down.sql` beside `x-up.sql`: only the way up makes a schema.
+fn leave_ways_back(scripts: &mut Vec<SplitScript>) {
+    let files: Vec<PathBuf> = scripts.iter().map(|script| script.script.file().to_owned()).collect();
+    let mut keep = files.iter().map(|file| {
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        let ways_up = [("down", "up"), ("undo", "do")].into_iter().filter_map(|(back, up)| {
+            let stem = name.strip_suffix(".sql")?.strip_suffix(back)?;
+            (stem.is_empty() || stem.ends_with(['.', '-', '_']))
+                .then(|| file.with_file_name(format!("{stem}{up}.sql")))
+        });
+        !ways_up.into_iter().any(|up| files.contains(&up))
+    });
+    scripts.retain(|_| keep.next().unwrap_or(true));
 }
 
 fn migrations(folder: &Path) -> Result<Vec<SplitScript>> {

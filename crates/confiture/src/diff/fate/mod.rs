@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::catalog::{Kind, Object, Objects};
 use crate::diff::aside::{self, Aside};
 use crate::diff::compare::{Change, Sides, compare};
-use crate::diff::{PlanOptions, column, data_type, family, not_null, persistence, row_type, twins};
+use crate::diff::{PlanOptions, column, family, not_null, persistence, row_type, twins};
 use crate::sql::Sql;
 
 /// What becomes of an object of the old catalog.
@@ -39,7 +39,10 @@ pub(super) struct Work<'a> {
     /// Work on a child that the same work on its parent does.
     pub(super) old_comes_along: Vec<bool>,
     pub(super) new_comes_along: Vec<bool>,
+    /// Old tables that cannot be rewritten, for columns elsewhere have their row type.
+    pub(super) held: BTreeSet<usize>,
     /// Names of NOT NULL constraints that are there.
+    /// Names of NOT NULL constraints that are there, or come for other reasons than by themselves.
     pub(super) not_null_names: BTreeSet<String>,
 }
 
@@ -57,7 +60,8 @@ pub(super) fn decide<'a>(sides: Sides<'a>, options: &PlanOptions) -> Work<'a> {
         stays_below: BTreeSet::new(),
         old_comes_along: vec![false; old.all.len()],
         new_comes_along: vec![false; new.all.len()],
-        not_null_names: not_null::names(old),
+        held: row_type::held(old),
+        not_null_names: BTreeSet::new(),
         twins,
     };
     for (at, object) in old.all.iter().enumerate() {
@@ -85,7 +89,7 @@ pub(super) fn decide<'a>(sides: Sides<'a>, options: &PlanOptions) -> Work<'a> {
     for key in persistence::in_circles(&persistence::keys(sides, &work.twins)) {
         work.rebuild(key);
     }
-    for table in row_type::held_in_columns(old, &work.changes) {
+    for table in row_type::rewritten(&work) {
         work.rebuild(table);
     }
     work.take_off_shared();
@@ -97,6 +101,8 @@ pub(super) fn decide<'a>(sides: Sides<'a>, options: &PlanOptions) -> Work<'a> {
     }
     work.lead_through_text();
     work.settle(options);
+    let comes = |at: usize| work.made[at] && !work.new_comes_along[at];
+    work.not_null_names = not_null::names(sides, comes);
     work.aside = aside::names(sides, &work.set_aside);
     work
 }
@@ -190,7 +196,7 @@ impl Work<'_> {
         self.tie_attached(&mut dependants);
         let starts = |at: &usize| match self.fates[*at] {
             Fate::Gone | Fate::Rebuild => true,
-            Fate::Alter => self.changes[at].disturbs,
+            Fate::Alter => self.changes[at].disturbs || self.gives_up_sequence(*at).is_some(),
             Fate::Keep => false,
         };
         let mut open: Vec<usize> = (0..old.all.len()).filter(starts).collect();
@@ -205,7 +211,12 @@ impl Work<'_> {
     /// anew as well. True where there was such a one.
     fn leave_circles(&mut self) -> bool {
         let (old, new) = (self.sides.old, self.sides.new);
-        let goes = |at: usize| matches!(self.fates[at], Fate::Gone | Fate::Rebuild);
+        // What is altered so that others mind has to be left by them as well.
+        let goes = |at: usize| match self.fates[at] {
+            Fate::Gone | Fate::Rebuild => true,
+            Fate::Alter => self.changes[&at].disturbs,
+            Fate::Keep => false,
+        };
         let mut comes = self.made.clone();
         for (at, twin) in self.twins.iter().enumerate() {
             twin.iter().for_each(|twin| comes[*twin] |= self.fates[at] != Fate::Keep);
@@ -338,7 +349,28 @@ impl Work<'_> {
         }
     }
 
+    /// The sequence behind an identity column that goes with its being one.
+    fn gives_up_sequence(&self, column: usize) -> Option<&str> {
+        let sequence = column::identity_sequence(&self.sides.old.all[column])?;
+        let after = self.twins[column].and_then(|twin| column::identity_sequence(&self.sides.new.all[twin]));
+        after.is_none().then_some(sequence)
+    }
+
+    /// True for what uses the sequence of an identity column, and another sequence of that name from now on.
+    fn takes_other_sequence(&self, column: usize, dependant: usize) -> bool {
+        let new = self.sides.new;
+        let (Some(sequence), Some(twin)) = (self.gives_up_sequence(column), self.twins[dependant]) else {
+            return false;
+        };
+        let is_it = |on: &usize| new.all[*on].kind == Kind::Sequence && new.all[*on].identity == sequence;
+        new.all[twin].depends.iter().any(is_it)
+    }
+
     fn must_go_for_alter(&self, on: usize, dependant: usize) -> bool {
+        let takes = self.takes_other_sequence(on, dependant);
+        if takes || !self.changes[&on].disturbs {
+            return takes;
+        }
         let above = &self.sides.old.all[dependant];
         let below = &self.sides.old.all[on];
         let after = self.twins[on].map(|twin| &self.sides.new.all[twin]);
@@ -358,8 +390,12 @@ impl Work<'_> {
                 other_base && (self.is_foreign(on) || self.fates[dependant] != Fate::Keep)
                     || self.goes_through_text(on)
             }
-            // Both ends of a key get another type, one after the other.
-            Kind::Constraint => above.detail("type") == "f" && (other_base || self.goes_through_text(on)),
+            // Both ends of a key get another type or collation, one after the other.
+            Kind::Constraint => {
+                let other_collation =
+                    after.is_some_and(|after| below.details["collation"] != after.details["collation"]);
+                above.detail("type") == "f" && (other_base || other_collation || self.goes_through_text(on))
+            }
             _ => false,
         }
     }
@@ -404,29 +440,30 @@ impl Work<'_> {
     /// A column whose type or collation is made anew takes the new one over, a type by way of text.
     fn retype(&mut self, at: usize, below: &Object) -> Option<usize> {
         let (before, after) = (&self.sides.old.all[at], &self.sides.new.all[self.twins[at]?]);
-        if before.is("in_key") && before.parent.is_some_and(|table| self.fates[table] != Fate::Gone) {
+        let is_fixed = |table: usize| before.is("in_key") || self.held.contains(&table);
+        if before.parent.is_some_and(|table| is_fixed(table) && self.fates[table] != Fate::Gone) {
             return self.rebuild(before.parent?);
         }
-        let only_collation = below.kind == Kind::Collation;
-        let change = self.changes.entry(at).or_default();
-        if change.disturbs {
+        if self.changes.get(&at).is_some_and(|change| change.disturbs) {
             return None;
         }
         let alter = after.alter.as_deref().unwrap_or_default().replacen(" TABLE ONLY ", " TABLE ", 1);
-        let using = column::to_namesake(self.sides, after);
         let mut retyped = Change::default();
-        column::retype(&mut retyped, &alter, after, (!only_collation).then_some(using.as_str()));
-        retyped.statements.append(&mut change.statements);
         retyped.hazards.push(super::Hazard::Rewrites("every row gets the column's new type".into()));
         retyped
             .hazards
             .push(super::Hazard::MayFail("a value that the new type does not have stops it".into()));
-        let plain = after.detail("plain");
-        if plain.ends_with("[]") && data_type::is_told_by_places(self.sides, plain) {
-            retyped.hazards.push(super::Hazard::DataLoss(
-                "in arrays, an attribute takes the value that stood in its place, whatever its name".into(),
-            ));
+        // What is in a foreign table is converted elsewhere.
+        if below.kind == Kind::Collation || self.is_foreign(at) {
+            column::retype(&mut retyped, &alter, after, None);
+        } else {
+            let passage = column::to_namesake(self.sides, after);
+            column::retype(&mut retyped, &alter, after, Some(&passage.expression));
+            retyped.hazards.extend(passage.hazards());
+            retyped.statements = passage.around(retyped.statements);
         }
+        let change = self.changes.entry(at).or_default();
+        retyped.statements.append(&mut change.statements);
         *change = retyped;
         self.fates[at] = Fate::Alter;
         Some(at)

@@ -31,10 +31,15 @@ impl Work<'_> {
             self.settle_indexes();
         } else {
             let taken_off = self.taken_off();
+            self.name_not_null_of(&taken_off);
             for (at, object) in old.all.iter().enumerate() {
-                // The triggers of a partition go when it is taken off.
-                let alone = object.parent.is_some_and(|table| taken_off.contains(&table))
-                    && object.kind != Kind::Trigger;
+                // The triggers of a partition go when it is taken off, and what they are to be is seen when they are there again.
+                let is_off = object.parent.is_some_and(|table| taken_off.contains(&table));
+                if is_off && object.kind == Kind::Trigger && object.inherited && self.fates[at] == Fate::Alter
+                {
+                    self.rebuild(at);
+                }
+                let alone = is_off && object.kind != Kind::Trigger;
                 let inherited = object.inherited || self.is_retyped_with_parents(at);
                 let apart = alone || self.stays_below.contains(&at);
                 if inherited
@@ -154,6 +159,23 @@ impl Work<'_> {
         taken_off
     }
 
+    /// Whatever a parent has named the NOT NULL of these tables, it is theirs to name now that they are taken off.
+    fn name_not_null_of(&mut self, tables: &BTreeSet<usize>) {
+        let (old, new) = (self.sides.old, self.sides.new);
+        let is_of = |at: &usize| old.all[*at].parent.is_some_and(|table| tables.contains(&table));
+        for at in (0..old.all.len()).filter(|at| old.all[*at].kind == Kind::Column && is_of(at)) {
+            if let Some(twin) = self.twins[at].filter(|_| matches!(self.fates[at], Fate::Keep | Fate::Alter))
+            {
+                let mut change = self.changes.remove(&at).unwrap_or_default();
+                not_null::once_alone(&mut change, self.sides, &old.all[at], &new.all[twin]);
+                if !change.is_none() {
+                    self.fates[at] = Fate::Alter;
+                    self.changes.insert(at, change);
+                }
+            }
+        }
+    }
+
     /// A child's own NOT NULL is made, or given up, before the parents' comes; what else there is to do comes along with them. Where that is
     /// refused, a remark tells of the difference.
     fn own_not_null(&self, at: usize, options: &PlanOptions) -> Option<Sql> {
@@ -162,7 +184,7 @@ impl Work<'_> {
         if !stays || options.rebuild.contains(&old.all[at].key()) {
             return None;
         }
-        not_null::before_parents(&old.all[at], &new.all[self.twins[at]?]).map(Sql::from_server)
+        not_null::before_parents(self.sides, &old.all[at], &new.all[self.twins[at]?]).map(Sql::from_server)
     }
 
     /// Columns that go while those who inherit from the table keep theirs: they are dropped with `ONLY`, and so are those between.

@@ -197,6 +197,29 @@ impl Graph<'_> {
             }
         }
         self.edges.extend(edges);
+        self.connect_rows_that_go_over();
+    }
+
+    /// Rows that go over to a table which takes the place of another meet no trigger and no rule there, and are all there when a foreign key
+    /// or a materialized view looks for them.
+    fn connect_rows_that_go_over(&mut self) {
+        let (old, new) = (self.old(), self.new_side());
+        let tables = self.finish_of.iter().filter(|(at, _)| old.all[**at].kind == Kind::Table);
+        let finishes: Vec<usize> = tables.map(|(_, act)| *act).collect();
+        let acts = |at: usize| match new.all[at].kind {
+            Kind::Trigger | Kind::Rule | Kind::MaterializedView => true,
+            Kind::Constraint => new.all[at].detail("type") == "f",
+            _ => false,
+        };
+        let is_on_made = |at: usize| {
+            let made = |on: usize| self.work.made[new.root(on)];
+            made(at) || new.all[at].depends.iter().any(|on| made(*on))
+        };
+        let makes = self.make_of.iter().filter(|(at, _)| acts(**at) && is_on_made(**at));
+        let after: Vec<usize> = makes.map(|(_, act)| *act).collect();
+        for finish in finishes {
+            self.edges.extend(after.iter().map(|make| (finish, *make, true)));
+        }
     }
 }
 

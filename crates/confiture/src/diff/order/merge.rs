@@ -72,10 +72,11 @@ impl Graph<'_> {
         self.old().find(&key)?.1.parent
     }
 
-    /// The base type that cannot go without a function, nor it without the type.
+    /// The base type, or the range type, that cannot go without a function, nor it without the type.
     fn type_served_by(&self, function: &Object) -> Option<usize> {
         let name = function.detail("base_type");
-        self.old().by_key.get(&(Kind::BaseType, name.to_owned())).copied().filter(|_| !name.is_empty())
+        let find = |kind: Kind| self.old().by_key.get(&(kind, name.to_owned())).copied();
+        find(Kind::BaseType).or_else(|| find(Kind::Range))
     }
 
     fn sequence_stays(&self, owner: usize) -> bool {
@@ -111,7 +112,7 @@ impl Graph<'_> {
                 }
                 Kind::DomainConstraint => !object.defined().ends_with(" NOT VALID"),
                 Kind::Partition => same_columns(self.new_side(), at),
-                // Where it computes what the parent holds, only a table that is there can join.
+                // Where it computes what the parent holds, PostgreSQL 14 and 15 only let a table join that is there.
                 Kind::Inheritance => {
                     let computes = |column: &&Object| {
                         column.kind == Kind::Column
@@ -120,7 +121,8 @@ impl Graph<'_> {
                             && column.details["inherit_count"].as_i64() > Some(0)
                             && !column.details["generated"].is_null()
                     };
-                    !self.new_side().all.iter().any(|column| computes(&column))
+                    self.new_side().server_version >= 160_000
+                        || !self.new_side().all.iter().any(|column| computes(&column))
                 }
                 _ => false,
             };

@@ -8,8 +8,8 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet};
 
 use crate::catalog::{Kind, Object, Objects};
-use crate::diff::column;
 use crate::diff::fate::{Fate, Work};
+use crate::diff::{column, not_null};
 
 /// One piece of work: on an object of the old catalog, of the new, or both, by their positions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -262,7 +262,10 @@ pub(super) fn name_spaces(objects: &Objects, object: &Object) -> Vec<(u8, String
             spaces
         }
         Kind::Column => {
-            column::identity_sequence(object).map(|name| (0, name.to_owned())).into_iter().collect()
+            let table = object.parent.map(|parent| objects.all[parent].identity.as_str()).unwrap_or_default();
+            let sequence = column::identity_sequence(object).map(|name| (0, name.to_owned()));
+            let not_null = not_null::own_name(object).map(|name| (2, format!("{table} {name}")));
+            sequence.into_iter().chain(not_null).collect()
         }
         Kind::Function | Kind::Procedure | Kind::Aggregate => vec![(4, object.identity.clone())],
         _ => Vec::new(),

@@ -34,6 +34,28 @@ fn semicolons_end_statements_only_where_psql_says_so() {
     }
 }
 
+/// As psql does, which is told by the server: `'\'` is a whole string or the start of one.
+#[test]
+fn backslashes_are_read_as_the_script_has_set_it() {
+    for off in [
+        "SET standard_conforming_strings = off",
+        "set local Standard_Conforming_Strings to 'FALSE'",
+        "SET SESSION \"standard_conforming_strings\" = 0",
+    ] {
+        for on in
+            ["SET standard_conforming_strings TO DEFAULT", "RESET ALL", "RESET standard_conforming_strings"]
+        {
+            let text = format!(
+                "SELECT '\\'; {off}; SELECT '\\';', N'\\';'; SELECT B'1'; {on}; SELECT '\\'; SELECT 2"
+            );
+            let expected =
+                ["SELECT '\\'", off, "SELECT '\\';', N'\\';'", "SELECT B'1'", on, "SELECT '\\'", "SELECT 2"];
+            assert_eq!(statements(&text), expected);
+        }
+    }
+    assert_eq!(statements("SET a.standard_conforming_strings = off; SELECT '\\'; x").len(), 3);
+}
+
 #[test]
 fn bodies_in_sqls_own_form_are_one_statement() {
     for body in [
@@ -69,6 +91,15 @@ fn copy_data_belongs_to_its_statement() {
         statements("COPY t FROM 'stdin'; COPY (SELECT 1) TO stdout; x"),
         ["COPY t FROM 'stdin'", "COPY (SELECT 1) TO stdout", "x"]
     );
+}
+
+#[test]
+fn what_is_said_to_psql_alone_is_passed_over() {
+    let text =
+        "\\set ON_ERROR_STOP on\n\\timing\n\\echo it's begun;\nSELECT 1;\n\\pset pager off\nSELECT 2;\n";
+    assert_eq!(statements(text), ["SELECT 1", "SELECT 2"]);
+    assert_eq!(refusal("\\set schema app\n").1, "`\\set` is a command to psql, not SQL");
+    assert_eq!(refusal("\\echo load it so \\quit\n").1, "`\\echo` is a command to psql, not SQL");
 }
 
 #[test]

@@ -14,9 +14,10 @@ CROSS JOIN LATERAL (SELECT CASE p.prokind WHEN 'p' THEN 'PROCEDURE' ELSE 'FUNCTI
 CROSS JOIN LATERAL (SELECT CASE WHEN p.prokind <> 'p' OR NOT EXISTS (SELECT FROM pg_proc o WHERE o.proname = p.proname AND o.pronamespace = p.pronamespace AND o.oid <> p.oid) THEN x.signature
     ELSE format('%I.%I(%s)', n.nspname, p.proname, (SELECT string_agg(concat(CASE p.proargmodes[t.number] WHEN 'o' THEN 'OUT ' WHEN 'b' THEN 'INOUT ' WHEN 'v' THEN 'VARIADIC ' ELSE 'IN ' END, format_type(t.type, NULL)), ', ' ORDER BY t.number)
         FROM unnest(coalesce(p.proallargtypes, p.proargtypes::oid[])) WITH ORDINALITY AS t(type, number))) END) AS a(address)
--- The base type that the function reads, writes, or otherwise serves, where it is not made without it.
+-- The base type, or the range type, that the function reads, writes, or otherwise serves, where it is not made without it.
 LEFT JOIN LATERAL (SELECT t.oid, format('%I.%I', tn.nspname, t.typname) FROM pg_type t JOIN pg_namespace tn ON tn.oid = t.typnamespace
-    WHERE t.typtype = 'b' AND t.oid >= 16384 AND p.oid IN (t.typinput, t.typoutput, t.typreceive, t.typsend, t.typmodin, t.typmodout, t.typanalyze, t.typsubscript)
+    WHERE t.oid >= 16384 AND (t.typtype = 'b' AND p.oid IN (t.typinput, t.typoutput, t.typreceive, t.typsend, t.typmodin, t.typmodout, t.typanalyze, t.typsubscript)
+            OR t.typtype = 'r' AND EXISTS (SELECT FROM pg_range r WHERE r.rngtypid = t.oid AND r.rngcanonical = p.oid))
         AND (p.prorettype = t.oid OR t.oid = ANY (p.proargtypes::oid[])) LIMIT 1) AS b(oid, name) ON true
 CROSS JOIN LATERAL (SELECT rtrim(pg_get_functiondef(p.oid), E'\n')) AS f(definition)
 WHERE p.prokind <> 'a' AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'

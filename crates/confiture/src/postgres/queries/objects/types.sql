@@ -4,7 +4,7 @@ SELECT CASE t.typtype WHEN 'e' THEN 'enum' WHEN 'd' THEN 'domain' WHEN 'r' THEN 
     'create', CASE t.typtype
         WHEN 'e' THEN format('CREATE TYPE %I.%I AS ENUM (%s)', n.nspname, t.typname, (SELECT string_agg(quote_literal(e.enumlabel), ', ' ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = t.oid))
         WHEN 'd' THEN format('CREATE DOMAIN %I.%I AS %s%s%s', n.nspname, t.typname, format_type(t.typbasetype, t.typtypmod),
-            CASE WHEN t.typcollation <> bt.typcollation THEN format(' COLLATE %I.%I', cn.nspname, co.collname) END, CASE WHEN t.typnotnull THEN ' NOT NULL' END)
+            CASE WHEN t.typcollation <> bt.typcollation THEN format(' COLLATE %I.%I', cn.nspname, co.collname) END, CASE WHEN t.typnotnull THEN concat(' CONSTRAINT ' || nn.other_name, ' NOT NULL') END)
         WHEN 'r' THEN format('CREATE TYPE %I.%I AS RANGE (%s)', n.nspname, t.typname, concat_ws(', ', 'SUBTYPE = ' || format_type(r.rngsubtype, NULL),
             CASE WHEN NOT opc.opcdefault THEN format('SUBTYPE_OPCLASS = %I.%I', opn.nspname, opc.opcname) END,
             CASE WHEN r.rngcollation <> st.typcollation THEN format('COLLATION = %I.%I', rcn.nspname, rco.collname) END,
@@ -26,12 +26,21 @@ SELECT CASE t.typtype WHEN 'e' THEN 'enum' WHEN 'd' THEN 'domain' WHEN 'r' THEN 
         ' AND NOT (d.classid = ''pg_catalog.pg_proc''::pg_catalog.regclass AND d.objid IN (t.typinput, t.typoutput, t.typreceive, t.typsend, t.typmodin, t.typmodout, t.typanalyze, t.typsubscript)))'
         ' THEN RAISE EXCEPTION ''something still uses the type %%'', %L; END IF; DROP TYPE %I.%I CASCADE; END',
         format('%I.%I', n.nspname, t.typname), format('%I.%I', n.nspname, t.typname), n.nspname, t.typname))
+        -- So with a range type and the function that makes its values canonical.
+        WHEN r.rngcanonical <> 0 THEN format('DO %L', format(
+        'BEGIN IF EXISTS (SELECT FROM pg_catalog.pg_range AS r JOIN pg_catalog.pg_type AS t ON t.oid IN (r.rngtypid, r.rngmultitypid) JOIN pg_catalog.pg_depend AS d ON d.refobjid IN (t.oid, t.typarray)'
+        ' WHERE r.rngtypid = %L::pg_catalog.regtype AND d.refclassid = ''pg_catalog.pg_type''::pg_catalog.regclass AND d.deptype = ''n'''
+        ' AND NOT (d.classid = ''pg_catalog.pg_proc''::pg_catalog.regclass AND (d.objid = r.rngcanonical'
+        ' OR EXISTS (SELECT FROM pg_catalog.pg_depend AS i WHERE i.classid = d.classid AND i.objid = d.objid AND i.deptype = ''i''))))'
+        ' THEN RAISE EXCEPTION ''something still uses the type %%'', %L; END IF; DROP TYPE %I.%I CASCADE; END',
+        format('%I.%I', n.nspname, t.typname), format('%I.%I', n.nspname, t.typname), n.nspname, t.typname))
         ELSE format('DROP %s %I.%I', CASE t.typtype WHEN 'd' THEN 'DOMAIN' ELSE 'TYPE' END, n.nspname, t.typname) END,
-    'depends', CASE WHEN t.typtype = 'b' THEN json_build_array(json_build_array('shell', t.oid, 0)) END,
+    'depends', CASE WHEN t.typtype = 'b' OR r.rngcanonical <> 0 THEN json_build_array(json_build_array('shell', t.oid, 0)) END,
     -- A shell has no owner that could be changed.
     'owner', CASE WHEN t.typtype <> 'p' THEN pg_get_userbyid(t.typowner) END, 'acl', t.typacl::text[], 'acl_default', acldefault('T', t.typowner)::text[],
     'facets', CASE t.typtype WHEN 'd' THEN json_build_object(
-        'not null', json_build_array(t.typnotnull, format('ALTER DOMAIN %I.%I %s NOT NULL', n.nspname, t.typname, CASE WHEN t.typnotnull THEN 'SET' ELSE 'DROP' END), true))
+        'not null', json_build_array(t.typnotnull, format('ALTER DOMAIN %I.%I %s NOT NULL', n.nspname, t.typname,
+            CASE WHEN nn.other_name IS NOT NULL THEN format('ADD CONSTRAINT %s', nn.other_name) WHEN t.typnotnull THEN 'SET' ELSE 'DROP' END), true))
         WHEN 'b' THEN json_build_object(
             'receive', json_build_array(t.typreceive::regproc, format('ALTER TYPE %I.%I SET (RECEIVE = %s)', n.nspname, t.typname, CASE WHEN t.typreceive = 0 THEN 'NONE' ELSE t.typreceive::regproc::text END), true),
             'send', json_build_array(t.typsend::regproc, format('ALTER TYPE %I.%I SET (SEND = %s)', n.nspname, t.typname, CASE WHEN t.typsend = 0 THEN 'NONE' ELSE t.typsend::regproc::text END), true),
@@ -41,6 +50,7 @@ SELECT CASE t.typtype WHEN 'e' THEN 'enum' WHEN 'd' THEN 'domain' WHEN 'r' THEN 
             'subscript', json_build_array(t.typsubscript::regproc, format('ALTER TYPE %I.%I SET (SUBSCRIPT = %s)', n.nspname, t.typname, CASE WHEN t.typsubscript = 0 THEN 'NONE' ELSE t.typsubscript::regproc::text END), true),
             'storage', json_build_array(t.typstorage, format('ALTER TYPE %I.%I SET (%s)', n.nspname, t.typname, b.storage), true)) END,
     'details', json_build_object(
+        'not_null_name', nn.name, 'not_null_comment', nn.comment,
         'constructors', CASE t.typtype WHEN 'r' THEN (SELECT json_agg(json_build_array(p.oid::regprocedure::text, p.proname)) FROM pg_depend d JOIN pg_proc p ON p.oid = d.objid
             WHERE d.classid = 'pg_proc'::regclass AND d.refclassid = 'pg_type'::regclass AND d.refobjid IN (t.oid, mt.oid) AND d.deptype = 'i') END,
         'multirange', CASE WHEN mt.typname IS NOT NULL THEN json_build_array(format('%I.%I', mn.nspname, mt.typname), mt.typname) END,
@@ -55,6 +65,9 @@ LEFT JOIN pg_class rc ON rc.oid = t.typrelid
 LEFT JOIN pg_range r ON r.rngtypid = t.oid LEFT JOIN pg_type st ON st.oid = r.rngsubtype LEFT JOIN pg_opclass opc ON opc.oid = r.rngsubopc LEFT JOIN pg_namespace opn ON opn.oid = opc.opcnamespace
 LEFT JOIN pg_type mt ON mt.oid = r.rngmultitypid LEFT JOIN pg_namespace mn ON mn.oid = mt.typnamespace
 LEFT JOIN pg_collation rco ON rco.oid = r.rngcollation LEFT JOIN pg_namespace rcn ON rcn.oid = rco.collnamespace
+-- PostgreSQL 17 and later keep a domain's NOT NULL as a constraint.
+LEFT JOIN LATERAL (SELECT format('%I', k.conname), CASE WHEN k.conname <> concat(t.typname, '_not_null') THEN format('%I', k.conname) END, obj_description(k.oid, 'pg_constraint')
+    FROM pg_constraint k WHERE k.contypid = t.oid AND k.contype = 'n') AS nn(name, other_name, comment) ON t.typtype = 'd'
 -- Of a base type: what no ALTER TYPE changes, and what ALTER TYPE can.
 CROSS JOIN LATERAL (SELECT concat_ws(', ', 'INPUT = ' || t.typinput::regproc, 'OUTPUT = ' || t.typoutput::regproc, 'INTERNALLENGTH = ' || CASE t.typlen WHEN -1 THEN 'variable' ELSE t.typlen::text END,
         CASE WHEN t.typbyval THEN 'PASSEDBYVALUE' END, 'ALIGNMENT = ' || CASE t.typalign WHEN 'c' THEN 'char' WHEN 's' THEN 'int2' WHEN 'i' THEN 'int4' ELSE 'double' END,
@@ -68,11 +81,13 @@ UNION ALL
 -- What a domain's default calls may be made anew: the domain stays.
 SELECT 'default', 'pg_type', t.oid, 1, json_build_object('schema', n.nspname, 'name', t.typname, 'identity', format('%I.%I', n.nspname, t.typname),
     'phrase', '', 'parent', json_build_array('pg_type', t.oid, 0),
-    'create', format('ALTER DOMAIN %I.%I SET DEFAULT %s', n.nspname, t.typname, t.typdefault),
-    'replace', format('ALTER DOMAIN %I.%I SET DEFAULT %s', n.nspname, t.typname, t.typdefault),
+    'create', format('ALTER DOMAIN %I.%I SET DEFAULT %s', n.nspname, t.typname, x.expression),
+    'replace', format('ALTER DOMAIN %I.%I SET DEFAULT %s', n.nspname, t.typname, x.expression),
     'drop', format('ALTER DOMAIN %I.%I DROP DEFAULT', n.nspname, t.typname),
-    'inherited', false, 'details', json_build_object('expression', t.typdefault))
+    'inherited', false, 'details', json_build_object('expression', x.expression))
 FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
+-- Not `typdefault`: that was written down with the search path of its day.
+CROSS JOIN LATERAL (SELECT coalesce(pg_get_expr(t.typdefaultbin, 0), quote_literal(t.typdefault)) OFFSET 0) AS x(expression)
 WHERE t.typtype = 'd' AND t.typdefault IS NOT NULL AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'
 UNION ALL
 SELECT 'attribute', 'pg_class', c.oid, a.attnum::int, json_build_object('schema', n.nspname, 'name', a.attname, 'identity', format('%I.%I.%I', n.nspname, c.relname, a.attname),
@@ -80,10 +95,11 @@ SELECT 'attribute', 'pg_class', c.oid, a.attnum::int, json_build_object('schema'
 FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid AND c.relkind = 'c' JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE a.attnum > 0 AND NOT a.attisdropped AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'
 UNION ALL
--- The name of a base type, which its functions need before the type can be made.
+-- The name of a base type, which its functions need before the type can be made; of a range type likewise.
 SELECT 'shell type', 'shell', t.oid, 0, json_build_object('schema', n.nspname, 'name', t.typname, 'identity', format('%I.%I', n.nspname, t.typname), 'phrase', format('TYPE %I.%I', n.nspname, t.typname),
     'create', format('CREATE TYPE %I.%I', n.nspname, t.typname), 'drop', '',
     'depends', json_build_array(json_build_array('pg_namespace', n.oid, 0)))
 FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
-WHERE t.typtype = 'b' AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)' AND NOT EXISTS (SELECT FROM pg_type el WHERE el.typarray = t.oid)
+WHERE (t.typtype = 'b' OR EXISTS (SELECT FROM pg_range r WHERE r.rngtypid = t.oid AND r.rngcanonical <> 0))
+    AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)' AND NOT EXISTS (SELECT FROM pg_type el WHERE el.typarray = t.oid)
     AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_type'::regclass AND d.objid = t.oid AND d.deptype = 'e')

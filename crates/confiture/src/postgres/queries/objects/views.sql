@@ -3,7 +3,7 @@ SELECT CASE c.relkind WHEN 'm' THEN 'materialized view' ELSE 'view' END AS kind,
     'phrase', format('%s %I.%I', x.what, n.nspname, c.relname),
     'create', format('CREATE %s %I.%I', x.what, n.nspname, c.relname) || y.body,
     'replace', CASE c.relkind WHEN 'v' THEN format('CREATE OR REPLACE %s %I.%I', x.what, n.nspname, c.relname) || y.body END,
-    'definition', format('%s %s%s', CASE c.relkind WHEN 'v' THEN array_to_string(c.reloptions, ', ') END, pg_get_viewdef(c.oid),
+    'definition', format('%s %s%s', CASE c.relkind WHEN 'v' THEN array_to_string(w.options, ', ') END, pg_get_viewdef(c.oid),
         CASE WHEN c.relkind = 'm' AND NOT z.can_change THEN format(' USING %I', am.amname) END),
     'drop', format('DROP %s %I.%I', x.what, n.nspname, c.relname),
     'owner', pg_get_userbyid(c.relowner), 'acl', c.relacl::text[], 'acl_default', acldefault('r', c.relowner)::text[],
@@ -19,6 +19,9 @@ LEFT JOIN pg_am am ON am.oid = c.relam LEFT JOIN pg_tablespace s ON s.oid = c.re
 -- ALTER … SET ACCESS METHOD is new in 15.
 CROSS JOIN LATERAL (SELECT current_setting('server_version_num')::int >= 150000) AS z(can_change)
 CROSS JOIN LATERAL (SELECT CASE c.relkind WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'VIEW' END) AS x(what)
-CROSS JOIN LATERAL (SELECT CASE WHEN c.reloptions IS NOT NULL AND c.relkind = 'v' THEN ' WITH (' || (SELECT string_agg(format('%I=%L', split_part(o, '=', 1), substr(o, strpos(o, '=') + 1)), ', ') FROM unnest(c.reloptions) o) || ')' ELSE '' END
+-- pg_dump writes check_option behind the query, wherever it stands.
+CROSS JOIN LATERAL (SELECT CASE WHEN c.reloptions IS NOT NULL
+    THEN ARRAY(SELECT o FROM unnest(c.reloptions) WITH ORDINALITY AS u(o, number) ORDER BY o LIKE 'check\_option=%', number) END) AS w(options)
+CROSS JOIN LATERAL (SELECT CASE WHEN c.reloptions IS NOT NULL AND c.relkind = 'v' THEN ' WITH (' || (SELECT string_agg(format('%I=%L', split_part(o, '=', 1), substr(o, strpos(o, '=') + 1)), ', ') FROM unnest(w.options) o) || ')' ELSE '' END
     || E' AS\n' || rtrim(pg_get_viewdef(c.oid), ';') || CASE WHEN c.relkind = 'm' AND NOT c.relispopulated THEN E'\n  WITH NO DATA' ELSE '' END) AS y(body)
 WHERE c.relkind IN ('v', 'm') AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'
