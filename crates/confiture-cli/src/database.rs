@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use confiture::config::{Connection, Endpoint, Flags, Settings};
-use confiture::postgres::database as databases;
+use confiture::postgres::{database as databases, roles};
 use confiture::project::{Naming, Project, Target, TargetDatabase};
 use confiture::sql::Identifier;
 use confiture::{Error, ErrorKind, Result};
@@ -23,11 +23,6 @@ pub(crate) struct Database {
 }
 
 impl Database {
-    /// True for one on the local server, which is ours.
-    pub(crate) fn is_local(&self) -> bool {
-        self.server.is_some()
-    }
-
     /// Makes the database where it is one of the local server and not there yet: nobody else would.
     pub(crate) async fn make_if_local(&self) -> Result<()> {
         if self.server.is_none() {
@@ -59,6 +54,22 @@ pub(crate) async fn scratch(project: &Project, settings: &Settings) -> Result<Da
     reach_database(project, project.scratch(settings)?, settings.clone()).await
 }
 
+/// As [`scratch`]. Where the `texts` make roles, and the server would be the local one, one for the occasion: roles belong to the whole
+/// server, and there they meet nobody else's.
+pub(crate) async fn scratch_for<'a>(
+    project: &Project,
+    settings: &Settings,
+    mut texts: impl Iterator<Item = &'a str>,
+) -> Result<Database> {
+    let database = project.scratch(settings)?;
+    if !matches!(database, TargetDatabase::Embedded(_)) || texts.all(|text| roles::made_in(text).is_empty()) {
+        return reach_database(project, database, settings.clone()).await;
+    }
+    let server = Server::throwaway(Options::default()).await.map_err(server_error)?;
+    let connection = on_server(&server, "postgres");
+    Ok(Database { connection, settings: settings.clone(), environment: None, server: Some(server) })
+}
+
 async fn reach_database(project: &Project, database: TargetDatabase, settings: Settings) -> Result<Database> {
     let environment = None;
     match database {
@@ -74,6 +85,15 @@ async fn reach_database(project: &Project, database: TargetDatabase, settings: S
     }
 }
 
+/// A name that PostgreSQL would cut is the name of another database.
+pub(crate) fn refuse_long_name(name: &str) -> Result<()> {
+    if name.len() <= 63 {
+        return Ok(());
+    }
+    let message = format!("a database's name has at most 63 bytes, and this one has {}: {name}", name.len());
+    Err(Error::usage(message).hint("PostgreSQL would cut it, and another database would be meant"))
+}
+
 /// Where the project's local server has its data.
 pub(crate) fn server_folder(project: &Project) -> PathBuf {
     project.root.join(".confiture/server")
@@ -83,7 +103,7 @@ pub(crate) fn server_folder(project: &Project) -> PathBuf {
 pub(crate) fn on_server(server: &Server, database: impl Into<String>) -> Connection {
     let folder = server.socket_dir().display().to_string();
     let connection = Connection::new(Endpoint::new(folder, server.port()), server.user(), database);
-    Connection { actor: actor(), ..connection }
+    Connection { actor: actor(), own_server: true, ..connection }
 }
 
 /// Who runs this program, and where: `ada@laptop`, as far as the system knows.

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use confiture::build::{BuildOptions, BuildReport, SchemaBuilder, Seeds, Tree};
 use confiture::config::{BuildOrder, Flags, Origin, Settings};
@@ -195,6 +196,9 @@ impl Build {
 
 impl Build {
     async fn find(&self, project: &Project, flags: &Flags) -> Result<Database> {
+        if let Some(name) = &self.name {
+            database::refuse_long_name(name)?;
+        }
         let mut found = database::find(project, self.naming(), flags).await?;
         if let Some(name) = &self.name {
             if name.is_empty() {
@@ -203,6 +207,7 @@ impl Build {
             }
             found.connection = found.connection.with_database(name);
         }
+        database::refuse_long_name(&found.connection.database)?;
         Ok(found)
     }
 
@@ -271,28 +276,45 @@ impl Build {
             let mut options = self.options(&found.settings);
             let mut agreed = self.yes;
             let mut seen = builder.stamps();
+            // What stood in the way of the last build, where that may go away by itself.
+            let mut in_the_way: Option<String> = None;
             loop {
                 match self.build_once(invocation, &builder, &found, options, agreed, &execution).await {
                     Ok(report) => {
                         builds += 1;
+                        in_the_way = None;
                         execution.note(report);
                         // What this has made, it may drop.
                         (options.drop_existing, agreed) = (true, true);
                     }
-                    Err(error) if options.drop_existing || error.place().is_some() => {
-                        failures += 1;
+                    Err(Stop::For(error)) if options.drop_existing || error.place().is_some() => {
                         if error.kind() == ErrorKind::Interrupted {
                             break;
                         }
-                        let said = output::error::render(Style::default(), false, &error);
-                        execution
-                            .warn(format!("not built, and the database is as it was\n{}", said.trim_end()));
+                        let was = in_the_way.take();
+                        if error.kind() == ErrorKind::Unsafe {
+                            in_the_way = Some(error.message().to_owned());
+                        }
+                        if was.is_none() || was != in_the_way {
+                            failures += 1;
+                            let said = output::error::render(Style::default(), false, &error);
+                            execution.warn(format!(
+                                "not built, and the database is as it was\n{}",
+                                said.trim_end()
+                            ));
+                            if in_the_way.is_some() {
+                                execution.note(waiting_for(true));
+                            }
+                        }
                     }
-                    Err(error) => return Err(error),
+                    Err(Stop::For(error) | Stop::Altogether(error)) => return Err(error),
                 }
-                execution.note("Waiting for a change; Ctrl-C ends");
+                if in_the_way.is_none() {
+                    execution.note(waiting_for(false));
+                }
                 tokio::select! {
                     () = builder.changed(&mut seen) => {}
+                    () = tokio::time::sleep(AGAIN), if in_the_way.is_some() => {}
                     () = execution.interrupted() => break,
                 }
             }
@@ -309,14 +331,14 @@ impl Build {
         options: BuildOptions,
         agreed: bool,
         execution: &Execution,
-    ) -> Result<String> {
-        let contained = self.contained(found, execution)?;
+    ) -> std::result::Result<String, Stop> {
+        let contained = self.contained(found, execution).map_err(Stop::For)?;
         let builder = builder.clone().with_record(contained.record.clone());
-        let plan = builder.plan(&found.connection, options).await?;
+        let plan = builder.plan(&found.connection, options).await.map_err(Stop::For)?;
         if let Some(loss) = plan.loses() {
-            confirm(&invocation.terminal, execution, agreed, &loss).await?;
+            confirm(&invocation.terminal, execution, agreed, &loss).await.map_err(Stop::Altogether)?;
         }
-        let report = plan.execute(execution).await?;
+        let report = plan.execute(execution).await.map_err(Stop::For)?;
         let text = render(&report) + &contained.render();
         Ok(text.trim_end().to_owned())
     }
@@ -344,6 +366,25 @@ impl Contained {
     }
 }
 
+/// How often a watching build looks whether a database that was in use is free.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Why a watching build has not built.
+enum Stop {
+    /// A change, of the files or of the server, may help.
+    For(Error),
+    /// Nobody agrees.
+    Altogether(Error),
+}
+
+fn waiting_for(in_the_way: bool) -> &'static str {
+    if in_the_way {
+        "Waiting until nothing is in the way, or for a change; Ctrl-C ends"
+    } else {
+        "Waiting for a change; Ctrl-C ends"
+    }
+}
+
 /// The file in an order that has to be found out, in a scratch database.
 async fn write_by_need(
     project: &Project,
@@ -352,7 +393,9 @@ async fn write_by_need(
     file: &Path,
     execution: &Execution,
 ) -> Result<()> {
-    let scratch = database::scratch(project, settings).await?;
+    let files = builder.files()?;
+    let texts = files.iter().map(|file| file.script.script.text());
+    let scratch = database::scratch_for(project, settings, texts).await?;
     let text = builder.build_by_need(&scratch.connection, execution).await?;
     disk::write_atomically(file, &text)
 }

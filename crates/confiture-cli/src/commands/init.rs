@@ -39,6 +39,10 @@ pub(crate) struct Init {
     /// With --from-database: say who may do what.
     #[arg(long, requires = "from_database")]
     with_privileges: bool,
+
+    /// With --from-database: write passwords of user mappings and foreign servers into the files, too.
+    #[arg(long, requires = "from_database")]
+    secrets: bool,
 }
 
 impl Init {
@@ -90,7 +94,7 @@ impl Init {
                 text = dumped => text?,
                 () = execution.interrupted() => return Err(Error::interrupted("interrupted; nothing was written")),
             };
-            init::plan_files(&text)
+            init::plan_files(&text, self.secrets)
         })
     }
 

@@ -7,7 +7,7 @@ use confiture::{Error, ErrorKind, Result};
 use local_postgres::{Options, Server as Local};
 use serde_json::json;
 
-use crate::database::{on_server, server_error, server_folder};
+use crate::database::{on_server, refuse_long_name, server_error, server_folder};
 use crate::invocation::Invocation;
 use crate::output::Reply;
 use crate::runtime;
@@ -106,6 +106,7 @@ fn status(running: Option<&Local>) -> Result<Reply> {
 }
 
 fn url(running: Option<&Local>, database: &str) -> Result<Reply> {
+    refuse_long_name(database)?;
     let server = running.ok_or_else(|| {
         Error::new(ErrorKind::Connect, "the server does not run")
             .hint("start it with `confiture server start`")

@@ -408,3 +408,46 @@ async fn a_history_that_cannot_be_kept_stops_the_build() {
     assert!(!said.stderr.contains("alphabetical order"), "{said}");
     assert_eq!(psql(&database, "select count(*) from pg_tables where schemaname = 'public'"), "0");
 }
+
+#[tokio::test]
+async fn a_name_that_would_be_cut_is_refused() {
+    let database = database().await;
+    let project = shop(&database.url());
+    let name = "t".repeat(64);
+    let said = project.call(&["build", "-e", "local", "--name", &name]);
+    assert_eq!(said.status, 2, "{said}");
+    assert!(said.stderr.contains("has at most 63 bytes, and this one has 64"), "{said}");
+    assert_eq!(project.call(&["server", "url", &name]).status, 2);
+}
+
+/// Nothing changes but the database, which somebody lets go of.
+#[tokio::test]
+async fn a_watching_build_goes_on_when_the_database_is_free() {
+    use std::io::BufRead as _;
+    let database = database().await;
+    let project = shop(&database.url());
+    let refused = project.call(&["build", "-e", "local"]);
+    assert_eq!(refused.status, 0, "{refused}");
+    let nobody_agrees = project.call(&["build", "-e", "local", "--watch", "--drop-existing"]);
+    assert_eq!(nobody_agrees.status, 8, "it ends: {nobody_agrees}");
+    let mut user = std::process::Command::new(database.server().program("psql"));
+    let pipe = std::process::Stdio::piped;
+    let user = user.args(["-XqAt", "-d", &database.url()]).stdin(pipe()).stdout(pipe()).spawn();
+    let mut user = Running(user.expect("psql starts"));
+    // It is connected once it answers.
+    std::io::Write::write_all(user.0.stdin.as_mut().expect("a pipe"), b"select 1;\n").expect("it listens");
+    let mut answer = [0; 1];
+    std::io::Read::read_exact(user.0.stdout.as_mut().expect("a pipe"), &mut answer).expect("an answer");
+    let mut command = project.command(&["build", "-e", "local", "--watch", "--drop-existing", "--yes"]);
+    let mut watch =
+        Running(command.stderr(std::process::Stdio::piped()).spawn().expect("the program starts"));
+    let stderr = watch.0.stderr.take().expect("it was asked for");
+    let mut lines = std::io::BufReader::new(stderr).lines().map(|line| line.expect("UTF-8"));
+    let mut until_it_waits =
+        || lines.by_ref().take_while(|line| !line.starts_with("Waiting")).collect::<Vec<_>>().join("\n");
+    let said = until_it_waits();
+    assert!(said.contains("is in use") && said.contains("--disconnect"), "{said}");
+    drop(user);
+    let said = until_it_waits();
+    assert!(said.contains("Replaced"), "{said}");
+}

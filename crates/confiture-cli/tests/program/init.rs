@@ -192,3 +192,44 @@ async fn a_schema_that_is_there_is_not_mixed_with_a_live_one() {
         assert_eq!(json.json()["result"]["created"][0], "db/live/10_tables/users.sql", "{json}");
     }
 }
+
+#[tokio::test]
+async fn passwords_are_only_written_where_they_are_asked_for() {
+    let live = Database::create().await.expect("a database");
+    psql(
+        &live,
+        "create foreign data wrapper w; create server s foreign data wrapper w;
+         create user mapping for public server s options (\"user\" 'me', password 'hunter2secret');",
+    );
+    for (flag, kept) in [(&[][..], false), (&["--secrets"][..], true)] {
+        let project = Project::new();
+        let said = project.call(&[&["init", "--from-database", &live.url()], flag].concat());
+        if Witness::of(live.server()) == Witness::Catalog {
+            return;
+        }
+        let file = project.path().join("db/schema/00_common/40_foreign_servers.sql");
+        let file = std::fs::read_dir(file.parent().expect("a folder")).expect("a folder");
+        let text: String =
+            file.map(|one| std::fs::read_to_string(one.expect("a file").path()).expect("text")).collect();
+        assert_eq!(text.contains("hunter2secret"), kept, "{text}");
+        assert_eq!(text.contains("-- Its password is left out."), !kept, "{text}");
+        assert_eq!(said.stdout.contains("note: passwords are left out"), !kept, "{said}");
+        assert!(text.contains("'me'"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn tables_whose_names_are_dots_have_files() {
+    let live = Database::create().await.expect("a database");
+    psql(&live, "create table \".\" (id int); create table \"..\" (id int);");
+    let project = Project::new();
+    let said = project.call(&["init", "--from-database", &live.url()]);
+    if Witness::of(live.server()) == Witness::Catalog {
+        return;
+    }
+    assert!(said.stdout.contains("10_tables/_.sql"), "{said}");
+    let rebuilt = Database::create().await.expect("a database");
+    let built = project.call(&["build", "--env", &rebuilt.url(), "--no-cache"]);
+    assert_eq!(built.status, 0, "{built}");
+    assert_eq!(live.schema(""), rebuilt.schema(""));
+}

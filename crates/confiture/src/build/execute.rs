@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use crate::build::aside;
 use crate::build::need::{Ran, run_by_need, tails};
 use crate::build::order::TreeFile;
 use crate::build::plan::{BuildPlan, Content, OutsideTransaction, Run, Way, arrange};
@@ -11,8 +12,7 @@ use crate::build::template;
 use crate::config::{BuildOrder, Connection};
 use crate::error::{Error, Result};
 use crate::event::{Event, Execution};
-use crate::postgres::database;
-use crate::postgres::{Session, run_pieces};
+use crate::postgres::{Session, database, roles, run_pieces};
 use crate::sql::{Identifier, Sql};
 
 /// What a build has done.
@@ -63,7 +63,7 @@ pub(super) async fn execute(plan: BuildPlan, execution: &Execution) -> Result<Bu
         }
         Way::Create => {
             let maintenance = database::connect_to_maintenance(&plan.connection).await?;
-            replacing(&maintenance, &plan, async || {
+            replacing(&maintenance, &plan, execution, async || {
                 database::create(&maintenance, &plan.database, None).await?;
                 order = run_or_drop(&maintenance, &plan, execution).await?;
                 Ok(())
@@ -110,7 +110,7 @@ async fn clone(
             plan.database
         )));
     }
-    replacing(&maintenance, plan, async || {
+    replacing(&maintenance, plan, execution, async || {
         database::create(&maintenance, &plan.database, Some(template)).await
     })
     .await?;
@@ -122,22 +122,45 @@ async fn clone(
 async fn replacing(
     maintenance: &Session,
     plan: &BuildPlan,
+    execution: &Execution,
     make: impl AsyncFnOnce() -> Result<()>,
 ) -> Result<()> {
     if !plan.replaces {
         return make().await;
     }
-    let aside = name_aside(&plan.database);
-    refuse_leftover(maintenance, &aside).await?;
+    let aside = aside::name_of(&plan.database);
+    // Another build of the same name may be at it: it puts the database back, or drops it.
+    tokio::select! {
+        locked = aside::lock(maintenance, &aside) => locked?,
+        () = execution.interrupted() => {
+            return Err(Error::interrupted("interrupted while another build was waited for; nothing was changed"));
+        }
+    }
+    let outcome = replace(maintenance, plan, &aside, make).await;
+    aside::unlock(maintenance, &aside).await?;
+    outcome
+}
+
+async fn replace(
+    maintenance: &Session,
+    plan: &BuildPlan,
+    aside: &Identifier,
+    make: impl AsyncFnOnce() -> Result<()>,
+) -> Result<()> {
+    aside::settle(maintenance, &plan.database, aside).await?;
+    if !database::exists(maintenance, &plan.database).await? {
+        return make().await;
+    }
+    refuse_subscriptions(maintenance, &plan.database).await?;
     if plan.disconnect {
         database::end_users_of(maintenance, &plan.database).await?;
     }
     refuse_users(maintenance, &plan.database).await?;
-    database::rename(maintenance, &plan.database, &aside).await?;
+    aside::set(maintenance, &plan.database, aside).await?;
     match make().await {
-        Ok(()) => database::drop_ours(maintenance, &aside).await,
+        Ok(()) => database::drop_ours(maintenance, aside).await,
         Err(error) => {
-            database::rename(maintenance, &aside, &plan.database).await.map_err(|rename| {
+            aside::put_back(maintenance, aside, &plan.database).await.map_err(|rename| {
                 rename
                     .context(format!(
                         "the build failed ({error}), and the old database could not be put back"
@@ -149,20 +172,15 @@ async fn replacing(
     }
 }
 
-/// The name under which a database waits until its successor is done: the same each time, so that a leftover is noticed.
-fn name_aside(database: &Identifier) -> Identifier {
-    let room = 63 - "_replaced".len();
-    Identifier::new(format!("{}_replaced", &database.as_str()[..database.as_str().floor_char_boundary(room)]))
-}
-
-async fn refuse_leftover(maintenance: &Session, aside: &Identifier) -> Result<()> {
-    if database::read_server(maintenance, aside).await?.exists {
-        return Err(Error::refused(format!(
-            "there is a database {aside}, which a broken-off build may have set aside"
-        ))
-        .hint("look into it, then drop or rename it"));
-    }
-    Ok(())
+/// A subscription has a slot on another server, which nobody has agreed to drop.
+async fn refuse_subscriptions(maintenance: &Session, name: &Identifier) -> Result<()> {
+    let subscriptions = database::read_subscriptions_of(maintenance, name).await?;
+    let Some(first) = subscriptions.first() else { return Ok(()) };
+    let first = Identifier::new(first);
+    Err(Error::refused(format!("the database {name} has the subscription {first}, and cannot be replaced")).hint(format!(
+        "there, ALTER SUBSCRIPTION {first} DISABLE; DROP SUBSCRIPTION {first}; where its publisher is gone, \
+         ALTER SUBSCRIPTION {first} SET (slot_name = NONE) between the two"
+    )))
 }
 
 async fn refuse_users(maintenance: &Session, name: &Identifier) -> Result<()> {
@@ -174,7 +192,7 @@ async fn refuse_users(maintenance: &Session, name: &Identifier) -> Result<()> {
     }
     let refusal = Error::refused(format!("the database {name} is in use and cannot be replaced"));
     let refusal = users.iter().fold(refusal, |refusal, who| refusal.hint(format!("connected: {who}")));
-    Err(refusal.hint("stop what uses it, or end a connection with SELECT pg_terminate_backend(pid)"))
+    Err(refusal.hint("stop what uses it, or have its connections ended: --disconnect"))
 }
 
 async fn run_or_drop(maintenance: &Session, plan: &BuildPlan, execution: &Execution) -> Result<Vec<Ran>> {
@@ -232,7 +250,7 @@ async fn run_tree(
     execution.emit(&Event::StepStarted { step: step.clone() });
     let mut committed = false;
     let outcome = tokio::select! {
-        outcome = run_all(&session, plan, &mut committed, execution) => Some(outcome),
+        outcome = run_with_roles(&session, plan, &mut committed, execution) => Some(outcome),
         () = execution.interrupted() => None,
     };
     match outcome {
@@ -242,7 +260,7 @@ async fn run_tree(
         }
         Some(Err(error)) => {
             roll_back(&session).await;
-            Err(Failure { error: say_size(error), committed })
+            Err(Failure { error: roles::advise(&session, say_size(error)), committed })
         }
         None => {
             // Should the request not arrive, the server still rolls back: once its statement ends and nobody is there.
@@ -252,6 +270,31 @@ async fn run_tree(
             let error = Error::interrupted(format!("the build of {} was interrupted{undone}", plan.database));
             Err(Failure { error, committed })
         }
+    }
+}
+
+/// Runs all; again where a role is missing that no file makes, and the server is our own.
+async fn run_with_roles(
+    session: &Session,
+    plan: &BuildPlan,
+    committed: &mut bool,
+    execution: &Execution,
+) -> Result<Vec<Ran>> {
+    let texts = plan.content.tree.iter().map(|file| file.script.script.text());
+    let mut known: Vec<String> = texts.flat_map(roles::made_in).collect();
+    loop {
+        let error = match run_all(session, plan, committed, execution).await {
+            Err(error) if !*committed => error,
+            outcome => return outcome,
+        };
+        let Some(role) = roles::missing_role(&error).filter(|role| !known.contains(role)) else {
+            return Err(error);
+        };
+        roll_back(session).await;
+        if !roles::make_missing(session, &error).await? {
+            return Err(error);
+        }
+        known.push(role);
     }
 }
 
@@ -346,6 +389,7 @@ fn say_size(error: Error) -> Error {
 /// Where something is missing, the order of the files may be why.
 fn say_order(error: Error) -> Error {
     match error.sqlstate_code() {
+        _ if roles::missing_role(&error).is_some() => error,
         Some("42P01" | "42704" | "42883" | "3F000") if error.place().is_some() => error
             .hint("what a file uses must stand above, or in a file that runs earlier: files run in alphabetical order")
             .hint("or write `build: {order: dependencies}` into confiture.yaml: then the order is found out"),

@@ -19,6 +19,7 @@
 //! The second build of the same files on the same server takes a few hundredths of a second: it is a copy of a *template
 //! database* that the first has left there (see `template.rs` for what keeps that honest).
 
+mod aside;
 mod execute;
 mod guess;
 mod need;

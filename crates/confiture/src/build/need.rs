@@ -12,7 +12,7 @@ use crate::build::order::TreeFile;
 use crate::build::plan::{Run, arrange};
 use crate::error::{Error, Result};
 use crate::event::Execution;
-use crate::postgres::{Piece, Session, run_pieces};
+use crate::postgres::{Piece, Session, roles, run_pieces};
 use crate::sql::{Script, SplitScript, Sql, split};
 
 /// A part of a file that ran at one go.
@@ -80,12 +80,24 @@ pub(super) async fn run_by_need(
                 Some(part) => ran.push(part),
                 // What it lacks may be made further on.
                 None if number + 1 < sections.len() => break,
-                None => return Err(never_resolved(&waiting)),
+                // No file makes the role that one lacks, and the server is our own.
+                None if make_role(session, &waiting).await? => {}
+                None => return Err(never_resolved(session, &waiting)),
             }
         }
     }
     session.batch(&Sql::literal("RESET ALL; SET client_min_messages = 'warning'")).await?;
     Ok(ran)
+}
+
+/// Makes the first role that a file waits for, where roles may be made.
+async fn make_role(session: &Session, waiting: &[Waiting<'_>]) -> Result<bool> {
+    for (_, refusal) in waiting.iter().filter_map(|one| one.refusal.as_ref()) {
+        if roles::make_missing(session, refusal).await? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Lets the first file that can run a few statements run these.
@@ -189,7 +201,7 @@ fn transactional(file: &TreeFile) -> Result<Vec<Piece<'_>>> {
 }
 
 /// One error for all files that wait for what nobody makes.
-fn never_resolved(waiting: &[Waiting<'_>]) -> Error {
+fn never_resolved(session: &Session, waiting: &[Waiting<'_>]) -> Error {
     let made: Vec<_> = waiting.iter().map(|one| defined_by(one.file)).collect();
     let lacks = |one: &Waiting<'_>| {
         let message = one.refusal.as_ref().map_or("", |(_, error)| error.message());
@@ -205,6 +217,7 @@ fn never_resolved(waiting: &[Waiting<'_>]) -> Error {
         None => Error::unexpected("a file waits for nothing"),
     };
     error = match root {
+        Some(_) if roles::missing_role(&error).is_some() => roles::advise(session, error),
         Some(_) => error.hint("no file makes it: it is misspelt, or its file is left out"),
         None => error.hint("these files need each other; inside a file statements keep their order, so put what both need into a file of its own"),
     };

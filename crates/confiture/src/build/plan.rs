@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::build::aside;
 use crate::build::order::{TreeFile, notes_on_order};
 use crate::build::template;
 use crate::config::{BuildOrder, Connection};
@@ -46,6 +47,9 @@ pub struct BuildPlan {
     pub target: Target,
     /// The database is dropped and made anew: what it holds is lost.
     pub replaces: bool,
+    /// What a build that was killed has set aside, and this one puts back, or drops.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub left: Option<Identifier>,
     /// How the database comes about.
     pub way: Way,
     /// Why the result is not kept as a template; `None` where it is.
@@ -129,13 +133,18 @@ impl BuildPlan {
     /// What is about to be lost, to ask the user about: "dropping the database …"; `None` where nothing is.
     #[must_use]
     pub fn loses(&self) -> Option<String> {
-        match &self.target {
-            Target::Occupied { examples, objects } if self.replaces => Some(format!(
-                "dropping the database {} with {}, all rows, and the database's own settings and privileges",
+        let left = self
+            .left
+            .as_ref()
+            .map(|left| format!("the database {left}, which a build that was ended has set aside"));
+        match (&self.target, left) {
+            (Target::Occupied { examples, objects }, left) if self.replaces => Some(format!(
+                "dropping the database {} with {}, all rows, and the database's own settings and privileges{}",
                 self.database,
-                some_of(examples, *objects)
+                some_of(examples, *objects),
+                left.map(|left| format!("; and {left}")).unwrap_or_default()
             )),
-            _ => None,
+            (_, left) => left.map(|left| format!("dropping {left}")),
         }
     }
 }
@@ -179,9 +188,20 @@ pub(super) async fn plan_build(
     if target == Target::Missing && server.as_ref().is_some_and(|server| !server.may_create) {
         return Err(may_not_create(&database, server.as_ref()));
     }
-    let replaces = refuse_or_replace(&database, &target, options, server.as_ref())?;
+    let aside = aside::name_of(&database);
+    let left = match &maintenance {
+        Some(session) if aside::is_left(session, &aside).await? => Some(aside),
+        _ => None,
+    };
+    if let Some(left) = left.as_ref().filter(|_| !options.drop_existing) {
+        notes.push(format!(
+            "a build that was ended has left the database {left}: --drop-existing finishes what it began"
+        ));
+    }
+    let left = left.filter(|_| options.drop_existing);
+    let replaces = refuse_or_replace(&database, &target, options, server.as_ref())? || left.is_some();
     let (way, not_cached) = match (&maintenance, &server) {
-        (Some(maintenance), Some(server)) if target != Target::Empty => {
+        (Some(maintenance), Some(server)) if target != Target::Empty || left.is_some() => {
             choose_way(&content, identity, &database, maintenance, server, options).await?
         }
         _ => (Way::InPlace, Some("the database was there already".to_owned())),
@@ -190,6 +210,7 @@ pub(super) async fn plan_build(
         database,
         target,
         replaces,
+        left,
         way,
         not_cached,
         files: tree.len(),

@@ -203,6 +203,24 @@ impl Object {
         self.details[name].as_str().unwrap_or_default()
     }
 
+    /// Has its role's name in its identity no more; with `is_literal`, its statements still have it.
+    fn call_own(&mut self, is_literal: bool) {
+        let (named, own) = (self.detail("named").to_owned(), self.detail("own").to_owned());
+        for text in [&mut self.identity, &mut self.name] {
+            *text = text.replacen(&named, &own, 1);
+        }
+        if is_literal {
+            return;
+        }
+        for text in [Some(&mut self.create), Some(&mut self.drop), self.alter.as_mut()].into_iter().flatten()
+        {
+            *text = text.replacen(&named, &own, 1);
+        }
+        if let Some(alter) = self.details.get_mut("alter").filter(|alter| alter.is_string()) {
+            *alter = Value::String(own);
+        }
+    }
+
     /// True where this detail is `true`.
     #[must_use]
     pub fn is(&self, name: &str) -> bool {
@@ -221,8 +239,10 @@ impl Object {
 pub struct Objects {
     /// `server_version_num`: 150018 is 15.18.
     pub server_version: u32,
-    /// The role that reads it: what it owns has the owner that new objects get.
+    /// The role whose objects have the owner that new objects get: the one that reads it, or whom a live database mostly belongs to.
     pub role: String,
+    /// The role that it stands for: whom the live database mostly belongs to of which this is a copy, or beside which it stands.
+    pub stands_for: Option<String>,
     /// The objects.
     pub all: Vec<Object>,
     /// Where each is in `all`.
@@ -236,6 +256,31 @@ pub struct Objects {
 }
 
 impl Objects {
+    /// True for a role whose objects have the owner that new objects get.
+    #[must_use]
+    pub fn is_own(&self, role: &str) -> bool {
+        role == self.role || self.stands_for.as_deref() == Some(role)
+    }
+
+    /// Lets it stand for `main`. What is called after a role of its own is called so no more: `CURRENT_USER`, or not at all.
+    pub fn stand_for(&mut self, main: Option<&str>) {
+        self.stands_for = main.map(str::to_owned);
+        for at in 0..self.all.len() {
+            let object = &self.all[at];
+            if object.detail("own").is_empty()
+                || !object.owner.as_deref().is_some_and(|role| self.is_own(role))
+            {
+                continue;
+            }
+            let is_literal = object.owner.as_deref() != Some(&self.role);
+            self.by_key.remove(&object.key());
+            let object = &mut self.all[at];
+            object.call_own(is_literal);
+            let key = object.key();
+            self.by_key.insert(key, at);
+        }
+    }
+
     /// The object of this name, with its position.
     #[must_use]
     pub fn find(&self, key: &Key) -> Option<(usize, &Object)> {

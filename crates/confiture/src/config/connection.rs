@@ -39,6 +39,8 @@ pub struct Connection {
     pub target: TargetServer,
     /// Who is at the keyboard, as `ada@laptop`: the audit trail of a migration names them beside the role.
     pub actor: Option<String>,
+    /// The server is Confiture's own: roles that are missing may be made on it.
+    pub own_server: bool,
     /// What was left aside on the way here, such as a password file that others can read: said when the login fails.
     pub notes: Vec<String>,
 }
@@ -200,6 +202,7 @@ impl Connection {
             options: None,
             target: TargetServer::default(),
             actor: None,
+            own_server: false,
             notes: Vec::new(),
         }
     }

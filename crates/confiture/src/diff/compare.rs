@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::catalog::{Kind, Object, Objects};
 use crate::diff::hazard::Hazard;
-use crate::diff::{column, data_type, not_null, options, privileges, sequence};
+use crate::diff::{column, data_type, not_null, options, owner, privileges, sequence};
 use crate::sql::Sql;
 
 /// How an object becomes what it is to be.
@@ -99,17 +99,11 @@ pub(super) fn compare(sides: Sides<'_>, old: &Object, new: &Object) -> Change {
             index_name(new)
         ));
     }
-    if owner(sides.old, old) != owner(sides.new, new)
-        && let Some(owner) = &new.owner
-        && !new.phrase.is_empty()
-        && !is_owned(sides.new, new)
-    {
-        change.push(format!("ALTER {} OWNER TO {}", new.phrase, quoted(owner)));
-    }
+    change.statements.extend(owner::change((sides.old, old), (sides.new, new)));
     if old.comment != new.comment {
         change.statements.extend(comment(new));
     }
-    change.statements.extend(privileges::change(old, new));
+    change.statements.extend(privileges::change(sides.new, old, new));
     if new.kind == Kind::Column
         && old.details["sequence"] != new.details["sequence"]
         && let Some(after) = column::sequence_behind(new)
@@ -119,18 +113,18 @@ pub(super) fn compare(sides: Sides<'_>, old: &Object, new: &Object) -> Change {
                 change
                     .statements
                     .extend((before.comment != after.comment).then(|| comment(&after)).flatten());
-                change.statements.extend(privileges::change(&before, &after));
+                change.statements.extend(privileges::change(sides.new, &before, &after));
             }
-            None => change.statements.extend(make_known(&after)),
+            None => change.statements.extend(make_known(sides.new, &after)),
         }
     }
     change
 }
 
 /// What is said of an object that was just made, and who may use it.
-pub(super) fn make_known(object: &Object) -> Vec<Sql> {
+pub(super) fn make_known(objects: &Objects, object: &Object) -> Vec<Sql> {
     let comment = object.comment.as_ref().and_then(|_| comment(object));
-    comment.into_iter().chain(privileges::make(object)).collect()
+    comment.into_iter().chain(privileges::make(objects, object)).collect()
 }
 
 /// True for an extension that has another version than it is to have, and no way there: mostly back to an older one.
@@ -140,23 +134,6 @@ pub(super) fn version_stays(old: &Object, new: &Object) -> bool {
     old.kind == Kind::Extension
         && version(old) != version(new)
         && !updates.is_some_and(|updates| version(new).is_some_and(|version| updates.contains(&version)))
-}
-
-/// The owner, where it is not the role that everything belongs to.
-fn owner<'a>(objects: &Objects, object: &'a Object) -> Option<&'a str> {
-    object.owner.as_deref().filter(|owner| *owner != objects.role)
-}
-
-/// A sequence that a column owns belongs to whom the table belongs to.
-pub(super) fn is_owned(objects: &Objects, object: &Object) -> bool {
-    object.kind == Kind::Sequence
-        && objects.by_key.contains_key(&(Kind::SequenceOwner, object.identity.clone()))
-}
-
-/// `ALTER … OWNER TO`, for a new object whose owner is not the one that makes it.
-pub(super) fn own(objects: &Objects, object: &Object) -> Option<Sql> {
-    let owner = owner(objects, object).filter(|_| !object.phrase.is_empty())?;
-    Some(Sql::from_server(format!("ALTER {} OWNER TO {}", object.phrase, quoted(owner))))
 }
 
 pub(super) fn quoted(name: &str) -> String {

@@ -21,6 +21,7 @@ mod not_null;
 mod online;
 mod options;
 mod order;
+mod owner;
 mod persistence;
 mod printed;
 mod privileges;
@@ -44,8 +45,9 @@ pub(crate) use annotation::made_by;
 pub use hazard::Hazard;
 pub use inheritance::{inherit_again, other_inheritance};
 pub use lock::{Lock, Sizes};
+pub use owner::{adopt, main_owner};
 pub use question::questions;
-pub use secret::{holds_secret, masked};
+pub use secret::{holds_secret, masked, without_secrets};
 pub use together::{go_online, take_apart};
 
 /// One step of a plan: statements that belong together.

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::catalog::{Kind, Object};
+use crate::catalog::{Kind, Object, Objects};
 use crate::diff::compare::quoted;
 use crate::sql::Sql;
 
@@ -94,21 +94,21 @@ fn default_of(object: &Object) -> Grants {
 }
 
 /// The statements from the privileges of `old` to those of `new`.
-pub(super) fn change(old: &Object, new: &Object) -> Vec<Sql> {
+pub(super) fn change(objects: &Objects, old: &Object, new: &Object) -> Vec<Sql> {
     match (of(old), of(new)) {
-        (Some(before), Some(after)) => statements(new, &before, &after),
+        (Some(before), Some(after)) => statements(objects, new, &before, &after),
         _ => Vec::new(),
     }
 }
 
 /// The statements for an object that was just made.
-pub(super) fn make(new: &Object) -> Vec<Sql> {
-    of(new).map_or_else(Vec::new, |after| statements(new, &default_of(new), &after))
+pub(super) fn make(objects: &Objects, new: &Object) -> Vec<Sql> {
+    of(new).map_or_else(Vec::new, |after| statements(objects, new, &default_of(new), &after))
 }
 
 /// The statements that take default privileges back.
-pub(super) fn unmake(old: &Object) -> Vec<Sql> {
-    of(old).map_or_else(Vec::new, |before| statements(old, &before, &default_of(old)))
+pub(super) fn unmake(objects: &Objects, old: &Object) -> Vec<Sql> {
+    of(old).map_or_else(Vec::new, |before| statements(objects, old, &before, &default_of(old)))
 }
 
 /// How many others have handed on a privilege before it came to who grants it.
@@ -133,7 +133,7 @@ fn granted_anew(object: &Object, before: &Grants, after: &Grants) -> BTreeSet<ch
     before.iter().filter(ends).map(|((_, letter, _), _)| *letter).collect()
 }
 
-fn statements(object: &Object, before: &Grants, after: &Grants) -> Vec<Sql> {
+fn statements(objects: &Objects, object: &Object, before: &Grants, after: &Grants) -> Vec<Sql> {
     type By<'a> = (usize, &'a Grantee);
     // Who got something from another loses it first, and gets it last.
     let mut revoke: BTreeMap<(Reverse<By<'_>>, bool, &Grantee), Vec<char>> = BTreeMap::new();
@@ -173,7 +173,10 @@ fn statements(object: &Object, before: &Grants, after: &Grants) -> Vec<Sql> {
     let (prefix, on) = phrase(object);
     let role = |grantee: &Grantee| match grantee {
         Grantee::Public => "PUBLIC".to_owned(),
-        Grantee::Owner => quoted(object.owner.as_deref().unwrap_or_default()),
+        Grantee::Owner => match object.owner.as_deref().unwrap_or_default() {
+            owner if objects.is_own(owner) => "CURRENT_USER".to_owned(),
+            owner => quoted(owner),
+        },
         Grantee::Role(name) => quoted(name),
     };
     let what = |letters: &[char]| {

@@ -7,7 +7,7 @@ use crate::diff::compare::{self, quoted};
 use crate::diff::fate::{self, Fate, Work};
 use crate::diff::order::{Act, Group};
 use crate::diff::{
-    Hazard, Step, column, family, fit, not_null, online, options, printed, privileges, together,
+    Hazard, Step, column, family, fit, not_null, online, options, owner, printed, privileges, together,
 };
 use crate::sql::Sql;
 
@@ -92,7 +92,7 @@ fn drop(work: &Work<'_>, at: usize) -> Step {
         return Step::plain(format!("{} is set aside", object.title()), statements);
     }
     let statements = match object.kind {
-        Kind::DefaultPrivileges => privileges::unmake(object),
+        Kind::DefaultPrivileges => privileges::unmake(work.sides.old, object),
         _ if object.drop.is_empty() => Vec::new(),
         // Where the column stays below, it is dropped only here.
         Kind::Column if work.stays_below.contains(&at) => {
@@ -315,7 +315,7 @@ fn refuses_identity(work: &Work<'_>, column: &Object) -> bool {
 
 /// What no statement that makes an object can say.
 fn finish_making(step: &mut Step, new: &Objects, object: &Object) {
-    step.statements.extend(compare::own(new, object));
+    step.statements.extend(owner::own(new, object));
     for (_, facet) in object.facets().filter(|(_, facet)| !facet.2 && !facet.1.is_empty()) {
         step.statements.push(Sql::from_server(facet.1.clone()));
     }
@@ -325,9 +325,10 @@ fn finish_making(step: &mut Step, new: &Objects, object: &Object) {
     if object.kind == Kind::Column {
         step.statements.extend(not_null::after(object).into_iter().map(Sql::from_server));
     }
-    step.statements.extend(compare::make_known(object));
+    step.statements.extend(compare::make_known(new, object));
     if object.kind == Kind::Column {
-        step.statements.extend(column::sequence_behind(object).iter().flat_map(compare::make_known));
+        let sequence = column::sequence_behind(object);
+        step.statements.extend(sequence.iter().flat_map(|sequence| compare::make_known(new, sequence)));
     }
 }
 

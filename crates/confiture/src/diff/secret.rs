@@ -27,6 +27,25 @@ pub fn masked(statement: &str) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
+/// The statement without its secret options.
+#[must_use]
+pub fn without_secrets(statement: &str) -> String {
+    let tokens: Vec<_> = lex(statement).filter(|token| !token.is_blank()).collect();
+    let mut text = statement.to_owned();
+    for place in secrets(statement).into_iter().rev() {
+        let Some(at) = tokens.iter().position(|token| token.span == place) else { continue };
+        let kind = |at: usize| tokens.get(at).map(|token| token.kind);
+        let (first, last) = match (kind(at - 2), kind(at + 1)) {
+            (_, Some(TokenKind::Comma)) => (at - 1, at + 1),
+            (Some(TokenKind::Comma), _) => (at - 2, at),
+            // Nothing else is in the list.
+            _ => (at - 3, at + 1),
+        };
+        text.replace_range(tokens[first].span.start..tokens[last].span.end, "");
+    }
+    text
+}
+
 /// True for a statement that holds one.
 #[must_use]
 pub fn holds_secret(statement: &str) -> bool {
@@ -71,6 +90,15 @@ mod tests {
             masked("ALTER SERVER s OPTIONS (SET \"client_SECRET\" E'x\\'y', ADD host 'h')"),
             "ALTER SERVER s OPTIONS (SET \"client_SECRET\" '***', ADD host 'h')"
         );
+        let create = "CREATE USER MAPPING FOR a SERVER s OPTIONS (";
+        for (options, rest) in [
+            ("password 'x', \"user\" 'me')", format!("{create} \"user\" 'me')")),
+            ("\"user\" 'me', password 'x')", format!("{create}\"user\" 'me')")),
+            ("a 'b', password 'x', token 'y')", format!("{create}a 'b')")),
+            ("password 'x')", "CREATE USER MAPPING FOR a SERVER s ".to_owned()),
+        ] {
+            assert_eq!(without_secrets(&format!("{create}{options}")), rest);
+        }
         assert!(!holds_secret("CREATE TABLE t (password text DEFAULT 'x')"));
     }
 }

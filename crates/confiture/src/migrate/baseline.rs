@@ -121,8 +121,7 @@ impl Migrator {
         source: &str,
         execution: &Execution,
     ) -> Result<Baseline> {
-        let (control, _) = self.connect().await?;
-        let sessions = self.with_worker(control).await?;
+        let (sessions, _) = self.connect_twice().await?;
         let mut run = Run::begin(sessions, &self.options, execution, Direction::Up, None).await?;
         let outcome = record_in(&mut run, units, &known, source).await;
         let (outcome, report) = match outcome {

@@ -81,6 +81,13 @@ pub struct Folder {
     pub(super) with_letter: bool,
 }
 
+impl Folder {
+    /// The texts of the ways up.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        self.migrations.iter().map(|one| one.up.script.script.text())
+    }
+}
+
 /// Reads a folder. Without one, it is empty.
 ///
 /// # Errors

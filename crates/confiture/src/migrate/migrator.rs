@@ -15,7 +15,7 @@ use crate::migrate::inspect::inspect;
 use crate::migrate::ledger::{Unadopted, find_unadopted, refuse_undo_of_flyway};
 use crate::migrate::options::{DownOptions, Extent, Options, UpOptions};
 use crate::migrate::plan::{Direction, Plan, plan_down, plan_up};
-use crate::migrate::run::{Report, Run, refuse_pooling};
+use crate::migrate::run::{Report, Run, connect_twice};
 use crate::migrate::unit::Unit;
 use crate::postgres::Session;
 
@@ -72,15 +72,15 @@ impl Migrator {
     }
 
     pub(super) async fn connect(&self) -> Result<(Session, History)> {
-        let session = Session::connect(&self.connection).await?;
-        let history = read_history(&session, &self.options.history_table).await?;
+        let ((session, _), history) = self.connect_twice().await?;
         Ok((session, history))
     }
 
-    /// The two sessions of a run.
-    pub(super) async fn with_worker(&self, control: Session) -> Result<(Session, Session)> {
-        let worker = Session::connect(&self.connection).await?;
-        Ok((control, worker))
+    /// The two sessions of a run, and the history.
+    pub(super) async fn connect_twice(&self) -> Result<((Session, Session), History)> {
+        let sessions = connect_twice(&self.connection).await?;
+        let history = read_history(&sessions.0, &self.options.history_table).await?;
+        Ok((sessions, history))
     }
 
     /// Says how the database stands. Nothing is written.
@@ -149,30 +149,16 @@ impl Migrator {
         agree: impl AsyncFn(&Plan) -> Result<()>,
     ) -> Result<Report> {
         let units = self.units()?;
-        let control = Session::connect(&self.connection).await?;
-        // Connecting takes the server as long as all that is read here.
-        let (worker, read) = tokio::join!(Session::connect(&self.connection), async {
-            let history = read_history(&control, &self.options.history_table).await?;
-            let assessed = assess(&units, &history);
-            let mut plan = self.with_notes(plan_up(&units, &assessed, options))?;
-            refuse_unadopted(&control, &history, &units, options).await?;
-            inspect(&mut plan, &self.folder, &self.options, &control).await?;
-            Ok((plan, assessed.iter().any(|one| one.settles)))
-        });
-        let worker = worker?;
-        let (plan, settles) = match read {
-            Ok(read) => read,
-            Err(error) => {
-                // A pooler that has mixed both sessions up says so in riddles.
-                refuse_pooling(&control, &worker).await?;
-                return Err(error);
-            }
-        };
+        let (sessions, history) = self.connect_twice().await?;
+        let assessed = assess(&units, &history);
+        let mut plan = self.with_notes(plan_up(&units, &assessed, options))?;
+        refuse_unadopted(&sessions.0, &history, &units, options).await?;
+        inspect(&mut plan, &self.folder, &self.options, &sessions.0).await?;
+        let settles = assessed.iter().any(|one| one.settles);
         if plan.is_empty() && !settles {
             return Ok(nothing(plan));
         }
         agree(&plan).await?;
-        let sessions = (control, worker);
         let mut run =
             Run::begin(sessions, &self.options, execution, Direction::Up, options.interrupted).await?;
         let outcome = async {
@@ -208,12 +194,11 @@ impl Migrator {
     /// As [`plan_down`](Self::plan_down) and [`up`](Self::up).
     pub async fn down(&self, options: &DownOptions, execution: &Execution) -> Result<Report> {
         let units = self.units()?;
-        let (control, history) = self.connect().await?;
+        let (sessions, history) = self.connect_twice().await?;
         let plan = plan_down(&units, &assess(&units, &history), options)?;
         if plan.is_empty() {
             return Ok(nothing(plan));
         }
-        let sessions = self.with_worker(control).await?;
         let mut run =
             Run::begin(sessions, &self.options, execution, Direction::Down, options.interrupted).await?;
         let outcome = match plan_down(&units, &run.assess(&units), options) {
@@ -230,8 +215,7 @@ impl Migrator {
     /// As [`down`](Self::down) and [`up`](Self::up).
     pub async fn redo(&self, steps: usize, execution: &Execution) -> Result<Report> {
         let units = self.units()?;
-        let (control, _) = self.connect().await?;
-        let sessions = self.with_worker(control).await?;
+        let (sessions, _) = self.connect_twice().await?;
         let mut run = Run::begin(sessions, &self.options, execution, Direction::Down, None).await?;
         let outcome = self.redo_in(&mut run, &units, steps).await;
         run.end(outcome).await

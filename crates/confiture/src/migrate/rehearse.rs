@@ -9,8 +9,8 @@ use crate::migrate::digest::{Difference, Digest, read_digest};
 use crate::migrate::folder::Folder;
 use crate::migrate::migrator::Migrator;
 use crate::migrate::options::{DownOptions, Extent, Options, UpOptions};
-use crate::postgres::Session;
 use crate::postgres::scratch::{self, Scratch};
+use crate::postgres::{Session, roles};
 use crate::sql::QualifiedName;
 
 /// What came of it.
@@ -46,20 +46,24 @@ pub struct Rehearsed {
     pub not_again: Option<String>,
 }
 
-/// Makes a database on the server of `connection`, works in it, and drops it, whatever happens.
+/// Makes a database on the server of `connection`, works in it, and drops it, whatever happens; and the roles that `texts` make.
 ///
 /// # Errors
 ///
 /// A server that makes no databases; whatever `work` says.
 pub async fn in_scratch<T>(
     connection: &Connection,
+    texts: impl IntoIterator<Item = &str>,
     work: impl AsyncFnOnce(&Connection) -> Result<T>,
 ) -> Result<T> {
     scratch::sweep(connection).await?;
     let scratch = Scratch::create(connection).await.map_err(|error| {
         error.context("making a scratch database").hint("scratch_url names a server where this role may")
     })?;
-    let outcome = work(scratch.session().connection()).await;
+    let outcome = match scratch.note_roles(texts.into_iter()).await {
+        Ok(()) => work(scratch.session().connection()).await,
+        Err(error) => Err(error),
+    };
     let dropped = scratch.close().await;
     let outcome = outcome?;
     dropped.map(|()| outcome)
@@ -72,7 +76,8 @@ pub async fn in_scratch<T>(
 ///
 /// What the server refuses, at its place, with the direction in front.
 pub async fn rehearse(connection: &Connection, folder: &Folder, execution: &Execution) -> Result<Rehearsal> {
-    in_scratch(connection, async |scratch| {
+    scratch::refuse_subscriptions(folder.migrations.iter().map(|one| &one.up.script))?;
+    in_scratch(connection, folder.texts(), async |scratch| {
         let options = Options { lint: false, ..Options::default() };
         let migrator = Migrator::new(scratch.clone(), folder.clone(), options);
         let session = Session::connect(scratch).await?;
@@ -86,7 +91,7 @@ pub async fn rehearse(connection: &Connection, folder: &Folder, execution: &Exec
             let up = UpOptions { target: Some(file.version.clone()), ..UpOptions::default() };
             let rehearsed = execution
                 .step(&format!("Trying {called}"), async {
-                    migrator.up(&up, quiet).await.map_err(say_empty)?;
+                    up_with_roles(&migrator, &session, &up, quiet).await.map_err(say_empty)?;
                     let after = read_digest(&session, Some(&table)).await?;
                     let has_down = file.down.as_ref().is_some_and(|down| !down.is_empty());
                     let mut one = Rehearsed {
@@ -115,10 +120,21 @@ pub async fn rehearse(connection: &Connection, folder: &Folder, execution: &Exec
     .await
 }
 
+/// Applies migrations; roles that they lack are made, where the server is our own.
+pub(super) async fn up_with_roles(
+    migrator: &Migrator,
+    session: &Session,
+    up: &UpOptions,
+    execution: &Execution,
+) -> Result<()> {
+    roles::with_roles(session, async || migrator.up(up, execution).await.map(drop)).await
+}
+
 /// Says of an error in an empty database that what is missing may be in every real one, where no migration has made it.
 #[must_use]
 pub fn say_empty(error: Error) -> Error {
     match error.sqlstate_code() {
+        _ if roles::missing_role(&error).is_some() => error,
         Some("42P01" | "42704" | "42883" | "3F000" | "42703") => error.hint(
             "all migrations are tried in an empty database: together they must make all that they use. Where the first of them takes \
              something for granted, put a migration in front that makes it, and mark that one as applied: confiture migrate baseline VERSION",
@@ -140,8 +156,8 @@ async fn try_down(
     let down = DownOptions { extent: Extent::Steps(1), interrupted: None };
     migrator.down(&down, execution).await.map_err(way("on the way back"))?;
     one.after_down = before.differences(&read_digest(session, Some(table)).await?);
-    match migrator.up(up, execution).await {
-        Ok(_) => {}
+    match up_with_roles(migrator, session, up, execution).await {
+        Ok(()) => {}
         // What is in its way is what the way back has left.
         Err(error) if error.kind() == ErrorKind::Server && !one.after_down.is_empty() => {
             one.not_again = Some(error.to_string());

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::config::Moment;
+use crate::config::{Connection, Moment};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Execution;
 use crate::migrate::assess::{Assessment, assess};
@@ -86,7 +86,6 @@ impl<'a> Run<'a> {
         interrupted: Option<Interrupted>,
     ) -> Result<Self> {
         let started = Instant::now();
-        refuse_pooling(&control, &worker).await?;
         let lock = tokio::select! {
             lock = AdvisoryLock::take_within(control, options.wait_for_run, |holder| {
                 execution.note(format!("{holder}; waiting for up to {} s", options.wait_for_run.as_secs()));
@@ -265,9 +264,16 @@ impl<'a> Run<'a> {
     }
 }
 
+/// Two sessions, which are not those of a pooler that mixes them up.
+pub(super) async fn connect_twice(connection: &Connection) -> Result<(Session, Session)> {
+    let sessions = tokio::try_join!(Session::connect(connection), Session::connect(connection))?;
+    refuse_pooling(&sessions.0, &sessions.1).await?;
+    Ok(sessions)
+}
+
 /// Behind a pooler that gives each transaction any connection, the lock of a session is nobody's: two sessions that are one, or
-/// one that is two, give it away.
-pub(super) async fn refuse_pooling(control: &Session, worker: &Session) -> Result<()> {
+/// one that is two, give it away. Found out without a prepared statement, which would stay in the pool.
+async fn refuse_pooling(control: &Session, worker: &Session) -> Result<()> {
     let mut pooled = control.backend_pid() == worker.backend_pid();
     // A transaction gets the connection that was free last. So one of these gets the other's, where connections are shared.
     for opens in [control, worker] {
@@ -280,6 +286,10 @@ pub(super) async fn refuse_pooling(control: &Session, worker: &Session) -> Resul
     }
     if !pooled {
         return Ok(());
+    }
+    // The settings of these sessions are now those of somebody's connections.
+    for session in [control, worker] {
+        session.batch(&Sql::literal("RESET ALL")).await?;
     }
     Err(Error::config(format!(
         "{} is a connection pooler that shares connections between transactions (such as PgBouncer with pool_mode = transaction)",

@@ -15,9 +15,10 @@ use crate::migrate::generate::{header, stem};
 use crate::migrate::migrator::Migrator;
 use crate::migrate::options::{DownOptions, Extent, Options, UpOptions};
 use crate::migrate::part::Part;
-use crate::migrate::rehearse::in_scratch;
+use crate::migrate::rehearse::{in_scratch, up_with_roles};
 use crate::migrate::steps::{Step, Steps, first_words};
 use crate::migrate::version::Version;
+use crate::postgres::scratch::refuse_subscriptions;
 use crate::postgres::{Piece, Session};
 use crate::sql::{Script, lex::lex};
 
@@ -192,17 +193,27 @@ impl Squash {
         &self.texts
     }
 
+    /// The texts of the former migrations.
+    pub fn former_texts(&self) -> impl Iterator<Item = &str> {
+        self.old.texts()
+    }
+
     /// Runs the former migrations in one scratch database and the new one in another, and says what is different; then the way back.
+    /// Both may be on the same server.
     ///
     /// # Errors
     ///
     /// What the server refuses.
-    pub async fn prove(&self, connection: &Connection, execution: &Execution) -> Result<Vec<Difference>> {
+    pub async fn prove(
+        &self,
+        former: &Connection,
+        new: &Connection,
+        execution: &Execution,
+    ) -> Result<Vec<Difference>> {
         let quiet = &execution.unwatched();
-        let former = execution
-            .step("Running the former migrations", run_in_scratch(connection, &self.old, quiet))
-            .await?;
-        let new = execution.step("Running the new one", run_in_scratch(connection, &self.new, quiet)).await?;
+        let former =
+            execution.step("Running the former migrations", run_in_scratch(former, &self.old, quiet)).await?;
+        let new = execution.step("Running the new one", run_in_scratch(new, &self.new, quiet)).await?;
         let mut differences = former.after_up.differences(&new.after_up);
         if let Some(after_down) = new.after_down {
             differences.extend(former.after_down.unwrap_or(new.before).differences(&after_down));
@@ -234,14 +245,15 @@ struct Proof {
 }
 
 async fn run_in_scratch(connection: &Connection, folder: &Folder, execution: &Execution) -> Result<Proof> {
-    in_scratch(connection, async |scratch| {
+    refuse_subscriptions(folder.migrations.iter().map(|one| &one.up.script))?;
+    in_scratch(connection, folder.texts(), async |scratch| {
         let migrator =
             Migrator::new(scratch.clone(), folder.clone(), Options { lint: false, ..Options::default() });
         let (_, history) = migrator.connect().await?;
         let table = history.table;
         let reader = Session::connect(scratch).await?;
         let before = read_digest(&reader, Some(&table)).await?;
-        migrator.up(&UpOptions::default(), execution).await?;
+        up_with_roles(&migrator, &reader, &UpOptions::default(), execution).await?;
         let after_up = read_digest(&reader, Some(&table)).await?;
         let has_down = |one: &MigrationFile| one.down.as_ref().is_some_and(|down| !down.is_empty());
         let mut after_down = None;

@@ -103,9 +103,26 @@ pub async fn drop_ours(maintenance: &Session, name: &Identifier) -> Result<()> {
     maintenance.batch(&sql!("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)).await
 }
 
-/// Renames a database, which nobody may be connected to.
-pub async fn rename(maintenance: &Session, name: &Identifier, to: &Identifier) -> Result<()> {
-    maintenance.batch(&sql!("ALTER DATABASE {} RENAME TO {}", name, to)).await
+/// The comment of a database, `None` where there is no such database.
+pub async fn read_comment(maintenance: &Session, name: &Identifier) -> Result<Option<Option<String>>> {
+    let query = Sql::literal(
+        "SELECT pg_catalog.shobj_description(oid, 'pg_database') FROM pg_catalog.pg_database WHERE datname = $1::text",
+    );
+    Ok(maintenance.query_opt(&query, &[&name.as_str()]).await?.map(|row| row.get(0)))
+}
+
+/// True where there is a database of this name.
+pub async fn exists(maintenance: &Session, name: &Identifier) -> Result<bool> {
+    Ok(read_comment(maintenance, name).await?.is_some())
+}
+
+/// The subscriptions in the database `name`, as long as which it cannot be dropped.
+pub async fn read_subscriptions_of(maintenance: &Session, name: &Identifier) -> Result<Vec<String>> {
+    let query = Sql::literal(
+        "SELECT subname::text FROM pg_catalog.pg_subscription \
+         WHERE subdbid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = $1::text)",
+    );
+    Ok(maintenance.query(&query, &[&name.as_str()]).await?.iter().map(|row| row.get(0)).collect())
 }
 
 /// Waits until the last connection to the database `name` has gone: a backend lives on for a moment after its client

@@ -14,6 +14,7 @@ mod objects;
 pub mod pgbouncer;
 mod redact;
 mod replication;
+pub mod roles;
 mod run;
 pub mod scratch;
 mod server_error;

@@ -1,7 +1,8 @@
 //! Scratch databases: made for a question, and dropped with the answer.
 //!
 //! Each holds an advisory lock under its name as long as it is in use. So one that a killed process has left is recognised,
-//! and dropped when the next one is made.
+//! and dropped when the next one is made. Its comment names the roles that its files make: they
+//! are dropped along with it.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -9,13 +10,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crate::config::Connection;
 use crate::error::{Error, Result};
 use crate::postgres::{Piece, Session, run_pieces};
-use crate::postgres::{connect, database};
+use crate::postgres::{connect, database, roles};
 use crate::sql::{Identifier, Literal, SplitScript, Sql, reaches_beyond_the_database, sql};
 
 const PREFIX: &str = "confiture_scratch_";
 
-/// How often a build that stumbles over a role that is not there may make one.
-const ROLES: usize = 50;
+/// How many missing roles are made for one set of files.
+const MOST_ROLES: usize = 50;
 
 /// How many statements fit into one transaction of a server with the locks of a plain configuration.
 pub const PART: usize = 100;
@@ -71,21 +72,22 @@ impl Scratch {
 
     /// Runs scripts as a build does: with the server's own settings, all in one transaction where that can be.
     ///
-    /// Roles belong to the server and not to the database. With `make_roles`, on a server of our own, those that the scripts
-    /// name are made when they are missing, and a `CREATE ROLE` of one that is there is passed over.
+    /// Roles belong to the server and not to the database. Those that the scripts name are made when they are missing, on a server
+    /// of our own; and a `CREATE ROLE` of one that is there is passed over.
     ///
     /// # Errors
     ///
     /// What the server refused, at its place in the user's file.
-    pub async fn run(&self, scripts: &[SplitScript], make_roles: bool) -> Result<()> {
+    pub async fn run(&self, scripts: &[SplitScript]) -> Result<()> {
         self.forget_settings().await?;
         let pieces = scripts
             .iter()
             .flat_map(|script| script.statements.iter().map(move |statement| Piece { script, statement }));
-        let mut rest: Vec<Piece<'_>> = pieces.collect();
+        // A subscription would take a slot on its publisher, and keep its database from being dropped.
+        let mut rest: Vec<Piece<'_>> = pieces.filter(|piece| !is_about_subscription(piece.text())).collect();
         rest.iter().try_for_each(stay_within)?;
         let mut part = usize::MAX;
-        let mut roles = 0;
+        let mut made = 0;
         while !rest.is_empty() {
             let alone = |piece: &Piece<'_>| crate::sql::cannot_run_in_transaction(piece.text()).is_some();
             let ends = |piece: &Piece<'_>| ends_transaction(piece.text());
@@ -102,22 +104,19 @@ impl Scratch {
             };
             // Nothing of this transaction is left, so that it can be tried otherwise.
             let smaller = smaller(&error, now).filter(|smaller| *smaller < now);
-            let missing = missing_role(&error).filter(|_| make_roles && roles < ROLES);
             let there_already = rest[..now].iter().position(|piece| {
                 let place = piece.script.script.place(piece.statement.span.start);
-                make_roles
-                    && is_there_already(&error)
+                roles::is_there_already(&error)
                     && error.place() == Some(&place)
                     && is_create_role(piece.text())
             });
-            match (smaller, missing, there_already) {
-                (Some(smaller), ..) => part = smaller,
-                (None, Some(role), _) => {
-                    self.create_role(&role).await?;
-                    roles += 1;
+            match (smaller, there_already) {
+                (Some(smaller), _) => part = smaller,
+                (None, Some(at)) => drop(rest.remove(at)),
+                (None, None) if made < MOST_ROLES && roles::make_missing(&self.session, &error).await? => {
+                    made += 1;
                 }
-                (None, None, Some(at)) => drop(rest.remove(at)),
-                (None, None, None) => return Err(self.advise(error)),
+                (None, None) => return Err(roles::advise(&self.session, self.advise(error))),
             }
         }
         // What comes now is not the files' any more: neither how a schema is read, nor who carries a plan out.
@@ -149,43 +148,19 @@ impl Scratch {
         ))
     }
 
-    /// Makes those of the roles that are not there. Only for a server of our own.
+    /// Remembers the roles that `texts` will make, where they are not there yet: they go with the database.
     ///
     /// # Errors
     ///
     /// What the server refuses.
-    pub async fn make_roles(&self, roles: &[String]) -> Result<()> {
-        for role in roles {
-            let query =
-                Sql::literal("SELECT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = $1::text)");
-            if !self.session.query_one(&query, &[role]).await?.get::<_, bool>(0) {
-                self.create_role(role).await?;
-            }
+    pub async fn note_roles<'a>(&self, texts: impl Iterator<Item = &'a str>) -> Result<()> {
+        let made = roles::absent(&self.maintenance, texts.flat_map(roles::made_in).collect()).await?;
+        if made.is_empty() {
+            return Ok(());
         }
-        Ok(())
-    }
-
-    /// Makes a role; another scratch database may just have done so.
-    async fn create_role(&self, role: &str) -> Result<()> {
-        match self.session.batch(&sql!("CREATE ROLE {}", Identifier::new(role))).await {
-            Err(error) if !is_there_already(&error) => Err(error),
-            _ => Ok(()),
-        }
-    }
-
-    /// A database that has a subscription cannot be dropped. One that never connects leaves no slot with its publisher.
-    async fn drop_subscriptions(&self) -> Result<()> {
-        let query = Sql::literal(
-            "SELECT s.subname::text FROM pg_catalog.pg_subscription AS s
-               JOIN pg_catalog.pg_database AS d ON d.oid = s.subdbid
-              WHERE d.datname = pg_catalog.current_database() AND NOT s.subenabled",
-        );
-        for row in self.session.query(&query, &[]).await? {
-            let name = Identifier::new(row.get::<_, String>(0));
-            self.session.batch(&sql!("ALTER SUBSCRIPTION {} SET (slot_name = NONE)", name)).await?;
-            self.session.batch(&sql!("DROP SUBSCRIPTION {}", name)).await?;
-        }
-        Ok(())
+        let note = serde_json::to_string(&made)
+            .map_err(|error| Error::unexpected("names of roles cannot be written down").because(error))?;
+        self.maintenance.batch(&sql!("COMMENT ON DATABASE {} IS {}", self.name, Literal(&note))).await
     }
 
     /// Drops it.
@@ -194,11 +169,10 @@ impl Scratch {
     ///
     /// A connection that is lost; the next scratch database then finds what stays behind.
     pub async fn close(self) -> Result<()> {
-        self.drop_subscriptions().await?;
         let Self { maintenance, name, session } = self;
         std::mem::drop(session);
         database::wait_until_unused(&maintenance, &name).await?;
-        database::drop_ours(&maintenance, &name).await
+        drop_with_roles(&maintenance, &name).await
     }
 }
 
@@ -214,9 +188,89 @@ pub async fn sweep(connection: &Connection) -> Result<()> {
          AND pg_catalog.pg_try_advisory_lock(pg_catalog.hashtextextended(datname, 0))",
     );
     for row in maintenance.query(&query, &[]).await? {
-        database::drop_ours(&maintenance, &Identifier::new(row.get::<_, String>(0))).await?;
+        drop_with_roles(&maintenance, &Identifier::new(row.get::<_, String>(0))).await?;
     }
     Ok(())
+}
+
+/// Drops a scratch database, and the roles that its comment names.
+async fn drop_with_roles(maintenance: &Session, name: &Identifier) -> Result<()> {
+    let noted = Sql::literal(
+        "SELECT pg_catalog.shobj_description(oid, 'pg_database') FROM pg_catalog.pg_database WHERE datname = $1::text",
+    );
+    let noted: Option<String> =
+        maintenance.query_opt(&noted, &[&name.as_str()]).await?.and_then(|row| row.get(0));
+    forget_subscriptions(maintenance, name).await?;
+    database::drop_ours(maintenance, name).await?;
+    let roles: Vec<String> = noted.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+    for role in roles {
+        // Where it is used in another database, it goes with that one.
+        match maintenance.batch(&sql!("DROP ROLE IF EXISTS {}", Identifier::new(role))).await {
+            Err(error) if error.sqlstate_code().is_none() => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Drops the subscriptions of a scratch database, which could not be dropped with them. Nothing is said to a publisher.
+async fn forget_subscriptions(maintenance: &Session, name: &Identifier) -> Result<()> {
+    let subscriptions = database::read_subscriptions_of(maintenance, name).await?;
+    if subscriptions.is_empty() {
+        return Ok(());
+    }
+    let session = Session::connect(&maintenance.connection().with_database(name.as_str())).await?;
+    for subscription in subscriptions.iter().map(Identifier::new) {
+        session
+            .batch(&sql!(
+                "ALTER SUBSCRIPTION {} DISABLE; ALTER SUBSCRIPTION {} SET (slot_name = NONE); DROP SUBSCRIPTION {}",
+                subscription,
+                subscription,
+                subscription
+            ))
+            .await?;
+    }
+    Ok(())
+}
+
+/// Refuses what makes a subscription, at its place, where migrations are tried.
+///
+/// # Errors
+///
+/// That of the first such statement.
+pub fn refuse_subscriptions<'a>(scripts: impl IntoIterator<Item = &'a SplitScript>) -> Result<()> {
+    for script in scripts {
+        let found = script.statements.iter().find(|statement| makes_subscription(script.text_of(statement)));
+        if let Some(statement) = found {
+            return Err(Error::config(
+                "a subscription is not tried in a scratch database: it would take a slot on its publisher",
+            )
+            .at(script.script.place(statement.span.start))
+            .excerpt(script.script.excerpt(statement.span.clone()))
+            .hint("make it by hand, apart from migrations and schema files"));
+        }
+    }
+    Ok(())
+}
+
+/// True for `CREATE SUBSCRIPTION`.
+#[must_use]
+pub fn makes_subscription(statement: &str) -> bool {
+    let is_create =
+        statement.split_whitespace().next().is_some_and(|word| word.eq_ignore_ascii_case("CREATE"));
+    is_create && is_about_subscription(statement)
+}
+
+/// True for a statement that makes, changes or drops a subscription, or says something of one.
+fn is_about_subscription(statement: &str) -> bool {
+    let mut words = statement.split_whitespace().map(str::to_ascii_uppercase);
+    let first = words.next().unwrap_or_default();
+    let second = match (first.as_str(), words.next()) {
+        ("COMMENT", _) => words.next(),
+        ("CREATE" | "ALTER" | "DROP", second) => second,
+        _ => None,
+    };
+    second.as_deref() == Some("SUBSCRIPTION")
 }
 
 /// True where a statement ends a transaction, so that what stands before it cannot be tried otherwise with what comes behind.
@@ -236,11 +290,6 @@ fn stay_within(piece: &Piece<'_>) -> Result<()> {
         .hint("Remove the statement: a schema is what one database holds"))
 }
 
-/// What is to be made is there, or somebody is making it at this moment.
-fn is_there_already(error: &Error) -> bool {
-    matches!(error.sqlstate_code(), Some("42710" | "23505"))
-}
-
 /// How many statements make a transaction where a larger one was too large, or used an enumeration's label that it had added.
 fn smaller(error: &Error, now: usize) -> Option<usize> {
     match error.sqlstate_code()? {
@@ -248,13 +297,6 @@ fn smaller(error: &Error, now: usize) -> Option<usize> {
         "55P04" => Some(1),
         _ => None,
     }
-}
-
-/// The role in `role "app" does not exist`.
-fn missing_role(error: &Error) -> Option<String> {
-    let (_, rest) =
-        error.message().split_once("role \"").filter(|_| error.sqlstate_code() == Some("42704"))?;
-    Some(rest.strip_suffix("\" does not exist").unwrap_or(rest.split('"').next()?).to_owned())
 }
 
 fn is_create_role(statement: &str) -> bool {

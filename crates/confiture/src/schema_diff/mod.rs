@@ -7,6 +7,7 @@
 mod base_type;
 mod file;
 mod prove;
+mod side;
 mod watch;
 
 pub use file::{render, render_steps};

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use serde::Serialize;
 use tokio::sync::RwLock;
 
-use crate::catalog::{Key, Kind, Object, Objects};
+use crate::catalog::{Key, Objects};
 use crate::config::Connection;
 use crate::diff::rename::{self, Asked, Rename};
-use crate::diff::{self, PlanOptions, Sizes, Step};
+use crate::diff::{self, PlanOptions, Step};
 use crate::error::{Error, ErrorKind, Result};
 use crate::postgres::scratch::{self, Scratch};
-use crate::postgres::{Piece, Session, read_lint_ground, read_objects, run_pieces};
+use crate::postgres::{Piece, Session, run_pieces};
 use crate::schema_diff::base_type;
+use crate::schema_diff::side::{Owners, Side};
 use crate::schema_diff::watch::watch;
 use crate::sql::{Script, SplitScript, Sql, split};
 
@@ -34,8 +35,6 @@ pub enum Source {
 /// How schemas are compared.
 #[derive(Debug, Clone, Default)]
 pub struct DiffOptions {
-    /// The scratch server is ours: roles that are missing may be made on it.
-    pub make_roles: bool,
     /// What has a new name: `users.full_name=display_name`.
     pub renames: Vec<String>,
     /// Forms that let others go on working.
@@ -118,11 +117,20 @@ async fn diff_in(
     new: &Source,
     options: &DiffOptions,
 ) -> Result<Difference> {
-    let build = async |scratch: &Scratch, source: &Source| build(scratch, source, options).await;
-    let ((before, old_sizes), (after, new_sizes)) = tokio::try_join!(build(left, old), build(right, new))?;
+    let history_table = options.history_table.as_deref();
+    let (mut old_side, mut new_side) =
+        tokio::try_join!(Side::read(old, history_table), Side::read(new, history_table))?;
+    for scratch in [left, right] {
+        scratch.note_roles(old_side.texts().chain(new_side.texts())).await?;
+    }
+    let owners = &Owners::of(&mut old_side, &mut new_side, left.session()).await?;
+    let (before, after) = tokio::try_join!(
+        owners.build(left, &old_side, &new_side),
+        owners.build(right, &new_side, &old_side)
+    )?;
     base_type::refuse(&before, (&after, new))?;
     let mut remarks = Vec::new();
-    let uncovered = uncovered(&before, &after);
+    let uncovered = uncovered(&old_side.uncovered(&before), &new_side.uncovered(&after));
     let mut asked = Vec::new();
     for text in &options.renames {
         asked.push(Asked::parse(text)?);
@@ -136,8 +144,8 @@ async fn diff_in(
     // Both ways at the same time: the old database goes forward, the new one back.
     let (back, locks) = (rename::reversed(&renames), RwLock::default());
     let (forward, backward) = tokio::join!(
-        converge(left.session(), &before, &after, &renames, &locks),
-        converge(right.session(), &after, &before, &back, &locks)
+        converge(left.session(), (&before, &after), &renames, owners, &locks),
+        converge(right.session(), (&after, &before), &back, owners, &locks)
     );
     let ((mut up, reached), (mut down, restored)) =
         (forward?, backward.map_err(|error| error.context("on the way back"))?);
@@ -160,19 +168,20 @@ async fn diff_in(
         down.go_online();
     }
     // By now the right one is what the left one was, and the other way round.
-    let mut sizes = old_sizes.or(new_sizes).unwrap_or_default();
+    let live = old_side.live.as_ref().or(new_side.live.as_ref());
+    let mut sizes = live.map(|live| live.sizes.clone()).unwrap_or_default();
     sizes.know(&renames);
     let (forward, backward) = tokio::join!(
         async {
-            let fresh = fresh(connection, exact.0, old, options).await?;
+            let fresh = fresh(connection, exact.0, owners, &old_side, &new_side).await?;
             let there = fresh.as_ref().unwrap_or(right);
-            let seen = watch(there.session(), &mut up, &sizes, &after).await;
+            let seen = watch(there.session(), &mut up, &sizes, &after, owners).await;
             close(fresh).await.and(seen)
         },
         async {
-            let fresh = fresh(connection, exact.1, new, options).await?;
+            let fresh = fresh(connection, exact.1, owners, &new_side, &old_side).await?;
             let there = fresh.as_ref().unwrap_or(left);
-            let seen = watch(there.session(), &mut down, &sizes, &before).await;
+            let seen = watch(there.session(), &mut down, &sizes, &before, owners).await;
             close(fresh).await.and(seen)
         }
     );
@@ -183,18 +192,19 @@ async fn diff_in(
     Ok(Difference { up, down, remarks, uncovered })
 }
 
-/// Another scratch database that is what `source` says, where the one that a plan has made so is not `exact`.
+/// Another scratch database that is what `side` is, where the one that a plan has made so is not `exact`.
 async fn fresh(
     connection: &Connection,
     exact: bool,
-    source: &Source,
-    options: &DiffOptions,
+    owners: &Owners,
+    side: &Side<'_>,
+    other: &Side<'_>,
 ) -> Result<Option<Scratch>> {
     if exact {
         return Ok(None);
     }
     let scratch = Scratch::create(connection).await?;
-    match build(&scratch, source, options).await {
+    match owners.build(&scratch, side, other).await {
         Ok(_) => Ok(Some(scratch)),
         Err(error) => scratch.close().await.and(Err(error)),
     }
@@ -207,55 +217,10 @@ async fn close(scratch: Option<Scratch>) -> Result<()> {
     }
 }
 
-/// Makes a scratch database what `source` says; of a live one, the sizes of its tables are told as well.
-async fn build(
-    scratch: &Scratch,
-    source: &Source,
-    options: &DiffOptions,
-) -> Result<(Arc<Objects>, Option<Sizes>)> {
-    let make_roles = options.make_roles;
-    match source {
-        Source::Scripts(scripts) => {
-            scratch.run(scripts, make_roles).await?;
-            Ok((Arc::new(read_objects(scratch.session(), false).await?), None))
-        }
-        Source::Live(connection) => {
-            let session = Session::connect(connection).await?;
-            let live = read_objects(&session, false).await?;
-            let sizes = Sizes::of(&read_lint_ground(&session).await?);
-            let live = Arc::new(live.without(|object| is_ours(object, options.history_table.as_deref())));
-            if make_roles {
-                scratch.make_roles(&diff::roles(&live)).await?;
-            }
-            let empty = Arc::new(read_objects(scratch.session(), false).await?);
-            let (_, copy) = converge(scratch.session(), &empty, &live, &[], &RwLock::default())
-                .await
-                .map_err(|error| {
-                    error.context(format!(
-                        "the schema of {} cannot be copied into a scratch database",
-                        connection.database
-                    ))
-                })?;
-            Ok((copy, Some(sizes)))
-        }
-    }
-}
-
-/// What Confiture itself keeps in a database.
-fn is_ours(object: &Object, history_table: Option<&str>) -> bool {
-    let schema = object.schema.as_deref().unwrap_or_default();
-    let in_schema = schema == "confiture" || object.kind == Kind::Schema && object.name == "confiture";
-    let is_history = |table: &str| match table.split_once('.') {
-        Some((within, name)) => within == schema && name == object.name,
-        None => table == object.name,
-    };
-    in_schema || object.kind == Kind::Table && history_table.is_some_and(is_history)
-}
-
 /// What is there and not compared.
-fn uncovered(before: &Objects, after: &Objects) -> Vec<String> {
+fn uncovered(before: &[(String, u64)], after: &[(String, u64)]) -> Vec<String> {
     let sides = [("old", before), ("new", after)];
-    let all = sides.into_iter().flat_map(|(side, objects)| {
+    let all = sides.into_iter().flat_map(|(side, uncovered)| {
         let one = move |(what, count): &(String, u64)| {
             let (plural, are) = if *count == 1 { ("", "is") } else { ("s", "are") };
             // `settings of the database`
@@ -263,7 +228,7 @@ fn uncovered(before: &Objects, after: &Objects) -> Vec<String> {
             let (noun, rest) = what.split_at(end.unwrap_or(what.len()));
             format!("{count} {noun}{plural}{rest} of the {side} schema {are} not compared")
         };
-        objects.uncovered.iter().map(one)
+        uncovered.iter().map(one)
     });
     all.collect()
 }
@@ -282,11 +247,11 @@ impl From<Error> for Failure {
 }
 
 /// Plans and carries out until nothing differs. Everything is one transaction, so that another attempt starts afresh.
-async fn converge(
+pub(super) async fn converge(
     session: &Session,
-    from: &Arc<Objects>,
-    to: &Arc<Objects>,
+    (from, to): (&Arc<Objects>, &Arc<Objects>),
     renames: &[Rename],
+    owners: &Owners,
     locks: &RwLock<()>,
 ) -> Result<(Plan, Arc<Objects>)> {
     // All databases of a server share its place for locks: who does not find enough tries again when the other way is done.
@@ -299,7 +264,7 @@ async fn converge(
     }
     loop {
         begin(session).await?;
-        match attempt(session, from, to, renames, &options, one_transaction).await {
+        match attempt(session, (from, to), renames, owners, &options, one_transaction).await {
             Ok((mut steps, reached)) => {
                 session
                     .batch(&Sql::literal("COMMIT"))
@@ -350,9 +315,9 @@ async fn begin(session: &Session) -> Result<()> {
 
 async fn attempt(
     session: &Session,
-    from: &Arc<Objects>,
-    to: &Arc<Objects>,
+    (from, to): (&Arc<Objects>, &Arc<Objects>),
     renames: &[Rename],
+    owners: &Owners,
     options: &PlanOptions,
     one_transaction: bool,
 ) -> Result<(Vec<Step>, Arc<Objects>), Failure> {
@@ -367,13 +332,13 @@ async fn attempt(
         if !more.is_empty() {
             carry_out(session, &more).await?;
             steps.extend(more);
-            state = look_again(session).await?;
+            state = look_again(session, owners).await?;
         }
     }
     for round in 0..ROUNDS {
         let options = PlanOptions { after_first: round > 0, ..options.clone() };
         if round > 0 && are_same(&state, to).await? {
-            return inherit_again(session, steps, state, to).await;
+            return inherit_again(session, steps, state, to, owners).await;
         }
         let more = compute(&state, to, move |state, to| diff::plan(state, to, &options)).await?;
         // What a child has of its own is only seen after the first.
@@ -394,11 +359,11 @@ async fn attempt(
             }
         }
         steps.extend(more);
-        state = look_again(session).await?;
+        state = look_again(session, owners).await?;
     }
     let rest = differences(&state, to).await?;
     if rest.is_empty() {
-        return inherit_again(session, steps, state, to).await;
+        return inherit_again(session, steps, state, to, owners).await;
     }
     Err(misses(&rest).into())
 }
@@ -409,6 +374,7 @@ async fn inherit_again(
     mut steps: Vec<Step>,
     state: Arc<Objects>,
     to: &Arc<Objects>,
+    owners: &Owners,
 ) -> Result<(Vec<Step>, Arc<Objects>), Failure> {
     let more = diff::inherit_again(&state, to);
     if more.is_empty() {
@@ -416,7 +382,7 @@ async fn inherit_again(
     }
     carry_out(session, &more).await?;
     steps.extend(more);
-    let state = look_again(session).await?;
+    let state = look_again(session, owners).await?;
     let rest = differences(&state, to).await?;
     if rest.is_empty() { Ok((steps, state)) } else { Err(misses(&rest).into()) }
 }
@@ -428,10 +394,10 @@ fn misses(rest: &[String]) -> Error {
 }
 
 /// What the open transaction has made of the database.
-async fn look_again(session: &Session) -> Result<Arc<Objects>> {
-    let state = read_objects(session, true).await?;
+async fn look_again(session: &Session, owners: &Owners) -> Result<Arc<Objects>> {
+    let state = owners.read(session, true).await?;
     session.batch(&Sql::literal("SET LOCAL search_path = DEFAULT")).await?;
-    Ok(Arc::new(state))
+    Ok(state)
 }
 
 async fn are_same(one: &Arc<Objects>, other: &Arc<Objects>) -> Result<bool> {

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use crate::catalog::Objects;
 use crate::diff::{self, Hazard, Lock, Sizes, Step};
 use crate::error::{Error, ErrorKind, Result};
-use crate::postgres::{LockWatch, SeenLock, Session, read_objects};
+use crate::postgres::{LockWatch, SeenLock, Session};
 use crate::schema_diff::Plan;
 use crate::schema_diff::prove::differences;
+use crate::schema_diff::side::Owners;
 use crate::sql::{LockMode, Sql};
 
 /// Carries `plan` out on a database that is as the plan finds it, and notes what each step locks. The forms that let others go
@@ -18,6 +19,7 @@ pub(super) async fn watch(
     plan: &mut Plan,
     sizes: &Sizes,
     goal: &Arc<Objects>,
+    owners: &Owners,
 ) -> Result<()> {
     let online = plan.steps.iter().any(|step| step.alone);
     let mut watch = LockWatch::begin(session).await?;
@@ -67,7 +69,7 @@ pub(super) async fn watch(
     if !online {
         return Ok(());
     }
-    let reached = Arc::new(read_objects(session, false).await?);
+    let reached = owners.read(session, false).await?;
     let rest = differences(&reached, goal).await?;
     if rest.is_empty() {
         return Ok(());

@@ -1,7 +1,9 @@
 //! A database that holds something is never lost unasked, and never to a build that fails.
 
 use confiture::ErrorKind;
-use confiture::build::BuildOptions;
+use confiture::build::{BuildOptions, SchemaBuilder, Tree};
+use confiture::config::{BuildOrder, Connection};
+use confiture::event::Execution;
 
 use crate::ground::Ground;
 
@@ -84,4 +86,93 @@ async fn a_database_in_use_is_not_replaced_and_its_users_are_named() {
         "{error:?}"
     );
     drop(other);
+}
+
+/// A build that was killed leaves the database under its other name, and perhaps half a successor.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_killed_build_has_left_is_finished_with_consent() {
+    let ground = occupied(&[("1.sql", "CREATE TABLE t (a int);")]).await;
+    let killed = "ALTER DATABASE mine RENAME TO mine_replaced;
+        COMMENT ON DATABASE mine_replaced IS 'set aside by a build of Confiture. the shop'";
+    for successor in ["SELECT 1", "CREATE DATABASE mine", "CREATE DATABASE mine TEMPLATE mine_replaced"] {
+        ground.psql("postgres", killed);
+        ground.psql("postgres", successor);
+        let careful = BuildOptions { loss_confirmed: false, ..REPLACE };
+        let plan = ground.builder().plan(&ground.connection("mine"), careful).await.unwrap();
+        assert!(plan.loses().unwrap().contains("the database mine_replaced, which a build"), "{plan:?}");
+        assert!(ground.build("mine", careful).await.is_err());
+        assert_eq!(ground.psql("mine_replaced", "SELECT to_regclass('precious')"), "precious");
+        let report = ground.build("mine", BuildOptions { cache: false, ..REPLACE }).await.unwrap();
+        assert!(report.replaced);
+        assert_eq!(ground.psql("mine", "SELECT to_regclass('precious') IS NULL, to_regclass('t')"), "t|t");
+        assert_eq!(ground.databases(), ["mine"]);
+        ground.psql("mine", "DROP TABLE t; CREATE TABLE precious (a int)");
+    }
+    // One that fails puts back what another has set aside, as it was.
+    ground.psql("postgres", killed);
+    ground.write("2.sql", "SELECT nix;");
+    ground.build("mine", BuildOptions { cache: false, ..REPLACE }).await.unwrap_err();
+    assert_eq!(ground.psql("mine", "SELECT to_regclass('precious')"), "precious");
+    assert_eq!(
+        ground.psql(
+            "mine",
+            "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = 'mine'"
+        ),
+        "the shop"
+    );
+    assert_eq!(ground.databases(), ["mine"]);
+}
+
+/// What nobody has marked is somebody's.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_of_that_name_that_no_build_has_set_aside_stays() {
+    let ground = occupied(&[("1.sql", "CREATE TABLE t (a int);")]).await;
+    ground.psql("postgres", "CREATE DATABASE mine_replaced");
+    let error = ground.build("mine", BuildOptions { cache: false, ..REPLACE }).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsafe);
+    assert!(error.hints()[0].contains("DROP DATABASE mine_replaced"), "{error:?}");
+    assert_eq!(ground.databases(), ["mine", "mine_replaced"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_builds_of_one_name_take_turns() {
+    let ground = occupied(&[("1.sql", "CREATE TABLE t (a int);")]).await;
+    let plain = BuildOptions { cache: false, disconnect: true, ..REPLACE };
+    let (one, other) = tokio::join!(ground.build("mine", plain), ground.build("mine", plain));
+    one.unwrap();
+    other.unwrap();
+    assert_eq!(ground.databases(), ["mine"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_with_a_subscription_is_not_replaced() {
+    let ground = occupied(&[("1.sql", "CREATE TABLE t (a int);")]).await;
+    ground.psql(
+        "mine",
+        "CREATE SUBSCRIPTION s CONNECTION 'host=/nowhere' PUBLICATION p WITH (connect = false, slot_name = NONE)",
+    );
+    let error = ground.build("mine", BuildOptions { cache: false, ..REPLACE }).await.unwrap_err();
+    assert!(error.message().contains("has the subscription s"), "{error:?}");
+    assert_eq!(ground.databases(), ["mine"]);
+    ground.psql("mine", "DROP SUBSCRIPTION s");
+}
+
+/// Roles belong to the server: those that no file makes are made where the server is ours.
+#[tokio::test(flavor = "multi_thread")]
+async fn roles_that_files_name_are_made_on_a_server_of_ours() {
+    let ground = Ground::new(&[("1.sql", "CREATE TABLE t (a int); GRANT SELECT ON t TO app, reader;")]).await;
+    let error = ground.build("granted", BuildOptions::default()).await.unwrap_err();
+    assert!(error.hints().iter().any(|hint| hint.contains("CREATE ROLE it there")), "{error:?}");
+    let ours = Connection { own_server: true, ..ground.connection("granted") };
+    for order in [BuildOrder::Names, BuildOrder::Dependencies] {
+        let builder = SchemaBuilder::new(Tree { order, ..Tree::new(ground.root()) });
+        builder.files_by_need(&ours, &Execution::unattended()).await.unwrap();
+        builder.execute(&ours, BuildOptions::default(), &Execution::unattended()).await.unwrap();
+        assert_eq!(ground.psql("granted", "SELECT has_table_privilege('reader', 't', 'select')"), "t");
+        ground.psql("postgres", "DROP DATABASE granted");
+        for template in ground.databases() {
+            ground.psql("postgres", &format!("DROP DATABASE {template} WITH (FORCE)"));
+        }
+        ground.psql("postgres", "DROP ROLE app, reader");
+    }
 }

@@ -5,6 +5,7 @@ mod case;
 mod contents;
 mod locks;
 mod oracle;
+mod owners;
 mod random;
 #[path = "../live/seed.rs"]
 #[allow(dead_code, reason = "shared with another test binary")]

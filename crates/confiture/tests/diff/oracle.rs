@@ -57,12 +57,8 @@ pub(crate) async fn judge(server: &'static Server, case: &Case) -> Result<(), Fa
         Ok::<_, String>(Source::Scripts(vec![script]))
     };
     let (from, to) = (source("old.sql", &case.old)?, source("new.sql", &case.new)?);
-    let options = DiffOptions {
-        make_roles: true,
-        renames: case.renames.clone(),
-        online: case.online,
-        ..DiffOptions::default()
-    };
+    let options =
+        DiffOptions { renames: case.renames.clone(), online: case.online, ..DiffOptions::default() };
     let found = schema_diff::diff(&connection, &from, &to, &options)
         .await
         .map_err(|error| format!("diff: {error}\n  {}", error.hints().join("\n  ")))?;
@@ -94,8 +90,7 @@ pub(crate) async fn judge(server: &'static Server, case: &Case) -> Result<(), Fa
 
 /// The difference between two scripts.
 pub(crate) async fn differ(server: &Server, old: &str, new: &str) -> confiture::Result<Difference> {
-    let options = DiffOptions { make_roles: true, ..DiffOptions::default() };
-    differ_with(server, old, new, &options).await
+    differ_with(server, old, new, &DiffOptions::default()).await
 }
 
 pub(crate) async fn differ_with(
@@ -140,11 +135,8 @@ async fn go(
 }
 
 pub(crate) fn connection(server: &Server, database: &str) -> Connection {
-    Connection::new(
-        Endpoint::new(server.socket_dir().display().to_string(), server.port()),
-        server.user(),
-        database,
-    )
+    let endpoint = Endpoint::new(server.socket_dir().display().to_string(), server.port());
+    Connection { own_server: true, ..Connection::new(endpoint, server.user(), database) }
 }
 
 async fn run(session: &Session, text: &str) -> confiture::Result<()> {

@@ -57,8 +57,7 @@ async fn run(old: &str, plan: &Plan) -> Seen {
 }
 
 async fn online(old: &str, new: &str) -> (Plan, Plan) {
-    let options =
-        confiture::schema_diff::DiffOptions { make_roles: true, online: true, ..Default::default() };
+    let options = confiture::schema_diff::DiffOptions { online: true, ..Default::default() };
     let found = oracle::differ_with(shared_server().await, old, new, &options).await.unwrap();
     (found.up, found.down)
 }

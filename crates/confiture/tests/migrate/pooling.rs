@@ -3,7 +3,9 @@
 use confiture::ErrorKind;
 use confiture::config::{Connection, Endpoint};
 use confiture::event::Execution;
-use confiture::migrate::{Migrator, UpOptions, read_folder};
+use confiture::migrate::{DownOptions, Extent, Migrator, UpOptions, read_folder};
+use confiture::postgres::Session;
+use confiture::sql::Sql;
 use local_postgres::{PgBouncer, PgBouncerOptions};
 
 use crate::ground::Ground;
@@ -34,6 +36,26 @@ async fn transaction_pooling_is_noticed_and_said() {
     assert_eq!(error.kind(), ErrorKind::Config, "{error:?}");
     assert!(error.message().contains("pool_mode = transaction"), "{error}");
     assert_eq!(ground.standing().await, "1 Pending");
+    // Again and again, whatever is asked, and with nothing left in the pool.
+    let (migrator, execution) = (migrator(&bouncer, &ground), Execution::unattended());
+    let down = DownOptions { extent: Extent::Steps(1), interrupted: None };
+    for _ in 0..3 {
+        for again in [
+            migrator.status().await.err(),
+            migrator.plan_up(&UpOptions::default()).await.err(),
+            migrator.up(&UpOptions::default(), &execution).await.err(),
+            migrator.down(&down, &execution).await.err(),
+            migrator.redo(1, &execution).await.err(),
+            migrator.lint_pending().await.err(),
+        ] {
+            assert_eq!(again.unwrap().message(), error.message());
+        }
+    }
+    let endpoint = Endpoint::new(bouncer.folder().display().to_string(), bouncer.port());
+    let application = Connection::new(endpoint, "postgres", ground.database.name());
+    let application = Session::connect(&application).await.unwrap();
+    let left = application.texts(&Sql::literal("SELECT name FROM pg_prepared_statements")).await.unwrap();
+    assert_eq!(left, Vec::<Vec<Option<String>>>::new());
 }
 
 #[tokio::test]

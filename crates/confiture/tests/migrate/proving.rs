@@ -1,7 +1,10 @@
 //! Rehearsals and squashes in scratch databases.
 
+use confiture::config::Connection;
 use confiture::event::Execution;
 use confiture::migrate::{Difference, Finding, plan_squash, read_folder, rehearse};
+
+use local_postgres::testing::Database;
 
 use crate::ground::{Ground, version};
 
@@ -72,7 +75,10 @@ async fn a_squash_is_proven_and_stands_for_its_parts() {
     let text = &squash.texts()[0];
     assert!(text.contains("-- confiture: squashes 001, 002, 003\n-- confiture: no-transaction\n"), "{text}");
     assert!(text.contains("RESET search_path;") && text.contains("-- a view\nCREATE VIEW c"), "{text}");
-    assert_eq!(squash.prove(&ground.connection(), &Execution::unattended()).await.unwrap(), []);
+    assert_eq!(
+        squash.prove(&ground.connection(), &ground.connection(), &Execution::unattended()).await.unwrap(),
+        []
+    );
     squash.write().unwrap();
     // Where all of it is applied, it counts as applied; a new database runs it alone; one in between is told so.
     assert_eq!(ground.standing().await, "003 Applied");
@@ -113,8 +119,64 @@ async fn a_squash_that_would_do_something_else_is_not_written() {
     ])
     .await;
     let squash = plan_squash(&read_folder(ground.folder.path()).unwrap(), Some(&version("2")), "s").unwrap();
-    let differences = squash.prove(&ground.connection(), &Execution::unattended()).await.unwrap();
+    let differences =
+        squash.prove(&ground.connection(), &ground.connection(), &Execution::unattended()).await.unwrap();
     assert!(differences.contains(&Difference::OnlySecond("table public.wrong".into())), "{differences:?}");
     let left = scratch_databases(&ground);
     assert!(left.parse::<u32>().is_ok());
+}
+
+/// Roles belong to the server: those that nobody makes are made on one of ours, and asked for on another.
+#[tokio::test]
+async fn roles_that_migrations_name_are_made_on_a_server_of_ours() {
+    let name = Database::create().await.unwrap();
+    let (plain, stepwise) = (format!("{}_a", name.name()), format!("{}_b", name.name()));
+    let first = format!("CREATE TABLE a (i int); GRANT SELECT ON a TO {plain};");
+    let second =
+        format!("-- confiture: no-transaction\nCREATE TABLE b (i int); GRANT SELECT ON b TO {stepwise};");
+    let ground = Ground::new(&[
+        ("001_a.up.sql", &first),
+        ("001_a.down.sql", "DROP TABLE a;"),
+        ("002_b.up.sql", &second),
+        ("002_b.down.sql", "DROP TABLE b;"),
+    ])
+    .await;
+    let folder = read_folder(ground.folder.path()).unwrap();
+    let theirs = ground.connection();
+    let error = rehearse(&theirs, &folder, &Execution::unattended()).await.unwrap_err();
+    assert!(error.message().contains(&format!("role \"{plain}\" does not exist")), "{error:?}");
+    assert!(error.hints().iter().any(|hint| hint.contains("roles belong to the whole server")), "{error:?}");
+    let ours = Connection { own_server: true, ..theirs };
+    let squash = plan_squash(&folder, None, "squashed").unwrap();
+    assert_eq!(squash.prove(&ours, &ours, &Execution::unattended()).await.unwrap(), []);
+    let rehearsal = rehearse(&ours, &folder, &Execution::unattended()).await.unwrap();
+    assert!(Finding::of_rehearsal(&rehearsal).is_empty());
+    ground.psql(&format!("DROP ROLE {plain}, {stepwise}"));
+}
+
+/// On a server of somebody else's no role stays, however it was made.
+#[tokio::test]
+async fn roles_that_migrations_make_go_with_the_scratch_database() {
+    let name = Database::create().await.unwrap();
+    let (one, other) = (format!("{}_a", name.name()), format!("{}_b", name.name()));
+    let first = format!("CREATE ROLE {one}; CREATE TABLE a (i int); GRANT SELECT ON a TO {one};");
+    let second = format!("DO $$ BEGIN CREATE ROLE {other} LOGIN; END $$;");
+    let ground = Ground::new(&[("001_a.up.sql", &first), ("002_b.up.sql", &second)]).await;
+    let folder = read_folder(ground.folder.path()).unwrap();
+    for _ in 0..2 {
+        rehearse(&ground.connection(), &folder, &Execution::unattended()).await.unwrap();
+        assert_eq!(
+            ground.psql(&format!("SELECT count(*) FROM pg_roles WHERE rolname IN ('{one}', '{other}')")),
+            "0"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_subscription_is_not_tried() {
+    let text = "SELECT 1;\nCREATE SUBSCRIPTION s CONNECTION 'host=/x' PUBLICATION p WITH (connect = false);";
+    let ground = Ground::new(&[("001_a.up.sql", text)]).await;
+    let folder = read_folder(ground.folder.path()).unwrap();
+    let error = rehearse(&ground.connection(), &folder, &Execution::unattended()).await.unwrap_err();
+    assert!(ground.shown(&error).starts_with("001_a.up.sql:2:1: a subscription is not tried"), "{error:?}");
 }

@@ -6,6 +6,7 @@ use confiture::build::{SchemaBuilder, Tree};
 use confiture::config::{BuildOrder, Connection, Flags, Settings};
 use confiture::event::Execution;
 use confiture::migrate::{holds_migrations, read_folder, read_way_up};
+use confiture::postgres::roles;
 use confiture::project::{Naming, Project};
 use confiture::schema_diff::Source;
 use confiture::sql::SplitScript;
@@ -99,7 +100,10 @@ impl Ends<'_> {
         };
         let builder = SchemaBuilder::new(tree);
         if self.settings.build_order.value == BuildOrder::Dependencies {
-            let scratches = Scratches::find(self).await?;
+            // Roles that the files make may be there on the project's server.
+            let mut files = builder.files()?.into_iter();
+            let alone = files.any(|file| !roles::made_in(file.script.script.text()).is_empty());
+            let scratches = Scratches::find(self, alone).await?;
             return builder.files_by_need(scratches.connection(), &Execution::unattended()).await;
         }
         Ok(builder.files()?.into_iter().map(|file| file.script).collect())
@@ -138,11 +142,16 @@ pub(super) enum Scratches {
 }
 
 impl Scratches {
-    pub(super) async fn find(ends: &Ends<'_>) -> Result<Self> {
+    /// With `alone`, not on the project's server.
+    pub(super) async fn find(ends: &Ends<'_>, alone: bool) -> Result<Self> {
         if ends.settings.scratch_url.value.is_some() {
             return Ok(Self::Named(Box::new(database::scratch(ends.project, ends.settings).await?)));
         }
-        let server = match Server::find(database::server_folder(ends.project)).await.map_err(server_error)? {
+        let found = match alone {
+            true => None,
+            false => Server::find(database::server_folder(ends.project)).await.map_err(server_error)?,
+        };
+        let server = match found {
             Some(server) => server,
             None => Server::throwaway(Options::default()).await.map_err(server_error)?,
         };
@@ -154,14 +163,6 @@ impl Scratches {
         match self {
             Self::Named(database) => &database.connection,
             Self::Ours(_, connection) => connection,
-        }
-    }
-
-    /// True where roles may be made.
-    pub(super) fn ours(&self) -> bool {
-        match self {
-            Self::Named(database) => database.is_local(),
-            Self::Ours(..) => true,
         }
     }
 

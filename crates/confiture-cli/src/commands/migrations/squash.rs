@@ -62,8 +62,10 @@ impl Squash {
                 let found = self.whereabouts.find_with(&project, &flags, None).await?;
                 refuse_half(&squash.migrations, &found.migrator.status().await?)?;
             }
-            let scratch = database::scratch(&project, &settings).await?;
-            let differences = squash.prove(&scratch.connection, &execution).await?;
+            // Each has its own, for what makes roles makes them once.
+            let scratch = || database::scratch_for(&project, &settings, squash.former_texts());
+            let (former, new) = (scratch().await?, scratch().await?);
+            let differences = squash.prove(&former.connection, &new.connection, &execution).await?;
             if let Some(first) = differences.first() {
                 let (Difference::OnlyFirst(object)
                 | Difference::OnlySecond(object)

@@ -3,12 +3,13 @@
 use std::fmt::Write as _;
 
 use confiture::build::{BuildOptions, SchemaBuilder, Tree};
-use confiture::config::{Connection, Origin, Settings};
+use confiture::config::{Origin, Settings};
 use confiture::event::Execution;
 use confiture::migrate::{
     Finding, Folder, Rehearsal, check_folder, in_scratch, lint_folder, read_digest, rehearse,
 };
 use confiture::postgres::Session;
+use confiture::postgres::scratch::refuse_subscriptions;
 use confiture::project::Project;
 use confiture::{Error, ErrorKind, Result};
 use serde_json::json;
@@ -84,12 +85,11 @@ impl Validate {
             let is_fit = !findings.iter().any(|finding| matches!(finding.code, "empty" | "unfit"));
             let mut rehearsal = None;
             if !self.no_run && is_fit && !folder.migrations.is_empty() {
-                let scratch = database::scratch(&project, &settings).await?;
+                let scratch = database::scratch_for(&project, &settings, folder.texts()).await?;
                 let rehearsed = rehearse(&scratch.connection, &folder, &execution).await?;
                 findings.extend(Finding::of_rehearsal(&rehearsed));
                 if !self.no_schema && rehearsed.is_whole() {
-                    let tree = tree(&project, &settings);
-                    match compare(&scratch.connection, tree, &rehearsed, &execution).await? {
+                    match compare(&project, &settings, &rehearsed, &execution).await? {
                         Compared::With(finding) => findings.extend(finding),
                         Compared::NoFiles => {
                             notes.push("there are no schema files to compare with".to_owned());
@@ -122,16 +122,20 @@ enum Compared {
 
 /// What the schema files make, beside what the migrations make.
 async fn compare(
-    scratch: &Connection,
-    tree: Tree,
+    project: &Project,
+    settings: &Settings,
     rehearsal: &Rehearsal,
     execution: &Execution,
 ) -> Result<Compared> {
-    let builder = SchemaBuilder::new(tree);
-    if builder.files().map_or(true, |files| files.is_empty()) {
+    let builder = SchemaBuilder::new(tree(project, settings));
+    let files = builder.files().unwrap_or_default();
+    if files.is_empty() {
         return Ok(Compared::NoFiles);
     }
-    in_scratch(scratch, async |connection| {
+    refuse_subscriptions(files.iter().map(|file| &file.script))?;
+    let texts = || files.iter().map(|file| file.script.script.text());
+    let scratch = database::scratch_for(project, settings, texts()).await?;
+    in_scratch(&scratch.connection, texts(), async |connection| {
         let options = BuildOptions { cache: false, ..BuildOptions::default() };
         let built = builder.execute(connection, options, execution).await;
         built.map_err(|error| error.context("building the schema files"))?;

@@ -138,14 +138,16 @@ fn own_home(piece: &Piece, statement: &str, early: bool) -> Home {
     Home { folder, file, owner }
 }
 
-/// `users`, and `app.users` for what is not in `public`; what is no plain letter becomes `_`.
+/// `users`, and `app.users` for what is not in `public`; what is no plain letter becomes `_`, as does a name of nothing but dots.
 fn file_name(schema: &str, name: &str) -> String {
     let whole =
         if schema == "public" || schema.is_empty() { name.to_owned() } else { format!("{schema}.{name}") };
     let plain = |c: char| if c.is_alphanumeric() || matches!(c, '_' | '-' | '.') { c } else { '_' };
     let plain: String = whole.chars().map(plain).collect();
     let end = plain.floor_char_boundary(120);
-    plain[..end].trim_start_matches('.').to_owned()
+    // A name with a dot in front would be that of a hidden file.
+    let visible = plain[..end].trim_start_matches('.');
+    if visible.is_empty() { "_".to_owned() } else { visible.to_owned() }
 }
 
 /// Sequences that belong to a column, and its table.

@@ -19,5 +19,8 @@ UNION ALL
 SELECT 'user mapping', 'pg_user_mapping', u.umid, 0, json_build_object(
     'name', x.identity, 'identity', x.identity, 'phrase', '', 'definition', '',
     'create', 'CREATE USER MAPPING FOR ' || x.identity, 'drop', 'DROP USER MAPPING FOR ' || x.identity, 'alter', 'ALTER USER MAPPING FOR ' || x.identity, 'foreign_options', u.umoptions,
+    -- Whom it is for: nobody owns it.
+    'owner', CASE u.umuser WHEN 0 THEN NULL ELSE u.usename END,
+    'details', json_build_object('named', x.identity, 'own', format('CURRENT_USER SERVER %I', u.srvname)),
     'depends', json_build_array(json_build_array('pg_foreign_server', u.srvid, 0)))
 FROM pg_user_mappings u CROSS JOIN LATERAL (SELECT format('%s SERVER %I', CASE u.umuser WHEN 0 THEN 'PUBLIC' ELSE quote_ident(u.usename) END, u.srvname)) AS x(identity)

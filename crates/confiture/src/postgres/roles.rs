@@ -1,0 +1,128 @@
+//! Roles belong to a server and not to a database: those that files name and nobody makes, and those that files make.
+
+use crate::error::{Error, Result};
+use crate::postgres::Session;
+use crate::sql::lex::{Token, TokenKind, lex};
+use crate::sql::{Identifier, Sql, sql};
+
+/// How often something that stumbles over a role that is not there may make one.
+const MOST: usize = 50;
+
+/// Does `work` again for each role that it lacks, made meanwhile, where the server is our own. No transaction may be open.
+///
+/// # Errors
+///
+/// What `work` says, with advice where it lacks a role on a server of somebody else's.
+pub async fn with_roles<T>(session: &Session, mut work: impl AsyncFnMut() -> Result<T>) -> Result<T> {
+    for _ in 0..MOST {
+        match work().await {
+            Err(error) if make_missing(session, &error).await? => {}
+            outcome => return outcome.map_err(|error| advise(session, error)),
+        }
+    }
+    work().await
+}
+
+/// Makes the role that `error` lacks, where the server is our own. False where that was not it.
+///
+/// # Errors
+///
+/// What the server refuses.
+pub async fn make_missing(session: &Session, error: &Error) -> Result<bool> {
+    match missing_role(error).filter(|_| session.connection().own_server) {
+        Some(role) => create_role(session, &role).await.map(|()| true),
+        None => Ok(false),
+    }
+}
+
+/// Makes those of the roles that are not there.
+///
+/// # Errors
+///
+/// What the server refuses.
+pub async fn make_roles(session: &Session, roles: &[String]) -> Result<()> {
+    for role in absent(session, roles.to_vec()).await? {
+        create_role(session, &role).await?;
+    }
+    Ok(())
+}
+
+/// Those of the roles that are not there.
+pub(crate) async fn absent(session: &Session, mut roles: Vec<String>) -> Result<Vec<String>> {
+    let query =
+        Sql::literal("SELECT rolname::text FROM pg_catalog.pg_roles WHERE rolname = ANY ($1::text[])");
+    let there: Vec<String> = session.query(&query, &[&roles]).await?.iter().map(|row| row.get(0)).collect();
+    roles.retain(|role| !there.contains(role));
+    Ok(roles)
+}
+
+/// Makes a role; somebody else may just have done so.
+async fn create_role(session: &Session, role: &str) -> Result<()> {
+    match session.batch(&sql!("CREATE ROLE {}", Identifier::new(role))).await {
+        Err(error) if !is_there_already(&error) => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// What is to be made is there, or somebody is making it at this moment.
+pub(super) fn is_there_already(error: &Error) -> bool {
+    matches!(error.sqlstate_code(), Some("42710" | "23505"))
+}
+
+/// On a server of somebody else's, a role that is missing is theirs to make.
+pub(crate) fn advise(session: &Session, error: Error) -> Error {
+    match missing_role(&error) {
+        Some(role) if !session.connection().own_server => error.hint(format!(
+            "roles belong to the whole server, and nothing makes {} on this one: CREATE ROLE it there. Where a scratch server \
+             was named, leave it out: on one of its own, Confiture makes the roles that are missing",
+            Identifier::new(role)
+        )),
+        _ => error,
+    }
+}
+
+/// The role in `role "app" does not exist`.
+pub(crate) fn missing_role(error: &Error) -> Option<String> {
+    let (_, rest) =
+        error.message().split_once("role \"").filter(|_| error.sqlstate_code() == Some("42704"))?;
+    Some(rest.strip_suffix("\" does not exist").unwrap_or(rest.split('"').next()?).to_owned())
+}
+
+/// The roles that a text makes with `CREATE ROLE`, `CREATE USER` or `CREATE GROUP`, in a `DO` block too.
+#[must_use]
+pub fn made_in(text: &str) -> Vec<String> {
+    let tokens: Vec<Token> = lex(text).filter(|token| !token.is_blank()).collect();
+    let mut made = Vec::new();
+    for body in tokens.iter().filter(|token| token.kind == TokenKind::DollarString) {
+        let body = body.text(text);
+        let tag = body[1..].find('$').map_or(body.len(), |end| end + 2);
+        made.extend(made_in(body.get(tag..body.len().saturating_sub(tag)).unwrap_or_default()));
+    }
+    for three in tokens.windows(3) {
+        let makes = three[0].is_word(text, "CREATE")
+            && ["ROLE", "USER", "GROUP"].iter().any(|word| three[1].is_word(text, word))
+            && !three[2].is_word(text, "MAPPING");
+        if let Some(role) = three[2].identifier(text).filter(|_| makes) {
+            made.push(role.as_str().to_owned());
+        }
+    }
+    made
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_makes_roles() {
+        for (text, made) in [
+            ("CREATE ROLE app; create user \"We ird\" LOGIN", &["app", "We ird"][..]),
+            ("DO $$ BEGIN IF true THEN CREATE ROLE app LOGIN; END IF; END $$", &["app"]),
+            ("DO $a$ BEGIN CREATE GROUP b; END $a$", &["b"]),
+            ("CREATE USER MAPPING FOR app SERVER s; -- CREATE ROLE no", &[]),
+            ("DO $$", &[]),
+        ] {
+            assert_eq!(made_in(text), made, "{text}");
+        }
+    }
+}

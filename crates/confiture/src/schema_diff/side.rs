@@ -1,0 +1,163 @@
+//! One side of a comparison: where it comes from, and how a scratch database becomes what it is.
+
+use std::sync::Arc;
+
+use tokio::sync::RwLock;
+
+use crate::catalog::{Kind, Object, Objects};
+use crate::diff::{self, Sizes};
+use crate::error::{Error, Result};
+use crate::postgres::scratch::{Scratch, makes_subscription};
+use crate::postgres::{Session, read_lint_ground, read_objects, roles};
+use crate::schema_diff::prove::{Source, converge};
+use crate::sql::{SplitScript, Sql};
+
+/// A source, and what is read of it before anything is made.
+pub(super) struct Side<'a> {
+    pub(super) source: &'a Source,
+    /// What a live database holds.
+    pub(super) live: Option<Live>,
+}
+
+/// What a live database holds.
+pub(super) struct Live {
+    pub(super) objects: Arc<Objects>,
+    pub(super) sizes: Sizes,
+}
+
+impl<'a> Side<'a> {
+    /// Reads a database; files are made later.
+    pub(super) async fn read(source: &'a Source, history_table: Option<&str>) -> Result<Self> {
+        let Source::Live(connection) = source else { return Ok(Self { source, live: None }) };
+        let session = Session::connect(connection).await?;
+        let objects = read_objects(&session, false).await?;
+        let sizes = Sizes::of(&read_lint_ground(&session).await?);
+        let objects = Arc::new(objects.without(|object| is_ours(object, history_table)));
+        Ok(Self { source, live: Some(Live { objects, sizes }) })
+    }
+
+    /// What it holds and is not compared: a copy of a database lacks it, and subscriptions are not made in any.
+    pub(super) fn uncovered(&self, made: &Objects) -> Vec<(String, u64)> {
+        if let Some(live) = &self.live {
+            return live.objects.uncovered.clone();
+        }
+        let mut uncovered = made.uncovered.clone();
+        let statements = self
+            .scripts()
+            .iter()
+            .flat_map(|script| script.statements.iter().map(|statement| script.text_of(statement)));
+        match statements.filter(|text| makes_subscription(text)).count() {
+            0 => {}
+            count => uncovered.push(("subscription".to_owned(), count as u64)),
+        }
+        uncovered
+    }
+
+    /// The files' texts.
+    pub(super) fn texts(&self) -> impl Iterator<Item = &str> {
+        self.scripts().iter().map(|script| script.script.text())
+    }
+
+    fn scripts(&self) -> &[SplitScript] {
+        match self.source {
+            Source::Scripts(scripts) => scripts,
+            Source::Live(_) => &[],
+        }
+    }
+}
+
+/// To whom the things on both sides belong.
+pub(super) struct Owners {
+    /// Whom a live database mostly belongs to, where the role of the scratch server stands for it.
+    main: Option<String>,
+    /// Both sides are databases, and every owner is told by name.
+    by_name: bool,
+}
+
+impl Owners {
+    /// Makes the roles that databases name, where the server is our own. Where they name the role of the scratch server itself, that is
+    /// who it is, and the others are told by their names.
+    pub(super) async fn of(old: &mut Side<'_>, new: &mut Side<'_>, session: &Session) -> Result<Self> {
+        let role = &session.connection().user;
+        let mut all = Vec::new();
+        for live in [&old.live, &new.live].into_iter().flatten() {
+            all.extend(diff::roles(&live.objects));
+        }
+        if session.connection().own_server {
+            roles::make_roles(session, &all).await?;
+        }
+        let first = old.live.as_ref().or(new.live.as_ref());
+        let main = first.and_then(|live| diff::main_owner(&live.objects)).filter(|_| !all.contains(role));
+        let are_both = old.live.is_some() && new.live.is_some();
+        let by_name = are_both && roles::absent(session, main.iter().cloned().collect()).await?.is_empty();
+        let main = main.filter(|_| !by_name);
+        for live in [&mut old.live, &mut new.live].into_iter().flatten() {
+            let objects = Arc::make_mut(&mut live.objects);
+            objects.role = match by_name {
+                true => String::new(),
+                false => main.clone().unwrap_or_else(|| role.clone()),
+            };
+            objects.stand_for(None);
+        }
+        Ok(Self { main, by_name })
+    }
+
+    /// What a scratch database holds, by the names that its roles stand for.
+    pub(super) async fn read(&self, session: &Session, in_transaction: bool) -> Result<Arc<Objects>> {
+        let mut objects = read_objects(session, in_transaction).await?;
+        if self.by_name {
+            objects.role.clear();
+        }
+        objects.stand_for(self.main.as_deref());
+        Ok(Arc::new(objects))
+    }
+
+    /// Makes a scratch database what `side` is beside `other`.
+    pub(super) async fn build(
+        &self,
+        scratch: &Scratch,
+        side: &Side<'_>,
+        other: &Side<'_>,
+    ) -> Result<Arc<Objects>> {
+        let session = scratch.session();
+        match (side.source, &side.live) {
+            (Source::Live(connection), Some(live)) => {
+                let empty = self.read(session, false).await?;
+                let made = converge(session, (&empty, &live.objects), &[], self, &RwLock::default()).await;
+                made.map(|(_, copy)| copy).map_err(|error| {
+                    let what = format!(
+                        "the schema of {} cannot be copied into a scratch database",
+                        connection.database
+                    );
+                    roles::advise(session, error).context(what)
+                })
+            }
+            (Source::Scripts(scripts), _) => {
+                scratch.run(scripts).await?;
+                let made = self.read(session, false).await?;
+                let Some(live) = &other.live else { return Ok(made) };
+                let given = diff::adopt(&made, &live.objects);
+                if given.is_empty() {
+                    return Ok(made);
+                }
+                session.batch(&Sql::join("; ", given)).await.map_err(|error| {
+                    roles::advise(session, error)
+                        .context("what the files make cannot be given to its owners in the database")
+                })?;
+                self.read(session, false).await
+            }
+            (Source::Live(_), None) => Err(Error::unexpected("a database was not read")),
+        }
+    }
+}
+
+/// What Confiture itself keeps in a database.
+fn is_ours(object: &Object, history_table: Option<&str>) -> bool {
+    let schema = object.schema.as_deref().unwrap_or_default();
+    let in_schema = schema == "confiture" || object.kind == Kind::Schema && object.name == "confiture";
+    let is_history = |table: &str| match table.split_once('.') {
+        Some((within, name)) => within == schema && name == object.name,
+        None => table == object.name,
+    };
+    in_schema || object.kind == Kind::Table && history_table.is_some_and(is_history)
+}
