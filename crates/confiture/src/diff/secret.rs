@@ -3,11 +3,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use crate::sql::SECRET;
 use crate::sql::lex::{TokenKind, lex};
-
-/// Parts of options' names that say that the value is nobody's business.
-const SECRET: [&str; 8] =
-    ["password", "passwd", "passphrase", "secret", "token", "credential", "access_key", "private_key"];
 
 /// The statement with `'***'` in place of each secret.
 #[must_use]
@@ -30,18 +27,19 @@ pub fn masked(statement: &str) -> Cow<'_, str> {
 /// The statement without its secret options.
 #[must_use]
 pub fn without_secrets(statement: &str) -> String {
-    let tokens: Vec<_> = lex(statement).filter(|token| !token.is_blank()).collect();
     let mut text = statement.to_owned();
-    for place in secrets(statement).into_iter().rev() {
-        let Some(at) = tokens.iter().position(|token| token.span == place) else { continue };
-        let kind = |at: usize| tokens.get(at).map(|token| token.kind);
-        let (first, last) = match (kind(at - 2), kind(at + 1)) {
-            (_, Some(TokenKind::Comma)) => (at - 1, at + 1),
-            (Some(TokenKind::Comma), _) => (at - 2, at),
+    while let Some(place) = secrets(&text).into_iter().next() {
+        let tokens: Vec<_> = lex(&text).filter(|token| !token.is_blank()).collect();
+        let Some(at) = tokens.iter().position(|token| token.span == place) else { break };
+        let is_comma = |at: usize| tokens.get(at).is_some_and(|token| token.kind == TokenKind::Comma);
+        let (first, last) = match (is_comma(at - 2), is_comma(at + 1)) {
+            (_, true) => (at - 1, at + 1),
+            (true, false) => (at - 2, at),
             // Nothing else is in the list.
-            _ => (at - 3, at + 1),
+            (false, false) => (at - 3, at + 1),
         };
-        text.replace_range(tokens[first].span.start..tokens[last].span.end, "");
+        let range = tokens[first].span.start..tokens[last].span.end;
+        text.replace_range(range, "");
     }
     text
 }
@@ -96,6 +94,7 @@ mod tests {
             ("\"user\" 'me', password 'x')", format!("{create}\"user\" 'me')")),
             ("a 'b', password 'x', token 'y')", format!("{create}a 'b')")),
             ("password 'x')", "CREATE USER MAPPING FOR a SERVER s ".to_owned()),
+            ("password 'x', token 'y')", "CREATE USER MAPPING FOR a SERVER s ".to_owned()),
         ] {
             assert_eq!(without_secrets(&format!("{create}{options}")), rest);
         }

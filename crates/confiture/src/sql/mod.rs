@@ -33,7 +33,7 @@ pub use identifier::{Identifier, QualifiedName};
 pub(crate) use lock_mode::words_of;
 pub use lock_mode::{LockMode, strongest_lock};
 pub use script::Script;
-pub(crate) use secret::masked;
+pub(crate) use secret::{SECRET, masked};
 pub use split::{SplitScript, Statement, split};
 
 use std::fmt;

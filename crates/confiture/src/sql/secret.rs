@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::sql::lex::{Token, TokenKind, lex};
 
 /// Parts of names that say that the value behind them is nobody's business.
-const SECRET: [&str; 8] =
+pub(crate) const SECRET: [&str; 8] =
     ["password", "passwd", "passphrase", "secret", "token", "credential", "access_key", "private_key"];
 
 const MASK: &str = "'***'";
