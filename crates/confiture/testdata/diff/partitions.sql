@@ -314,6 +314,7 @@ ALTER INDEX p1_a_idx ATTACH PARTITION p12_a_idx;
 ALTER INDEX p_a_idx ATTACH PARTITION p1_a_idx;
 ALTER INDEX p_a_idx ATTACH PARTITION p2_a_idx;
 -- case: a trigger that is off on a partition whose bounds change
+-- since: 15
 -- both
 CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
 -- old

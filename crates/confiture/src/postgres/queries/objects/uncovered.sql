@@ -1,6 +1,9 @@
 SELECT 'uncovered' AS kind, 'uncovered' AS class, 0 AS oid, 0 AS sub, json_build_object('what', what, 'count', count) AS body FROM (
     SELECT 'subscription' AS what, count(*) FROM pg_subscription WHERE subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())
     UNION ALL SELECT 'dependence of an object on an extension', count(*) FROM pg_depend WHERE deptype = 'x' AND objid >= 16384
+    -- PostgreSQL 14 takes a partition's copy of a trigger for one of its own.
+    UNION ALL SELECT 'trigger of a partition that is on or off by itself', count(*) FROM pg_trigger t JOIN pg_trigger p ON p.oid = t.tgparentid
+        WHERE t.tgenabled <> p.tgenabled AND current_setting('server_version_num')::int < 150000
     UNION ALL SELECT 'security label', count(*) FROM pg_seclabel
     UNION ALL SELECT 'large object', count(*) FROM pg_largeobject_metadata
     UNION ALL SELECT 'setting of the database', coalesce(sum(cardinality(setconfig)), 0) FROM pg_db_role_setting WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())
