@@ -47,7 +47,7 @@ const SCHEMA: [(&str, &str); 7] = [
     ("30_functions/calculate_score.sql", include_str!("files/calculate_score.sql")),
 ];
 
-/// The migration that makes the example schema. Its version goes where VERSION stands.
+/// The migration that makes the example schema, which goes where SCHEMA stands. Its version goes where VERSION stands.
 const FIRST_MIGRATION: [(&str, &str); 2] = [
     ("first.up.sql", include_str!("files/first.up.sql")),
     ("first.down.sql", include_str!("files/first.down.sql")),
@@ -113,7 +113,8 @@ impl Plan {
         self.folders.retain(|folder| folder != migrations);
         for (name, text) in FIRST_MIGRATION {
             let path = migrations.join(format!("{version}_{name}"));
-            self.files.push(NewFile { path, contents: text.replace("VERSION", version) });
+            let contents = text.replace("VERSION", version).replace("SCHEMA", &schema_in_one());
+            self.files.push(NewFile { path, contents });
         }
     }
 
@@ -178,6 +179,14 @@ impl Plan {
     pub fn is_empty(&self) -> bool {
         self.files.is_empty() && self.folders.is_empty() && self.gitignore.is_none()
     }
+}
+
+/// The example schema as one text, without what is said in front of each file.
+fn schema_in_one() -> String {
+    let is_said = |line: &&str| line.is_empty() || line.starts_with("--");
+    let texts = SCHEMA.map(|(_, text)| text.lines().skip_while(is_said).collect::<Vec<_>>().join("\n"));
+    let texts: Vec<_> = texts.into_iter().filter(|text| !text.is_empty()).collect();
+    texts.join("\n\n")
 }
 
 /// What `.gitignore` lacks, with the line end that it may lack too.
