@@ -41,7 +41,6 @@ pub(super) struct Work<'a> {
     pub(super) new_comes_along: Vec<bool>,
     /// Old tables that cannot be rewritten, for columns elsewhere have their row type.
     pub(super) held: BTreeSet<usize>,
-    /// Names of NOT NULL constraints that are there.
     /// Names of NOT NULL constraints that are there, or come for other reasons than by themselves.
     pub(super) not_null_names: BTreeSet<String>,
 }
