@@ -1,5 +1,6 @@
 //! Files and history held against each other: what is applied, pending, changed, missing.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -96,11 +97,12 @@ pub(super) fn assess(units: &[Unit<'_>], history: &History) -> Vec<Assessment> {
             assessment
         })
         .collect();
-    let is_known = |version: &Version| {
-        units.iter().any(|unit| unit.version == *version || unit.squashes().contains(version))
-    };
-    let gone =
-        history.records.iter().filter(|record| record.state != State::Reverted && !is_known(&record.version));
+    let known: BTreeSet<_> =
+        units.iter().flat_map(|unit| std::iter::once(&unit.version).chain(unit.squashes())).collect();
+    let gone = history
+        .records
+        .iter()
+        .filter(|record| record.state != State::Reverted && !known.contains(&record.version));
     all.extend(gone.map(Assessment::of_gone));
     all.sort_by(|one, other| one.version.cmp(&other.version));
     all

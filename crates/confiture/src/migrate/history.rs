@@ -41,7 +41,7 @@ impl State {
 }
 
 /// One row of the history.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Record {
     /// The version, as it was recorded.
     pub version: Version,
@@ -78,7 +78,7 @@ pub struct History {
     pub table: QualifiedName,
     /// It is there.
     pub exists: bool,
-    /// Its rows, by version.
+    /// Its rows, in the order of their versions.
     pub records: Vec<Record>,
 }
 
@@ -86,7 +86,8 @@ impl History {
     /// The row of a version.
     #[must_use]
     pub fn record(&self, version: &Version) -> Option<&Record> {
-        self.records.iter().find(|record| record.version == *version)
+        let at = self.records.binary_search_by(|record| record.version.cmp(version)).ok()?;
+        self.records.get(at)
     }
 }
 
@@ -247,9 +248,10 @@ const REPLACE: &str = " ON CONFLICT (version) DO UPDATE SET \
     (EXCLUDED.name, EXCLUDED.checksum, EXCLUDED.statements, EXCLUDED.state, 0, false, EXCLUDED.execution_ms, \
     EXCLUDED.applied_at, EXCLUDED.applied_by, EXCLUDED.applied_from, EXCLUDED.tool, EXCLUDED.source)";
 
+/// As the text of an array: digests are hexadecimal, so that none needs quotes there.
 fn statements(checksum: Option<&Checksum>) -> Sql {
     let digests = checksum.map(|checksum| checksum.statements.as_slice()).unwrap_or_default();
-    sql!("ARRAY[{}]::pg_catalog.text[]", Sql::join(", ", digests.iter().map(|digest| Literal(digest))))
+    sql!("{}", Literal(&format!("{{{}}}", digests.join(","))))
 }
 
 /// Moves a migration in steps on: `step` are done, and the next one is about to run outside of a transaction or not.

@@ -1,6 +1,7 @@
 //! What lint says of migrations before they run, judged with the sizes and types of the database that they are for.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::path::Path;
 
 use crate::error::Result;
@@ -8,9 +9,8 @@ use crate::lint::{Ground, Input, LintOptions, Purpose, Remark, lint_wanted};
 use crate::migrate::assess::{Standing, assess};
 use crate::migrate::folder::Folder;
 use crate::migrate::migrator::Migrator;
-use crate::migrate::options::Options;
-use crate::migrate::plan::{Direction, Plan};
-use crate::postgres::{Session, read_lint_ground};
+use crate::migrate::plan::Plan;
+use crate::postgres::read_lint_ground;
 
 /// What lint says of the ways up of those files that are wanted; what all files of the folder mean together is known.
 #[must_use]
@@ -29,30 +29,25 @@ pub fn lint_folder(
     lint_wanted(&inputs, |input| is_wanted(input.script.script.file()), &options).remarks
 }
 
-/// Adds to each migration of a plan what lint says of it. What runs on the way back, and what is in Rust, is not looked at.
-pub(super) async fn inspect(
-    plan: &mut Plan,
-    folder: &Folder,
-    options: &Options,
-    session: &Session,
-) -> Result<()> {
-    if !options.lint || plan.direction == Direction::Down || plan.migrations.is_empty() {
-        return Ok(());
-    }
-    let is_planned =
-        |file: &Path| plan.migrations.iter().any(|planned| planned.file.as_deref() == Some(file));
-    let ground = read_lint_ground(session).await?;
-    for remark in lint_folder(folder, is_planned, Some(ground), !options.lock_timeout.is_zero()) {
-        let mut of_file =
-            plan.migrations.iter_mut().filter(|planned| planned.file.as_ref() == Some(&remark.place.file));
-        if let Some(planned) = of_file.next() {
-            planned.remarks.push(remark);
+impl Migrator {
+    /// Adds to each migration of a plan what lint says of it on this ground. What is in Rust is not looked at.
+    pub(super) fn inspect(&self, plan: &mut Plan, ground: Option<Ground>) {
+        let Some(ground) = ground else { return };
+        let planned = plan.migrations.iter_mut();
+        let mut by_file: HashMap<_, _> =
+            planned.filter_map(|planned| Some((planned.file.clone()?, &mut planned.remarks))).collect();
+        let is_planned = |file: &Path| by_file.contains_key(file);
+        for remark in lint_folder(&self.folder, is_planned, Some(ground), self.limits_locks()) {
+            if let Some(remarks) = by_file.get_mut(&remark.place.file) {
+                remarks.push(remark);
+            }
         }
     }
-    Ok(())
-}
 
-impl Migrator {
+    fn limits_locks(&self) -> bool {
+        !self.options.lock_timeout.is_zero()
+    }
+
     /// What lint says of the migrations that are pending.
     ///
     /// # Errors
@@ -69,6 +64,6 @@ impl Migrator {
             })
         };
         let ground = read_lint_ground(&session).await?;
-        Ok(lint_folder(&self.folder, is_pending, Some(ground), !self.options.lock_timeout.is_zero()))
+        Ok(lint_folder(&self.folder, is_pending, Some(ground), self.limits_locks()))
     }
 }

@@ -1,23 +1,27 @@
 //! A folder of migrations and a database, together.
 
+use std::future::ready;
+use std::pin::pin;
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
+use futures_util::future::{Either, select};
 use serde::Serialize;
 
 use crate::config::Connection;
 use crate::error::Result;
 use crate::event::Execution;
+use crate::lint::Ground;
 use crate::migrate::assess::{Assessment, Standing, assess};
 use crate::migrate::code::Migration;
 use crate::migrate::folder::Folder;
 use crate::migrate::history::{History, read_history};
-use crate::migrate::inspect::inspect;
 use crate::migrate::ledger::{Unadopted, find_unadopted, refuse_undo_of_flyway};
 use crate::migrate::options::{DownOptions, Extent, Options, UpOptions};
 use crate::migrate::plan::{Direction, Plan, plan_down, plan_up};
 use crate::migrate::run::{Report, Run, connect_twice};
 use crate::migrate::unit::Unit;
-use crate::postgres::Session;
+use crate::postgres::{Session, read_lint_ground};
 
 /// Migrations, and the database that they are for. Nothing is connected to before a method is called.
 pub struct Migrator {
@@ -119,12 +123,38 @@ impl Migrator {
     /// As [`status`](Self::status); what stands in the way of applying anything: a changed file of an applied migration, a pending
     /// one below the last that is applied, an empty one, one that another tool has applied.
     pub async fn plan_up(&self, options: &UpOptions) -> Result<Plan> {
-        let units = self.units()?;
-        let (session, history) = self.connect().await?;
-        let mut plan = self.with_notes(plan_up(&units, &assess(&units, &history), options))?;
-        refuse_unadopted(&session, &history, &units, options).await?;
-        inspect(&mut plan, &self.folder, &self.options, &session).await?;
-        Ok(plan)
+        let sessions = connect_twice(&self.connection).await?;
+        Ok(self.read_and_plan_up(&sessions, &self.units()?, options).await?.1)
+    }
+
+    /// The history, and what `up` would do.
+    async fn read_and_plan_up(
+        &self,
+        (control, other): &(Session, Session),
+        units: &[Unit<'_>],
+        options: &UpOptions,
+    ) -> Result<(History, Plan)> {
+        let history = pin!(async {
+            let history = read_history(control, &self.options.history_table).await?;
+            refuse_unadopted(control, &history, units, options).await?;
+            Ok(history)
+        });
+        let ground = pin!(self.read_ground(other));
+        // What lint judges by is read on the other session meanwhile, and waited for only where there is something to do.
+        let (history, ground) = match select(history, ground).await {
+            Either::Left((history, ground)) => (history?, ground.left_future()),
+            Either::Right((ground, history)) => (history.await?, ready(ground).right_future()),
+        };
+        let mut plan = self.with_notes(plan_up(units, &assess(units, &history), options))?;
+        if !plan.is_idle() {
+            self.inspect(&mut plan, ground.await?);
+        }
+        Ok((history, plan))
+    }
+
+    /// What lint judges by, where it is on.
+    async fn read_ground(&self, session: &Session) -> Result<Option<Ground>> {
+        if self.options.lint { read_lint_ground(session).await.map(Some) } else { Ok(None) }
     }
 
     /// Applies what is pending.
@@ -149,28 +179,25 @@ impl Migrator {
         agree: impl AsyncFn(&Plan) -> Result<()>,
     ) -> Result<Report> {
         let units = self.units()?;
-        let (sessions, history) = self.connect_twice().await?;
-        let assessed = assess(&units, &history);
-        let mut plan = self.with_notes(plan_up(&units, &assessed, options))?;
-        refuse_unadopted(&sessions.0, &history, &units, options).await?;
-        inspect(&mut plan, &self.folder, &self.options, &sessions.0).await?;
-        let settles = assessed.iter().any(|one| one.settles);
-        if plan.is_empty() && !settles {
+        let sessions = connect_twice(&self.connection).await?;
+        let (history, mut plan) = self.read_and_plan_up(&sessions, &units, options).await?;
+        if plan.is_idle() {
             return Ok(nothing(plan));
         }
         agree(&plan).await?;
         let mut run =
             Run::begin(sessions, &self.options, execution, Direction::Up, options.interrupted).await?;
         let outcome = async {
-            let mut now = self.with_notes(plan_up(&units, &run.assess(&units), options))?;
-            if now.migrations.iter().any(|one| plan.find(&one.version).is_none()) {
-                // Another run was at it meanwhile, and reverted something.
-                inspect(&mut now, &self.folder, &self.options, run.lock.session()).await?;
-                agree(&now).await?;
-            } else {
-                now.adopt_remarks(&plan);
+            if run.history.records != history.records {
+                // Another run was at it meanwhile.
+                let mut now = self.with_notes(plan_up(&units, &run.assess(&units), options))?;
+                self.inspect(&mut now, self.read_ground(run.lock.session()).await?);
+                if !now.is_part_of(&plan) {
+                    agree(&now).await?;
+                }
+                plan = now;
             }
-            run.execute(&now, &units).await
+            run.execute(&plan, &units).await
         };
         let outcome = outcome.await;
         run.end(outcome).await

@@ -1,5 +1,6 @@
 //! What a run will do, as data.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -10,7 +11,7 @@ use crate::migrate::assess::{Assessment, Standing, called};
 use crate::migrate::destroys::destroys;
 use crate::migrate::options::{DownOptions, Extent, UpOptions};
 use crate::migrate::steps::{Step, Steps, place_of};
-use crate::migrate::unit::{Source, Unit};
+use crate::migrate::unit::{Source, Unit, find_unit};
 use crate::migrate::version::Version;
 use crate::sql::{LockMode, masked, strongest_lock};
 
@@ -35,6 +36,9 @@ pub struct Plan {
     pub repairs: Vec<String>,
     /// What is worth knowing.
     pub notes: Vec<String>,
+    /// There are squashes whose parts are all applied: the history will say so.
+    #[serde(skip)]
+    pub(super) settles: bool,
 }
 
 /// A migration that will be run.
@@ -76,22 +80,25 @@ pub struct PlannedStatement {
 }
 
 impl Plan {
+    fn new(direction: Direction) -> Self {
+        Self { direction, migrations: Vec::new(), repairs: Vec::new(), notes: Vec::new(), settles: false }
+    }
+
     /// True where there is nothing to do.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.migrations.is_empty() && self.repairs.is_empty()
     }
 
-    /// A migration of the plan.
-    pub(super) fn find(&self, version: &Version) -> Option<&Planned> {
-        self.migrations.iter().find(|planned| planned.version == *version)
+    /// True where nothing is written, not even into the history.
+    pub(super) fn is_idle(&self) -> bool {
+        self.is_empty() && !self.settles
     }
 
-    /// Takes over what lint said of the same migrations in another plan.
-    pub(super) fn adopt_remarks(&mut self, other: &Self) {
-        for planned in &mut self.migrations {
-            planned.remarks = other.find(&planned.version).map(|one| one.remarks.clone()).unwrap_or_default();
-        }
+    /// True where every migration of it is one of the other's, too.
+    pub(super) fn is_part_of(&self, other: &Self) -> bool {
+        let versions: BTreeSet<_> = other.migrations.iter().map(|planned| &planned.version).collect();
+        self.migrations.iter().all(|planned| versions.contains(&planned.version))
     }
 
     /// What is about to be lost or taken back, to ask about; `None` where nobody needs to be asked.
@@ -145,8 +152,8 @@ impl Planned {
 
 /// Chooses what `up` runs.
 pub(super) fn plan_up(units: &[Unit<'_>], assessed: &[Assessment], options: &UpOptions) -> Result<Plan> {
-    let mut plan =
-        Plan { direction: Direction::Up, migrations: Vec::new(), repairs: Vec::new(), notes: Vec::new() };
+    let mut plan = Plan::new(Direction::Up);
+    plan.settles = assessed.iter().any(|one| one.settles);
     if let Some(target) = &options.target {
         check_target(units, target)?;
     }
@@ -177,8 +184,7 @@ pub(super) fn plan_up(units: &[Unit<'_>], assessed: &[Assessment], options: &UpO
 
 /// Chooses what `down` runs.
 pub(super) fn plan_down(units: &[Unit<'_>], assessed: &[Assessment], options: &DownOptions) -> Result<Plan> {
-    let mut plan =
-        Plan { direction: Direction::Down, migrations: Vec::new(), repairs: Vec::new(), notes: Vec::new() };
+    let mut plan = Plan::new(Direction::Down);
     let applied =
         assessed.iter().rev().filter(|one| !matches!(one.state, Standing::Pending | Standing::OutOfOrder));
     if let Extent::To(target) = &options.extent {
@@ -266,7 +272,7 @@ fn first_line(text: &str) -> String {
 }
 
 fn find<'a, 'b>(units: &'b [Unit<'a>], one: &Assessment) -> Result<&'b Unit<'a>> {
-    units.iter().find(|unit| unit.version == one.version).ok_or_else(|| {
+    find_unit(units, &one.version).ok_or_else(|| {
         Error::config(format!("{} is in the history, and its file is gone", one.called()))
             .hint("put the file back, from version control: nobody else knows what it does")
     })
@@ -291,7 +297,7 @@ fn changed(one: &Assessment, units: &[Unit<'_>]) -> Error {
         .hint("where the change is known to be right for every database: `--repair` records the file as it is now, and runs nothing of it");
     if let Some(place) = &one.first_change {
         error = error.at(place.clone());
-        let unit = units.iter().find(|unit| unit.version == one.version);
+        let unit = find_unit(units, &one.version);
         if let Some(script) = unit.and_then(|unit| unit.part(true)).map(|part| &part.script) {
             let at = script
                 .statements

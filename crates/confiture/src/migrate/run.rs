@@ -12,7 +12,7 @@ use crate::migrate::history::History;
 use crate::migrate::hooks::{self, Occasion};
 use crate::migrate::options::{Interrupted, Options};
 use crate::migrate::plan::{Direction, Plan, Planned};
-use crate::migrate::unit::Unit;
+use crate::migrate::unit::{Unit, find_unit};
 use crate::migrate::version::Version;
 use crate::migrate::{apply, history};
 use crate::postgres::{AdvisoryLock, Session};
@@ -160,9 +160,7 @@ impl<'a> Run<'a> {
             )
             .hint("run it again"));
         }
-        let unit = units
-            .iter()
-            .find(|unit| unit.version == planned.version)
+        let unit = find_unit(units, &planned.version)
             .ok_or_else(|| Error::unexpected(format!("{called} was planned and is no migration")))?;
         self.hook(Moment::BeforeMigration, direction, Some(planned), None).await?;
         let words = if direction == Direction::Up { "Applying" } else { "Reverting" };
@@ -188,7 +186,7 @@ impl<'a> Run<'a> {
     async fn settle(&mut self, plan: &Plan, units: &[Unit<'_>]) -> Result<()> {
         let assessed = self.assess(units);
         for one in assessed.iter().filter(|one| one.settles || plan.repairs.contains(&one.called())) {
-            let Some(unit) = units.iter().find(|unit| unit.version == one.version) else { continue };
+            let Some(unit) = find_unit(units, &one.version) else { continue };
             let version = self.version_in_history(&unit.version);
             let statement = history::record_text(&self.history.table, &version, &unit.checksum);
             self.lock.session().batch(&statement).await?;

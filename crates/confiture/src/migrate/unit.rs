@@ -20,6 +20,12 @@ pub(super) struct Unit<'a> {
     pub(super) source: Source<'a>,
 }
 
+/// The one of a version, among units in the order of their versions.
+pub(super) fn find_unit<'b, 'a>(units: &'b [Unit<'a>], version: &Version) -> Option<&'b Unit<'a>> {
+    let at = units.binary_search_by(|unit| unit.version.cmp(version)).ok()?;
+    units.get(at)
+}
+
 /// Where it comes from.
 #[derive(Clone, Copy)]
 pub(super) enum Source<'a> {

@@ -91,10 +91,10 @@ impl Hash for Version {
 
 impl Ord for Version {
     fn cmp(&self, other: &Self) -> Ordering {
-        let keys = |version: &Self| {
-            version.groups.iter().map(|group| (group.len(), group.clone())).collect::<Vec<_>>()
-        };
-        keys(self).cmp(&keys(other))
+        fn keys(version: &Version) -> impl Iterator<Item = (usize, &str)> {
+            version.groups.iter().map(|group| (group.len(), group.as_str()))
+        }
+        keys(self).cmp(keys(other))
     }
 }
 
