@@ -153,7 +153,11 @@ impl Diff {
 
 async fn compare(ends: &Ends<'_>, old: &Place, new: &Place, options: DiffOptions) -> Result<Difference> {
     let (from, to) = (ends.source(old).await?, ends.source(new).await?);
-    let scratches = Scratches::find(ends, false).await?;
+    let version = match from.version().await? {
+        None => to.version().await?,
+        version => version,
+    };
+    let scratches = Scratches::find(ends, false, version).await?;
     let history_table = Some(ends.settings.history_table.value.to_string());
     let options = DiffOptions { history_table, ..options };
     let found = schema_diff::diff(scratches.connection(), &from.source, &to.source, &options).await;

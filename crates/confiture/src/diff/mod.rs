@@ -46,6 +46,7 @@ pub use hazard::Hazard;
 pub use inheritance::{inherit_again, other_inheritance};
 pub use lock::{Lock, Sizes};
 pub use owner::{adopt, main_owner};
+pub(crate) use privileges::split_name;
 pub use question::questions;
 pub use secret::{holds_secret, masked, without_secrets};
 pub use together::{go_online, take_apart};

@@ -58,7 +58,7 @@ fn parse(items: &[String], owner: Option<&str>) -> Grants {
 }
 
 /// A role's name, quoted or not, and what follows it.
-fn split_name(item: &str) -> (String, &str) {
+pub(crate) fn split_name(item: &str) -> (String, &str) {
     let Some(quoted) = item.strip_prefix('"') else {
         let end = item.find('=').unwrap_or(item.len());
         return (item[..end].to_owned(), &item[end..]);

@@ -8,6 +8,7 @@ mod base_type;
 mod file;
 mod prove;
 mod side;
+mod version;
 mod watch;
 
 pub use file::{render, render_steps};

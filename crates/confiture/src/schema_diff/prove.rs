@@ -118,11 +118,27 @@ async fn diff_in(
     options: &DiffOptions,
 ) -> Result<Difference> {
     let history_table = options.history_table.as_deref();
-    let (mut old_side, mut new_side) =
-        tokio::try_join!(Side::read(old, history_table), Side::read(new, history_table))?;
+    let mut sides = tokio::try_join!(Side::read(old, history_table), Side::read(new, history_table))?;
+    let mut remarks = Vec::new();
+    for side in [&mut sides.0, &mut sides.1] {
+        remarks.extend(side.translate(left.session().server_version()));
+    }
+    let difference = compare(connection, (left, right), sides, options).await;
+    let mut difference = difference.map_err(|error| remarks.iter().fold(error, Error::hint))?;
+    difference.remarks.splice(0..0, remarks);
+    Ok(difference)
+}
+
+async fn compare(
+    connection: &Connection,
+    (left, right): (&Scratch, &Scratch),
+    (mut old_side, mut new_side): (Side<'_>, Side<'_>),
+    options: &DiffOptions,
+) -> Result<Difference> {
     for scratch in [left, right] {
         scratch.note_roles(old_side.texts().chain(new_side.texts())).await?;
     }
+    let new = new_side.source;
     let owners = &Owners::of(&mut old_side, &mut new_side, left.session()).await?;
     let (before, after) = tokio::try_join!(
         owners.build(left, &old_side, &new_side),

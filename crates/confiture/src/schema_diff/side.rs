@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::postgres::scratch::{Scratch, makes_subscription};
 use crate::postgres::{Session, read_lint_ground, read_objects, roles};
 use crate::schema_diff::prove::{Source, converge};
+use crate::schema_diff::version;
 use crate::sql::{SplitScript, Sql};
 
 /// A source, and what is read of it before anything is made.
@@ -34,6 +35,14 @@ impl<'a> Side<'a> {
         let sizes = Sizes::of(&read_lint_ground(&session).await?);
         let objects = Arc::new(objects.without(|object| is_ours(object, history_table)));
         Ok(Self { source, live: Some(Live { objects, sizes }) })
+    }
+
+    /// Reads a live database as a server of `version` would have it; a remark where it is on another.
+    pub(super) fn translate(&mut self, version: u32) -> Option<String> {
+        let (Source::Live(connection), Some(live)) = (self.source, &mut self.live) else { return None };
+        let remark = version::remark(&connection.database, live.objects.server_version, version)?;
+        version::translate(Arc::make_mut(&mut live.objects), version);
+        Some(remark)
     }
 
     /// What it holds and is not compared: a copy of a database lacks it, and subscriptions are not made in any.

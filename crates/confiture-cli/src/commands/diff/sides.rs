@@ -6,12 +6,12 @@ use confiture::build::{SchemaBuilder, Tree};
 use confiture::config::{BuildOrder, Connection, Flags, Settings};
 use confiture::event::Execution;
 use confiture::migrate::{holds_migrations, read_folder, read_way_up};
-use confiture::postgres::roles;
+use confiture::postgres::{Session, roles};
 use confiture::project::{Naming, Project};
 use confiture::schema_diff::Source;
 use confiture::sql::SplitScript;
 use confiture::{Error, Result, disk};
-use local_postgres::{Options, Server};
+use local_postgres::{Binaries, Options, Server};
 
 use crate::database::{self, Database, on_server, server_error};
 
@@ -42,6 +42,12 @@ pub(super) struct Side {
 }
 
 impl Side {
+    /// The major version of the server of a live database.
+    pub(super) async fn version(&self) -> Result<Option<u32>> {
+        let Source::Live(connection) = &self.source else { return Ok(None) };
+        Ok(Some(Session::connect(connection).await?.server_version() / 10_000))
+    }
+
     /// Lets go of the database.
     pub(super) fn leave(self) {
         drop(self.database);
@@ -103,7 +109,7 @@ impl Ends<'_> {
             // Roles that the files make may be there on the project's server.
             let mut files = builder.files()?.into_iter();
             let alone = files.any(|file| !roles::made_in(file.script.script.text()).is_empty());
-            let scratches = Scratches::find(self, alone).await?;
+            let scratches = Scratches::find(self, alone, None).await?;
             return builder.files_by_need(scratches.connection(), &Execution::unattended()).await;
         }
         Ok(builder.files()?.into_iter().map(|file| file.script).collect())
@@ -142,8 +148,9 @@ pub(super) enum Scratches {
 }
 
 impl Scratches {
-    /// With `alone`, not on the project's server.
-    pub(super) async fn find(ends: &Ends<'_>, alone: bool) -> Result<Self> {
+    /// With `alone`, not on the project's server. A server of our own is of the major `version` that is asked for, where this machine
+    /// has it.
+    pub(super) async fn find(ends: &Ends<'_>, alone: bool, version: Option<u32>) -> Result<Self> {
         if ends.settings.scratch_url.value.is_some() {
             return Ok(Self::Named(Box::new(database::scratch(ends.project, ends.settings).await?)));
         }
@@ -151,9 +158,15 @@ impl Scratches {
             true => None,
             false => Server::find(database::server_folder(ends.project)).await.map_err(server_error)?,
         };
-        let server = match found {
-            Some(server) => server,
-            None => Server::throwaway(Options::default()).await.map_err(server_error)?,
+        let other = version
+            .filter(|version| found.as_ref().is_none_or(|found| found.binaries().version().major != *version))
+            .filter(|version| Binaries::find(Some(*version)).is_ok());
+        let server = match (found, other) {
+            (Some(server), None) => server,
+            (_, version) => {
+                let options = Options { version, ..Options::default() };
+                Server::throwaway(options).await.map_err(server_error)?
+            }
         };
         let connection = on_server(&server, "postgres");
         Ok(Self::Ours(Box::new(server), Box::new(connection)))
