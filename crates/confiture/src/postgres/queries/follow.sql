@@ -43,6 +43,7 @@ CREATE TABLE IF NOT EXISTS confiture.deferred (
     key text[]
 );
 CREATE INDEX IF NOT EXISTS deferred_by_table ON confiture.deferred (table_schema, table_name);
+CREATE INDEX IF NOT EXISTS deferred_whole ON confiture.deferred (table_schema, table_name) WHERE key IS NULL;
 
 -- How the mapped tables looked when they were last looked at.
 CREATE TABLE IF NOT EXISTS confiture.shape (

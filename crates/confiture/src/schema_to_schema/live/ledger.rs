@@ -358,25 +358,30 @@ pub(crate) async fn defer(session: &Session, table: &QualifiedName, keys: &KeySe
     Ok(())
 }
 
-/// Takes up to `most` of the keys that wait for a table, in the caller's transaction; and how many are left.
+/// Takes up to `most` of the keys that wait for a table, in the caller's transaction; and whether some are left. Where the
+/// whole table waits, wherever among them, that is taken, and none is left: what was read of a few keys would meet rows of
+/// which nobody knows whether they are still there.
 pub(crate) async fn take_deferred(
     session: &Session,
     table: &QualifiedName,
     most: i64,
 ) -> Result<(KeySet, bool)> {
+    let mut keys = KeySet::default();
+    let take_whole = Sql::literal(
+        "DELETE FROM confiture.deferred WHERE table_schema = $1 AND table_name = $2 AND EXISTS (
+             SELECT FROM confiture.deferred WHERE table_schema = $1 AND table_name = $2 AND key IS NULL)",
+    );
+    if session.execute(&take_whole, &[&table.schema.as_str(), &table.name.as_str()]).await? > 0 {
+        keys.insert_whole();
+        return Ok((keys, false));
+    }
     let take = Sql::literal(
         "DELETE FROM confiture.deferred WHERE ctid = ANY (ARRAY(
              SELECT ctid FROM confiture.deferred WHERE table_schema = $1 AND table_name = $2 LIMIT $3))
          RETURNING key",
     );
     let rows = session.query(&take, &[&table.schema.as_str(), &table.name.as_str(), &most]).await?;
-    let mut keys = KeySet::default();
-    for row in &rows {
-        match row.get::<_, Option<Vec<&str>>>(0) {
-            Some(key) => keys.insert(&key),
-            None => keys.insert_whole(),
-        }
-    }
+    rows.iter().for_each(|row| keys.insert(&row.get::<_, Vec<&str>>(0)));
     Ok((keys, i64::try_from(rows.len()).unwrap_or(i64::MAX) >= most))
 }
 

@@ -1,6 +1,7 @@
 //! Following, from the first command to the last batch: opened from the ledger, driven until it is told to stop, opened again
 //! after whatever cut it short.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -347,33 +348,50 @@ impl Follower {
     }
 
     /// A batch that is tried again where somebody else's lock was in the way, or where rows that wait to be read again hold
-    /// a value that another row has now.
+    /// a value that another row has now: of each table, those are taken out once.
     async fn patient_batch(&mut self, finisher: &Finisher) -> Result<BatchReport> {
-        let mut tries = 0;
+        let (mut tries, mut cleared) = (0, BTreeSet::new());
         loop {
+            self.writing = None;
             let error = match Box::pin(self.batch()).await {
                 Ok(report) => return Ok(report),
                 Err(error) => error,
             };
-            tries += 1;
             match error.sqlstate_code() {
-                Some("40001" | "40P01" | "55P03") if tries <= TRIES => {
+                Some("40001" | "40P01" | "55P03") if tries < TRIES => {
+                    tries += 1;
                     self.execution.note(format!("{error}: the batch is tried again"));
                     sleep(Duration::from_millis(50 << tries)).await;
                 }
-                Some("23505" | "23P01") if tries == 1 => match self.writing.take() {
-                    // All that is left then is what no change has touched, and that is of the snapshot too.
-                    Some(index)
-                        if self.states[index] == TableState::CatchingUp
-                            && self.migration.plan.tables[index].portion.is_none() =>
-                    {
-                        finisher.clone().clear_waiting(index).await?;
+                Some("23505" | "23P01") => {
+                    let in_the_way = self.may_be_in_the_way(&cleared);
+                    if in_the_way.is_empty() {
+                        return Err(error);
                     }
-                    _ => return Err(error),
-                },
+                    for index in in_the_way {
+                        finisher.clone().clear_waiting(index).await?;
+                        cleared.insert(index);
+                    }
+                }
                 _ => return Err(error),
             }
         }
+    }
+
+    /// Where a unique value is taken already: tables whose waiting rows may have it, but for those that were `cleared`. All
+    /// that such a table holds afterwards is what no change has touched, and that is of any later snapshot too.
+    fn may_be_in_the_way(&self, cleared: &BTreeSet<usize>) -> Vec<usize> {
+        let tables = match self.writing {
+            Some(index) => vec![index],
+            // At the commit, by a constraint that is deferred.
+            None => self.tables_in(TableState::CatchingUp),
+        };
+        let waits = |index: &usize| {
+            self.states[*index] == TableState::CatchingUp
+                && self.migration.plan.tables[*index].portion.is_none()
+                && !cleared.contains(index)
+        };
+        tables.into_iter().filter(waits).collect()
     }
 
     /// Advances the target's sequences to where the source's stand.
