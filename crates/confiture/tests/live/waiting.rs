@@ -211,6 +211,26 @@ async fn pieces_that_a_deferred_constraint_refuses() {
     .await;
 }
 
+/// However many tables exchange unique values within one batch, it is made again for each of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_tables_that_follow_and_exchange_unique_values() {
+    let every =
+        |script: &str| (0..8).map(|n| script.replace("seats", &format!("seats{n}"))).collect::<String>();
+    let table = "CREATE TABLE seats (id int PRIMARY KEY, place int NOT NULL UNIQUE);";
+    let rows = "INSERT INTO seats SELECT i, i FROM generate_series(1, 3000) i;";
+    let world = World::new(&every(&[table, rows].concat()), &every(table)).await;
+    let options = world.options(&format!("tables: {{ {} }}", every("seats: { from: seats s }, "))).await;
+    let execution = Execution::unattended();
+    for statements in ["", &HALF_ROUND.replace("{table}", "seats")] {
+        psql(&world.old, &every(&format!("{statements};"))).await;
+        let report =
+            follow(options.clone(), FeedKind::Queue, Until::CaughtUp, &execution, None).await.unwrap();
+        assert!(report.verification.unwrap().ok);
+    }
+    let rows = "SELECT id, place FROM seats7";
+    world.assert_same(rows, rows).await;
+}
+
 /// Remembers warnings.
 #[derive(Default)]
 struct Warnings(Mutex<Vec<String>>);

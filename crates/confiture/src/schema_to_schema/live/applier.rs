@@ -189,6 +189,11 @@ impl Applier {
         Ok(keys)
     }
 
+    /// How many tables are written all at once by now. A batch that failed and has added one does better at its next try.
+    pub(crate) fn written_together(&self) -> usize {
+        self.together.len()
+    }
+
     /// Whether the rows of the table at `index` may be written piece by piece.
     pub(crate) fn takes_pieces(&self, index: usize) -> bool {
         !self.together.contains(&index)

@@ -80,12 +80,18 @@ pub(crate) struct Begun {
 impl Follower {
     /// Applies one batch. A failure leaves the target as it was, and the same changes to the next batch.
     pub(crate) async fn batch(&mut self) -> Result<BatchReport> {
-        match self.try_batch().await {
-            Ok(report) => Ok(report),
-            Err(error) => {
-                self.applier.roll_back().await;
-                Err(self.explain_altered(error).await)
+        loop {
+            let together = self.applier.written_together();
+            let error = match self.try_batch().await {
+                Ok(report) => return Ok(report),
+                Err(error) => error,
+            };
+            self.applier.roll_back().await;
+            // Rows that exchange unique values are written all at once from now on: once for each table, however many there are.
+            if self.applier.written_together() == together {
+                return Err(self.explain_altered(error).await);
             }
+            self.execution.note(format!("{error}: the batch is tried again"));
         }
     }
 
