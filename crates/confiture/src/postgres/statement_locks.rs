@@ -173,7 +173,8 @@ impl<'a> LockWatch<'a> {
                 rewrites: file != 0 && file != known.file,
             });
             lock.mode = lock.mode.max(mode);
-            lock.reads = read > read_before.get(&relation).copied().unwrap_or_default();
+            // What is gone has no name, and nobody reads it; how often it was read before stays.
+            lock.reads = !name.is_empty() && read > read_before.get(&relation).copied().unwrap_or_default();
             after.push((relation, name, file));
         }
         for (relation, name, file) in after {

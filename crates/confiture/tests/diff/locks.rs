@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use confiture::diff::Step;
-use confiture::postgres::Session;
+use confiture::postgres::{LockWatch, Session};
 use confiture::sql::{LockMode, Sql};
 use confiture::{Error, Result};
+use local_postgres::testing::{Database, shared_server};
 
 /// Tables, views, sequences and indexes that were there before a plan, by OID.
 pub(crate) struct Locks {
@@ -69,4 +70,21 @@ impl Locks {
 async fn relations(session: &Session) -> Result<BTreeMap<u32, (String, bool)>> {
     let rows = session.query(&Sql::literal(RELATIONS), &[]).await?;
     Ok(rows.iter().map(|row| (row.get(0), (row.get(1), row.get(2)))).collect())
+}
+
+/// How often it was read stays known for as long as the transaction lasts.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_reads_what_is_dropped() {
+    let server = shared_server().await;
+    let database = Database::create_on(server).await.unwrap();
+    let session = Session::connect(&crate::oracle::connection(server, database.name())).await.unwrap();
+    session.batch(&Sql::literal("CREATE TABLE a (i int); CREATE TABLE b (i int);")).await.unwrap();
+    let mut watch = LockWatch::begin(&session).await.unwrap();
+    watch.begin_transaction().await.unwrap();
+    let mut read = Vec::new();
+    for text in ["INSERT INTO b SELECT i FROM a", "DROP TABLE a", "CREATE TABLE c (i int)"] {
+        let seen = watch.run(&Sql::literal(text)).await.unwrap();
+        read.push(seen.into_iter().filter(|lock| lock.reads).map(|lock| lock.name).collect::<Vec<_>>());
+    }
+    assert_eq!(read, [vec!["public.a".to_owned()], Vec::new(), Vec::new()]);
 }
