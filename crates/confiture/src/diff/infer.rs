@@ -286,18 +286,50 @@ const OPPOSITES: [&str; 86] = [
 const MAKES_ANOTHER: [&str; 12] =
     ["hash", "hashed", "digest", "encrypted", "cents", "total", "count", "token", "url", "not", "no", "id"];
 
+/// The words of a name: `user_names`, `userNames` and `UserNames` have the same.
+fn words(name: &str) -> BTreeSet<String> {
+    let mut words = vec![String::new()];
+    let mut before = ' ';
+    for c in name.chars() {
+        if !c.is_alphanumeric() || c.is_uppercase() && !before.is_uppercase() {
+            words.push(String::new());
+        }
+        if let Some(word) = words.last_mut().filter(|_| c.is_alphanumeric()) {
+            word.extend(c.to_lowercase());
+        }
+        before = c;
+    }
+    words.into_iter().filter(|word| !word.is_empty()).collect()
+}
+
+/// A word as it is of one: `categories` are some of `category`.
+fn singular(word: &str) -> String {
+    match (word.strip_suffix("ies"), word.strip_suffix('s')) {
+        (Some(stem), _) if stem.len() > 1 => format!("{stem}y"),
+        (None, Some(stem)) if stem.len() > 2 && !stem.ends_with('s') => stem.to_owned(),
+        _ => word.to_owned(),
+    }
+}
+
+/// The words that both have, be it of one or of several.
+fn common(one: &str, other: &str) -> BTreeSet<String> {
+    let singular = |name: &str| words(name).iter().map(|word| singular(word)).collect::<BTreeSet<_>>();
+    singular(one).intersection(&singular(other)).cloned().collect()
+}
+
+/// How many words both have.
+pub(super) fn words_in_common(one: &str, other: &str) -> usize {
+    common(one, other).len()
+}
+
 /// True for names of which one may have come from the other, be it as a part.
 pub(super) fn share_a_word(one: &str, other: &str) -> bool {
-    let words = |name: &str| name.to_lowercase().split('_').map(str::to_owned).collect::<BTreeSet<_>>();
-    let telling = |word: &&String| !EMPTY_WORDS.contains(&word.as_str()) && word.chars().count() > 2;
-    words(one).intersection(&words(other)).any(|word| telling(&word))
+    let telling = |word: &String| !EMPTY_WORDS.contains(&word.as_str()) && word.chars().count() > 2;
+    common(one, other).iter().any(telling)
 }
 
 /// True for names that may well be one: they share a word that says something, and differ in none that tells things apart.
 pub(super) fn are_alike(one: &str, other: &str) -> bool {
-    let words = |name: &str| -> BTreeSet<String> {
-        name.to_lowercase().split('_').filter(|word| !word.is_empty()).map(str::to_owned).collect()
-    };
     let (ours, theirs) = (words(one), words(other));
     let apart = |word: &String| OPPOSITES.contains(&word.as_str());
     if ours.difference(&theirs).any(apart) && theirs.difference(&ours).any(apart) {
@@ -315,9 +347,14 @@ mod tests {
 
     #[test]
     fn only_names_that_may_mean_one_thing_are_alike() {
-        for (one, other) in
-            [("full_name", "display_name"), ("email", "email_address"), ("descripton", "description")]
-        {
+        for (one, other) in [
+            ("full_name", "display_name"),
+            ("email", "email_address"),
+            ("descripton", "description"),
+            ("cities", "city"),
+            ("EventClass", "ActionClass"),
+            ("orders_users", "user"),
+        ] {
             assert!(are_alike(one, other), "{one} {other}");
         }
         for (one, other) in [
@@ -331,6 +368,8 @@ mod tests {
             ("amount_eur", "amount_usd"),
             ("price_gross", "price_net"),
             ("password", "password_hash"),
+            ("password", "passwordHash"),
+            ("isActive", "isInactive"),
         ] {
             assert!(!are_alike(one, other), "{one} {other}");
         }

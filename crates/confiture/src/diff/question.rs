@@ -1,8 +1,11 @@
 //! What may have a new name, and is not taken for it: a question that the plan asks.
 
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+
 use crate::catalog::{Kind, Object, Objects};
 use crate::diff::compare::quoted;
-use crate::diff::infer::{are_alike, columns, previous, shape_of, share_a_word};
+use crate::diff::infer::{are_alike, columns, previous, shape_of, share_a_word, words_in_common};
 use crate::diff::rename::{Rename, table_after, within_of};
 
 /// What goes while something like it comes, as it would have to be said if it were the same.
@@ -43,7 +46,7 @@ fn of_columns(old: &Objects, new: &Objects, found: &[Rename]) -> Vec<String> {
                 && !is_known(found, Kind::Column, &now, &other.name)
         };
         let (gone, come): (Vec<_>, Vec<_>) =
-            (ours.iter().filter(goes).collect(), theirs.iter().filter(comes).collect());
+            (ours.iter().filter(goes).copied().collect(), theirs.iter().filter(comes).copied().collect());
         // A question may be wrong: it asks more than would be taken for the same.
         let sounds_like = |one: &str, other: &str| are_alike(one, other) || share_a_word(one, other);
         let may_be = |one: &Object, other: &Object| {
@@ -52,16 +55,11 @@ fn of_columns(old: &Objects, new: &Objects, found: &[Rename]) -> Vec<String> {
             one.detail("type") == other.detail("type")
                 && (sounds_like(&one.name, &other.name) || in_its_place())
         };
-        for one in &gone {
-            let fitting: Vec<_> = come.iter().filter(|other| may_be(one, other)).collect();
-            if let [other] = fitting.as_slice()
-                && gone.iter().filter(|rival| may_be(rival, other)).count() == 1
-            {
-                let (from, to) = (format!("{table}.{}", quoted(&one.name)), quoted(&other.name));
-                asked.push(format!(
-                    "column {from} goes and {to} comes, of the same type: where it is the same, say --rename {from}={to}"
-                ));
-            }
+        for (one, other) in pairs(&gone, &come, may_be) {
+            let (from, to) = (format!("{table}.{}", quoted(&one.name)), quoted(&other.name));
+            asked.push(format!(
+                "column {from} goes and {to} comes, of the same type: where it is the same, say --rename {from}={to}"
+            ));
         }
     }
     asked
@@ -83,17 +81,50 @@ fn of_tables(old: &Objects, new: &Objects, found: &[Rename]) -> Vec<String> {
     let is_like = |one: &Object, other: &Object| {
         one.schema == other.schema && shape_of(old, &before, one) == shape_of(new, &after, other)
     };
-    let mut asked = Vec::new();
-    for one in gone.iter().filter(|one| shape_of(old, &before, one).len() > 1) {
-        let fitting: Vec<_> = come.iter().filter(|other| is_like(one, other)).collect();
-        if let [other] = fitting.as_slice()
-            && gone.iter().filter(|rival| is_like(rival, other)).count() == 1
-        {
-            let (from, to) = (&one.identity, quoted(&other.name));
-            asked.push(format!(
-                "table {from} goes and {to} comes, with the same columns: where it is the same, say --rename {from}={to}"
-            ));
+    let gone: Vec<&Object> = gone.iter().filter(|one| shape_of(old, &before, one).len() > 1).collect();
+    let say = |(one, other): (&Object, &Object)| {
+        let (from, to) = (&one.identity, quoted(&other.name));
+        format!(
+            "table {from} goes and {to} comes, with the same columns: where it is the same, say --rename {from}={to}"
+        )
+    };
+    pairs(&gone, &come.iter().collect::<Vec<_>>(), is_like).into_iter().map(say).collect()
+}
+
+/// Who may be whom: of several the nearest by name, where each of them finds one.
+fn pairs<'a>(
+    gone: &[&'a Object],
+    come: &[&'a Object],
+    may_be: impl Fn(&Object, &Object) -> bool,
+) -> Vec<(&'a Object, &'a Object)> {
+    let mut possible: Vec<(usize, usize)> = (0..gone.len())
+        .flat_map(|one| (0..come.len()).map(move |other| (one, other)))
+        .filter(|(one, other)| may_be(gone[*one], come[*other]))
+        .collect();
+    let all = possible.clone();
+    possible.sort_by(|(one, other), (rival, its)| {
+        let nearness = |one: usize, other: usize| nearness(&gone[one].name, &come[other].name);
+        nearness(*rival, *its).partial_cmp(&nearness(*one, *other)).unwrap_or(Ordering::Equal)
+    });
+    let mut found: BTreeMap<usize, usize> = BTreeMap::new();
+    for (one, other) in possible {
+        if !found.contains_key(&one) && !found.values().any(|taken| *taken == other) {
+            found.insert(one, other);
         }
     }
-    asked
+    // One may have become several, or several one: then nobody knows.
+    let is_left = |(one, other): &(usize, usize)| {
+        !found.contains_key(one) || !found.values().any(|taken| taken == other)
+    };
+    let in_doubt =
+        |one: usize, other: usize| all.iter().filter(|rival| rival.0 == one || rival.1 == other).any(is_left);
+    (found.iter())
+        .filter(|(one, other)| !in_doubt(**one, **other))
+        .map(|(one, other)| (gone[*one], come[*other]))
+        .collect()
+}
+
+/// The words that both names have, and how much they look alike.
+fn nearness(one: &str, other: &str) -> (usize, f64) {
+    (words_in_common(one, other), strsim::normalized_levenshtein(one, other))
 }

@@ -179,3 +179,26 @@ INSERT INTO t VALUES (7, 'x'); INSERT INTO r VALUES (7); INSERT INTO p VALUES (1
 SET SCHEMA "Parts"
 -- never
 DROP TABLE
+-- case: of one and of several
+-- old
+CREATE TABLE cities (id int PRIMARY KEY, name text);
+CREATE TABLE "StreetsHouses" (street int, house int);
+-- new
+CREATE TABLE city (id int PRIMARY KEY, name text);
+CREATE TABLE "HouseInStreet" (street int, house int);
+-- rows
+INSERT INTO cities VALUES (1, 'a'); INSERT INTO "StreetsHouses" VALUES (1, 2);
+-- expect
+ALTER TABLE public.cities RENAME TO city
+ALTER TABLE public."StreetsHouses" RENAME TO "HouseInStreet"
+-- never
+DROP
+-- case: what one word more makes another thing
+-- old
+CREATE TABLE t (id int, password text);
+CREATE TABLE u (id int, "isActive" bool);
+-- new
+CREATE TABLE t (id int, "passwordHash" text);
+CREATE TABLE u (id int, "isInactive" bool);
+-- never
+RENAME COLUMN
