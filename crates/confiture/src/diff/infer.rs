@@ -141,6 +141,53 @@ pub(super) fn infer_tables(old: &Objects, new: &Objects, found: &[Rename]) -> Ve
     inferred
 }
 
+/// Enumerations with the same labels: alike in their names, or the one that a column has in place of the other.
+pub(super) fn infer_enums(old: &Objects, new: &Objects, found: &[Rename]) -> Vec<Rename> {
+    let lacking = |ours: &Objects, theirs: &Objects| -> Vec<Object> {
+        let lacks = |object: &&Object| {
+            object.kind == Kind::Enum
+                && theirs.find(&object.key()).is_none()
+                && !found.iter().any(|rename| {
+                    rename.kind == Kind::Enum && [&rename.from, &rename.to].contains(&&object.name)
+                })
+        };
+        ours.all.iter().filter(lacks).cloned().collect()
+    };
+    let (gone, come) = (lacking(old, new), lacking(new, old));
+    let is_like = |one: &&Object, other: &Object| {
+        one.schema == other.schema && one.details["labels"] == other.details["labels"]
+    };
+    let takes_its_place = |one: &Object, other: &Object| {
+        let of_one = |column: &&Object| column.kind == Kind::Column && column.detail("type") == one.identity;
+        old.all.iter().filter(of_one).any(|column| {
+            new.find(&column.key()).is_some_and(|(_, now)| now.detail("type") == other.identity)
+        })
+    };
+    let mut inferred = Vec::new();
+    for one in &gone {
+        let fitting: Vec<_> = come.iter().filter(|other| is_like(other, one)).collect();
+        if let [other] = fitting.as_slice()
+            && gone.iter().filter(|rival| is_like(rival, one)).count() == 1
+            && one.details["labels"].as_array().is_some_and(|labels| labels.len() > 1)
+            && (are_alike(&one.name, &other.name) || takes_its_place(one, other))
+        {
+            let schema = within_of(one);
+            inferred.push(Rename {
+                kind: Kind::Enum,
+                within: (schema.clone(), schema),
+                from: one.name.clone(),
+                to: other.name.clone(),
+                reason: format!(
+                    "inferred: {} and {} have the same labels",
+                    quoted(&one.name),
+                    quoted(&other.name)
+                ),
+            });
+        }
+    }
+    inferred
+}
+
 /// Tables that stand in another schema: one of the name goes, one with the same columns comes.
 pub(super) fn infer_moves(old: &Objects, new: &Objects, found: &[Rename]) -> Vec<Rename> {
     let said = |object: &Object| {

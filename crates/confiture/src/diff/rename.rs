@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::catalog::{Kind, Object, Objects};
 use crate::diff::compare::quoted;
-use crate::diff::infer::{infer_columns, infer_moves, infer_tables};
+use crate::diff::infer::{infer_columns, infer_enums, infer_moves, infer_tables};
 use crate::diff::{Step, column};
 use crate::error::{Error, Result};
 use crate::sql::Sql;
@@ -99,6 +99,7 @@ pub fn renames(old: &Objects, new: &Objects, asked: &[Asked]) -> Result<Vec<Rena
         if tables {
             found.extend(infer_tables(old, new, &found));
             found.extend(infer_moves(old, new, &found));
+            found.extend(infer_enums(old, new, &found));
         } else {
             found.extend(infer_columns(old, new, &found));
         }

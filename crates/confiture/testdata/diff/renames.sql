@@ -179,6 +179,37 @@ INSERT INTO t VALUES (7, 'x'); INSERT INTO r VALUES (7); INSERT INTO p VALUES (1
 SET SCHEMA "Parts"
 -- never
 DROP TABLE
+-- case: an enumeration with the same labels
+-- old
+CREATE TYPE parcel_type AS ENUM ('small', 'large');
+CREATE TYPE shade AS ENUM ('light', 'dark');
+CREATE TABLE parcel (id int, size parcel_type DEFAULT 'small', sizes parcel_type[], color shade NOT NULL);
+CREATE INDEX ON parcel (id) WHERE size = 'large';
+CREATE VIEW large AS SELECT id FROM parcel WHERE size = 'large';
+-- new
+CREATE TYPE parcel_kind AS ENUM ('small', 'large');
+CREATE TYPE tone AS ENUM ('light', 'dark');
+CREATE TABLE parcel (id int, size parcel_kind DEFAULT 'small', sizes parcel_kind[], color tone NOT NULL);
+CREATE INDEX ON parcel (id) WHERE size = 'large';
+CREATE VIEW large AS SELECT id FROM parcel WHERE size = 'large';
+-- rows
+INSERT INTO parcel VALUES (1, 'large', '{small}', 'dark');
+-- expect
+ALTER TYPE public.parcel_type RENAME TO parcel_kind
+ALTER TYPE public.shade RENAME TO tone
+-- never
+ALTER TABLE
+DROP
+-- case: enumerations that have no more than labels in common
+-- old
+CREATE TYPE door AS ENUM ('open', 'closed');
+CREATE TABLE house (id int, front door);
+-- new
+CREATE TYPE ticket AS ENUM ('open', 'closed');
+CREATE TABLE house (id int);
+CREATE TABLE issue (id int, state ticket);
+-- never
+RENAME TO
 -- case: of one and of several
 -- old
 CREATE TABLE cities (id int PRIMARY KEY, name text);
