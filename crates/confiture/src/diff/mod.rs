@@ -28,6 +28,7 @@ mod privileges;
 mod question;
 pub mod rename;
 mod render;
+mod rewrite;
 mod room;
 mod row_type;
 mod secret;
@@ -48,6 +49,7 @@ pub use lock::{Lock, Sizes};
 pub use owner::{adopt, main_owner};
 pub(crate) use privileges::split_name;
 pub use question::questions;
+pub use rewrite::rewrite_once;
 pub use secret::{holds_secret, masked, without_secrets};
 pub use together::{go_online, take_apart};
 

@@ -111,8 +111,9 @@ impl Plan {
     #[must_use]
     pub fn losses(&self) -> Vec<String> {
         let of_step = |step: &Step| {
-            let lost = step.hazards.iter().find(|hazard| matches!(hazard, Hazard::DataLoss(_)))?;
-            Some(format!("{}: {}", step.title, lost.why()))
+            let lost = step.hazards.iter().filter(|hazard| matches!(hazard, Hazard::DataLoss(_)));
+            let lost: Vec<&str> = lost.map(Hazard::why).collect();
+            (!lost.is_empty()).then(|| format!("{}: {}", step.title, lost.join(", ")))
         };
         self.steps.iter().filter_map(of_step).collect()
     }

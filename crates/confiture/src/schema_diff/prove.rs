@@ -59,6 +59,13 @@ impl Plan {
         self.one_transaction &= self.steps.iter().all(|step| !step.alone);
     }
 
+    /// Takes what writes the same rows anew together; false where there is nothing of the kind.
+    fn rewrite_once(&mut self) -> bool {
+        let before = self.steps.len();
+        self.steps = diff::rewrite_once(std::mem::take(&mut self.steps));
+        self.steps.len() < before
+    }
+
     /// Where a transaction of the steps' own begins, and where it ends, unless all are one: at what belongs together, and at
     /// several statements about one thing.
     pub(super) fn transactions(&self) -> Vec<(bool, bool)> {
@@ -183,6 +190,7 @@ async fn compare(
         up.go_online();
         down.go_online();
     }
+    let (up_reshaped, down_reshaped) = (up.rewrite_once(), down.rewrite_once());
     // By now the right one is what the left one was, and the other way round.
     let live = old_side.live.as_ref().or(new_side.live.as_ref());
     let mut sizes = live.map(|live| live.sizes.clone()).unwrap_or_default();
@@ -191,13 +199,13 @@ async fn compare(
         async {
             let fresh = fresh(connection, exact.0, owners, &old_side, &new_side).await?;
             let there = fresh.as_ref().unwrap_or(right);
-            let seen = watch(there.session(), &mut up, &sizes, &after, owners).await;
+            let seen = watch(there.session(), (&mut up, up_reshaped), &sizes, &after, owners).await;
             close(fresh).await.and(seen)
         },
         async {
             let fresh = fresh(connection, exact.1, owners, &new_side, &old_side).await?;
             let there = fresh.as_ref().unwrap_or(left);
-            let seen = watch(there.session(), &mut down, &sizes, &before, owners).await;
+            let seen = watch(there.session(), (&mut down, down_reshaped), &sizes, &before, owners).await;
             close(fresh).await.and(seen)
         }
     );

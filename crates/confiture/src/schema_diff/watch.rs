@@ -13,17 +13,17 @@ use crate::schema_diff::side::Owners;
 use crate::sql::{LockMode, Sql};
 
 /// Carries `plan` out on a database that is as the plan finds it, and notes what each step locks. The forms that let others go
-/// on working are proved by this: where there are some, what comes out has to be `goal`.
+/// on working, and several rewrites in one, are proved by this: where there are some, what comes out has to be `goal`.
 pub(super) async fn watch(
     session: &Session,
-    plan: &mut Plan,
+    (plan, is_reshaped): (&mut Plan, bool),
     sizes: &Sizes,
     goal: &Arc<Objects>,
     owners: &Owners,
 ) -> Result<()> {
-    let online = plan.steps.iter().any(|step| step.alone);
+    let has_other_forms = is_reshaped || plan.steps.iter().any(|step| step.alone);
     let mut watch = LockWatch::begin(session).await?;
-    if plan.steps.is_empty() || watch.is_empty() && !online {
+    if plan.steps.is_empty() || watch.is_empty() && !has_other_forms {
         return Ok(());
     }
     session.batch(&Sql::literal("SET check_function_bodies = off; SET synchronous_commit = off")).await?;
@@ -66,7 +66,7 @@ pub(super) async fn watch(
         }
         correct(step);
     }
-    if !online {
+    if !has_other_forms {
         return Ok(());
     }
     let reached = owners.read(session, false).await?;
@@ -76,7 +76,7 @@ pub(super) async fn watch(
     }
     let error = Error::new(
         ErrorKind::Unexpected,
-        "the plan, in forms that let others go on working, does not lead to the new schema",
+        "the plan, in the forms that its file has, does not lead to the new schema",
     )
     .hint("`--online off` gives the plain forms");
     Err(rest.iter().take(5).fold(error, |error, line| error.hint(line.clone())))

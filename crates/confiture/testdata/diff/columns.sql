@@ -285,3 +285,33 @@ CREATE TABLE t (a int);
 CREATE TABLE t (a bigint NOT NULL DEFAULT 0, b text COLLATE "C" NOT NULL DEFAULT 'b' UNIQUE, c int GENERATED ALWAYS AS (length(b)) STORED, d date DEFAULT CURRENT_DATE CHECK (d > '2000-01-01'));
 -- rows
 INSERT INTO t VALUES (1);
+-- case: several new types in one go
+-- both
+CREATE TYPE c AS (x int);
+-- old
+CREATE TABLE t (id int PRIMARY KEY, "ALTER COLUMN x" int, k int, s char(3), n int, v varchar(3));
+CREATE TABLE u (id int, at timestamptz);
+CREATE VIEW w AS SELECT id, k FROM t;
+CREATE TABLE "a ADD COLUMN b" (id int);
+-- new
+CREATE TABLE t (id bigint PRIMARY KEY, "ALTER COLUMN x" bigint, k bigint, s text, n bigint NOT NULL, v varchar(9));
+CREATE TABLE u (id bigint, at date);
+CREATE VIEW w AS SELECT id, k FROM t;
+CREATE TABLE "a ADD COLUMN b" (id int, one uuid DEFAULT gen_random_uuid(), two uuid DEFAULT gen_random_uuid());
+-- rows
+INSERT INTO t VALUES (1, 2, 3, 'a', 4, 'v'); INSERT INTO u VALUES (1, '2020-01-01'); INSERT INTO "a ADD COLUMN b" VALUES (1);
+-- expect
+ALTER TABLE public.t
+    ALTER COLUMN "ALTER COLUMN x" TYPE bigint,
+    ALTER COLUMN id TYPE bigint,
+    ALTER COLUMN s TYPE text
+-- case: several columns with a value of their own for each row
+-- old
+CREATE TABLE t (id int);
+-- new
+CREATE TABLE t (id int, a uuid DEFAULT gen_random_uuid() NOT NULL, s serial, b int GENERATED ALWAYS AS (id * 2) STORED, c int DEFAULT 3);
+-- rows
+INSERT INTO t VALUES (1), (2);
+-- expect
+    ADD COLUMN a uuid DEFAULT gen_random_uuid() NOT NULL,
+    ADD COLUMN b integer GENERATED ALWAYS AS ((id * 2)) STORED

@@ -1,0 +1,102 @@
+//! Rows are written anew once: neighbours that do it to one table become one statement.
+
+use std::borrow::Cow;
+
+use crate::diff::{Hazard, Step};
+use crate::sql::Sql;
+
+/// Makes one step of steps that follow each other and write all rows of one table anew.
+#[must_use]
+pub fn rewrite_once(steps: Vec<Step>) -> Vec<Step> {
+    let mut all: Vec<Step> = Vec::new();
+    for step in steps {
+        // What checks rows apart from what it holds locks for stays out of others' transaction.
+        let in_transaction = all.iter().nth_back(1).is_some_and(|before| before.joined);
+        match (all.last_mut(), Rewrite::of(&step)) {
+            (Some(last), Some(rewrite))
+                if Rewrite::of(last).is_some_and(|one| one.goes_with(&rewrite))
+                    && !(in_transaction && step.alone) =>
+            {
+                last.take_along(step);
+            }
+            _ => all.push(step),
+        }
+    }
+    all
+}
+
+/// The first statement of a step that writes all rows anew, or may: `ALTER TABLE table word rest`.
+struct Rewrite<'a> {
+    table: &'a str,
+    word: &'static str,
+    rest: &'a str,
+}
+
+impl<'a> Rewrite<'a> {
+    fn of(step: &'a Step) -> Option<Self> {
+        let text = step.statements.first()?.as_str().strip_prefix("ALTER TABLE ")?;
+        let (table, word, rest) = ["ALTER COLUMN", "ADD COLUMN"].into_iter().find_map(|word| {
+            let (table, rest) = text.split_once(&format!(" {word} "))?;
+            // Such words in a name are none.
+            table.matches('"').count().is_multiple_of(2).then_some((table.trim_end(), word, rest))
+        })?;
+        let rewrites = if word == "ADD COLUMN" {
+            // What is the same for all rows stands in the catalog.
+            rest.contains(" GENERATED ")
+                || rest.split_once(" DEFAULT ").is_some_and(|(_, default)| default.contains('('))
+        } else {
+            rest.contains(" TYPE ") && step.hazards.iter().any(|one| matches!(one, Hazard::Rewrites(_)))
+        };
+        rewrites.then_some(Self { table, word, rest })
+    }
+
+    fn goes_with(&self, next: &Self) -> bool {
+        (self.table, self.word) == (next.table, next.word)
+    }
+
+    /// The name of the column, with its quotes.
+    fn column(&self) -> &'a str {
+        let mut quoted = false;
+        let end = self.rest.find(|c: char| {
+            quoted ^= c == '"';
+            c == ' ' && !quoted
+        });
+        &self.rest[..end.unwrap_or(self.rest.len())]
+    }
+}
+
+/// Says of which column a hazard is told, where a statement has several.
+fn told_of(column: &str, hazard: Hazard) -> Hazard {
+    let told = |why: Cow<'static, str>| Cow::Owned(format!("{column}: {why}"));
+    match hazard {
+        Hazard::DataLoss(why) => Hazard::DataLoss(told(why)),
+        Hazard::MayFail(why) => Hazard::MayFail(told(why)),
+        other => other,
+    }
+}
+
+impl Step {
+    /// Does what `next` does along with its own: in one statement, and what else `next` does after its own.
+    fn take_along(&mut self, next: Step) {
+        let (Some(own), Some(other)) = (Rewrite::of(self), Rewrite::of(&next)) else { return };
+        let Rewrite { table, word, rest } = own;
+        let all = format!("ALTER TABLE {table}\n    {word} {rest},\n    {word} {}", other.rest);
+        let (title, own, other) =
+            (format!("columns of {table}"), own.column().to_owned(), other.column().to_owned());
+        if !self.statements[0].as_str().starts_with(&format!("ALTER TABLE {table}\n")) {
+            self.hazards =
+                std::mem::take(&mut self.hazards).into_iter().map(|one| told_of(&own, one)).collect();
+        }
+        self.title = title;
+        self.statements[0] = Sql::from_server(all);
+        self.statements.extend(next.statements.into_iter().skip(1));
+        for hazard in next.hazards.into_iter().map(|one| told_of(&other, one)) {
+            if !self.hazards.contains(&hazard) {
+                self.hazards.push(hazard);
+            }
+        }
+        self.commits |= next.commits;
+        self.alone |= next.alone;
+        self.joined = next.joined;
+    }
+}
