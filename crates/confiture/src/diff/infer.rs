@@ -19,15 +19,25 @@ pub(super) fn columns(objects: &Objects) -> BTreeMap<String, Vec<&Object>> {
     tables
 }
 
-/// All of a column but its name.
-fn shape(objects: &Objects, object: &Object) -> Vec<String> {
+/// All of a column but its name; what has a new name by `found` has it.
+fn shape(objects: &Objects, object: &Object, found: &[Rename]) -> Vec<String> {
     let default = objects.find(&(Kind::Default, object.identity.clone()));
-    let detail = |name: &str| object.details[name].to_string();
+    let renamed = |text: String| {
+        found.iter().filter_map(Rename::of_enum).fold(text, |text, (from, to)| text.replace(&from, &to))
+    };
+    let detail = |name: &str| match object.details[name].as_str() {
+        Some(text) => renamed(text.to_owned()),
+        None => object.details[name].to_string(),
+    };
     let mut shape: Vec<String> =
         ["type", "collation", "not_null", "generated", "generated_kind", "identity"].map(detail).into();
     let default = default.map_or("", |(_, default)| default.detail("expression"));
     // The sequence of a serial column has the table's name in its own.
-    shape.push(if default.starts_with("nextval(") { "nextval".to_owned() } else { default.to_owned() });
+    shape.push(if default.starts_with("nextval(") {
+        "nextval".to_owned()
+    } else {
+        renamed(default.to_owned())
+    });
     shape
 }
 
@@ -36,9 +46,10 @@ pub(super) fn shape_of(
     objects: &Objects,
     tables: &BTreeMap<String, Vec<&Object>>,
     table: &Object,
+    found: &[Rename],
 ) -> Vec<(String, Vec<String>)> {
     let columns = tables.get(&table.identity).into_iter().flatten();
-    columns.map(|column| (column.name.clone(), shape(objects, column))).collect()
+    columns.map(|column| (column.name.clone(), shape(objects, column, found))).collect()
 }
 
 pub(super) fn infer_columns(old: &Objects, new: &Objects, found: &[Rename]) -> Vec<Rename> {
@@ -63,13 +74,15 @@ pub(super) fn infer_columns(old: &Objects, new: &Objects, found: &[Rename]) -> V
             new_columns.iter().filter(|column| !old_names.contains(&column.name)).filter(said).collect();
         let alike: Vec<_> = (gone.iter())
             .flat_map(|one| come.iter().map(move |other| (*one, *other)))
-            .filter(|(one, other)| shape(old, one) == shape(new, other))
+            .filter(|(one, other)| shape(old, one, found) == shape(new, other, &[]))
             .filter(|(one, other)| are_alike(&one.name, &other.name))
             .filter(|(one, other)| previous(old_columns, one) == previous(new_columns, other))
             .collect();
         // One may have become several: `full_name` is now `first_name` and `last_name`.
         let is_rival = |one: &&&&Object| {
-            gone.iter().any(|goes| shape(old, goes) == shape(new, one) && share_a_word(&goes.name, &one.name))
+            gone.iter().any(|goes| {
+                shape(old, goes, found) == shape(new, one, &[]) && share_a_word(&goes.name, &one.name)
+            })
         };
         if let [(one, other)] = alike.as_slice()
             && gone.len() == 1
@@ -114,10 +127,10 @@ pub(super) fn infer_tables(old: &Objects, new: &Objects, found: &[Rename]) -> Ve
     let (gone, come) = (tables(old, new), tables(new, old));
     let mut inferred = Vec::new();
     for one in &gone {
-        let like = shape_of(old, &before, one);
-        let fits = |other: &&Object| other.schema == one.schema && shape_of(new, &after, other) == like;
+        let like = shape_of(old, &before, one, found);
+        let fits = |other: &&Object| other.schema == one.schema && shape_of(new, &after, other, &[]) == like;
         let fitting: Vec<_> = come.iter().filter(fits).collect();
-        let rivals = gone.iter().filter(|rival| shape_of(old, &before, rival) == like).count();
+        let rivals = gone.iter().filter(|rival| shape_of(old, &before, rival, found) == like).count();
         if let [other] = fitting.as_slice()
             && rivals == 1
             && like.len() > 1
@@ -141,7 +154,7 @@ pub(super) fn infer_tables(old: &Objects, new: &Objects, found: &[Rename]) -> Ve
     inferred
 }
 
-/// Enumerations with the same labels: alike in their names, or the one that a column has in place of the other.
+/// Enumerations with the same labels: alike in their names, or the one that a column of the same name has in place of the other.
 pub(super) fn infer_enums(old: &Objects, new: &Objects, found: &[Rename]) -> Vec<Rename> {
     let lacking = |ours: &Objects, theirs: &Objects| -> Vec<Object> {
         let lacks = |object: &&Object| {
@@ -160,7 +173,11 @@ pub(super) fn infer_enums(old: &Objects, new: &Objects, found: &[Rename]) -> Vec
     let takes_its_place = |one: &Object, other: &Object| {
         let of_one = |column: &&Object| column.kind == Kind::Column && column.detail("type") == one.identity;
         old.all.iter().filter(of_one).any(|column| {
-            new.find(&column.key()).is_some_and(|(_, now)| now.detail("type") == other.identity)
+            let now = |now: &Object| {
+                now.kind == Kind::Column && now.name == column.name && now.detail("type") == other.identity
+            };
+            // Its table may have a new name, too.
+            new.all.iter().any(now)
         })
     };
     let mut inferred = Vec::new();
@@ -213,9 +230,9 @@ pub(super) fn infer_moves(old: &Objects, new: &Objects, found: &[Rename]) -> Vec
     let mut moves = Vec::new();
     for (name, gone) in gone {
         let ([one], Some([other])) = (gone.as_slice(), come.get(&name).map(Vec::as_slice)) else { continue };
-        let like = shape_of(old, &before, one);
+        let like = shape_of(old, &before, one, found);
         if !like.is_empty()
-            && like == shape_of(new, &after, other)
+            && like == shape_of(new, &after, other, &[])
             && one.detail("relkind") == other.detail("relkind")
         {
             moves.push(Rename {

@@ -79,9 +79,9 @@ fn of_tables(old: &Objects, new: &Objects, found: &[Rename]) -> Vec<String> {
     };
     let (gone, come) = (lacking(old, new), lacking(new, old));
     let is_like = |one: &Object, other: &Object| {
-        one.schema == other.schema && shape_of(old, &before, one) == shape_of(new, &after, other)
+        one.schema == other.schema && shape_of(old, &before, one, found) == shape_of(new, &after, other, &[])
     };
-    let gone: Vec<&Object> = gone.iter().filter(|one| shape_of(old, &before, one).len() > 1).collect();
+    let gone: Vec<&Object> = gone.iter().filter(|one| shape_of(old, &before, one, found).len() > 1).collect();
     let say = |(one, other): (&Object, &Object)| {
         let (from, to) = (&one.identity, quoted(&other.name));
         format!(

@@ -97,9 +97,9 @@ pub fn renames(old: &Objects, new: &Objects, asked: &[Asked]) -> Result<Vec<Rena
             }
         }
         if tables {
+            found.extend(infer_enums(old, new, &found));
             found.extend(infer_tables(old, new, &found));
             found.extend(infer_moves(old, new, &found));
-            found.extend(infer_enums(old, new, &found));
         } else {
             found.extend(infer_columns(old, new, &found));
         }
@@ -198,8 +198,17 @@ impl Rename {
 
     /// The names of a table, before and after.
     pub(super) fn of_table(&self) -> Option<(String, String)> {
+        (self.kind == Kind::Table).then(|| self.names())
+    }
+
+    /// The names of an enumeration, before and after.
+    pub(super) fn of_enum(&self) -> Option<(String, String)> {
+        (self.kind == Kind::Enum).then(|| self.names())
+    }
+
+    fn names(&self) -> (String, String) {
         let name = |within: &str, name: &str| format!("{within}.{}", quoted(name));
-        (self.kind == Kind::Table).then(|| (name(&self.within.0, &self.from), name(&self.within.1, &self.to)))
+        (name(&self.within.0, &self.from), name(&self.within.1, &self.to))
     }
 
     /// True for what somebody has said, here or with the same words elsewhere.

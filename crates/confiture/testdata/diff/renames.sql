@@ -200,6 +200,22 @@ ALTER TYPE public.shade RENAME TO tone
 -- never
 ALTER TABLE
 DROP
+-- case: an enumeration and its table
+-- old
+CREATE TYPE "EventType" AS ENUM ('code', 'none');
+CREATE TABLE "EventClass" (id int PRIMARY KEY, name text, type "EventType" DEFAULT 'code', all_types "EventType"[]);
+CREATE TABLE use (id int REFERENCES "EventClass");
+-- new
+CREATE TYPE "ActionType" AS ENUM ('code', 'none');
+CREATE TABLE "ActionClass" (id int PRIMARY KEY, name text, type "ActionType" DEFAULT 'code', all_types "ActionType"[]);
+CREATE TABLE use (id int REFERENCES "ActionClass");
+-- rows
+INSERT INTO "EventClass" VALUES (1, 'a', 'none', '{code}');
+-- expect
+RENAME TO "ActionType"
+RENAME TO "ActionClass"
+-- never
+DROP
 -- case: enumerations that have no more than labels in common
 -- old
 CREATE TYPE door AS ENUM ('open', 'closed');
