@@ -9,7 +9,8 @@ use crate::diff::hazard::Hazard;
 use crate::diff::row_type;
 use crate::sql::Literal;
 
-fn labels(object: &Object) -> Vec<&str> {
+/// The labels of an enumeration, in order.
+pub(super) fn labels(object: &Object) -> Vec<&str> {
     object.details["labels"].as_array().into_iter().flatten().filter_map(Value::as_str).collect()
 }
 

@@ -5,13 +5,16 @@ use std::collections::BTreeMap;
 
 use crate::catalog::{Kind, Object, Objects};
 use crate::diff::compare::quoted;
+use crate::diff::data_type::labels;
 use crate::diff::infer::{are_alike, columns, previous, shape_of, share_a_word, words_in_common};
 use crate::diff::rename::{Rename, table_after, within_of};
+use crate::sql::Literal;
 
 /// What goes while something like it comes, as it would have to be said if it were the same.
 pub fn questions(old: &Objects, new: &Objects, found: &[Rename]) -> Vec<String> {
     let mut asked = of_columns(old, new, found);
     asked.extend(of_tables(old, new, found));
+    asked.extend(of_labels(old, new));
     asked
 }
 
@@ -89,6 +92,28 @@ fn of_tables(old: &Objects, new: &Objects, found: &[Rename]) -> Vec<String> {
         )
     };
     pairs(&gone, &come.iter().collect::<Vec<_>>(), is_like).into_iter().map(say).collect()
+}
+
+/// Labels of an enumeration that go while others stand in their places.
+fn of_labels(old: &Objects, new: &Objects) -> Vec<String> {
+    let mut asked = Vec::new();
+    for one in old.all.iter().filter(|object| object.kind == Kind::Enum) {
+        let Some((_, other)) = new.find(&one.key()) else { continue };
+        let (before, after) = (labels(one), labels(other));
+        let changed: Vec<_> = before.iter().zip(&after).filter(|(label, now)| label != now).collect();
+        let is_another = |(label, now): &(&&str, &&str)| !after.contains(*label) && !before.contains(*now);
+        if before.len() != after.len() || changed.len() == before.len() || !changed.iter().all(is_another) {
+            continue;
+        }
+        for (label, now) in changed {
+            let [from, to] = [label, now].map(|label| Literal(label).to_string().trim_start().to_owned());
+            asked.push(format!(
+                "label {from} of {identity} goes and {to} comes in its place: where it is the same, write ALTER TYPE {identity} RENAME VALUE {from} TO {to} into a migration before",
+                identity = one.identity
+            ));
+        }
+    }
+    asked
 }
 
 /// Who may be whom: of several the nearest by name, where each of them finds one.

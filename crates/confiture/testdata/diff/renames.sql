@@ -226,6 +226,19 @@ CREATE TABLE house (id int);
 CREATE TABLE issue (id int, state ticket);
 -- never
 RENAME TO
+-- case: a label in the place of another
+-- old
+CREATE TYPE stage AS ENUM ('new', 'declined by us', 'done');
+CREATE TYPE other AS ENUM ('a', 'b', 'c');
+CREATE TABLE t (id int, stage stage, other other);
+-- new
+CREATE TYPE stage AS ENUM ('new', 'it''s declined', 'done');
+CREATE TYPE other AS ENUM ('a', 'c');
+CREATE TABLE t (id int, stage stage, other other);
+-- expect
+ALTER TYPE public.stage RENAME VALUE 'declined by us' TO 'it''s declined'
+-- never
+RENAME VALUE 'b'
 -- case: of one and of several
 -- old
 CREATE TABLE cities (id int PRIMARY KEY, name text);
