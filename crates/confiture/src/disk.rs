@@ -9,7 +9,7 @@ pub use tree::{Stamp, stamps_below};
 pub use replace::replace_text;
 pub use text::{
     append_text, canonical, create_folder, exists, files_below, is_file, is_folder, move_into, read_text,
-    read_text_if_present, try_exists, write_new_file,
+    read_text_if_present, remove_file, try_exists, write_new_file,
 };
 pub use tree::{check_inside, list_files, read_script, write_atomically};
 

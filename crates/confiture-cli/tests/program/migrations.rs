@@ -305,3 +305,18 @@ async fn a_squash_looks_at_the_database_that_is_named() {
     assert_eq!(squashed.status, 0, "{squashed}");
     assert_eq!(project.call(&["migrate", "status", "-c", "local", "--check"]).status, 0);
 }
+
+
+#[test]
+fn a_full_disk_leaves_no_half_of_a_migration() {
+    let project = Project::new();
+    project.write("db/migrations/001_a.up.sql", "SELECT 1;");
+    // No file may have a byte: what a full disk says, for one program alone.
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' XFSZ; ulimit -f 0; exec \"$0\" migrate generate b"]);
+    command.arg(env!("CARGO_BIN_EXE_confiture")).current_dir(project.path());
+    let said = project.finish(command);
+    assert_eq!(said.status, 5, "{said}");
+    assert!(said.stderr.contains("cannot write db/migrations/002_b.up.sql"), "{said}");
+    assert!(!project.path().join("db/migrations/002_b.up.sql").exists());
+}

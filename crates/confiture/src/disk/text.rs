@@ -101,7 +101,8 @@ pub fn create_folder(folder: &Path) -> Result<()> {
     fs::create_dir_all(folder).map_err(|error| unwritable("create the folder", folder, error))
 }
 
-/// Writes a file that is not there yet, and the folders above it. False where there is one: it stays as it is.
+/// Writes a file that is not there yet, and the folders above it. False where there is one: it stays as it is. What the disk has no
+/// room for is not left half written.
 ///
 /// # Errors
 ///
@@ -110,16 +111,28 @@ pub fn write_new_file(path: &Path, contents: &str) -> Result<bool> {
     if let Some(folder) = path.parent() {
         create_folder(folder)?;
     }
-    let written = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(path)
-        .and_then(|mut file| file.write_all(contents.as_bytes()));
-    match written {
+    let mut file = match OpenOptions::new().write(true).create_new(true).open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == IoKind::AlreadyExists => return Ok(false),
+        Err(error) => return Err(unwritable("write", path, error)),
+    };
+    match file.write_all(contents.as_bytes()) {
         Ok(()) => Ok(true),
-        Err(error) if error.kind() == IoKind::AlreadyExists => Ok(false),
-        Err(error) => Err(unwritable("write", path, error)),
+        Err(error) => {
+            // The first error is the one to tell.
+            drop(fs::remove_file(path));
+            Err(unwritable("write", path, error))
+        }
     }
+}
+
+/// Removes a file.
+///
+/// # Errors
+///
+/// One that is not there, or cannot be removed.
+pub fn remove_file(path: &Path) -> Result<()> {
+    fs::remove_file(path).map_err(|error| unwritable("remove", path, error))
 }
 
 /// Moves a file into a folder, which is made where it is missing. One of the same name there stays, and is an error.

@@ -63,12 +63,20 @@ pub(super) fn header(version: &str, name: &str) -> String {
 
 fn write(folder: &Folder, version: String, name: String, files: &[(&str, &str)]) -> Result<Generated> {
     let stem = stem(folder, &version, &name);
-    let mut written = Vec::new();
+    let mut written: Vec<PathBuf> = Vec::new();
     for (suffix, text) in files {
         let path = folder.path.join(format!("{stem}{suffix}"));
-        if !disk::write_new_file(&path, text)? {
-            return Err(Error::config(format!("{} is there already", path.display()))
-                .hint("somebody was faster: run this again"));
+        let is_new = disk::write_new_file(&path, text).and_then(|is_new| match is_new {
+            true => Ok(()),
+            false => Err(Error::config(format!("{} is there already", path.display()))
+                .hint("somebody was faster: run this again")),
+        });
+        if let Err(error) = is_new {
+            // Half a migration is none.
+            for path in &written {
+                drop(disk::remove_file(path));
+            }
+            return Err(error);
         }
         written.push(path);
     }
@@ -135,6 +143,16 @@ mod tests {
             generated(&[("20250101000000_a.sql", "-- migrate:up\nSELECT 1;")]),
             ["20260101000000_add_e_mail.sql"]
         );
+    }
+
+    #[test]
+    fn both_files_are_written_or_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let read = read_folder(folder.path()).unwrap();
+        std::fs::write(folder.path().join("20260101000000_a.down.sql"), "").unwrap();
+        let now = UNIX_EPOCH + Duration::from_secs(1_767_225_600);
+        generate(&read, "a", now).unwrap_err();
+        assert!(!folder.path().join("20260101000000_a.up.sql").exists());
     }
 
     #[test]
