@@ -118,6 +118,10 @@ fn joined(parts: &[(&MigrationFile, &Part)]) -> Result<String> {
     if !in_transaction {
         text.push_str("-- confiture: no-transaction\n");
     }
+    let lost: Vec<_> = parts.iter().filter_map(|(_, part)| part.directives.loses_data.as_deref()).collect();
+    if !lost.is_empty() {
+        let _ = writeln!(text, "-- confiture: loses-data {}", lost.join("; "));
+    }
     for ((file, _), steps) in parts.iter().zip(&steps) {
         let _ = writeln!(text, "\n-- From {}", super::assess::called(&file.version, &file.name));
         for step in &steps.steps {
@@ -221,20 +225,34 @@ impl Squash {
         Ok(differences)
     }
 
-    /// Moves the former files aside, and writes the new ones.
+    /// Moves the former files aside, and writes the new ones; where that cannot be done, all is as it was.
     ///
     /// # Errors
     ///
     /// Whatever the disk says.
     pub fn write(&self) -> Result<()> {
         let aside = self.old.path.join(SQUASHED);
-        for file in &self.moved {
-            disk::move_into(file, &aside)?;
-        }
-        for (file, text) in self.files.iter().zip(&self.texts) {
-            disk::write_atomically(file, text)?;
-        }
-        Ok(())
+        let (mut moved, mut written) = (Vec::new(), Vec::new());
+        let mut write = || {
+            for file in &self.moved {
+                disk::move_into(file, &aside)?;
+                moved.push(file);
+            }
+            for (file, text) in self.files.iter().zip(&self.texts) {
+                disk::write_atomically(file, text)?;
+                written.push(file);
+            }
+            Ok(())
+        };
+        write().inspect_err(|_| {
+            // The first error is the one to tell.
+            for file in written {
+                drop(disk::remove_file(file));
+            }
+            for file in moved {
+                drop(disk::move_into(&aside.join(file.file_name().unwrap_or_default()), &self.old.path));
+            }
+        })
     }
 }
 

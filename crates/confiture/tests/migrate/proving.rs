@@ -2,7 +2,7 @@
 
 use confiture::config::Connection;
 use confiture::event::Execution;
-use confiture::migrate::{Difference, Finding, plan_squash, read_folder, rehearse};
+use confiture::migrate::{Difference, Finding, Part, plan_squash, read_folder, rehearse};
 
 use local_postgres::testing::Database;
 
@@ -108,6 +108,48 @@ async fn a_squash_is_proven_and_stands_for_its_parts() {
         "t|reverted"
     );
     assert_eq!(ground.apply().await, ["003"]);
+}
+
+#[test]
+fn a_squash_asks_where_its_parts_did() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in [
+        ("001_a.up.sql", "CREATE TABLE a (x int, y int);"),
+        ("001_a.down.sql", "DROP TABLE a;"),
+        ("002_b.up.sql", "-- confiture: loses-data column a.x\nALTER TABLE a DROP COLUMN x;"),
+        ("002_b.down.sql", "ALTER TABLE a ADD COLUMN x int;"),
+        ("003_c.up.sql", "-- confiture: loses-data column a.y\nALTER TABLE a DROP COLUMN y;"),
+        ("003_c.down.sql", "-- confiture: loses-data\nALTER TABLE a ADD COLUMN y int;"),
+    ] {
+        std::fs::write(folder.path().join(name), text).unwrap();
+    }
+    let squash = plan_squash(&read_folder(folder.path()).unwrap(), None, "squashed").unwrap();
+    squash.write().unwrap();
+    let read = read_folder(folder.path()).unwrap();
+    let directives = |part: &Part| part.directives.loses_data.clone();
+    let one = &read.migrations[0];
+    assert_eq!(directives(&one.up).as_deref(), Some("column a.x; column a.y"));
+    assert_eq!(one.down.as_ref().map(directives), Some(Some(String::new())));
+}
+
+#[test]
+fn a_squash_that_cannot_be_written_leaves_the_files_where_they_were() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in [
+        ("001_a.up.sql", "CREATE TABLE a ();"),
+        ("001_a.down.sql", "DROP TABLE a;"),
+        ("002_b.up.sql", "CREATE TABLE b ();"),
+        ("002_b.down.sql", "DROP TABLE b;"),
+    ] {
+        std::fs::write(folder.path().join(name), text).unwrap();
+    }
+    let squash = plan_squash(&read_folder(folder.path()).unwrap(), None, "squashed").unwrap();
+    std::fs::create_dir(folder.path().join("002_squashed.down.sql")).unwrap();
+    squash.write().unwrap_err();
+    std::fs::remove_dir(folder.path().join("002_squashed.down.sql")).unwrap();
+    let read = read_folder(folder.path()).unwrap();
+    let names: Vec<_> = read.migrations.iter().map(|one| format!("{}_{}", one.version, one.name)).collect();
+    assert_eq!(names, ["001_a", "002_b"]);
 }
 
 #[tokio::test]
