@@ -5,7 +5,7 @@ use crate::migrate::checksum::Checksum;
 use crate::migrate::folder::Layout;
 use crate::migrate::version::Version;
 use crate::sql::lex::{TokenKind, lex};
-use crate::sql::{Script, SplitScript, split};
+use crate::sql::{Script, SplitScript, Statement, split};
 
 /// The statements of one direction, and how they are to be run.
 #[derive(Debug, Clone)]
@@ -41,6 +41,7 @@ impl Part {
     /// A text whose directives are known.
     pub(super) fn new(script: Script, directives: Directives) -> Result<Self> {
         let script = split(script)?;
+        refuse_late_directives(&script)?;
         let checksum = Checksum::of(&script);
         Ok(Self { script, directives, checksum })
     }
@@ -60,19 +61,26 @@ fn read_directives(script: &Script) -> Result<Directives> {
         ..Directives::default()
     };
     for token in lex(text).take_while(crate::sql::lex::Token::is_blank) {
-        if token.kind != TokenKind::LineComment {
+        if token.kind == TokenKind::Whitespace {
             continue;
         }
-        let said = token.text(text).trim_start_matches('-').trim_start();
-        let Some(said) = said.strip_prefix("confiture:") else { continue };
-        let said = said.trim();
-        let (word, rest) = said.split_once([' ', ':']).unwrap_or((said, ""));
-        let rest = rest.trim_start_matches([':', ' ']).trim();
         let wrong = |message: String| {
             Error::config(message)
                 .at(script.place(token.span.start))
                 .excerpt(script.excerpt(token.span.clone()))
         };
+        let Some(said) = said(token.text(text)) else {
+            match nearly_said(token.text(text)) {
+                Some(word) => {
+                    return Err(wrong(format!(
+                        "this comment is not read: it is not written as `-- confiture: {word}`"
+                    )));
+                }
+                None => continue,
+            }
+        };
+        let (word, rest) = said.split_once([' ', ':']).unwrap_or((said, ""));
+        let rest = rest.trim_start_matches([':', ' ']).trim();
         match word {
             "no-transaction" => directives.no_transaction = true,
             "loses-data" => directives.loses_data = Some(rest.to_owned()),
@@ -93,6 +101,46 @@ fn read_directives(script: &Script) -> Result<Directives> {
         }
     }
     Ok(directives)
+}
+
+/// What a comment of ours says.
+fn said(comment: &str) -> Option<&str> {
+    Some(comment.strip_prefix("--")?.trim_start_matches('-').trim_start().strip_prefix("confiture:")?.trim())
+}
+
+/// The directive in a comment that is written in another way than ours are. (`squashes` is a word that a comment may well use.)
+fn nearly_said(comment: &str) -> Option<&'static str> {
+    let text = comment.trim_start_matches(['-', '/', '*']).trim_start();
+    let (start, rest) = text.split_at_checked("confiture".len())?;
+    let rest = rest.trim_start_matches([':', ' ']).to_lowercase();
+    DIRECTIVES[..2]
+        .iter()
+        .copied()
+        .find(|word| start.eq_ignore_ascii_case("confiture") && rest.starts_with(word))
+}
+
+/// Behind the first statement a directive would count for nothing, and nobody would know.
+fn refuse_late_directives(script: &SplitScript) -> Result<()> {
+    let text = script.script.text();
+    let end = |statement: &Statement| statement.data.as_ref().map_or(statement.span.end, |data| data.end);
+    let leads = script.statements.iter().skip(1).map(|statement| statement.lead.clone());
+    let tail = script.statements.last().map(|last| end(last)..text.len());
+    for part in leads.chain(tail) {
+        for token in lex(&text[part.clone()]).filter(|token| token.kind == TokenKind::LineComment) {
+            let words = said(token.text(&text[part.clone()])).unwrap_or_default();
+            let word = words.split([' ', ':']).next().unwrap_or_default();
+            if DIRECTIVES.contains(&word) {
+                let span = part.start + token.span.start..part.start + token.span.end;
+                return Err(Error::config(format!(
+                    "`{word}` stands in front of the first statement, or counts for nothing"
+                ))
+                .at(script.script.place(span.start))
+                .excerpt(script.script.excerpt(span))
+                .hint("put the comment at the top of the file"));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// A file with both directions, each below a line that says so. Each is the whole text with the other one blanked, so that
@@ -177,7 +225,6 @@ mod tests {
         let directives = |text| parse(text).unwrap().directives;
         assert!(directives("-- Migration: x\n--confiture: no-transaction\nSELECT 1;").no_transaction);
         assert!(directives("-- no-transaction\nSELECT 1;").no_transaction, "sqlx's");
-        assert!(!directives("SELECT 1;\n-- confiture: no-transaction\n").no_transaction);
         assert!(!directives("-- confiture: renamed from a\nSELECT 1;").no_transaction, "another feature's");
         let lost = directives("-- confiture: loses-data the column bio\nSELECT 1").loses_data;
         assert_eq!(lost.as_deref(), Some("the column bio"));
@@ -190,6 +237,27 @@ mod tests {
         let error = parse("\n-- confiture: no-transacton\nSELECT 1").unwrap_err();
         assert_eq!(error.place().unwrap().to_string(), "a.sql:2:1");
         assert_eq!(error.hints(), ["did you mean `no-transaction`?"]);
+    }
+
+    #[test]
+    fn a_directive_that_would_count_for_nothing_is_found() {
+        for comment in
+            ["-- Confiture: no-transaction", "-- confiture no-transaction", "/* confiture: loses-data x */"]
+        {
+            let error = parse(&format!("{comment}\nSELECT 1;")).expect_err(comment);
+            assert!(error.message().starts_with("this comment is not read"), "{error}");
+        }
+        for text in
+            ["SELECT 1;\n-- confiture: loses-data x\nSELECT 2;", "SELECT 1;\n-- confiture: loses-data x\n"]
+        {
+            let error = parse(text).unwrap_err();
+            assert_eq!(
+                error.message(),
+                "`loses-data` stands in front of the first statement, or counts for nothing"
+            );
+            assert_eq!(error.place().map(|place| place.line), Some(2));
+        }
+        parse("-- Confiture squashes nothing here\nSELECT 1;\n-- confiture: allow drop-table because x\nSELECT 2;").unwrap();
     }
 
     #[test]
