@@ -80,6 +80,8 @@ pub struct History {
     pub exists: bool,
     /// Its rows, in the order of their versions.
     pub records: Vec<Record>,
+    /// Histories in other schemas, where it is not there and nobody has said in which schema it is.
+    pub elsewhere: Vec<QualifiedName>,
 }
 
 impl History {
@@ -107,10 +109,14 @@ pub(super) async fn read_history(session: &Session, table: &TableName) -> Result
                 "set history_table to schema.name, or give the role a search_path with a schema that exists",
             ));
     };
+    let is_named = table.schema.is_some();
     let table = QualifiedName::new(schema, table.name.clone());
     let missing: Vec<String> = row.get("missing");
     match (row.get::<_, bool>("is_there"), missing.is_empty()) {
-        (false, _) => return Ok(History { table, exists: false, records: Vec::new() }),
+        (false, _) => {
+            let elsewhere = if is_named { Vec::new() } else { find_elsewhere(session, &table).await? };
+            return Ok(History { table, exists: false, records: Vec::new(), elsewhere });
+        }
         (true, false) => {
             return Err(Error::config(format!(
                 "the table {table} is no history of Confiture: it has no column {}",
@@ -132,7 +138,21 @@ pub(super) async fn read_history(session: &Session, table: &TableName) -> Result
         records.push(read_record(&row, &table)?);
     }
     records.sort_by(|one, other| one.version.cmp(&other.version));
-    Ok(History { table, exists: true, records })
+    Ok(History { table, exists: true, records, elsewhere: Vec::new() })
+}
+
+async fn find_elsewhere(session: &Session, table: &QualifiedName) -> Result<Vec<QualifiedName>> {
+    let query = Sql::literal(include_str!("../postgres/queries/history_elsewhere.sql"));
+    let rows = session.query(&query, &[&table.schema.as_str(), &table.name.as_str()]).await?;
+    let name = |row: &Row| QualifiedName::new(row.get::<_, String>("schema"), row.get::<_, String>("name"));
+    Ok(rows.iter().map(name).collect())
+}
+
+/// What a history elsewhere says is applied.
+pub(super) async fn applied_in(session: &Session, table: &QualifiedName) -> Result<Vec<(String, String)>> {
+    let query = sql!("SELECT version, name FROM {} WHERE state <> 'reverted'", table);
+    let rows = session.query(&query, &[]).await?;
+    Ok(rows.iter().map(|row| (row.get("version"), row.get("name"))).collect())
 }
 
 fn read_record(row: &Row, table: &QualifiedName) -> Result<Record> {

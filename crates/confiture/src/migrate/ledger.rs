@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::error::{Error, Result};
-use crate::migrate::history::History;
+use crate::migrate::history::{History, applied_in};
 use crate::migrate::unit::Unit;
 use crate::migrate::version::Version;
 use crate::postgres::Session;
@@ -117,7 +117,10 @@ async fn find_ledgers(
     Ok(found)
 }
 
-/// What another tool has applied here, of which our history knows nothing.
+/// Whose a history is that a `search_path` hides.
+const OURS: &str = "Confiture";
+
+/// What another tool has applied here, or Confiture itself by a history that is not found any more, of which our history knows nothing.
 #[derive(Debug, Clone, Serialize)]
 pub struct Unadopted {
     /// Its ledger.
@@ -137,6 +140,17 @@ pub(super) async fn find_unadopted(
 ) -> Result<Option<Unadopted>> {
     if !history.records.is_empty() || units.is_empty() {
         return Ok(None);
+    }
+    for table in &history.elsewhere {
+        let applied = applied_in(session, table).await?;
+        // A version alone may be that of another application's history in the same database.
+        let is_applied = |unit: &&Unit<'_>| {
+            applied.iter().any(|(version, name)| unit.version.as_str() == version && unit.name == *name)
+        };
+        let migrations: Vec<_> = units.iter().filter(is_applied).map(Unit::called).collect();
+        if !migrations.is_empty() {
+            return Ok(Some(Unadopted { table: table.to_string(), tool: OURS, migrations }));
+        }
     }
     for (tool, table) in find_ledgers(session, None, &history.table).await? {
         let ledger = read(session, tool, &table).await?;
@@ -184,16 +198,39 @@ impl Unadopted {
             [one] => one.clone(),
             several => format!("{} of these migrations", several.len()),
         };
+        if self.tool == OURS {
+            let is = if self.migrations.len() == 1 { "is" } else { "are" };
+            let table = &self.table;
+            return format!(
+                "the history {table} says that {count} {is} applied, and search_path does not lead there"
+            );
+        }
         format!(
             "the ledger {} says that {} has applied {count}, and nothing was taken over from it yet",
             self.table, self.tool
         )
     }
 
+    /// What to do.
+    #[must_use]
+    pub fn way_out(&self) -> String {
+        if self.tool == OURS {
+            return format!(
+                "write `history_table: {}` into confiture.yaml or the environment's file",
+                self.table
+            );
+        }
+        "`confiture migrate baseline --adopt` takes over what it has applied; `up` then applies the rest"
+            .to_owned()
+    }
+
     pub(super) fn refusal(&self) -> Error {
-        Error::refused(self.sentence())
-            .hint("`confiture migrate baseline --adopt` takes over what it has applied; `up` then applies the rest")
-            .hint("where that ledger is about other migrations, which have the same versions by chance: --ignore-ledger")
+        let error = Error::refused(self.sentence()).hint(self.way_out());
+        if self.tool == OURS {
+            return error
+                .hint("where other tables are meant, which this search_path leads to: --ignore-ledger");
+        }
+        error.hint("where that ledger is about other migrations, which have the same versions by chance: --ignore-ledger")
     }
 }
 

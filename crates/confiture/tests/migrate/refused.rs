@@ -95,3 +95,25 @@ async fn a_target_that_does_not_exist() {
         ("there is no migration 7", ["the last ones are 001".to_owned()].as_slice())
     );
 }
+
+#[tokio::test]
+async fn a_history_that_the_search_path_hides_is_not_begun_again() {
+    let ground =
+        Ground::new(&[("001_a.up.sql", "CREATE TABLE a ();"), ("002_b.up.sql", "CREATE TABLE b ();")]).await;
+    ground.apply().await;
+    let database = ground.psql("SELECT current_database()");
+    ground.psql(&format!("CREATE SCHEMA app; ALTER DATABASE \"{database}\" SET search_path = app"));
+    let error = ground.up().await.unwrap_err();
+    insta::assert_snapshot!(ground.shown(&error), @"
+    the history public.confiture_migrations says that 2 of these migrations are applied, and search_path does not lead there
+      hint: write `history_table: public.confiture_migrations` into confiture.yaml or the environment's file
+      hint: where other tables are meant, which this search_path leads to: --ignore-ledger
+    ");
+    assert!(ground.migrator().plan_up(&UpOptions::default()).await.is_err());
+    assert!(ground.status().await.unadopted.is_some());
+    // Somebody else's migrations of the same numbers are none of ours.
+    let other = Ground { folder: tempfile::tempdir().unwrap(), ..ground };
+    other.write(&[("001_users.up.sql", "CREATE TABLE users ();")]);
+    assert_eq!(other.apply().await, ["001"]);
+    assert_eq!(other.psql("SELECT count(*) FROM app.confiture_migrations"), "1");
+}

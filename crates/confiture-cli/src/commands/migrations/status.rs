@@ -125,11 +125,10 @@ fn verdict(status: &confiture::migrate::Status) -> Option<Error> {
         .collect();
     (!said.is_empty()).then(|| {
         Error::new(ErrorKind::Found, format!("not all migrations are applied: {}", said.join(", "))).hint(
-            if status.unadopted.is_some() {
-                "`confiture migrate baseline --adopt` takes over what another tool has applied"
-            } else {
-                "`confiture migrate up` applies what is pending"
-            },
+            status.unadopted.as_ref().map_or_else(
+                || "`confiture migrate up` applies what is pending".to_owned(),
+                confiture::migrate::Unadopted::way_out,
+            ),
         )
     })
 }
