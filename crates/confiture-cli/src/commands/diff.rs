@@ -158,7 +158,7 @@ async fn compare(ends: &Ends<'_>, old: &Place, new: &Place, options: DiffOptions
         version => version,
     };
     let scratches = Scratches::find(ends, false, version).await?;
-    let history_table = Some(ends.settings.history_table.value.to_string());
+    let history_table = Some(ends.settings.history_table.value.clone());
     let options = DiffOptions { history_table, ..options };
     let found = schema_diff::diff(scratches.connection(), &from.source, &to.source, &options).await;
     from.leave();

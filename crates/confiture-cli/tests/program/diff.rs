@@ -116,3 +116,24 @@ fn a_script_does_nothing_to_other_databases() {
         "{shown}"
     );
 }
+
+
+/// The very name that docs/configuration.md has for an example.
+#[tokio::test]
+async fn the_history_is_no_drift_whatever_it_is_called() {
+    let database = Database::create().await.expect("a database");
+    let project = Project::new();
+    project.write("confiture.yaml", "history_table: '\"Ops\".\"History\"'\n");
+    project.write("db/environments/local.yaml", &format!("database_url: {}\n", database.url()));
+    project.write("db/schema/a.sql", "create schema \"Ops\";\n");
+    assert_eq!(project.call(&["build", "--env", "local"]).status, 0);
+    project.write("db/migrations/001_a.up.sql", "create table public.a (id int);\n");
+    assert_eq!(project.call(&["migrate", "up", "-c", "local"]).status, 0);
+    project.write("db/schema/b.sql", "create table public.a (id int);\n");
+    let said = project.call(&["drift", "--env", "local"]);
+    assert_eq!(said.status, 0, "{said}");
+    let long = format!("history_table: {}\n", "h".repeat(64));
+    project.write("confiture.yaml", &long);
+    let refused = project.call(&["migrate", "status", "-c", "local"]);
+    assert!(refused.status == 5 && refused.stderr.contains("63 bytes"), "{refused}");
+}

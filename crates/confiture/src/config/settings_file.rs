@@ -161,13 +161,20 @@ pub(super) fn parse_table_name(text: &str) -> Result<TableName> {
             .hint("write name or schema.name; put what is not plain letters, digits and _ into double quotes")
     };
     let (first, rest) = take_identifier(text.trim()).ok_or_else(refused)?;
-    let Some(rest) = rest.strip_prefix('.') else {
-        return if rest.is_empty() { Ok(TableName { schema: None, name: first }) } else { Err(refused()) };
+    let name = match rest.strip_prefix('.') {
+        None if rest.is_empty() => TableName { schema: None, name: first },
+        None => return Err(refused()),
+        Some(rest) => match take_identifier(rest) {
+            Some((name, "")) => TableName { schema: Some(first), name },
+            _ => return Err(refused()),
+        },
     };
-    match take_identifier(rest) {
-        Some((name, "")) => Ok(TableName { schema: Some(first), name }),
-        _ => Err(refused()),
+    // The server would cut it, and find it no more.
+    let is_long = |part: &Identifier| part.as_str().len() > 63;
+    if is_long(&name.name) || name.schema.as_ref().is_some_and(is_long) {
+        return Err(Error::config(format!("`{text}` is longer than the 63 bytes of a PostgreSQL name")));
     }
+    Ok(name)
 }
 
 /// The identifier at the start, and what follows it.

@@ -7,6 +7,7 @@ use tokio::sync::RwLock;
 
 use crate::catalog::{Key, Objects};
 use crate::config::Connection;
+use crate::config::mapping::TableName;
 use crate::diff::rename::{self, Asked, Rename};
 use crate::diff::{self, PlanOptions, Step};
 use crate::error::{Error, ErrorKind, Result};
@@ -40,7 +41,7 @@ pub struct DiffOptions {
     /// Forms that let others go on working.
     pub online: bool,
     /// The history table, which no file has: its name, with a schema or without.
-    pub history_table: Option<String>,
+    pub history_table: Option<TableName>,
 }
 
 /// Steps from one schema to the other, proved.
@@ -124,7 +125,7 @@ async fn diff_in(
     new: &Source,
     options: &DiffOptions,
 ) -> Result<Difference> {
-    let history_table = options.history_table.as_deref();
+    let history_table = options.history_table.as_ref();
     let mut sides = tokio::try_join!(Side::read(old, history_table), Side::read(new, history_table))?;
     let mut remarks = Vec::new();
     for side in [&mut sides.0, &mut sides.1] {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::RwLock;
 
 use crate::catalog::{Kind, Object, Objects};
+use crate::config::mapping::TableName;
 use crate::diff::{self, Sizes};
 use crate::error::{Error, Result};
 use crate::postgres::scratch::{Scratch, makes_subscription};
@@ -28,7 +29,7 @@ pub(super) struct Live {
 
 impl<'a> Side<'a> {
     /// Reads a database; files are made later.
-    pub(super) async fn read(source: &'a Source, history_table: Option<&str>) -> Result<Self> {
+    pub(super) async fn read(source: &'a Source, history_table: Option<&TableName>) -> Result<Self> {
         let Source::Live(connection) = source else { return Ok(Self { source, live: None }) };
         let session = Session::connect(connection).await?;
         let objects = read_objects(&session, false).await?;
@@ -161,12 +162,12 @@ impl Owners {
 }
 
 /// What Confiture itself keeps in a database.
-fn is_ours(object: &Object, history_table: Option<&str>) -> bool {
+fn is_ours(object: &Object, history_table: Option<&TableName>) -> bool {
     let schema = object.schema.as_deref().unwrap_or_default();
     let in_schema = schema == "confiture" || object.kind == Kind::Schema && object.name == "confiture";
-    let is_history = |table: &str| match table.split_once('.') {
-        Some((within, name)) => within == schema && name == object.name,
-        None => table == object.name,
+    let is_history = |table: &TableName| {
+        table.name.as_str() == object.name
+            && table.schema.as_ref().is_none_or(|within| within.as_str() == schema)
     };
     in_schema || object.kind == Kind::Table && history_table.is_some_and(is_history)
 }
