@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use confiture::config::Flags;
+use confiture::event::Execution;
 use confiture::migrate;
 use confiture::project::Project;
 use confiture::schema_diff::{self, DiffOptions, Difference, Plan};
@@ -121,9 +122,9 @@ impl Diff {
             ..DiffOptions::default()
         };
         let migrations = &settings.migrations_dir.value;
-        let mut difference = runtime::run(invocation, async |_| {
+        let mut difference = runtime::run(invocation, async |execution| {
             let ends = Ends { project: &project, flags: &flags, settings: &settings };
-            compare(&ends, &old, &new, options).await
+            compare(&ends, &old, &new, options, &execution).await
         })
         .map_err(|error| match error.place() {
             Some(place) if place.file.starts_with(migrations) => migrate::say_empty(error),
@@ -151,7 +152,13 @@ impl Diff {
     }
 }
 
-async fn compare(ends: &Ends<'_>, old: &Place, new: &Place, options: DiffOptions) -> Result<Difference> {
+async fn compare(
+    ends: &Ends<'_>,
+    old: &Place,
+    new: &Place,
+    options: DiffOptions,
+    execution: &Execution,
+) -> Result<Difference> {
     let (from, to) = (ends.source(old).await?, ends.source(new).await?);
     let version = match from.version().await? {
         None => to.version().await?,
@@ -160,7 +167,8 @@ async fn compare(ends: &Ends<'_>, old: &Place, new: &Place, options: DiffOptions
     let scratches = Scratches::find(ends, false, version).await?;
     let history_table = Some(ends.settings.history_table.value.clone());
     let options = DiffOptions { history_table, ..options };
-    let found = schema_diff::diff(scratches.connection(), &from.source, &to.source, &options).await;
+    let (connection, stop) = (scratches.connection(), execution.interrupted());
+    let found = schema_diff::diff_until(connection, &from.source, &to.source, &options, stop).await;
     from.leave();
     to.leave();
     scratches.leave();
@@ -236,9 +244,9 @@ impl Drift {
         let settings = project.settings(&flags)?;
         let old = Place::Database(self.env.clone().or_else(|| self.database_url.clone()));
         let new = self.against.clone().map_or(Place::Schema, Place::Named);
-        let difference = runtime::run(invocation, async |_| {
+        let difference = runtime::run(invocation, async |execution| {
             let ends = Ends { project: &project, flags: &flags, settings: &settings };
-            compare(&ends, &old, &new, DiffOptions::default()).await
+            compare(&ends, &old, &new, DiffOptions::default(), &execution).await
         })?;
         if difference.up.steps.is_empty() {
             return Reply::new(&difference, "The database is as it should be.\n");

@@ -87,6 +87,9 @@ pub async fn rehearse(connection: &Connection, folder: &Folder, execution: &Exec
         let mut migrations = Vec::new();
         let quiet = &execution.unwatched();
         for file in &folder.migrations {
+            if execution.is_interrupted() {
+                return Err(Error::interrupted("interrupted; all of this was in a scratch database"));
+            }
             let called = super::assess::called(&file.version, &file.name);
             let up = UpOptions { target: Some(file.version.clone()), ..UpOptions::default() };
             let rehearsed = execution

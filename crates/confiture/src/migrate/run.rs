@@ -91,7 +91,7 @@ impl<'a> Run<'a> {
                 execution.note(format!("{holder}; waiting for up to {} s", options.wait_for_run.as_secs()));
             }) => lock?,
             () = execution.interrupted() => {
-                return Err(Error::interrupted("interrupted while another run was waited for; nothing was changed"));
+                return Err(Error::interrupted("interrupted before anything was applied; nothing was changed"));
             }
         };
         AdvisoryLock::join(&worker).await?;

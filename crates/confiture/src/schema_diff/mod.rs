@@ -12,4 +12,4 @@ mod version;
 mod watch;
 
 pub use file::{render, render_steps};
-pub use prove::{DiffOptions, Difference, Plan, Source, diff};
+pub use prove::{DiffOptions, Difference, Plan, Source, diff, diff_until};

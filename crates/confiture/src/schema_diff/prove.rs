@@ -107,10 +107,28 @@ pub async fn diff(
     new: &Source,
     options: &DiffOptions,
 ) -> Result<Difference> {
+    diff_until(connection, old, new, options, std::future::pending()).await
+}
+
+/// As [`diff`], until `stop` says that somebody has given up waiting; then nothing is left behind either.
+///
+/// # Errors
+///
+/// As [`diff`]; that it was stopped.
+pub async fn diff_until(
+    connection: &Connection,
+    old: &Source,
+    new: &Source,
+    options: &DiffOptions,
+    stop: impl Future<Output = ()>,
+) -> Result<Difference> {
     // Databases that a killed process has left; where they cannot be dropped, that is no reason to stop.
     let sweep = async { Ok(scratch::sweep(connection).await.ok()) };
     let (left, right, _) = tokio::try_join!(Scratch::create(connection), Scratch::create(connection), sweep)?;
-    let outcome = diff_in(connection, &left, &right, old, new, options).await;
+    let outcome = tokio::select! {
+        outcome = diff_in(connection, &left, &right, old, new, options) => outcome,
+        () = stop => Err(Error::interrupted("interrupted; nothing was changed")),
+    };
     let closed = tokio::try_join!(left.close(), right.close());
     let difference = outcome?;
     closed?;

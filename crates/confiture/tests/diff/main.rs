@@ -10,6 +10,7 @@ mod random;
 #[path = "../live/seed.rs"]
 #[allow(dead_code, reason = "shared with another test binary")]
 mod seed;
+mod stopped;
 mod together;
 
 use std::path::Path;

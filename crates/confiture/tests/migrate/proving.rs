@@ -110,6 +110,17 @@ async fn a_squash_is_proven_and_stands_for_its_parts() {
     assert_eq!(ground.apply().await, ["003"]);
 }
 
+#[tokio::test]
+async fn a_rehearsal_that_is_interrupted_waits_for_nobody() {
+    let ground = Ground::new(&shop()).await;
+    let token = tokio_util::sync::CancellationToken::new();
+    token.cancel();
+    let execution = Execution::new(std::sync::Arc::new(crate::ground::Heard::default()), token);
+    let folder = read_folder(ground.folder.path()).unwrap();
+    let error = rehearse(&ground.connection(), &folder, &execution).await.unwrap_err();
+    assert_eq!(error.message(), "interrupted; all of this was in a scratch database");
+}
+
 #[test]
 fn a_squash_asks_where_its_parts_did() {
     let folder = tempfile::tempdir().unwrap();
