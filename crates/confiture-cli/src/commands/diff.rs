@@ -112,10 +112,11 @@ impl Diff {
         let project = Project::open(&invocation.surroundings())?;
         let flags = self.folders.flags();
         let settings = project.settings(&flags)?;
-        let given =
-            |first: &Option<String>, second: &Option<String>| first.clone().or_else(|| second.clone());
-        let old = given(&self.old, &self.from).map_or(Place::Migrations, Place::Named);
-        let new = given(&self.new, &self.to).map_or(Place::Schema, Place::Named);
+        let given = |argument: (&'static str, &Option<String>), flag: (&'static str, &Option<String>)| {
+            [argument, flag].into_iter().find_map(|(with, name)| Some(Place::Named(with, name.clone()?)))
+        };
+        let old = given(("OLD", &self.old), ("--from", &self.from)).unwrap_or(Place::Migrations);
+        let new = given(("NEW", &self.new), ("--to", &self.to)).unwrap_or(Place::Schema);
         let options = DiffOptions {
             renames: self.rename.clone(),
             online: self.online == Online::On,
@@ -134,7 +135,7 @@ impl Diff {
             matches!(old, Place::Migrations) && migrate::read_folder(migrations)?.migrations.is_empty();
         if is_first && !difference.up.steps.is_empty() {
             difference.remarks.push(format!(
-                "{} has no migrations, so this makes the whole schema; a database that was built from the files has it already, and \
+                "there are no migrations in {}, so this makes the whole schema; a database that was built from the files has it already, and \
                  `confiture migrate baseline` records that",
                 migrations.display()
             ));
@@ -242,8 +243,11 @@ impl Drift {
         let project = Project::open(&invocation.surroundings())?;
         let flags = self.folders.flags();
         let settings = project.settings(&flags)?;
-        let old = Place::Database(self.env.clone().or_else(|| self.database_url.clone()));
-        let new = self.against.clone().map_or(Place::Schema, Place::Named);
+        let old = match (&self.env, &self.database_url) {
+            (None, Some(url)) => Place::Database("--database-url", Some(url.clone())),
+            (name, _) => Place::Database("--env", name.clone()),
+        };
+        let new = self.against.clone().map_or(Place::Schema, |name| Place::Named("--against", name));
         let difference = runtime::run(invocation, async |execution| {
             let ends = Ends { project: &project, flags: &flags, settings: &settings };
             compare(&ends, &old, &new, DiffOptions::default(), &execution).await

@@ -117,6 +117,23 @@ fn a_script_does_nothing_to_other_databases() {
     );
 }
 
+#[test]
+fn who_is_not_found_is_told_by_the_flag_that_named_it() {
+    let project = Project::new();
+    project.write("db/environments/local.yaml", "database_url: postgresql:///x\n");
+    project.write("db/schema/a.sql", "create table a (id int);\n");
+    for (arguments, with) in [
+        (&["drift", "--env", "lokal"][..], "--env"),
+        (&["migrate", "diff", "db/schema", "lokal"], "NEW"),
+        (&["migrate", "diff", "lokal"], "OLD"),
+        (&["diff", "--from", "lokal", "--to", "db/schema"], "--from"),
+        (&["diff", "--from", "db/schema", "--to", "lokal"], "--to"),
+    ] {
+        let said = project.call(arguments);
+        let line = format!("error: {with}: there is no environment `lokal`");
+        assert!(said.stderr.contains(&line), "{arguments:?} {said}");
+    }
+}
 
 /// The very name that docs/configuration.md has for an example.
 #[tokio::test]

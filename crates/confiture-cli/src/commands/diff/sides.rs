@@ -18,10 +18,10 @@ use crate::database::{self, Database, on_server, server_error};
 /// What was named.
 #[derive(Debug, Clone)]
 pub(super) enum Place {
-    /// By the user: a file, a folder, an environment, a URL.
-    Named(String),
+    /// By the user, with what: a file, a folder, an environment, a URL.
+    Named(&'static str, String),
     /// A database, and nothing else.
-    Database(Option<String>),
+    Database(&'static str, Option<String>),
     /// The project's migrations.
     Migrations,
     /// The project's DDL files.
@@ -61,12 +61,12 @@ impl Ends<'_> {
         match place {
             Place::Schema => scripts(self.tree(&self.project.schema_dirs(self.settings), false).await?),
             Place::Migrations => scripts(migrations(&self.settings.migrations_dir.value)?),
-            Place::Named(name)
+            Place::Named(_, name)
                 if name.ends_with(".sql") || disk::is_file(Path::new(name)) && !is_yaml(name) =>
             {
                 scripts(vec![read_way_up(disk::read_script(Path::new(name))?)?])
             }
-            Place::Named(name) if disk::is_folder(Path::new(name)) => {
+            Place::Named(_, name) if disk::is_folder(Path::new(name)) => {
                 let folder = PathBuf::from(name);
                 if holds_migrations(&folder)? {
                     return scripts(migrations(&folder)?);
@@ -75,21 +75,21 @@ impl Ends<'_> {
                 leave_ways_back(&mut scripts);
                 Ok(Side { source: Source::Scripts(scripts), database: None })
             }
-            Place::Named(name) => {
+            Place::Named(with, name) => {
                 // Text for PostgreSQL may hold a password.
                 let also =
                     |error: Error| match name.contains("://") || name.contains('=') || name.contains('@') {
                         false => error.hint(format!("`{name}` is no file and no folder either")),
                         true => error,
                     };
-                self.database(Some(name)).await.map_err(also)
+                self.database(with, Some(name)).await.map_err(also)
             }
-            Place::Database(name) => self.database(name.as_deref()).await,
+            Place::Database(with, name) => self.database(with, name.as_deref()).await,
         }
     }
 
-    async fn database(&self, name: Option<&str>) -> Result<Side> {
-        let naming = Naming { named: name.map(|name| ("--from", name)), database_url: None };
+    async fn database(&self, with: &'static str, name: Option<&str>) -> Result<Side> {
+        let naming = Naming { named: name.map(|name| (with, name)), database_url: None };
         let found = database::find(self.project, naming, self.flags).await?;
         Ok(Side { source: Source::Live(Box::new(found.connection.clone())), database: Some(found) })
     }
