@@ -82,12 +82,16 @@ impl Init {
     fn read_schema(&self, invocation: &Invocation, database: &str) -> Result<SchemaFiles> {
         let project = Project::open(&invocation.surroundings())?;
         let naming = Naming { named: Some(("--from-database", database)), database_url: None };
-        let options = DumpOptions { owners: self.with_owners, privileges: self.with_privileges };
         runtime::run(invocation, async |execution| {
             let found = database::find(&project, naming, &Flags::default()).await?;
             let session = Session::connect(&found.connection).await?;
             let program = pg_dump(session.server_version() / 10_000)?;
             drop(session);
+            let options = DumpOptions {
+                history_table: Some(found.settings.history_table.value.clone()),
+                owners: self.with_owners,
+                privileges: self.with_privileges,
+            };
             let dumped =
                 execution.step("Reading the schema", dump_schema(&program, &found.connection, options));
             let text = tokio::select! {

@@ -233,3 +233,26 @@ async fn tables_whose_names_are_dots_have_files() {
     assert_eq!(built.status, 0, "{built}");
     assert_eq!(live.schema(""), rebuilt.schema(""));
 }
+
+/// What Confiture keeps in a database is no part of its schema.
+#[tokio::test]
+async fn the_history_of_migrations_is_no_table_of_the_schema() {
+    let live = Database::create().await.expect("a database");
+    let project = Project::new();
+    project.write("db/migrations/001_a.up.sql", "create table a (id int);");
+    assert_eq!(project.call(&["migrate", "up", "-c", &live.url(), "-q"]).status, 0);
+    let new = Project::new();
+    let said = new.call(&["init", "--from-database", &live.url()]);
+    assert_eq!(said.status, 0, "{said}");
+    assert!(new.path().join("db/schema/10_tables/a.sql").exists());
+    assert!(!new.path().join("db/schema/10_tables/confiture_migrations.sql").exists(), "{said}");
+}
+
+#[tokio::test]
+async fn an_empty_database_has_an_empty_folder() {
+    let live = Database::create().await.expect("a database");
+    let project = Project::new();
+    assert_eq!(project.call(&["init", "--from-database", &live.url()]).status, 0);
+    let said = project.call(&["drift", "--env", &live.url()]);
+    assert!(said.stderr.contains("put CREATE statements into .sql files there"), "{said}");
+}

@@ -137,6 +137,10 @@ impl Plan {
             .hint("name another folder with --schema-dir, or move these files away"));
         }
         self.files.retain(|file| !file.path.starts_with(folder));
+        self.folders.retain(|known| known != folder);
+        if files.is_empty() {
+            self.folders.push(folder.to_owned());
+        }
         let below = files.into_iter().map(|file| NewFile { path: folder.join(file.path), ..file });
         self.files.splice(0..0, below);
         Ok(())

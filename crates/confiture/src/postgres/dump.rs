@@ -5,12 +5,15 @@ use std::process::Stdio;
 
 use tokio::process::Command;
 
+use crate::config::mapping::TableName;
 use crate::config::{ChannelBinding, Connection, SslMode};
 use crate::error::{Error, ErrorKind, Result};
 
 /// What to leave out of a dump.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DumpOptions {
+    /// The history of migrations, which is no schema of the user's.
+    pub history_table: Option<TableName>,
     /// Say who owns what.
     pub owners: bool,
     /// Say who may do what.
@@ -32,6 +35,13 @@ pub async fn dump_schema(program: &Path, connection: &Connection, options: DumpO
     if !options.privileges {
         command.arg("--no-privileges");
     }
+    // What Confiture itself keeps; a pattern of pg_dump is literal between quotes.
+    let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
+    if let Some(table) = &options.history_table {
+        let schema = table.schema.as_ref().map_or_else(|| "*".to_owned(), |schema| quoted(schema.as_str()));
+        command.arg(format!("--exclude-table={schema}.{}", quoted(table.name.as_str())));
+    }
+    command.arg("--exclude-schema=confiture");
     describe(&mut command, connection);
     command.stdin(Stdio::null()).kill_on_drop(true);
     let output = command

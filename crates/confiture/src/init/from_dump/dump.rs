@@ -1,5 +1,6 @@
 //! The pieces of a dump, cut at its own headings: `-- Name: users; Type: TABLE; Schema: public; Owner: -`.
 
+use super::names::first_name;
 use crate::error::Result;
 use crate::sql::{Script, split};
 
@@ -36,6 +37,14 @@ pub(super) fn parse_dump(text: &str) -> Result<Vec<Piece>> {
         } else if let Some(value) = sql.strip_prefix("SET default_table_access_method = ") {
             access_method = (value != "heap").then(|| sql.to_owned());
         } else if let Some(piece) = pieces.last_mut() {
+            // A heading has spaces for the line ends in a name.
+            if let Some((schema, name)) = first_name(sql)
+                && schema == piece.schema
+                && name != piece.name
+                && name.replace(['\n', '\r'], " ") == piece.name
+            {
+                piece.name = name;
+            }
             piece.statements.push(sql.to_owned());
         }
     }
@@ -43,7 +52,7 @@ pub(super) fn parse_dump(text: &str) -> Result<Vec<Piece>> {
     Ok(pieces)
 }
 
-/// Kind, schema and name. A name may hold anything but a line end, so it is read from the right.
+/// Kind, schema and name. Here a name may hold anything but a line end, so it is read from the right.
 fn parse_heading(line: &str) -> Option<(String, String, String)> {
     let rest = line.strip_prefix("-- Name: ")?;
     let (rest, _) = rest.rsplit_once("; Owner: ")?;
@@ -69,5 +78,7 @@ mod tests {
         assert_eq!(pieces[0].settings, [""; 0]);
         assert_eq!((pieces[1].name.as_str(), pieces[1].schema.as_str()), ("odd; Type: x", ""));
         assert_eq!(pieces[1].settings, ["SET default_tablespace = fast"]);
+        let text = "-- Name: new line; Type: TABLE; Schema: public; Owner: -\n--\n\nCREATE TABLE public.\"new\nline\" ();\n";
+        assert_eq!(parse_dump(text).unwrap()[0].name, "new\nline");
     }
 }

@@ -45,6 +45,7 @@ fn common_file(kind: &str) -> String {
         "PROCEDURAL LANGUAGE" => "languages",
         "EXTENSION" => "extensions",
         "SCHEMA" => "schemas",
+        "INDEX" => "indexes",
         other => return format!("{}s", other.to_lowercase().replace(' ', "_")),
     };
     file.to_owned()
