@@ -217,14 +217,17 @@ impl Build {
         if !self.schema_dir.is_empty() {
             return Ok(Contained::default());
         }
-        let folder = match read_folder(&found.settings.migrations_dir.value) {
+        let mut folder = match read_folder(&found.settings.migrations_dir.value) {
             Ok(folder) => folder,
             // It is the schema that is built, and it is whole.
             Err(error) => {
-                execution.warn(format!("the migrations are not recorded as applied: {error}"));
+                let place = error.place().map(|place| format!("{place}: ")).unwrap_or_default();
+                execution.warn(format!("the migrations are not recorded as applied: {place}{error}"));
                 return Ok(Contained::default());
             }
         };
+        // One that is still to be written is in no schema.
+        folder.migrations.retain(|one| !one.up.is_empty());
         let migrations = folder.migrations.len();
         let options = migrate::Options::from_settings(&found.settings);
         let table = options.history_table.to_string();

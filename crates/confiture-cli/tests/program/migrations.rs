@@ -306,7 +306,6 @@ async fn a_squash_looks_at_the_database_that_is_named() {
     assert_eq!(project.call(&["migrate", "status", "-c", "local", "--check"]).status, 0);
 }
 
-
 #[test]
 fn a_full_disk_leaves_no_half_of_a_migration() {
     let project = Project::new();
@@ -319,4 +318,36 @@ fn a_full_disk_leaves_no_half_of_a_migration() {
     assert_eq!(said.status, 5, "{said}");
     assert!(said.stderr.contains("cannot write db/migrations/002_b.up.sql"), "{said}");
     assert!(!project.path().join("db/migrations/002_b.up.sql").exists());
+}
+
+/// Files that were edited, built, and only then followed by a migration: the database has it already.
+#[tokio::test]
+async fn what_a_built_database_has_already_is_taken_over_by_baseline() {
+    let database = Database::create().await.expect("a database");
+    let project = Project::new();
+    project.write("db/environments/local.yaml", &format!("database_url: {}\n", database.url()));
+    project.write("db/schema/a.sql", "create table a (id int, nick text);\n");
+    project.write("db/migrations/001_a.up.sql", "create table a (id int);\n");
+    project.write("db/migrations/002_later.up.sql", "-- Write the way up here.\n");
+    let built = project.call(&["build", "--env", "local"]);
+    // What is still to be written is in no schema.
+    assert!(built.stdout.contains("1 migration counts as applied"), "{built}");
+    project.write("db/migrations/002_later.up.sql", "alter table a add column nick text;\n");
+    let said = project.call(&["migrate", "up", "-c", "local"]);
+    assert_eq!(said.status, 4, "{said}");
+    assert!(said.stderr.contains("`confiture migrate baseline VERSION` records it"), "{said}");
+    assert_eq!(project.call(&["migrate", "baseline", "2", "-c", "local"]).status, 0);
+    assert_eq!(project.call(&["migrate", "status", "--check", "-c", "local"]).status, 0);
+}
+
+#[tokio::test]
+async fn a_build_says_which_migration_cannot_be_read() {
+    let database = Database::create().await.expect("a database");
+    let project = Project::new();
+    project.write("db/environments/local.yaml", &format!("database_url: {}\n", database.url()));
+    project.write("db/schema/a.sql", "create table a (id int);\n");
+    project.write("db/migrations/001_a.up.sql", "select 'a;\n");
+    let said = project.call(&["build", "--env", "local"]);
+    assert_eq!(said.status, 0, "{said}");
+    assert!(said.stderr.contains("db/migrations/001_a.up.sql:1:8: this string is never closed"), "{said}");
 }

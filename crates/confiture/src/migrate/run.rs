@@ -235,6 +235,14 @@ impl<'a> Run<'a> {
                  `confiture migrate baseline` records what it has",
             );
         }
+        let is_built = self.history.records.iter().any(|record| record.source.as_deref() == Some("build"));
+        let error = match is_there && is_built && self.report.direction == Direction::Up {
+            true => error.hint(
+                "this database was built from the schema files: where they had this already, `confiture migrate baseline VERSION` \
+                 records it",
+            ),
+            false => error,
+        };
         let names: Vec<_> = self.report.migrations.iter().map(Done::called).collect();
         let what = match self.report.direction {
             Direction::Up => "applied",
