@@ -131,12 +131,27 @@ struct File<'a> {
     options: &'a LintOptions,
 }
 
+/// True where the comments in front of the first statement say, in our words or another tool's, that each is a transaction of its own.
+fn says_no_transaction(script: &SplitScript) -> bool {
+    const WORDS: [&str; 5] = [
+        "-- confiture: no-transaction",
+        "-- no-transaction",
+        "transaction:false",
+        "-- +goose NO TRANSACTION",
+        "-- +migrate Up notransaction",
+    ];
+    let lead = script.statements.first().map_or("", |first| &script.script.text()[first.lead.clone()]);
+    let mut comments = lead.lines().map(str::trim).filter(|line| line.starts_with("--"));
+    comments.any(|line| WORDS.iter().any(|words| line.contains(words)))
+}
+
 impl File<'_> {
     fn look(&self, report: &mut LintReport) {
         let rules: Vec<&'static Rule> = RULES.iter().copied().filter(|rule| self.is_on(rule)).collect();
         let allowances = parse_allowances(&self.input.script);
         let mut used = vec![false; allowances.len()];
-        let mut before = Before::default();
+        let mut before =
+            Before { no_transaction: says_no_transaction(&self.input.script), ..Before::default() };
         for (number, (statement, shape)) in self.input.script.statements.iter().zip(self.shapes).enumerate() {
             let text = self.input.script.text_of(statement);
             if matches!(shape, Shape::Unread) {

@@ -204,6 +204,8 @@ fn column_not_null(check: &str) -> Option<String> {
 pub(super) struct Before {
     /// Tables made in this file: nobody uses them yet.
     pub(super) created: BTreeSet<(String, String)>,
+    /// The file says that each statement is a transaction of its own, save those between `BEGIN` and `COMMIT`.
+    pub(super) no_transaction: bool,
     /// `BEGIN` stands open.
     pub(super) in_block: bool,
     /// `SET lock_timeout` was seen.
@@ -219,7 +221,7 @@ pub(super) struct Before {
     /// Enum values added since the last commit.
     pub(super) enum_values: Vec<String>,
     /// Types made in this file.
-    created_types: BTreeSet<(String, String)>,
+    pub(super) created_types: BTreeSet<(String, String)>,
 }
 
 impl Before {
@@ -237,8 +239,9 @@ impl Before {
             }
             _ => self.take_words(text),
         }
-        // A migration is one transaction, except for what cannot run in one.
-        if purpose == Purpose::Migration && cannot_run_in_transaction(text).is_some() {
+        // A migration is one transaction, except for what cannot run in one, or where it says otherwise.
+        let commits = self.no_transaction && !self.in_block || cannot_run_in_transaction(text).is_some();
+        if purpose == Purpose::Migration && commits {
             self.committed();
         }
     }

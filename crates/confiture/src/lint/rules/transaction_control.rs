@@ -17,6 +17,10 @@ pub(crate) static RULE: Rule = Rule {
 };
 
 fn check(subject: &Subject<'_>, found: &mut Found<'_>) {
+    // There, they say what is one transaction.
+    if subject.before.no_transaction {
+        return;
+    }
     if matches!(subject.shape, Shape::Begin | Shape::EndTransaction) {
         found.at(subject.all(), "the migration is a transaction already");
     }
@@ -31,5 +35,11 @@ mod tests {
     fn savepoints_are_fine() {
         judge(&RULE, true, &["COMMIT", "rollback work"]);
         judge(&RULE, false, &["SAVEPOINT a; ROLLBACK TO a; RELEASE a", "COMMIT PREPARED 'x'"]);
+        judge(
+            &RULE,
+            false,
+            &["-- confiture: no-transaction\nBEGIN; DROP VIEW v; CREATE VIEW v AS SELECT 1; COMMIT"],
+        );
+        judge(&RULE, true, &["SELECT 1;\n-- confiture: no-transaction\nBEGIN; SELECT 1; COMMIT"]);
     }
 }

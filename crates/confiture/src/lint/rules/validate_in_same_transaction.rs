@@ -28,3 +28,15 @@ fn check(subject: &Subject<'_>, found: &mut Found<'_>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::RULE;
+    use crate::lint::tests::judge;
+
+    #[test]
+    fn a_statement_that_is_a_transaction_has_let_go() {
+        judge(&RULE, false, &[&format!("-- confiture: no-transaction\n{}", RULE.bad)]);
+        judge(&RULE, true, &[&format!("-- confiture: no-transaction\nBEGIN;\n{}\nCOMMIT;", RULE.bad)]);
+    }
+}
