@@ -197,7 +197,7 @@ impl Found {
     fn finish(mut self, path: &Path) -> Result<Folder> {
         for (folder, count) in std::mem::take(&mut self.passed_over) {
             self.notes.push(format!(
-                "{} of {} in the folder {} inside of it: only the folder itself is read",
+                "{} {} in the folder {} inside of it: only the folder itself is read",
                 count,
                 if count == 1 { "migration lies" } else { "migrations lie" },
                 folder.display()
