@@ -103,6 +103,13 @@ pub fn read_folder(path: &Path) -> Result<Folder> {
         let inside = file.components().count() > 1;
         let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let parsed = parse_file_name(&name);
+        // The name goes into the history, into JSON and into lines of text.
+        if !inside && parsed.is_ok() && (file.to_str().is_none() || name.contains(char::is_control)) {
+            return Err(Error::config(format!(
+                "the file {name:?} has a name that is not UTF-8 text in one line"
+            ))
+            .hint("give it another name: VERSION_name.up.sql"));
+        }
         if inside {
             found.pass_over(&file, parsed.is_ok());
         } else {
@@ -368,6 +375,18 @@ mod tests {
             })
             .collect();
         (read.layout, lines.join("; "))
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_name_is_text() {
+        use std::os::unix::ffi::OsStrExt as _;
+        for name in [&b"001_caf\xe9.up.sql"[..], b"001_a\nb.up.sql"] {
+            let folder = tempfile::tempdir().unwrap();
+            std::fs::write(folder.path().join(std::ffi::OsStr::from_bytes(name)), "SELECT 1;").unwrap();
+            let error = read_folder(folder.path()).unwrap_err();
+            assert!(error.message().ends_with("has a name that is not UTF-8 text in one line"), "{error}");
+        }
     }
 
     #[test]
