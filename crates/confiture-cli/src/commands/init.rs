@@ -57,7 +57,9 @@ impl Init {
             None => init::plan_project(&name(root)?, &existing),
         };
         let Some(database) = &self.from_database else {
-            plan.add_first_migration(&next_version(None, SystemTime::now()));
+            if schema.is_none() {
+                plan.add_first_migration(&next_version(None, SystemTime::now()), &existing);
+            }
             let report = init::execute(&plan, root)?;
             return Reply::new(&report, self.render(root, &report));
         };

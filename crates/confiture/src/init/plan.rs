@@ -102,12 +102,15 @@ pub fn plan_schema(folder: &Path, existing: &Existing) -> Plan {
 impl Plan {
     /// Adds the migration that makes the example schema, where the example is written and there are no migrations yet: with it the
     /// next one holds no more than what has changed.
-    pub fn add_first_migration(&mut self, version: &str) {
+    pub fn add_first_migration(&mut self, version: &str, existing: &Existing) {
         let is_planned =
             |path: &str| self.files.iter().any(|file| file.path == Path::new("db/schema").join(path));
         let migrations = Path::new(MIGRATIONS);
-        let is_empty = self.folders.iter().any(|folder| folder == migrations);
-        if !is_empty || !SCHEMA.iter().all(|(path, _)| is_planned(path)) {
+        // The folder itself, and what git keeps it by, are none.
+        let is_file = |file: &PathBuf| {
+            file.starts_with(migrations) && file != migrations && !file.ends_with(".gitkeep")
+        };
+        if existing.files.iter().any(is_file) || !SCHEMA.iter().all(|(path, _)| is_planned(path)) {
             return;
         }
         self.folders.retain(|folder| folder != migrations);
@@ -262,13 +265,16 @@ mod tests {
     fn the_first_migration_comes_with_the_example_schema_only() {
         let planned = |existing: &Existing| {
             let mut plan = plan_project("shop", existing);
-            plan.add_first_migration("20260101120000");
+            plan.add_first_migration("20260101120000", existing);
             let migrations = plan.files.iter().filter(|file| file.path.starts_with("db/migrations"));
             let migrations: Vec<_> = migrations.map(|file| file.path.display().to_string()).collect();
             (migrations.join(" "), plan.folders.len())
         };
         let both = "db/migrations/20260101120000_first.up.sql db/migrations/20260101120000_first.down.sql";
         assert_eq!(planned(&Existing::default()), (both.to_owned(), 0));
+        for empty in [&["db/migrations"][..], &["db/migrations", "db/migrations/.gitkeep"]] {
+            assert_eq!(planned(&existing(empty, None)), (both.to_owned(), 0), "{empty:?}");
+        }
         assert_eq!(planned(&existing(&["db/schema/own.sql"], None)), (String::new(), 1));
         assert_eq!(planned(&existing(&["db/migrations/001_x.up.sql"], None)), (String::new(), 0));
     }
