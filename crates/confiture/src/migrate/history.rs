@@ -93,6 +93,22 @@ impl History {
     }
 }
 
+/// What is read of it.
+const COLUMNS: [&str; 12] = [
+    "id",
+    "version",
+    "name",
+    "checksum",
+    "statements",
+    "state",
+    "step",
+    "running",
+    "applied_at",
+    "execution_ms",
+    "applied_by",
+    "source",
+];
+
 /// Reads the history. Where there is no table, it is empty.
 ///
 /// # Errors
@@ -111,21 +127,19 @@ pub(super) async fn read_history(session: &Session, table: &TableName) -> Result
     };
     let is_named = table.schema.is_some();
     let table = QualifiedName::new(schema, table.name.clone());
-    let missing: Vec<String> = row.get("missing");
-    match (row.get::<_, bool>("is_there"), missing.is_empty()) {
-        (false, _) => {
-            let elsewhere = if is_named { Vec::new() } else { find_elsewhere(session, &table).await? };
-            return Ok(History { table, exists: false, records: Vec::new(), elsewhere });
-        }
-        (true, false) => {
-            return Err(Error::config(format!(
-                "the table {table} is no history of Confiture: it has no column {}",
-                missing.join(", ")
-            ))
-            .hint("name another table with history_table")
-            .hint("the history of another tool is taken over by `confiture migrate baseline --adopt`"));
-        }
-        (true, true) => {}
+    let Some(columns) = row.get::<_, Option<Vec<String>>>("columns") else {
+        let elsewhere = if is_named { Vec::new() } else { find_elsewhere(session, &table).await? };
+        return Ok(History { table, exists: false, records: Vec::new(), elsewhere });
+    };
+    let is_missing = |name: &&&str| !columns.iter().any(|column| column == **name);
+    let missing: Vec<&str> = COLUMNS.iter().filter(is_missing).copied().collect();
+    if !missing.is_empty() {
+        return Err(Error::config(format!(
+            "the table {table} is no history of Confiture: it has no column {}",
+            missing.join(", ")
+        ))
+        .hint("name another table with history_table")
+        .hint("the history of another tool is taken over by `confiture migrate baseline --adopt`"));
     }
     let query = sql!(
         "SELECT version, name, checksum, statements, state, step, running, \
