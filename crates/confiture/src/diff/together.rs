@@ -67,9 +67,13 @@ fn places(objects: &Objects, object: &Object) -> Vec<String> {
 pub fn go_online(steps: Vec<Step>) -> Vec<Step> {
     let (mut all, mut later) = (Vec::new(), Vec::new());
     let mut joined = false;
-    for mut step in steps {
+    // A parent takes no child whose constraints are not validated as its own are.
+    let last_to_join = steps.iter().rposition(Step::joins_parent);
+    for (at, mut step) in steps.into_iter().enumerate() {
         if joined || step.joined {
-            later.extend(step.check_later());
+            if last_to_join.is_none_or(|last| at > last) {
+                later.extend(step.check_later());
+            }
         } else {
             step.go_online();
         }
@@ -96,6 +100,14 @@ pub fn take_apart(steps: &mut [Step], all: bool) {
 }
 
 impl Step {
+    /// True where a table becomes a partition or a child of another.
+    fn joins_parent(&self) -> bool {
+        let joins = |sql: &crate::sql::Sql| {
+            [" ATTACH PARTITION ", " INHERIT "].iter().any(|words| sql.as_str().contains(words))
+        };
+        self.statements.iter().any(joins)
+    }
+
     /// The step in a form that lets others go on working, where there is one.
     fn go_online(&mut self) {
         if !self.online.is_empty() {

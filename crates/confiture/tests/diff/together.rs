@@ -125,3 +125,26 @@ async fn a_new_label_does_not_take_others_apart() {
     let seen = run(old, &up).await;
     assert_eq!(seen.made["public.v"], [seen.gone["public.v"]]);
 }
+
+/// A parent takes no child whose check is not validated; one that is made after all have joined is validated at the end.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_is_validated_before_its_table_joins_a_parent() {
+    let with = |key: &str, other: &str| {
+        format!(
+            "CREATE TYPE quick AS ENUM ('a', 'b');
+            CREATE TYPE slow AS ENUM ('a', 'b');
+            CREATE TABLE p (id int NOT NULL, s {key} NOT NULL, CONSTRAINT known CHECK (s <> 'a' OR id > 0)) PARTITION BY LIST (s);
+            CREATE TABLE p1 PARTITION OF p FOR VALUES IN ('a');
+            {other}"
+        )
+    };
+    let (old, new) = (
+        with("quick", "CREATE TABLE apart (a int);"),
+        with("slow", "CREATE TABLE apart (a int CHECK (a > 0));"),
+    );
+    let (up, down) = online(&old, &new).await;
+    let text = render(&up, &[]);
+    assert!(text.contains(" VALIDATE CONSTRAINT apart_a_check"), "{text}");
+    run(&old, &up).await;
+    run(&new, &down).await;
+}
