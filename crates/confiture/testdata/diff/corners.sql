@@ -317,3 +317,13 @@ CREATE TABLE b () INHERITS (a);
 CREATE RULE r AS ON INSERT TO a DO INSTEAD INSERT INTO b VALUES (new.n);
 -- new
 CREATE TABLE c (n int);
+-- case: a table is rewritten while others come to have its row type
+-- old
+CREATE TABLE m (id int NOT NULL, x text);
+CREATE TABLE there (k int);
+-- new
+CREATE TABLE m (id int NOT NULL, x text, y float DEFAULT random(), z int GENERATED ALWAYS AS (id) STORED);
+CREATE DOMAIN many AS m[];
+CREATE TYPE within AS (a int, b many);
+CREATE TABLE there (k int, l within);
+CREATE TABLE comes (k int, l m) PARTITION BY LIST (k);

@@ -113,17 +113,20 @@ impl Graph<'_> {
         self.edges.extend(edges);
     }
 
-    /// What takes a table's row is read when the row has all its columns, and none too many.
+    /// What takes a table's row is read when the row has all its columns, and none too many. A column of its type, maybe within
+    /// another type, would keep the server from rewriting the table.
     fn connect_rows(&mut self, columns: &HashMap<usize, Vec<usize>>) {
         let new = self.new_side();
         let is_read = |object: &Object| match object.kind {
             Kind::View | Kind::MaterializedView | Kind::Rule => true,
+            Kind::Column | Kind::CompositeType | Kind::Domain => true,
             Kind::Function | Kind::Procedure => object.detail("body").is_empty(),
             _ => false,
         };
         let mut edges = Vec::new();
         for (&at, &act) in self.make_of.iter().filter(|(at, _)| is_read(&new.all[**at])) {
-            let rows = new.all[at].depends.iter().filter_map(|table| columns.get(table));
+            let others = new.all[at].depends.iter().filter(|table| Some(**table) != new.all[at].parent);
+            let rows = others.filter_map(|table| columns.get(table));
             edges.extend(rows.flatten().map(|first| (*first, act, true)));
         }
         self.edges.extend(edges);
