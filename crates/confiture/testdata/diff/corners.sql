@@ -327,3 +327,12 @@ CREATE DOMAIN many AS m[];
 CREATE TYPE within AS (a int, b many);
 CREATE TABLE there (k int, l within);
 CREATE TABLE comes (k int, l m) PARTITION BY LIST (k);
+-- case: a view goes over from a table that goes to one whose keys have the same names
+-- old
+CREATE TABLE hosts (id int CONSTRAINT pk PRIMARY KEY, name text CONSTRAINT known UNIQUE CONSTRAINT full_name CHECK (name <> ''), r int4range);
+ALTER TABLE hosts ADD CONSTRAINT apart EXCLUDE USING gist (r WITH &&);
+CREATE VIEW names AS SELECT name FROM hosts WHERE id > 1;
+-- new
+CREATE TABLE machines (id int CONSTRAINT pk PRIMARY KEY, name text CONSTRAINT known UNIQUE CONSTRAINT full_name CHECK (name <> ''), r int4range);
+ALTER TABLE machines ADD CONSTRAINT apart EXCLUDE USING gist (r WITH &&);
+CREATE VIEW names AS SELECT name FROM machines WHERE id > 1;

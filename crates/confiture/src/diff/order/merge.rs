@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use crate::catalog::{Kind, Object, Objects};
 use crate::diff::family::{self, indexes_above, same_columns};
 use crate::diff::fate::Fate;
-use crate::diff::order::{Act, Graph};
+use crate::diff::order::{Act, Graph, name_spaces};
 
 impl Graph<'_> {
     /// What goes with its parent needs no statement of its own.
@@ -93,10 +93,27 @@ impl Graph<'_> {
         })
     }
 
+    /// Names of keys of tables that go only when what uses them has gone over to others.
+    fn names_kept_by_users(&self) -> HashSet<(u8, String)> {
+        let old = self.old();
+        let altered = self.acts.iter().filter_map(|act| match act {
+            Act::Alter(at, _) => Some(*at),
+            _ => None,
+        });
+        let used: HashSet<usize> =
+            altered.flat_map(|at| &old.all[at].depends).map(|on| old.root(*on)).collect();
+        let waits = |at: &&usize| {
+            let table = old.root(**at);
+            used.contains(&table) && self.work.fates[table] == Fate::Gone
+        };
+        self.drop_of.keys().filter(waits).flat_map(|at| name_spaces(old, &old.all[*at])).collect()
+    }
+
     /// Columns, defaults and most constraints are written into the statement that makes their table.
     pub(super) fn merge_makes(&mut self) {
         let mut makes: Vec<(usize, usize)> = self.make_of.iter().map(|(at, act)| (*at, *act)).collect();
         let parents = family::parents(self.new_side());
+        let kept = self.names_kept_by_users();
         // Columns before their defaults: a default follows its column wherever that has gone.
         makes.sort_by_key(|(at, _)| (self.new_side().all[*at].kind, *at));
         for (at, act) in makes {
@@ -109,6 +126,7 @@ impl Graph<'_> {
                     object.detail("type") != "f"
                         && !object.defined().ends_with(" NOT VALID")
                         && object.is("valid")
+                        && name_spaces(self.new_side(), object).iter().all(|name| !kept.contains(name))
                 }
                 Kind::DomainConstraint => !object.defined().ends_with(" NOT VALID"),
                 Kind::Partition => same_columns(self.new_side(), at),
