@@ -51,7 +51,7 @@ pub(crate) use privileges::split_name;
 pub use question::questions;
 pub use rewrite::rewrite_once;
 pub use secret::{holds_secret, masked, without_secrets};
-pub use together::{go_online, take_apart};
+pub use together::{go_online, rows_take_new_labels, take_apart};
 
 /// One step of a plan: statements that belong together.
 #[derive(Debug, Clone, Serialize)]

@@ -7,6 +7,7 @@ use crate::catalog::{Kind, Object, Objects};
 use crate::diff::fate::Work;
 use crate::diff::order::{Act, Group};
 use crate::diff::{Hazard, Step};
+use crate::sql::Sql;
 
 /// From which to which group of the work everything belongs together.
 pub(super) fn spans(work: &Work<'_>, groups: &[Group]) -> Vec<(usize, usize)> {
@@ -99,12 +100,31 @@ pub fn take_apart(steps: &mut [Step], all: bool) {
     }
 }
 
+/// True where values go over to an enumeration that has just got a label: they may have it, and it is only usable after a commit.
+#[must_use]
+pub fn rows_take_new_labels(steps: &[Step]) -> bool {
+    let grows = |sql: &Sql| {
+        let (name, _) = sql.as_str().strip_prefix("ALTER TYPE ")?.split_once(" ADD VALUE ")?;
+        Some(name.to_owned())
+    };
+    let mut grown: Vec<String> = Vec::new();
+    for sql in steps.iter().flat_map(|step| &step.statements) {
+        let text = sql.as_str();
+        let converts =
+            text.starts_with("INSERT INTO ") || text.contains(" ALTER COLUMN ") && text.contains(" USING ");
+        if converts && grown.iter().any(|name| text.contains(&format!("::{name}"))) {
+            return true;
+        }
+        grown.extend(grows(sql));
+    }
+    false
+}
+
 impl Step {
     /// True where a table becomes a partition or a child of another.
     fn joins_parent(&self) -> bool {
-        let joins = |sql: &crate::sql::Sql| {
-            [" ATTACH PARTITION ", " INHERIT "].iter().any(|words| sql.as_str().contains(words))
-        };
+        let joins =
+            |sql: &Sql| [" ATTACH PARTITION ", " INHERIT "].iter().any(|words| sql.as_str().contains(words));
         self.statements.iter().any(joins)
     }
 
@@ -113,7 +133,7 @@ impl Step {
         if !self.online.is_empty() {
             self.statements = std::mem::take(&mut self.online);
             // Validating is gentle only where the lock of the statement before it is gone.
-            let apart = |sql: &crate::sql::Sql| {
+            let apart = |sql: &Sql| {
                 [" CONCURRENTLY ", " VALIDATE CONSTRAINT "].iter().any(|word| sql.as_str().contains(word))
             };
             self.alone = self.statements.iter().any(apart);

@@ -308,6 +308,11 @@ pub(super) async fn converge(
     loop {
         begin(session).await?;
         match attempt(session, (from, to), renames, owners, &options, one_transaction).await {
+            // A scratch copy has no rows, which might use them.
+            Ok((steps, _)) if one_transaction && diff::rows_take_new_labels(&steps) => {
+                session.batch(&Sql::literal("ROLLBACK")).await?;
+                one_transaction = false;
+            }
             Ok((mut steps, reached)) => {
                 session
                     .batch(&Sql::literal("COMMIT"))

@@ -329,3 +329,16 @@ CREATE FUNCTION husk_out(husk) RETURNS cstring LANGUAGE internal IMMUTABLE STRIC
 CREATE TYPE husk (INPUT = husk_in, OUTPUT = husk_out, LIKE = int4);
 CREATE TYPE other;
 COMMENT ON TYPE other IS 'stays a shell';
+-- case: values that an enumeration has not had before go over to it
+-- old
+CREATE TYPE e AS ENUM ('a');
+CREATE TABLE t (id int PRIMARY KEY, x text);
+CREATE TYPE other AS ENUM ('a', 'c');
+CREATE TABLE u (id int PRIMARY KEY, x other[]);
+-- new
+CREATE TYPE e AS ENUM ('a', 'b', 'c');
+CREATE TABLE t (id int PRIMARY KEY, x e);
+CREATE TABLE u (id int PRIMARY KEY, x e[]);
+-- rows
+INSERT INTO t VALUES (1, 'a'), (2, 'b');
+INSERT INTO u VALUES (1, '{c}');
