@@ -311,7 +311,8 @@ pub(super) fn cast(objects: &Objects, value: &str, (from, to): (&str, &str), tar
     if assigns(&pair) || elements.as_ref().is_some_and(|pair| pair.0 == pair.1 || assigns(pair)) {
         return None;
     }
-    let explicit = |pair: &(String, String)| objects.casts.contains(pair) || is_text(&pair.0);
+    let explicit =
+        |pair: &(String, String)| objects.casts.contains(pair) || is_text(&pair.0) && pair.0 != "\"char\"";
     if explicit(&pair) || elements.as_ref().is_some_and(explicit) {
         return Some(format!("{value}::{target}"));
     }

@@ -342,3 +342,10 @@ CREATE TABLE u (id int PRIMARY KEY, x e[]);
 -- rows
 INSERT INTO t VALUES (1, 'a'), (2, 'b');
 INSERT INTO u VALUES (1, '{c}');
+-- case: a single byte becomes what it cannot be cast to
+-- old
+CREATE TABLE t (id int PRIMARY KEY, x "char", y "char"[], z "char");
+-- new
+CREATE TABLE t (id int PRIMARY KEY, x bigint, y bigint[], z boolean);
+-- rows
+INSERT INTO t VALUES (1, '7', '{8}', 't');
