@@ -136,3 +136,14 @@ CREATE TABLE p (d date);
 CREATE TABLE c () INHERITS (p);
 ALTER TABLE c ADD CONSTRAINT of_child CHECK (d >= '2010-01-01') NOT VALID;
 ALTER TABLE p ADD CONSTRAINT of_parent CHECK (d >= '2001-01-01') NOT VALID;
+-- case: keys on what another key of a new table is on, with options and a comment
+-- old
+CREATE TABLE other (a int);
+-- new
+CREATE TABLE t (id int, n int, CONSTRAINT pk PRIMARY KEY (id));
+ALTER TABLE t ADD CONSTRAINT uk UNIQUE (id) WITH (fillfactor = 70);
+ALTER TABLE t ADD CONSTRAINT uk2 UNIQUE (id);
+COMMENT ON CONSTRAINT uk2 ON t IS 'kept';
+ALTER TABLE t ADD CONSTRAINT uk3 UNIQUE (id) DEFERRABLE;
+ALTER TABLE t ADD CONSTRAINT ex EXCLUDE (n WITH =), ADD CONSTRAINT ex2 EXCLUDE (n WITH =);
+COMMENT ON CONSTRAINT ex2 ON t IS 'kept, too';

@@ -126,6 +126,7 @@ impl Graph<'_> {
                     object.detail("type") != "f"
                         && !object.defined().ends_with(" NOT VALID")
                         && object.is("valid")
+                        && !is_like_another_key(self.new_side(), at)
                         && name_spaces(self.new_side(), object).iter().all(|name| !kept.contains(name))
                 }
                 Kind::DomainConstraint => !object.defined().ends_with(" NOT VALID"),
@@ -154,6 +155,22 @@ impl Graph<'_> {
             }
         }
     }
+}
+
+/// True for a key, or an exclusion, that another one of its table is like but for its name: `CREATE TABLE` would make only one of them.
+fn is_like_another_key(objects: &Objects, at: usize) -> bool {
+    let object = &objects.all[at];
+    let on = |object: &Object| {
+        let all = object.defined();
+        all.strip_prefix("PRIMARY KEY").or_else(|| all.strip_prefix("UNIQUE")).unwrap_or(all).to_owned()
+    };
+    let is_other = |(position, other): (usize, &Object)| {
+        other.kind == Kind::Constraint
+            && other.parent == object.parent
+            && (other.detail("type") == "p" || position < at)
+            && on(other) == on(object)
+    };
+    matches!(object.detail("type"), "u" | "x") && objects.all.iter().enumerate().any(is_other)
 }
 
 /// True where something that `at` depends on outside of its table depends on that table, or is below it: then it cannot be made
