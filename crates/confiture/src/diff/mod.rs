@@ -74,7 +74,7 @@ pub struct Step {
     /// The same in forms that let others go on working; empty where there are none.
     #[serde(skip)]
     pub online: Vec<Sql>,
-    /// The object of the old catalog that it alters, where making it anew would do as well.
+    /// The object of the old catalog that it alters, or that may be in its way, where making that anew would do as well.
     #[serde(skip)]
     pub alters: Option<Key>,
 }

@@ -112,6 +112,12 @@ fn drop(work: &Work<'_>, at: usize) -> Step {
         _ => vec![Sql::from_server(object.drop.clone())],
     };
     let mut step = Step::plain(object.title(), statements);
+    // What uses it goes over to another one first, where it can.
+    let old = work.sides.old;
+    let uses =
+        |user: &&Object| object.kind == Kind::Table && user.depends.iter().any(|on| old.root(*on) == at);
+    let users = old.all.iter().enumerate().filter(|(user, _)| work.fates[*user] == Fate::Alter);
+    step.alters = users.map(|(_, user)| user).find(uses).map(Object::key);
     online::drop(&mut step, object);
     if work.fates[at] == Fate::Gone {
         step.hazards.extend(match object.kind {

@@ -336,3 +336,12 @@ CREATE VIEW names AS SELECT name FROM hosts WHERE id > 1;
 CREATE TABLE machines (id int CONSTRAINT pk PRIMARY KEY, name text CONSTRAINT known UNIQUE CONSTRAINT full_name CHECK (name <> ''), r int4range);
 ALTER TABLE machines ADD CONSTRAINT apart EXCLUDE USING gist (r WITH &&);
 CREATE VIEW names AS SELECT name FROM machines WHERE id > 1;
+-- case: a view that needs a key goes over from a table that goes to one whose key has the same name
+-- old
+CREATE TABLE hosts (id int CONSTRAINT pk PRIMARY KEY, name text);
+CREATE VIEW names AS SELECT name FROM hosts GROUP BY id;
+COMMENT ON VIEW names IS 'kept';
+-- new
+CREATE TABLE machines (id int CONSTRAINT pk PRIMARY KEY, name text);
+CREATE VIEW names AS SELECT name FROM machines GROUP BY id;
+COMMENT ON VIEW names IS 'kept';
