@@ -7,6 +7,7 @@
 mod annotation;
 mod aside;
 mod column;
+mod column_order;
 mod compare;
 mod composite;
 mod data_type;
@@ -43,6 +44,7 @@ use crate::sql::Sql;
 
 pub use annotation::annotations;
 pub(crate) use annotation::made_by;
+pub use column_order::{by_place, other_column_order};
 pub use hazard::Hazard;
 pub use inheritance::{inherit_again, other_inheritance};
 pub use lock::{Lock, Sizes};
@@ -171,10 +173,4 @@ pub fn other_versions(old: &Objects, new: &Objects) -> Vec<String> {
         format!("the extension {} stays at version {is}: no update leads to {should}", object.name)
     };
     others.map(remark).collect()
-}
-
-/// Tables whose columns stand in another order, which no ALTER TABLE changes.
-#[must_use]
-pub fn other_column_order(old: &Objects, new: &Objects) -> Vec<String> {
-    render::other_column_order(old, new)
 }

@@ -423,27 +423,3 @@ fn table(work: &Work<'_>, at: usize, members: &[&Object]) -> String {
     }
     text
 }
-
-/// Tables whose columns stand in another order.
-pub(super) fn other_column_order(old: &Objects, new: &Objects) -> Vec<String> {
-    let tables = |objects: &Objects| -> HashMap<String, Vec<(i64, String)>> {
-        let mut found: HashMap<String, Vec<(i64, String)>> = HashMap::new();
-        for column in objects.all.iter().filter(|object| object.kind == Kind::Column) {
-            let number = column.details["number"].as_i64().unwrap_or_default();
-            found.entry(column::table_of(column)).or_default().push((number, column.name.clone()));
-        }
-        found.values_mut().for_each(|columns| columns.sort());
-        found
-    };
-    let (before, after) = (tables(old), tables(new));
-    let mut others: Vec<String> = (before.iter())
-        .filter(|(table, columns)| {
-            after.get(*table).is_some_and(|other| {
-                !columns.iter().map(|(_, name)| name).eq(other.iter().map(|(_, name)| name))
-            })
-        })
-        .map(|(table, _)| table.clone())
-        .collect();
-    others.sort();
-    others
-}

@@ -197,6 +197,8 @@ async fn compare(
         ));
     }
     let on_the_way_back = |remark| format!("on the way back, {remark}");
+    remarks.extend(diff::by_place(&reached, &after));
+    remarks.extend(diff::by_place(&restored, &before).into_iter().map(on_the_way_back));
     remarks.extend(diff::other_versions(&reached, &after));
     remarks.extend(diff::other_versions(&restored, &before).into_iter().map(on_the_way_back));
     let (other_after, other_before) =

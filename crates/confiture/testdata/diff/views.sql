@@ -130,3 +130,16 @@ COMMENT ON VIEW b IS 'x';
 CREATE TABLE t (id int, n text, m int);
 CREATE VIEW a AS SELECT id, n, m FROM t;
 CREATE VIEW b AS SELECT * FROM a;
+-- case: columns are named by their places, and one comes last
+-- old
+CREATE TABLE t (gone int, b int);
+-- new
+CREATE TABLE t (comes int, b int);
+CREATE TABLE u (x t DEFAULT ROW(1, 2)::t);
+CREATE VIEW v AS SELECT x.q FROM t x(p, q);
+CREATE VIEW by_name AS SELECT x.b FROM t x WHERE x.b IN (SELECT t.b FROM t);
+-- expect
+view public.v counts on the places of the columns of public.t
+default public.u.x counts on the places of the columns of public.t
+-- never
+public.by_name counts
