@@ -368,6 +368,30 @@ fn settle(text: &mut String) {
             text.replace_range(open..end, &settled);
         }
     }
+    settle_arrays(text);
+}
+
+/// `numeric = ANY (ARRAY[1, 2])` is rendered as `… = ANY ((ARRAY[1, 2])::numeric[])`, which, read again, casts each element. Without
+/// the cast, which the server adds by itself, it stays as it is.
+fn settle_arrays(text: &mut String) {
+    for middle in [" ANY ((ARRAY[", " ALL ((ARRAY["] {
+        let mut from = 0;
+        while let Some(at) = text[from..].find(middle).map(|at| at + from) {
+            let open = at + " ANY (".len();
+            from = at + middle.len();
+            let Some(length) = text[from..].find("])::") else { continue };
+            let cast = from + length + "]".len();
+            let Some(name) = text[cast..].find("[])").map(|end| &text[cast + ")::".len()..cast + end]) else {
+                continue;
+            };
+            if text[from..from + length].contains('[') || name.contains([')', '[', ',', '\'']) {
+                continue;
+            }
+            let end = cast + ")::".len() + name.len() + "[]".len();
+            text.replace_range(cast..end, "");
+            text.replace_range(open..=open, "");
+        }
+    }
 }
 
 /// A view of nothing but VALUES is rendered as a query on a subquery, which, read again, is one. As `(a, b) AS VALUES …`, it
@@ -426,6 +450,23 @@ fn items(text: &str, cast: &str) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_array_is_rendered_so_that_it_stays() {
+        for (text, settled) in [
+            ("(n = ANY ((ARRAY[1, 2])::numeric[]))", "(n = ANY (ARRAY[1, 2]))"),
+            (
+                "((r)::double precision <> ALL ((ARRAY[a, '-1'::integer])::double precision[])) AND b",
+                "((r)::double precision <> ALL (ARRAY[a, '-1'::integer])) AND b",
+            ),
+            ("(n = ANY (ARRAY[(1)::numeric]))", "(n = ANY (ARRAY[(1)::numeric]))"),
+            ("(n = ANY ((f(ARRAY[1]))::numeric[]))", "(n = ANY ((f(ARRAY[1]))::numeric[]))"),
+        ] {
+            let mut read = text.to_owned();
+            settle_arrays(&mut read);
+            assert_eq!(read, settled);
+        }
+    }
 
     #[test]
     fn a_list_of_strings_is_rendered_so_that_it_stays() {

@@ -147,3 +147,11 @@ COMMENT ON CONSTRAINT uk2 ON t IS 'kept';
 ALTER TABLE t ADD CONSTRAINT uk3 UNIQUE (id) DEFERRABLE;
 ALTER TABLE t ADD CONSTRAINT ex EXCLUDE (n WITH =), ADD CONSTRAINT ex2 EXCLUDE (n WITH =);
 COMMENT ON CONSTRAINT ex2 ON t IS 'kept, too';
+-- case: arrays of another type than what is compared with them
+-- old
+CREATE TABLE t (n numeric CHECK (n = ANY (ARRAY[1, 2])), f float CONSTRAINT f CHECK (f <> ALL (ARRAY[1, -2])), s varchar);
+CREATE TABLE gone (n numeric CHECK (n = ANY (ARRAY[3, 4])));
+-- new
+CREATE TABLE t (n numeric CHECK (n = ANY (ARRAY[1, 2])), f float CONSTRAINT f CHECK (f <> ALL (ARRAY[1, -3])), s varchar);
+CREATE VIEW v AS SELECT n FROM t WHERE n = ANY (ARRAY[1, length(s)]) AND f::real = ANY (ARRAY[1, 2]) AND s = ANY (ARRAY[s, 'a'::varchar]);
+CREATE INDEX i ON t (n) WHERE n = ANY (ARRAY[5, 6]);
