@@ -30,6 +30,9 @@ pub fn steps(state: &Objects, renames: &[Rename], columns: bool) -> Vec<Step> {
         })
         .collect();
     let mut steps = missing_schemas(state, open.iter().map(|(rename, _)| *rename));
+    if columns {
+        steps.extend(parents_to_leave(state, &open));
+    }
     while !open.is_empty() {
         let bearer = |(rename, at): &(&Rename, usize)| {
             let wanted = spaces(state, &renamed(&state.all[*at], rename));
@@ -71,6 +74,28 @@ fn missing_schemas<'a>(state: &Objects, renames: impl Iterator<Item = &'a Rename
         Step::plain(format!("schema {schema}"), vec![Sql::from_server(format!("CREATE SCHEMA {schema}"))])
     };
     wanted.iter().filter(|schema| !there(schema)).map(make).collect()
+}
+
+/// A column that a parent has as well gets its new name when its table has left the parent, unless the parent's gets the same.
+fn parents_to_leave(state: &Objects, open: &[(&Rename, usize)]) -> Vec<Step> {
+    let goes_along = |at: usize, to: &str| open.iter().any(|(rename, other)| *other == at && rename.to == to);
+    let brings = |link: &Object, name: &str, to: &str| {
+        state.all.iter().enumerate().any(|(at, column)| {
+            column.kind == Kind::Column
+                && column.name == name
+                && column.parent != link.parent
+                && column.parent.is_some_and(|table| link.depends.contains(&table))
+                && !goes_along(at, to)
+        })
+    };
+    let leaves = |link: &&Object| {
+        matches!(link.kind, Kind::Inheritance | Kind::Partition)
+            && open.iter().any(|(rename, at)| {
+                state.all[*at].parent == link.parent && brings(link, &rename.from, &rename.to)
+            })
+    };
+    let leave = |link: &Object| Step::plain(link.title(), vec![Sql::from_server(link.drop.clone())]);
+    state.all.iter().filter(leaves).map(leave).collect()
 }
 
 /// The object under its new name.

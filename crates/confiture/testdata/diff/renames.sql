@@ -262,3 +262,14 @@ CREATE TABLE t (id int, "passwordHash" text);
 CREATE TABLE u (id int, "isInactive" bool);
 -- never
 RENAME COLUMN
+-- case: a column has a new name in a table that joins a parent, and leaves it on the way back
+-- old
+CREATE TABLE locks (id int, object text, n int);
+-- new
+CREATE TABLE p (my_object text, n int);
+CREATE TABLE locks (id int, my_object text, n int);
+ALTER TABLE locks INHERIT p;
+-- rows
+INSERT INTO locks VALUES (1, 'a', 2);
+-- expect
+ALTER TABLE public.locks RENAME COLUMN object TO my_object
