@@ -219,8 +219,7 @@ mod tests {
 
     fn standings(files: &[MigrationFile], records: Vec<Record>) -> String {
         let units: Vec<_> = files.iter().map(Unit::of_file).collect();
-        let history =
-            History { table: QualifiedName::new("a", "b"), exists: true, records, elsewhere: Vec::new() };
+        let history = History { table: QualifiedName::new("a", "b"), exists: true, records };
         let shown = assess(&units, &history);
         let shown: Vec<_> = shown
             .iter()

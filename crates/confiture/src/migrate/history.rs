@@ -80,8 +80,6 @@ pub struct History {
     pub exists: bool,
     /// Its rows, in the order of their versions.
     pub records: Vec<Record>,
-    /// Histories in other schemas, where it is not there and nobody has said in which schema it is.
-    pub elsewhere: Vec<QualifiedName>,
 }
 
 impl History {
@@ -125,11 +123,9 @@ pub(super) async fn read_history(session: &Session, table: &TableName) -> Result
                 "set history_table to schema.name, or give the role a search_path with a schema that exists",
             ));
     };
-    let is_named = table.schema.is_some();
     let table = QualifiedName::new(schema, table.name.clone());
     let Some(columns) = row.get::<_, Option<Vec<String>>>("columns") else {
-        let elsewhere = if is_named { Vec::new() } else { find_elsewhere(session, &table).await? };
-        return Ok(History { table, exists: false, records: Vec::new(), elsewhere });
+        return Ok(History { table, exists: false, records: Vec::new() });
     };
     let is_missing = |name: &&&str| !columns.iter().any(|column| column == **name);
     let missing: Vec<&str> = COLUMNS.iter().filter(is_missing).copied().collect();
@@ -152,10 +148,11 @@ pub(super) async fn read_history(session: &Session, table: &TableName) -> Result
         records.push(read_record(&row, &table)?);
     }
     records.sort_by(|one, other| one.version.cmp(&other.version));
-    Ok(History { table, exists: true, records, elsewhere: Vec::new() })
+    Ok(History { table, exists: true, records })
 }
 
-async fn find_elsewhere(session: &Session, table: &QualifiedName) -> Result<Vec<QualifiedName>> {
+/// Histories in other schemas than that of `table`.
+pub(super) async fn find_elsewhere(session: &Session, table: &QualifiedName) -> Result<Vec<QualifiedName>> {
     let query = Sql::literal(include_str!("../postgres/queries/history_elsewhere.sql"));
     let rows = session.query(&query, &[&table.schema.as_str(), &table.name.as_str()]).await?;
     let name = |row: &Row| QualifiedName::new(row.get::<_, String>("schema"), row.get::<_, String>("name"));

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::config::mapping::TableName;
 use crate::error::{Error, Result};
-use crate::migrate::history::{History, applied_in};
+use crate::migrate::history::{History, applied_in, find_elsewhere};
 use crate::migrate::unit::Unit;
 use crate::migrate::version::Version;
 use crate::postgres::Session;
@@ -131,17 +132,23 @@ pub struct Unadopted {
     pub migrations: Vec<String>,
 }
 
-/// Looks for a ledger that knows some of these migrations, where nothing was ever recorded by us. One that knows none of them is
-/// somebody else's affair.
+/// Looks for a ledger that knows some of these migrations, where nothing was ever recorded by us; or for a history in another schema,
+/// where nobody has `asked` for one by its schema. One that knows none of them is somebody else's affair.
 pub(super) async fn find_unadopted(
     session: &Session,
     history: &History,
+    asked: &TableName,
     units: &[Unit<'_>],
 ) -> Result<Option<Unadopted>> {
     if !history.records.is_empty() || units.is_empty() {
         return Ok(None);
     }
-    for table in &history.elsewhere {
+    let hidden = async {
+        let is_known = history.exists || asked.schema.is_some();
+        if is_known { Ok(Vec::new()) } else { find_elsewhere(session, &history.table).await }
+    };
+    let (hidden, ledgers) = tokio::try_join!(hidden, find_ledgers(session, None, &history.table))?;
+    for table in &hidden {
         let applied = applied_in(session, table).await?;
         // A version alone may be that of another application's history in the same database.
         let is_applied = |unit: &&Unit<'_>| {
@@ -152,7 +159,7 @@ pub(super) async fn find_unadopted(
             return Ok(Some(Unadopted { table: table.to_string(), tool: OURS, migrations }));
         }
     }
-    for (tool, table) in find_ledgers(session, None, &history.table).await? {
+    for (tool, table) in ledgers {
         let ledger = read(session, tool, &table).await?;
         let is_applied = |unit: &&Unit<'_>| {
             ledger.up_to.as_ref().is_some_and(|up_to| unit.version <= *up_to)

@@ -95,7 +95,7 @@ impl Migrator {
     pub async fn status(&self) -> Result<Status> {
         let units = self.units()?;
         let (session, history) = self.connect().await?;
-        let unadopted = find_unadopted(&session, &history, &units).await?;
+        let unadopted = find_unadopted(&session, &history, &self.options.history_table, &units).await?;
         let migrations = assess(&units, &history);
         let count = |states: &[Standing]| migrations.iter().filter(|one| states.contains(&one.state)).count();
         Ok(Status {
@@ -136,7 +136,7 @@ impl Migrator {
     ) -> Result<(History, Plan)> {
         let history = pin!(async {
             let history = read_history(control, &self.options.history_table).await?;
-            refuse_unadopted(control, &history, units, options).await?;
+            self.refuse_unadopted(control, &history, units, options).await?;
             Ok(history)
         });
         let ground = pin!(self.read_ground(other));
@@ -150,6 +150,22 @@ impl Migrator {
             self.inspect(&mut plan, ground.await?);
         }
         Ok((history, plan))
+    }
+
+    /// What another tool has applied is not applied again.
+    async fn refuse_unadopted(
+        &self,
+        session: &Session,
+        history: &History,
+        units: &[Unit<'_>],
+        options: &UpOptions,
+    ) -> Result<()> {
+        refuse_undo_of_flyway(units, history)?;
+        if options.ignore_ledger {
+            return Ok(());
+        }
+        let unadopted = find_unadopted(session, history, &self.options.history_table, units).await?;
+        unadopted.map_or(Ok(()), |unadopted| Err(unadopted.refusal()))
     }
 
     /// What lint judges by, where it is on.
@@ -272,21 +288,6 @@ impl Migrator {
         plan.notes.extend(self.folder.notes.iter().cloned());
         Ok(plan)
     }
-}
-
-/// What another tool has applied is not applied again.
-async fn refuse_unadopted(
-    session: &Session,
-    history: &History,
-    units: &[Unit<'_>],
-    options: &UpOptions,
-) -> Result<()> {
-    refuse_undo_of_flyway(units, history)?;
-    if options.ignore_ledger {
-        return Ok(());
-    }
-    let unadopted = find_unadopted(session, history, units).await?;
-    unadopted.map_or(Ok(()), |unadopted| Err(unadopted.refusal()))
 }
 
 fn nothing(plan: Plan) -> Report {
