@@ -111,18 +111,35 @@ pub(super) fn previous<'a>(columns: &[&'a Object], of: &Object) -> Option<&'a st
     columns.get(at.checked_sub(1)?).map(|column| column.name.as_str())
 }
 
+/// What one side has of a kind and the other lacks, save what is known to have a new name.
+fn lacking(kind: Kind, ours: &Objects, theirs: &Objects, found: &[Rename]) -> Vec<Object> {
+    let is_known = |name: &String| {
+        found.iter().any(|rename| rename.kind == kind && [&rename.from, &rename.to].contains(&name))
+    };
+    let lacks = |object: &&Object| {
+        object.kind == kind && theirs.find(&object.key()).is_none() && !is_known(&object.name)
+    };
+    ours.all.iter().filter(lacks).cloned().collect()
+}
+
+/// The new name of an object in its schema, for both have what `alike` says.
+fn renamed_to(one: &Object, other: &Object, alike: &str) -> Rename {
+    let schema = within_of(one);
+    Rename {
+        kind: one.kind,
+        within: (schema.clone(), schema),
+        from: one.name.clone(),
+        to: other.name.clone(),
+        reason: format!("inferred: {} and {} have {alike}", quoted(&one.name), quoted(&other.name)),
+    }
+}
+
 pub(super) fn infer_tables(old: &Objects, new: &Objects, found: &[Rename]) -> Vec<Rename> {
     let (before, after) = (columns(old), columns(new));
-    let tables = |one: &Objects, other: &Objects| -> Vec<Object> {
-        let missing = |object: &&Object| {
-            object.kind == Kind::Table
-                && !object.is("is_partition")
-                && other.find(&object.key()).is_none()
-                && !found.iter().any(|rename| {
-                    rename.kind == Kind::Table && (rename.from == object.name || rename.to == object.name)
-                })
-        };
-        one.all.iter().filter(missing).cloned().collect()
+    let tables = |ours: &Objects, theirs: &Objects| {
+        let mut tables = lacking(Kind::Table, ours, theirs, found);
+        tables.retain(|table| !table.is("is_partition"));
+        tables
     };
     let (gone, come) = (tables(old, new), tables(new, old));
     let mut inferred = Vec::new();
@@ -137,18 +154,7 @@ pub(super) fn infer_tables(old: &Objects, new: &Objects, found: &[Rename]) -> Ve
             && one.defined() == other.defined()
             && are_alike(&one.name, &other.name)
         {
-            let schema = within_of(one);
-            inferred.push(Rename {
-                kind: Kind::Table,
-                within: (schema.clone(), schema),
-                from: one.name.clone(),
-                to: other.name.clone(),
-                reason: format!(
-                    "inferred: {} and {} have the same columns, and names that are alike",
-                    quoted(&one.name),
-                    quoted(&other.name)
-                ),
-            });
+            inferred.push(renamed_to(one, other, "the same columns, and names that are alike"));
         }
     }
     inferred
@@ -156,17 +162,7 @@ pub(super) fn infer_tables(old: &Objects, new: &Objects, found: &[Rename]) -> Ve
 
 /// Enumerations with the same labels: alike in their names, or the one that a column of the same name has in place of the other.
 pub(super) fn infer_enums(old: &Objects, new: &Objects, found: &[Rename]) -> Vec<Rename> {
-    let lacking = |ours: &Objects, theirs: &Objects| -> Vec<Object> {
-        let lacks = |object: &&Object| {
-            object.kind == Kind::Enum
-                && theirs.find(&object.key()).is_none()
-                && !found.iter().any(|rename| {
-                    rename.kind == Kind::Enum && [&rename.from, &rename.to].contains(&&object.name)
-                })
-        };
-        ours.all.iter().filter(lacks).cloned().collect()
-    };
-    let (gone, come) = (lacking(old, new), lacking(new, old));
+    let (gone, come) = (lacking(Kind::Enum, old, new, found), lacking(Kind::Enum, new, old, found));
     let is_like = |one: &&Object, other: &Object| {
         one.schema == other.schema && one.details["labels"] == other.details["labels"]
     };
@@ -188,18 +184,7 @@ pub(super) fn infer_enums(old: &Objects, new: &Objects, found: &[Rename]) -> Vec
             && one.details["labels"].as_array().is_some_and(|labels| labels.len() > 1)
             && (are_alike(&one.name, &other.name) || takes_its_place(one, other))
         {
-            let schema = within_of(one);
-            inferred.push(Rename {
-                kind: Kind::Enum,
-                within: (schema.clone(), schema),
-                from: one.name.clone(),
-                to: other.name.clone(),
-                reason: format!(
-                    "inferred: {} and {} have the same labels",
-                    quoted(&one.name),
-                    quoted(&other.name)
-                ),
-            });
+            inferred.push(renamed_to(one, other, "the same labels"));
         }
     }
     inferred
