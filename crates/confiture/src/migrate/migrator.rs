@@ -123,8 +123,9 @@ impl Migrator {
     /// As [`status`](Self::status); what stands in the way of applying anything: a changed file of an applied migration, a pending
     /// one below the last that is applied, an empty one, one that another tool has applied.
     pub async fn plan_up(&self, options: &UpOptions) -> Result<Plan> {
+        let units = self.units()?;
         let sessions = connect_twice(&self.connection).await?;
-        Ok(self.read_and_plan_up(&sessions, &self.units()?, options).await?.1)
+        Ok(self.read_and_plan_up(&sessions, &units, options).await?.1)
     }
 
     /// The history, and what `up` would do.
