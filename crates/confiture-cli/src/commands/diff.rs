@@ -161,11 +161,7 @@ async fn compare(
     execution: &Execution,
 ) -> Result<Difference> {
     let (from, to) = (ends.source(old).await?, ends.source(new).await?);
-    let version = match from.version().await? {
-        None => to.version().await?,
-        version => version,
-    };
-    let scratches = Scratches::find(ends, false, version).await?;
+    let scratches = Scratches::beside(ends, [&from, &to]).await?;
     let history_table = Some(ends.settings.history_table.value.clone());
     let options = DiffOptions { history_table, ..options };
     let (connection, stop) = (scratches.connection(), execution.interrupted());

@@ -43,7 +43,7 @@ pub(super) struct Side {
 
 impl Side {
     /// The major version of the server of a live database.
-    pub(super) async fn version(&self) -> Result<Option<u32>> {
+    async fn version(&self) -> Result<Option<u32>> {
         let Source::Live(connection) = &self.source else { return Ok(None) };
         Ok(Some(Session::connect(connection).await?.server_version() / 10_000))
     }
@@ -148,9 +148,21 @@ pub(super) enum Scratches {
 }
 
 impl Scratches {
+    /// As [`find`](Self::find), of the version of the side that is a live database. Nobody asks for it where a server is named.
+    pub(super) async fn beside(ends: &Ends<'_>, [from, to]: [&Side; 2]) -> Result<Self> {
+        let version = match ends.settings.scratch_url.value {
+            Some(_) => None,
+            None => match from.version().await? {
+                None => to.version().await?,
+                version => version,
+            },
+        };
+        Self::find(ends, false, version).await
+    }
+
     /// With `alone`, not on the project's server. A server of our own is of the major `version` that is asked for, where this machine
     /// has it.
-    pub(super) async fn find(ends: &Ends<'_>, alone: bool, version: Option<u32>) -> Result<Self> {
+    async fn find(ends: &Ends<'_>, alone: bool, version: Option<u32>) -> Result<Self> {
         if ends.settings.scratch_url.value.is_some() {
             return Ok(Self::Named(Box::new(database::scratch(ends.project, ends.settings).await?)));
         }
