@@ -316,18 +316,23 @@ impl Drop for Running {
     }
 }
 
-#[tokio::test]
-async fn watching_builds_again_after_every_change() {
+/// A build that watches, and what it says until it waits.
+fn watching(mut command: std::process::Command) -> (Running, impl FnMut() -> String) {
     use std::io::BufRead as _;
-    let database = database().await;
-    let project = shop(&database.url());
-    let mut command = project.command(&["build", "-e", "local", "--watch"]);
     let mut watch =
         Running(command.stderr(std::process::Stdio::piped()).spawn().expect("the program starts"));
     let stderr = watch.0.stderr.take().expect("it was asked for");
     let mut lines = std::io::BufReader::new(stderr).lines().map(|line| line.expect("UTF-8"));
-    let mut until_it_waits =
-        || lines.by_ref().take_while(|line| !line.starts_with("Waiting")).collect::<Vec<_>>().join("\n");
+    let until_it_waits =
+        move || lines.by_ref().take_while(|line| !line.starts_with("Waiting")).collect::<Vec<_>>().join("\n");
+    (watch, until_it_waits)
+}
+
+#[tokio::test]
+async fn watching_builds_again_after_every_change() {
+    let database = database().await;
+    let project = shop(&database.url());
+    let (mut watch, mut until_it_waits) = watching(project.command(&["build", "-e", "local", "--watch"]));
     until_it_waits();
     project.write("db/schema/30_tags.sql", "create table tags (id bigint");
     let said = until_it_waits();
@@ -423,7 +428,6 @@ async fn a_name_that_would_be_cut_is_refused() {
 /// Nothing changes but the database, which somebody lets go of.
 #[tokio::test]
 async fn a_watching_build_goes_on_when_the_database_is_free() {
-    use std::io::BufRead as _;
     let database = database().await;
     let project = shop(&database.url());
     let refused = project.call(&["build", "-e", "local"]);
@@ -438,13 +442,8 @@ async fn a_watching_build_goes_on_when_the_database_is_free() {
     std::io::Write::write_all(user.0.stdin.as_mut().expect("a pipe"), b"select 1;\n").expect("it listens");
     let mut answer = [0; 1];
     std::io::Read::read_exact(user.0.stdout.as_mut().expect("a pipe"), &mut answer).expect("an answer");
-    let mut command = project.command(&["build", "-e", "local", "--watch", "--drop-existing", "--yes"]);
-    let mut watch =
-        Running(command.stderr(std::process::Stdio::piped()).spawn().expect("the program starts"));
-    let stderr = watch.0.stderr.take().expect("it was asked for");
-    let mut lines = std::io::BufReader::new(stderr).lines().map(|line| line.expect("UTF-8"));
-    let mut until_it_waits =
-        || lines.by_ref().take_while(|line| !line.starts_with("Waiting")).collect::<Vec<_>>().join("\n");
+    let command = project.command(&["build", "-e", "local", "--watch", "--drop-existing", "--yes"]);
+    let (_watch, mut until_it_waits) = watching(command);
     let said = until_it_waits();
     assert!(said.contains("is in use") && said.contains("--disconnect"), "{said}");
     drop(user);
