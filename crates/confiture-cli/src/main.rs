@@ -13,6 +13,7 @@ mod panic;
 mod progress;
 mod report;
 mod runtime;
+mod scratches;
 mod terminal;
 
 use std::process::ExitCode;

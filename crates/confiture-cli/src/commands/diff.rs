@@ -16,7 +16,7 @@ use serde_json::json;
 use crate::invocation::Invocation;
 use crate::output::{Reply, as_value, numbers, sentence};
 use crate::runtime;
-use sides::{Ends, Place, Scratches};
+use sides::{Ends, Place};
 
 /// Shows the SQL that turns one schema into another, and back; with --generate, writes it as a migration.
 ///
@@ -161,7 +161,7 @@ async fn compare(
     execution: &Execution,
 ) -> Result<Difference> {
     let (from, to) = (ends.source(old).await?, ends.source(new).await?);
-    let scratches = Scratches::beside(ends, [&from, &to]).await?;
+    let scratches = ends.scratches([&from, &to]).await?;
     let history_table = Some(ends.settings.history_table.value.clone());
     let options = DiffOptions { history_table, ..options };
     let (connection, stop) = (scratches.connection(), execution.interrupted());

@@ -217,6 +217,7 @@ async fn incremental_migrations() {
     check(&on("up", &["--plan"]), "migrate-run.json");
     check(&on("status", &["--check"]), "migrate-status.json");
     check(&on("up", &["--target", "1"]), "migrate-run.json");
+    check(&on("up", &["--rehearse"]), "migrate-run.json");
     check(&on("up", &[]), "migrate-run.json");
     check(&on("redo", &[]), "migrate-run.json");
     project.write("db/migrations/1_a.up.sql", "create table a (id bigint);");

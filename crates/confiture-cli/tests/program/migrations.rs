@@ -147,6 +147,35 @@ async fn destroying_rows_on_production_is_asked_about_and_a_plan_shows_it() {
     assert_eq!(project.call(&["migrate", "up", "-e", "production", "-y", "-q"]).status, 0);
 }
 
+/// On a server of the program's own, which ends with it.
+#[tokio::test]
+async fn a_rehearsal_says_what_is_locked_and_changes_nothing() {
+    let database = Database::create().await.expect("a database");
+    let project = shop(&database);
+    assert_eq!(project.call(&["migrate", "up", "-e", "local", "-q"]).status, 0);
+    psql(&database, "insert into users select n, n from generate_series(1, 30000) n; analyze users");
+    project.write("db/migrations/003_wide.up.sql", "ALTER TABLE users ALTER id TYPE bigint;\n");
+    project.write("db/migrations/003_wide.down.sql", "ALTER TABLE users ALTER id TYPE text;\n");
+    let names = [(database.name(), "DATABASE"), (database.server().socket_dir().to_str().unwrap(), "SOCKET")];
+    let before = database.schema("");
+    let said = project.call(&["migrate", "up", "-e", "production", "--rehearse", "--no-lint", "-q"]);
+    insta::assert_snapshot!(said.steady(&names), @"
+    status 0
+    --- stdout
+    003_wide (1 statement, one transaction)
+      ALTER TABLE users ALTER id TYPE bigint
+        locks public.users (about 30000 rows, 1 MB): ACCESS EXCLUSIVE, nobody reads or writes while every row is written anew
+    Rehearsed on a copy of the schema, without rows: what rows would refuse was not seen.
+    The way back does not lead back: column public.users.id differs: ALTER TABLE public.users ALTER COLUMN id TYPE integer USING id::integer.
+    1 migration to apply to postgres@SOCKET:5432/DATABASE
+    Nothing was changed.
+    --- stderr
+    ");
+    assert_eq!(database.schema(""), before);
+    let alone = project.call(&["migrate", "up", "-e", "local", "--scratch-url", &database.url()]);
+    assert_eq!(alone.status, 2, "{alone}");
+}
+
 #[test]
 fn the_embedded_server_needs_no_database_beforehand() {
     let project = Project::new();

@@ -86,6 +86,12 @@ impl Folder {
     pub fn texts(&self) -> impl Iterator<Item = &str> {
         self.migrations.iter().map(|one| one.up.script.script.text())
     }
+
+    /// All scripts, both ways.
+    pub(super) fn scripts(&self) -> impl Iterator<Item = &SplitScript> {
+        let parts = self.migrations.iter().flat_map(|one| [Some(&one.up), one.down.as_ref()]);
+        parts.flatten().map(|part| &part.script)
+    }
 }
 
 /// Reads a folder. Without one, it is empty.

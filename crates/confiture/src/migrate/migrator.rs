@@ -64,6 +64,12 @@ impl Migrator {
         &mut self.options
     }
 
+    /// The migrations that are files.
+    #[must_use]
+    pub fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
     /// Adds a migration that is code.
     #[must_use]
     pub fn with(mut self, migration: impl Migration + 'static) -> Self {

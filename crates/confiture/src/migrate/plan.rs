@@ -5,12 +5,14 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use crate::diff::Lock;
 use crate::error::{Error, Result};
 use crate::lint::{Remark, Severity};
 use crate::migrate::assess::{Assessment, Standing, called};
 use crate::migrate::destroys::destroys;
 use crate::migrate::options::{DownOptions, Extent, UpOptions};
 use crate::migrate::steps::{Step, Steps, place_of};
+use crate::migrate::trial::WayBack;
 use crate::migrate::unit::{Source, Unit, find_unit};
 use crate::migrate::version::Version;
 use crate::sql::{LockMode, masked, strongest_lock};
@@ -36,6 +38,9 @@ pub struct Plan {
     pub repairs: Vec<String>,
     /// What is worth knowing.
     pub notes: Vec<String>,
+    /// What a rehearsal has shown of the way back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub way_back: Option<WayBack>,
     /// There are squashes whose parts are all applied: the history will say so.
     #[serde(skip)]
     pub(super) settles: bool,
@@ -77,11 +82,21 @@ pub struct PlannedStatement {
     pub lock: Option<&'static str>,
     /// What such a statement destroys.
     pub destroys: Option<&'static str>,
+    /// What it locked in a rehearsal, of what was there before; `None` where it was not run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seen: Option<Vec<Lock>>,
 }
 
 impl Plan {
     fn new(direction: Direction) -> Self {
-        Self { direction, migrations: Vec::new(), repairs: Vec::new(), notes: Vec::new(), settles: false }
+        Self {
+            direction,
+            migrations: Vec::new(),
+            repairs: Vec::new(),
+            notes: Vec::new(),
+            way_back: None,
+            settles: false,
+        }
     }
 
     /// True where there is nothing to do.
@@ -254,6 +269,7 @@ fn planned(unit: &Unit<'_>, direction: Direction, one: &Assessment) -> Result<Pl
                 alone: matches!(step, Step::Alone(..)),
                 lock: strongest_lock(piece.text()).map(LockMode::name),
                 destroys: destroys(piece.text()),
+                seen: None,
             });
         }
     }

@@ -76,7 +76,7 @@ pub async fn in_scratch<T>(
 ///
 /// What the server refuses, at its place, with the direction in front.
 pub async fn rehearse(connection: &Connection, folder: &Folder, execution: &Execution) -> Result<Rehearsal> {
-    scratch::refuse_subscriptions(folder.migrations.iter().map(|one| &one.up.script))?;
+    scratch::refuse_what_outlasts(folder.scripts())?;
     in_scratch(connection, folder.texts(), async |scratch| {
         let options = Options { lint: false, ..Options::default() };
         let migrator = Migrator::new(scratch.clone(), folder.clone(), options);

@@ -18,7 +18,7 @@ use crate::migrate::part::Part;
 use crate::migrate::rehearse::{in_scratch, up_with_roles};
 use crate::migrate::steps::{Step, Steps, first_words};
 use crate::migrate::version::Version;
-use crate::postgres::scratch::refuse_subscriptions;
+use crate::postgres::scratch::refuse_what_outlasts;
 use crate::postgres::{Piece, Session};
 use crate::sql::{Script, lex::lex};
 
@@ -263,7 +263,7 @@ struct Proof {
 }
 
 async fn run_in_scratch(connection: &Connection, folder: &Folder, execution: &Execution) -> Result<Proof> {
-    refuse_subscriptions(folder.migrations.iter().map(|one| &one.up.script))?;
+    refuse_what_outlasts(folder.scripts())?;
     in_scratch(connection, folder.texts(), async |scratch| {
         let migrator =
             Migrator::new(scratch.clone(), folder.clone(), Options { lint: false, ..Options::default() });

@@ -233,21 +233,25 @@ async fn forget_subscriptions(maintenance: &Session, name: &Identifier) -> Resul
     Ok(())
 }
 
-/// Refuses what makes a subscription, at its place, where migrations are tried.
+/// Refuses what would outlast the scratch database in which migrations are tried, at its place: what makes a subscription, and what
+/// is done to other databases or to the whole server.
 ///
 /// # Errors
 ///
 /// That of the first such statement.
-pub fn refuse_subscriptions<'a>(scripts: impl IntoIterator<Item = &'a SplitScript>) -> Result<()> {
+pub fn refuse_what_outlasts<'a>(scripts: impl IntoIterator<Item = &'a SplitScript>) -> Result<()> {
     for script in scripts {
-        let found = script.statements.iter().find(|statement| makes_subscription(script.text_of(statement)));
-        if let Some(statement) = found {
-            return Err(Error::config(
-                "a subscription is not tried in a scratch database: it would take a slot on its publisher",
-            )
-            .at(script.script.place(statement.span.start))
-            .excerpt(script.script.excerpt(statement.span.clone()))
-            .hint("make it by hand, apart from migrations and schema files"));
+        for statement in &script.statements {
+            let piece = Piece { script, statement };
+            if makes_subscription(piece.text()) {
+                return Err(Error::config(
+                    "a subscription is not tried in a scratch database: it would take a slot on its publisher",
+                )
+                .at(script.script.place(statement.span.start))
+                .excerpt(script.script.excerpt(statement.span.clone()))
+                .hint("make it by hand, apart from migrations and schema files"));
+            }
+            stay_within(&piece)?;
         }
     }
     Ok(())

@@ -264,18 +264,20 @@ async fn close(scratch: Option<Scratch>) -> Result<()> {
 
 /// What is there and not compared.
 fn uncovered(before: &[(String, u64)], after: &[(String, u64)]) -> Vec<String> {
-    let sides = [("old", before), ("new", after)];
-    let all = sides.into_iter().flat_map(|(side, uncovered)| {
-        let one = move |(what, count): &(String, u64)| {
-            let (plural, are) = if *count == 1 { ("", "is") } else { ("s", "are") };
-            // `settings of the database`
-            let end = [" of ", " on ", " without "].iter().filter_map(|word| what.find(word)).min();
-            let (noun, rest) = what.split_at(end.unwrap_or(what.len()));
-            format!("{count} {noun}{plural}{rest} of the {side} schema {are} not compared")
-        };
-        uncovered.iter().map(one)
-    });
-    all.collect()
+    let of = |side, all| left_out(all, &format!("of the {side} schema"), "not compared");
+    [of("old", before), of("new", after)].concat()
+}
+
+/// `2 settings of the database of the old schema are not compared`.
+pub(super) fn left_out(all: &[(String, u64)], whose: &str, from_what: &str) -> Vec<String> {
+    let one = |(what, count): &(String, u64)| {
+        let (plural, are) = if *count == 1 { ("", "is") } else { ("s", "are") };
+        // `settings of the database`
+        let end = [" of ", " on ", " without "].iter().filter_map(|word| what.find(word)).min();
+        let (noun, rest) = what.split_at(end.unwrap_or(what.len()));
+        format!("{count} {noun}{plural}{rest} {whose} {are} {from_what}")
+    };
+    all.iter().map(one).collect()
 }
 
 /// What stopped an attempt.

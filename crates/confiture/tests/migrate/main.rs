@@ -11,4 +11,5 @@ mod locks;
 mod pooling;
 mod proving;
 mod refused;
+mod rehearsing;
 mod reverting;

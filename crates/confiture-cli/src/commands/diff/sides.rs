@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use confiture::build::{SchemaBuilder, Tree};
-use confiture::config::{BuildOrder, Connection, Flags, Settings};
+use confiture::config::{BuildOrder, Flags, Settings};
 use confiture::event::Execution;
 use confiture::migrate::{holds_migrations, read_folder, read_way_up};
 use confiture::postgres::{Session, roles};
@@ -11,9 +11,9 @@ use confiture::project::{Naming, Project};
 use confiture::schema_diff::Source;
 use confiture::sql::SplitScript;
 use confiture::{Error, Result, disk};
-use local_postgres::{Binaries, Options, Server};
 
-use crate::database::{self, Database, on_server, server_error};
+use crate::database::{self, Database};
+use crate::scratches::Scratches;
 
 /// What was named.
 #[derive(Debug, Clone)]
@@ -55,6 +55,18 @@ impl Side {
 }
 
 impl Ends<'_> {
+    /// Where scratch databases are made: of the version of the side that is a live database. Nobody asks for it where a server is named.
+    pub(super) async fn scratches(&self, [from, to]: [&Side; 2]) -> Result<Scratches> {
+        let version = match self.settings.scratch_url.value {
+            Some(_) => None,
+            None => match from.version().await? {
+                None => to.version().await?,
+                version => version,
+            },
+        };
+        Scratches::find(self.project, self.settings, false, version).await
+    }
+
     /// Reads files, or finds a database.
     pub(super) async fn source(&self, place: &Place) -> Result<Side> {
         let scripts = |scripts| Ok(Side { source: Source::Scripts(scripts), database: None });
@@ -109,7 +121,7 @@ impl Ends<'_> {
             // Roles that the files make may be there on the project's server.
             let mut files = builder.files()?.into_iter();
             let alone = files.any(|file| !roles::made_in(file.script.script.text()).is_empty());
-            let scratches = Scratches::find(self, alone, None).await?;
+            let scratches = Scratches::find(self.project, self.settings, alone, None).await?;
             return builder.files_by_need(scratches.connection(), &Execution::unattended()).await;
         }
         Ok(builder.files()?.into_iter().map(|file| file.script).collect())
@@ -137,65 +149,4 @@ fn leave_ways_back(scripts: &mut Vec<SplitScript>) {
 
 fn migrations(folder: &Path) -> Result<Vec<SplitScript>> {
     Ok(read_folder(folder)?.migrations.into_iter().map(|migration| migration.up.script).collect())
-}
-
-/// Where scratch databases are made.
-pub(super) enum Scratches {
-    /// On the server that was named; it runs as long as this is held, where it is one of ours.
-    Named(Box<Database>),
-    /// On a server of our own: the project's, where it runs, else one for the occasion.
-    Ours(Box<Server>, Box<Connection>),
-}
-
-impl Scratches {
-    /// As [`find`](Self::find), of the version of the side that is a live database. Nobody asks for it where a server is named.
-    pub(super) async fn beside(ends: &Ends<'_>, [from, to]: [&Side; 2]) -> Result<Self> {
-        let version = match ends.settings.scratch_url.value {
-            Some(_) => None,
-            None => match from.version().await? {
-                None => to.version().await?,
-                version => version,
-            },
-        };
-        Self::find(ends, false, version).await
-    }
-
-    /// With `alone`, not on the project's server. A server of our own is of the major `version` that is asked for, where this machine
-    /// has it.
-    async fn find(ends: &Ends<'_>, alone: bool, version: Option<u32>) -> Result<Self> {
-        if ends.settings.scratch_url.value.is_some() {
-            return Ok(Self::Named(Box::new(database::scratch(ends.project, ends.settings).await?)));
-        }
-        let found = match alone {
-            true => None,
-            false => Server::find(database::server_folder(ends.project)).await.map_err(server_error)?,
-        };
-        let other = version
-            .filter(|version| found.as_ref().is_none_or(|found| found.binaries().version().major != *version))
-            .filter(|version| Binaries::find(Some(*version)).is_ok());
-        let server = match (found, other) {
-            (Some(server), None) => server,
-            (_, version) => {
-                let options = Options { version, ..Options::default() };
-                Server::throwaway(options).await.map_err(server_error)?
-            }
-        };
-        let connection = on_server(&server, "postgres");
-        Ok(Self::Ours(Box::new(server), Box::new(connection)))
-    }
-
-    pub(super) fn connection(&self) -> &Connection {
-        match self {
-            Self::Named(database) => &database.connection,
-            Self::Ours(_, connection) => connection,
-        }
-    }
-
-    /// Lets go of the server: one for the occasion ends, one that was only found runs on.
-    pub(super) fn leave(self) {
-        match self {
-            Self::Named(database) => drop(database),
-            Self::Ours(server, _) => drop(server),
-        }
-    }
 }

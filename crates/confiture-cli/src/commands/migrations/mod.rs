@@ -4,6 +4,7 @@ mod baseline;
 mod down;
 mod generate;
 mod redo;
+mod rehearsal;
 mod show;
 mod squash;
 mod status;

@@ -59,7 +59,11 @@ pub(super) fn plan(style: Style, plan: &Plan, database: &str, detailed: bool) ->
             let _ = writeln!(text, "  loses {}", if what.is_empty() { "data" } else { what });
         }
         for statement in migration.statements.iter().filter(|_| detailed) {
-            let lock = statement.lock.map(|lock| format!("{lock} lock")).unwrap_or_default();
+            let seen = statement.seen.as_deref();
+            // What was seen says more than what is known of such statements.
+            let foretold =
+                statement.lock.filter(|_| seen.is_none_or(|seen| seen.is_empty() && statement.alone));
+            let lock = foretold.map(|lock| format!("{lock} lock")).unwrap_or_default();
             let alone = if statement.alone { "outside of a transaction" } else { "" };
             let destroys = statement.destroys.map(|_| "destroys rows").unwrap_or_default();
             let remarks: Vec<_> =
@@ -70,6 +74,9 @@ pub(super) fn plan(style: Style, plan: &Plan, database: &str, detailed: bool) ->
                 style.dim(format!("  -- {}", remarks.join(", ")))
             };
             let _ = writeln!(text, "  {}{remarks}", statement.text);
+            for lock in seen.unwrap_or_default() {
+                let _ = writeln!(text, "    {}", style.dim(lock.in_words()));
+            }
         }
         for remark in migration.remarks.iter().filter(|_| detailed) {
             let Remark { severity, message, rule, fix, place, .. } = remark;
@@ -85,6 +92,12 @@ pub(super) fn plan(style: Style, plan: &Plan, database: &str, detailed: bool) ->
     }
     for note in &plan.notes {
         let _ = writeln!(text, "{}", sentence(note));
+    }
+    if let Some(way_back) = &plan.way_back {
+        text.push_str(
+            "Rehearsed on a copy of the schema, without rows: what rows would refuse was not seen.\n",
+        );
+        let _ = writeln!(text, "{}", sentence(&way_back.in_words()));
     }
     let what = if plan.direction == Direction::Up { "to apply to" } else { "to revert on" };
     let _ = writeln!(text, "{} {what} {database}", count(plan.migrations.len(), "migration"));

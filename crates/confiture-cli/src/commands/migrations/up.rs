@@ -5,6 +5,7 @@ use confiture::migrate::{Plan, Planned, UpOptions};
 use confiture::project::Project;
 use serde_json::json;
 
+use super::rehearsal::rehearse;
 use super::whereabouts::{Patience, Whereabouts};
 use super::{InterruptedStep, show, version};
 use crate::confirm::confirm;
@@ -35,6 +36,15 @@ pub(crate) struct Up {
     /// As --dry-run, with every statement and the locks it takes.
     #[arg(long)]
     plan: bool,
+
+    /// As --plan, and run it on a scratch copy of the database's schema, without its rows: says what each statement locks
+    /// there, and whether the way back leads back.
+    #[arg(long)]
+    rehearse: bool,
+
+    /// The server for the copy; without it, one of Confiture's own.
+    #[arg(long, value_name = "URL", requires = "rehearse")]
+    scratch_url: Option<String>,
 
     /// Also apply what is pending below the last applied one.
     #[arg(long)]
@@ -73,13 +83,19 @@ impl Up {
             interrupted: self.interrupted_step.map(Into::into),
         };
         runtime::run_in_turn(invocation, async |execution| {
-            let mut found = self.whereabouts.find(&project, Some(&self.patience)).await?;
+            let mut flags = self.whereabouts.flags(Some(&self.patience));
+            flags.scratch_url.clone_from(&self.scratch_url);
+            let mut found = self.whereabouts.find_with(&project, &flags, Some(&self.patience)).await?;
             found.migrator.options_mut().lint = !self.no_lint;
             let database = found.database.connection.to_string();
             let style = invocation.terminal.stdout;
-            if self.dry_run || self.plan {
-                let plan = found.migrator.plan_up(&options).await?;
-                let mut text = show::plan(style, &plan, &database, self.plan || invocation.terminal.verbose);
+            if self.dry_run || self.plan || self.rehearse {
+                let mut plan = found.migrator.plan_up(&options).await?;
+                if self.rehearse {
+                    rehearse(&project, &found, &mut plan, &execution).await?;
+                }
+                let detailed = self.plan || self.rehearse || invocation.terminal.verbose;
+                let mut text = show::plan(style, &plan, &database, detailed);
                 text.push_str("Nothing was changed.\n");
                 return Reply::new(&json!({ "dry_run": true, "plan": plan }), text);
             }

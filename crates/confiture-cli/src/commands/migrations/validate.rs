@@ -9,7 +9,7 @@ use confiture::migrate::{
     Finding, Folder, Rehearsal, check_folder, in_scratch, lint_folder, read_digest, rehearse,
 };
 use confiture::postgres::Session;
-use confiture::postgres::scratch::refuse_subscriptions;
+use confiture::postgres::scratch::refuse_what_outlasts;
 use confiture::project::Project;
 use confiture::{Error, ErrorKind, Result};
 use serde_json::json;
@@ -132,7 +132,7 @@ async fn compare(
     if files.is_empty() {
         return Ok(Compared::NoFiles);
     }
-    refuse_subscriptions(files.iter().map(|file| &file.script))?;
+    refuse_what_outlasts(files.iter().map(|file| &file.script))?;
     let texts = || files.iter().map(|file| file.script.script.text());
     let scratch = database::scratch_for(project, settings, texts()).await?;
     in_scratch(&scratch.connection, texts(), async |connection| {
