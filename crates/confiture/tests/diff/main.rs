@@ -521,7 +521,7 @@ async fn judge(cases: Vec<Case>) {
     let mut failures = Vec::new();
     for one in running {
         match one.await {
-            Ok(Ok(())) => {}
+            Ok(Ok(_)) => {}
             Ok(Err(why)) => failures.push(why),
             Err(error) => failures.push(error.to_string()),
         }

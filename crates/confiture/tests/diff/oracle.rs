@@ -39,7 +39,8 @@ impl fmt::Display for Failure {
     }
 }
 
-pub(crate) async fn judge(server: &'static Server, case: &Case) -> Result<(), Failure> {
+/// The remarks of a plan that does what it says.
+pub(crate) async fn judge(server: &'static Server, case: &Case) -> Result<Vec<String>, Failure> {
     let said = |what: &str, error: &dyn std::fmt::Display| format!("{what}: {error}");
     let old = Database::create_on(server).await.map_err(|error| said("create", &error))?;
     let new = Database::create_on(server).await.map_err(|error| said("create", &error))?;
@@ -85,7 +86,8 @@ pub(crate) async fn judge(server: &'static Server, case: &Case) -> Result<(), Fa
         let (first, second) = (listing(&found.up), listing(&again.up));
         return Err(format!("a second plan is not empty:\n{second}after\n{first}").into());
     }
-    go(&session, &old, &found.down, &before, "down").await
+    go(&session, &old, &found.down, &before, "down").await?;
+    Ok(found.remarks)
 }
 
 /// The difference between two scripts.
@@ -140,7 +142,16 @@ pub(crate) fn connection(server: &Server, database: &str) -> Connection {
 }
 
 async fn run(session: &Session, text: &str) -> confiture::Result<()> {
-    session.batch(&Sql::from_user(format!("RESET ALL; SET client_min_messages = 'error'; {text}"))).await
+    let settings = "RESET ALL; SET client_min_messages = 'error'";
+    if !text.contains(" ADD VALUE ") {
+        return session.batch(&Sql::from_user(format!("{settings}; {text}"))).await;
+    }
+    // A label is there after a commit.
+    session.batch(&Sql::literal(settings)).await?;
+    for statement in split(Script::new("side.sql", text))?.statements {
+        session.batch(&Sql::from_user(&text[statement.span])).await?;
+    }
+    Ok(())
 }
 
 async fn apply(session: &Session, plan: &Plan) -> confiture::Result<()> {
