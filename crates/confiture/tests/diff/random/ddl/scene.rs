@@ -188,7 +188,9 @@ impl<'a> Scene<'a> {
     pub(crate) fn value(&mut self) -> String {
         match self.below(12) {
             0 => {
-                if let Some(function) = self.some(|thing| thing.kind == "function" && thing.of.is_empty()) {
+                // What only a trigger can call is a default that fails on the first row.
+                let gives = |thing: &Thing| thing.of.is_empty() && !thing.extra.ends_with("trigger");
+                if let Some(function) = self.some(|thing| thing.kind == "function" && gives(thing)) {
                     return format!("{}()", function.name);
                 }
             }

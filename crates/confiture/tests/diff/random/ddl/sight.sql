@@ -61,7 +61,8 @@ SELECT 'rule', quote_ident(rulename), name, '' FROM pg_catalog.pg_rewrite JOIN r
 UNION ALL
 SELECT 'policy', quote_ident(polname), name, '' FROM pg_catalog.pg_policy JOIN relations AS r ON r.oid = polrelid
 UNION ALL
-SELECT 'publication', quote_ident(pubname), '', '' FROM pg_catalog.pg_publication
+-- Who owns one of all tables is not compared.
+SELECT CASE WHEN puballtables THEN 'publication of all' ELSE 'publication' END, quote_ident(pubname), '', '' FROM pg_catalog.pg_publication
 UNION ALL
 SELECT 'event trigger', quote_ident(evtname), '', '' FROM pg_catalog.pg_event_trigger
 UNION ALL
