@@ -163,3 +163,9 @@ CREATE INDEX i ON t USING gin (s gin_trgm_ops);
 CREATE EXTENSION hstore VERSION '1.7';
 -- expect
 on the way back, the extension pg_trgm stays at version 1.6: no update leads to 1.5
+-- case: the name of an operator's commutator that has outlived it
+-- both
+CREATE FUNCTION f(text, text) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT $1 = $2';
+CREATE OPERATOR === (LEFTARG = text, RIGHTARG = text, FUNCTION = f, COMMUTATOR = OPERATOR(=#=));
+-- new
+DROP OPERATOR === (text, text);

@@ -13,8 +13,8 @@ LEFT JOIN pg_operator g ON g.oid = o.oprnegate LEFT JOIN pg_namespace gn ON gn.o
 CROSS JOIN LATERAL (SELECT format('%I.%s (%s, %s)', n.nspname, o.oprname, CASE o.oprleft WHEN 0 THEN 'NONE' ELSE format_type(o.oprleft, NULL) END, CASE o.oprright WHEN 0 THEN 'NONE' ELSE format_type(o.oprright, NULL) END)) AS x(identity)
 WHERE o.oprcode <> 0 AND n.nspname NOT IN ('pg_catalog', 'information_schema')
 UNION ALL
--- One that others name as their commutator or negator, and that nobody has made.
-SELECT 'operator', 'pg_operator', o.oid, 0, json_build_object('schema', n.nspname, 'name', o.oprname, 'identity', x.identity || ', only its name', 'phrase', '', 'create', '', 'drop', 'DROP OPERATOR ' || x.identity)
+-- One that others name as their commutator or negator, and that nobody has made. It may outlive them, or not.
+SELECT 'operator', 'pg_operator', o.oid, 0, json_build_object('schema', n.nspname, 'name', o.oprname, 'identity', x.identity || ', only its name', 'phrase', '', 'create', '', 'drop', 'DROP OPERATOR IF EXISTS ' || x.identity)
 FROM pg_operator o JOIN pg_namespace n ON n.oid = o.oprnamespace
 CROSS JOIN LATERAL (SELECT format('%I.%s (%s, %s)', n.nspname, o.oprname, CASE o.oprleft WHEN 0 THEN 'NONE' ELSE format_type(o.oprleft, NULL) END, CASE o.oprright WHEN 0 THEN 'NONE' ELSE format_type(o.oprright, NULL) END)) AS x(identity)
 WHERE o.oprcode = 0 AND n.nspname NOT IN ('pg_catalog', 'information_schema')
