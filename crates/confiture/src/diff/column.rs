@@ -47,6 +47,7 @@ pub(super) fn sequence_behind(column: &Object) -> Option<Object> {
     let mut sequence = column.clone();
     sequence.kind = Kind::Sequence;
     sequence.identity = name.to_owned();
+    sequence.name = row[5].as_str().unwrap_or_default().to_owned();
     sequence.phrase = format!("SEQUENCE {name}");
     sequence.owner = row[6].as_str().map(str::to_owned);
     sequence.acl = texts(&row[7]);

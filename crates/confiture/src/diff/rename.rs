@@ -8,9 +8,8 @@ use crate::diff::compare::quoted;
 use crate::diff::infer::{infer_columns, infer_enums, infer_moves, infer_tables};
 use crate::diff::{Step, column};
 use crate::error::{Error, Result};
-use crate::sql::Sql;
 
-pub use crate::diff::room::steps;
+pub use crate::diff::room::{exchanged_identities, steps};
 
 /// What somebody has said: `users.full_name` is now `display_name`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -237,7 +236,7 @@ pub fn owned_sequences(state: &Objects, to: &Objects) -> Vec<Step> {
         owners
     };
     let (before, after) = (owners(state), owners(to));
-    let mut steps = Vec::new();
+    let mut renames = Vec::new();
     for (column, owned) in &before {
         let ([old], Some([new])) = (owned.as_slice(), after.get(column).map(Vec::as_slice)) else { continue };
         let (old, new) = (&state.all[*old], &to.all[*new]);
@@ -249,14 +248,16 @@ pub fn owned_sequences(state: &Objects, to: &Objects) -> Vec<Step> {
             && free(state, &new.identity)
             && free(to, &old.identity)
         {
-            let name = quoted(&new.name);
-            steps.push(Step::plain(
-                format!("sequence {} becomes {name}", old.identity),
-                vec![Sql::from_server(format!("ALTER SEQUENCE {} RENAME TO {name}", old.identity))],
-            ));
+            renames.push(Rename {
+                kind: Kind::Sequence,
+                within: (within_of(old), within_of(new)),
+                from: old.name.clone(),
+                to: new.name.clone(),
+                reason: format!("it belongs to {column} as before"),
+            });
         }
     }
-    steps
+    steps(state, &renames, false)
 }
 
 /// The schema of an object, the table of a column.

@@ -1,6 +1,6 @@
 //! Renames as statements. A name has to be free before it is taken: who bears it makes room.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::catalog::{Kind, Object, Objects};
 use crate::diff::compare::quoted;
@@ -58,6 +58,46 @@ pub fn steps(state: &Objects, renames: &[Rename], columns: bool) -> Vec<Step> {
         });
     }
     steps
+}
+
+/// Sequences of identity columns that exchange their names, as tables do that take each other's place: of each circle, one gets another
+/// name meanwhile.
+#[must_use]
+pub fn exchanged_identities(state: &Objects, to: &Objects) -> Vec<Step> {
+    let named = |object: &Object| column::identity_sequence(object).map(str::to_owned);
+    let mut wanted: BTreeMap<String, String> = BTreeMap::new();
+    let mut behind: HashMap<String, Object> = HashMap::new();
+    for (from, object) in state.all.iter().filter_map(|object| Some((named(object)?, object))) {
+        if let Some(to) = to.find(&object.key()).and_then(|(_, after)| named(after)) {
+            behind.extend(column::sequence_behind(object).map(|sequence| (from.clone(), sequence)));
+            wanted.insert(from, to);
+        }
+    }
+    let mut bearers: HashMap<Space, usize> = HashMap::new();
+    for (at, object) in state.all.iter().enumerate() {
+        bearers.extend(name_spaces(state, object).into_iter().map(|space| (space, at)));
+    }
+    let is_first_of_circle = |start: &&String| {
+        let mut at = &wanted[*start];
+        while at != *start && at > *start {
+            let Some(next) = wanted.get(at).filter(|next| *next != at) else { return false };
+            at = next;
+        }
+        at == *start && wanted[*start] != **start
+    };
+    let aside = |from: &String| {
+        let before = &behind[from];
+        let after = quoted(&aside(state, before, &bearers).name);
+        let why = Hazard::Note("another one is to have its name".into());
+        Step {
+            hazards: vec![why],
+            ..Step::plain(
+                format!("sequence {from} makes room"),
+                vec![Sql::from_server(format!("ALTER SEQUENCE {from} RENAME TO {after}"))],
+            )
+        }
+    };
+    wanted.keys().filter(is_first_of_circle).map(aside).collect()
 }
 
 /// A name and the space in which it is taken.

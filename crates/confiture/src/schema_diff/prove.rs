@@ -375,11 +375,12 @@ async fn attempt(
 ) -> Result<(Vec<Step>, Arc<Objects>), Failure> {
     let mut state = Arc::clone(from);
     let mut steps = Vec::new();
-    for turn in 0..3 {
+    for turn in 0..4 {
         let more = match turn {
             0 => rename::steps(&state, renames, false),
             1 => rename::steps(&state, renames, true),
-            _ => rename::owned_sequences(&state, to),
+            2 => rename::owned_sequences(&state, to),
+            _ => rename::exchanged_identities(&state, to),
         };
         if !more.is_empty() {
             carry_out(session, &more).await?;

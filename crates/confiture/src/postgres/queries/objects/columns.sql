@@ -15,7 +15,7 @@ SELECT CASE WHEN c.relkind IN ('v', 'm') THEN 'view column' ELSE 'column' END AS
     CASE WHEN c.relkind <> 'v' THEN json_build_array(a.attcompression, format('%s SET COMPRESSION %s', x.alter, CASE a.attcompression WHEN 'p' THEN 'pglz' WHEN 'l' THEN 'lz4' ELSE 'default' END), a.attcompression = '') END AS "facets.compression json",
     CASE WHEN c.relkind <> 'v' THEN json_build_array(coalesce(a.attstattarget, -1), format('%s SET STATISTICS %s', x.alter, coalesce(a.attstattarget, -1)), coalesce(a.attstattarget, -1) = -1) END AS "facets.statistics json",
     -- A copy made with LIKE counts in bigint, whatever the column's type.
-    CASE WHEN s.oid IS NOT NULL THEN json_build_array(CASE WHEN s.seqtypid <> a.atttypid THEN format_type(s.seqtypid, NULL) END,
+    CASE WHEN s.oid IS NOT NULL THEN json_build_array(CASE WHEN s.seqtypid <> a.atttypid THEN format('%s %s %s', s.seqtypid::regtype, s.seqmin, s.seqmax) END,
             format('ALTER SEQUENCE %I.%I AS %s MINVALUE %s MAXVALUE %s', s.nspname, s.relname, format_type(s.seqtypid, NULL), s.seqmin, s.seqmax), s.seqtypid = a.atttypid) END AS "facets.identity sequence json",
     -- What is on disk goes with the table, unless somebody has said otherwise.
     CASE WHEN s.oid IS NOT NULL AND current_setting('server_version_num')::int >= 150000 THEN json_build_array(s.relpersistence <> c.relpersistence,
@@ -37,9 +37,8 @@ SELECT CASE WHEN c.relkind IN ('v', 'm') THEN 'view column' ELSE 'column' END AS
     CASE a.attgenerated WHEN 's' THEN 'STORED' WHEN 'v' THEN 'VIRTUAL' END AS "details.generated_kind",
     CASE a.attidentity WHEN 'a' THEN 'ALWAYS' WHEN 'd' THEN 'BY DEFAULT' END AS "details.identity",
     CASE WHEN s.oid IS NOT NULL THEN json_build_array(format('%I.%I', s.nspname, s.relname), format('INCREMENT BY %s MINVALUE %s MAXVALUE %s START WITH %s CACHE %s %s',
-                s.seqincrement, s.seqmin, s.seqmax, s.seqstart, s.seqcache, CASE WHEN s.seqcycle THEN 'CYCLE' ELSE 'NO CYCLE' END),
-            s.seqincrement = 1 AND s.seqmin = 1 AND s.seqstart = 1 AND s.seqcache = 1 AND NOT s.seqcycle AND s.seqmax = CASE a.atttypid
-                WHEN 'int8'::regtype THEN 9223372036854775807 WHEN 'int4'::regtype THEN 2147483647 ELSE 32767 END,
+                s.seqincrement, greatest(s.seqmin, -v.highest - 1), least(s.seqmax, v.highest), s.seqstart, s.seqcache, CASE WHEN s.seqcycle THEN 'CYCLE' ELSE 'NO CYCLE' END),
+            s.seqincrement = 1 AND s.seqmin = 1 AND s.seqstart = 1 AND s.seqcache = 1 AND NOT s.seqcycle AND s.seqmax >= v.highest,
             s.relpersistence, s.nspname, s.relname,
             pg_get_userbyid(s.relowner), s.relacl::text[], acldefault('s', s.relowner)::text[], (SELECT o.description FROM pg_description o WHERE o.objoid = s.oid AND o.classoid = 'pg_class'::regclass AND o.objsubid = 0)) END AS "details.sequence json"
 FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -53,6 +52,8 @@ LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum AND a.at
 LEFT JOIN LATERAL (SELECT sc.oid, sc.relname, sc.relpersistence, sc.relowner, sc.relacl, sn.nspname, q.*
     FROM pg_depend dp JOIN pg_class sc ON sc.oid = dp.objid JOIN pg_namespace sn ON sn.oid = sc.relnamespace JOIN pg_sequence q ON q.seqrelid = sc.oid
     WHERE a.attidentity <> '' AND dp.refclassid = 'pg_class'::regclass AND dp.refobjid = c.oid AND dp.refobjsubid = a.attnum AND dp.deptype = 'i' AND dp.classid = 'pg_class'::regclass LIMIT 1) AS s ON true
+-- What the column's type can hold: its sequence may count further once it has another type.
+CROSS JOIN LATERAL (SELECT CASE a.atttypid WHEN 'int8'::regtype THEN 9223372036854775807 WHEN 'int4'::regtype THEN 2147483647 ELSE 32767 END) AS v(highest)
 WHERE a.attnum > 0 AND NOT a.attisdropped AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'
     AND c.relkind IN ('r', 'p', 'f', 'v', 'm')
 ORDER BY c.oid, a.attnum
