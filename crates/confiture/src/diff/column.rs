@@ -317,10 +317,14 @@ pub(super) fn cast(objects: &Objects, value: &str, (from, to): (&str, &str), tar
     if explicit(&pair) || elements.as_ref().is_some_and(explicit) {
         return Some(format!("{value}::{target}"));
     }
+    // An amount is written as no number is.
+    let number = ("numeric".to_owned(), to.trim_end_matches("[]").to_owned());
+    let is_amount = from.trim_end_matches("[]") == "money" && (assigns(&number) || explicit(&number));
+    let through = if is_amount { "numeric" } else { "text" };
     Some(match arrays {
-        (None, Some(_)) => format!("ARRAY[{value}]::text[]::{target}"),
-        (Some(_), Some(_)) => format!("{value}::text[]::{target}"),
-        _ => format!("{value}::text::{target}"),
+        (None, Some(_)) => format!("ARRAY[{value}]::{through}[]::{target}"),
+        (Some(_), Some(_)) => format!("{value}::{through}[]::{target}"),
+        _ => format!("{value}::{through}::{target}"),
     })
 }
 

@@ -201,3 +201,12 @@ ALTER TABLE aside RENAME TO t_new;
 -- rows
 INSERT INTO t (a) VALUES ('x'), ('y');
 INSERT INTO t_new (a) VALUES ('z');
+-- case: amounts become numbers
+-- old
+CREATE TABLE t (a money, b money[], c int, d money);
+-- new
+CREATE TABLE t (a int, b bigint[], c money, d real);
+-- rows
+INSERT INTO t VALUES ('$1,234.00', '{$1.00,-$5.00}', 7, '$2.50');
+-- expect
+a::numeric::integer
