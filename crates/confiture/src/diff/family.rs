@@ -101,7 +101,7 @@ pub(super) fn is_link(object: &Object) -> bool {
     matches!(object.kind, Kind::Partition | Kind::Inheritance)
 }
 
-/// True for a constraint that a table gets from a parent which it has already: the link to that is not `made`.
+/// True for a column or a constraint that a table gets from a parent which it has already: the link to that is not `made`.
 pub(super) fn comes_from_kept_parent(new: &Objects, made: &[bool], object: &Object) -> bool {
     let kept = (new.all.iter().enumerate())
         .filter(|(at, link)| is_link(link) && link.parent == object.parent && !made[*at]);

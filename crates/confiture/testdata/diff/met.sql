@@ -210,3 +210,34 @@ CREATE TABLE t (a int, b bigint[], c money, d real);
 INSERT INTO t VALUES ('$1,234.00', '{$1.00,-$5.00}', 7, '$2.50');
 -- expect
 a::numeric::integer
+-- case: a check that a child declares as well has a new name
+-- both
+CREATE TABLE p (a int, CONSTRAINT k CHECK (a > 0));
+CREATE TABLE c (CONSTRAINT k CHECK (a > 0)) INHERITS (p);
+CREATE TABLE d () INHERITS (c);
+-- new
+ALTER TABLE p RENAME CONSTRAINT k TO positive;
+-- rows
+INSERT INTO d VALUES (1);
+-- case: a function over a column that a partition gets from its table
+-- old
+CREATE TABLE t (a int, b int) PARTITION BY LIST (b);
+CREATE TABLE t1 PARTITION OF t FOR VALUES IN (1);
+-- new
+CREATE TABLE t (a int, b int, aa text) PARTITION BY LIST (b);
+CREATE TABLE t1 PARTITION OF t FOR VALUES IN (1);
+CREATE FUNCTION f() RETURNS text LANGUAGE sql STABLE RETURN (SELECT max(aa) FROM t1);
+-- case: a child has a new column from the parent that it keeps, and gets another parent
+-- old
+CREATE TABLE a (id bigint, x text);
+CREATE TABLE b (id bigint, y text);
+CREATE TABLE c (id bigint, x text, y text);
+ALTER TABLE c INHERIT a, INHERIT b;
+-- new
+CREATE TABLE a (id bigint, x text, n int);
+CREATE TABLE other (id bigint, y text);
+CREATE TABLE c (id bigint, x text, y text) INHERITS (a, other);
+-- rows
+INSERT INTO c VALUES (1, 'x', 'y');
+-- never
+ALTER TABLE public.c ADD COLUMN n

@@ -85,6 +85,7 @@ pub(super) fn decide<'a>(sides: Sides<'a>, options: &PlanOptions) -> Work<'a> {
             work.changes.insert(at, change);
         }
     }
+    work.rename_from_above();
     for key in persistence::in_circles(&persistence::keys(sides, &work.twins)) {
         work.rebuild(key);
     }
@@ -147,6 +148,29 @@ fn is_relation_or_routine(kind: Kind) -> bool {
 }
 
 impl Work<'_> {
+    /// A check that a child has as well, declared there or not, gets its new name along with the parents'.
+    fn rename_from_above(&mut self) {
+        let (old, new) = (self.sides.old, self.sides.new);
+        let renamed = |at: usize| {
+            let after = &new.all[self.twins[at]?].name;
+            let is_one = old.all[at].kind == Kind::Constraint && self.fates[at] == Fate::Alter;
+            (is_one && old.all[at].name != *after).then_some(after)
+        };
+        let comes_along = |at: &usize| {
+            let to = renamed(*at);
+            to.is_some() && family::checks_above(old, *at).into_iter().any(|above| renamed(above) == to)
+        };
+        let along: Vec<usize> = self.changes.keys().copied().filter(comes_along).collect();
+        for at in along {
+            let Some(change) = self.changes.get_mut(&at) else { continue };
+            change.statements.remove(0);
+            if change.is_none() {
+                self.changes.remove(&at);
+                self.fates[at] = Fate::Keep;
+            }
+        }
+    }
+
     /// Where a child has a column from several tables, none of these gives it another type alone: the child is taken off meanwhile.
     fn take_off_shared(&mut self) {
         let old = self.sides.old;

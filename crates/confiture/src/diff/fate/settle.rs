@@ -67,11 +67,11 @@ impl Work<'_> {
                 .collect();
             let alone = indexes_made_alone(new);
             for (at, object) in new.all.iter().enumerate() {
-                // So with the checks: it has to have them, or is not taken.
+                // So with the checks: it has to have them, or is not taken. What another parent brings, which it keeps, it has from there.
                 let is_needed = || {
                     let is_check = object.kind == Kind::Constraint && object.detail("type") == "c";
-                    object.kind == Kind::Column
-                        || is_check && !family::comes_from_kept_parent(new, &self.made, object)
+                    (object.kind == Kind::Column || is_check)
+                        && !family::comes_from_kept_parent(new, &self.made, object)
                 };
                 let own = object.parent.is_some_and(|table| attached.contains(&table)) && is_needed();
                 let apart = alone.contains(object.detail("index_parent")) && object.kind == Kind::Index;

@@ -1,11 +1,11 @@
 //! What has to come before what, and why.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::catalog::{Kind, Object, Objects};
 use crate::diff::fate::Fate;
 use crate::diff::order::{Act, Graph, name_spaces};
-use crate::diff::persistence;
+use crate::diff::{family, persistence};
 
 impl Graph<'_> {
     pub(super) fn connect_old(&mut self) {
@@ -57,15 +57,14 @@ impl Graph<'_> {
     }
 
     pub(super) fn connect_new(&mut self) {
+        let children = self.new_side().children();
+        let parents = family::parents(self.new_side());
         for (at, object) in self.new_side().all.iter().enumerate() {
-            let made = self.make_of.get(&at).copied();
-            for on in &object.depends {
-                let before = self.make_of.get(on).or_else(|| self.make_of.get(&self.new_side().root(*on)));
-                let before = before.copied().filter(|before| Some(*before) != made);
-                if let (Some(before), Some(made)) = (before, made) {
-                    self.edges.push((before, made, self.minds_nobody(before)));
-                }
-            }
+            let Some(made) = self.make_of.get(&at).copied() else { continue };
+            let brought = object.depends.iter().flat_map(|on| self.brought_by(*on, &parents, &children));
+            let edges = brought.filter(|before| *before != made);
+            let edges: Vec<_> = edges.map(|before| (before, made, self.minds_nobody(before))).collect();
+            self.edges.extend(edges);
         }
         self.connect_indexes_of_parents();
         let columns = self.work_on_columns();
@@ -73,6 +72,26 @@ impl Graph<'_> {
         self.connect_table_types(&columns);
         self.connect_mentions();
         self.connect_parents();
+    }
+
+    /// The work that brings a new object: on itself, on its table, or, for a column of a child, on the parents' columns.
+    fn brought_by(
+        &self,
+        at: usize,
+        parents: &HashMap<usize, BTreeSet<usize>>,
+        children: &[Vec<usize>],
+    ) -> Vec<usize> {
+        let new = self.new_side();
+        if let Some(act) = self.make_of.get(&at).or_else(|| self.make_of.get(&new.root(at))) {
+            return vec![*act];
+        }
+        let column = &new.all[at];
+        let above = column.parent.filter(|_| column.kind == Kind::Column && column.inherited);
+        let above = above.and_then(|table| parents.get(&table)).into_iter().flatten();
+        let same =
+            |other: &&usize| new.all[**other].kind == Kind::Column && new.all[**other].name == column.name;
+        let columns = above.flat_map(|table| children[*table].iter().filter(same));
+        columns.flat_map(|column| self.brought_by(*column, parents, children)).collect()
     }
 
     /// True for a column that stays what it is to those who use it.
