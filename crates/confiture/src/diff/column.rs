@@ -322,7 +322,15 @@ pub(super) fn cast(objects: &Objects, value: &str, (from, to): (&str, &str), tar
     let is_amount = from.trim_end_matches("[]") == "money" && (assigns(&number) || explicit(&number));
     let through = if is_amount { "numeric" } else { "text" };
     Some(match arrays {
-        (None, Some(_)) => format!("ARRAY[{value}]::{through}[]::{target}"),
+        // Nothing is no list of nothing.
+        (None, Some(_)) => {
+            format!("CASE WHEN {value} IS DISTINCT FROM NULL THEN ARRAY[{value}]::{through}[]::{target} END")
+        }
+        // A list of one is that one; what is another list stops it.
+        (Some(_), None) => format!(
+            "(CASE WHEN pg_catalog.array_ndims({value}) = 1 AND pg_catalog.cardinality({value}) = 1 \
+             THEN ({value}::text[])[pg_catalog.array_lower({value}, 1)] ELSE {value}::text END)::{target}"
+        ),
         (Some(_), Some(_)) => format!("{value}::{through}[]::{target}"),
         _ => format!("{value}::{through}::{target}"),
     })

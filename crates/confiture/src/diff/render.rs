@@ -258,7 +258,8 @@ fn make(work: &Work<'_>, at: usize, members: &[Act]) -> Step {
             let default = members.iter().find(|member| member.kind == Kind::Default);
             let expression = default.map(|default| default.detail("expression"));
             let demands = object.is("not_null") || object.detail("typtype") == "d";
-            if demands && default.is_none() && object.detail("identity").is_empty() {
+            let gives = expression.is_some_and(|value| value != "NULL" && !value.starts_with("NULL::"));
+            if demands && !gives && object.detail("identity").is_empty() {
                 step.hazards.push(Hazard::MayFail("rows that are there have no value for it".into()));
             }
             if !object.detail("identity").is_empty() && refuses_identity(work, object) {

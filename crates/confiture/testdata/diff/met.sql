@@ -241,3 +241,12 @@ CREATE TABLE c (id bigint, x text, y text) INHERITS (a, other);
 INSERT INTO c VALUES (1, 'x', 'y');
 -- never
 ALTER TABLE public.c ADD COLUMN n
+-- case: a value becomes a list of one, and none stays none
+-- old
+CREATE TYPE k AS (a int, b int);
+CREATE TABLE t (id int, a int, b date, c k);
+-- new
+CREATE TYPE k AS (a int, b int);
+CREATE TABLE t (id int, a int[], b text[], c k[]);
+-- rows
+INSERT INTO t VALUES (1, 5, '2020-01-01', '(1,2)'), (2, NULL, NULL, NULL);

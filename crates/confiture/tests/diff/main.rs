@@ -272,6 +272,7 @@ async fn what_rows_may_have_against_it_is_said() {
         (table("a numeric(9,2)"), table("a numeric(8,1)"), "rounded"),
         (table("a timestamptz"), table("a timestamptz(3)"), "rounded"),
         (table("a timestamptz"), table("a timestamptz(6)"), ""),
+        (table("a int"), table("a int, b int DEFAULT NULL NOT NULL"), "have no value for it"),
         (table("a varchar(3)[]"), table("a varchar(9)[]"), ""),
         (
             format!("{domain}{}", table("a text")),
