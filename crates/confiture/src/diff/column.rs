@@ -263,6 +263,13 @@ fn fit_identity(change: &mut Change, alter: &str, old: &Object, new: &Object, re
     }
     let words = ["INCREMENT BY", "MINVALUE", "MAXVALUE", "START WITH", "CACHE", "NO CYCLE"];
     let mut text = after.parameters.to_owned();
+    let counts_in = |column: &Object| column.facet("identity sequence").map(|facet| facet.0.clone());
+    if counts_in(old) != counts_in(new)
+        && let (Some(from), Some(to)) = (text.find("MINVALUE"), text.find("START WITH"))
+    {
+        // They are given together with its type.
+        text.replace_range(from..to, "");
+    }
     for word in words {
         text = text.replacen(word, &format!("SET {word}"), 1);
     }

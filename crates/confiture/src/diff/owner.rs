@@ -29,7 +29,7 @@ pub(super) fn change(old: (&Objects, &Object), new: (&Objects, &Object)) -> Opti
     let (before, after) = (named(old.0, old.1), named(new.0, new.1));
     let differs = before != after && new.1.owner.is_some() && !new.1.phrase.is_empty();
     differs.then_some(())?;
-    if follows_table(new.0, new.1) {
+    if follows_table(old.0, old.1) && follows_table(new.0, new.1) {
         return None;
     }
     Some(match after {

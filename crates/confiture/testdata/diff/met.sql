@@ -250,3 +250,27 @@ CREATE TYPE k AS (a int, b int);
 CREATE TABLE t (id int, a int[], b text[], c k[]);
 -- rows
 INSERT INTO t VALUES (1, 5, '2020-01-01', '(1,2)'), (2, NULL, NULL, NULL);
+-- case: the sequence of an identity column gets another type, and then its bounds
+-- old
+CREATE TABLE t (id int GENERATED ALWAYS AS IDENTITY);
+ALTER SEQUENCE t_id_seq AS smallint;
+-- new
+CREATE TABLE t (id int GENERATED ALWAYS AS IDENTITY);
+ALTER SEQUENCE t_id_seq AS bigint;
+-- rows
+INSERT INTO t VALUES (DEFAULT), (DEFAULT);
+-- case: an identity's sequence has the name that a type had
+-- old
+CREATE TYPE a AS ENUM ('x');
+CREATE TABLE t (b int, c a);
+-- new
+CREATE TABLE t (b int GENERATED ALWAYS AS IDENTITY (SEQUENCE NAME a), c text);
+-- case: a sequence and the table that it belongs to get an owner
+-- old
+CREATE SEQUENCE s;
+CREATE TABLE k (id int);
+-- new
+CREATE SEQUENCE s;
+CREATE TABLE k (id bigint NOT NULL);
+ALTER SEQUENCE s OWNED BY k.id;
+ALTER TABLE k OWNER TO pg_monitor;

@@ -244,7 +244,9 @@ pub(super) fn name_spaces(objects: &Objects, object: &Object) -> Vec<(u8, String
         Kind::Table | Kind::ForeignTable | Kind::View | Kind::MaterializedView | Kind::CompositeType => {
             vec![(0, full()), (1, full())]
         }
-        Kind::Sequence | Kind::Index => vec![(0, full())],
+        // While it is made, no type may have its name.
+        Kind::Sequence => vec![(0, full()), (1, full())],
+        Kind::Index => vec![(0, full())],
         Kind::Range => {
             let multirange = object.details["multirange"][0].as_str();
             std::iter::once(full()).chain(multirange.map(str::to_owned)).map(|name| (1, name)).collect()
@@ -263,9 +265,10 @@ pub(super) fn name_spaces(objects: &Objects, object: &Object) -> Vec<(u8, String
         }
         Kind::Column => {
             let table = object.parent.map(|parent| objects.all[parent].identity.as_str()).unwrap_or_default();
-            let sequence = column::identity_sequence(object).map(|name| (0, name.to_owned()));
+            let sequence =
+                column::identity_sequence(object).map(|name| [(0, name.to_owned()), (1, name.to_owned())]);
             let not_null = not_null::own_name(object).map(|name| (2, format!("{table} {name}")));
-            sequence.into_iter().chain(not_null).collect()
+            sequence.into_iter().flatten().chain(not_null).collect()
         }
         Kind::Function | Kind::Procedure | Kind::Aggregate => vec![(4, object.identity.clone())],
         _ => Vec::new(),

@@ -22,7 +22,8 @@ SELECT 'sequence owner', 'sequence owner', c.oid, 0, json_build_object(
     'create', format('ALTER SEQUENCE %I.%I OWNED BY %I.%I.%I', n.nspname, c.relname, tn.nspname, t.relname, a.attname),
     'replace', format('ALTER SEQUENCE %I.%I OWNED BY %I.%I.%I', n.nspname, c.relname, tn.nspname, t.relname, a.attname),
     'drop', format('ALTER SEQUENCE %I.%I OWNED BY NONE', n.nspname, c.relname),
-    'depends', json_build_array(json_build_array('pg_class', c.oid, 0), json_build_array('pg_class', d.refobjid, d.refobjsubid)))
+    -- The table too: both have the same owner by then.
+    'depends', json_build_array(json_build_array('pg_class', c.oid, 0), json_build_array('pg_class', d.refobjid, 0), json_build_array('pg_class', d.refobjid, d.refobjsubid)))
 FROM pg_depend d JOIN pg_class c ON c.oid = d.objid AND c.relkind = 'S' JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_class t ON t.oid = d.refobjid JOIN pg_namespace tn ON tn.oid = t.relnamespace JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = d.refobjsubid
 WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.deptype = 'a' AND d.refobjsubid > 0
