@@ -91,22 +91,32 @@ pub(crate) fn missing_role(error: &Error) -> Option<String> {
 /// The roles that a text makes with `CREATE ROLE`, `CREATE USER` or `CREATE GROUP`, in a `DO` block too.
 #[must_use]
 pub fn made_in(text: &str) -> Vec<String> {
+    roles_after(text, &["CREATE"])
+}
+
+/// True for a text that makes, alters or drops roles, in a `DO` block too.
+pub(super) fn are_touched_by(text: &str) -> bool {
+    !roles_after(text, &["CREATE", "ALTER", "DROP"]).is_empty()
+}
+
+/// The first role that stands behind each of `verbs`, and `ROLE`, `USER` or `GROUP`.
+fn roles_after(text: &str, verbs: &[&str]) -> Vec<String> {
     let tokens: Vec<Token> = lex(text).filter(|token| !token.is_blank()).collect();
-    let mut made = Vec::new();
+    let mut roles = Vec::new();
     for body in tokens.iter().filter(|token| token.kind == TokenKind::DollarString) {
         let body = body.text(text);
         let tag = body[1..].find('$').map_or(body.len(), |end| end + 2);
-        made.extend(made_in(body.get(tag..body.len().saturating_sub(tag)).unwrap_or_default()));
+        roles.extend(roles_after(body.get(tag..body.len().saturating_sub(tag)).unwrap_or_default(), verbs));
     }
     for three in tokens.windows(3) {
-        let makes = three[0].is_word(text, "CREATE")
+        let is_about_one = verbs.iter().any(|verb| three[0].is_word(text, verb))
             && ["ROLE", "USER", "GROUP"].iter().any(|word| three[1].is_word(text, word))
             && !three[2].is_word(text, "MAPPING");
-        if let Some(role) = three[2].identifier(text).filter(|_| makes) {
-            made.push(role.as_str().to_owned());
+        if let Some(role) = three[2].identifier(text).filter(|_| is_about_one) {
+            roles.push(role.as_str().to_owned());
         }
     }
-    made
+    roles
 }
 
 #[cfg(test)]
@@ -123,6 +133,9 @@ mod tests {
             ("DO $$", &[]),
         ] {
             assert_eq!(made_in(text), made, "{text}");
+            assert_eq!(are_touched_by(text), !made.is_empty(), "{text}");
         }
+        assert!(made_in("ALTER ROLE app SET search_path = a").is_empty());
+        assert!(are_touched_by("ALTER ROLE app SET search_path = a"));
     }
 }

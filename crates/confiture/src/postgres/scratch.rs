@@ -15,6 +15,9 @@ use crate::sql::{Identifier, Literal, SplitScript, Sql, reaches_beyond_the_datab
 
 const PREFIX: &str = "confiture_scratch_";
 
+/// The advisory lock under which roles are made, in the database for maintenance.
+const ROLES: &str = "confiture_scratch_roles";
+
 /// How many missing roles are made for one set of files.
 const MOST_ROLES: usize = 50;
 
@@ -73,12 +76,29 @@ impl Scratch {
     /// Runs scripts as a build does: with the server's own settings, all in one transaction where that can be.
     ///
     /// Roles belong to the server and not to the database. Those that the scripts name are made when they are missing, on a server
-    /// of our own; and a `CREATE ROLE` of one that is there is passed over.
+    /// of our own; and a `CREATE ROLE` of one that is there is passed over. Who makes roles does so alone: of two that look at the
+    /// same time whether one is there, neither sees it.
     ///
     /// # Errors
     ///
     /// What the server refused, at its place in the user's file.
     pub async fn run(&self, scripts: &[SplitScript]) -> Result<()> {
+        if !scripts.iter().any(|script| roles::are_touched_by(script.script.text())) {
+            return self.run_pieces_of(scripts).await;
+        }
+        let lock = |verb: &'static str| {
+            sql!(
+                "SELECT pg_catalog.{}(pg_catalog.hashtextextended({}, 0))",
+                Sql::literal(verb),
+                Literal(ROLES)
+            )
+        };
+        self.maintenance.batch(&lock("pg_advisory_lock")).await?;
+        let outcome = self.run_pieces_of(scripts).await;
+        self.maintenance.batch(&lock("pg_advisory_unlock")).await.and(outcome)
+    }
+
+    async fn run_pieces_of(&self, scripts: &[SplitScript]) -> Result<()> {
         self.forget_settings().await?;
         let pieces = scripts
             .iter()

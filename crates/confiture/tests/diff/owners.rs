@@ -194,3 +194,25 @@ async fn roles_that_files_make_go_with_the_scratch_databases() {
     let error = schema_diff::diff(&theirs, &missing, &new, &DiffOptions::default()).await.unwrap_err();
     assert!(error.hints().iter().any(|hint| hint.contains("roles belong to the whole server")), "{error:?}");
 }
+
+/// Both sides are built at the same time, and each looks whether the role is there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn files_of_both_sides_make_a_role_where_it_is_not_there() {
+    let server = shared_server().await;
+    let role = format!("{}_once", Database::create().await.unwrap().name());
+    let make = format!(
+        "DO $$ BEGIN
+            IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}') THEN
+                PERFORM pg_sleep(0.05);
+                CREATE ROLE {role};
+            END IF;
+        END $$;
+        ALTER ROLE {role} SET search_path = 'pg_catalog'; CREATE TABLE t (i int);"
+    );
+    let (old, new) = (files(&make), files(&format!("{make} GRANT SELECT ON t TO {role};")));
+    for own_server in [false, true] {
+        let connection = Connection { own_server, ..connection(server, "postgres") };
+        let found = schema_diff::diff(&connection, &old, &new, &DiffOptions::default()).await.unwrap();
+        assert_eq!(up(&found), [format!("GRANT SELECT ON TABLE public.t TO {role}")]);
+    }
+}
