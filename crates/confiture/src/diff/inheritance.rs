@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::catalog::{Kind, Object, Objects};
+use crate::diff::compare::quoted;
 use crate::diff::{Step, not_null};
 use crate::sql::Sql;
 
@@ -45,10 +46,41 @@ pub fn inherit_again(old: &Objects, new: &Objects) -> Vec<Step> {
         let all = [each("NO INHERIT"), each("INHERIT")].concat().join(", ");
         steps.push(Step::plain(
             format!("inheritance of table {name}"),
-            vec![Sql::from_server(format!("ALTER TABLE {name} {all}"))],
+            while_parents_are_lax(new, &parents, Sql::from_server(format!("ALTER TABLE {name} {all}"))),
         ));
     }
     steps
+}
+
+/// A child becomes one of its parent.
+pub(super) fn join(new: &Objects, link: &Object) -> Vec<Sql> {
+    while_parents_are_lax(new, &[link], Sql::from_server(link.create.clone()))
+}
+
+/// Before PostgreSQL 18 a child's column may hold NULL where its parent's may not. The server takes such a child only while the parent's may, too.
+fn while_parents_are_lax(new: &Objects, links: &[&Object], join: Sql) -> Vec<Sql> {
+    let all = |verb: &str| -> Vec<Sql> {
+        let one = |link: &&Object| {
+            let each: Vec<String> = (laxer_columns(new, link).iter())
+                .map(|column| format!("ALTER COLUMN {} {verb} NOT NULL", quoted(&column.name)))
+                .collect();
+            let text = format!("ALTER TABLE ONLY {} {}", link.detail("parent"), each.join(", "));
+            (!each.is_empty()).then(|| Sql::from_server(text))
+        };
+        links.iter().filter_map(one).collect()
+    };
+    [all("DROP"), vec![join], all("SET")].concat()
+}
+
+fn laxer_columns<'a>(new: &'a Objects, link: &Object) -> Vec<&'a Object> {
+    let of_table =
+        |table| new.all.iter().filter(move |object| object.kind == Kind::Column && object.parent == table);
+    let parent = link.depends.iter().copied().find(|on| Some(*on) != link.parent);
+    let is_laxer = |column: &&Object| {
+        let above = of_table(parent).find(|above| above.name == column.name);
+        !column.is("not_null") && above.is_some_and(|above| above.is("not_null"))
+    };
+    of_table(link.parent).filter(is_laxer).collect()
 }
 
 fn differs(old: &Objects, object: &Object, what: &str) -> bool {

@@ -7,7 +7,8 @@ use crate::diff::compare::{self, quoted};
 use crate::diff::fate::{self, Fate, Work};
 use crate::diff::order::{Act, Group};
 use crate::diff::{
-    Hazard, Step, column, family, fit, not_null, online, options, owner, printed, privileges, together,
+    Hazard, Step, column, family, fit, inheritance, not_null, online, options, owner, printed, privileges,
+    together,
 };
 use crate::sql::Sql;
 
@@ -288,6 +289,7 @@ fn make(work: &Work<'_>, at: usize, members: &[Act]) -> Step {
         }
         Kind::Statistics | Kind::Index => step.statements.push(Sql::from_server(object.create.clone())),
         _ if object.create.is_empty() => {}
+        Kind::Inheritance => step.statements.extend(inheritance::join(new, object)),
         Kind::SequenceOwner => {
             step.statements.push(Sql::from_server(object.create.clone()));
             let was_there = object.parent.is_some_and(|column| !work.made[column]);

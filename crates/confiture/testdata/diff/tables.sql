@@ -214,3 +214,28 @@ ALTER SEQUENCE unlogged_a_seq SET LOGGED;
 CREATE TABLE with_its_table (a int GENERATED ALWAYS AS IDENTITY);
 CREATE UNLOGGED TABLE new_one (a int GENERATED ALWAYS AS IDENTITY);
 ALTER SEQUENCE new_one_a_seq SET LOGGED;
+-- case: a child that may hold NULL where its parent may not joins it
+-- until: 17
+-- old
+CREATE TABLE note (id int PRIMARY KEY, about int NOT NULL, "b c" text NOT NULL);
+CREATE TABLE task_note (id int PRIMARY KEY, about int, "b c" text);
+-- new
+CREATE TABLE note (id int PRIMARY KEY, about int NOT NULL, "b c" text NOT NULL);
+CREATE TABLE task_note (id int PRIMARY KEY, about int, "b c" text);
+ALTER TABLE task_note ALTER about SET NOT NULL, ALTER "b c" SET NOT NULL, INHERIT note;
+ALTER TABLE task_note ALTER about DROP NOT NULL, ALTER "b c" DROP NOT NULL;
+-- rows
+INSERT INTO note VALUES (1, 2, 'a');
+INSERT INTO task_note VALUES (1, NULL, NULL), (2, 3, 'b');
+-- case: a child that may hold NULL where its parent may not declares what it inherited
+-- until: 17
+-- old
+CREATE TABLE note (id int, about int NOT NULL);
+CREATE TABLE task_note () INHERITS (note);
+ALTER TABLE task_note ALTER about DROP NOT NULL;
+-- new
+CREATE TABLE note (id int, about int NOT NULL);
+CREATE TABLE task_note (id int, about int) INHERITS (note);
+ALTER TABLE task_note ALTER about DROP NOT NULL;
+-- rows
+INSERT INTO task_note VALUES (1, NULL);

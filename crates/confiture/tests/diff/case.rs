@@ -1,5 +1,5 @@
 //! Cases as files have them: `-- case: NAME`, then `-- old`, `-- new`, and rows for the old one where there are some;
-//! `-- since: 15` where an older server cannot read them.
+//! `-- since: 15` where an older server cannot read them, `-- until: 17` where a newer one does not.
 
 use std::fs;
 use std::path::Path;
@@ -21,6 +21,8 @@ pub(crate) struct Case {
     pub(crate) renames: Vec<String>,
     /// The first server that knows what it says.
     pub(crate) since: u32,
+    /// The last one that takes it, where a newer one does not.
+    pub(crate) until: Option<u32>,
 }
 
 pub(crate) fn read_all(folder: &Path) -> Vec<Case> {
@@ -46,6 +48,10 @@ fn read(file: &Path) -> Vec<Case> {
         }
         if let (Some(since), Some(case)) = (line.strip_prefix("-- since: "), cases.last_mut()) {
             case.since = since.parse().unwrap();
+            continue;
+        }
+        if let (Some(until), Some(case)) = (line.strip_prefix("-- until: "), cases.last_mut()) {
+            case.until = Some(until.parse().unwrap());
             continue;
         }
         match line {

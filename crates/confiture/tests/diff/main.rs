@@ -58,6 +58,7 @@ fn from_nothing() -> Vec<Case> {
         name: format!("nothing then {}", case.name),
         new: case.new,
         since: case.since,
+        until: case.until,
         ..Case::default()
     });
     made.collect()
@@ -83,7 +84,8 @@ async fn pairs_that_were_not_made_for_each_other() {
         let (one, other) = (next(), next());
         let name = format!("{} then {}", one.name, other.name);
         let since = one.since.max(other.since);
-        Case { name, old: one.old.clone(), new: other.new.clone(), since, ..Case::default() }
+        let until = one.until.into_iter().chain(other.until).min();
+        Case { name, old: one.old.clone(), new: other.new.clone(), since, until, ..Case::default() }
     });
     judge(made.collect()).await;
 }
@@ -502,9 +504,10 @@ fn cases() -> Vec<Case> {
 async fn judge(cases: Vec<Case>) {
     let server = shared_server().await;
     let major = server.binaries().version().major;
-    let (cases, newer): (Vec<Case>, Vec<Case>) = cases.into_iter().partition(|case| case.since <= major);
-    for case in newer {
-        println!("left out: {} is for PostgreSQL {} and later", case.name, case.since);
+    let is_read = |case: &Case| case.since <= major && case.until.is_none_or(|until| major <= until);
+    let (cases, others): (Vec<Case>, Vec<Case>) = cases.into_iter().partition(is_read);
+    for case in others {
+        println!("left out: {} is for PostgreSQL {} to {:?}", case.name, case.since, case.until);
     }
     let places = Arc::new(Semaphore::new(AT_A_TIME));
     let count = cases.len();
