@@ -155,3 +155,11 @@ CREATE TABLE gone (n numeric CHECK (n = ANY (ARRAY[3, 4])));
 CREATE TABLE t (n numeric CHECK (n = ANY (ARRAY[1, 2])), f float CONSTRAINT f CHECK (f <> ALL (ARRAY[1, -3])), s varchar);
 CREATE VIEW v AS SELECT n FROM t WHERE n = ANY (ARRAY[1, length(s)]) AND f::real = ANY (ARRAY[1, 2]) AND s = ANY (ARRAY[s, 'a'::varchar]);
 CREATE INDEX i ON t (n) WHERE n = ANY (ARRAY[5, 6]);
+-- case: a foreign key that may use either of two unique constraints
+-- old
+CREATE TABLE actor (id int PRIMARY KEY, name text);
+CREATE TABLE part (actor_id int REFERENCES actor, film int, PRIMARY KEY (actor_id, film));
+-- new
+CREATE TABLE actor (name text, uid uuid NOT NULL CONSTRAINT actor_uid UNIQUE);
+CREATE TABLE part (film int, actor_uid uuid REFERENCES actor (uid), PRIMARY KEY (actor_uid, film));
+ALTER TABLE actor ADD PRIMARY KEY (uid);

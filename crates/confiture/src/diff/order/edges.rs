@@ -40,6 +40,27 @@ impl Graph<'_> {
         }
     }
 
+    /// A foreign key goes before whatever is unique in the table that it refers to: of several such indexes it may use another one in the database than
+    /// in the copy.
+    pub(super) fn connect_references(&mut self) {
+        let old = self.old();
+        let drops = |wanted: fn(&Object) -> bool| -> Vec<(usize, usize)> {
+            let those = self.drop_of.iter().filter(|(at, _)| wanted(&old.all[**at]));
+            those.map(|(at, act)| (*at, *act)).collect()
+        };
+        let keys = drops(|object| object.kind == Kind::Constraint && object.detail("type") == "f");
+        let unique = drops(|object| match object.kind {
+            Kind::Constraint => matches!(object.detail("type"), "p" | "u"),
+            Kind::Index => object.is("unique"),
+            _ => false,
+        });
+        for (key, first) in keys {
+            let tables: HashSet<usize> = old.all[key].depends.iter().map(|on| old.root(*on)).collect();
+            let refers = |(at, _): &&(usize, usize)| tables.contains(&old.root(*at));
+            self.edges.extend(unique.iter().filter(refers).map(|(_, then)| (first, *then, true)));
+        }
+    }
+
     /// The objects whose work takes an old one along: itself, or, for a column of a child, its table or the parents' columns.
     fn taken_along_by(&self, at: usize, children: &[Vec<usize>]) -> Vec<usize> {
         let old = &self.old().all;

@@ -34,6 +34,7 @@ pub(super) struct Group {
 pub(super) fn arrange(work: &Work<'_>) -> Vec<Group> {
     let mut graph = Graph::new(work);
     graph.connect_old();
+    graph.connect_references();
     graph.connect_new();
     graph.connect_both();
     graph.merge_drops();
