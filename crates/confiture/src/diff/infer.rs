@@ -68,18 +68,35 @@ pub(super) fn infer_columns(old: &Objects, new: &Objects, found: &[Rename]) -> V
         let names =
             |columns: &[&Object]| columns.iter().map(|column| column.name.clone()).collect::<BTreeSet<_>>();
         let (old_names, new_names) = (names(old_columns), names(new_columns));
-        let gone: Vec<_> =
-            old_columns.iter().filter(|column| !new_names.contains(&column.name)).filter(said).collect();
-        let come: Vec<_> =
-            new_columns.iter().filter(|column| !old_names.contains(&column.name)).filter(said).collect();
+        let lacking = |columns: &[&'_ Object], names: &BTreeSet<String>| -> Vec<Object> {
+            columns
+                .iter()
+                .filter(|column| !names.contains(&column.name))
+                .filter(said)
+                .map(|one| (*one).clone())
+                .collect()
+        };
+        let (mut gone, mut come) = (lacking(old_columns, &new_names), lacking(new_columns, &old_names));
+        let respelt = respelt(&gone, &come, |one, other| {
+            !one.inherited && one.details["generated"] == other.details["generated"]
+        });
+        gone.retain(|one| !respelt.iter().any(|(from, _)| *from == one.name));
+        come.retain(|one| !respelt.iter().any(|(_, to)| *to == one.name));
+        inferred.extend(respelt.into_iter().map(|(from, to)| Rename {
+            kind: Kind::Column,
+            within: (table.clone(), now.clone()),
+            reason: one_name(&from, &to),
+            from,
+            to,
+        }));
         let alike: Vec<_> = (gone.iter())
-            .flat_map(|one| come.iter().map(move |other| (*one, *other)))
+            .flat_map(|one| come.iter().map(move |other| (one, other)))
             .filter(|(one, other)| shape(old, one, found) == shape(new, other, &[]))
             .filter(|(one, other)| are_alike(&one.name, &other.name))
             .filter(|(one, other)| previous(old_columns, one) == previous(new_columns, other))
             .collect();
         // One may have become several: `full_name` is now `first_name` and `last_name`.
-        let is_rival = |one: &&&&Object| {
+        let is_rival = |one: &&Object| {
             gone.iter().any(|goes| {
                 shape(old, goes, found) == shape(new, one, &[]) && share_a_word(&goes.name, &one.name)
             })
@@ -103,6 +120,48 @@ pub(super) fn infer_columns(old: &Objects, new: &Objects, found: &[Rename]) -> V
         }
     }
     inferred
+}
+
+/// The names of those that go while one comes that is called the same but for case and separators, and no other of either is.
+fn respelt(
+    gone: &[Object],
+    come: &[Object],
+    is_like: impl Fn(&Object, &Object) -> bool,
+) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for one in gone {
+        let called = |objects: &[Object]| -> Vec<usize> {
+            (0..objects.len()).filter(|at| has_same_letters(&objects[*at].name, &one.name)).collect()
+        };
+        if let ([_], [other]) = (called(gone).as_slice(), called(come).as_slice())
+            && is_like(one, &come[*other])
+        {
+            found.push((one.name.clone(), come[*other].name.clone()));
+        }
+    }
+    found
+}
+
+fn one_name(from: &str, to: &str) -> String {
+    format!("inferred: {} and {} are one name, written otherwise", quoted(from), quoted(to))
+}
+
+/// True for `"firstName"` and `first_name`.
+fn has_same_letters(one: &str, other: &str) -> bool {
+    let letters = |name: &str| -> String {
+        name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+    };
+    letters(one) == letters(other) && !letters(one).is_empty()
+}
+
+/// True where at least three of four columns of each table are columns of the other, by the letters of their names.
+pub(super) fn share_most_columns(ours: &[&Object], theirs: &[&Object]) -> bool {
+    let has = |columns: &[&Object], name: &str| columns.iter().any(|one| has_same_letters(&one.name, name));
+    let most = |ours: &[&Object], theirs: &[&Object]| {
+        let common = ours.iter().filter(|one| has(theirs, &one.name)).count();
+        common > 1 && 4 * common >= 3 * ours.len()
+    };
+    most(ours, theirs) && most(theirs, ours)
 }
 
 /// The column in front.
@@ -141,8 +200,26 @@ pub(super) fn infer_tables(old: &Objects, new: &Objects, found: &[Rename]) -> Ve
         tables.retain(|table| !table.is("is_partition"));
         tables
     };
-    let (gone, come) = (tables(old, new), tables(new, old));
+    let (mut gone, mut come) = (tables(old, new), tables(new, old));
+    let respelt = respelt(&gone, &come, |one, other| {
+        let (ours, theirs) = (before.get(&one.identity), after.get(&other.identity));
+        let share = ours.zip(theirs).is_some_and(|(ours, theirs)| share_most_columns(ours, theirs));
+        share && one.schema == other.schema && one.defined() == other.defined()
+    });
     let mut inferred = Vec::new();
+    for (from, to) in respelt {
+        let Some(one) = gone.iter().find(|one| one.name == from) else { continue };
+        let schema = within_of(one);
+        gone.retain(|one| one.name != from);
+        come.retain(|one| one.name != to);
+        inferred.push(Rename {
+            kind: Kind::Table,
+            within: (schema.clone(), schema),
+            reason: one_name(&from, &to),
+            from,
+            to,
+        });
+    }
     for one in &gone {
         let like = shape_of(old, &before, one, found);
         let fits = |other: &&Object| other.schema == one.schema && shape_of(new, &after, other, &[]) == like;
@@ -422,5 +499,9 @@ mod tests {
         ] {
             assert!(!are_alike(one, other), "{one} {other}");
         }
+        for (one, other) in [("firstName", "first_name"), ("TBL_ID", "tbl_id"), ("userid", "user_id")] {
+            assert!(has_same_letters(one, other), "{one} {other}");
+        }
+        assert!(!has_same_letters("address1", "address2") && !has_same_letters("_", "__"));
     }
 }

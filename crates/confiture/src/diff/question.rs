@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use crate::catalog::{Kind, Object, Objects};
 use crate::diff::compare::quoted;
 use crate::diff::data_type::labels;
-use crate::diff::infer::{are_alike, columns, previous, shape_of, share_a_word, words_in_common};
+use crate::diff::infer::{
+    are_alike, columns, previous, shape_of, share_a_word, share_most_columns, words_in_common,
+};
 use crate::diff::rename::{Rename, table_after, within_of};
 use crate::sql::Literal;
 
@@ -68,7 +70,7 @@ fn of_columns(old: &Objects, new: &Objects, found: &[Rename]) -> Vec<String> {
     asked
 }
 
-/// Tables of one schema that have the same columns.
+/// Tables of one schema that have the same columns, or most of them and a name that is alike.
 fn of_tables(old: &Objects, new: &Objects, found: &[Rename]) -> Vec<String> {
     let (before, after) = (columns(old), columns(new));
     let lacking = |ours: &Objects, theirs: &Objects| -> Vec<Object> {
@@ -81,14 +83,25 @@ fn of_tables(old: &Objects, new: &Objects, found: &[Rename]) -> Vec<String> {
         ours.all.iter().filter(lacks).cloned().collect()
     };
     let (gone, come) = (lacking(old, new), lacking(new, old));
+    let is_same = |one: &Object, other: &Object| {
+        shape_of(old, &before, one, found) == shape_of(new, &after, other, &[])
+    };
+    let is_nearly = |one: &Object, other: &Object| {
+        let (Some(ours), Some(theirs)) = (before.get(&one.identity), after.get(&other.identity)) else {
+            return false;
+        };
+        (are_alike(&one.name, &other.name) || share_a_word(&one.name, &other.name))
+            && share_most_columns(ours, theirs)
+    };
     let is_like = |one: &Object, other: &Object| {
-        one.schema == other.schema && shape_of(old, &before, one, found) == shape_of(new, &after, other, &[])
+        one.schema == other.schema && (is_same(one, other) || is_nearly(one, other))
     };
     let gone: Vec<&Object> = gone.iter().filter(|one| shape_of(old, &before, one, found).len() > 1).collect();
     let say = |(one, other): (&Object, &Object)| {
         let (from, to) = (&one.identity, quoted(&other.name));
+        let what = if is_same(one, other) { "the same columns" } else { "most of its columns" };
         format!(
-            "table {from} goes and {to} comes, with the same columns: where it is the same, say --rename {from}={to}"
+            "table {from} goes and {to} comes, with {what}: where it is the same, say --rename {from}={to}"
         )
     };
     pairs(&gone, &come.iter().collect::<Vec<_>>(), is_like).into_iter().map(say).collect()

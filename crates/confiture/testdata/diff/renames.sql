@@ -273,3 +273,49 @@ ALTER TABLE locks INHERIT p;
 INSERT INTO locks VALUES (1, 'a', 2);
 -- expect
 ALTER TABLE public.locks RENAME COLUMN object TO my_object
+-- case: names that are written otherwise
+-- old
+CREATE TABLE "User" (id serial PRIMARY KEY, "firstName" text NOT NULL, "lastName" text, "createdAt" timestamp, lone text);
+CREATE TABLE "UserPost" ("postId" serial PRIMARY KEY, "userId" int REFERENCES "User", title text, "OLD" int);
+CREATE INDEX ON "UserPost" ("userId");
+CREATE VIEW names AS SELECT "firstName" || "lastName" AS name FROM "User";
+CREATE TABLE p ("myKey" int, "myText" text);
+CREATE TABLE c (more int) INHERITS (p);
+-- new
+CREATE TABLE "user" (id serial PRIMARY KEY, first_name text NOT NULL, last_name text, created_at timestamptz, alone int);
+CREATE TABLE user_post (post_id bigserial PRIMARY KEY, user_id int REFERENCES "user", title text);
+CREATE INDEX ON user_post (user_id);
+CREATE VIEW names AS SELECT first_name || last_name AS name FROM "user";
+CREATE TABLE p (my_key int, my_text text);
+CREATE TABLE c (more int) INHERITS (p);
+-- rows
+INSERT INTO "User" ("firstName", "createdAt") VALUES ('a', '2020-01-01');
+INSERT INTO "UserPost" ("userId", title) VALUES (1, 'b');
+INSERT INTO c VALUES (1, 'c', 2);
+-- expect
+ALTER TABLE public."User" RENAME TO "user"
+ALTER TABLE public."user" RENAME COLUMN "createdAt" TO created_at
+ALTER TABLE public.p RENAME COLUMN "myText" TO my_text
+-- never
+DROP TABLE
+ADD COLUMN first_name
+-- case: of two names that are written otherwise, none is taken
+-- old
+CREATE TABLE t (id int, "userName" text, username text);
+-- new
+CREATE TABLE t (id int, user_name text);
+-- rows
+INSERT INTO t VALUES (1, 'a', 'b');
+-- never
+RENAME COLUMN
+-- case: a table with most columns of one that goes is asked for
+-- old
+CREATE TABLE project_data (id int PRIMARY KEY, owner int, title text, price int);
+CREATE TABLE other (id int, a int, b int);
+-- new
+CREATE TABLE projects (id bigint PRIMARY KEY, owner bigint, title text, price int, started date);
+CREATE TABLE project_log (id int, x int, y int);
+-- expect
+say --rename public.project_data=projects
+-- never
+other=
