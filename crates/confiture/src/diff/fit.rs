@@ -94,8 +94,14 @@ fn against_conversion(old: &Object, new: &Object) -> Option<Hazard> {
         ("json", "jsonb") => "the order of keys, repeated keys and spaces are lost",
         ("character", "text" | "character varying") => "spaces at the end are lost",
         ("inet", "cidr") => "the part of the address that is the host's is lost",
-        ("timestamp" | "date", "timestamp with time zone") | ("timestamp with time zone", "timestamp") => {
+        ("date", "timestamp with time zone") => {
             return Some(Hazard::Note("the time zone is that of whoever runs it".into()));
+        }
+        // A scratch database is in UTC, where the server leaves the rows as they are.
+        ("timestamp", "timestamp with time zone") | ("timestamp with time zone", "timestamp") => {
+            let note =
+                "the time zone is that of whoever runs it; where it is not UTC, every row is written anew";
+            return Some(Hazard::Note(note.into()));
         }
         _ => return (!always_fits(&from, &to, new)).then(cannot_hold),
     };

@@ -88,3 +88,18 @@ async fn nobody_reads_what_is_dropped() {
     }
     assert_eq!(read, [vec!["public.a".to_owned()], Vec::new(), Vec::new()]);
 }
+
+/// A sequence has one row, which is not worth a word; nor is it read again and again.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_sequence_only_the_lock_is_said() {
+    let server = shared_server().await;
+    let database = Database::create_on(server).await.unwrap();
+    let session = Session::connect(&crate::oracle::connection(server, database.name())).await.unwrap();
+    session.batch(&Sql::literal("CREATE SEQUENCE s AS integer; CREATE TABLE a (i int);")).await.unwrap();
+    let mut watch = LockWatch::begin(&session).await.unwrap();
+    watch.begin_transaction().await.unwrap();
+    for text in ["ALTER SEQUENCE s AS bigint", "ALTER TABLE a ADD COLUMN j int", "CREATE TABLE c (i int)"] {
+        let seen = watch.run(&Sql::literal(text)).await.unwrap();
+        assert!(!seen.is_empty() && seen.iter().all(|lock| !lock.reads && !lock.rewrites), "{seen:?}");
+    }
+}
