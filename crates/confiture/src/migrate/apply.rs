@@ -14,28 +14,37 @@ use crate::migrate::run::Run;
 use crate::migrate::steps::{Step, Steps, first_words};
 use crate::migrate::unit::{Source, Unit};
 use crate::migrate::watch::{Failure, Watch};
-use crate::postgres::{Piece, run_pieces, run_pieces_between};
+use crate::postgres::{Piece, run_pieces, run_pieces_between, session_end};
 use crate::sql::{Sql, sql};
 
 /// Runs a migration, and says how often it was tried.
 pub(super) async fn apply(run: &Run<'_>, unit: &Unit<'_>, direction: Direction) -> Result<u32> {
-    let one =
-        One { run, unit, direction, called: unit.called(), version: run.version_in_history(&unit.version) };
-    match unit.source {
-        Source::Code(code) if !code.in_transaction() => one.code_alone().await,
-        Source::Code(_) => one.whole(None).await,
-        Source::File(_) => {
-            let part = unit
-                .part(direction == Direction::Up)
-                .ok_or_else(|| Error::config(format!("{} has no way back", one.called)))?;
-            let steps = Steps::of(part)?;
-            if steps.in_transaction {
-                one.whole(Some(&steps)).await
-            } else {
-                one.in_steps(part, &steps).await
-            }
-        }
+    let part = unit.part(direction == Direction::Up);
+    let steps = part.map(Steps::of).transpose()?;
+    let is_whole = match unit.source {
+        Source::Code(code) => code.in_transaction(),
+        Source::File(_) => steps.as_ref().is_some_and(|steps| steps.in_transaction),
+    };
+    let (called, version) = (unit.called(), run.version_in_history(&unit.version));
+    let one = One { run, unit, direction, called, version, is_whole };
+    match (unit.source, part.zip(steps.as_ref())) {
+        (Source::Code(_), _) if !is_whole => one.code_alone().await,
+        (Source::File(_), None) => Err(Error::config(format!("{} has no way back", one.called))),
+        (Source::File(_), Some((part, steps))) if !is_whole => one.in_steps(part, steps).await,
+        _ => one.whole(steps.as_ref()).await,
     }
+}
+
+/// What ends a session, so that what comes next begins as in a new one: `DISCARD ALL`, which cannot stand beside other
+/// statements in a message, in its parts. It ends the message before: what is set decides how the next one is read
+/// (`client_encoding`), and how its transaction begins (`default_transaction_read_only`).
+fn forget(unit: &Unit<'_>) -> Vec<Sql> {
+    let mut parts = session_end();
+    // In Rust, the driver has statements of its own there, which it goes on using.
+    if let Source::File(_) = unit.source {
+        parts.push(Sql::literal("DEALLOCATE ALL"));
+    }
+    parts
 }
 
 /// One migration, on its way.
@@ -45,7 +54,12 @@ struct One<'r, 'a> {
     direction: Direction,
     called: String,
     version: String,
+    /// All of it is one transaction, of which nothing is left where it fails.
+    is_whole: bool,
 }
+
+/// The place of `COMMIT` in [`One::end_of`].
+const COMMIT: usize = 5;
 
 /// What the transaction took so far, as the server measures it.
 const ELAPSED: &str = "1000 * extract(epoch FROM pg_catalog.clock_timestamp() - pg_catalog.transaction_timestamp())::pg_catalog.float8";
@@ -57,7 +71,8 @@ impl One<'_, '_> {
             steps.into_iter().flat_map(|steps| &steps.steps).flat_map(Step::pieces).copied().collect();
         let mut begin = self.settings();
         begin.push(Sql::literal("BEGIN"));
-        let end = self.end_of(&self.record_whole());
+        let mut end = self.end_of(&self.record_whole());
+        end.extend(forget(self.unit));
         self.try_often(|| async {
             reached("migration begun");
             match self.unit.source {
@@ -79,8 +94,14 @@ impl One<'_, '_> {
         let outcome = run_pieces_between(&self.run.worker, begin, pieces, end).await;
         outcome.map_err(|(error, at)| match at {
             None => advise(error),
-            Some(at) if at + 1 < end.len() => {
-                error.context(format!("recording {} in {}", self.called, self.run.history.table))
+            Some(at) if at < COMMIT => {
+                let error = error.context(format!("recording {} in {}", self.called, self.run.history.table));
+                match error.sqlstate_code() {
+                    Some("25006") => error.hint(
+                        "where the file itself makes its transaction read-only, leave that out: nothing can be recorded in it",
+                    ),
+                    _ => error,
+                }
             }
             Some(_) => {
                 let error = error.context(format!("at the commit of {}", self.called));
@@ -92,11 +113,15 @@ impl One<'_, '_> {
         })
     }
 
-    /// The record and the end of the transaction. The file may have taken another role, which may not write the history.
+    /// The record and the end of the transaction. The file may have taken another role, which may not write the history, or have
+    /// left itself too little time.
     fn end_of(&self, record: &Sql) -> Vec<Sql> {
+        let [lock_timeout, statement_timeout] = self.time_limits("LOCAL ");
         vec![
             Sql::literal("RESET SESSION AUTHORIZATION"),
             Sql::literal("RESET ROLE"),
+            lock_timeout,
+            statement_timeout,
             record.clone(),
             Sql::literal("COMMIT"),
         ]
@@ -118,19 +143,28 @@ impl One<'_, '_> {
         self.run_between(&self.settings(), &[], &[]).await?;
         let attempts = self.try_often(|| self.call_code()).await?;
         self.run.lock.session().batch(&self.record_whole()).await?;
+        self.run_between(&forget(self.unit), &[], &[]).await?;
         Ok(attempts)
     }
 
     /// The session as psql would have it, with our time limits. Whatever an earlier migration has set is gone.
     fn settings(&self) -> Vec<Sql> {
-        let options = self.run.options;
+        let [lock_timeout, statement_timeout] = self.time_limits("");
         vec![
             Sql::literal("RESET SESSION AUTHORIZATION"),
             Sql::literal("RESET ROLE"),
             Sql::literal("RESET ALL"),
             Sql::literal("SET client_min_messages = 'warning'"),
-            sql!("SET lock_timeout = {}", milliseconds(options.lock_timeout)),
-            sql!("SET statement_timeout = {}", milliseconds(options.statement_timeout)),
+            lock_timeout,
+            statement_timeout,
+        ]
+    }
+
+    fn time_limits(&self, how: &'static str) -> [Sql; 2] {
+        let (options, how) = (self.run.options, Sql::literal(how));
+        [
+            sql!("SET {}lock_timeout = {}", how, milliseconds(options.lock_timeout)),
+            sql!("SET {}statement_timeout = {}", how, milliseconds(options.statement_timeout)),
         ]
     }
 
@@ -214,8 +248,12 @@ impl One<'_, '_> {
 
     /// In vain where the connection is lost, and then there is nothing to wait for.
     async fn roll_back(&self) {
-        let statement = Sql::literal("ROLLBACK");
-        drop(tokio::time::timeout(Duration::from_secs(5), self.run.worker.batch(&statement)).await);
+        let mut statements = vec![Sql::literal("ROLLBACK")];
+        if self.is_whole {
+            statements.extend(forget(self.unit));
+        }
+        let all = Sql::join("; ", statements);
+        drop(tokio::time::timeout(Duration::from_secs(5), self.run.worker.batch(&all)).await);
     }
 
     fn interrupted(&self) -> Error {
@@ -257,6 +295,7 @@ impl One<'_, '_> {
             sql!("1000 * extract(epoch FROM pg_catalog.clock_timestamp() - applied_at)::pg_catalog.float8");
         let end = record_end(&self.run.history.table, &self.version, state, &since);
         self.run.lock.session().batch(&end).await?;
+        self.run_between(&forget(self.unit), &[], &[]).await?;
         Ok(attempts)
     }
 

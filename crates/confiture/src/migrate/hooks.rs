@@ -9,7 +9,7 @@ use crate::hook;
 use crate::migrate::options::Options;
 use crate::migrate::plan::{Direction, Planned};
 use crate::migrate::run::Done;
-use crate::postgres::{Piece, Session, run_pieces};
+use crate::postgres::{Piece, Session, run_pieces, session_end};
 use crate::sql::{Literal, Script, Sql, split, sql};
 
 /// What has happened, or is about to.
@@ -108,5 +108,6 @@ async fn run_sql(session: &Session, hook: &Hook, text: &str, event: &str) -> Res
     if outcome.is_err() {
         drop(session.batch(&Sql::literal("ROLLBACK")).await);
     }
-    outcome
+    // What it has set is not for the migration that comes.
+    outcome.and(session.batch(&Sql::join("; ", session_end())).await)
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::config::Connection;
 use crate::error::{Error, ErrorKind, Result};
 use crate::postgres::Session;
-use crate::sql::Sql;
+use crate::sql::{Sql, sql};
 
 /// The lock, held for as long as this value lives: closing its connection frees it, also after a crash.
 pub struct AdvisoryLock {
@@ -126,6 +126,23 @@ impl AdvisoryLock {
         self.session.query(&Sql::literal("SELECT pg_catalog.pg_advisory_unlock($1)"), &[&KEY]).await?;
         Ok(())
     }
+}
+
+/// What ends a session that has [joined](AdvisoryLock::join) a run, and goes on: settings, cursors, temporary tables and locks.
+#[must_use]
+pub fn session_end() -> Vec<Sql> {
+    let parts = [
+        "RESET SESSION AUTHORIZATION",
+        "RESET ROLE",
+        "RESET ALL",
+        "CLOSE ALL",
+        "UNLISTEN *",
+        "DISCARD SEQUENCES",
+        "DISCARD TEMP",
+    ];
+    let locks =
+        sql!("SELECT pg_catalog.pg_advisory_unlock_all(), pg_catalog.pg_advisory_lock_shared({})", MEMBERS);
+    parts.into_iter().map(Sql::literal).chain([locks]).collect()
 }
 
 fn locked(session: &Session, who: &str) -> Error {

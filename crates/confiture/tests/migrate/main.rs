@@ -13,3 +13,4 @@ mod proving;
 mod refused;
 mod rehearsing;
 mod reverting;
+mod sessions;
