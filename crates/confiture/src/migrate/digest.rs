@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::error::Result;
-use crate::postgres::Session;
+use crate::error::{Error, Result};
+use crate::postgres::{Row, Session, Statement};
 use crate::sql::{QualifiedName, Sql};
 
 /// The objects of a database that users have made, and the server's own words for each.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Digest {
     objects: BTreeMap<String, Vec<String>>,
 }
@@ -42,6 +42,19 @@ impl Digest {
         found.extend(new.map(|object| Difference::OnlySecond(object.clone())));
         found
     }
+
+    /// They have no name of an object in common.
+    fn is_apart_from(&self, other: &Self) -> bool {
+        !self.objects.keys().any(|object| other.objects.contains_key(object))
+    }
+
+    fn extend(&mut self, more: &Self) {
+        for (object, definitions) in &more.objects {
+            let all = self.objects.entry(object.clone()).or_default();
+            all.extend(definitions.iter().cloned());
+            all.sort();
+        }
+    }
 }
 
 /// Reads the digest of a database, without the table `without` (the history, which no migration makes).
@@ -50,18 +63,128 @@ impl Digest {
 ///
 /// A lost connection.
 pub async fn read_digest(session: &Session, without: Option<&QualifiedName>) -> Result<Digest> {
-    session.batch(&Sql::literal("SET search_path = ''")).await?;
-    let find = Sql::literal("SELECT coalesce(pg_catalog.to_regclass($1)::pg_catalog.oid, 0::pg_catalog.oid)");
-    let name = without.map(ToString::to_string).unwrap_or_default();
-    let without: u32 = match name.as_str() {
-        "" => 0,
-        name => session.query_one(&find, &[&name]).await?.get(0),
-    };
-    let query = Sql::literal(include_str!("../postgres/queries/digest.sql"));
+    session.batch(&Sql::literal("SET search_path = ''; SET jit = off")).await?;
+    let without = without.map(ToString::to_string).unwrap_or_default();
+    Ok(collect(&session.query(&Sql::literal(DIGEST), &[&without, &None::<String>]).await?))
+}
+
+const DIGEST: &str = include_str!("../postgres/queries/digest.sql");
+
+fn collect(rows: &[Row]) -> Digest {
     let mut objects: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for row in session.query(&query, &[&without]).await? {
+    for row in rows {
         let definition: Option<String> = row.get("definition");
         objects.entry(row.get("object")).or_default().push(definition.unwrap_or_default());
     }
-    Ok(Digest { objects })
+    objects.values_mut().for_each(|definitions| definitions.sort());
+    Digest { objects }
+}
+
+/// What a database holds after a change.
+#[derive(Debug, Clone)]
+pub(super) enum State {
+    /// All of it.
+    Whole(Digest),
+    /// What it held before, and this.
+    More(Digest),
+}
+
+impl State {
+    /// What `base` has become.
+    fn after(&self, base: &Digest) -> Digest {
+        let added = match self {
+            Self::Whole(digest) => return digest.clone(),
+            Self::More(added) => added,
+        };
+        let mut digest = base.clone();
+        digest.extend(added);
+        digest
+    }
+
+    /// What two states do not share that `base` has become.
+    pub(super) fn differences(&self, other: &Self, base: &Digest) -> Vec<Difference> {
+        if let (Self::More(one), Self::More(other)) = (self, other)
+            && one.is_apart_from(base)
+            && other.is_apart_from(base)
+        {
+            return one.differences(other);
+        }
+        self.after(base).differences(&other.after(base))
+    }
+
+    /// Turns `base` into what it has become.
+    pub(super) fn turn(self, base: &mut Digest) {
+        match self {
+            Self::Whole(digest) => *base = digest,
+            Self::More(added) => base.extend(&added),
+        }
+    }
+}
+
+/// Reads one state of a database after the other: of what only became more, no more than that.
+pub(super) struct Reader {
+    pub(super) session: Session,
+    without: String,
+    digest: Statement,
+    since: Statement,
+    base: Option<Mark>,
+}
+
+/// When a state was read, and what has to be the same for its digest to hold.
+#[derive(Debug, Clone)]
+pub(super) struct Mark {
+    now: String,
+    rows: i64,
+    others: String,
+    settings: String,
+}
+
+impl Reader {
+    /// Reads without the table `without`.
+    ///
+    /// # Errors
+    ///
+    /// A lost connection.
+    pub(super) async fn new(session: Session, without: &QualifiedName) -> Result<Self> {
+        session.batch(&Sql::literal("SET search_path = ''; SET jit = off")).await?;
+        let digest = session.prepare(&Sql::literal(DIGEST)).await?;
+        let since = include_str!("../postgres/queries/digest_since.sql");
+        let since = session.prepare(&Sql::literal(since)).await?;
+        Ok(Self { session, without: without.to_string(), digest, since, base: None })
+    }
+
+    /// What the database holds now, and the mark of that.
+    pub(super) async fn read(&self) -> Result<(State, Mark)> {
+        let base = self.base.as_ref();
+        let from = base.map(|base| base.now.as_str());
+        let rows = self.session.query_prepared(&self.since, &[&from]).await?;
+        let row = rows.first().ok_or_else(|| Error::unexpected("the catalogs were not counted"))?;
+        let (kept, made): (i64, i64) = (row.get("kept"), row.get("made"));
+        let mark = Mark {
+            now: row.get("now"),
+            rows: kept + made,
+            others: row.get("others"),
+            settings: row.get("settings"),
+        };
+        let holds = |base: &&Mark| base.rows == kept && base.others == mark.others && row.get("is_apart");
+        let from = match base.filter(holds) {
+            Some(_) if made == 0 => return Ok((State::More(Digest::default()), mark)),
+            Some(base) => Some(base.now.as_str()),
+            None => None,
+        };
+        let digest = collect(&self.session.query_prepared(&self.digest, &[&self.without, &from]).await?);
+        Ok((if from.is_some() { State::More(digest) } else { State::Whole(digest) }, mark))
+    }
+
+    /// From now on, what comes is told beside the state of `mark`; `None`: all of it is read the next time.
+    pub(super) fn go_on_from(&mut self, mark: Option<Mark>) {
+        self.base = mark;
+    }
+}
+
+impl Mark {
+    /// True where sessions that begin now have the settings of those that began then.
+    pub(super) fn has_settings_of(&self, other: &Self) -> bool {
+        self.settings == other.settings
+    }
 }

@@ -83,6 +83,23 @@ pub struct History {
 }
 
 impl History {
+    /// Reads the rows of these versions again; gives them as a history of their own.
+    pub(super) async fn read_again(&mut self, session: &Session, versions: &[&Version]) -> Result<Self> {
+        let mut part = Self { table: self.table.clone(), exists: self.exists, records: Vec::new() };
+        if !self.exists {
+            return Ok(part);
+        }
+        let texts: Vec<_> = versions.iter().map(|version| version.as_str()).collect();
+        part.records = read_records(session, &self.table, Some(&texts)).await?;
+        for record in &part.records {
+            match self.records.binary_search_by(|known| known.version.cmp(&record.version)) {
+                Ok(at) => self.records[at] = record.clone(),
+                Err(at) => self.records.insert(at, record.clone()),
+            }
+        }
+        Ok(part)
+    }
+
     /// The row of a version.
     #[must_use]
     pub fn record(&self, version: &Version) -> Option<&Record> {
@@ -137,18 +154,26 @@ pub(super) async fn read_history(session: &Session, table: &TableName) -> Result
         .hint("name another table with history_table")
         .hint("the history of another tool is taken over by `confiture migrate baseline --adopt`"));
     }
+    let records = read_records(session, &table, None).await?;
+    Ok(History { table, exists: true, records })
+}
+
+/// The rows of these versions, or all.
+async fn read_records(
+    session: &Session,
+    table: &QualifiedName,
+    versions: Option<&[&str]>,
+) -> Result<Vec<Record>> {
     let query = sql!(
         "SELECT version, name, checksum, statements, state, step, running, \
          pg_catalog.to_char(applied_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') AS applied_at, \
-         execution_ms, applied_by, source FROM {} ORDER BY id",
+         execution_ms, applied_by, source FROM {} WHERE $1::pg_catalog.text[] IS NULL OR version = ANY ($1) ORDER BY id",
         table
     );
-    let mut records = Vec::new();
-    for row in session.query(&query, &[]).await? {
-        records.push(read_record(&row, &table)?);
-    }
+    let rows = session.query(&query, &[&versions]).await?;
+    let mut records = rows.iter().map(|row| read_record(row, table)).collect::<Result<Vec<_>>>()?;
     records.sort_by(|one, other| one.version.cmp(&other.version));
-    Ok(History { table, exists: true, records })
+    Ok(records)
 }
 
 /// Histories in other schemas than that of `table`.

@@ -160,7 +160,7 @@ impl Migrator {
     }
 
     /// What another tool has applied is not applied again.
-    async fn refuse_unadopted(
+    pub(super) async fn refuse_unadopted(
         &self,
         session: &Session,
         history: &History,

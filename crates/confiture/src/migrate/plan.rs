@@ -200,6 +200,7 @@ pub(super) fn plan_up(units: &[Unit<'_>], assessed: &[Assessment], options: &UpO
 /// Chooses what `down` runs.
 pub(super) fn plan_down(units: &[Unit<'_>], assessed: &[Assessment], options: &DownOptions) -> Result<Plan> {
     let mut plan = Plan::new(Direction::Down);
+    plan.settles = assessed.iter().any(|one| one.settles);
     let applied =
         assessed.iter().rev().filter(|one| !matches!(one.state, Standing::Pending | Standing::OutOfOrder));
     if let Extent::To(target) = &options.extent {

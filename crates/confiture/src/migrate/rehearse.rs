@@ -5,13 +5,16 @@ use serde::Serialize;
 use crate::config::Connection;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Execution;
-use crate::migrate::digest::{Difference, Digest, read_digest};
+use crate::migrate::assess::assess;
+use crate::migrate::digest::{Difference, Digest, Mark, Reader, State};
 use crate::migrate::folder::Folder;
 use crate::migrate::migrator::Migrator;
 use crate::migrate::options::{DownOptions, Extent, Options, UpOptions};
+use crate::migrate::plan::{Direction, plan_down, plan_up};
+use crate::migrate::run::Run;
+use crate::migrate::unit::Unit;
 use crate::postgres::scratch::{self, Scratch};
 use crate::postgres::{Session, roles};
-use crate::sql::QualifiedName;
 
 /// What came of it.
 #[derive(Debug, Clone, Serialize)]
@@ -77,50 +80,150 @@ pub async fn in_scratch<T>(
 /// What the server refuses, at its place, with the direction in front.
 pub async fn rehearse(connection: &Connection, folder: &Folder, execution: &Execution) -> Result<Rehearsal> {
     scratch::refuse_what_outlasts(folder.scripts())?;
-    in_scratch(connection, folder.texts(), async |scratch| {
+    let rehearsal = in_scratch(connection, folder.texts(), async |scratch| {
         let options = Options { lint: false, ..Options::default() };
         let migrator = Migrator::new(scratch.clone(), folder.clone(), options);
-        let session = Session::connect(scratch).await?;
-        let (_, history) = migrator.connect().await?;
-        let table = history.table;
-        let mut before = read_digest(&session, Some(&table)).await?;
-        let mut migrations = Vec::new();
+        let units = migrator.units()?;
         let quiet = &execution.unwatched();
-        for file in &folder.migrations {
+        let mut walk = Walk::begin(&migrator, &units, quiet).await?;
+        let mut migrations = Vec::new();
+        for unit in &units {
             if execution.is_interrupted() {
-                return Err(Error::interrupted("interrupted; all of this was in a scratch database"));
+                return Err(interrupted());
             }
-            let called = super::assess::called(&file.version, &file.name);
-            let up = UpOptions { target: Some(file.version.clone()), ..UpOptions::default() };
-            let rehearsed = execution
-                .step(&format!("Trying {called}"), async {
-                    up_with_roles(&migrator, &session, &up, quiet).await.map_err(say_empty)?;
-                    let after = read_digest(&session, Some(&table)).await?;
-                    let has_down = file.down.as_ref().is_some_and(|down| !down.is_empty());
-                    let mut one = Rehearsed {
-                        migration: called.clone(),
-                        reverted: has_down,
-                        after_down: Vec::new(),
-                        after_redo: Vec::new(),
-                        not_again: None,
-                    };
-                    if has_down {
-                        try_down(&migrator, &session, &table, (&before, &after), &up, &mut one, quiet)
-                            .await?;
-                    }
-                    Ok((one, after))
-                })
-                .await?;
-            before = rehearsed.1;
-            let is_end = rehearsed.0.not_again.is_some();
-            migrations.push(rehearsed.0);
+            let work = walk.rehearse(unit);
+            let one = execution.step(&format!("Trying {}", unit.called()), work).await?;
+            let is_end = one.not_again.is_some();
+            migrations.push(one);
             if is_end {
                 break;
             }
         }
-        Ok(Rehearsal { migrations, result: before })
+        Ok(Rehearsal { migrations, result: walk.before })
+    });
+    rehearsal.await.map_err(|error| match error.kind() {
+        ErrorKind::Interrupted => interrupted(),
+        _ => error,
     })
-    .await
+}
+
+fn interrupted() -> Error {
+    Error::interrupted("interrupted; all of this was in a scratch database")
+}
+
+/// One run that leads through every state of a database, and what it holds.
+struct Walk<'a> {
+    migrator: &'a Migrator,
+    units: &'a [Unit<'a>],
+    execution: &'a Execution,
+    /// None where sessions that begin now have other settings than those of the run before.
+    run: Option<Run<'a>>,
+    reader: Reader,
+    /// What the database holds before the next migration.
+    before: Digest,
+    /// The mark of the state that the sessions of the run began in.
+    begun: Mark,
+}
+
+impl<'a> Walk<'a> {
+    async fn begin(migrator: &'a Migrator, units: &'a [Unit<'a>], execution: &'a Execution) -> Result<Self> {
+        let run = begin_run(migrator, units, execution).await?;
+        let session = Session::connect(&migrator.connection).await?;
+        let mut reader = Reader::new(session, &run.history.table).await?;
+        let (state, begun) = reader.read().await?;
+        let mut before = Digest::default();
+        state.turn(&mut before);
+        reader.go_on_from(Some(begun.clone()));
+        Ok(Self { migrator, units, execution, run: Some(run), reader, before, begun })
+    }
+
+    /// Up, down and up again. What the last `up` has made, the next migration finds: it is not read twice.
+    async fn rehearse(&mut self, unit: &Unit<'_>) -> Result<Rehearsed> {
+        let mut one = Rehearsed {
+            migration: unit.called(),
+            reverted: unit.is_reversible(),
+            after_down: Vec::new(),
+            after_redo: Vec::new(),
+            not_again: None,
+        };
+        self.up(unit).await.map_err(say_empty)?;
+        let (after, mut mark) = self.reader.read().await?;
+        if one.reverted {
+            mark = self.try_down(unit, &after, &mut one).await?.unwrap_or(mark);
+        }
+        // Where the second `up` has made something else, what the first one made is not what is there.
+        self.reader.go_on_from(one.after_redo.is_empty().then(|| mark.clone()));
+        after.turn(&mut self.before);
+        if !mark.has_settings_of(&self.begun)
+            && let Some(run) = self.run.take()
+        {
+            run.end(Ok(())).await?;
+            self.begun = mark;
+        }
+        Ok(one)
+    }
+
+    /// The way back, and up again; the mark of what is there then.
+    async fn try_down(
+        &mut self,
+        unit: &Unit<'_>,
+        after: &State,
+        one: &mut Rehearsed,
+    ) -> Result<Option<Mark>> {
+        self.step(unit, Direction::Down).await.map_err(|error| error.context("on the way back"))?;
+        let (state, _) = self.reader.read().await?;
+        one.after_down = State::More(Digest::default()).differences(&state, &self.before);
+        match self.up(unit).await {
+            Ok(()) => {}
+            // What is in its way is what the way back has left.
+            Err(error) if error.kind() == ErrorKind::Server && !one.after_down.is_empty() => {
+                one.not_again = Some(error.to_string());
+                return Ok(None);
+            }
+            Err(error) => return Err(error.context("on the way up again, after the way back")),
+        }
+        let (again, mark) = self.reader.read().await?;
+        one.after_redo = after.differences(&again, &self.before);
+        Ok(Some(mark))
+    }
+
+    /// Up; roles that are missing are made, where the server is our own.
+    async fn up(&mut self, unit: &Unit<'_>) -> Result<()> {
+        let session = self.reader.session.clone();
+        roles::with_roles(&session, async || self.step(unit, Direction::Up).await).await
+    }
+
+    /// One migration one way, as `up` and `down` do it. Only its own rows of the history are read again.
+    async fn step(&mut self, unit: &Unit<'_>, direction: Direction) -> Result<()> {
+        let run = match &mut self.run {
+            Some(run) => run,
+            none => none.insert(begin_run(self.migrator, self.units, self.execution).await?),
+        };
+        let units = std::slice::from_ref(unit);
+        let versions: Vec<_> = std::iter::once(&unit.version).chain(unit.squashes()).collect();
+        let history = run.history.read_again(run.lock.session(), &versions).await?;
+        let assessed = assess(units, &history);
+        let plan = match direction {
+            Direction::Up => plan_up(units, &assessed, &UpOptions::default())?,
+            Direction::Down => {
+                let last = DownOptions { extent: Extent::Steps(1), interrupted: None };
+                plan_down(units, &assessed, &last)?
+            }
+        };
+        run.report.direction = direction;
+        run.report.migrations.clear();
+        run.execute(&plan, units).await
+    }
+}
+
+async fn begin_run<'a>(
+    migrator: &'a Migrator,
+    units: &[Unit<'_>],
+    execution: &'a Execution,
+) -> Result<Run<'a>> {
+    let (sessions, history) = migrator.connect_twice().await?;
+    migrator.refuse_unadopted(&sessions.0, &history, units, &UpOptions::default()).await?;
+    Run::begin(sessions, &migrator.options, execution, Direction::Up, None).await
 }
 
 /// Applies migrations; roles that they lack are made, where the server is our own.
@@ -144,30 +247,4 @@ pub fn say_empty(error: Error) -> Error {
         ),
         _ => error,
     }
-}
-
-async fn try_down(
-    migrator: &Migrator,
-    session: &Session,
-    table: &QualifiedName,
-    (before, after): (&Digest, &Digest),
-    up: &UpOptions,
-    one: &mut Rehearsed,
-    execution: &Execution,
-) -> Result<()> {
-    let way = |what: &'static str| move |error: Error| error.context(what);
-    let down = DownOptions { extent: Extent::Steps(1), interrupted: None };
-    migrator.down(&down, execution).await.map_err(way("on the way back"))?;
-    one.after_down = before.differences(&read_digest(session, Some(table)).await?);
-    match up_with_roles(migrator, session, up, execution).await {
-        Ok(()) => {}
-        // What is in its way is what the way back has left.
-        Err(error) if error.kind() == ErrorKind::Server && !one.after_down.is_empty() => {
-            one.not_again = Some(error.to_string());
-            return Ok(());
-        }
-        Err(error) => return Err(error.context("on the way up again, after the way back")),
-    }
-    one.after_redo = after.differences(&read_digest(session, Some(table)).await?);
-    Ok(())
 }

@@ -184,6 +184,9 @@ impl<'a> Run<'a> {
 
     /// Records the files of changed migrations, where that was asked for, and squashes whose parts are applied.
     async fn settle(&mut self, plan: &Plan, units: &[Unit<'_>]) -> Result<()> {
+        if !plan.settles && plan.repairs.is_empty() {
+            return Ok(());
+        }
         let assessed = self.assess(units);
         for one in assessed.iter().filter(|one| one.settles || plan.repairs.contains(&one.called())) {
             let Some(unit) = find_unit(units, &one.version) else { continue };

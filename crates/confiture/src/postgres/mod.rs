@@ -37,5 +37,5 @@ pub use server_error::ServerError;
 pub use session::{Parameter, Session};
 pub use statement_locks::{LockWatch, SeenLock};
 pub use tokio_postgres::Row;
-pub(crate) use tokio_postgres::{CopyInSink, Error as DriverError};
+pub(crate) use tokio_postgres::{CopyInSink, Error as DriverError, Statement};
 pub(crate) use worker_thread::WorkerThread;

@@ -143,6 +143,11 @@ impl Session {
         self.client().query(sql.as_str(), parameters).await.map_err(|error| self.refused(error))
     }
 
+    /// Runs a query that [`prepare`](Self::prepare) has made ready.
+    pub async fn query_prepared(&self, query: &Statement, parameters: &[Parameter<'_>]) -> Result<Vec<Row>> {
+        self.client().query(query, parameters).await.map_err(|error| self.refused(error))
+    }
+
     /// Runs a query that returns exactly one row.
     pub async fn query_one(&self, sql: &Sql, parameters: &[Parameter<'_>]) -> Result<Row> {
         self.client().query_one(sql.as_str(), parameters).await.map_err(|error| self.refused(error))

@@ -2,7 +2,9 @@
 
 use confiture::config::Connection;
 use confiture::event::Execution;
-use confiture::migrate::{Difference, Finding, Part, plan_squash, read_folder, rehearse};
+use confiture::migrate::{Difference, Finding, Part, plan_squash, read_digest, read_folder, rehearse};
+use confiture::postgres::Session;
+use confiture::sql::QualifiedName;
 
 use local_postgres::testing::Database;
 
@@ -62,6 +64,111 @@ async fn ways_back_that_lead_back_are_told_from_those_that_do_not() {
         "t",
         "nothing here was touched"
     );
+}
+
+/// Of each state only what was made is read, where nothing else has changed. Here everything is changed that other objects show.
+const CHANGES: [(&str, &str); 22] = [
+    (
+        "CREATE SCHEMA app; CREATE TABLE app.a (id int PRIMARY KEY, n text); COMMENT ON TABLE app.a IS 'x'",
+        "DROP SCHEMA app CASCADE",
+    ),
+    ("CREATE VIEW app.v AS SELECT a.n, a.id FROM app.a", "DROP VIEW app.v"),
+    ("CREATE INDEX a_n ON app.a (n)", "DROP INDEX app.a_n"),
+    ("ALTER TABLE app.a RENAME n TO m", "ALTER TABLE app.a RENAME m TO n"),
+    ("ALTER TABLE app.a RENAME TO b", "ALTER TABLE app.b RENAME TO a"),
+    ("CREATE TABLE app.c (b int REFERENCES app.b, at timestamptz DEFAULT now())", "DROP TABLE app.c"),
+    ("CREATE TABLE app.d (b int REFERENCES app.b)", "DROP TABLE app.d"),
+    (
+        "CREATE TYPE app.mood AS ENUM ('x', 'z'); CREATE TABLE app.e (m app.mood DEFAULT 'x')",
+        "DROP TABLE app.e; DROP TYPE app.mood",
+    ),
+    ("-- confiture: no-transaction\nALTER TYPE app.mood ADD VALUE 'y' BEFORE 'z'", ""),
+    ("ALTER TYPE app.mood RENAME TO temper", "ALTER TYPE app.temper RENAME TO mood"),
+    ("CREATE TABLE app.p (); CREATE TABLE app.q ()", "DROP TABLE app.p, app.q"),
+    ("ALTER TABLE app.q INHERIT app.p", "ALTER TABLE app.q NO INHERIT app.p"),
+    (
+        "CREATE FUNCTION app.f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
+        "DROP FUNCTION app.f()",
+    ),
+    (
+        "CREATE TRIGGER t BEFORE INSERT ON app.c FOR EACH ROW EXECUTE FUNCTION app.f()",
+        "DROP TRIGGER t ON app.c",
+    ),
+    (
+        "CREATE TRIGGER u BEFORE INSERT ON app.c FOR EACH ROW EXECUTE FUNCTION app.f()",
+        "DROP TRIGGER u ON app.c",
+    ),
+    ("ALTER FUNCTION app.f RENAME TO g", "ALTER FUNCTION app.g RENAME TO f"),
+    ("COMMENT ON COLUMN app.c.at IS 'when'", "COMMENT ON COLUMN app.c.at IS NULL"),
+    ("CREATE POLICY p ON app.c USING (b > 0)", "DROP POLICY p ON app.c"),
+    ("ALTER SCHEMA app RENAME TO apps", "ALTER SCHEMA apps RENAME TO app"),
+    ("DROP TABLE apps.d", "CREATE TABLE apps.d (b int REFERENCES apps.b)"),
+    ("CREATE EXTENSION citext; CREATE TABLE apps.x (c citext)", "DROP TABLE apps.x; DROP EXTENSION citext"),
+    ("INSERT INTO apps.b VALUES (1, 'x')", "DELETE FROM apps.b"),
+];
+
+fn numbered(changes: &[(&str, &str)]) -> Vec<(String, String)> {
+    let both = changes.iter().enumerate().flat_map(|(at, (up, down))| {
+        let name = |way: &str| format!("{:03}_x.{way}.sql", at + 1);
+        let down = (!down.is_empty()).then(|| (name("down"), (*down).to_owned()));
+        [(name("up"), (*up).to_owned())].into_iter().chain(down)
+    });
+    both.collect()
+}
+
+#[tokio::test]
+async fn a_state_that_was_read_in_part_is_what_is_there() {
+    let files = numbered(&CHANGES);
+    for count in 1..=CHANGES.len() {
+        let ground = Ground::new(&[]).await;
+        let upto = |(name, _): &&(String, String)| name[..3].parse::<usize>().unwrap() <= count;
+        for (name, text) in files.iter().filter(upto) {
+            ground.write(&[(name, text)]);
+        }
+        let folder = read_folder(ground.folder.path()).unwrap();
+        let rehearsal = rehearse(&ground.connection(), &folder, &Execution::unattended()).await.unwrap();
+        assert_eq!(Finding::of_rehearsal(&rehearsal).len(), 0, "{:?}", rehearsal.migrations);
+        ground.apply().await;
+        let session = Session::connect(&ground.connection()).await.unwrap();
+        let history = QualifiedName::new("public", "confiture_migrations");
+        let there = read_digest(&session, Some(&history)).await.unwrap();
+        assert_eq!(there.differences(&rehearsal.result), [], "after {count}");
+    }
+}
+
+#[tokio::test]
+async fn a_way_back_that_leads_elsewhere_is_found_wherever_it_leads() {
+    let wrong = [
+        (4, "ALTER TABLE app.a RENAME m TO o", "column app.a.n is gone"),
+        (6, "SELECT 1", "so it cannot be applied again"),
+        (12, "SELECT 1", "table app.q is another"),
+        (
+            14,
+            "DROP TRIGGER t ON app.c; COMMENT ON TABLE app.c IS 'left'",
+            "comment on table app.c stays behind",
+        ),
+        (17, "SELECT 1", "comment on column at of table app.c stays behind"),
+        (20, "CREATE TABLE apps.d (b bigint)", "column apps.d.b is another"),
+    ];
+    for (number, down, said) in wrong {
+        let mut changes = CHANGES;
+        changes[number - 1].1 = down;
+        let ground = Ground::new(&[]).await;
+        for (name, text) in &numbered(&changes) {
+            ground.write(&[(name, text)]);
+        }
+        let found = findings(&ground).await;
+        let name = format!("{number:03}_x down_differs: ");
+        assert!(found.iter().any(|one| one.starts_with(&name) && one.contains(said)), "{number}: {found:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_sessions_begin_with_is_what_the_next_migration_finds() {
+    let first = "CREATE SCHEMA app; DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET search_path = app, public', current_database()); END $$";
+    let ground =
+        Ground::new(&[("1_a.up.sql", first), ("2_b.up.sql", "CREATE TABLE app.b (); SELECT FROM b;")]).await;
+    assert_eq!(findings(&ground).await, [""; 0]);
 }
 
 #[tokio::test]
