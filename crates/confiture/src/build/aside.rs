@@ -1,7 +1,9 @@
 //! The database that is replaced waits beside its successor until that is done. A comment marks it as ours, so that a build finishes
 //! what one that was killed has left.
 
-use crate::error::{Error, Result};
+use std::time::Duration;
+
+use crate::error::{Error, ErrorKind, Result};
 use crate::postgres::{Session, database};
 use crate::sql::{Identifier, Literal, Sql, sql};
 
@@ -14,12 +16,26 @@ pub(super) fn name_of(database: &Identifier) -> Identifier {
     Identifier::new(format!("{}_replaced", &database.as_str()[..database.as_str().floor_char_boundary(room)]))
 }
 
-/// Waits until no other build replaces the same database.
-pub(super) async fn lock(maintenance: &Session, aside: &Identifier) -> Result<()> {
-    let key = Literal(aside.as_str());
-    maintenance
-        .batch(&sql!("SELECT pg_catalog.pg_advisory_lock(pg_catalog.hashtextextended({}, 0))", key))
-        .await
+/// How long a build that is only looked at waits for another one of the same name.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The statement that waits until no other build makes the same database.
+pub(super) fn lock(aside: &Identifier) -> Sql {
+    sql!("SELECT pg_catalog.pg_advisory_lock(pg_catalog.hashtextextended({}, 0))", Literal(aside.as_str()))
+}
+
+/// Takes that lock, or says that another build has it: while that one is at work, nobody can say what it leaves.
+pub(super) async fn lock_in_time(
+    maintenance: &Session,
+    database: &Identifier,
+    aside: &Identifier,
+) -> Result<()> {
+    if let Ok(locked) = tokio::time::timeout(PATIENCE, maintenance.batch(&lock(aside))).await {
+        return locked;
+    }
+    drop(maintenance.cancel().await);
+    Err(Error::new(ErrorKind::Locked, format!("another build of the database {database} is at work"))
+        .hint("wait until it ends, or stop it; then run this command again"))
 }
 
 pub(super) async fn unlock(maintenance: &Session, aside: &Identifier) -> Result<()> {

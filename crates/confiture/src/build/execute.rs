@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::build::aside;
 use crate::build::need::{Ran, run_by_need, tails};
 use crate::build::order::TreeFile;
-use crate::build::plan::{BuildPlan, Content, OutsideTransaction, Run, Way, arrange};
+use crate::build::plan::{BuildPlan, Content, OutsideTransaction, Run, Target, Way, arrange, look_into};
 use crate::build::template;
 use crate::config::{BuildOrder, Connection};
 use crate::error::{Error, Result};
@@ -56,9 +56,16 @@ pub(super) async fn execute(plan: BuildPlan, execution: &Execution) -> Result<Bu
     let mut order = Vec::new();
     let cloned = match &plan.way {
         Way::InPlace => {
-            order = run_tree(&plan.connection, &plan, execution)
-                .await
-                .map_err(|failure| failure.in_place(&plan))?;
+            let mut work = async || {
+                let ran = run_tree(&plan.connection, &plan, execution).await;
+                order = ran.map_err(|failure| failure.in_place(&plan))?;
+                Ok(())
+            };
+            // Where only the database itself can be reached, nobody else can be seen.
+            match database::connect_to_maintenance(&plan.connection).await {
+                Ok(maintenance) => in_turn(&maintenance, &plan, execution, work).await?,
+                Err(_) => work().await?,
+            }
             false
         }
         Way::Create => {
@@ -125,28 +132,50 @@ async fn replacing(
     execution: &Execution,
     make: impl AsyncFnOnce() -> Result<()>,
 ) -> Result<()> {
-    if !plan.replaces {
-        return make().await;
-    }
+    in_turn(maintenance, plan, execution, async || {
+        if plan.replaces { replace(maintenance, plan, make).await } else { make().await }
+    })
+    .await
+}
+
+/// Does `work` when no other build of the same name is at it, which puts a database back, drops or fills it.
+async fn in_turn(
+    maintenance: &Session,
+    plan: &BuildPlan,
+    execution: &Execution,
+    work: impl AsyncFnOnce() -> Result<()>,
+) -> Result<()> {
     let aside = aside::name_of(&plan.database);
-    // Another build of the same name may be at it: it puts the database back, or drops it.
-    tokio::select! {
-        locked = aside::lock(maintenance, &aside) => locked?,
-        () = execution.interrupted() => {
-            return Err(Error::interrupted("interrupted while another build was waited for; nothing was changed"));
-        }
-    }
-    let outcome = replace(maintenance, plan, &aside, make).await;
+    let why = format!("another build of the database {} is at work; this one waits for it", plan.database);
+    template::lock(maintenance, &aside::lock(&aside), execution, &why).await?;
+    let outcome = match refuse_another(maintenance, plan).await {
+        Ok(()) => work().await,
+        Err(error) => Err(error),
+    };
     aside::unlock(maintenance, &aside).await?;
     outcome
+}
+
+/// A database that another build has made or filled since this one has looked is not one that anybody has agreed to lose.
+async fn refuse_another(maintenance: &Session, plan: &BuildPlan) -> Result<()> {
+    let is_as_planned = match plan.target {
+        Target::Missing if !plan.replaces => !database::exists(maintenance, &plan.database).await?,
+        Target::Empty => look_into(&plan.connection).await? == Target::Empty,
+        _ => true,
+    };
+    if is_as_planned {
+        return Ok(());
+    }
+    Err(Error::refused(format!("another build has made the database {} meanwhile", plan.database))
+        .hint("look at what it holds; `--drop-existing` builds it anew"))
 }
 
 async fn replace(
     maintenance: &Session,
     plan: &BuildPlan,
-    aside: &Identifier,
     make: impl AsyncFnOnce() -> Result<()>,
 ) -> Result<()> {
+    let aside = &aside::name_of(&plan.database);
     aside::settle(maintenance, &plan.database, aside).await?;
     if !database::exists(maintenance, &plan.database).await? {
         return make().await;

@@ -171,8 +171,10 @@ pub(super) async fn plan_build(
             None
         }
     };
+    let aside = aside::name_of(&database);
     let server = match &maintenance {
         Some(session) => {
+            aside::lock_in_time(session, &database, &aside).await?;
             if options.cache {
                 // What a session has written in template1 is counted when it ends.
                 database::wait_until_unused(session, &Identifier::new("template1")).await?;
@@ -188,10 +190,13 @@ pub(super) async fn plan_build(
     if target == Target::Missing && server.as_ref().is_some_and(|server| !server.may_create) {
         return Err(may_not_create(&database, server.as_ref()));
     }
-    let aside = aside::name_of(&database);
     let left = match &maintenance {
-        Some(session) if aside::is_left(session, &aside).await? => Some(aside),
-        _ => None,
+        Some(session) => {
+            let is_left = aside::is_left(session, &aside).await?;
+            aside::unlock(session, &aside).await?;
+            is_left.then_some(aside)
+        }
+        None => None,
     };
     if let Some(left) = left.as_ref().filter(|_| !options.drop_existing) {
         notes.push(format!(
@@ -251,7 +256,7 @@ async fn choose_way(
     })
 }
 
-async fn look_into(connection: &Connection) -> Result<Target> {
+pub(super) async fn look_into(connection: &Connection) -> Result<Target> {
     let session = Session::connect(connection).await?;
     let (examples, objects) = database::read_user_objects(&session).await?;
     Ok(if objects == 0 { Target::Empty } else { Target::Occupied { examples, objects } })

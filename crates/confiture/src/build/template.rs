@@ -181,14 +181,15 @@ pub(super) async fn secure(
     execution: &Execution,
     build: impl AsyncFnOnce() -> Result<()>,
 ) -> Result<bool> {
-    let key = key_of(template);
-    lock(maintenance, &sql!("SELECT pg_advisory_lock_shared({})", key), execution).await?;
+    let (key, why) =
+        (key_of(template), "another build of the same files is at work; its result will be copied");
+    lock(maintenance, &sql!("SELECT pg_advisory_lock_shared({})", key), execution, why).await?;
     if is_complete(maintenance, template).await? {
         return Ok(true);
     }
     // Two that wait for each other's shared lock would wait for ever: so it is given back first.
     maintenance.batch(&sql!("SELECT pg_advisory_unlock_shared({})", key)).await?;
-    lock(maintenance, &sql!("SELECT pg_advisory_lock({})", key), execution).await?;
+    lock(maintenance, &sql!("SELECT pg_advisory_lock({})", key), execution, why).await?;
     let was_there = is_complete(maintenance, template).await?;
     if !was_there {
         make(maintenance, template, tree, build).await?;
@@ -199,14 +200,20 @@ pub(super) async fn secure(
     Ok(was_there)
 }
 
-async fn lock(maintenance: &Session, statement: &Sql, execution: &Execution) -> Result<()> {
+/// Waits for a lock, says `why` where that takes longer, and stops where the user asks to.
+pub(super) async fn lock(
+    maintenance: &Session,
+    statement: &Sql,
+    execution: &Execution,
+    why: &str,
+) -> Result<()> {
     let mut locked = pin!(maintenance.batch(statement));
     let patience = tokio::time::sleep(Duration::from_secs(1));
     tokio::select! {
         outcome = &mut locked => return outcome,
         () = execution.interrupted() => {}
         () = patience => {
-            execution.note("another build of the same files is at work; its result will be copied");
+            execution.note(why);
             tokio::select! {
                 outcome = &mut locked => return outcome,
                 () = execution.interrupted() => {}

@@ -138,18 +138,52 @@ async fn a_database_of_that_name_that_no_build_has_set_aside_stays() {
 async fn two_builds_of_one_name_take_turns() {
     let ground = occupied(&[("1.sql", "CREATE TABLE t (a int);")]).await;
     let plain = BuildOptions { cache: false, disconnect: true, ..REPLACE };
-    // Who comes second may be looking at the old database when the first one ends all sessions there, or come for it when it has just
-    // been set aside.
-    let build = async || loop {
-        match ground.build("mine", plain).await {
-            Err(error) if matches!(error.sqlstate_code(), Some("57P01" | "3D000")) => {}
-            outcome => break outcome,
-        }
-    };
-    let (one, other) = tokio::join!(build(), build());
-    one.unwrap();
-    other.unwrap();
+    for _ in 0..8 {
+        let (one, other) = tokio::join!(ground.build("mine", plain), ground.build("mine", plain));
+        one.unwrap();
+        other.unwrap();
+    }
     assert_eq!(ground.databases(), ["mine"]);
+}
+
+/// Nobody has agreed to lose what another build has just made, and it is not built into twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_builds_of_a_new_name_the_second_says_that_the_first_has_made_it() {
+    let ground = Ground::new(&[("1.sql", "CREATE TABLE t (a int);")]).await;
+    for is_there in [false, true] {
+        for cache in [false, true] {
+            if is_there {
+                ground.psql("postgres", "CREATE DATABASE made");
+            }
+            let options = BuildOptions { cache, ..BuildOptions::default() };
+            let plans = tokio::join!(
+                async { ground.builder().plan(&ground.connection("made"), options).await.unwrap() },
+                async { ground.builder().plan(&ground.connection("made"), options).await.unwrap() },
+            );
+            let execution = Execution::unattended();
+            let (one, other) = tokio::join!(plans.0.execute(&execution), plans.1.execute(&execution));
+            assert!(one.is_ok() != other.is_ok(), "{one:?} {other:?}");
+            let error = one.and(other).unwrap_err();
+            assert_eq!(error.message(), "another build has made the database made meanwhile");
+            assert_eq!(ground.psql("made", "SELECT to_regclass('t')"), "t");
+            ground.psql("postgres", "DROP DATABASE made");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_looks_while_another_build_is_at_work_is_told_so() {
+    let ground = occupied(&[("1.sql", "CREATE TABLE t (a int);")]).await;
+    let other = confiture::postgres::Session::connect(&ground.connection("postgres")).await.unwrap();
+    other
+        .batch(&confiture::sql::Sql::literal("SELECT pg_advisory_lock(hashtextextended('mine_replaced', 0))"))
+        .await
+        .unwrap();
+    let error = ground.builder().plan(&ground.connection("mine"), REPLACE).await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.message()),
+        (ErrorKind::Locked, "another build of the database mine is at work")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
