@@ -2,6 +2,7 @@
 
 use local_postgres::testing::Database;
 
+use crate::schema_to_schema::psql;
 use crate::support::Project;
 
 #[test]
@@ -133,6 +134,28 @@ fn who_is_not_found_is_told_by_the_flag_that_named_it() {
         let line = format!("error: {with}: there is no environment `lokal`");
         assert!(said.stderr.contains(&line), "{arguments:?} {said}");
     }
+}
+
+/// A schema that no file makes stays where the history stays: alone there, or beside what has to go.
+#[tokio::test]
+async fn the_schema_of_the_history_is_no_drift() {
+    let database = Database::create().await.expect("a database");
+    let project = Project::new();
+    project.write("confiture.yaml", "history_table: '\"Öps\".\"History\"'\n");
+    project.write("db/environments/local.yaml", &format!("database_url: {}\n", database.url()));
+    project.write("db/schema/a.sql", "create table a (id int);\n");
+    project.write("db/migrations/001_a.up.sql", "create table public.a (id int);\n");
+    psql(
+        &database,
+        "create schema \"Öps\"; comment on schema \"Öps\" is 'ours'; grant usage on schema \"Öps\" to pg_monitor",
+    );
+    assert_eq!(project.call(&["migrate", "up", "-c", "local"]).status, 0);
+    let said = project.call(&["drift", "--env", "local"]);
+    assert_eq!(said.status, 0, "{said}");
+    psql(&database, "create table \"Öps\".b ()");
+    let said = project.call(&["drift", "--env", "local"]);
+    assert!(said.status == 7 && said.stdout.contains("DROP TABLE \"Öps\".b"), "{said}");
+    assert!(!said.stdout.contains("DROP SCHEMA"), "{said}");
 }
 
 /// The very name that docs/configuration.md has for an example.

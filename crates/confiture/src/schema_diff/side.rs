@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::RwLock;
 
-use crate::catalog::{Kind, Object, Objects};
+use crate::catalog::{Key, Kind, Object, Objects};
 use crate::config::mapping::TableName;
 use crate::diff::{self, Sizes};
 use crate::error::{Error, Result};
@@ -12,7 +12,7 @@ use crate::postgres::scratch::{Scratch, makes_subscription};
 use crate::postgres::{Session, read_lint_ground, read_objects, roles};
 use crate::schema_diff::prove::{Source, converge};
 use crate::schema_diff::version;
-use crate::sql::{SplitScript, Sql};
+use crate::sql::{Identifier, SplitScript, Sql};
 
 /// A source, and what is read of it before anything is made.
 pub(super) struct Side<'a> {
@@ -25,6 +25,8 @@ pub(super) struct Side<'a> {
 pub(super) struct Live {
     pub(super) objects: Arc<Objects>,
     pub(super) sizes: Sizes,
+    /// The schemas that the history stands in, which stay where it stays.
+    hosts: Vec<Key>,
 }
 
 impl<'a> Side<'a> {
@@ -34,8 +36,13 @@ impl<'a> Side<'a> {
         let session = Session::connect(connection).await?;
         let objects = read_objects(&session, false).await?;
         let sizes = Sizes::of(&read_lint_ground(&session).await?);
+        let of_history = objects.all.iter().filter(|object| is_history(object, history_table));
+        let hosts = of_history.filter_map(|object| {
+            Some((Kind::Schema, Identifier::new(object.schema.as_deref()?).to_string()))
+        });
+        let hosts = hosts.filter(|key| objects.find(key).is_some()).collect();
         let objects = Arc::new(objects.without(|object| is_ours(object, history_table)));
-        Ok(Self { source, live: Some(Live { objects, sizes }) })
+        Ok(Self { source, live: Some(Live { objects, sizes, hosts }) })
     }
 
     /// Reads a live database as a server of `version` would have it; a remark where it is on another.
@@ -66,6 +73,22 @@ impl<'a> Side<'a> {
     /// The files' texts.
     pub(super) fn texts(&self) -> impl Iterator<Item = &str> {
         self.scripts().iter().map(|script| script.script.text())
+    }
+
+    /// `objects`, with the schemas that the history of this side stands in: what lacks them does not say that they go.
+    fn host_in(&self, objects: &Arc<Objects>) -> Arc<Objects> {
+        let mut hosting = Arc::clone(objects);
+        let Some(live) = &self.live else { return hosting };
+        for (_, host) in live.hosts.iter().filter_map(|key| live.objects.find(key)) {
+            if objects.find(&host.key()).is_none() {
+                let hosting = Arc::make_mut(&mut hosting);
+                hosting.by_key.insert(host.key(), hosting.all.len());
+                let mut host = host.clone();
+                host.depends.clear();
+                hosting.all.push(host);
+            }
+        }
+        hosting
     }
 
     fn scripts(&self) -> &[SplitScript] {
@@ -133,7 +156,8 @@ impl Owners {
         match (side.source, &side.live) {
             (Source::Live(connection), Some(live)) => {
                 let empty = self.read(session, false).await?;
-                let made = converge(session, (&empty, &live.objects), &[], self, &RwLock::default()).await;
+                let all = other.host_in(&live.objects);
+                let made = converge(session, (&empty, &all), &[], self, &RwLock::default()).await;
                 made.map(|(_, copy)| copy).map_err(|error| {
                     let what = format!(
                         "the schema of {} cannot be copied into a scratch database",
@@ -145,6 +169,11 @@ impl Owners {
             (Source::Scripts(scripts), _) => {
                 scratch.run(scripts).await?;
                 let made = self.read(session, false).await?;
+                let all = other.host_in(&made);
+                let made = match Arc::ptr_eq(&made, &all) {
+                    true => made,
+                    false => converge(session, (&made, &all), &[], self, &RwLock::default()).await?.1,
+                };
                 let Some(live) = &other.live else { return Ok(made) };
                 let given = diff::adopt(&made, &live.objects);
                 if given.is_empty() {
@@ -165,9 +194,14 @@ impl Owners {
 fn is_ours(object: &Object, history_table: Option<&TableName>) -> bool {
     let schema = object.schema.as_deref().unwrap_or_default();
     let in_schema = schema == "confiture" || object.kind == Kind::Schema && object.name == "confiture";
-    let is_history = |table: &TableName| {
+    in_schema || is_history(object, history_table)
+}
+
+fn is_history(object: &Object, history_table: Option<&TableName>) -> bool {
+    let schema = object.schema.as_deref().unwrap_or_default();
+    let is_it = |table: &TableName| {
         table.name.as_str() == object.name
             && table.schema.as_ref().is_none_or(|within| within.as_str() == schema)
     };
-    in_schema || object.kind == Kind::Table && history_table.is_some_and(is_history)
+    object.kind == Kind::Table && history_table.is_some_and(is_it)
 }
