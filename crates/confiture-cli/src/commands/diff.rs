@@ -53,6 +53,10 @@ pub(crate) struct Diff {
     #[arg(long, value_name = "OLD=NEW")]
     rename: Vec<String>,
 
+    /// One goes and the other comes, though it may seem to have a new name. May be repeated.
+    #[arg(long, value_name = "OLD=NEW")]
+    no_rename: Vec<String>,
+
     /// `on`: indexes and constraints in forms that let others go on working; `off`: the plain forms, in one transaction.
     #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
     online: Online,
@@ -119,6 +123,7 @@ impl Diff {
         let new = given(("NEW", &self.new), ("--to", &self.to)).unwrap_or(Place::Schema);
         let options = DiffOptions {
             renames: self.rename.clone(),
+            no_renames: self.no_rename.clone(),
             online: self.online == Online::On,
             ..DiffOptions::default()
         };

@@ -38,6 +38,7 @@ kinds! {
     AccessMethod "access method",
     Collation "collation",
     Enum "enum",
+    Label "label",
     Domain "domain",
     DomainConstraint "domain constraint",
     CompositeType "composite type",

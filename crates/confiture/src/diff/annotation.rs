@@ -21,7 +21,7 @@ pub fn annotations(scripts: &[SplitScript]) -> Result<Vec<Asked>> {
         let mut end = 0;
         for statement in &script.statements {
             let name = made_by(script.text_of(statement));
-            for (at, old) in said_in(script, statement.lead.start..statement.span.end)? {
+            for (at, Said { old, denied }) in said_in(script, statement.lead.start..statement.span.end)? {
                 let is_above = at < statement.span.start && (end == 0 || text[end..at].contains('\n'));
                 let asked = name.clone().and_then(|mut path| {
                     let to = match is_above {
@@ -34,6 +34,7 @@ pub fn annotations(scripts: &[SplitScript]) -> Result<Vec<Asked>> {
                         to,
                         in_new: true,
                         reason: format!("said at {}", script.script.place(at)),
+                        denied,
                     })
                 });
                 found.push(asked.ok_or_else(|| unclear(script, at))?);
@@ -48,7 +49,7 @@ pub fn annotations(scripts: &[SplitScript]) -> Result<Vec<Asked>> {
 }
 
 /// The old names in the comments of a part of a script, each with its place.
-fn said_in(script: &SplitScript, part: Range<usize>) -> Result<Vec<(usize, String)>> {
+fn said_in(script: &SplitScript, part: Range<usize>) -> Result<Vec<(usize, Said)>> {
     let whole = &script.script.text()[part.clone()];
     let mut found = Vec::new();
     for token in lex(whole) {
@@ -69,23 +70,34 @@ fn unclear(script: &SplitScript, at: usize) -> Error {
         .hint("for a table or another object, write it in a line above its CREATE")
 }
 
-/// The old name in a comment.
-fn said(comment: &str) -> Result<Option<String>> {
+/// The old name in a comment, and that this is not what had it.
+struct Said {
+    old: String,
+    denied: bool,
+}
+
+/// What a comment says of a new name.
+fn said(comment: &str) -> Result<Option<Said>> {
     let text = comment.trim_start_matches(['-', '/', '*']).trim_start();
     let words = text.get(.."confiture".len()).filter(|word| word.eq_ignore_ascii_case("confiture"));
     let Some(words) = words.map(|word| text[word.len()..].trim_start_matches(':').trim()) else {
         return Ok(None);
     };
     // `allow rename-column` is for lint.
-    if !words.to_lowercase().starts_with("rename") {
+    let lower = words.to_lowercase();
+    let denied = lower
+        .strip_prefix("not")
+        .is_some_and(|rest| rest.trim_start_matches([' ', '-']).starts_with("rename"));
+    if !denied && !lower.starts_with("rename") {
         return Ok(None);
     }
-    let name = comment.trim_start_matches('-').trim_start().strip_prefix("confiture:");
-    let name = name.and_then(|words| parts(words.trim_start().strip_prefix("renamed from ")?.trim())?.pop());
-    match name.filter(|name| !name.is_empty()) {
-        Some(name) => Ok(Some(name)),
+    let words = comment.trim_start_matches('-').trim_start().strip_prefix("confiture:");
+    let start = if denied { "not renamed from " } else { "renamed from " };
+    let old = words.and_then(|words| parts(words.trim_start().strip_prefix(start)?.trim())?.pop());
+    match old.filter(|old| !old.is_empty()) {
+        Some(old) => Ok(Some(Said { old, denied })),
         None => Err(Error::usage(format!("`{}` does not say what has a new name", comment.trim()))
-            .hint("write it as: -- confiture: renamed from OLD_NAME")),
+            .hint(format!("write it as: -- confiture: {start}OLD_NAME"))),
     }
 }
 
@@ -253,6 +265,9 @@ mod tests {
             "-- confiture: Renamed from a",
             "-- confiture: renamed from",
             "-- confiture: renamed from \"a",
+            "-- confiture: not rename from a",
+            "-- confiture: not-renamed from a",
+            "/* confiture: not renamed from a */",
             "-- Confiture: renamed from a",
             "-- confiture renamed from a",
             "/* confiture: renamed from a */",

@@ -14,6 +14,11 @@ pub(super) fn labels(object: &Object) -> Vec<&str> {
     object.details["labels"].as_array().into_iter().flatten().filter_map(Value::as_str).collect()
 }
 
+/// A label as SQL.
+pub(super) fn label_text(label: &str) -> String {
+    Literal(label).to_string().trim_start().to_owned()
+}
+
 /// Labels can be added in place, anywhere; one that goes or moves needs a new type.
 pub(super) fn compare_enums(old: &Object, new: &Object) -> Change {
     let (before, after) = (labels(old), labels(new));
@@ -25,17 +30,16 @@ pub(super) fn compare_enums(old: &Object, new: &Object) -> Change {
         return Change::rebuild();
     }
     let mut change = Change { commits: true, ..Change::default() };
-    let literal = |label: &str| Literal(label).to_string().trim_start().to_owned();
     for (at, label) in after.iter().enumerate().filter(|(_, label)| !before.contains(label)) {
         // What stands before is there already: either of old, or added just now.
         let place = match at.checked_sub(1) {
             Some(previous) if at + 1 == after.len() && after[previous] == *before.last().unwrap_or(&"") => {
                 String::new()
             }
-            Some(previous) => format!(" AFTER {}", literal(after[previous])),
-            None => format!(" BEFORE {}", literal(kept[0])),
+            Some(previous) => format!(" AFTER {}", label_text(after[previous])),
+            None => format!(" BEFORE {}", label_text(kept[0])),
         };
-        change.push(format!("ALTER TYPE {} ADD VALUE {}{place}", new.identity, literal(label)));
+        change.push(format!("ALTER TYPE {} ADD VALUE {}{place}", new.identity, label_text(label)));
     }
     change
 }

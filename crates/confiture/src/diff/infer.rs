@@ -41,6 +41,16 @@ fn shape(objects: &Objects, object: &Object, found: &[Rename]) -> Vec<String> {
     shape
 }
 
+/// True for tables of which one may have come from the other with its columns: each is of the same type, under another name, or most
+/// are the same.
+pub(super) fn may_be_same(one: &[(String, Vec<String>)], other: &[(String, Vec<String>)]) -> bool {
+    let shapes = |columns: &[(String, Vec<String>)]| -> Vec<Vec<String>> {
+        columns.iter().map(|(_, shape)| shape.clone()).collect()
+    };
+    let same = one.iter().filter(|column| other.contains(column)).count();
+    one.len() > 1 && (shapes(one) == shapes(other) || same * 4 > one.len() + other.len())
+}
+
 /// All columns of a table: names, and what else there is of them.
 pub(super) fn shape_of(
     objects: &Objects,
@@ -112,7 +122,9 @@ pub(super) fn infer_columns(old: &Objects, new: &Objects, found: &[Rename]) -> V
                 from: one.name.clone(),
                 to: other.name.clone(),
                 reason: format!(
-                    "inferred: {} is the only column that goes and {} the only one like it that comes, at the same place, of the same type; say otherwise by two migrations",
+                    "inferred: {} is the only column that goes and {} the only one like it that comes, at the same place, of the same type; where it is another: --no-rename {table}.{}={}",
+                    quoted(&one.name),
+                    quoted(&other.name),
                     quoted(&one.name),
                     quoted(&other.name)
                 ),

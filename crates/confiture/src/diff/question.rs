@@ -5,19 +5,30 @@ use std::collections::BTreeMap;
 
 use crate::catalog::{Kind, Object, Objects};
 use crate::diff::compare::quoted;
-use crate::diff::data_type::labels;
+use crate::diff::data_type::{label_text, labels};
 use crate::diff::infer::{
-    are_alike, columns, previous, shape_of, share_a_word, share_most_columns, words_in_common,
+    are_alike, columns, may_be_same, previous, shape_of, share_a_word, share_most_columns, words_in_common,
 };
-use crate::diff::rename::{Rename, table_after, within_of};
-use crate::sql::Literal;
+use crate::diff::rename::{Asked, Rename, table_after, within_of};
 
 /// What goes while something like it comes, as it would have to be said if it were the same.
-pub fn questions(old: &Objects, new: &Objects, found: &[Rename]) -> Vec<String> {
-    let mut asked = of_columns(old, new, found);
-    asked.extend(of_tables(old, new, found));
-    asked.extend(of_labels(old, new));
+pub fn questions(old: &Objects, new: &Objects, found: &[Rename], said: &[Asked]) -> Vec<String> {
+    let mut asked = of_columns(old, new, found, said);
+    asked.extend(of_tables(old, new, found, said));
+    asked.extend(of_labels(old, new, found, said));
     asked
+}
+
+/// True where somebody has said that it is not the same.
+fn is_denied(said: &[Asked], kind: Kind, within: (&str, &str), from: &str, to: &str) -> bool {
+    let rename = Rename {
+        kind,
+        within: (within.0.to_owned(), within.1.to_owned()),
+        from: from.to_owned(),
+        to: to.to_owned(),
+        reason: String::new(),
+    };
+    said.iter().any(|one| one.denies(&rename))
 }
 
 /// True where the new name is known already.
@@ -29,7 +40,7 @@ fn is_known(found: &[Rename], kind: Kind, within: &str, name: &str) -> bool {
 }
 
 /// Columns of one type whose names are alike, or that are the only ones, in the same place.
-fn of_columns(old: &Objects, new: &Objects, found: &[Rename]) -> Vec<String> {
+fn of_columns(old: &Objects, new: &Objects, found: &[Rename], said: &[Asked]) -> Vec<String> {
     let (before, after) = (columns(old), columns(new));
     let mut asked = Vec::new();
     for (table, ours) in &before {
@@ -58,6 +69,7 @@ fn of_columns(old: &Objects, new: &Objects, found: &[Rename]) -> Vec<String> {
             let in_its_place =
                 || gone.len() == 1 && come.len() == 1 && previous(ours, one) == previous(theirs, other);
             one.detail("type") == other.detail("type")
+                && !is_denied(said, Kind::Column, (table, &now), &one.name, &other.name)
                 && (sounds_like(&one.name, &other.name) || in_its_place())
         };
         for (one, other) in pairs(&gone, &come, may_be) {
@@ -70,8 +82,8 @@ fn of_columns(old: &Objects, new: &Objects, found: &[Rename]) -> Vec<String> {
     asked
 }
 
-/// Tables of one schema that have the same columns, or most of them and a name that is alike.
-fn of_tables(old: &Objects, new: &Objects, found: &[Rename]) -> Vec<String> {
+/// Tables of one schema that have the same columns, or whose columns may have new names as well.
+fn of_tables(old: &Objects, new: &Objects, found: &[Rename], said: &[Asked]) -> Vec<String> {
     let (before, after) = (columns(old), columns(new));
     let lacking = |ours: &Objects, theirs: &Objects| -> Vec<Object> {
         let lacks = |object: &&Object| {
@@ -83,45 +95,84 @@ fn of_tables(old: &Objects, new: &Objects, found: &[Rename]) -> Vec<String> {
         ours.all.iter().filter(lacks).cloned().collect()
     };
     let (gone, come) = (lacking(old, new), lacking(new, old));
-    let is_same = |one: &Object, other: &Object| {
-        shape_of(old, &before, one, found) == shape_of(new, &after, other, &[])
+    let of_old = |one: &Object| shape_of(old, &before, one, found);
+    let of_new = |other: &Object| shape_of(new, &after, other, &[]);
+    let is_open = |one: &Object, other: &Object| {
+        let within = within_of(one);
+        one.schema == other.schema
+            && !is_denied(said, Kind::Table, (&within, &within), &one.name, &other.name)
+    };
+    let is_like = |one: &Object, other: &Object| is_open(one, other) && of_old(one) == of_new(other);
+    let gone: Vec<&Object> = gone.iter().filter(|one| of_old(one).len() > 1).collect();
+    let come: Vec<&Object> = come.iter().collect();
+    let mut found = pairs(&gone, &come, is_like);
+    let rest = |all: &[&'_ Object], known: &[&Object]| -> Vec<usize> {
+        (0..all.len()).filter(|at| !known.iter().any(|one| one.key() == all[*at].key())).collect()
+    };
+    let known: (Vec<_>, Vec<_>) = found.iter().copied().unzip();
+    let gone: Vec<&Object> = rest(&gone, &known.0).into_iter().map(|at| gone[at]).collect();
+    let come: Vec<&Object> = rest(&come, &known.1).into_iter().map(|at| come[at]).collect();
+    let is_only = gone.len() == 1 && come.len() == 1;
+    let may_be = |one: &Object, other: &Object| {
+        let (ours, theirs) = (of_old(one), of_new(other));
+        let shares = || ours.iter().any(|column| theirs.contains(column));
+        is_open(one, other)
+            && may_be_same(&ours, &theirs)
+            && (is_only || shares() || share_a_word(&one.name, &other.name))
     };
     let is_nearly = |one: &Object, other: &Object| {
         let (Some(ours), Some(theirs)) = (before.get(&one.identity), after.get(&other.identity)) else {
             return false;
         };
-        (are_alike(&one.name, &other.name) || share_a_word(&one.name, &other.name))
+        is_open(one, other)
+            && (are_alike(&one.name, &other.name) || share_a_word(&one.name, &other.name))
             && share_most_columns(ours, theirs)
     };
-    let is_like = |one: &Object, other: &Object| {
-        one.schema == other.schema && (is_same(one, other) || is_nearly(one, other))
-    };
-    let gone: Vec<&Object> = gone.iter().filter(|one| shape_of(old, &before, one, found).len() > 1).collect();
+    found.extend(pairs(&gone, &come, |one, other| may_be(one, other) || is_nearly(one, other)));
     let say = |(one, other): (&Object, &Object)| {
         let (from, to) = (&one.identity, quoted(&other.name));
-        let what = if is_same(one, other) { "the same columns" } else { "most of its columns" };
-        format!(
-            "table {from} goes and {to} comes, with {what}: where it is the same, say --rename {from}={to}"
-        )
+        let (ours, theirs) = (of_old(one), of_new(other));
+        let mut flags = format!("--rename {from}={to}");
+        let how = match ours == theirs {
+            true => "with the same columns",
+            false if may_be_same(&ours, &theirs) => "with columns that are like its own",
+            false => "with most of its columns",
+        };
+        for ((name, shape), (now, its)) in ours.iter().zip(&theirs) {
+            let is_other =
+                |columns: &[(String, Vec<String>)], name: &str| !columns.iter().any(|(one, _)| one == name);
+            if shape == its && is_other(&theirs, name) && is_other(&ours, now) {
+                flags.push_str(&format!(" --rename {from}.{}={}", quoted(name), quoted(now)));
+            }
+        }
+        format!("table {from} goes and {to} comes, {how}: where it is the same, say {flags}")
     };
-    pairs(&gone, &come.iter().collect::<Vec<_>>(), is_like).into_iter().map(say).collect()
+    found.into_iter().map(say).collect()
 }
 
 /// Labels of an enumeration that go while others stand in their places.
-fn of_labels(old: &Objects, new: &Objects) -> Vec<String> {
+fn of_labels(old: &Objects, new: &Objects, found: &[Rename], said: &[Asked]) -> Vec<String> {
     let mut asked = Vec::new();
     for one in old.all.iter().filter(|object| object.kind == Kind::Enum) {
-        let Some((_, other)) = new.find(&one.key()) else { continue };
+        let now = table_after(&one.identity, found);
+        let Some((_, other)) = new.find(&(Kind::Enum, now.clone())) else { continue };
         let (before, after) = (labels(one), labels(other));
         let changed: Vec<_> = before.iter().zip(&after).filter(|(label, now)| label != now).collect();
         let is_another = |(label, now): &(&&str, &&str)| !after.contains(*label) && !before.contains(*now);
         if before.len() != after.len() || changed.len() == before.len() || !changed.iter().all(is_another) {
             continue;
         }
-        for (label, now) in changed {
-            let [from, to] = [label, now].map(|label| Literal(label).to_string().trim_start().to_owned());
+        let is_settled = |(label, to): &(&&str, &&str)| {
+            is_known(found, Kind::Label, &one.identity, label)
+                || is_denied(said, Kind::Label, (&one.identity, &now), label, to)
+        };
+        for (label, to) in changed.into_iter().filter(|one| !is_settled(one)) {
             asked.push(format!(
-                "label {from} of {identity} goes and {to} comes in its place: where it is the same, write ALTER TYPE {identity} RENAME VALUE {from} TO {to} into a migration before",
+                "label {} of {identity} goes and {} comes in its place: where it is the same, say --rename {identity}.{}={}",
+                label_text(label),
+                label_text(to),
+                quoted(label),
+                quoted(to),
                 identity = one.identity
             ));
         }

@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 
 use crate::catalog::{Kind, Object, Objects};
 use crate::diff::compare::quoted;
+use crate::diff::data_type::{label_text, labels};
 use crate::diff::infer::{infer_columns, infer_enums, infer_moves, infer_tables};
-use crate::diff::{Step, column};
+use crate::diff::{Hazard, Step, column};
 use crate::error::{Error, Result};
+use crate::sql::Sql;
 
 pub use crate::diff::room::{exchanged_identities, steps};
 
@@ -22,6 +24,8 @@ pub struct Asked {
     pub in_new: bool,
     /// Who says so.
     pub reason: String,
+    /// It is said that this is no new name: one goes and the other comes.
+    pub denied: bool,
 }
 
 /// An object, or a column, that has a new name.
@@ -46,11 +50,33 @@ impl Asked {
             Error::usage(format!("`{text}` does not say what has a new name"))
                 .hint("write it as OLD=NEW, for instance: --rename users.full_name=display_name")
         };
-        let (from, to) = text.split_once('=').ok_or_else(wrong)?;
+        let is_outside = |(at, _): &(usize, &str)| text[..*at].matches('"').count().is_multiple_of(2);
+        let (at, _) = text.match_indices('=').find(is_outside).ok_or_else(wrong)?;
+        let (from, to) = (&text[..at], &text[at + 1..]);
         let path = parts(from).filter(|path| path.iter().all(|part| !part.is_empty())).ok_or_else(wrong)?;
         let to =
             parts(to).and_then(|mut parts| parts.pop()).filter(|name| !name.is_empty()).ok_or_else(wrong)?;
-        Ok(Self { path, to, in_new: false, reason: format!("--rename {text}") })
+        Ok(Self { path, to, in_new: false, reason: format!("--rename {text}"), denied: false })
+    }
+
+    /// Reads the same, said to be no new name.
+    ///
+    /// # Errors
+    ///
+    /// As [`parse`](Self::parse).
+    pub fn parse_denied(text: &str) -> Result<Self> {
+        Ok(Self { reason: format!("--no-rename {text}"), denied: true, ..Self::parse(text)? })
+    }
+
+    /// True where it is said that this is none.
+    pub(super) fn denies(&self, rename: &Rename) -> bool {
+        let within = |within: &str| {
+            parts(within).unwrap_or_default().ends_with(&self.path[..self.path.len().saturating_sub(1)])
+        };
+        self.denied
+            && self.path.last() == Some(&rename.from)
+            && self.to == rename.to
+            && (within(&rename.within.0) || within(&rename.within.1))
     }
 }
 
@@ -70,6 +96,9 @@ pub(super) fn parts(text: &str) -> Option<Vec<String>> {
     (!quoted).then_some(parts)
 }
 
+/// Finds what seems to have a new name, beside what is known to.
+type Infer = fn(&Objects, &Objects, &[Rename]) -> Vec<Rename>;
+
 /// All renames between two catalogs: those that were asked for, and those that are plain.
 ///
 /// # Errors
@@ -77,13 +106,16 @@ pub(super) fn parts(text: &str) -> Option<Vec<String>> {
 /// One that was asked for, and that there cannot be.
 pub fn renames(old: &Objects, new: &Objects, asked: &[Asked]) -> Result<Vec<Rename>> {
     let mut found: Vec<Rename> = Vec::new();
+    let (denials, asked): (Vec<&Asked>, Vec<&Asked>) = asked.iter().partition(|one| one.denied);
+    let mut denied: Vec<Rename> = Vec::new();
     // Tables first: their columns are looked for under the new names.
     for tables in [true, false] {
-        for one in asked {
-            let matches = candidates(old, new, one, &found);
-            let matches: Vec<_> =
-                matches.into_iter().filter(|rename| (rename.kind != Kind::Column) == tables).collect();
-            match matches.as_slice() {
+        let fitting = |one: &Asked, found: &[Rename]| -> Vec<Rename> {
+            let matches = candidates(old, new, one, found).into_iter();
+            matches.filter(|rename| rename.is_part() != tables).collect()
+        };
+        for one in &asked {
+            match fitting(one, &found).as_slice() {
                 [] => {}
                 [rename] => add(&mut found, rename)?,
                 [first, ..] => {
@@ -95,17 +127,22 @@ pub fn renames(old: &Objects, new: &Objects, asked: &[Asked]) -> Result<Vec<Rena
                 }
             }
         }
-        if tables {
-            found.extend(infer_enums(old, new, &found));
-            found.extend(infer_tables(old, new, &found));
-            found.extend(infer_moves(old, new, &found));
-        } else {
-            found.extend(infer_columns(old, new, &found));
+        denied.extend(denials.iter().flat_map(|one| fitting(one, &found)));
+        let infer: &[Infer] = match tables {
+            true => &[infer_enums, infer_tables, infer_moves],
+            false => &[infer_columns],
+        };
+        for infer in infer {
+            let (none, some): (Vec<_>, Vec<_>) = infer(old, new, &found)
+                .into_iter()
+                .partition(|rename| denials.iter().any(|one| one.denies(rename)));
+            denied.extend(none);
+            found.extend(some);
         }
     }
-    for one in asked {
+    for one in &asked {
         let is_done = found.iter().any(|rename| rename.is_from(one));
-        if !is_done && (!one.in_new || is_missed(old, new, one, asked)) {
+        if !is_done && (!one.in_new || is_missed(old, new, one, &asked)) {
             return Err(Error::usage(format!(
                 "{}: the old schema has no {} that is gone in the new one, where `{}` takes its place",
                 one.reason,
@@ -114,7 +151,45 @@ pub fn renames(old: &Objects, new: &Objects, asked: &[Asked]) -> Result<Vec<Rena
             )));
         }
     }
+    for one in denials {
+        refuse_empty_denial(one, &denied, &found)?;
+    }
     Ok(found)
+}
+
+/// A denial of what is nothing may be a slip, after which the wrong thing is taken for the same.
+fn refuse_empty_denial(one: &Asked, denied: &[Rename], found: &[Rename]) -> Result<()> {
+    if let Some(said) = found.iter().find(|rename| one.denies(rename)) {
+        return Err(Error::usage(format!(
+            "{} is said ({}), and denied ({})",
+            said.title(),
+            said.reason,
+            one.reason
+        )));
+    }
+    if denied.iter().any(|rename| one.denies(rename)) {
+        return Ok(());
+    }
+    let path = &one.path[..one.path.len().saturating_sub(1)];
+    let is_about =
+        |rename: &&Rename| rename.to == one.to && parts(&rename.within.1).unwrap_or_default().ends_with(path);
+    // What a file says stays there for good: it is looked at as long as what it is about comes.
+    match found.iter().find(is_about) {
+        Some(rename) if one.in_new => Err(Error::usage(format!(
+            "{}: no {} goes; {} ({})",
+            one.reason,
+            one.path.join("."),
+            rename.title(),
+            rename.reason
+        ))),
+        _ if one.in_new => Ok(()),
+        _ => Err(Error::usage(format!(
+            "{}: the old schema has no {} that is gone in the new one, where `{}` comes",
+            one.reason,
+            one.path.join("."),
+            one.to
+        ))),
+    }
 }
 
 /// Takes a rename up; the same may be said twice.
@@ -141,9 +216,9 @@ fn add(found: &mut Vec<Rename>, rename: &Rename) -> Result<()> {
 
 /// True for words of the new DDL that fit nothing, and that are hardly of an earlier change: something like it goes, or two
 /// names are exchanged.
-fn is_missed(old: &Objects, new: &Objects, one: &Asked, asked: &[Asked]) -> bool {
+fn is_missed(old: &Objects, new: &Objects, one: &Asked, asked: &[&Asked]) -> bool {
     let Some(name) = one.path.last() else { return false };
-    let is_back = |other: &Asked| {
+    let is_back = |other: &&Asked| {
         other.in_new
             && other.path.split_last().map(|(_, path)| path) == one.path.split_last().map(|(_, path)| path)
             && other.path.last() == Some(&one.to)
@@ -187,7 +262,16 @@ impl Rename {
             let (from, to) = &self.within;
             return format!("{} {from}.{} moves to {to}", self.kind.text(), quoted(&self.from));
         }
+        if self.kind == Kind::Label {
+            let [from, to] = [&self.from, &self.to].map(|label| label_text(label));
+            return format!("label {from} of {} becomes {to}", self.within.0);
+        }
         format!("{} {}.{} becomes {}", self.kind.text(), self.within.0, quoted(&self.from), quoted(&self.to))
+    }
+
+    /// True for what has its name within something that may have a new name itself.
+    pub(super) fn is_part(&self) -> bool {
+        matches!(self.kind, Kind::Column | Kind::Label)
     }
 
     /// True where a table has another schema.
@@ -276,7 +360,7 @@ pub(super) fn table_after(table: &str, found: &[Rename]) -> String {
 }
 
 fn candidates(old: &Objects, new: &Objects, asked: &Asked, found: &[Rename]) -> Vec<Rename> {
-    let mut all = Vec::new();
+    let mut all = label_candidates(old, new, asked, found);
     for object in old.all.iter().filter(|object| can_be_renamed(object.kind)) {
         let Some(name) = asked.path.last().filter(|name| **name == object.name) else { continue };
         let before = within_of(object);
@@ -314,6 +398,48 @@ fn candidates(old: &Objects, new: &Objects, asked: &Asked, found: &[Rename]) -> 
     all
 }
 
+/// A label that goes from an enumeration to which the other one comes.
+fn label_candidates(old: &Objects, new: &Objects, asked: &Asked, found: &[Rename]) -> Vec<Rename> {
+    let Some((name, given)) = asked.path.split_last().filter(|(_, given)| !given.is_empty()) else {
+        return Vec::new();
+    };
+    let has = |object: &Object, label: &str| labels(object).contains(&label);
+    let of = |object: &Object| {
+        let after = table_after(&object.identity, found);
+        let (_, other) = new.find(&(Kind::Enum, after.clone()))?;
+        let is_meant =
+            [&object.identity, &after].iter().any(|path| parts(path).unwrap_or_default().ends_with(given));
+        let goes = has(object, name) && !has(other, name) && has(other, &asked.to) && !has(object, &asked.to);
+        (is_meant && goes).then(|| Rename {
+            kind: Kind::Label,
+            within: (object.identity.clone(), after),
+            from: name.clone(),
+            to: asked.to.clone(),
+            reason: asked.reason.clone(),
+        })
+    };
+    old.all.iter().filter(|object| object.kind == Kind::Enum).filter_map(of).collect()
+}
+
+/// The statements for those labels that still have their old names.
+#[must_use]
+pub fn label_steps(state: &Objects, renames: &[Rename]) -> Vec<Step> {
+    let has_old = |rename: &&Rename| {
+        let object = state.find(&(Kind::Enum, rename.within.1.clone()));
+        rename.kind == Kind::Label
+            && object.is_some_and(|(_, object)| labels(object).contains(&rename.from.as_str()))
+    };
+    let step = |rename: &Rename| {
+        let [from, to] = [&rename.from, &rename.to].map(|label| label_text(label));
+        let statement = format!("ALTER TYPE {} RENAME VALUE {from} TO {to}", rename.within.1);
+        Step {
+            hazards: vec![Hazard::Note(rename.reason.clone().into())],
+            ..Step::plain(rename.title(), vec![Sql::from_server(statement)])
+        }
+    };
+    renames.iter().filter(has_old).map(step).collect()
+}
+
 fn can_be_renamed(kind: Kind) -> bool {
     matches!(
         kind,
@@ -344,6 +470,8 @@ mod tests {
             (asked.path.join("/"), asked.to.as_str()),
             ("app/Us.ers/full_name".to_owned(), "display_name")
         );
+        let label = Asked::parse("app.mood.\"a=b\"=\"c=\"\"d\"").unwrap();
+        assert_eq!((label.path.join("/"), label.to.as_str()), ("app/mood/a=b".to_owned(), "c=\"d"));
         assert!(Asked::parse("users").is_err() && Asked::parse("=x").is_err());
     }
 }

@@ -38,6 +38,8 @@ pub enum Source {
 pub struct DiffOptions {
     /// What has a new name: `users.full_name=display_name`.
     pub renames: Vec<String>,
+    /// What has none, though it may seem so, in the same words.
+    pub no_renames: Vec<String>,
     /// Forms that let others go on working.
     pub online: bool,
     /// The history table, which no file has: its name, with a schema or without.
@@ -177,12 +179,15 @@ async fn compare(
     for text in &options.renames {
         asked.push(Asked::parse(text)?);
     }
+    for text in &options.no_renames {
+        asked.push(Asked::parse_denied(text)?);
+    }
     if let Source::Scripts(scripts) = new {
         asked.extend(diff::annotations(scripts)?);
     }
     let renames = rename::renames(&before, &after, &asked)?;
     remarks.extend(renames.iter().map(|rename| format!("{} ({})", rename.title(), rename.reason())));
-    remarks.extend(diff::questions(&before, &after, &renames));
+    remarks.extend(diff::questions(&before, &after, &renames, &asked));
     // Both ways at the same time: the old database goes forward, the new one back.
     let (back, locks) = (rename::reversed(&renames), RwLock::default());
     let (forward, backward) = tokio::join!(
@@ -375,11 +380,12 @@ async fn attempt(
 ) -> Result<(Vec<Step>, Arc<Objects>), Failure> {
     let mut state = Arc::clone(from);
     let mut steps = Vec::new();
-    for turn in 0..4 {
+    for turn in 0..5 {
         let more = match turn {
             0 => rename::steps(&state, renames, false),
             1 => rename::steps(&state, renames, true),
-            2 => rename::owned_sequences(&state, to),
+            2 => rename::label_steps(&state, renames),
+            3 => rename::owned_sequences(&state, to),
             _ => rename::exchanged_identities(&state, to),
         };
         if !more.is_empty() {

@@ -236,9 +236,79 @@ CREATE TYPE stage AS ENUM ('new', 'it''s declined', 'done');
 CREATE TYPE other AS ENUM ('a', 'c');
 CREATE TABLE t (id int, stage stage, other other);
 -- expect
-ALTER TYPE public.stage RENAME VALUE 'declined by us' TO 'it''s declined'
+label 'declined by us' of public.stage goes and 'it''s declined' comes in its place: where it is the same, say --rename public.stage."declined by us"="it's declined"
 -- never
-RENAME VALUE 'b'
+other.b
+-- case: labels that are said to have new names
+-- rename: stage."declined = by us"="it's declined"
+-- rename: stage.done="Över"
+-- rename: "Üser".mood=feeling
+-- rename: "Üser".feeling.x=y
+-- old
+CREATE SCHEMA "Üser";
+CREATE TYPE stage AS ENUM ('new', 'declined = by us', 'done');
+CREATE TYPE "Üser".mood AS ENUM ('x', 'z');
+CREATE TABLE t (id int, stage stage DEFAULT 'done' CHECK (stage <> 'new'), several stage[], mood "Üser".mood);
+CREATE VIEW v AS SELECT id FROM t WHERE stage = 'declined = by us';
+-- new
+CREATE SCHEMA "Üser";
+CREATE TYPE stage AS ENUM ('new', 'it''s declined', 'late', 'Över');
+CREATE TYPE "Üser".feeling AS ENUM ('y', 'z');
+CREATE TABLE t (id int, stage stage DEFAULT 'Över' CHECK (stage <> 'new'), several stage[], mood "Üser".feeling);
+CREATE VIEW v AS SELECT id FROM t WHERE stage = 'it''s declined';
+-- expect
+ALTER TYPE public.stage RENAME VALUE 'declined = by us' TO 'it''s declined'
+ALTER TYPE "Üser".feeling RENAME VALUE 'x' TO 'y'
+-- never
+CREATE TYPE
+goes and
+-- case: what is said to be no new name
+-- no-rename: users.full_name=display_name
+-- no-rename: public.old_items=new_items
+-- no-rename: state.a=b
+-- old
+CREATE TYPE state AS ENUM ('a', 'z');
+CREATE TABLE users (id int, full_name text);
+CREATE TABLE old_items (id int, item text);
+-- new
+CREATE TYPE state AS ENUM ('b', 'z');
+CREATE TABLE users (id int, display_name text);
+CREATE TABLE new_items (id int, item text);
+-- expect
+DROP COLUMN full_name
+DROP TABLE public.old_items
+-- never
+RENAME
+goes and
+-- case: what comments say is no new name
+-- old
+CREATE TABLE users (id int, full_name text);
+CREATE TABLE "Old items" (id int, item text);
+-- new
+CREATE TABLE users (
+    id int,
+    display_name text -- confiture: not renamed from full_name
+);
+-- confiture: not renamed from "Old items"
+CREATE TABLE new_items (id int, item text);
+-- expect
+DROP COLUMN full_name
+DROP TABLE public."Old items"
+-- never
+RENAME
+goes and
+-- case: a table and its columns that have new names
+-- rename: public.a=b
+-- rename: public.a.x=x1
+-- rename: public.a.y=y1
+-- old
+CREATE TABLE a (x int PRIMARY KEY, y text);
+-- rows
+INSERT INTO a VALUES (1, 'one');
+-- new
+CREATE TABLE b (x1 int PRIMARY KEY, y1 text);
+-- never
+CREATE TABLE
 -- case: of one and of several
 -- old
 CREATE TABLE cities (id int PRIMARY KEY, name text);

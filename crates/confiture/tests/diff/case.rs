@@ -19,6 +19,8 @@ pub(crate) struct Case {
     pub(crate) online: bool,
     /// `--rename`, once for each.
     pub(crate) renames: Vec<String>,
+    /// `--no-rename`, once for each.
+    pub(crate) no_renames: Vec<String>,
     /// The first server that knows what it says.
     pub(crate) since: u32,
     /// The last one that takes it, where a newer one does not.
@@ -44,6 +46,10 @@ fn read(file: &Path) -> Vec<Case> {
         }
         if let (Some(rename), Some(case)) = (line.strip_prefix("-- rename: "), cases.last_mut()) {
             case.renames.push(rename.to_owned());
+            continue;
+        }
+        if let (Some(rename), Some(case)) = (line.strip_prefix("-- no-rename: "), cases.last_mut()) {
+            case.no_renames.push(rename.to_owned());
             continue;
         }
         if let (Some(since), Some(case)) = (line.strip_prefix("-- since: "), cases.last_mut()) {

@@ -17,7 +17,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use confiture::diff::Hazard;
-use local_postgres::testing::shared_server;
+use confiture::postgres::Session;
+use confiture::sql::Sql;
+use local_postgres::testing::{Database, shared_server};
 use tokio::sync::Semaphore;
 
 use case::Case;
@@ -125,6 +127,31 @@ async fn what_may_have_a_new_name_is_asked() {
         "--rename public.days_of_users=day_of_user",
     ];
     assert_eq!(asked, wanted, "{:?}", found.remarks);
+}
+
+/// A table is asked about, too, where its columns have other names as well: dropped and made anew, it would lose its rows.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_has_a_new_name_with_its_columns_is_asked() {
+    for (old, new, wanted) in [
+        (
+            "CREATE TABLE a (x int, y text);",
+            "CREATE TABLE b (x1 int, y1 text);",
+            Some("--rename public.a=b --rename public.a.x=x1 --rename public.a.y=y1"),
+        ),
+        (
+            "CREATE TABLE \"user\" (id int, n text, at date); CREATE TABLE z (i int);",
+            "CREATE TABLE \"Üser s\" (id int, \"N\" text, at date, more int); CREATE TABLE y (j date, i int);",
+            Some("--rename public.\"user\"=\"Üser s\" --rename public.\"user\".n=\"N\""),
+        ),
+        ("CREATE TABLE a (x int, y text);", "CREATE TABLE b (x int, z date);", None),
+        ("CREATE TABLE a (x int);", "CREATE TABLE b (y int);", None),
+    ] {
+        let found = oracle::differ(shared_server().await, old, new).await.unwrap();
+        assert!(!found.up.losses().is_empty());
+        let asked: Vec<&str> =
+            found.remarks.iter().filter_map(|line| Some(line.split_once(", say ")?.1)).collect();
+        assert_eq!(asked, wanted.into_iter().collect::<Vec<_>>(), "{:?}", found.remarks);
+    }
 }
 
 /// `pg_dump` writes it behind the query, and other options in their order.
@@ -433,6 +460,92 @@ async fn what_is_said_of_new_names_has_to_fit() {
     for old in ["", "CREATE TABLE t (b int);", "CREATE TABLE t (c int);"] {
         renamed(old, new, &[]).await.unwrap();
     }
+}
+
+/// Both ways, each row has the label that stands for what it had.
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_keep_a_label_under_its_new_name() {
+    let server = shared_server().await;
+    let old = "CREATE TYPE mood AS ENUM ('so so', 'bad', 'good'); CREATE TABLE t (id int, m mood DEFAULT 'bad', n mood[]);";
+    let new = "CREATE TYPE mood AS ENUM ('fair', 'bäd', 'good'); CREATE TABLE t (id int, m mood DEFAULT 'bäd', n mood[]);";
+    let options = confiture::schema_diff::DiffOptions {
+        renames: vec!["mood.\"so so\"=fair".to_owned(), "public.mood.bad=bäd".to_owned()],
+        ..Default::default()
+    };
+    let found = oracle::differ_with(server, old, new, &options).await.unwrap();
+    assert!(found.up.losses().is_empty() && found.down.losses().is_empty());
+    let database = Database::create_on(server).await.unwrap();
+    let session = Session::connect(&oracle::connection(server, database.name())).await.unwrap();
+    oracle::run(&session, old).await.unwrap();
+    oracle::run(&session, "INSERT INTO t VALUES (1, DEFAULT, '{so so,good}'), (2, 'so so', NULL)")
+        .await
+        .unwrap();
+    let rows = async || {
+        let rows = Sql::literal("SELECT pg_catalog.string_agg(t::text, ' ' ORDER BY id) FROM public.t");
+        session.query_one(&rows, &[]).await.unwrap().get::<_, String>(0)
+    };
+    oracle::apply(&session, &found.up).await.unwrap();
+    assert_eq!(rows().await, "(1,bäd,\"{fair,good}\") (2,fair,)");
+    oracle::apply(&session, &found.down).await.unwrap();
+    assert_eq!(rows().await, "(1,bad,\"{\"\"so so\"\",good}\") (2,\"so so\",)");
+}
+
+/// A slip in what is said to be no new name would have the wrong thing taken for the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_said_to_be_no_new_name_has_to_fit() {
+    let server = shared_server().await;
+    let (old, new) =
+        ("CREATE TABLE users (id int, full_name text);", "CREATE TABLE users (id int, display_name text);");
+    let differ = async |new: &str, renames: &[&str], no_renames: &[&str]| {
+        let texts = |all: &[&str]| all.iter().map(|text| (*text).to_owned()).collect();
+        let options = confiture::schema_diff::DiffOptions {
+            renames: texts(renames),
+            no_renames: texts(no_renames),
+            ..Default::default()
+        };
+        oracle::differ_with(server, old, new, &options).await
+    };
+    for slip in
+        ["users.ful_name=display_name", "user.full_name=display_name", "users.full_name=other", "users.id=id"]
+    {
+        let error = differ(new, &[], &[slip]).await.unwrap_err();
+        assert!(
+            error.message().starts_with(&format!("--no-rename {slip}: the old schema has no ")),
+            "{error}"
+        );
+    }
+    for wrong in ["users.full_name", "=x", "users.full_name="] {
+        let error = differ(new, &[], &[wrong]).await.unwrap_err();
+        assert!(error.message().ends_with("does not say what has a new name"), "{error}");
+    }
+    let error =
+        differ(new, &["users.full_name=display_name"], &["users.full_name=display_name"]).await.unwrap_err();
+    assert!(
+        error.message().contains("is said (--rename users.full_name=display_name), and denied"),
+        "{error}"
+    );
+    let commented = |comment: &str| {
+        format!("CREATE TABLE users (id int,\n  display_name text -- confiture: {comment}\n);")
+    };
+    let error = differ(&commented("not renamed from ful_name"), &[], &[]).await.unwrap_err();
+    assert!(
+        error
+            .message()
+            .contains("no users.ful_name goes; column public.users.full_name becomes display_name"),
+        "{error}"
+    );
+    for slip in [
+        "not rename from full_name",
+        "not-renamed from full_name",
+        "Not renamed from full_name",
+        "not renamed from",
+    ] {
+        let said = differ(&commented(slip), &[], &[]).await;
+        assert!(said.is_err(), "{slip}");
+    }
+    // It stays where it is when the change is long done.
+    let both = "CREATE TABLE users (id int, full_name text, display_name text -- confiture: not renamed from name\n);";
+    differ(both, &[], &[]).await.unwrap();
 }
 
 /// PostgreSQL rounds and cuts without a word: only consent makes such a change.

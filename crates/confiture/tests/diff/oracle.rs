@@ -58,8 +58,12 @@ pub(crate) async fn judge(server: &'static Server, case: &Case) -> Result<Vec<St
         Ok::<_, String>(Source::Scripts(vec![script]))
     };
     let (from, to) = (source("old.sql", &case.old)?, source("new.sql", &case.new)?);
-    let options =
-        DiffOptions { renames: case.renames.clone(), online: case.online, ..DiffOptions::default() };
+    let options = DiffOptions {
+        renames: case.renames.clone(),
+        no_renames: case.no_renames.clone(),
+        online: case.online,
+        ..DiffOptions::default()
+    };
     let found = schema_diff::diff(&connection, &from, &to, &options)
         .await
         .map_err(|error| format!("diff: {error}\n  {}", error.hints().join("\n  ")))?;
@@ -81,7 +85,7 @@ pub(crate) async fn judge(server: &'static Server, case: &Case) -> Result<Vec<St
     }
     go(&session, &old, &found.up, &goal, "up").await?;
     let live = Source::Live(Box::new(connection.clone()));
-    let again = DiffOptions { renames: Vec::new(), ..options };
+    let again = DiffOptions { renames: Vec::new(), no_renames: Vec::new(), ..options };
     let again = schema_diff::diff(&connection, &live, &to, &again).await;
     let again = again.map_err(|error| format!("diff again: {error}\n  {}", error.hints().join("\n  ")))?;
     if !again.up.steps.is_empty() {
@@ -148,7 +152,7 @@ pub(crate) fn connection(server: &Server, database: &str) -> Connection {
     Connection { own_server: true, ..Connection::new(endpoint, server.user(), database) }
 }
 
-async fn run(session: &Session, text: &str) -> confiture::Result<()> {
+pub(crate) async fn run(session: &Session, text: &str) -> confiture::Result<()> {
     let settings = "RESET ALL; SET client_min_messages = 'error'";
     if !text.contains(" ADD VALUE ") {
         return session.batch(&Sql::from_user(format!("{settings}; {text}"))).await;
@@ -161,7 +165,7 @@ async fn run(session: &Session, text: &str) -> confiture::Result<()> {
     Ok(())
 }
 
-async fn apply(session: &Session, plan: &Plan) -> confiture::Result<()> {
+pub(crate) async fn apply(session: &Session, plan: &Plan) -> confiture::Result<()> {
     session.batch(&Sql::literal("SET check_function_bodies = off")).await?;
     let mut locks = Locks::begin(session).await?;
     let each_alone = plan.steps.iter().any(|step| step.alone);
