@@ -131,7 +131,8 @@ impl Stage<'_> {
         }
         let mut seen = Vec::new();
         for piece in step.pieces() {
-            seen.push(self.watch.run_piece(*piece).await?);
+            let locks = self.watch.run_piece(*piece).await?;
+            seen.push(self.watch.felt(locks));
         }
         if together {
             self.watch.commit().await.map_err(|error| error.context("at the commit"))?;

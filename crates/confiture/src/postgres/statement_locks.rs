@@ -117,7 +117,7 @@ impl<'a> LockWatch<'a> {
         self.session.batch(&Sql::literal("COMMIT")).await
     }
 
-    /// Runs a statement, and says which locks it took that others feel; of one that cannot run in a transaction, what its words say.
+    /// Runs a statement, and says which locks it took; of one that cannot run in a transaction, what its words say.
     ///
     /// # Errors
     ///
@@ -183,11 +183,12 @@ impl<'a> LockWatch<'a> {
         if statement.starts_with("ALTER SCHEMA ") {
             self.look_for_names().await?;
         }
-        Ok(self.felt(seen))
+        Ok(seen)
     }
 
     /// Those that others feel, each where it is first taken, or where rows are read or written anew under it.
-    fn felt(&mut self, mut seen: Vec<SeenLock>) -> Vec<SeenLock> {
+    #[must_use]
+    pub fn felt(&mut self, mut seen: Vec<SeenLock>) -> Vec<SeenLock> {
         let is_strong = |lock: &SeenLock| lock.mode >= LockMode::ShareUpdateExclusive;
         let on_tables: HashSet<u32> =
             seen.iter().filter(|lock| is_strong(lock)).map(|lock| lock.relation).collect();

@@ -36,7 +36,7 @@ pub(super) async fn watch(
         }
         for (at, statement) in step.statements.iter().enumerate() {
             let seen = watch.run(statement).await.map_err(|error| refused(&error, &step.title, statement))?;
-            step.locks.extend(seen.into_iter().map(|lock| lock.in_plan(at, sizes)));
+            step.locks.extend(watch.felt(seen).into_iter().map(|lock| lock.in_plan(at, sizes)));
         }
         if ends {
             let refused_at_end = |error| refused(&error, &step.title, &Sql::literal("COMMIT"));
