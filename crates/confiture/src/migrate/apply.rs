@@ -147,17 +147,10 @@ impl One<'_, '_> {
         Ok(attempts)
     }
 
-    /// The session as psql would have it, with our time limits. Whatever an earlier migration has set is gone.
+    /// The session as psql would have it, with our time limits. What an earlier migration has set is gone since its end.
     fn settings(&self) -> Vec<Sql> {
         let [lock_timeout, statement_timeout] = self.time_limits("");
-        vec![
-            Sql::literal("RESET SESSION AUTHORIZATION"),
-            Sql::literal("RESET ROLE"),
-            Sql::literal("RESET ALL"),
-            Sql::literal("SET client_min_messages = 'warning'"),
-            lock_timeout,
-            statement_timeout,
-        ]
+        vec![Sql::literal("SET client_min_messages = 'warning'"), lock_timeout, statement_timeout]
     }
 
     fn time_limits(&self, how: &'static str) -> [Sql; 2] {
@@ -313,7 +306,8 @@ impl One<'_, '_> {
     async fn begin_steps(&self, part: &Part, steps: &Steps<'_>) -> Result<usize> {
         let run = self.run;
         let (table, control) = (&run.history.table, run.lock.session());
-        self.run_between(&self.settings(), &[], &[]).await?;
+        // An earlier try may have left what it has set: that is made again.
+        self.run_between(&[forget(self.unit), self.settings()].concat(), &[], &[]).await?;
         let former =
             run.history.record(&self.unit.version).filter(|former| former.state == self.state_between());
         let Some(former) = former else {

@@ -15,7 +15,7 @@ use crate::migrate::plan::{Direction, Plan, Planned};
 use crate::migrate::unit::{Unit, find_unit};
 use crate::migrate::version::Version;
 use crate::migrate::{apply, history};
-use crate::postgres::{AdvisoryLock, Session};
+use crate::postgres::{AdvisoryLock, Session, session_end};
 use crate::sql::Sql;
 
 /// What a run has done.
@@ -94,7 +94,8 @@ impl<'a> Run<'a> {
                 return Err(Error::interrupted("interrupted before anything was applied; nothing was changed"));
             }
         };
-        AdvisoryLock::join(&worker).await?;
+        // It joins the run, and is as every migration finds it.
+        worker.batch(&Sql::join("; ", session_end())).await?;
         let history = history::read_history(lock.session(), &options.history_table).await?;
         let report = Report {
             direction,
