@@ -41,16 +41,6 @@ fn shape(objects: &Objects, object: &Object, found: &[Rename]) -> Vec<String> {
     shape
 }
 
-/// True for tables of which one may have come from the other with its columns: each is of the same type, under another name, or most
-/// are the same.
-pub(super) fn may_be_same(one: &[(String, Vec<String>)], other: &[(String, Vec<String>)]) -> bool {
-    let shapes = |columns: &[(String, Vec<String>)]| -> Vec<Vec<String>> {
-        columns.iter().map(|(_, shape)| shape.clone()).collect()
-    };
-    let same = one.iter().filter(|column| other.contains(column)).count();
-    one.len() > 1 && (shapes(one) == shapes(other) || same * 4 > one.len() + other.len())
-}
-
 /// All columns of a table: names, and what else there is of them.
 pub(super) fn shape_of(
     objects: &Objects,
@@ -78,35 +68,26 @@ pub(super) fn infer_columns(old: &Objects, new: &Objects, found: &[Rename]) -> V
         let names =
             |columns: &[&Object]| columns.iter().map(|column| column.name.clone()).collect::<BTreeSet<_>>();
         let (old_names, new_names) = (names(old_columns), names(new_columns));
-        let lacking = |columns: &[&'_ Object], names: &BTreeSet<String>| -> Vec<Object> {
-            columns
-                .iter()
-                .filter(|column| !names.contains(&column.name))
-                .filter(said)
-                .map(|one| (*one).clone())
-                .collect()
-        };
-        let (mut gone, mut come) = (lacking(old_columns, &new_names), lacking(new_columns, &old_names));
+        let lacks =
+            |names: &BTreeSet<String>, column: &&&Object| !names.contains(&column.name) && said(column);
+        let mut gone: Vec<_> =
+            old_columns.iter().filter(|column| lacks(&new_names, column)).copied().collect();
+        let mut come: Vec<_> =
+            new_columns.iter().filter(|column| lacks(&old_names, column)).copied().collect();
         let respelt = respelt(&gone, &come, |one, other| {
             !one.inherited && one.details["generated"] == other.details["generated"]
         });
-        gone.retain(|one| !respelt.iter().any(|(from, _)| *from == one.name));
-        come.retain(|one| !respelt.iter().any(|(_, to)| *to == one.name));
-        inferred.extend(respelt.into_iter().map(|(from, to)| Rename {
-            kind: Kind::Column,
-            within: (table.clone(), now.clone()),
-            reason: one_name(&from, &to),
-            from,
-            to,
-        }));
+        take_out(&mut gone, &mut come, &respelt);
+        let within = (table.clone(), now.clone());
+        inferred.extend(respelt.into_iter().map(|(one, other)| one_name(one, other, within.clone())));
         let alike: Vec<_> = (gone.iter())
-            .flat_map(|one| come.iter().map(move |other| (one, other)))
+            .flat_map(|one| come.iter().map(move |other| (*one, *other)))
             .filter(|(one, other)| shape(old, one, found) == shape(new, other, &[]))
             .filter(|(one, other)| are_alike(&one.name, &other.name))
             .filter(|(one, other)| previous(old_columns, one) == previous(new_columns, other))
             .collect();
         // One may have become several: `full_name` is now `first_name` and `last_name`.
-        let is_rival = |one: &&Object| {
+        let is_rival = |one: &&&Object| {
             gone.iter().any(|goes| {
                 shape(old, goes, found) == shape(new, one, &[]) && share_a_word(&goes.name, &one.name)
             })
@@ -134,28 +115,33 @@ pub(super) fn infer_columns(old: &Objects, new: &Objects, found: &[Rename]) -> V
     inferred
 }
 
-/// The names of those that go while one comes that is called the same but for case and separators, and no other of either is.
-fn respelt(
-    gone: &[Object],
-    come: &[Object],
+/// Those that go while one comes that is called the same but for case and separators, and no other of either is.
+fn respelt<'a>(
+    gone: &[&'a Object],
+    come: &[&'a Object],
     is_like: impl Fn(&Object, &Object) -> bool,
-) -> Vec<(String, String)> {
-    let mut found = Vec::new();
-    for one in gone {
-        let called = |objects: &[Object]| -> Vec<usize> {
-            (0..objects.len()).filter(|at| has_same_letters(&objects[*at].name, &one.name)).collect()
+) -> Vec<(&'a Object, &'a Object)> {
+    let called = |objects: &[&'a Object], name: &str| -> Vec<&'a Object> {
+        objects.iter().copied().filter(|object| has_same_letters(&object.name, name)).collect()
+    };
+    let pair =
+        |one: &&'a Object| match (called(gone, &one.name).as_slice(), called(come, &one.name).as_slice()) {
+            ([_], [other]) if is_like(one, other) => Some((*one, *other)),
+            _ => None,
         };
-        if let ([_], [other]) = (called(gone).as_slice(), called(come).as_slice())
-            && is_like(one, &come[*other])
-        {
-            found.push((one.name.clone(), come[*other].name.clone()));
-        }
-    }
-    found
+    gone.iter().filter_map(pair).collect()
 }
 
-fn one_name(from: &str, to: &str) -> String {
-    format!("inferred: {} and {} are one name, written otherwise", quoted(from), quoted(to))
+/// Leaves out what has been found.
+pub(super) fn take_out(gone: &mut Vec<&Object>, come: &mut Vec<&Object>, found: &[(&Object, &Object)]) {
+    gone.retain(|one| found.iter().all(|(from, _)| from.identity != one.identity));
+    come.retain(|other| found.iter().all(|(_, to)| to.identity != other.identity));
+}
+
+fn one_name(one: &Object, other: &Object, within: (String, String)) -> Rename {
+    let [from, to] = [&one.name, &other.name].map(|name| quoted(name));
+    let reason = format!("inferred: {from} and {to} are one name, written otherwise");
+    Rename { reason, within, ..renamed_to(one, other, "") }
 }
 
 /// True for `"firstName"` and `first_name`.
@@ -166,14 +152,11 @@ fn has_same_letters(one: &str, other: &str) -> bool {
     letters(one) == letters(other) && !letters(one).is_empty()
 }
 
-/// True where at least three of four columns of each table are columns of the other, by the letters of their names.
-pub(super) fn share_most_columns(ours: &[&Object], theirs: &[&Object]) -> bool {
-    let has = |columns: &[&Object], name: &str| columns.iter().any(|one| has_same_letters(&one.name, name));
-    let most = |ours: &[&Object], theirs: &[&Object]| {
-        let common = ours.iter().filter(|one| has(theirs, &one.name)).count();
-        common > 1 && 4 * common >= 3 * ours.len()
-    };
-    most(ours, theirs) && most(theirs, ours)
+/// How many of a hundred columns of the wider table the other one has as well, by the letters of their names; of one alone, none.
+pub(super) fn columns_in_common(ours: &[&Object], theirs: &[&Object]) -> usize {
+    let is_in = |name: &str, columns: &[&Object]| columns.iter().any(|one| has_same_letters(&one.name, name));
+    let common = ours.iter().filter(|one| is_in(&one.name, theirs)).count();
+    if common > 1 { 100 * common / ours.len().max(theirs.len()) } else { 0 }
 }
 
 /// The column in front.
@@ -182,15 +165,28 @@ pub(super) fn previous<'a>(columns: &[&'a Object], of: &Object) -> Option<&'a st
     columns.get(at.checked_sub(1)?).map(|column| column.name.as_str())
 }
 
-/// What one side has of a kind and the other lacks, save what is known to have a new name.
-fn lacking(kind: Kind, ours: &Objects, theirs: &Objects, found: &[Rename]) -> Vec<Object> {
-    let is_known = |name: &String| {
-        found.iter().any(|rename| rename.kind == kind && [&rename.from, &rename.to].contains(&name))
+/// True where the new name is known already.
+pub(super) fn is_known(found: &[Rename], kind: Kind, within: &str, name: &str) -> bool {
+    let is_it = |rename: &Rename| {
+        rename.within.0 == within && rename.from == name || rename.within.1 == within && rename.to == name
     };
+    found.iter().any(|rename| rename.kind == kind && is_it(rename))
+}
+
+/// What one side has of a kind and the other lacks, save what is known to have a new name, and partitions.
+pub(super) fn lacking<'a>(
+    kind: Kind,
+    ours: &'a Objects,
+    theirs: &Objects,
+    found: &[Rename],
+) -> Vec<&'a Object> {
     let lacks = |object: &&Object| {
-        object.kind == kind && theirs.find(&object.key()).is_none() && !is_known(&object.name)
+        object.kind == kind
+            && !object.is("is_partition")
+            && theirs.find(&object.key()).is_none()
+            && !is_known(found, kind, &within_of(object), &object.name)
     };
-    ours.all.iter().filter(lacks).cloned().collect()
+    ours.all.iter().filter(lacks).collect()
 }
 
 /// The new name of an object in its schema, for both have what `alike` says.
@@ -207,34 +203,19 @@ fn renamed_to(one: &Object, other: &Object, alike: &str) -> Rename {
 
 pub(super) fn infer_tables(old: &Objects, new: &Objects, found: &[Rename]) -> Vec<Rename> {
     let (before, after) = (columns(old), columns(new));
-    let tables = |ours: &Objects, theirs: &Objects| {
-        let mut tables = lacking(Kind::Table, ours, theirs, found);
-        tables.retain(|table| !table.is("is_partition"));
-        tables
-    };
-    let (mut gone, mut come) = (tables(old, new), tables(new, old));
+    let (mut gone, mut come) = (lacking(Kind::Table, old, new, found), lacking(Kind::Table, new, old, found));
     let respelt = respelt(&gone, &come, |one, other| {
         let (ours, theirs) = (before.get(&one.identity), after.get(&other.identity));
-        let share = ours.zip(theirs).is_some_and(|(ours, theirs)| share_most_columns(ours, theirs));
+        let share = ours.zip(theirs).is_some_and(|(ours, theirs)| columns_in_common(ours, theirs) >= 75);
         share && one.schema == other.schema && one.defined() == other.defined()
     });
-    let mut inferred = Vec::new();
-    for (from, to) in respelt {
-        let Some(one) = gone.iter().find(|one| one.name == from) else { continue };
-        let schema = within_of(one);
-        gone.retain(|one| one.name != from);
-        come.retain(|one| one.name != to);
-        inferred.push(Rename {
-            kind: Kind::Table,
-            within: (schema.clone(), schema),
-            reason: one_name(&from, &to),
-            from,
-            to,
-        });
-    }
+    take_out(&mut gone, &mut come, &respelt);
+    let within = |one: &Object| (within_of(one), within_of(one));
+    let mut inferred: Vec<_> =
+        respelt.into_iter().map(|(one, other)| one_name(one, other, within(one))).collect();
     for one in &gone {
         let like = shape_of(old, &before, one, found);
-        let fits = |other: &&Object| other.schema == one.schema && shape_of(new, &after, other, &[]) == like;
+        let fits = |other: &&&Object| other.schema == one.schema && shape_of(new, &after, other, &[]) == like;
         let fitting: Vec<_> = come.iter().filter(fits).collect();
         let rivals = gone.iter().filter(|rival| shape_of(old, &before, rival, found) == like).count();
         if let [other] = fitting.as_slice()
@@ -252,7 +233,7 @@ pub(super) fn infer_tables(old: &Objects, new: &Objects, found: &[Rename]) -> Ve
 /// Enumerations with the same labels: alike in their names, or the one that a column of the same name has in place of the other.
 pub(super) fn infer_enums(old: &Objects, new: &Objects, found: &[Rename]) -> Vec<Rename> {
     let (gone, come) = (lacking(Kind::Enum, old, new, found), lacking(Kind::Enum, new, old, found));
-    let is_like = |one: &&Object, other: &Object| {
+    let is_like = |one: &Object, other: &Object| {
         one.schema == other.schema && one.details["labels"] == other.details["labels"]
     };
     let takes_its_place = |one: &Object, other: &Object| {

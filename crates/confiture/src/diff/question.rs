@@ -7,7 +7,8 @@ use crate::catalog::{Kind, Object, Objects};
 use crate::diff::compare::quoted;
 use crate::diff::data_type::{label_text, labels};
 use crate::diff::infer::{
-    are_alike, columns, may_be_same, previous, shape_of, share_a_word, share_most_columns, words_in_common,
+    are_alike, columns, columns_in_common, is_known, lacking, previous, shape_of, share_a_word, take_out,
+    words_in_common,
 };
 use crate::diff::rename::{Asked, Rename, table_after, within_of};
 
@@ -29,14 +30,6 @@ fn is_denied(said: &[Asked], kind: Kind, within: (&str, &str), from: &str, to: &
         reason: String::new(),
     };
     said.iter().any(|one| one.denies(&rename))
-}
-
-/// True where the new name is known already.
-fn is_known(found: &[Rename], kind: Kind, within: &str, name: &str) -> bool {
-    let is_it = |rename: &Rename| {
-        rename.within.0 == within && rename.from == name || rename.within.1 == within && rename.to == name
-    };
-    found.iter().any(|rename| rename.kind == kind && is_it(rename))
 }
 
 /// Columns of one type whose names are alike, or that are the only ones, in the same place.
@@ -82,60 +75,37 @@ fn of_columns(old: &Objects, new: &Objects, found: &[Rename], said: &[Asked]) ->
     asked
 }
 
-/// Tables of one schema that have the same columns, or whose columns may have new names as well.
+/// Tables of one schema that have the same columns, or many of them, or whose columns may have new names as well.
 fn of_tables(old: &Objects, new: &Objects, found: &[Rename], said: &[Asked]) -> Vec<String> {
     let (before, after) = (columns(old), columns(new));
-    let lacking = |ours: &Objects, theirs: &Objects| -> Vec<Object> {
-        let lacks = |object: &&Object| {
-            object.kind == Kind::Table
-                && !object.is("is_partition")
-                && theirs.find(&object.key()).is_none()
-                && !is_known(found, Kind::Table, &within_of(object), &object.name)
-        };
-        ours.all.iter().filter(lacks).cloned().collect()
-    };
-    let (gone, come) = (lacking(old, new), lacking(new, old));
     let of_old = |one: &Object| shape_of(old, &before, one, found);
     let of_new = |other: &Object| shape_of(new, &after, other, &[]);
+    let (mut gone, mut come) = (lacking(Kind::Table, old, new, found), lacking(Kind::Table, new, old, found));
+    gone.retain(|one| of_old(one).len() > 1);
     let is_open = |one: &Object, other: &Object| {
         let within = within_of(one);
         one.schema == other.schema
             && !is_denied(said, Kind::Table, (&within, &within), &one.name, &other.name)
     };
-    let is_like = |one: &Object, other: &Object| is_open(one, other) && of_old(one) == of_new(other);
-    let gone: Vec<&Object> = gone.iter().filter(|one| of_old(one).len() > 1).collect();
-    let come: Vec<&Object> = come.iter().collect();
-    let mut found = pairs(&gone, &come, is_like);
-    let rest = |all: &[&'_ Object], known: &[&Object]| -> Vec<usize> {
-        (0..all.len()).filter(|at| !known.iter().any(|one| one.key() == all[*at].key())).collect()
-    };
-    let known: (Vec<_>, Vec<_>) = found.iter().copied().unzip();
-    let gone: Vec<&Object> = rest(&gone, &known.0).into_iter().map(|at| gone[at]).collect();
-    let come: Vec<&Object> = rest(&come, &known.1).into_iter().map(|at| come[at]).collect();
+    let mut asked = pairs(&gone, &come, |one, other| is_open(one, other) && of_old(one) == of_new(other));
+    take_out(&mut gone, &mut come, &asked);
     let is_only = gone.len() == 1 && come.len() == 1;
-    let may_be = |one: &Object, other: &Object| {
-        let (ours, theirs) = (of_old(one), of_new(other));
-        let shares = || ours.iter().any(|column| theirs.contains(column));
-        is_open(one, other)
-            && may_be_same(&ours, &theirs)
-            && (is_only || shares() || share_a_word(&one.name, &other.name))
-    };
-    let is_nearly = |one: &Object, other: &Object| {
-        let (Some(ours), Some(theirs)) = (before.get(&one.identity), after.get(&other.identity)) else {
-            return false;
-        };
-        is_open(one, other)
-            && (are_alike(&one.name, &other.name) || share_a_word(&one.name, &other.name))
-            && share_most_columns(ours, theirs)
-    };
-    found.extend(pairs(&gone, &come, |one, other| may_be(one, other) || is_nearly(one, other)));
+    asked.extend(pairs(&gone, &come, |one, other| {
+        let (ours, theirs) = (before.get(&one.identity), after.get(&other.identity));
+        let common = ours.zip(theirs).map_or(0, |(ours, theirs)| columns_in_common(ours, theirs));
+        let sounds_like = share_a_word(&one.name, &other.name);
+        let may_be = common >= 75
+            || common > 50 && sounds_like
+            || (is_only || sounds_like) && shapes(&of_old(one)) == shapes(&of_new(other));
+        may_be && is_open(one, other)
+    }));
     let say = |(one, other): (&Object, &Object)| {
         let (from, to) = (&one.identity, quoted(&other.name));
         let (ours, theirs) = (of_old(one), of_new(other));
         let mut flags = format!("--rename {from}={to}");
         let how = match ours == theirs {
             true => "with the same columns",
-            false if may_be_same(&ours, &theirs) => "with columns that are like its own",
+            false if shapes(&ours) == shapes(&theirs) => "with columns that are like its own",
             false => "with most of its columns",
         };
         for ((name, shape), (now, its)) in ours.iter().zip(&theirs) {
@@ -147,7 +117,12 @@ fn of_tables(old: &Objects, new: &Objects, found: &[Rename], said: &[Asked]) -> 
         }
         format!("table {from} goes and {to} comes, {how}: where it is the same, say {flags}")
     };
-    found.into_iter().map(say).collect()
+    asked.into_iter().map(say).collect()
+}
+
+/// What there is of columns, without their names.
+fn shapes(columns: &[(String, Vec<String>)]) -> Vec<&[String]> {
+    columns.iter().map(|(_, shape)| shape.as_slice()).collect()
 }
 
 /// Labels of an enumeration that go while others stand in their places.
