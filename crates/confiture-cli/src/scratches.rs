@@ -2,6 +2,7 @@
 
 use confiture::Result;
 use confiture::config::{Connection, Settings};
+use confiture::postgres::Session;
 use confiture::project::Project;
 use local_postgres::{Binaries, Options, Server};
 
@@ -16,17 +17,21 @@ pub(crate) enum Scratches {
 }
 
 impl Scratches {
-    /// With `alone`, not on the project's server. A server of our own is of the major `version` that is asked for, where this machine
+    /// With `alone`, not on the project's server. A server of our own is of the major version of the `live` one, where this machine
     /// has it.
     pub(crate) async fn find(
         project: &Project,
         settings: &Settings,
         alone: bool,
-        version: Option<u32>,
+        live: Option<&Connection>,
     ) -> Result<Self> {
         if settings.scratch_url.value.is_some() {
             return Ok(Self::Named(Box::new(database::scratch(project, settings).await?)));
         }
+        let version = match live {
+            Some(connection) => Some(Session::connect(connection).await?.server_version() / 10_000),
+            None => None,
+        };
         let found = match alone {
             true => None,
             false => Server::find(database::server_folder(project)).await.map_err(server_error)?,

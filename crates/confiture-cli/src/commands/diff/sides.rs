@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use confiture::build::{SchemaBuilder, Tree};
-use confiture::config::{BuildOrder, Flags, Settings};
+use confiture::config::{BuildOrder, Connection, Flags, Settings};
 use confiture::event::Execution;
 use confiture::migrate::{holds_migrations, read_folder, read_way_up};
-use confiture::postgres::{Session, roles};
+use confiture::postgres::roles;
 use confiture::project::{Naming, Project};
 use confiture::schema_diff::Source;
 use confiture::sql::SplitScript;
@@ -42,10 +42,12 @@ pub(super) struct Side {
 }
 
 impl Side {
-    /// The major version of the server of a live database.
-    async fn version(&self) -> Result<Option<u32>> {
-        let Source::Live(connection) = &self.source else { return Ok(None) };
-        Ok(Some(Session::connect(connection).await?.server_version() / 10_000))
+    /// The live database, where it is one.
+    fn live(&self) -> Option<&Connection> {
+        match &self.source {
+            Source::Live(connection) => Some(connection),
+            Source::Scripts(_) => None,
+        }
     }
 
     /// Lets go of the database.
@@ -55,16 +57,9 @@ impl Side {
 }
 
 impl Ends<'_> {
-    /// Where scratch databases are made: of the version of the side that is a live database. Nobody asks for it where a server is named.
+    /// Where scratch databases are made: of the version of the side that is a live database.
     pub(super) async fn scratches(&self, [from, to]: [&Side; 2]) -> Result<Scratches> {
-        let version = match self.settings.scratch_url.value {
-            Some(_) => None,
-            None => match from.version().await? {
-                None => to.version().await?,
-                version => version,
-            },
-        };
-        Scratches::find(self.project, self.settings, false, version).await
+        Scratches::find(self.project, self.settings, false, from.live().or(to.live())).await
     }
 
     /// Reads files, or finds a database.

@@ -3,7 +3,7 @@
 use confiture::Result;
 use confiture::event::Execution;
 use confiture::migrate::Plan;
-use confiture::postgres::{Session, roles};
+use confiture::postgres::roles;
 use confiture::project::Project;
 use confiture::schema_diff::with_copy;
 
@@ -21,13 +21,9 @@ pub(super) async fn rehearse(
         return Ok(());
     }
     let (settings, connection) = (&found.database.settings, &found.database.connection);
-    let version = match settings.scratch_url.value {
-        Some(_) => None,
-        None => Some(Session::connect(connection).await?.server_version() / 10_000),
-    };
     let texts = || found.migrator.folder().texts();
     let makes_roles = texts().any(|text| !roles::made_in(text).is_empty());
-    let scratches = Scratches::find(project, settings, makes_roles, version).await?;
+    let scratches = Scratches::find(project, settings, makes_roles, Some(connection)).await?;
     let (server, history_table) = (scratches.connection(), &settings.history_table.value);
     let outcome = with_copy(server, connection, history_table, texts(), execution, async |copy| {
         found.migrator.rehearse(plan, copy.session(), copy.settings(), execution).await?;
