@@ -58,9 +58,6 @@ struct One<'r, 'a> {
     is_whole: bool,
 }
 
-/// The place of `COMMIT` in [`One::end_of`].
-const COMMIT: usize = 5;
-
 /// What the transaction took so far, as the server measures it.
 const ELAPSED: &str = "1000 * extract(epoch FROM pg_catalog.clock_timestamp() - pg_catalog.transaction_timestamp())::pg_catalog.float8";
 
@@ -92,9 +89,10 @@ impl One<'_, '_> {
     /// Statements of the user's between statements of ours, in one message where that can be.
     async fn run_between(&self, begin: &[Sql], pieces: &[Piece<'_>], end: &[Sql]) -> Result<()> {
         let outcome = run_pieces_between(&self.run.worker, begin, pieces, end).await;
+        let commits = |statement: &Sql| statement.as_str() == "COMMIT";
         outcome.map_err(|(error, at)| match at {
             None => advise(error),
-            Some(at) if at < COMMIT => {
+            Some(at) if !end[..=at].iter().any(commits) => {
                 let error = error.context(format!("recording {} in {}", self.called, self.run.history.table));
                 match error.sqlstate_code() {
                     Some("25006") => error.hint(
