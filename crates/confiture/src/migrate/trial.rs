@@ -10,7 +10,9 @@ use crate::migrate::plan::{Direction, Plan, Planned};
 use crate::migrate::steps::{Step, Steps};
 use crate::migrate::unit::{Source, Unit, find_unit};
 use crate::postgres::scratch::refuse_what_outlasts;
-use crate::postgres::{LockWatch, SeenLock, Session, read_lint_ground, read_objects, roles, run_pieces};
+use crate::postgres::{
+    LockWatch, SeenLock, Session, read_lint_ground, read_objects, roles, run_pieces, session_end,
+};
 use crate::sql::Sql;
 
 /// What a rehearsal has shown of the way back.
@@ -169,10 +171,11 @@ impl Stage<'_> {
 
     /// The session as a migration finds it.
     async fn settle(&self) -> Result<()> {
-        let reset = "RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL; SET client_min_messages = 'warning'; \
-                     SET synchronous_commit = off";
-        self.copy.batch(&Sql::literal(reset)).await?;
-        self.copy.batch(&Sql::join("; ", self.settings.to_vec())).await
+        self.copy.batch(&Sql::join("; ", session_end())).await?;
+        let settings = "SET client_min_messages = 'warning'; SET synchronous_commit = off";
+        let mut settings = vec![Sql::literal(settings)];
+        settings.extend_from_slice(self.settings);
+        self.copy.batch(&Sql::join("; ", settings)).await
     }
 }
 
