@@ -76,6 +76,16 @@ pub(super) fn parents(objects: &Objects) -> HashMap<usize, BTreeSet<usize>> {
     parents
 }
 
+/// The columns of its table's parents from which a child has one.
+pub(super) fn columns_above(objects: &Objects, children: &[Vec<usize>], column: usize) -> Vec<usize> {
+    let (all, name) = (&objects.all, &objects.all[column].name);
+    let Some(table) = all[column].parent else { return Vec::new() };
+    let links = children[table].iter().filter(|link| is_link(&all[**link]));
+    let parents = links.flat_map(|link| &all[*link].depends).filter(|on| **on != table);
+    let is_it = |other: &&usize| all[**other].kind == Kind::Column && all[**other].name == *name;
+    parents.flat_map(|parent| children[*parent].iter().filter(is_it)).copied().collect()
+}
+
 /// The tables from which one has a column, and which have it from nobody.
 pub(super) fn origins(objects: &Objects, table: usize, column: &str) -> BTreeSet<usize> {
     let has = |table: usize| {

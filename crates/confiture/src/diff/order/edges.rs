@@ -1,6 +1,6 @@
 //! What has to come before what, and why.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use crate::catalog::{Kind, Object, Objects};
 use crate::diff::fate::Fate;
@@ -69,20 +69,15 @@ impl Graph<'_> {
         if self.drop_of.contains_key(&table) {
             return vec![table];
         }
-        let links = children[table].iter().map(|link| &old[*link]);
-        let links = links.filter(|link| matches!(link.kind, Kind::Partition | Kind::Inheritance));
-        let parents = links.flat_map(|link| &link.depends).filter(|on| **on != table);
-        let same = |column: &&usize| old[**column].kind == Kind::Column && old[**column].name == old[at].name;
-        let columns = parents.flat_map(|parent| children[*parent].iter().filter(same));
-        columns.flat_map(|column| self.taken_along_by(*column, children)).collect()
+        let above = family::columns_above(self.old(), children, at);
+        above.into_iter().flat_map(|column| self.taken_along_by(column, children)).collect()
     }
 
     pub(super) fn connect_new(&mut self) {
         let children = self.new_side().children();
-        let parents = family::parents(self.new_side());
         for (at, object) in self.new_side().all.iter().enumerate() {
             let Some(made) = self.make_of.get(&at).copied() else { continue };
-            let brought = object.depends.iter().flat_map(|on| self.brought_by(*on, &parents, &children));
+            let brought = object.depends.iter().flat_map(|on| self.brought_by(*on, &children));
             let edges = brought.filter(|before| *before != made);
             let edges: Vec<_> = edges.map(|before| (before, made, self.minds_nobody(before))).collect();
             self.edges.extend(edges);
@@ -96,23 +91,16 @@ impl Graph<'_> {
     }
 
     /// The work that brings a new object: on itself, on its table, or, for a column of a child, on the parents' columns.
-    fn brought_by(
-        &self,
-        at: usize,
-        parents: &HashMap<usize, BTreeSet<usize>>,
-        children: &[Vec<usize>],
-    ) -> Vec<usize> {
+    fn brought_by(&self, at: usize, children: &[Vec<usize>]) -> Vec<usize> {
         let new = self.new_side();
         if let Some(act) = self.make_of.get(&at).or_else(|| self.make_of.get(&new.root(at))) {
             return vec![*act];
         }
-        let column = &new.all[at];
-        let above = column.parent.filter(|_| column.kind == Kind::Column && column.inherited);
-        let above = above.and_then(|table| parents.get(&table)).into_iter().flatten();
-        let same =
-            |other: &&usize| new.all[**other].kind == Kind::Column && new.all[**other].name == column.name;
-        let columns = above.flat_map(|table| children[*table].iter().filter(same));
-        columns.flat_map(|column| self.brought_by(*column, parents, children)).collect()
+        if new.all[at].kind != Kind::Column || !new.all[at].inherited {
+            return Vec::new();
+        }
+        let above = family::columns_above(new, children, at);
+        above.into_iter().flat_map(|column| self.brought_by(column, children)).collect()
     }
 
     /// True for a column that stays what it is to those who use it.
