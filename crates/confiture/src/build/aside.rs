@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::postgres::{Session, database};
+use crate::postgres::{Session, database, named_lock};
 use crate::sql::{Identifier, Literal, Sql, sql};
 
 /// The beginning of the comment of a database that is set aside; then comes the one that it had.
@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The statement that waits until no other build makes the same database.
 pub(super) fn lock(aside: &Identifier) -> Sql {
-    sql!("SELECT pg_catalog.pg_advisory_lock(pg_catalog.hashtextextended({}, 0))", Literal(aside.as_str()))
+    named_lock("pg_advisory_lock", aside.as_str())
 }
 
 /// Takes that lock, or says that another build has it: while that one is at work, nobody can say what it leaves.
@@ -39,10 +39,7 @@ pub(super) async fn lock_in_time(
 }
 
 pub(super) async fn unlock(maintenance: &Session, aside: &Identifier) -> Result<()> {
-    let key = Literal(aside.as_str());
-    maintenance
-        .batch(&sql!("SELECT pg_catalog.pg_advisory_unlock(pg_catalog.hashtextextended({}, 0))", key))
-        .await
+    maintenance.batch(&named_lock("pg_advisory_unlock", aside.as_str())).await
 }
 
 /// True where a build that was killed has left the database under its other name.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::config::Connection;
 use crate::error::{Error, ErrorKind, Result};
 use crate::postgres::Session;
-use crate::sql::{Sql, sql};
+use crate::sql::{Literal, Sql, sql};
 
 /// The lock, held for as long as this value lives: closing its connection frees it, also after a crash.
 pub struct AdvisoryLock {
@@ -126,6 +126,13 @@ impl AdvisoryLock {
         self.session.query(&Sql::literal("SELECT pg_catalog.pg_advisory_unlock($1)"), &[&KEY]).await?;
         Ok(())
     }
+}
+
+/// Calls one of the server's functions for an advisory lock (`pg_advisory_lock`, `pg_advisory_unlock`) for the lock of that name.
+#[must_use]
+pub fn named_lock(function: &'static str, name: &str) -> Sql {
+    let function = Sql::literal(function);
+    sql!("SELECT pg_catalog.{}(pg_catalog.hashtextextended({}, 0))", function, Literal(name))
 }
 
 /// What ends a session that has [joined](AdvisoryLock::join) a run, and goes on: settings, cursors, temporary tables and locks.

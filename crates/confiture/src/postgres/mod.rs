@@ -26,7 +26,7 @@ mod tls;
 
 mod worker_thread;
 
-pub use advisory_lock::{AdvisoryLock, session_end};
+pub use advisory_lock::{AdvisoryLock, named_lock, session_end};
 pub use catalog::{read_catalog, read_catalog_in_transaction};
 pub use dump::{DumpOptions, dump_schema};
 pub use given_settings::read_given_settings;

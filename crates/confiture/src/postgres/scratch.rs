@@ -10,7 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crate::config::Connection;
 use crate::error::{Error, Result};
 use crate::postgres::{Piece, Session, run_pieces};
-use crate::postgres::{connect, database, roles};
+use crate::postgres::{connect, database, named_lock, roles};
 use crate::sql::{Identifier, Literal, SplitScript, Sql, reaches_beyond_the_database, sql};
 
 const PREFIX: &str = "confiture_scratch_";
@@ -53,9 +53,7 @@ impl Scratch {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let pid = maintenance.backend_pid();
         let name = Identifier::new(format!("{PREFIX}{:x}_{pid}_{number}", now.as_micros()));
-        maintenance
-            .batch(&sql!("SELECT pg_advisory_lock(hashtextextended({}, 0))", Literal(name.as_str())))
-            .await?;
+        maintenance.batch(&named_lock("pg_advisory_lock", name.as_str())).await?;
         database::create(&maintenance, &name, Some(template)).await?;
         let session = match Session::connect(&connection.with_database(name.as_str())).await {
             Ok(session) => session,
@@ -86,16 +84,9 @@ impl Scratch {
         if !scripts.iter().any(|script| roles::are_touched_by(script.script.text())) {
             return self.run_pieces_of(scripts).await;
         }
-        let lock = |verb: &'static str| {
-            sql!(
-                "SELECT pg_catalog.{}(pg_catalog.hashtextextended({}, 0))",
-                Sql::literal(verb),
-                Literal(ROLES)
-            )
-        };
-        self.maintenance.batch(&lock("pg_advisory_lock")).await?;
+        self.maintenance.batch(&named_lock("pg_advisory_lock", ROLES)).await?;
         let outcome = self.run_pieces_of(scripts).await;
-        self.maintenance.batch(&lock("pg_advisory_unlock")).await.and(outcome)
+        self.maintenance.batch(&named_lock("pg_advisory_unlock", ROLES)).await.and(outcome)
     }
 
     async fn run_pieces_of(&self, scripts: &[SplitScript]) -> Result<()> {
