@@ -63,7 +63,7 @@ pub use migrator::{Migrator, Status};
 pub use options::{DownOptions, Extent, Interrupted, Options, UpOptions};
 pub use part::{Directives, Part};
 pub use plan::{Direction, Plan, Planned, PlannedStatement};
-pub use rehearse::{Rehearsal, Rehearsed, in_scratch, rehearse, say_empty};
+pub use rehearse::{Rehearsal, Rehearsed, rehearse, say_empty};
 pub use run::{Done, Report};
 pub use squash::{Squash, plan_squash};
 pub use trial::WayBack;

@@ -13,7 +13,7 @@ use crate::migrate::options::{DownOptions, Extent, Options, UpOptions};
 use crate::migrate::plan::{Direction, plan_down, plan_up};
 use crate::migrate::run::Run;
 use crate::migrate::unit::Unit;
-use crate::postgres::scratch::{self, Scratch};
+use crate::postgres::scratch::{in_scratch, refuse_what_outlasts};
 use crate::postgres::{Session, roles};
 
 /// What came of it.
@@ -49,29 +49,6 @@ pub struct Rehearsed {
     pub not_again: Option<String>,
 }
 
-/// Makes a database on the server of `connection`, works in it, and drops it, whatever happens; and the roles that `texts` make.
-///
-/// # Errors
-///
-/// A server that makes no databases; whatever `work` says.
-pub async fn in_scratch<T>(
-    connection: &Connection,
-    texts: impl IntoIterator<Item = &str>,
-    work: impl AsyncFnOnce(&Connection) -> Result<T>,
-) -> Result<T> {
-    scratch::sweep(connection).await?;
-    let scratch = Scratch::create(connection).await.map_err(|error| {
-        error.context("making a scratch database").hint("scratch_url names a server where this role may")
-    })?;
-    let outcome = match scratch.note_roles(texts.into_iter()).await {
-        Ok(()) => work(scratch.session().connection()).await,
-        Err(error) => Err(error),
-    };
-    let dropped = scratch.close().await;
-    let outcome = outcome?;
-    dropped.map(|()| outcome)
-}
-
 /// Runs every migration of a folder in a scratch database on the server of `connection`: up, then, where there is a way back, down
 /// and up again.
 ///
@@ -79,10 +56,10 @@ pub async fn in_scratch<T>(
 ///
 /// What the server refuses, at its place, with the direction in front.
 pub async fn rehearse(connection: &Connection, folder: &Folder, execution: &Execution) -> Result<Rehearsal> {
-    scratch::refuse_what_outlasts(folder.scripts())?;
+    refuse_what_outlasts(folder.scripts())?;
     let rehearsal = in_scratch(connection, folder.texts(), async |scratch| {
         let options = Options { lint: false, ..Options::default() };
-        let migrator = Migrator::new(scratch.clone(), folder.clone(), options);
+        let migrator = Migrator::new(scratch.session().connection().clone(), folder.clone(), options);
         let units = migrator.units()?;
         let quiet = &execution.unwatched();
         let mut walk = Walk::begin(&migrator, &units, quiet).await?;

@@ -15,10 +15,10 @@ use crate::migrate::generate::{header, stem};
 use crate::migrate::migrator::Migrator;
 use crate::migrate::options::{DownOptions, Extent, Options, UpOptions};
 use crate::migrate::part::Part;
-use crate::migrate::rehearse::{in_scratch, up_with_roles};
+use crate::migrate::rehearse::up_with_roles;
 use crate::migrate::steps::{Step, Steps, first_words};
 use crate::migrate::version::Version;
-use crate::postgres::scratch::refuse_what_outlasts;
+use crate::postgres::scratch::{in_scratch, refuse_what_outlasts};
 use crate::postgres::{Piece, Session};
 use crate::sql::{Script, lex::lex};
 
@@ -265,11 +265,12 @@ struct Proof {
 async fn run_in_scratch(connection: &Connection, folder: &Folder, execution: &Execution) -> Result<Proof> {
     refuse_what_outlasts(folder.scripts())?;
     in_scratch(connection, folder.texts(), async |scratch| {
+        let connection = scratch.session().connection();
         let migrator =
-            Migrator::new(scratch.clone(), folder.clone(), Options { lint: false, ..Options::default() });
+            Migrator::new(connection.clone(), folder.clone(), Options { lint: false, ..Options::default() });
         let (_, history) = migrator.connect().await?;
         let table = history.table;
-        let reader = Session::connect(scratch).await?;
+        let reader = Session::connect(connection).await?;
         let before = read_digest(&reader, Some(&table)).await?;
         up_with_roles(&migrator, &reader, &UpOptions::default(), execution).await?;
         let after_up = read_digest(&reader, Some(&table)).await?;

@@ -187,6 +187,29 @@ impl Scratch {
     }
 }
 
+/// Makes a database on the server of `connection`, works in it, and drops it, whatever happens; and the roles that `texts` make.
+///
+/// # Errors
+///
+/// A server that makes no databases; whatever `work` says.
+pub async fn in_scratch<T>(
+    connection: &Connection,
+    texts: impl IntoIterator<Item = &str>,
+    work: impl AsyncFnOnce(&Scratch) -> Result<T>,
+) -> Result<T> {
+    sweep(connection).await?;
+    let scratch = Scratch::create(connection).await.map_err(|error| {
+        error.context("making a scratch database").hint("scratch_url names a server where this role may")
+    })?;
+    let outcome = match scratch.note_roles(texts.into_iter()).await {
+        Ok(()) => work(&scratch).await,
+        Err(error) => Err(error),
+    };
+    let dropped = scratch.close().await;
+    let outcome = outcome?;
+    dropped.map(|()| outcome)
+}
+
 /// Drops the scratch databases that processes have left that are no more.
 ///
 /// # Errors

@@ -4,21 +4,21 @@ use crate::config::Connection;
 use crate::config::mapping::TableName;
 use crate::error::{Error, Result};
 use crate::event::Execution;
-use crate::postgres::scratch::{self, Scratch};
+use crate::postgres::scratch::{Scratch, in_scratch};
 use crate::postgres::{Session, read_given_settings};
 use crate::schema_diff::prove::{Source, left_out};
 use crate::schema_diff::side::{Owners, Side};
 use crate::sql::Sql;
 
 /// A database with the schema of another one, and without its rows.
-pub struct Copy {
-    scratch: Scratch,
+pub struct Copy<'a> {
+    scratch: &'a Scratch,
     settings: Vec<Sql>,
     /// What is otherwise than in the database.
     pub remarks: Vec<String>,
 }
 
-impl Copy {
+impl Copy<'_> {
     /// The connection to it.
     #[must_use]
     pub fn session(&self) -> &Session {
@@ -45,33 +45,30 @@ pub async fn with_copy<T>(
     history_table: &TableName,
     texts: impl Iterator<Item = &str>,
     execution: &Execution,
-    work: impl AsyncFnOnce(&Copy) -> Result<T>,
+    work: impl AsyncFnOnce(&Copy<'_>) -> Result<T>,
 ) -> Result<T> {
-    scratch::sweep(connection).await?;
-    let scratch = Scratch::create(connection).await?;
-    let mut copy = Copy { scratch, settings: Vec::new(), remarks: Vec::new() };
-    let made_and_used = async {
-        copy.scratch.note_roles(texts).await?;
-        copy.fill(live, history_table).await?;
-        work(&copy).await
-    };
-    let outcome = tokio::select! {
-        outcome = made_and_used => outcome,
-        () = execution.interrupted() => Err(Error::interrupted("interrupted; all of this was in a scratch database")),
-    };
-    let dropped = copy.scratch.close().await;
-    let outcome = outcome?;
-    dropped.map(|()| outcome)
+    in_scratch(connection, texts, async |scratch| {
+        let made_and_used = async {
+            let mut copy = Copy { scratch, settings: Vec::new(), remarks: Vec::new() };
+            copy.fill(live, history_table).await?;
+            work(&copy).await
+        };
+        tokio::select! {
+            outcome = made_and_used => outcome,
+            () = execution.interrupted() => Err(Error::interrupted("interrupted; all of this was in a scratch database")),
+        }
+    })
+    .await
 }
 
-impl Copy {
+impl Copy<'_> {
     async fn fill(&mut self, live: &Connection, history_table: &TableName) -> Result<()> {
         let (source, nothing) = (Source::Live(Box::new(live.clone())), Source::Scripts(Vec::new()));
         let (mut side, mut other) =
             (Side::read(&source, Some(history_table)).await?, Side { source: &nothing, live: None });
         self.remarks.extend(side.translate(self.scratch.session().server_version()));
         let owners = Owners::of(&mut side, &mut other, self.scratch.session()).await?;
-        let made = owners.build(&self.scratch, &side, &other).await?;
+        let made = owners.build(self.scratch, &side, &other).await?;
         let mut left = side.uncovered(&made);
         // These every session there is given.
         left.retain(|(what, _)| !what.starts_with("setting"));

@@ -5,11 +5,9 @@ use std::fmt::Write as _;
 use confiture::build::{BuildOptions, SchemaBuilder, Tree};
 use confiture::config::{Origin, Settings};
 use confiture::event::Execution;
-use confiture::migrate::{
-    Finding, Folder, Rehearsal, check_folder, in_scratch, lint_folder, read_digest, rehearse,
-};
+use confiture::migrate::{Finding, Folder, Rehearsal, check_folder, lint_folder, read_digest, rehearse};
 use confiture::postgres::Session;
-use confiture::postgres::scratch::refuse_what_outlasts;
+use confiture::postgres::scratch::{in_scratch, refuse_what_outlasts};
 use confiture::project::Project;
 use confiture::{Error, ErrorKind, Result};
 use serde_json::json;
@@ -135,7 +133,8 @@ async fn compare(
     refuse_what_outlasts(files.iter().map(|file| &file.script))?;
     let texts = || files.iter().map(|file| file.script.script.text());
     let scratch = database::scratch_for(project, settings, texts()).await?;
-    in_scratch(&scratch.connection, texts(), async |connection| {
+    in_scratch(&scratch.connection, texts(), async |scratch| {
+        let connection = scratch.session().connection();
         let options = BuildOptions { cache: false, ..BuildOptions::default() };
         let built = builder.execute(connection, options, execution).await;
         built.map_err(|error| error.context("building the schema files"))?;
