@@ -27,6 +27,13 @@ pub(crate) struct Case {
     pub(crate) until: Option<u32>,
 }
 
+impl Case {
+    /// True where a server of that major version takes it.
+    pub(crate) fn is_for(&self, major: u32) -> bool {
+        self.since <= major && self.until.is_none_or(|until| major <= until)
+    }
+}
+
 pub(crate) fn read_all(folder: &Path) -> Vec<Case> {
     let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();

@@ -54,22 +54,20 @@ impl Trial for Amid {
 
     fn candidates(&self) -> Vec<Candidate<Self>> {
         let mut all: Vec<Candidate<Self>> = Vec::new();
-        for size in [8, 4, 2, 1] {
-            for some in self.more.chunks(size).rev().map(<[_]>::to_vec) {
-                all.push(Box::new(move |trial| {
-                    let mut next = trial.clone();
-                    next.more.retain(|statement| !some.contains(statement));
-                    (next.more.len() < trial.more.len()).then_some(next)
-                }));
-            }
-        }
-        for size in [32, 16, 8, 4, 2, 1] {
-            for some in self.base.chunks(size).rev().map(<[_]>::to_vec) {
-                all.push(Box::new(move |trial| {
-                    let mut next = trial.clone();
-                    next.base.retain(|statement| !some.contains(statement));
-                    (next.base.len() < trial.base.len()).then_some(next)
-                }));
+        let parts: [fn(&mut Self) -> &mut Vec<String>; 2] =
+            [|trial| &mut trial.more, |trial| &mut trial.base];
+        for part in parts {
+            let statements = part(&mut self.clone()).clone();
+            for size in [32, 16, 8, 4, 2, 1] {
+                for some in statements.chunks(size).rev().map(<[_]>::to_vec) {
+                    all.push(Box::new(move |trial| {
+                        let mut next = trial.clone();
+                        let rest = part(&mut next);
+                        let before = rest.len();
+                        rest.retain(|statement| !some.contains(statement));
+                        (rest.len() < before).then_some(next)
+                    }));
+                }
             }
         }
         all.push(Box::new(|trial| trial.online.then(|| Self { online: false, ..trial.clone() })));
@@ -83,7 +81,7 @@ fn side_of_a_case(server: &Server, random: &mut Random, part: usize) -> Vec<Stri
     let major = server.binaries().version().major;
     let cases = CASES.get_or_init(|| {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/diff");
-        case::read_all(&folder).into_iter().filter(|case| case.since <= major).collect()
+        case::read_all(&folder).into_iter().filter(|case| case.is_for(major)).collect()
     });
     // By its name: with a case more, nearly every seed is what it was.
     let draw = random.below(usize::MAX) as u64;
