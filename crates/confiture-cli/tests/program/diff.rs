@@ -136,13 +136,19 @@ fn who_is_not_found_is_told_by_the_flag_that_named_it() {
     }
 }
 
+/// A project whose history has that name.
+fn with_history(database: &Database<'_>, table: &str) -> Project {
+    let project = Project::new();
+    project.write("confiture.yaml", &format!("history_table: '{table}'\n"));
+    project.write("db/environments/local.yaml", &format!("database_url: {}\n", database.url()));
+    project
+}
+
 /// A schema that no file makes stays where the history stays: alone there, or beside what has to go.
 #[tokio::test]
 async fn the_schema_of_the_history_is_no_drift() {
     let database = Database::create().await.expect("a database");
-    let project = Project::new();
-    project.write("confiture.yaml", "history_table: '\"Öps\".\"History\"'\n");
-    project.write("db/environments/local.yaml", &format!("database_url: {}\n", database.url()));
+    let project = with_history(&database, "\"Öps\".\"History\"");
     project.write("db/schema/a.sql", "create table a (id int);\n");
     project.write("db/migrations/001_a.up.sql", "create table public.a (id int);\n");
     psql(
@@ -162,9 +168,7 @@ async fn the_schema_of_the_history_is_no_drift() {
 #[tokio::test]
 async fn the_history_is_no_drift_whatever_it_is_called() {
     let database = Database::create().await.expect("a database");
-    let project = Project::new();
-    project.write("confiture.yaml", "history_table: '\"Ops\".\"History\"'\n");
-    project.write("db/environments/local.yaml", &format!("database_url: {}\n", database.url()));
+    let project = with_history(&database, "\"Ops\".\"History\"");
     project.write("db/schema/a.sql", "create schema \"Ops\";\n");
     assert_eq!(project.call(&["build", "--env", "local"]).status, 0);
     project.write("db/migrations/001_a.up.sql", "create table public.a (id int);\n");

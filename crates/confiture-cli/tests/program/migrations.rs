@@ -31,6 +31,15 @@ fn shop(database: &Database<'_>) -> Project {
     project
 }
 
+/// Both are applied, and the table has rows.
+async fn shop_in_use() -> (Database<'static>, Project) {
+    let database = Database::create().await.expect("a database");
+    let project = shop(&database);
+    assert_eq!(project.call(&["migrate", "up", "-e", "local", "-q"]).status, 0);
+    psql(&database, "insert into users select n, n from generate_series(1, 30000) n; analyze users");
+    (database, project)
+}
+
 #[tokio::test]
 async fn every_form_of_the_seeds() {
     let database = Database::create().await.expect("a database");
@@ -150,10 +159,7 @@ async fn destroying_rows_on_production_is_asked_about_and_a_plan_shows_it() {
 /// On a server of the program's own, which ends with it.
 #[tokio::test]
 async fn a_rehearsal_says_what_is_locked_and_changes_nothing() {
-    let database = Database::create().await.expect("a database");
-    let project = shop(&database);
-    assert_eq!(project.call(&["migrate", "up", "-e", "local", "-q"]).status, 0);
-    psql(&database, "insert into users select n, n from generate_series(1, 30000) n; analyze users");
+    let (database, project) = shop_in_use().await;
     project.write("db/migrations/003_wide.up.sql", "ALTER TABLE users ALTER id TYPE bigint;\n");
     project.write("db/migrations/003_wide.down.sql", "ALTER TABLE users ALTER id TYPE text;\n");
     let names = [(database.name(), "DATABASE"), (database.server().socket_dir().to_str().unwrap(), "SOCKET")];
@@ -189,10 +195,7 @@ fn the_embedded_server_needs_no_database_beforehand() {
 /// What would keep an application waiting is said; on production it needs a yes, or a reason in the file.
 #[tokio::test]
 async fn what_lint_says_is_asked_about_on_production() {
-    let database = Database::create().await.expect("a database");
-    let project = shop(&database);
-    assert_eq!(project.call(&["migrate", "up", "-e", "local", "-q"]).status, 0);
-    psql(&database, "insert into users select n, n from generate_series(1, 30000) n; analyze users");
+    let (_database, project) = shop_in_use().await;
     project.write("db/migrations/003_index.up.sql", "CREATE INDEX users_id ON users (id);\n");
     project.write("db/migrations/003_index.down.sql", "DROP INDEX users_id;\n");
     let plan = project.call(&["migrate", "up", "-e", "production", "--plan"]);

@@ -4,6 +4,10 @@ use crate::random::dice::Dice;
 use crate::random::tables::{a_column, a_table, schema, table_name};
 use crate::random::world::What;
 
+/// How a sequence may count.
+pub(crate) const SEQUENCE_OPTIONS: &[&str] =
+    &["", "", " START 100", " INCREMENT 10", " MINVALUE 5 MAXVALUE 500 CYCLE", " CACHE 20", " INCREMENT -1"];
+
 fn a_type(dice: &mut Dice<'_>) -> &'static str {
     dice.pick(&[
         "int",
@@ -62,15 +66,7 @@ pub(crate) fn other(what: What, number: usize, dice: &mut Dice<'_>, all: &mut Ve
         What::Enum | What::Domain | What::Composite | What::Range => data_type(what, number, dice, all),
         What::Sequence => {
             let kind = dice.pick(&["", "", " AS int", " AS smallint"]);
-            let more = dice.pick(&[
-                "",
-                "",
-                " START 100",
-                " INCREMENT 10",
-                " MINVALUE 5 MAXVALUE 500 CYCLE",
-                " CACHE 20",
-                " INCREMENT -1",
-            ]);
+            let more = dice.pick(SEQUENCE_OPTIONS);
             all.push(format!("CREATE SEQUENCE {}.sq{number}{kind}{more}", schema(number)));
         }
         What::Routine => routine(number, dice, all),

@@ -4,6 +4,17 @@ use crate::random::dice::Dice;
 
 const SCHEMAS: [&str; 3] = ["public", "app", "\"S 2\""];
 
+/// What a foreign key may say of rows that go, and of NULL.
+pub(crate) const REFERENCES: &[&str] = &[
+    "",
+    "",
+    " ON DELETE CASCADE",
+    " ON DELETE SET NULL",
+    " ON UPDATE CASCADE ON DELETE RESTRICT",
+    " MATCH FULL",
+    " ON DELETE SET DEFAULT",
+];
+
 /// How many throws a table reads.
 pub(crate) const THROWS: usize = 12 + 7 * 16;
 
@@ -358,15 +369,7 @@ pub(crate) fn constraint(number: usize, dice: &mut Dice<'_>, all: &mut Vec<Strin
             dice.pick(&["", " WHERE (id IS NOT NULL)"])
         ),
         _ => {
-            let on = dice.pick(&[
-                "",
-                "",
-                " ON DELETE CASCADE",
-                " ON DELETE SET NULL",
-                " ON UPDATE CASCADE ON DELETE RESTRICT",
-                " MATCH FULL",
-                " ON DELETE SET DEFAULT",
-            ]);
+            let on = dice.pick(REFERENCES);
             format!(
                 "FOREIGN KEY ({column}) REFERENCES {}{on}{timing}{}",
                 a_table(dice),

@@ -2,6 +2,7 @@
 
 use crate::random::ddl::Kind;
 use crate::random::ddl::scene::{Scene, bare};
+use crate::random::tables::REFERENCES;
 
 pub(crate) const KINDS: &[Kind] = &[
     check,
@@ -62,15 +63,7 @@ fn key(scene: &mut Scene<'_>) -> Option<String> {
 fn foreign_key(scene: &mut Scene<'_>) -> Option<String> {
     let (table, other) = (&scene.table()?.name, &scene.table()?.name);
     let column = &scene.column(table)?.name;
-    let on = scene.one(&[
-        "",
-        "",
-        " ON DELETE CASCADE",
-        " ON DELETE SET NULL",
-        " ON UPDATE CASCADE ON DELETE RESTRICT",
-        " MATCH FULL",
-        " ON DELETE SET DEFAULT",
-    ]);
+    let on = scene.one(REFERENCES);
     let (timing, end) = (timing(scene), scene.one(&["", "", "", " NOT VALID"]));
     let to = match scene.column(other) {
         Some(column) if scene.one_in(3) => format!("{other} ({})", column.name),

@@ -2,6 +2,7 @@
 
 use crate::random::ddl::Kind;
 use crate::random::ddl::scene::{Scene, Thing, bare};
+use crate::random::others::SEQUENCE_OPTIONS;
 
 pub(crate) const KINDS: &[Kind] = &[
     rename,
@@ -136,14 +137,7 @@ fn schema(scene: &mut Scene<'_>) -> Option<String> {
 
 fn sequence(scene: &mut Scene<'_>) -> Option<String> {
     let (name, kind) = (scene.full_name(), scene.one(&["", "", " AS integer", " AS smallint"]));
-    let more = scene.one(&[
-        "",
-        " START 100",
-        " INCREMENT 10",
-        " MINVALUE 5 MAXVALUE 500 CYCLE",
-        " CACHE 20",
-        " INCREMENT -1",
-    ]);
+    let more = scene.one(SEQUENCE_OPTIONS);
     let unlogged = scene.one(&["", "", "", " UNLOGGED"]);
     Some(format!("CREATE{unlogged} SEQUENCE {name}{kind}{more}"))
 }
