@@ -23,7 +23,7 @@ pub(super) fn columns(objects: &Objects) -> BTreeMap<String, Vec<&Object>> {
 fn shape(objects: &Objects, object: &Object, found: &[Rename]) -> Vec<String> {
     let default = objects.find(&(Kind::Default, object.identity.clone()));
     let renamed = |text: String| {
-        found.iter().filter_map(Rename::of_enum).fold(text, |text, (from, to)| text.replace(&from, &to))
+        found.iter().filter_map(Rename::of_type).fold(text, |text, (from, to)| text.replace(&from, &to))
     };
     let detail = |name: &str| match object.details[name].as_str() {
         Some(text) => renamed(text.to_owned()),
@@ -230,12 +230,11 @@ pub(super) fn infer_tables(old: &Objects, new: &Objects, found: &[Rename]) -> Ve
     inferred
 }
 
-/// Enumerations with the same labels: alike in their names, or the one that a column of the same name has in place of the other.
-pub(super) fn infer_enums(old: &Objects, new: &Objects, found: &[Rename]) -> Vec<Rename> {
-    let (gone, come) = (lacking(Kind::Enum, old, new, found), lacking(Kind::Enum, new, old, found));
-    let is_like = |one: &Object, other: &Object| {
-        one.schema == other.schema && one.details["labels"] == other.details["labels"]
-    };
+/// Types that are the same: alike in their names, or the one that a column of the same name has in place of the other.
+pub(super) fn infer_types(old: &Objects, new: &Objects, found: &[Rename]) -> Vec<Rename> {
+    let types =
+        |ours, theirs| TYPES.into_iter().flat_map(|kind| lacking(kind, ours, theirs, found)).collect();
+    let (gone, come): (Vec<&Object>, Vec<&Object>) = (types(old, new), types(new, old));
     let takes_its_place = |one: &Object, other: &Object| {
         let of_one = |column: &&Object| column.kind == Kind::Column && column.detail("type") == one.identity;
         old.all.iter().filter(of_one).any(|column| {
@@ -248,16 +247,47 @@ pub(super) fn infer_enums(old: &Objects, new: &Objects, found: &[Rename]) -> Vec
     };
     let mut inferred = Vec::new();
     for one in &gone {
-        let fitting: Vec<_> = come.iter().filter(|other| is_like(other, one)).collect();
+        let like = what_it_is(old, one);
+        let is_like = |objects: &Objects, other: &Object| {
+            (other.kind, &other.schema) == (one.kind, &one.schema) && what_it_is(objects, other) == like
+        };
+        let fitting: Vec<_> = come.iter().filter(|other| is_like(new, other)).collect();
         if let [other] = fitting.as_slice()
-            && gone.iter().filter(|rival| is_like(rival, one)).count() == 1
-            && one.details["labels"].as_array().is_some_and(|labels| labels.len() > 1)
+            && gone.iter().filter(|rival| is_like(old, rival)).count() == 1
+            && like.len() > 1
             && (are_alike(&one.name, &other.name) || takes_its_place(one, other))
         {
-            inferred.push(renamed_to(one, other, "the same labels"));
+            let what = match one.kind {
+                Kind::Enum => "the same labels",
+                Kind::Domain => "the same type and the same constraints",
+                _ => "the same attributes",
+            };
+            inferred.push(renamed_to(one, other, what));
         }
     }
     inferred
+}
+
+/// The kinds of types whose new names are found.
+pub(super) const TYPES: [Kind; 3] = [Kind::Enum, Kind::Domain, Kind::CompositeType];
+
+/// All of a type but its name: the labels of an enumeration, the attributes of a composite type, what a domain is of and demands.
+fn what_it_is(objects: &Objects, object: &Object) -> Vec<String> {
+    let list = |name: &str| object.details[name].as_array().into_iter().flatten().map(ToString::to_string);
+    match object.kind {
+        Kind::Domain => {
+            let (at, _) = objects.find(&object.key()).unzip();
+            let is_part = |part: &&Object| part.parent == at && part.kind == Kind::DomainConstraint;
+            let checks: BTreeSet<_> =
+                objects.all.iter().filter(is_part).map(|part| part.defined().to_owned()).collect();
+            let default = objects.find(&(Kind::Default, object.identity.clone()));
+            let default = default.map_or("", |(_, default)| default.detail("expression")).to_owned();
+            let not_null = object.facet("not null").map_or(String::new(), |facet| facet.0.to_string());
+            [object.defined().to_owned(), default, not_null].into_iter().chain(checks).collect()
+        }
+        Kind::CompositeType => list("attributes").collect(),
+        _ => list("labels").collect(),
+    }
 }
 
 /// Tables that stand in another schema: one of the name goes, one with the same columns comes.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::catalog::{Kind, Object, Objects};
 use crate::diff::compare::quoted;
 use crate::diff::data_type::{label_text, labels};
-use crate::diff::infer::{infer_columns, infer_enums, infer_moves, infer_tables};
+use crate::diff::infer::{TYPES, infer_columns, infer_moves, infer_tables, infer_types};
 use crate::diff::{Hazard, Step, column};
 use crate::error::{Error, Result};
 use crate::sql::Sql;
@@ -129,7 +129,7 @@ pub fn renames(old: &Objects, new: &Objects, asked: &[Asked]) -> Result<Vec<Rena
         }
         denied.extend(denials.iter().flat_map(|one| fitting(one, &found)));
         let infer: &[Infer] = match tables {
-            true => &[infer_enums, infer_tables, infer_moves],
+            true => &[infer_types, infer_tables, infer_moves],
             false => &[infer_columns],
         };
         for infer in infer {
@@ -284,9 +284,9 @@ impl Rename {
         (self.kind == Kind::Table).then(|| self.names())
     }
 
-    /// The names of an enumeration, before and after.
-    pub(super) fn of_enum(&self) -> Option<(String, String)> {
-        (self.kind == Kind::Enum).then(|| self.names())
+    /// The names of a type, before and after.
+    pub(super) fn of_type(&self) -> Option<(String, String)> {
+        TYPES.contains(&self.kind).then(|| self.names())
     }
 
     fn names(&self) -> (String, String) {

@@ -389,3 +389,45 @@ CREATE TABLE project_log (id int, x int, y int);
 say --rename public.project_data=projects
 -- never
 other=
+-- case: a domain and a composite type
+-- old
+CREATE DOMAIN dim_code AS text DEFAULT 'x' NOT NULL CHECK (length(VALUE) > 0);
+CREATE TYPE box_size AS (w int, h int);
+CREATE TABLE t (id dim_code, size box_size, sizes box_size[]);
+CREATE FUNCTION f(x dim_code) RETURNS box_size LANGUAGE plpgsql AS 'begin return null; end';
+CREATE VIEW v AS SELECT id, (size).w FROM t;
+-- new
+CREATE DOMAIN "Dimension_Code" AS text DEFAULT 'x' NOT NULL CHECK (length(VALUE) > 0);
+CREATE TYPE item_size AS (w int, h int);
+CREATE TABLE t (id "Dimension_Code", size item_size, sizes item_size[]);
+CREATE FUNCTION f(x "Dimension_Code") RETURNS item_size LANGUAGE plpgsql AS 'begin return null; end';
+CREATE VIEW v AS SELECT id, (size).w FROM t;
+-- rows
+INSERT INTO t VALUES ('a', (1, 2), ARRAY[(3, 4)::box_size]);
+-- expect
+ALTER DOMAIN public.dim_code RENAME TO "Dimension_Code"
+ALTER TYPE public.box_size RENAME TO item_size
+-- never
+DROP
+-- case: a domain that demands more is another
+-- old
+CREATE DOMAIN mail AS text CHECK (VALUE ~ '@');
+CREATE TABLE t (a mail);
+-- new
+CREATE DOMAIN mail_address AS text NOT NULL CHECK (VALUE ~ '@');
+CREATE TABLE t (a mail_address);
+-- rows
+INSERT INTO t VALUES ('a@b');
+-- never
+RENAME TO
+-- case: a table with most of the columns of another
+-- old
+CREATE TABLE queue (id int PRIMARY KEY, kind text, args jsonb, priority int);
+CREATE TABLE audit_log (id int, at date, who text);
+-- new
+CREATE TABLE job_queue (id int PRIMARY KEY, kind text, __args jsonb, priority int);
+CREATE TABLE access_log (id int, ip inet, path text);
+-- expect
+table public.queue goes and job_queue comes, with most of its columns: where it is the same, say --rename public.queue=job_queue
+-- never
+--rename public.audit_log
