@@ -67,9 +67,12 @@ pub(super) fn compare(sides: Sides<'_>, old: &Object, new: &Object) -> Change {
     if change.rebuild {
         return change;
     }
+    // With another type, a column is stored as that has it.
+    let retyped = new.kind == Kind::Column && old.detail("type") != new.detail("type");
     for (name, facet) in new.facets() {
         let same = old.facet(name).is_some_and(|old| old.0 == facet.0);
-        let initial = old.facet(name).is_none() && facet.2;
+        let comes_with_type = retyped && matches!(name, "storage" | "compression");
+        let initial = facet.2 && (comes_with_type || old.facet(name).is_none());
         let stays = name == "version" && version_stays(old, new);
         if !same && !stays && !facet.1.is_empty() && !initial {
             let mut statement = facet.1.clone();

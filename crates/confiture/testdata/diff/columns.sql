@@ -315,3 +315,30 @@ INSERT INTO t VALUES (1), (2);
 -- expect
     ADD COLUMN a uuid DEFAULT gen_random_uuid() NOT NULL,
     ADD COLUMN b integer GENERATED ALWAYS AS ((id * 2)) STORED
+-- case: another type is stored as that has it
+-- old
+CREATE TYPE kind AS ENUM ('a', 'b');
+CREATE TABLE t (a kind, b text, c text);
+ALTER TABLE t ALTER c SET STORAGE EXTERNAL;
+-- new
+CREATE TYPE kind AS ENUM ('a', 'b');
+CREATE TABLE t (a text, b kind, c varchar(9));
+ALTER TABLE t ALTER c SET STORAGE EXTERNAL;
+-- rows
+INSERT INTO t VALUES ('a', 'b', 'c');
+-- expect
+ALTER COLUMN c SET STORAGE EXTERNAL
+-- never
+ALTER COLUMN a SET STORAGE
+ALTER COLUMN b SET STORAGE
+-- case: columns for which rows have no value are one statement
+-- both
+CREATE DOMAIN short AS text CHECK (length(VALUE) < 5);
+-- old
+CREATE TABLE t (id int);
+-- new
+CREATE TABLE t (id int, a short, b short, c int NOT NULL, d int DEFAULT 1 NOT NULL);
+-- expect
+ADD COLUMN a public.short,
+ADD COLUMN b public.short,
+ALTER TABLE public.t ADD COLUMN d integer
