@@ -10,7 +10,9 @@ pub(super) fn against_made(work: &Work<'_>, at: usize, members: &[&Object]) -> V
     let object = &new.all[at];
     let mut hazards = Vec::new();
     let mut may_fail = |why: &'static str| hazards.push(Hazard::MayFail(why.into()));
-    if object.kind == Kind::Constraint && matches!(object.detail("type"), "f" | "c")
+    if object.kind == Kind::Constraint
+        && matches!(object.detail("type"), "f" | "c")
+        && has_rows(work, new.root(at))
         || object.kind == Kind::DomainConstraint && !object.defined().ends_with(" NOT VALID")
     {
         may_fail("rows that violate the constraint stop it");
@@ -45,6 +47,18 @@ pub(super) fn against_made(work: &Work<'_>, at: usize, members: &[&Object]) -> V
         may_fail("a row for which it cannot be computed stops it");
     }
     hazards
+}
+
+/// True for a table that is there, that takes the rows of another, or that gets a partition or a child with rows.
+fn has_rows(work: &Work<'_>, table: usize) -> bool {
+    let objects = &work.sides.new.all;
+    let below = |link: &Object| {
+        matches!(link.kind, Kind::Partition | Kind::Inheritance) && link.depends.contains(&table)
+    };
+    let mut children = objects.iter().filter(|link| below(link)).filter_map(|link| link.parent);
+    !work.made[table]
+        || work.twins.contains(&Some(table))
+        || children.any(|child| child != table && has_rows(work, child))
 }
 
 /// True where the parent is there already, with a partition for what belongs nowhere else.

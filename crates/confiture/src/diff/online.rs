@@ -37,7 +37,9 @@ pub(super) fn make(step: &mut Step, object: &Object, on_made_table: bool) {
                 .chain(rest)
                 .collect();
         }
-        Kind::Constraint if matches!(object.detail("type"), "p" | "u") && object.detail("relkind") == "r" => {
+        Kind::Constraint
+            if matches!(object.detail("type"), "p" | "u" | "x") && object.detail("relkind") == "r" =>
+        {
             step.hazards.push(Hazard::BlocksWrites(
                 "nobody can use the table while the index of the constraint is built".into(),
             ));

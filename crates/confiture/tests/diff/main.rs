@@ -360,6 +360,19 @@ async fn what_rows_may_have_against_it_is_said() {
     }
 }
 
+/// A new table has no rows that could be in the way, and a sequence none that are written anew; an exclusion constraint keeps
+/// everybody out while its index is built.
+#[tokio::test(flavor = "multi_thread")]
+async fn hazards_are_of_tables_with_rows() {
+    let old = "CREATE TABLE p (id int PRIMARY KEY); CREATE SEQUENCE s AS int; CREATE TABLE x (r int4range)";
+    let new = "CREATE TABLE p (id int PRIMARY KEY); CREATE SEQUENCE s AS bigint;
+        CREATE TABLE c (p int REFERENCES p CHECK (p > 0)); CREATE TABLE x (r int4range, EXCLUDE USING gist (r WITH &&))";
+    let found = oracle::differ(shared_server().await, old, new).await.unwrap();
+    let hazards: Vec<_> = found.up.steps.iter().flat_map(|step| &step.hazards).map(Hazard::class).collect();
+    assert_eq!(hazards, ["may fail on existing rows", "blocks writes"]);
+    assert!(found.up.steps.iter().flat_map(|step| &step.locks).all(|lock| !lock.rewrites));
+}
+
 /// The bytes in a column are only known to the functions of its type.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_base_type_does_not_become_another() {
