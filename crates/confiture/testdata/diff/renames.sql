@@ -428,6 +428,6 @@ CREATE TABLE audit_log (id int, at date, who text);
 CREATE TABLE job_queue (id int PRIMARY KEY, kind text, __args jsonb, priority int);
 CREATE TABLE access_log (id int, ip inet, path text);
 -- expect
-table public.queue goes and job_queue comes, with most of its columns: where it is the same, say --rename public.queue=job_queue
+table public.queue goes and job_queue comes, with columns that are like its own: where it is the same, say --rename public.queue=job_queue --rename public.queue.args=__args
 -- never
 --rename public.audit_log
