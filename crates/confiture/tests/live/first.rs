@@ -98,7 +98,7 @@ async fn write(options: Options, first: u64, stop: Arc<AtomicBool>) -> u64 {
         }
         n += 4;
         // An application, not a flood: the data must not outgrow whoever compares it.
-        tokio::time::sleep(Duration::from_millis(2)).await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
     n
 }

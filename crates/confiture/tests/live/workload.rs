@@ -56,7 +56,7 @@ impl Workload {
         while !stop.load(Ordering::SeqCst) {
             self.step().await;
             // At a pace that a machine with other work can follow.
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            tokio::time::sleep(Duration::from_millis(3)).await;
         }
         self.end().await;
     }

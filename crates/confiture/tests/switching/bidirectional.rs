@@ -26,15 +26,11 @@ const WRITE_NEW: &str =
     UPDATE new.users SET display_name = 'new $' WHERE id = 1 + 2 * ($ % 100);
     DELETE FROM new.orders WHERE number = -1 - 2 * ($ % 900); COMMIT";
 
-/// Each write is carried over, found again and compared: clients that rest for less have several tests at a time write more than
-/// the machine carries, until both sides no longer keep up with each other.
-const REST: Duration = Duration::from_millis(10);
-
 /// Writers that do not stop at a fence: each looks for the other side then.
 pub(crate) fn writers(world: &World) -> [Clients; 2] {
     let old = Side { connection: connection(&world.old), statement: WRITE_OLD };
     let new = Side { connection: connection(&world.new), statement: WRITE_NEW };
-    [Clients::start_every(REST, 4, &[old.clone(), new.clone()]), Clients::start_every(REST, 4, &[new, old])]
+    [Clients::start(4, &[old.clone(), new.clone()]), Clients::start(4, &[new, old])]
 }
 
 pub(crate) fn policy(policy: Policy) -> Bidirectional {

@@ -41,10 +41,14 @@ pub(crate) struct Side {
 
 static NEXT: AtomicI64 = AtomicI64::new(1);
 
+/// What a client rests after a write. Each write is carried over, and perhaps found again and compared: with less, a few tests at
+/// a time write more than the machine carries, until both sides no longer keep up with each other.
+const REST: Duration = Duration::from_millis(10);
+
 impl Clients {
     /// Starts so many clients, which begin at the first side.
     pub(crate) fn start(count: usize, sides: &[Side; 2]) -> Self {
-        Self::start_every(Duration::from_millis(3), count, sides)
+        Self::start_every(REST, count, sides)
     }
 
     /// The same; each rests for so long after each write.

@@ -3,7 +3,6 @@
 
 use std::env;
 use std::process::{self, Command, Output, Stdio};
-use std::time::Duration;
 
 use confiture::ErrorKind;
 use confiture::config::{Connection, Endpoint, Mapping};
@@ -50,9 +49,6 @@ const WITHIN: [&str; 8] = [
     "switch: decided",
     "switch: application told",
 ];
-
-/// What a client rests after a write: they write at every step, and leave the machine to what is tested.
-const REST: Duration = Duration::from_millis(10);
 
 /// From here on it is decided.
 const DECIDED: [&str; 3] = ["switch: decided", "switch: opened", "switch: application told"];
@@ -159,7 +155,7 @@ impl Life {
 
     async fn die_everywhere(&self, places: &[&'static str], sides: &[Side; 2]) {
         for at in places {
-            let clients = Clients::start_every(REST, 4, sides);
+            let clients = Clients::start(4, sides);
             self.die_and_go_on(SwitchKind::Cutover, at, &clients).await;
             self.die_and_go_on(SwitchKind::Rollback, at, &clients).await;
             let seen = clients.stop().await;
@@ -170,7 +166,7 @@ impl Life {
             assert!(lost.is_empty(), "{at}: {} of {} lost: {lost:?}", lost.len(), seen.acknowledged.len());
         }
         // The other side too, once more.
-        let clients = Clients::start_every(REST, 4, sides);
+        let clients = Clients::start(4, sides);
         clients.until_more(20).await;
         switch(SwitchKind::Cutover, &self.options).await.unwrap();
         clients.until_more(20).await;
