@@ -32,6 +32,7 @@ pub fn annotations(scripts: &[SplitScript]) -> Result<Vec<Asked>> {
                     Some(Asked {
                         path,
                         to,
+                        to_path: Vec::new(),
                         in_new: true,
                         reason: format!("said at {}", script.script.place(at)),
                         denied,

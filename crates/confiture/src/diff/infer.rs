@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::catalog::{Kind, Object, Objects};
 use crate::diff::column;
 use crate::diff::compare::quoted;
-use crate::diff::rename::{Rename, table_after, within_of};
+use crate::diff::rename::{Rename, reversed, table_after, within_of};
 
 /// The columns of each table, in order, by the table's identity.
 pub(super) fn columns(objects: &Objects) -> BTreeMap<String, Vec<&Object>> {
@@ -290,49 +290,96 @@ fn what_it_is(objects: &Objects, object: &Object) -> Vec<String> {
     }
 }
 
-/// Tables that stand in another schema: one of the name goes, one with the same columns comes.
-pub(super) fn infer_moves(old: &Objects, new: &Objects, found: &[Rename]) -> Vec<Rename> {
-    let said = |object: &Object| {
-        let within = within_of(object);
-        found.iter().any(|rename| match rename.kind {
-            Kind::Table => [&rename.from, &rename.to].contains(&&object.name),
-            kind => {
-                kind == Kind::Schema && [&rename.from, &rename.to].iter().any(|name| quoted(name) == within)
-            }
-        })
+/// Schemas that have a new name: one goes, and one comes with most of its tables.
+pub(super) fn infer_schemas(old: &Objects, new: &Objects, found: &[Rename]) -> Vec<Rename> {
+    let (gone, come) = (schemas(old, new, found), schemas(new, old, found));
+    let has_most = |(one, other): &(&Object, &Object)| {
+        let common = tables_in_common((old, one), (new, other));
+        let most = |objects: &Objects, schema: &Object| 2 * common.len() > tables_of(objects, schema).len();
+        let (before, after) = (columns(old), columns(new));
+        most(old, one)
+            && most(new, other)
+            && common.iter().any(|(one, other)| hold_the_same(before.get(*one), after.get(*other)))
     };
-    let only_in = |one: &Objects, other: &Objects| -> BTreeMap<String, Vec<Object>> {
+    let all: Vec<_> =
+        (gone.iter()).flat_map(|one| come.iter().map(move |other| (*one, *other))).filter(has_most).collect();
+    let is_single = |pair: &&(&Object, &Object)| {
+        all.iter().filter(|rival| rival.0.name == pair.0.name || rival.1.name == pair.1.name).count() == 1
+    };
+    all.iter().filter(is_single).map(|(one, other)| renamed_to(one, other, "most tables in common")).collect()
+}
+
+/// The schemas that one side has and the other lacks. What `public` has of PostgreSQL's own would go along with it to another name.
+pub(super) fn schemas<'a>(ours: &'a Objects, theirs: &Objects, found: &[Rename]) -> Vec<&'a Object> {
+    let mut schemas = lacking(Kind::Schema, ours, theirs, found);
+    schemas.retain(|schema| schema.name != "public");
+    schemas
+}
+
+fn tables_of<'a>(objects: &'a Objects, schema: &Object) -> Vec<&'a Object> {
+    let is_in = |object: &&Object| {
+        object.kind == Kind::Table && object.schema.as_deref() == Some(schema.name.as_str())
+    };
+    objects.all.iter().filter(is_in).collect()
+}
+
+/// The tables of two schemas that are called the same.
+pub(super) fn tables_in_common<'a>(
+    (old, one): (&'a Objects, &Object),
+    (new, other): (&'a Objects, &Object),
+) -> Vec<(&'a String, &'a String)> {
+    let theirs = tables_of(new, other);
+    let same = |table: &&'a Object| {
+        let its = theirs.iter().find(|other| other.name == table.name)?;
+        Some((&table.identity, &its.identity))
+    };
+    tables_of(old, one).iter().filter_map(same).collect()
+}
+
+/// True for tables of one name with the same columns, by their names, or with most of them.
+fn hold_the_same(ours: Option<&Vec<&Object>>, theirs: Option<&Vec<&Object>>) -> bool {
+    let names = |columns: &[&Object]| columns.iter().map(|column| column.name.clone()).collect::<Vec<_>>();
+    ours.zip(theirs)
+        .is_some_and(|(ours, theirs)| names(ours) == names(theirs) || columns_in_common(ours, theirs) >= 75)
+}
+
+/// Tables that go while one of the name comes in another schema, and no other of either.
+pub(super) fn moved(old: &Objects, new: &Objects, found: &[Rename]) -> Vec<(Object, Object)> {
+    let only_in = |one: &Objects, other: &Objects, found: &[Rename]| -> BTreeMap<String, Vec<Object>> {
         let mut tables: BTreeMap<String, Vec<Object>> = BTreeMap::new();
         for object in one.all.iter().filter(|object| object.kind == Kind::Table) {
-            if other.find(&object.key()).is_none() && !said(object) {
+            if other.find(&(Kind::Table, table_after(&object.identity, found))).is_none() {
                 tables.entry(object.name.clone()).or_default().push(object.clone());
             }
         }
         tables
     };
+    let (gone, come) = (only_in(old, new, found), only_in(new, old, &reversed(found)));
+    let single = |(name, gone): (&String, &Vec<Object>)| match (gone.as_slice(), come.get(name)?.as_slice()) {
+        ([one], [other]) => Some((one.clone(), other.clone())),
+        _ => None,
+    };
+    gone.iter().filter_map(single).collect()
+}
+
+/// Tables that stand in another schema: with the same columns, or with most of them.
+pub(super) fn infer_moves(old: &Objects, new: &Objects, found: &[Rename]) -> Vec<Rename> {
     let (before, after) = (columns(old), columns(new));
-    let (gone, come) = (only_in(old, new), only_in(new, old));
-    let mut moves = Vec::new();
-    for (name, gone) in gone {
-        let ([one], Some([other])) = (gone.as_slice(), come.get(&name).map(Vec::as_slice)) else { continue };
-        let like = shape_of(old, &before, one, found);
-        if !like.is_empty()
-            && like == shape_of(new, &after, other, &[])
-            && one.detail("relkind") == other.detail("relkind")
-        {
-            moves.push(Rename {
-                kind: Kind::Table,
-                within: (within_of(one), within_of(other)),
-                from: name.clone(),
-                to: name.clone(),
-                reason: format!(
-                    "inferred: {} and {} have the same name and the same columns",
-                    one.identity, other.identity
-                ),
-            });
-        }
-    }
-    moves
+    let is_same = |(one, other): &(Object, Object)| {
+        one.detail("relkind") == other.detail("relkind")
+            && hold_the_same(before.get(&one.identity), after.get(&other.identity))
+    };
+    let rename = |(one, other): (Object, Object)| Rename {
+        kind: Kind::Table,
+        within: (within_of(&one), within_of(&other)),
+        from: one.name.clone(),
+        to: other.name.clone(),
+        reason: format!(
+            "inferred: {} and {} have the same name, and the same columns or most of them",
+            one.identity, other.identity
+        ),
+    };
+    moved(old, new, found).into_iter().filter(is_same).map(rename).collect()
 }
 
 /// Words that say nothing alone.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde::{Serialize, Serializer};
 
 use crate::diff::compare::quoted;
-use crate::diff::rename::Rename;
+use crate::diff::rename::{Rename, reversed, table_after};
 use crate::lint::{Ground, size_in_words};
 use crate::sql::LockMode;
 
@@ -68,11 +68,10 @@ impl Sizes {
 
     /// The tables that have another name on the other side have it here, too.
     pub fn know(&mut self, renames: &[Rename]) {
-        for (before, after) in renames.iter().filter_map(Rename::of_table) {
-            match (self.0.get(&before).copied(), self.0.get(&after).copied()) {
-                (Some(size), None) => drop(self.0.insert(after, size)),
-                (None, Some(size)) => drop(self.0.insert(before, size)),
-                _ => {}
+        let back = reversed(renames);
+        for (name, size) in self.0.clone() {
+            for other in [table_after(&name, renames), table_after(&name, &back)] {
+                self.0.entry(other).or_insert(size);
             }
         }
     }

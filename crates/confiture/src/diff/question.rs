@@ -7,14 +7,15 @@ use crate::catalog::{Kind, Object, Objects};
 use crate::diff::compare::quoted;
 use crate::diff::data_type::{label_text, labels};
 use crate::diff::infer::{
-    are_alike, columns, columns_in_common, is_known, lacking, previous, shape_of, share_a_word, take_out,
-    words_in_common,
+    are_alike, columns, columns_in_common, is_known, lacking, moved, previous, schemas, shape_of,
+    share_a_word, tables_in_common, take_out, words_in_common,
 };
 use crate::diff::rename::{Asked, Rename, table_after, within_of};
 
 /// What goes while something like it comes, as it would have to be said if it were the same.
 pub fn questions(old: &Objects, new: &Objects, found: &[Rename], said: &[Asked]) -> Vec<String> {
-    let mut asked = of_columns(old, new, found, said);
+    let mut asked = of_schemas(old, new, found, said);
+    asked.extend(of_columns(old, new, found, said));
     asked.extend(of_tables(old, new, found, said));
     asked.extend(of_labels(old, new, found, said));
     asked
@@ -30,6 +31,45 @@ fn is_denied(said: &[Asked], kind: Kind, within: (&str, &str), from: &str, to: &
         reason: String::new(),
     };
     said.iter().any(|one| one.denies(&rename))
+}
+
+/// Schemas that have tables of the same names, and then tables that go from one schema while one of the name comes in another.
+fn of_schemas(old: &Objects, new: &Objects, found: &[Rename], said: &[Asked]) -> Vec<String> {
+    let (gone, come) = (schemas(old, new, found), schemas(new, old, found));
+    let renamed = pairs(&gone, &come, |one, other| {
+        !tables_in_common((old, one), (new, other)).is_empty()
+            && !is_denied(said, Kind::Schema, ("", ""), &one.name, &other.name)
+    });
+    let say = |(one, other): &(&Object, &Object)| {
+        let (from, to) = (quoted(&one.name), quoted(&other.name));
+        format!(
+            "schema {from} goes and {to} comes, with tables of the same names: where it is the same, say --rename {from}={to}"
+        )
+    };
+    let mut asked: Vec<String> = renamed.iter().map(say).collect();
+    let is_asked = |one: &Object, other: &Object| {
+        let is_in = |object: &Object, schema: &Object| object.schema.as_deref() == Some(schema.name.as_str());
+        renamed.iter().any(|(from, to)| is_in(one, from) && is_in(other, to))
+    };
+    let (before, after) = (columns(old), columns(new));
+    for (one, other) in moved(old, new, found) {
+        let names = |columns: Option<&Vec<&Object>>| -> Vec<String> {
+            columns.into_iter().flatten().map(|column| column.name.clone()).collect()
+        };
+        let (ours, theirs) = (names(before.get(&one.identity)), names(after.get(&other.identity)));
+        let within = (within_of(&one), within_of(&other));
+        let may_be = one.detail("relkind") == other.detail("relkind")
+            && !is_asked(&one, &other)
+            && ours.iter().any(|name| theirs.contains(name))
+            && !is_denied(said, Kind::Table, (&within.0, &within.1), &one.name, &other.name);
+        if may_be {
+            let (from, to) = (&one.identity, &other.identity);
+            asked.push(format!(
+                "table {from} goes and {to} comes, with some of its columns: where it is the same, say --rename {from}={to}"
+            ));
+        }
+    }
+    asked
 }
 
 /// Columns of one type whose names are alike, or that are the only ones, in the same place.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::catalog::{Kind, Object, Objects};
 use crate::diff::compare::quoted;
 use crate::diff::data_type::{label_text, labels};
-use crate::diff::infer::{TYPES, infer_columns, infer_moves, infer_tables, infer_types};
+use crate::diff::infer::{TYPES, infer_columns, infer_moves, infer_schemas, infer_tables, infer_types};
 use crate::diff::{Hazard, Step, column};
 use crate::error::{Error, Result};
 use crate::sql::Sql;
@@ -20,6 +20,8 @@ pub struct Asked {
     pub path: Vec<String>,
     /// The new name.
     pub to: String,
+    /// What was given in front of it: for a table, its new schema is the last.
+    pub to_path: Vec<String>,
     /// The path holds the new names of schema and table, as the new DDL has them.
     pub in_new: bool,
     /// Who says so.
@@ -39,8 +41,25 @@ pub struct Rename {
     pub(super) reason: String,
 }
 
+/// What a rename is about. What holds others is first: they are looked for where they are then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Schemas.
+    Schemas,
+    /// Tables, types and all else in a schema.
+    Objects,
+    /// Columns and labels.
+    Parts,
+}
+
+impl Stage {
+    /// All of them, in order.
+    pub const ALL: [Self; 3] = [Self::Schemas, Self::Objects, Self::Parts];
+}
+
 impl Asked {
-    /// Reads `users.full_name=display_name`; the new name may have the same schema and table in front.
+    /// Reads `users.full_name=display_name`; the new name may have the same schema and table in front, and that of a table another
+    /// schema.
     ///
     /// # Errors
     ///
@@ -54,9 +73,9 @@ impl Asked {
         let (at, _) = text.match_indices('=').find(is_outside).ok_or_else(wrong)?;
         let (from, to) = (&text[..at], &text[at + 1..]);
         let path = parts(from).filter(|path| path.iter().all(|part| !part.is_empty())).ok_or_else(wrong)?;
-        let to =
-            parts(to).and_then(|mut parts| parts.pop()).filter(|name| !name.is_empty()).ok_or_else(wrong)?;
-        Ok(Self { path, to, in_new: false, reason: format!("--rename {text}"), denied: false })
+        let mut to_path = parts(to).ok_or_else(wrong)?;
+        let to = to_path.pop().filter(|name| !name.is_empty()).ok_or_else(wrong)?;
+        Ok(Self { path, to, to_path, in_new: false, reason: format!("--rename {text}"), denied: false })
     }
 
     /// Reads the same, said to be no new name.
@@ -108,11 +127,10 @@ pub fn renames(old: &Objects, new: &Objects, asked: &[Asked]) -> Result<Vec<Rena
     let mut found: Vec<Rename> = Vec::new();
     let (denials, asked): (Vec<&Asked>, Vec<&Asked>) = asked.iter().partition(|one| one.denied);
     let mut denied: Vec<Rename> = Vec::new();
-    // Tables first: their columns are looked for under the new names.
-    for tables in [true, false] {
+    for stage in Stage::ALL {
         let fitting = |one: &Asked, found: &[Rename]| -> Vec<Rename> {
             let matches = candidates(old, new, one, found).into_iter();
-            matches.filter(|rename| rename.is_part() != tables).collect()
+            matches.filter(|rename| rename.stage() == stage).collect()
         };
         for one in &asked {
             match fitting(one, &found).as_slice() {
@@ -128,9 +146,10 @@ pub fn renames(old: &Objects, new: &Objects, asked: &[Asked]) -> Result<Vec<Rena
             }
         }
         denied.extend(denials.iter().flat_map(|one| fitting(one, &found)));
-        let infer: &[Infer] = match tables {
-            true => &[infer_types, infer_tables, infer_moves],
-            false => &[infer_columns],
+        let infer: &[Infer] = match stage {
+            Stage::Schemas => &[infer_schemas],
+            Stage::Objects => &[infer_types, infer_tables, infer_moves],
+            Stage::Parts => &[infer_columns],
         };
         for infer in infer {
             let (none, some): (Vec<_>, Vec<_>) = infer(old, new, &found)
@@ -260,7 +279,14 @@ impl Rename {
     pub fn title(&self) -> String {
         if self.is_move() {
             let (from, to) = &self.within;
-            return format!("{} {from}.{} moves to {to}", self.kind.text(), quoted(&self.from));
+            let renamed = match self.from == self.to {
+                true => String::new(),
+                false => format!(" and becomes {}", quoted(&self.to)),
+            };
+            return format!("{} {from}.{} moves to {to}{renamed}", self.kind.text(), quoted(&self.from));
+        }
+        if self.kind == Kind::Schema {
+            return format!("schema {} becomes {}", quoted(&self.from), quoted(&self.to));
         }
         if self.kind == Kind::Label {
             let [from, to] = [&self.from, &self.to].map(|label| label_text(label));
@@ -269,9 +295,12 @@ impl Rename {
         format!("{} {}.{} becomes {}", self.kind.text(), self.within.0, quoted(&self.from), quoted(&self.to))
     }
 
-    /// True for what has its name within something that may have a new name itself.
-    pub(super) fn is_part(&self) -> bool {
-        matches!(self.kind, Kind::Column | Kind::Label)
+    pub(super) fn stage(&self) -> Stage {
+        match self.kind {
+            Kind::Schema => Stage::Schemas,
+            Kind::Column | Kind::Label => Stage::Parts,
+            _ => Stage::Objects,
+        }
     }
 
     /// True where a table has another schema.
@@ -279,19 +308,16 @@ impl Rename {
         self.kind == Kind::Table && self.within.0 != self.within.1
     }
 
-    /// The names of a table, before and after.
-    pub(super) fn of_table(&self) -> Option<(String, String)> {
-        (self.kind == Kind::Table).then(|| self.names())
-    }
-
-    /// The names of a type, before and after.
+    /// The names of a type before and after, or what is in front of all names of a schema.
     pub(super) fn of_type(&self) -> Option<(String, String)> {
-        TYPES.contains(&self.kind).then(|| self.names())
-    }
-
-    fn names(&self) -> (String, String) {
-        let name = |within: &str, name: &str| format!("{within}.{}", quoted(name));
-        (name(&self.within.0, &self.from), name(&self.within.1, &self.to))
+        match self.kind {
+            kind if TYPES.contains(&kind) => {
+                let name = |within: &str, name: &str| format!("{within}.{}", quoted(name));
+                Some((name(&self.within.0, &self.from), name(&self.within.1, &self.to)))
+            }
+            Kind::Schema => Some((format!("{}.", quoted(&self.from)), format!("{}.", quoted(&self.to)))),
+            _ => None,
+        }
     }
 
     /// True for what somebody has said, here or with the same words elsewhere.
@@ -341,7 +367,7 @@ pub fn owned_sequences(state: &Objects, to: &Objects) -> Vec<Step> {
             });
         }
     }
-    steps(state, &renames, false)
+    steps(state, &renames, Stage::Objects)
 }
 
 /// The schema of an object, the table of a column.
@@ -352,11 +378,25 @@ pub(super) fn within_of(object: &Object) -> String {
     }
 }
 
-/// The table's name in the new schema.
+/// The name of a table, or of its like, in the new schema.
 pub(super) fn table_after(table: &str, found: &[Rename]) -> String {
     let renamed =
         found.iter().find(|rename| format!("{}.{}", rename.within.0, quoted(&rename.from)) == table);
-    renamed.map_or_else(|| table.to_owned(), |rename| format!("{}.{}", rename.within.1, quoted(&rename.to)))
+    if let Some(rename) = renamed {
+        return format!("{}.{}", rename.within.1, quoted(&rename.to));
+    }
+    let mut schemas = found.iter().filter(|rename| rename.kind == Kind::Schema);
+    let moved = schemas.find_map(|rename| {
+        let rest = table.strip_prefix(&quoted(&rename.from))?.strip_prefix('.')?;
+        Some(format!("{}.{rest}", quoted(&rename.to)))
+    });
+    moved.unwrap_or_else(|| table.to_owned())
+}
+
+/// The name of a schema, quoted, after those that schemas get.
+pub(super) fn schema_after(schema: &str, found: &[Rename]) -> String {
+    let is_it = |rename: &&Rename| rename.kind == Kind::Schema && quoted(&rename.from) == schema;
+    found.iter().find(is_it).map_or_else(|| schema.to_owned(), |rename| quoted(&rename.to))
 }
 
 fn candidates(old: &Objects, new: &Objects, asked: &Asked, found: &[Rename]) -> Vec<Rename> {
@@ -364,7 +404,13 @@ fn candidates(old: &Objects, new: &Objects, asked: &Asked, found: &[Rename]) -> 
     for object in old.all.iter().filter(|object| can_be_renamed(object.kind)) {
         let Some(name) = asked.path.last().filter(|name| **name == object.name) else { continue };
         let before = within_of(object);
-        let after = if object.kind == Kind::Column { table_after(&before, found) } else { before.clone() };
+        let home = match object.kind {
+            Kind::Column => table_after(&before, found),
+            _ => schema_after(&before, found),
+        };
+        let schema = asked.to_path.last().filter(|_| object.kind == Kind::Table).map(|name| quoted(name));
+        let after = schema.unwrap_or_else(|| home.clone());
+        let moves = after != home;
         let given = &asked.path[..asked.path.len() - 1];
         let full = parts(if asked.in_new { &after } else { &before }).unwrap_or_default();
         let other = parts(if asked.in_new { &before } else { &after }).unwrap_or_default();
@@ -380,10 +426,11 @@ fn candidates(old: &Objects, new: &Objects, asked: &Asked, found: &[Rename]) -> 
         let stays = new
             .all
             .iter()
-            .any(|other| other.kind == object.kind && other.name == *name && within_of(other) == after);
+            .any(|other| other.kind == object.kind && other.name == *name && within_of(other) == home);
         // The old name may be another one's: that is not done as long as nothing has the new one.
         let there = |other: &Object| {
-            other.kind == object.kind && other.name == asked.to && within_of(other) == before
+            let within = if moves { &after } else { &before };
+            other.kind == object.kind && other.name == asked.to && within_of(other) == *within
         };
         if target && (!stays || !old.all.iter().any(there)) {
             all.push(Rename {

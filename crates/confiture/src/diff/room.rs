@@ -5,26 +5,27 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use crate::catalog::{Kind, Object, Objects};
 use crate::diff::compare::quoted;
 use crate::diff::order::name_spaces;
-use crate::diff::rename::{Rename, parts, within_of};
+use crate::diff::rename::{Rename, Stage, parts, schema_after, within_of};
 use crate::diff::{Hazard, Step, column};
 use crate::sql::Sql;
 
-/// The statements for those renames that `state` still needs: first of tables and their like, then of columns.
+/// The statements for those renames of a stage that `state` still needs.
 ///
 /// Who bears the new name meanwhile gets another one before: it is renamed itself, or goes.
 #[must_use]
-pub fn steps(state: &Objects, renames: &[Rename], columns: bool) -> Vec<Step> {
+pub fn steps(state: &Objects, renames: &[Rename], stage: Stage) -> Vec<Step> {
+    let columns = stage == Stage::Parts;
     let mut bearers: HashMap<Space, usize> = HashMap::new();
     for (at, object) in state.all.iter().enumerate().filter(|(_, one)| (one.kind == Kind::Column) == columns)
     {
         bearers.extend(spaces(state, object).into_iter().map(|space| (space, at)));
     }
-    let wanted = |rename: &&Rename| (rename.kind == Kind::Column) == columns;
-    let mut open: Vec<(&Rename, usize)> = (renames.iter().filter(wanted))
+    let mut open: Vec<(&Rename, usize)> = (renames.iter().filter(|rename| rename.stage() == stage))
         .filter_map(|rename| {
-            let within = if columns { &rename.within.1 } else { &rename.within.0 };
+            let within =
+                if columns { rename.within.1.clone() } else { schema_after(&rename.within.0, renames) };
             let is_it = |object: &Object| {
-                object.kind == rename.kind && object.name == rename.from && within_of(object) == *within
+                object.kind == rename.kind && object.name == rename.from && within_of(object) == within
             };
             Some((rename, state.all.iter().position(is_it)?))
         })
@@ -54,7 +55,7 @@ pub fn steps(state: &Objects, renames: &[Rename], columns: bool) -> Vec<Step> {
         bearers.extend(spaces(state, &after).into_iter().map(|space| (space, at)));
         steps.push(Step {
             hazards: vec![Hazard::Note(note.into())],
-            ..Step::plain(title, vec![Sql::from_server(statement(object, &after))])
+            ..Step::plain(title, statements(object, &after))
         });
     }
     steps
@@ -174,18 +175,28 @@ fn aside(state: &Objects, object: &Object, bearers: &HashMap<Space, usize>) -> O
     after
 }
 
-fn statement(before: &Object, after: &Object) -> String {
+fn statements(before: &Object, after: &Object) -> Vec<Sql> {
     let (from, to) = (quoted(&before.name), quoted(&after.name));
+    let schema = within_of(after);
+    let mut statements = Vec::new();
     match before.kind {
         Kind::Column => {
-            format!("ALTER TABLE {} RENAME COLUMN {from} TO {to}", column::table_of(before))
+            statements.push(format!("ALTER TABLE {} RENAME COLUMN {from} TO {to}", column::table_of(before)));
         }
-        Kind::Constraint => {
-            format!("{} RENAME CONSTRAINT {from} TO {to}", before.alter.as_deref().unwrap_or_default())
+        Kind::Constraint => statements.push(format!(
+            "{} RENAME CONSTRAINT {from} TO {to}",
+            before.alter.as_deref().unwrap_or_default()
+        )),
+        _ => {
+            let mut phrase = before.phrase.clone();
+            if before.schema != after.schema {
+                statements.push(format!("ALTER {phrase} SET SCHEMA {schema}"));
+                phrase = phrase.replacen(&before.identity, &format!("{schema}.{from}"), 1);
+            }
+            if from != to {
+                statements.push(format!("ALTER {phrase} RENAME TO {to}"));
+            }
         }
-        _ if before.schema != after.schema => {
-            format!("ALTER {} SET SCHEMA {}", before.phrase, within_of(after))
-        }
-        _ => format!("ALTER {} RENAME TO {to}", before.phrase),
     }
+    statements.into_iter().map(Sql::from_server).collect()
 }

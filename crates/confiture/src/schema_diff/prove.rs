@@ -8,7 +8,7 @@ use tokio::sync::RwLock;
 use crate::catalog::{Key, Objects};
 use crate::config::Connection;
 use crate::config::mapping::TableName;
-use crate::diff::rename::{self, Asked, Rename};
+use crate::diff::rename::{self, Asked, Rename, Stage};
 use crate::diff::{self, PlanOptions, Step};
 use crate::error::{Error, ErrorKind, Result};
 use crate::postgres::scratch::{self, Scratch};
@@ -380,12 +380,11 @@ async fn attempt(
 ) -> Result<(Vec<Step>, Arc<Objects>), Failure> {
     let mut state = Arc::clone(from);
     let mut steps = Vec::new();
-    for turn in 0..5 {
+    for turn in 0..6 {
         let more = match turn {
-            0 => rename::steps(&state, renames, false),
-            1 => rename::steps(&state, renames, true),
-            2 => rename::label_steps(&state, renames),
-            3 => rename::owned_sequences(&state, to),
+            0..3 => rename::steps(&state, renames, Stage::ALL[turn]),
+            3 => rename::label_steps(&state, renames),
+            4 => rename::owned_sequences(&state, to),
             _ => rename::exchanged_identities(&state, to),
         };
         if !more.is_empty() {

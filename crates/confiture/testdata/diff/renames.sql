@@ -431,3 +431,71 @@ CREATE TABLE access_log (id int, ip inet, path text);
 table public.queue goes and job_queue comes, with columns that are like its own: where it is the same, say --rename public.queue=job_queue --rename public.queue.args=__args
 -- never
 --rename public.audit_log
+-- case: a schema has a new name, and its tables have changed
+-- rename: app.users.m=mood
+-- old
+CREATE SCHEMA app;
+CREATE SCHEMA "Wörk";
+CREATE TYPE app.mood AS ENUM ('a', 'b');
+CREATE SEQUENCE app.loose;
+CREATE TABLE app.users (id serial PRIMARY KEY, full_name text NOT NULL, m app.mood);
+CREATE TABLE app.orders (id int PRIMARY KEY, user_id int REFERENCES app.users, total int);
+CREATE TABLE app.gets_out (id int PRIMARY KEY, n text);
+CREATE TABLE gets_in (id int PRIMARY KEY, n text);
+CREATE TABLE "Wörk"."select" (id int, was int);
+CREATE FUNCTION app.f(app.users) RETURNS int LANGUAGE sql AS $$ SELECT 1 $$;
+CREATE VIEW app.v AS SELECT id, total FROM app.orders;
+-- new
+CREATE SCHEMA apps;
+CREATE SCHEMA "we""ird";
+CREATE TYPE apps.mood AS ENUM ('a', 'b');
+CREATE SEQUENCE apps.loose;
+CREATE TABLE apps.users (id serial PRIMARY KEY, display_name text NOT NULL, mood apps.mood);
+CREATE TABLE apps.orders (id int PRIMARY KEY, user_id int REFERENCES apps.users, total bigint, note text);
+CREATE TABLE apps.gets_in (id int PRIMARY KEY, n text);
+CREATE TABLE gets_out (id int PRIMARY KEY, n text);
+CREATE TABLE "we""ird"."select" (id int, was bigint);
+CREATE FUNCTION apps.f(apps.users) RETURNS int LANGUAGE sql AS $$ SELECT 1 $$;
+CREATE VIEW apps.v AS SELECT id, total FROM apps.orders;
+-- rows
+INSERT INTO app.users (full_name, m) VALUES ('x', 'b'); INSERT INTO app.orders VALUES (1, 1, 5); INSERT INTO app.gets_out VALUES (1, 'o');
+INSERT INTO gets_in VALUES (1, 'i'); INSERT INTO "Wörk"."select" VALUES (1, 2); SELECT nextval('app.loose');
+-- expect
+ALTER SCHEMA app RENAME TO apps
+ALTER SCHEMA "Wörk" RENAME TO "we""ird"
+RENAME COLUMN full_name TO display_name
+RENAME COLUMN m TO mood
+ALTER TABLE public.gets_in SET SCHEMA apps
+ALTER TABLE apps.gets_out SET SCHEMA public
+-- never
+DROP TABLE
+DROP SEQUENCE
+DROP COLUMN
+data loss
+-- case: tables that move to another schema have changed
+-- rename: a.item=public.items
+-- rename: a.less=public.less
+-- rename: a.less.was=had
+-- old
+CREATE SCHEMA a;
+CREATE TYPE a.mood AS ENUM ('a', 'b');
+CREATE TABLE a.t (id serial PRIMARY KEY, n text, m a.mood);
+CREATE TABLE a.item (id int PRIMARY KEY, n text);
+CREATE TABLE a.less (id int, was text);
+-- new
+CREATE SCHEMA a;
+CREATE TYPE mood AS ENUM ('a', 'b');
+CREATE TABLE t (id serial PRIMARY KEY, n varchar(20), m mood);
+CREATE TABLE items (id int PRIMARY KEY, n text);
+CREATE TABLE less (id int, had text);
+-- rows
+INSERT INTO a.t (n, m) VALUES ('x', 'b'); INSERT INTO a.item VALUES (1, 'y'); INSERT INTO a.less VALUES (1, 'z');
+-- expect
+ALTER TABLE a.t SET SCHEMA public
+ALTER TABLE a.item SET SCHEMA public
+ALTER TABLE public.item RENAME TO items
+RENAME COLUMN was TO had
+-- never
+DROP TABLE
+DROP COLUMN
+data loss

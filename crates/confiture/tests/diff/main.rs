@@ -154,6 +154,28 @@ async fn a_table_that_has_a_new_name_with_its_columns_is_asked() {
     }
 }
 
+/// A schema that may have a new name is asked about, and a table that may stand in another one: both would lose their rows.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_may_stand_in_another_schema_is_asked() {
+    let old = "CREATE SCHEMA app; CREATE SCHEMA \"T 1\"; CREATE SCHEMA t2; CREATE SCHEMA s;
+        CREATE TABLE app.users (id int, a text, b text); CREATE TABLE app.x (id int); CREATE TABLE app.y (id int);
+        CREATE TABLE \"T 1\".a (id int, n text); CREATE TABLE t2.a (id int, n text); CREATE TABLE s.\"Less\" (id int, was text);";
+    let new = "CREATE SCHEMA apps; CREATE SCHEMA \"T one\"; CREATE SCHEMA t_2; CREATE SCHEMA s;
+        CREATE TABLE apps.users (id int, c text, d text); CREATE TABLE apps.z (id int); CREATE TABLE apps.w (id int);
+        CREATE TABLE \"T one\".a (id int, n text); CREATE TABLE t_2.a (id int, n text); CREATE TABLE public.\"Less\" (id int, had text);";
+    let found = oracle::differ(shared_server().await, old, new).await.unwrap();
+    let mut asked: Vec<&str> =
+        found.remarks.iter().filter_map(|line| Some(line.split_once(", say ")?.1)).collect();
+    asked.sort_unstable();
+    let wanted = [
+        "--rename \"T 1\"=\"T one\"",
+        "--rename app=apps",
+        "--rename s.\"Less\"=public.\"Less\"",
+        "--rename t2=t_2",
+    ];
+    assert_eq!(asked, wanted, "{:?}", found.remarks);
+}
+
 /// `pg_dump` writes it behind the query, and other options in their order.
 #[tokio::test(flavor = "multi_thread")]
 async fn where_a_views_check_option_stands_is_no_difference() {
