@@ -354,6 +354,15 @@ pub(super) fn through_text(column: &Object) -> String {
     format!("{}::{through}::{}", quoted(&column.name), column.detail("type"))
 }
 
+/// True where values of one of the types are cast to the other, or are of one type with other limits; and where they are read as such.
+pub(super) fn may_go_over(objects: &Objects, (from, to): (&str, &str)) -> (bool, bool) {
+    let casts = |from: &str, to: &str| {
+        let pair = (from.to_owned(), to.to_owned());
+        objects.casts.contains(&pair) || objects.assignments.contains(&pair)
+    };
+    (from == to || casts(from, to) || casts(to, from), is_text(from) || is_text(to))
+}
+
 fn is_text(name: &str) -> bool {
     matches!(name, "text" | "character varying" | "character" | "\"char\"" | "name" | "bpchar")
 }

@@ -19,25 +19,30 @@ pub(super) fn columns(objects: &Objects) -> BTreeMap<String, Vec<&Object>> {
     tables
 }
 
+/// A definition with the names that types have by `found`.
+fn under_new_names(text: &str, found: &[Rename]) -> String {
+    let replace = |text: String, (from, to): (String, String)| text.replace(&from, &to);
+    found.iter().filter_map(Rename::of_type).fold(text.to_owned(), replace)
+}
+
+/// The type of a column, under its new name.
+pub(super) fn type_after(column: &Object, found: &[Rename]) -> String {
+    under_new_names(column.detail("type"), found)
+}
+
 /// All of a column but its name; what has a new name by `found` has it.
 fn shape(objects: &Objects, object: &Object, found: &[Rename]) -> Vec<String> {
     let default = objects.find(&(Kind::Default, object.identity.clone()));
-    let renamed = |text: String| {
-        found.iter().filter_map(Rename::of_type).fold(text, |text, (from, to)| text.replace(&from, &to))
-    };
+    let renamed = |text: &str| under_new_names(text, found);
     let detail = |name: &str| match object.details[name].as_str() {
-        Some(text) => renamed(text.to_owned()),
+        Some(text) => renamed(text),
         None => object.details[name].to_string(),
     };
     let mut shape: Vec<String> =
         ["type", "collation", "not_null", "generated", "generated_kind", "identity"].map(detail).into();
     let default = default.map_or("", |(_, default)| default.detail("expression"));
     // The sequence of a serial column has the table's name in its own.
-    shape.push(if default.starts_with("nextval(") {
-        "nextval".to_owned()
-    } else {
-        renamed(default.to_owned())
-    });
+    shape.push(if default.starts_with("nextval(") { "nextval".to_owned() } else { renamed(default) });
     shape
 }
 

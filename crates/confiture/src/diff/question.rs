@@ -4,11 +4,12 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use crate::catalog::{Kind, Object, Objects};
+use crate::diff::column::may_go_over;
 use crate::diff::compare::quoted;
 use crate::diff::data_type::{label_text, labels};
 use crate::diff::infer::{
     are_alike, columns, columns_in_common, is_known, lacking, moved, previous, schemas, shape_of,
-    share_a_word, tables_in_common, take_out, words_in_common,
+    share_a_word, tables_in_common, take_out, type_after, words_in_common,
 };
 use crate::diff::rename::{Asked, Rename, table_after, within_of};
 
@@ -72,7 +73,8 @@ fn of_schemas(old: &Objects, new: &Objects, found: &[Rename], said: &[Asked]) ->
     asked
 }
 
-/// Columns of one type whose names are alike, or that are the only ones, in the same place.
+/// Columns of one type whose names are alike, or that are the only ones, in the same place; then those of types of which one is cast to
+/// the other.
 fn of_columns(old: &Objects, new: &Objects, found: &[Rename], said: &[Asked]) -> Vec<String> {
     let (before, after) = (columns(old), columns(new));
     let mut asked = Vec::new();
@@ -101,14 +103,31 @@ fn of_columns(old: &Objects, new: &Objects, found: &[Rename], said: &[Asked]) ->
         let may_be = |one: &Object, other: &Object| {
             let in_its_place =
                 || gone.len() == 1 && come.len() == 1 && previous(ours, one) == previous(theirs, other);
-            one.detail("type") == other.detail("type")
-                && !is_denied(said, Kind::Column, (table, &now), &one.name, &other.name)
+            type_after(one, found) == other.detail("type")
                 && (sounds_like(&one.name, &other.name) || in_its_place())
         };
-        for (one, other) in pairs(&gone, &come, may_be) {
+        let is_open = |one: &Object, other: &Object| {
+            !is_denied(said, Kind::Column, (table, &now), &one.name, &other.name)
+        };
+        let goes_over = |one: &Object, other: &Object| {
+            let (cast, read) = may_go_over(new, (one.detail("base"), other.detail("base")));
+            cast && sounds_like(&one.name, &other.name) || read && are_alike(&one.name, &other.name)
+        };
+        let same = pairs(&gone, &come, |one, other| is_open(one, other) && may_be(one, other));
+        let is_left = |one: &&&Object| !come.iter().any(|other| may_be(one, other));
+        let is_new = |other: &&&Object| !gone.iter().any(|one| may_be(one, other));
+        let (gone, come): (Vec<_>, Vec<_>) =
+            (gone.iter().filter(is_left).copied().collect(), come.iter().filter(is_new).copied().collect());
+        let like = pairs(&gone, &come, |one, other| is_open(one, other) && goes_over(one, other));
+        for (one, other) in same.into_iter().chain(like) {
             let (from, to) = (format!("{table}.{}", quoted(&one.name)), quoted(&other.name));
+            let (before, after) = (type_after(one, found), other.detail("type"));
+            let how = match before == after {
+                true => "of the same type".to_owned(),
+                false => format!("{after} where it was {before}"),
+            };
             asked.push(format!(
-                "column {from} goes and {to} comes, of the same type: where it is the same, say --rename {from}={to}"
+                "column {from} goes and {to} comes, {how}: where it is the same, say --rename {from}={to}"
             ));
         }
     }

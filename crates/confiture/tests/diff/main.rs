@@ -154,6 +154,26 @@ async fn a_table_that_has_a_new_name_with_its_columns_is_asked() {
     }
 }
 
+/// So is a column that has got another name and another type at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_column_with_another_name_and_type_is_asked() {
+    let old = "CREATE TYPE mood AS ENUM ('a'); CREATE TABLE t (id int, total int, mood text, user_id int, \"Ürl\" varchar(20), flag bool, country text, note text);
+        CREATE TABLE u (price int);";
+    let new = "CREATE TYPE mood AS ENUM ('a'); CREATE TABLE t (id int, total_cents bigint, mood_now mood, user_uuid uuid, \"Ürls\" text, at date, country_id int, notes jsonb);
+        CREATE TABLE u (price_net bigint, list_price int);";
+    let found = oracle::differ(shared_server().await, old, new).await.unwrap();
+    let asked: Vec<&str> =
+        found.remarks.iter().filter_map(|line| Some(line.split_once("column public.")?.1)).collect();
+    let wanted = [
+        "t.total goes and total_cents comes, bigint where it was integer: where it is the same, say --rename public.t.total=total_cents",
+        "t.mood goes and mood_now comes, public.mood where it was text: where it is the same, say --rename public.t.mood=mood_now",
+        "t.\"Ürl\" goes and \"Ürls\" comes, text where it was character varying(20): where it is the same, say --rename public.t.\"Ürl\"=\"Ürls\"",
+        "t.note goes and notes comes, jsonb where it was text: where it is the same, say --rename public.t.note=notes",
+        "u.price goes and list_price comes, of the same type: where it is the same, say --rename public.u.price=list_price",
+    ];
+    assert_eq!(asked, wanted, "{:?}", found.remarks);
+}
+
 /// A schema that may have a new name is asked about, and a table that may stand in another one: both would lose their rows.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_may_stand_in_another_schema_is_asked() {
