@@ -111,14 +111,15 @@ pub(super) fn is_link(object: &Object) -> bool {
     matches!(object.kind, Kind::Partition | Kind::Inheritance)
 }
 
-/// True for a column or a constraint that a table gets from a parent which it has already: the link to that is not `made`.
+/// True for a column or a constraint that a table gets, as it is to be, from a parent which it has already: the link to that is not `made`.
 pub(super) fn comes_from_kept_parent(new: &Objects, made: &[bool], object: &Object) -> bool {
     let kept = (new.all.iter().enumerate())
         .filter(|(at, link)| is_link(link) && link.parent == object.parent && !made[*at]);
     let parents: BTreeSet<usize> = kept.flat_map(|(_, link)| link.depends.iter().copied()).collect();
     new.all.iter().any(|above| {
         let of_parent = above.parent != object.parent && above.parent.is_some_and(|on| parents.contains(&on));
-        of_parent && above.kind == object.kind && above.name == object.name
+        let demands = above.is("not_null") || !object.is("not_null");
+        of_parent && above.kind == object.kind && above.name == object.name && demands
     })
 }
 

@@ -235,11 +235,14 @@ impl Work<'_> {
             && self.changes[&at].disturbs
     }
 
-    /// True where work on an inherited object is left to its parent: dropping, making, a type or NOT NULL.
+    /// True where work on an inherited object is left to its parent: dropping, making, a type or NOT NULL. A parent that it only joins wants it
+    /// as it is to be.
     fn parents_do(&self, at: usize) -> bool {
+        let new = self.sides.new;
+        let comes = |twin: usize| family::comes_from_kept_parent(new, &self.made, &new.all[twin]);
         match self.fates[at] {
             Fate::Gone | Fate::Rebuild => true,
-            Fate::Alter => self.sides.old.all[at].kind == Kind::Column,
+            Fate::Alter => self.sides.old.all[at].kind == Kind::Column && self.twins[at].is_some_and(comes),
             Fate::Keep => false,
         }
     }
