@@ -140,3 +140,11 @@ CREATE TABLE c (z int) INHERITS ("order", other);
 CREATE TABLE d (w int) INHERITS (c);
 -- rows
 INSERT INTO d VALUES (1, 'x', 2, 'y', 5, 6);
+-- case: another column no longer counts with the sequence that an identity gives up
+-- old
+CREATE TABLE t (id int GENERATED ALWAYS AS IDENTITY, n int);
+ALTER TABLE t ALTER n SET DEFAULT nextval('t_id_seq');
+-- new
+CREATE TABLE t (id int NOT NULL, n int DEFAULT 7);
+-- rows
+INSERT INTO t VALUES (DEFAULT), (DEFAULT);

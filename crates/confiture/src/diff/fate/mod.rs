@@ -389,6 +389,12 @@ impl Work<'_> {
         new.all[twin].depends.iter().any(is_it)
     }
 
+    /// True for what uses the sequence of an identity column that gives it up, and nothing of the column from now on.
+    pub(super) fn leaves_sequence(&self, dependant: usize, column: usize) -> bool {
+        let (Some(_), Some(to)) = (self.gives_up_sequence(column), self.twins[column]) else { return false };
+        self.twins[dependant].is_some_and(|twin| !self.sides.new.all[twin].depends.contains(&to))
+    }
+
     fn must_go_for_alter(&self, on: usize, dependant: usize) -> bool {
         let takes = self.takes_other_sequence(on, dependant);
         if takes || !self.changes[&on].disturbs {

@@ -36,6 +36,9 @@ impl Graph<'_> {
                 if self.work.fates[*on] == Fate::Gone || finish.is_some() {
                     self.before(alter, finish.or(goes));
                 }
+                if self.work.leaves_sequence(at, *on) {
+                    self.before(alter, self.alter_of(*on));
+                }
             }
         }
     }
