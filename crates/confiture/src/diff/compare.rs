@@ -236,11 +236,20 @@ pub(super) fn is_attached_late(old: &Object, new: &Object) -> bool {
     old.detail("index_parent").is_empty() && !new.detail("index_parent").is_empty()
 }
 
-/// An index of a partition that leaves the index it is attached to, while that stays.
+/// An index of a partition that leaves the index it is attached to, while that stays. One that only has another name is none that it leaves.
 fn is_attached_elsewhere(sides: Sides<'_>, old: &Object, new: &Object) -> bool {
     let (before, after) = (old.detail("index_parent"), new.detail("index_parent"));
     let is_partition = |table: usize| sides.new.all[table].is("is_partition");
+    let table = |objects: &Objects, index: &str| {
+        let (_, index) = objects.find(&(Kind::Index, index.to_owned()))?;
+        Some(objects.all[index.parent?].identity.clone())
+    };
+    let is_same = || {
+        old.detail("index_root") == new.detail("index_root")
+            && table(sides.old, before) == table(sides.new, after)
+    };
     before != after
+        && !is_same()
         && new.parent.is_some_and(is_partition)
         && sides.new.by_key.contains_key(&(Kind::Index, before.to_owned()))
 }

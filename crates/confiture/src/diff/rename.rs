@@ -11,7 +11,7 @@ use crate::diff::{Hazard, Step, column};
 use crate::error::{Error, Result};
 use crate::sql::Sql;
 
-pub use crate::diff::room::{exchanged_identities, steps};
+pub use crate::diff::room::{exchanged, steps};
 
 /// What somebody has said: `users.full_name` is now `display_name`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use crate::catalog::{Kind, Object, Objects};
 use crate::diff::compare::quoted;
 use crate::diff::order::name_spaces;
 use crate::diff::rename::{Rename, Stage, parts, schema_after, within_of};
-use crate::diff::{Hazard, Step, column};
+use crate::diff::{Hazard, Step, column, twins};
 use crate::sql::Sql;
 
 /// The statements for those renames of a stage that `state` still needs.
@@ -61,44 +61,43 @@ pub fn steps(state: &Objects, renames: &[Rename], stage: Stage) -> Vec<Step> {
     steps
 }
 
-/// Sequences of identity columns that exchange their names, as tables do that take each other's place: of each circle, one gets another
-/// name meanwhile.
+/// Names that are exchanged: of the sequences of identity columns, where tables take each other's place, and of the indexes of partitions, where
+/// columns do. Of each circle, one gets another name meanwhile.
 #[must_use]
-pub fn exchanged_identities(state: &Objects, to: &Objects) -> Vec<Step> {
-    let named = |object: &Object| column::identity_sequence(object).map(str::to_owned);
-    let mut wanted: BTreeMap<String, String> = BTreeMap::new();
-    let mut behind: HashMap<String, Object> = HashMap::new();
-    for (from, object) in state.all.iter().filter_map(|object| Some((named(object)?, object))) {
-        if let Some(to) = to.find(&object.key()).and_then(|(_, after)| named(after)) {
-            behind.extend(column::sequence_behind(object).map(|sequence| (from.clone(), sequence)));
-            wanted.insert(from, to);
+pub fn exchanged(state: &Objects, to: &Objects) -> Vec<Step> {
+    let sequence = |object: &Object| {
+        let after = to.find(&object.key()).and_then(|(_, after)| column::sequence_behind(after))?;
+        Some((column::sequence_behind(object)?, after.identity))
+    };
+    let places = twins::attached(to);
+    let index = |(place, at): (twins::Place<'_>, usize)| {
+        Some((state.all[at].clone(), to.all[*places.get(&place)?].identity.clone()))
+    };
+    let indexes = twins::attached(state).into_iter().filter_map(index);
+    let all: BTreeMap<String, (Object, String)> = (state.all.iter().filter_map(sequence).chain(indexes))
+        .map(|(object, to)| (object.identity.clone(), (object, to)))
+        .collect();
+    let is_first_of_circle = |start: &&String| {
+        let mut at = &all[*start].1;
+        while at != *start && at > *start {
+            let Some((_, next)) = all.get(at).filter(|(_, next)| next != at) else { return false };
+            at = next;
         }
-    }
+        at == *start && all[*start].1 != **start
+    };
     let mut bearers: HashMap<Space, usize> = HashMap::new();
     for (at, object) in state.all.iter().enumerate() {
         bearers.extend(name_spaces(state, object).into_iter().map(|space| (space, at)));
     }
-    let is_first_of_circle = |start: &&String| {
-        let mut at = &wanted[*start];
-        while at != *start && at > *start {
-            let Some(next) = wanted.get(at).filter(|next| *next != at) else { return false };
-            at = next;
-        }
-        at == *start && wanted[*start] != **start
-    };
-    let aside = |from: &String| {
-        let before = &behind[from];
-        let after = quoted(&aside(state, before, &bearers).name);
-        let why = Hazard::Note("another one is to have its name".into());
+    let make_room = |from: &String| {
+        let before = &all[from].0;
+        let statement = statement(before, &aside(state, before, &bearers));
         Step {
-            hazards: vec![why],
-            ..Step::plain(
-                format!("sequence {from} makes room"),
-                vec![Sql::from_server(format!("ALTER SEQUENCE {from} RENAME TO {after}"))],
-            )
+            hazards: vec![Hazard::Note("another one is to have its name".into())],
+            ..Step::plain(format!("{} makes room", before.title()), vec![Sql::from_server(statement)])
         }
     };
-    wanted.keys().filter(is_first_of_circle).map(aside).collect()
+    all.keys().filter(is_first_of_circle).map(make_room).collect()
 }
 
 /// A name and the space in which it is taken.

@@ -1,19 +1,29 @@
 //! Which object of the new catalog each of the old one becomes: the one of its name, or, for an index or a constraint, one
-//! that is the same in all but the name.
+//! that is the same in all but the name. What is attached to an index of the parent's stays that, whatever it is called.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::catalog::{Kind, Object, Objects};
 use crate::diff::compare::quoted;
 
 /// The position in `new` of each object of `old`.
 pub(super) fn pair(old: &Objects, new: &Objects) -> Vec<Option<usize>> {
-    let mut twins: Vec<_> = old.all.iter().map(|object| new.by_key.get(&object.key()).copied()).collect();
-    let taken: Vec<bool> = {
-        let mut taken = vec![false; new.all.len()];
-        twins.iter().flatten().for_each(|at| taken[*at] = true);
-        taken
-    };
+    let mut twins = vec![None; old.all.len()];
+    let places = attached(new);
+    for (place, at) in attached(old) {
+        let is_same = |twin: &usize| shape(new, &new.all[*twin]) == shape(old, &old.all[at]);
+        twins[at] = places.get(&place).copied().filter(is_same);
+    }
+    let mut taken = vec![false; new.all.len()];
+    twins.iter().flatten().for_each(|at| taken[*at] = true);
+    for (at, object) in
+        old.all.iter().enumerate().filter(|(_, object)| new.by_key.contains_key(&object.key()))
+    {
+        let twin = new.by_key[&object.key()];
+        if twins[at].is_none() && !taken[twin] {
+            (twins[at], taken[twin]) = (Some(twin), true);
+        }
+    }
     let mut free: HashMap<String, Vec<usize>> = HashMap::new();
     for (at, object) in new.all.iter().enumerate().filter(|(at, _)| !taken[*at]).rev() {
         if let Some(shape) = shape(new, object) {
@@ -28,6 +38,18 @@ pub(super) fn pair(old: &Objects, new: &Objects) -> Vec<Option<usize>> {
         }
     }
     twins
+}
+
+/// A table, and the index of the whole to which one of it is attached, by way of others or not.
+pub(super) type Place<'a> = (&'a str, &'a str);
+
+/// What is attached to an index of a table's parent, by its place.
+pub(super) fn attached<'a>(objects: &'a Objects) -> BTreeMap<Place<'a>, usize> {
+    let place = |object: &'a Object| {
+        Some((objects.all[object.parent?].identity.as_str(), object.detail("index_root")))
+    };
+    let all = objects.all.iter().enumerate().filter(|(_, object)| !object.detail("index_root").is_empty());
+    all.filter_map(|(at, object)| Some((place(object)?, at))).collect()
 }
 
 /// All that an object is, without its name.

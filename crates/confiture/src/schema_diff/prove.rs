@@ -380,12 +380,11 @@ async fn attempt(
 ) -> Result<(Vec<Step>, Arc<Objects>), Failure> {
     let mut state = Arc::clone(from);
     let mut steps = Vec::new();
-    for turn in 0..6 {
+    for turn in 0..5 {
         let more = match turn {
             0..3 => rename::steps(&state, renames, Stage::ALL[turn]),
             3 => rename::label_steps(&state, renames),
-            4 => rename::owned_sequences(&state, to),
-            _ => rename::exchanged_identities(&state, to),
+            _ => rename::owned_sequences(&state, to),
         };
         if !more.is_empty() {
             carry_out(session, &more).await?;
@@ -397,6 +396,12 @@ async fn attempt(
         let options = PlanOptions { after_first: round > 0, ..options.clone() };
         if round > 0 && are_same(&state, to).await? {
             return inherit_again(session, steps, state, to, owners).await;
+        }
+        let exchanged = rename::exchanged(&state, to);
+        if !exchanged.is_empty() {
+            carry_out(session, &exchanged).await?;
+            steps.extend(exchanged);
+            state = look_again(session, owners).await?;
         }
         let more = compute(&state, to, move |state, to| diff::plan(state, to, &options)).await?;
         // What a child has of its own is only seen after the first.

@@ -148,3 +148,33 @@ ALTER TABLE t ALTER n SET DEFAULT nextval('t_id_seq');
 CREATE TABLE t (id int NOT NULL, n int DEFAULT 7);
 -- rows
 INSERT INTO t VALUES (DEFAULT), (DEFAULT);
+-- case: columns of a partitioned table exchange their names, and its indexes with them
+-- both
+CREATE TABLE t (k int, a int, b text) PARTITION BY LIST (k);
+CREATE TABLE t1 PARTITION OF t FOR VALUES IN (1);
+CREATE INDEX ON t (a);
+CREATE INDEX ON t (b);
+-- new
+ALTER TABLE t RENAME a TO x;
+ALTER TABLE t RENAME b TO a;
+ALTER TABLE t RENAME x TO b;
+-- case: indexes of partitions exchange their names
+-- both
+CREATE TABLE t (k int, a int, b text) PARTITION BY LIST (k);
+CREATE TABLE t1 PARTITION OF t FOR VALUES IN (1) PARTITION BY RANGE (a);
+CREATE TABLE t11 PARTITION OF t1 FOR VALUES FROM (1) TO (9);
+ALTER TABLE t ADD UNIQUE (a, k);
+ALTER TABLE t ADD UNIQUE (b, k, a);
+CREATE INDEX ON t (a);
+CREATE INDEX ON t (b);
+CREATE INDEX ON t (k);
+-- new
+ALTER TABLE t1 RENAME CONSTRAINT t1_a_k_key TO x;
+ALTER TABLE t1 RENAME CONSTRAINT t1_b_k_a_key TO t1_a_k_key;
+ALTER TABLE t1 RENAME CONSTRAINT x TO t1_b_k_a_key;
+ALTER INDEX t1_a_idx RENAME TO y;
+ALTER INDEX t1_b_idx RENAME TO t1_a_idx;
+ALTER INDEX t1_k_idx RENAME TO t1_b_idx;
+ALTER INDEX y RENAME TO t1_k_idx;
+-- never
+DROP

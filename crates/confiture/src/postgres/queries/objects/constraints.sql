@@ -20,6 +20,7 @@ SELECT CASE WHEN k.contypid <> 0 THEN 'domain constraint' ELSE 'constraint' END 
     CASE WHEN k.contype IN ('p', 'u', 'x') THEN json_build_array(s.spcname, format('ALTER INDEX %I.%I SET TABLESPACE %I', n.nspname, k.conname, coalesce(s.spcname, 'pg_default')), s.spcname IS NULL) END AS "facets.tablespace json",
     k.contype AS "details.type", k.conislocal AS "details.local bool", k.coninhcount AS "details.inherit_count json", k.conparentid <> 0 AS "details.child bool", k.convalidated AS "details.validated bool", coalesce(i.indisvalid, true) AS "details.valid bool",
     (SELECT format('%I.%I', pn.nspname, p.relname) FROM pg_inherits h JOIN pg_class p ON p.oid = h.inhparent JOIN pg_namespace pn ON pn.oid = p.relnamespace WHERE h.inhrelid = k.conindid AND k.contype IN ('p', 'u', 'x')) AS "details.index_parent",
+    CASE WHEN ic.relispartition THEN (SELECT format('%I.%I', pn.nspname, p.relname) FROM pg_class p JOIN pg_namespace pn ON pn.oid = p.relnamespace WHERE p.oid = pg_partition_root(ic.oid)) END AS "details.index_root",
     c.relkind AS "details.relkind", k.confrelid AS "details.references"
 FROM pg_constraint k JOIN pg_namespace n ON n.oid = k.connamespace
 LEFT JOIN pg_class c ON c.oid = k.conrelid LEFT JOIN pg_type t ON t.oid = k.contypid

@@ -13,7 +13,8 @@ SELECT 'index' AS kind, 'pg_class' AS class, c.oid, 0 AS sub,
     CASE WHEN i.indexprs IS NULL THEN f.facets ELSE (f.facets::jsonb
         || (SELECT jsonb_object_agg('statistics ' || a.attnum, jsonb_build_array(coalesce(a.attstattarget, -1), format('ALTER INDEX %I.%I ALTER COLUMN %s SET STATISTICS %s', n.nspname, c.relname, a.attnum, coalesce(a.attstattarget, -1)), coalesce(a.attstattarget, -1) = -1)) FROM pg_attribute a WHERE a.attrelid = c.oid AND i.indkey[a.attnum - 1] = 0))::json END AS "facets json",
     i.indisvalid AS "details.valid bool", c.relkind AS "details.relkind", i.indisunique AS "details.unique bool", format('%I.%I', tn.nspname, t.relname) AS "details.table", t.relkind AS "details.table_kind",
-    (SELECT format('%I.%I', pn.nspname, p.relname) FROM pg_inherits h JOIN pg_class p ON p.oid = h.inhparent JOIN pg_namespace pn ON pn.oid = p.relnamespace WHERE h.inhrelid = c.oid) AS "details.index_parent"
+    (SELECT format('%I.%I', pn.nspname, p.relname) FROM pg_inherits h JOIN pg_class p ON p.oid = h.inhparent JOIN pg_namespace pn ON pn.oid = p.relnamespace WHERE h.inhrelid = c.oid) AS "details.index_parent",
+    CASE WHEN c.relispartition THEN (SELECT format('%I.%I', pn.nspname, p.relname) FROM pg_class p JOIN pg_namespace pn ON pn.oid = p.relnamespace WHERE p.oid = pg_partition_root(c.oid)) END AS "details.index_root"
 -- OFFSET 0: those of constraints are left out before anything is computed.
 FROM (SELECT * FROM pg_index p WHERE NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = p.indexrelid AND k.contype IN ('p', 'u', 'x')) OFFSET 0) AS i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_class t ON t.oid = i.indrelid JOIN pg_namespace tn ON tn.oid = t.relnamespace
