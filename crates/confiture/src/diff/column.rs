@@ -18,6 +18,18 @@ struct Behind<'a> {
     is_plain: bool,
     schema: &'a str,
     bare: &'a str,
+    /// A type has its name: it cannot be made under it, but get it.
+    beside_type: bool,
+}
+
+impl Behind<'_> {
+    /// The name under which it is made.
+    fn made_as(&self) -> String {
+        if self.beside_type {
+            return format!("{}.{}", quoted(self.schema), quoted(&format!("{}__made", self.bare)));
+        }
+        self.name.to_owned()
+    }
 }
 
 fn behind(column: &Object) -> Option<Behind<'_>> {
@@ -29,6 +41,7 @@ fn behind(column: &Object) -> Option<Behind<'_>> {
         is_plain: row.get(2).and_then(Value::as_bool).unwrap_or_default(),
         schema: text(4),
         bare: text(5),
+        beside_type: row.get(10).and_then(Value::as_bool).unwrap_or_default(),
     })
 }
 
@@ -63,8 +76,8 @@ fn identity(column: &Object) -> Option<String> {
     let schema = column.schema.as_deref().unwrap_or_default();
     let expected = format!("{}_{}_seq", bare(&table, schema), column.name);
     let mut parts = Vec::new();
-    if sequence.bare != expected || sequence.schema != schema {
-        parts.push(format!("SEQUENCE NAME {}", sequence.name));
+    if sequence.bare != expected || sequence.schema != schema || sequence.beside_type {
+        parts.push(format!("SEQUENCE NAME {}", sequence.made_as()));
     }
     if !sequence.is_plain {
         parts.push(sequence.parameters.to_owned());
@@ -215,6 +228,9 @@ pub(super) fn retype(change: &mut Change, alter: &str, new: &Object, using: Opti
 /// Makes an identity of a column that has numbers.
 fn become_identity(alter: &str, new: &Object, after: &Behind<'_>) -> Vec<String> {
     let mut statements = vec![format!("{alter} ADD {}", identity(new).unwrap_or_default())];
+    if after.beside_type {
+        statements.push(format!("ALTER SEQUENCE {} RENAME TO {}", after.made_as(), quoted(after.bare)));
+    }
     // The rows that are there have numbers already. Their sequence may be gone, but the highest of them tells where to go on.
     if !after.parameters.contains("INCREMENT BY -") {
         statements.push(go_on(after.name, new).as_str().to_owned());

@@ -197,3 +197,12 @@ ALTER TABLE p ALTER a SET NOT NULL;
 INSERT INTO t OVERRIDING SYSTEM VALUE VALUES (1, 1);
 INSERT INTO u VALUES (1, 1);
 INSERT INTO c VALUES (1, 1);
+-- case: an identity's sequence has got the name of a type
+-- both
+CREATE DOMAIN a AS boolean;
+CREATE TABLE t (id int NOT NULL, b a);
+-- new
+ALTER TABLE t ALTER id ADD GENERATED ALWAYS AS IDENTITY;
+ALTER SEQUENCE t_id_seq RENAME TO a;
+-- rows
+INSERT INTO t VALUES (1, true);

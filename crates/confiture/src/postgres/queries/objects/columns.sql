@@ -40,7 +40,8 @@ SELECT CASE WHEN c.relkind IN ('v', 'm') THEN 'view column' ELSE 'column' END AS
                 s.seqincrement, greatest(s.seqmin, -v.highest - 1), least(s.seqmax, v.highest), s.seqstart, s.seqcache, CASE WHEN s.seqcycle THEN 'CYCLE' ELSE 'NO CYCLE' END),
             s.seqincrement = 1 AND s.seqmin = 1 AND s.seqstart = 1 AND s.seqcache = 1 AND NOT s.seqcycle AND s.seqmax >= v.highest,
             s.relpersistence, s.nspname, s.relname,
-            pg_get_userbyid(s.relowner), s.relacl::text[], acldefault('s', s.relowner)::text[], (SELECT o.description FROM pg_description o WHERE o.objoid = s.oid AND o.classoid = 'pg_class'::regclass AND o.objsubid = 0)) END AS "details.sequence json"
+            pg_get_userbyid(s.relowner), s.relacl::text[], acldefault('s', s.relowner)::text[], (SELECT o.description FROM pg_description o WHERE o.objoid = s.oid AND o.classoid = 'pg_class'::regclass AND o.objsubid = 0),
+            EXISTS (SELECT FROM pg_type st WHERE st.typname = s.relname AND st.typnamespace = s.relnamespace AND st.typrelid <> s.oid)) END AS "details.sequence json"
 FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_type t ON t.oid = a.atttypid
 -- OFFSET 0: computed once for each row, however often it is used.
@@ -49,7 +50,7 @@ CROSS JOIN LATERAL (SELECT CASE c.relkind WHEN 'm' THEN format('ALTER MATERIALIZ
 LEFT JOIN pg_collation co ON co.oid = a.attcollation LEFT JOIN pg_namespace cn ON cn.oid = co.collnamespace
 LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum AND a.attgenerated <> ''
 -- The sequence behind an identity column.
-LEFT JOIN LATERAL (SELECT sc.oid, sc.relname, sc.relpersistence, sc.relowner, sc.relacl, sn.nspname, q.*
+LEFT JOIN LATERAL (SELECT sc.oid, sc.relname, sc.relpersistence, sc.relowner, sc.relacl, sc.relnamespace, sn.nspname, q.*
     FROM pg_depend dp JOIN pg_class sc ON sc.oid = dp.objid JOIN pg_namespace sn ON sn.oid = sc.relnamespace JOIN pg_sequence q ON q.seqrelid = sc.oid
     WHERE a.attidentity <> '' AND dp.refclassid = 'pg_class'::regclass AND dp.refobjid = c.oid AND dp.refobjsubid = a.attnum AND dp.deptype = 'i' AND dp.classid = 'pg_class'::regclass LIMIT 1) AS s ON true
 -- What the column's type can hold: its sequence may count further once it has another type.
