@@ -132,7 +132,10 @@ fn add_identity(scene: &mut Scene<'_>) -> Option<String> {
     let table = &scene.table()?.name;
     let column = &scene.column(table)?.name;
     let how = scene.one(&["ALWAYS", "BY DEFAULT"]);
-    let begin = scene.one(&["", " (START 100)", " (SEQUENCE NAME public.named CACHE 5)"]);
+    // Elsewhere, PostgreSQL would give it to a table of the same name there.
+    let schema = table.split('.').next()?;
+    let named = format!(" (SEQUENCE NAME {schema}.named CACHE 5)");
+    let begin = scene.one(&["", " (START 100)", &named]);
     Some(format!(
         "ALTER TABLE {table} ALTER COLUMN {column} DROP DEFAULT, ALTER COLUMN {column} SET NOT NULL; \
          ALTER TABLE {table} ALTER COLUMN {column} ADD GENERATED {how} AS IDENTITY{begin}"
