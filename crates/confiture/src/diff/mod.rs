@@ -48,6 +48,7 @@ pub use column_order::{by_place, other_column_order};
 pub use hazard::Hazard;
 pub use inheritance::{inherit_again, other_inheritance};
 pub use lock::{Lock, Sizes};
+pub use options::of_no_toast;
 pub use owner::{adopt, main_owner};
 pub(crate) use privileges::split_name;
 pub use question::questions;

@@ -1,6 +1,6 @@
 //! Storage parameters and the options of what is foreign.
 
-use crate::catalog::Object;
+use crate::catalog::{Object, Objects};
 use crate::diff::compare::{Change, quoted};
 use crate::sql::{Literal, Sql};
 
@@ -55,12 +55,31 @@ pub(super) fn set(object: &Object) -> Option<Sql> {
     Some(Sql::from_server(format!("{alter} SET ({})", list(&options))))
 }
 
+/// False for a parameter of a TOAST table where there is none, or none yet: the server passes over it.
+fn can_have(object: &Object, name: &str) -> bool {
+    !name.starts_with("toast.") || object.is("has_toast")
+}
+
+/// What tables lack of those in `new` because they have no TOAST table: there, one has outlived the columns that needed it.
+#[must_use]
+pub fn of_no_toast(old: &Objects, new: &Objects, how: &str) -> Vec<String> {
+    let one = |object: &Object| {
+        let (_, before) = old.find(&object.key())?;
+        let (is, wanted) = (pairs(before.options.as_ref()), pairs(object.options.as_ref()));
+        let lacks = |(name, value): &&Pair<'_>| value_of(&is, name) != Some(value) && !can_have(before, name);
+        let names: Vec<String> = wanted.iter().filter(lacks).map(|(name, _)| parameter(name)).collect();
+        let (what, names) = (object.title(), (!names.is_empty()).then(|| names.join(", "))?);
+        Some(format!("the {what} {how} {names}, for a TOAST table that no column of it needs"))
+    };
+    new.all.iter().filter_map(one).collect()
+}
+
 /// The statements from one list of options to another.
 pub(super) fn alter(change: &mut Change, old: &Object, new: &Object) {
     let Some(alter) = &new.alter else { return };
     let (before, after) = (pairs(old.options.as_ref()), pairs(new.options.as_ref()));
-    let set: Vec<_> =
-        after.iter().copied().filter(|(name, value)| value_of(&before, name) != Some(value)).collect();
+    let differs = |(name, value): &Pair<'_>| value_of(&before, name) != Some(value) && can_have(old, name);
+    let set: Vec<_> = after.iter().copied().filter(differs).collect();
     let reset: Vec<_> = before
         .iter()
         .filter(|(name, _)| value_of(&after, name).is_none())

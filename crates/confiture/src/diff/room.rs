@@ -85,6 +85,10 @@ pub fn exchanged(state: &Objects, to: &Objects) -> Vec<Step> {
         }
         at == *start && all[*start].1 != **start
     };
+    let firsts: Vec<&String> = all.keys().filter(is_first_of_circle).collect();
+    if firsts.is_empty() {
+        return Vec::new();
+    }
     let mut bearers: HashMap<Space, usize> = HashMap::new();
     for (at, object) in state.all.iter().enumerate() {
         bearers.extend(name_spaces(state, object).into_iter().map(|space| (space, at)));
@@ -97,7 +101,7 @@ pub fn exchanged(state: &Objects, to: &Objects) -> Vec<Step> {
             ..Step::plain(format!("{} makes room", before.title()), vec![Sql::from_server(statement)])
         }
     };
-    all.keys().filter(is_first_of_circle).map(make_room).collect()
+    firsts.into_iter().map(make_room).collect()
 }
 
 /// A name and the space in which it is taken.

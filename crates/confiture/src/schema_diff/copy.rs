@@ -69,6 +69,7 @@ impl Copy<'_> {
         self.remarks.extend(side.translate(self.scratch.session().server_version()));
         let owners = Owners::of(&mut side, &mut other, self.scratch.session()).await?;
         let made = owners.build(self.scratch, &side, &other).await?;
+        self.remarks.extend(side.unlike(&made));
         let mut left = side.uncovered(&made);
         // These every session there is given.
         left.retain(|(what, _)| !what.starts_with("setting"));

@@ -173,7 +173,7 @@ async fn compare(
         owners.build(right, &new_side, &old_side)
     )?;
     base_type::refuse(&before, (&after, new))?;
-    let mut remarks = Vec::new();
+    let mut remarks = [old_side.unlike(&before), new_side.unlike(&after)].concat();
     let uncovered = uncovered(&old_side.uncovered(&before), &new_side.uncovered(&after));
     let mut asked = Vec::new();
     for text in &options.renames {
@@ -204,6 +204,8 @@ async fn compare(
     let on_the_way_back = |remark| format!("on the way back, {remark}");
     remarks.extend(diff::by_place(&reached, &after));
     remarks.extend(diff::by_place(&restored, &before).into_iter().map(on_the_way_back));
+    remarks.extend(diff::of_no_toast(&reached, &after, "is without"));
+    remarks.extend(diff::of_no_toast(&restored, &before, "is without").into_iter().map(on_the_way_back));
     remarks.extend(diff::other_versions(&reached, &after));
     remarks.extend(diff::other_versions(&restored, &before).into_iter().map(on_the_way_back));
     let (other_after, other_before) =

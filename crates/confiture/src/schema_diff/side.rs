@@ -70,6 +70,11 @@ impl<'a> Side<'a> {
         uncovered
     }
 
+    /// What a copy of the database cannot have.
+    pub(super) fn unlike(&self, made: &Objects) -> Vec<String> {
+        self.live.as_ref().map_or_else(Vec::new, |live| diff::of_no_toast(made, &live.objects, "keeps"))
+    }
+
     /// The files' texts.
     pub(super) fn texts(&self) -> impl Iterator<Item = &str> {
         self.scripts().iter().map(|script| script.script.text())

@@ -3,6 +3,7 @@
 
 mod case;
 mod contents;
+mod live;
 mod locks;
 mod oracle;
 mod owners;

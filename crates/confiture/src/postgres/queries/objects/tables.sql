@@ -26,7 +26,7 @@ SELECT CASE c.relkind WHEN 'f' THEN 'foreign table' ELSE 'table' END AS kind, 'p
     CASE WHEN c.relkind <> 'f' THEN json_build_array(CASE WHEN c.relreplident = 'i' THEN '' ELSE c.relreplident::text END,
             CASE c.relreplident WHEN 'i' THEN '' ELSE format('ALTER TABLE ONLY %I.%I REPLICA IDENTITY %s', n.nspname, c.relname,
             CASE c.relreplident WHEN 'f' THEN 'FULL' WHEN 'n' THEN 'NOTHING' ELSE 'DEFAULT' END) END, c.relreplident IN ('d', 'i')) END AS "facets.replica identity json",
-    c.relkind AS "details.relkind", c.relispartition AS "details.is_partition bool", concat(
+    c.relkind AS "details.relkind", c.relispartition AS "details.is_partition bool", c.reltoastrelid <> 0 AS "details.has_toast bool", concat(
         CASE WHEN c.relkind = 'p' THEN ' PARTITION BY ' || pg_get_partkeydef(c.oid) END,
         CASE WHEN am.amname <> current_setting('default_table_access_method') OR c.relkind = 'p' AND am.amname IS NOT NULL THEN format(' USING %I', am.amname) END) AS "details.tail",
     CASE WHEN s.spcname IS NOT NULL THEN format(' TABLESPACE %I', s.spcname) END AS "details.tablespace",
