@@ -95,10 +95,10 @@ pub fn exchanged(state: &Objects, to: &Objects) -> Vec<Step> {
     }
     let make_room = |from: &String| {
         let before = &all[from].0;
-        let statement = statement(before, &aside(state, before, &bearers));
+        let statements = statements(before, &aside(state, before, &bearers));
         Step {
             hazards: vec![Hazard::Note("another one is to have its name".into())],
-            ..Step::plain(format!("{} makes room", before.title()), vec![Sql::from_server(statement)])
+            ..Step::plain(format!("{} makes room", before.title()), statements)
         }
     };
     firsts.into_iter().map(make_room).collect()
