@@ -178,7 +178,7 @@ ALTER INDEX t1_k_idx RENAME TO t1_b_idx;
 ALTER INDEX y RENAME TO t1_k_idx;
 -- never
 DROP
--- case: a primary key of a partition holds what may be NULL above it
+-- case: a primary key, or an identity, below holds no NULL, and the same may be NULL above it
 -- both
 CREATE TABLE t (a int, b int) PARTITION BY LIST (b);
 CREATE TABLE t1 PARTITION OF t FOR VALUES IN (1);
@@ -188,7 +188,7 @@ CREATE INDEX ON t (a);
 CREATE TABLE p (a int, b int);
 CREATE TABLE c () INHERITS (p);
 ALTER TABLE c ADD PRIMARY KEY (a);
-CREATE TABLE d () INHERITS (p);
+CREATE TABLE d (a int GENERATED ALWAYS AS IDENTITY) INHERITS (p);
 -- old
 ALTER TABLE t ALTER b SET NOT NULL;
 ALTER TABLE t ALTER b ADD GENERATED ALWAYS AS IDENTITY;

@@ -50,32 +50,39 @@ impl Work<'_> {
         }
     }
 
-    /// What a child has in a primary key of its own holds no NULL, and cannot be allowed to along with its parents': it is taken off meanwhile.
-    pub(super) fn take_off_keys(&mut self) {
+    /// What a child has in a primary key of its own, or as an identity, holds no NULL, and cannot be allowed to along with its parents': it is taken
+    /// off meanwhile.
+    pub(super) fn take_off_demanding(&mut self) {
         let (old, new) = (self.sides.old, self.sides.new);
         let stays = |at: usize| matches!(self.fates[at], Fate::Keep | Fate::Alter);
-        let demands = |at: usize| self.twins[at].is_some_and(|twin| new.all[twin].is("not_null"));
-        let loosens = |at: &usize| {
-            let column = &old.all[*at];
-            column.kind == Kind::Column && stays(*at) && column.is("not_null") && !demands(*at)
+        let is_key = |(at, object): &(usize, &Object)| {
+            object.kind == Kind::Constraint && object.detail("type") == "p" && stays(*at)
         };
-        let loosened: Vec<&Object> = (0..old.all.len()).filter(loosens).map(|at| &old.all[at]).collect();
-        let is_key = |at: &usize| {
-            old.all[*at].kind == Kind::Constraint && old.all[*at].detail("type") == "p" && stays(*at)
+        let keys = old.all.iter().enumerate().filter(is_key);
+        let in_keys: BTreeSet<usize> = keys.flat_map(|(_, key)| key.depends.iter().copied()).collect();
+        let (mut loosened, mut demanding) = (Vec::new(), Vec::new());
+        for (at, column) in old.all.iter().enumerate().filter(|(_, object)| object.kind == Kind::Column) {
+            let Some(after) = self.twins[at].filter(|_| stays(at)).map(|twin| &new.all[twin]) else {
+                continue;
+            };
+            if column.is("not_null") && !after.is("not_null") {
+                loosened.push(column);
+            } else if after.is("not_null") && (in_keys.contains(&at) || !after.detail("identity").is_empty())
+            {
+                demanding.push(column);
+            }
+        }
+        let is_held = |link: &Object| {
+            loosened.iter().any(|above| {
+                let same = |below: &&Object| below.parent == link.parent && below.name == above.name;
+                above.parent != link.parent
+                    && above.parent.is_some_and(|table| link.depends.contains(&table))
+                    && demanding.iter().any(same)
+            })
         };
-        let keys: Vec<&Object> = (0..old.all.len()).filter(is_key).map(|at| &old.all[at]).collect();
-        let is_held = |link: &Object, above: &Object| {
-            let of_parent = above.parent.is_some_and(|table| link.depends.contains(&table));
-            let same = |below: &usize| old.all[*below].name == above.name && demands(*below);
-            let holds = |key: &&&Object| key.parent == link.parent && key.depends.iter().any(same);
-            of_parent && above.parent != link.parent && keys.iter().any(|key| holds(&key))
-        };
-        let links = |at: &usize| {
-            let link = &old.all[*at];
-            family::is_link(link) && stays(*at) && loosened.iter().any(|above| is_held(link, above))
-        };
-        let held: Vec<usize> = (0..old.all.len()).filter(|_| !loosened.is_empty()).filter(links).collect();
-        for link in held {
+        let is_link = |at: &usize| family::is_link(&old.all[*at]) && stays(*at) && is_held(&old.all[*at]);
+        let links: Vec<usize> = (0..old.all.len()).filter(is_link).collect();
+        for link in links {
             self.rebuild(link);
         }
     }

@@ -94,7 +94,7 @@ pub(super) fn decide<'a>(sides: Sides<'a>, options: &PlanOptions) -> Work<'a> {
         work.rebuild(table);
     }
     work.take_off_shared();
-    work.take_off_keys();
+    work.take_off_demanding();
     work.keep_places_of_types();
     work.unvalidate_from_above();
     work.spread();
