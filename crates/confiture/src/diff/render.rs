@@ -290,6 +290,10 @@ fn make(work: &Work<'_>, at: usize, members: &[Act]) -> Step {
         Kind::Statistics | Kind::Index => step.statements.push(Sql::from_server(object.create.clone())),
         _ if object.create.is_empty() => {}
         Kind::Inheritance => step.statements.extend(inheritance::join(new, object)),
+        Kind::Sequence => {
+            let texts = [object.create.as_str(), object.detail("get_name")];
+            step.statements.extend(texts.into_iter().filter(|text| !text.is_empty()).map(Sql::from_server));
+        }
         Kind::SequenceOwner => {
             step.statements.push(Sql::from_server(object.create.clone()));
             let was_there = object.parent.is_some_and(|column| !work.made[column]);

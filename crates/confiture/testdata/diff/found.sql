@@ -197,11 +197,14 @@ ALTER TABLE p ALTER a SET NOT NULL;
 INSERT INTO t OVERRIDING SYSTEM VALUE VALUES (1, 1);
 INSERT INTO u VALUES (1, 1);
 INSERT INTO c VALUES (1, 1);
--- case: an identity's sequence has got the name of a type
+-- case: an identity's sequence has got the name of a type, and so has another one
 -- both
 CREATE DOMAIN a AS boolean;
 CREATE TABLE t (id int NOT NULL, b a);
+CREATE TYPE "we""ird" AS ENUM ('x');
 -- new
+CREATE SEQUENCE total AS int START 5;
+ALTER SEQUENCE total RENAME TO "we""ird";
 ALTER TABLE t ALTER id ADD GENERATED ALWAYS AS IDENTITY;
 ALTER SEQUENCE t_id_seq RENAME TO a;
 -- rows
