@@ -184,7 +184,8 @@ pub(super) fn compare(sides: Sides<'_>, old: &Object, new: &Object) -> Change {
             change.hazards.push(Hazard::Rewrites("every row gets the column's new type".into()));
         }
         if !is_foreign {
-            change.hazards.extend(fit::against_type(old, new));
+            let by_text = using.is_some_and(|using| using.contains("::text"));
+            change.hazards.extend(fit::against_type(old, new, by_text));
         }
     }
     if !loosens {
@@ -340,10 +341,14 @@ pub(super) fn cast(objects: &Objects, value: &str, (from, to): (&str, &str), tar
     if explicit(&pair) || elements.as_ref().is_some_and(explicit) {
         return Some(format!("{value}::{target}"));
     }
-    // An amount is written as no number is.
-    let number = ("numeric".to_owned(), to.trim_end_matches("[]").to_owned());
-    let is_amount = from.trim_end_matches("[]") == "money" && (assigns(&number) || explicit(&number));
-    let through = if is_amount { "numeric" } else { "text" };
+    // An amount is written as no number is, and neither is what is true.
+    let through = match from.trim_end_matches("[]") {
+        "money" => "numeric",
+        "boolean" => "integer",
+        _ => "text",
+    };
+    let number = (through.to_owned(), to.trim_end_matches("[]").to_owned());
+    let through = if assigns(&number) || explicit(&number) { through } else { "text" };
     Some(match arrays {
         // Nothing is no list of nothing.
         (None, Some(_)) => {

@@ -85,7 +85,7 @@ fn may_refuse(objects: &Objects, object: &Object, expression: &str) -> bool {
 }
 
 /// What is lost when values get a type of another name. PostgreSQL rounds and cuts without a word where it assigns.
-fn against_conversion(old: &Object, new: &Object) -> Option<Hazard> {
+fn against_conversion(old: &Object, new: &Object, by_text: bool) -> Option<Hazard> {
     let (from, to) = (old.detail("base"), new.detail("base"));
     if from.ends_with("[]") != to.ends_with("[]") {
         return Some(cannot_hold());
@@ -107,6 +107,7 @@ fn against_conversion(old: &Object, new: &Object) -> Option<Hazard> {
         ("time with time zone", "time") => "the time zone is lost",
         ("json", "jsonb") => "the order of keys, repeated keys and spaces are lost",
         ("character", "text" | "character varying") => "spaces at the end are lost",
+        ("integer", "boolean") => "every number but 0 becomes true",
         ("inet", "cidr") => "the part of the address that is the host's is lost",
         ("date", "timestamp with time zone") => {
             return Some(Hazard::Note("the time zone is that of whoever runs it".into()));
@@ -116,6 +117,11 @@ fn against_conversion(old: &Object, new: &Object) -> Option<Hazard> {
             let note =
                 "the time zone is that of whoever runs it; where it is not UTC, every row is written anew";
             return Some(Hazard::Note(note.into()));
+        }
+        _ if by_text && never_fits(&from, &to) => {
+            return Some(Hazard::MayFail(
+                format!("no value goes from {from} to {to}: any row that has one stops it").into(),
+            ));
         }
         _ => return (!always_fits(&from, &to, new)).then(cannot_hold),
     };
@@ -133,10 +139,11 @@ fn always_fits(from: &str, to: &str, new: &Object) -> bool {
     let is_free = modifiers(new.detail("type")).is_empty();
     match (place(from), place(to)) {
         (Some(before), Some(after)) => before < after && is_free,
+        (None, Some(_)) if from == "boolean" => is_free,
         _ => match to {
             "text" | "character varying" => is_free,
-            "double precision" => matches!(from, "smallint" | "integer" | "real"),
-            "real" => from == "smallint",
+            "double precision" => matches!(from, "smallint" | "integer" | "real" | "boolean"),
+            "real" => matches!(from, "smallint" | "boolean"),
             "inet" => from == "cidr",
             "timestamp" => from == "date",
             _ => false,
@@ -144,14 +151,37 @@ fn always_fits(from: &str, to: &str, new: &Object) -> bool {
     }
 }
 
+/// True where nothing that is written as one type can be read as the other.
+fn never_fits(from: &str, to: &str) -> bool {
+    let is_count = |name: &str| matches!(name, "smallint" | "integer" | "bigint");
+    let is_day = |name: &str| matches!(name, "date" | "timestamp" | "timestamp with time zone");
+    let is_time = |name: &str| matches!(name, "time" | "time with time zone" | "interval");
+    let is_address = |name: &str| matches!(name, "inet" | "cidr" | "macaddr");
+    let is_json = |name: &str| matches!(name, "json" | "jsonb");
+    let is_plain = |name: &str| is_count(name) || matches!(name, "boolean" | "uuid");
+    match from {
+        "uuid" => {
+            to != "uuid" && (is_plain(to) || is_day(to) || is_time(to) || is_address(to) || is_json(to))
+        }
+        "boolean" => to == "uuid" || is_day(to) || is_time(to) || is_address(to),
+        _ if is_count(from) => to == "uuid",
+        // `2024-01-01` can be a `macaddr`.
+        _ if is_day(from) => is_plain(to) || matches!(to, "inet" | "cidr") || is_json(to),
+        _ if is_time(from) => is_plain(to) || is_json(to),
+        _ if is_address(from) => is_plain(to) || is_json(to),
+        _ => false,
+    }
+}
+
 /// What values can have against a type that differs from theirs in less than its name: a length, digits, a domain.
-pub(super) fn against_type(old: &Object, new: &Object) -> Vec<Hazard> {
+/// `by_text` is true where they are written and read again.
+pub(super) fn against_type(old: &Object, new: &Object, by_text: bool) -> Vec<Hazard> {
     let mut hazards = Vec::new();
     if new.detail("typtype") == "d" && old.detail("plain") != new.detail("plain") {
         hazards.push(Hazard::MayFail("a value that the domain refuses stops it".into()));
     }
     if old.detail("base") != new.detail("base") {
-        hazards.extend(against_conversion(old, new));
+        hazards.extend(against_conversion(old, new, by_text));
         return hazards;
     }
     let (before, after) = (modifiers(old.detail("type")), modifiers(new.detail("type")));

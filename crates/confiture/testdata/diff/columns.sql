@@ -342,3 +342,12 @@ CREATE TABLE t (id int, a short, b short, c int NOT NULL, d int DEFAULT 1 NOT NU
 ADD COLUMN a public.short,
 ADD COLUMN b public.short,
 ALTER TABLE public.t ADD COLUMN d integer
+-- case: booleans become numbers of any size
+-- old
+CREATE TABLE t (id int, a boolean, b boolean NOT NULL DEFAULT true, c boolean[], d boolean, e boolean);
+-- new
+CREATE TABLE t (id int, a smallint, b bigint NOT NULL DEFAULT 1, c numeric[], d double precision, e int);
+-- rows
+INSERT INTO t VALUES (1, true, false, '{t,f}', true, false), (2, NULL, true, NULL, false, true);
+-- never
+may fail

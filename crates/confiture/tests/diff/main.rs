@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, reason = "tests say what they leave out")]
 
 mod case;
+mod casts;
 mod contents;
 mod live;
 mod locks;
