@@ -166,10 +166,13 @@ impl Object {
             settle(text);
         }
         settle(&mut self.create);
-        if let Some(list) = values_list(self.defined()) {
+        let definition = self.defined().to_owned();
+        if let Some((columns, values)) = values_list(&definition) {
             for text in [Some(&mut self.create), self.replace.as_mut()].into_iter().flatten() {
                 if let Some((head, _)) = text.split_once(" AS\n") {
-                    *text = format!("{head} {list}");
+                    // Options stand behind the columns.
+                    let (name, options) = head.split_at(head.rfind(" WITH (").unwrap_or(head.len()));
+                    *text = format!("{name} {columns}{options} AS\n VALUES {values}");
                 }
             }
         }
@@ -397,9 +400,10 @@ fn settle_arrays(text: &mut String) {
 
 /// A view of nothing but VALUES is rendered as a query on a subquery, which, read again, is one. As `(a, b) AS VALUES …`, it
 /// stays.
-fn values_list(definition: &str) -> Option<String> {
+fn values_list(definition: &str) -> Option<(String, &str)> {
     const SOURCE: &str = "\"*VALUES*\"";
-    let body = definition.trim_start().strip_prefix("SELECT ")?.trim_end().trim_end_matches(';');
+    // What stands in front are options.
+    let (_, body) = definition.trim_end().trim_end_matches(';').split_once(" SELECT ")?;
     let (columns, rest) = body.split_once("FROM (VALUES ")?;
     let values = rest.strip_suffix(&format!(") {SOURCE}"))?;
     let mut names = Vec::new();
@@ -412,7 +416,7 @@ fn values_list(definition: &str) -> Option<String> {
         }
         names.push(column.split_once(" AS ").map_or(column, |(_, name)| name).to_owned());
     }
-    Some(format!("({}) AS\n VALUES {values}", names.join(", ")))
+    Some((format!("({})", names.join(", ")), values))
 }
 
 /// Where the parenthesis opens that closes behind `text`; nowhere where strings make that uncertain.

@@ -143,3 +143,13 @@ view public.v counts on the places of the columns of public.t
 default public.u.x counts on the places of the columns of public.t
 -- never
 public.by_name counts
+-- case: options of views of nothing but VALUES
+-- since: 15
+-- old
+CREATE VIEW v (x, "Y", "select") AS VALUES (1, 'a', 'AS '), (2, 'b', ' WITH (');
+CREATE VIEW w (x) WITH (security_barrier) AS VALUES (1);
+CREATE VIEW x WITH (security_barrier) AS VALUES (1, 2);
+-- new
+CREATE VIEW v (x, "Y", "select") WITH (security_barrier, security_invoker = false) AS VALUES (1, 'a', 'AS '), (2, 'b', ' WITH (');
+CREATE VIEW w (x) AS VALUES (1);
+CREATE VIEW x WITH (security_barrier = false) AS VALUES (1, 2), (3, 4);
