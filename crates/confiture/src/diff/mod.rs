@@ -104,34 +104,95 @@ pub fn plan(old: &Objects, new: &Objects, options: &PlanOptions) -> Vec<Step> {
     render::steps(&work, &order)
 }
 
+/// An object that two catalogs do not share.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Difference {
+    /// Only the first has it.
+    OnlyFirst {
+        /// Its title: `table app.users`.
+        object: String,
+    },
+    /// Only the second has it.
+    OnlySecond {
+        /// Its title.
+        object: String,
+    },
+    /// Both have it, and it is not the same.
+    Other {
+        /// Its title.
+        object: String,
+        /// What would turn the second into the first, where one statement begins to.
+        statement: Option<String>,
+    },
+}
+
+impl Difference {
+    /// The object's title: `table app.users`.
+    #[must_use]
+    pub fn object(&self) -> &str {
+        match self {
+            Self::OnlyFirst { object } | Self::OnlySecond { object } | Self::Other { object, .. } => object,
+        }
+    }
+
+    /// As the error says it whose plan has made `second` where it should have made `first`.
+    fn in_words(self) -> String {
+        match self {
+            Self::OnlyFirst { object } => format!("{object} is missing"),
+            Self::OnlySecond { object } => format!("{object} is there, and should not be"),
+            Self::Other { object, statement: Some(statement) } => format!("{object} differs: {statement}"),
+            Self::Other { object, statement: None } => format!("{object} differs"),
+        }
+    }
+}
+
 /// True where nothing differs.
 #[must_use]
 pub fn are_same(old: &Objects, new: &Objects) -> bool {
     all_differences(old, new).next().is_none()
 }
 
-/// What differs between two catalogs, one line for each object: `table app.users: only in the old one`.
+/// What differs between two catalogs, one line for each object: `table app.users is missing`.
 #[must_use]
 pub fn differences(old: &Objects, new: &Objects) -> Vec<String> {
-    all_differences(old, new).collect()
+    all_differences(old, new).map(|(_, difference)| difference.in_words()).collect()
 }
 
-fn all_differences<'a>(old: &'a Objects, new: &'a Objects) -> impl Iterator<Item = String> + use<'a> {
+/// What `first` and `second` do not share. Of what only one has, its parts are not told.
+#[must_use]
+pub fn not_shared(first: &Objects, second: &Objects) -> Vec<Difference> {
+    let is_told = |(object, difference): &(&Object, Difference)| {
+        let (here, there) = match difference {
+            Difference::OnlyFirst { .. } => (first, second),
+            Difference::OnlySecond { .. } => (second, first),
+            Difference::Other { .. } => return true,
+        };
+        object.parent.is_none_or(|parent| there.find(&here.all[parent].key()).is_some())
+    };
+    all_differences(second, first).filter(is_told).map(|(_, difference)| difference).collect()
+}
+
+/// What `old`, the second, lacks of `new`, the first, and has beside it.
+fn all_differences<'a>(
+    old: &'a Objects,
+    new: &'a Objects,
+) -> impl Iterator<Item = (&'a Object, Difference)> + use<'a> {
     let sides = compare::Sides { old, new };
-    let differs = move |object: &Object| {
+    let differs = move |object: &'a Object| {
+        let title = object.title();
         let Some((_, other)) = new.find(&object.key()) else {
-            return Some(format!("{} is there, and should not be", object.title()));
+            return Some((object, Difference::OnlySecond { object: title }));
         };
         let change = compare::compare(sides, object, other);
-        let how = || {
-            change.statements.first().map_or_else(String::new, |sql| format!(": {}", masked(sql.as_str())))
-        };
-        (!change.is_none()).then(|| format!("{} differs{}", object.title(), how()))
+        let statement = || change.statements.first().map(|sql| masked(sql.as_str()).into_owned());
+        (!change.is_none()).then(|| (object, Difference::Other { object: title, statement: statement() }))
     };
     // A name of an operator that nobody has made, and that nobody bears any more, is nothing.
     let has_form = |object: &&Object| object.kind != Kind::Operator || !object.create.is_empty();
     let missing = new.all.iter().filter(|object| old.find(&object.key()).is_none()).filter(has_form);
-    (old.all.iter().filter_map(differs)).chain(missing.map(|object| format!("{} is missing", object.title())))
+    let missing = missing.map(|object| (object, Difference::OnlyFirst { object: object.title() }));
+    old.all.iter().filter_map(differs).chain(missing)
 }
 
 impl Step {

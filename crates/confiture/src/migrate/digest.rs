@@ -1,11 +1,11 @@
-//! Two databases compared by what the server says of their objects: enough to prove that one run made what another did.
+//! States of a database compared by what the server says of their objects: quickly, and missing nothing.
+//!
+//! Where two digests are the same, so are the states. Where they are not, [`crate::diff`] says whether anything differs.
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
-
 use crate::error::{Error, Result};
-use crate::postgres::{Row, Session, Statement};
+use crate::postgres::{Row, Session, Statement, rare_objects};
 use crate::sql::{QualifiedName, Sql};
 
 /// The objects of a database that users have made, and the server's own words for each.
@@ -14,35 +14,7 @@ pub struct Digest {
     objects: BTreeMap<String, Vec<String>>,
 }
 
-/// An object that two databases do not share.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(tag = "kind", content = "object", rename_all = "snake_case")]
-pub enum Difference {
-    /// Only the first has it.
-    OnlyFirst(String),
-    /// Only the second has it.
-    OnlySecond(String),
-    /// Both have it, and it is not the same.
-    Other(String),
-}
-
 impl Digest {
-    /// What the two do not share.
-    #[must_use]
-    pub fn differences(&self, other: &Self) -> Vec<Difference> {
-        let mut found = Vec::new();
-        for (object, definition) in &self.objects {
-            match other.objects.get(object) {
-                None => found.push(Difference::OnlyFirst(object.clone())),
-                Some(theirs) if theirs != definition => found.push(Difference::Other(object.clone())),
-                Some(_) => {}
-            }
-        }
-        let new = other.objects.keys().filter(|object| !self.objects.contains_key(*object));
-        found.extend(new.map(|object| Difference::OnlySecond(object.clone())));
-        found
-    }
-
     /// They have no name of an object in common.
     fn is_apart_from(&self, other: &Self) -> bool {
         !self.objects.keys().any(|object| other.objects.contains_key(object))
@@ -63,14 +35,12 @@ impl Digest {
 ///
 /// A lost connection.
 pub async fn read_digest(session: &Session, without: Option<&QualifiedName>) -> Result<Digest> {
-    session.batch(&Sql::literal("SET search_path = ''; SET jit = off")).await?;
-    let without = without.map(ToString::to_string).unwrap_or_default();
-    Ok(collect(&session.query(&Sql::literal(DIGEST), &[&without, &None::<String>]).await?))
+    Reader::new(session.clone(), without).await?.digest(None).await
 }
 
 const DIGEST: &str = include_str!("../postgres/queries/digest.sql");
 
-fn collect(rows: &[Row]) -> Digest {
+fn collect(rows: impl IntoIterator<Item = Row>) -> Digest {
     let mut objects: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for row in rows {
         let definition: Option<String> = row.get("definition");
@@ -101,15 +71,15 @@ impl State {
         digest
     }
 
-    /// What two states do not share that `base` has become.
-    pub(super) fn differences(&self, other: &Self, base: &Digest) -> Vec<Difference> {
+    /// True where two states are not the same in every word that `base` has become.
+    pub(super) fn differs(&self, other: &Self, base: &Digest) -> bool {
         if let (Self::More(one), Self::More(other)) = (self, other)
             && one.is_apart_from(base)
             && other.is_apart_from(base)
         {
-            return one.differences(other);
+            return one != other;
         }
-        self.after(base).differences(&other.after(base))
+        self.after(base) != other.after(base)
     }
 
     /// Turns `base` into what it has become.
@@ -126,6 +96,7 @@ pub(super) struct Reader {
     pub(super) session: Session,
     without: String,
     digest: Statement,
+    rare: Statement,
     since: Statement,
     base: Option<Mark>,
 }
@@ -139,24 +110,61 @@ pub(super) struct Mark {
     settings: String,
 }
 
+/// The rows of the catalogs that are as old as the base, and those that are not.
+struct Counted {
+    kept: i64,
+    made: i64,
+    is_apart: bool,
+    mark: Mark,
+}
+
 impl Reader {
     /// Reads without the table `without`.
     ///
     /// # Errors
     ///
     /// A lost connection.
-    pub(super) async fn new(session: Session, without: &QualifiedName) -> Result<Self> {
+    pub(super) async fn new(session: Session, without: Option<&QualifiedName>) -> Result<Self> {
         session.batch(&Sql::literal("SET search_path = ''; SET jit = off")).await?;
         let digest = session.prepare(&Sql::literal(DIGEST)).await?;
+        let rare = session.prepare(&rare_objects(session.server_version())).await?;
         let since = include_str!("../postgres/queries/digest_since.sql");
         let since = session.prepare(&Sql::literal(since)).await?;
-        Ok(Self { session, without: without.to_string(), digest, since, base: None })
+        let without = without.map(ToString::to_string).unwrap_or_default();
+        Ok(Self { session, without, digest, rare, since, base: None })
+    }
+
+    /// All, or what transactions from `from` on have made. Of rare kinds, none can be among the latter.
+    async fn digest(&self, from: Option<&str>) -> Result<Digest> {
+        let mut rows = self.session.query_prepared(&self.digest, &[&self.without, &from]).await?;
+        if from.is_none() {
+            rows.extend(self.session.query_prepared(&self.rare, &[]).await?);
+        }
+        Ok(collect(rows))
     }
 
     /// What the database holds now, and the mark of that.
     pub(super) async fn read(&self) -> Result<(State, Mark)> {
-        let base = self.base.as_ref();
-        let from = base.map(|base| base.now.as_str());
+        let counted = self.count().await?;
+        let mark = counted.mark;
+        let holds =
+            |base: &&Mark| base.rows == counted.kept && base.others == mark.others && counted.is_apart;
+        let from = match self.base.as_ref().filter(holds) {
+            Some(_) if counted.made == 0 => return Ok((State::More(Digest::default()), mark)),
+            Some(base) => Some(base.now.as_str()),
+            None => None,
+        };
+        let digest = self.digest(from).await?;
+        Ok((if from.is_some() { State::More(digest) } else { State::Whole(digest) }, mark))
+    }
+
+    /// The mark of what the database holds now.
+    pub(super) async fn mark(&self) -> Result<Mark> {
+        Ok(self.count().await?.mark)
+    }
+
+    async fn count(&self) -> Result<Counted> {
+        let from = self.base.as_ref().map(|base| base.now.as_str());
         let rows = self.session.query_prepared(&self.since, &[&from]).await?;
         let row = rows.first().ok_or_else(|| Error::unexpected("the catalogs were not counted"))?;
         let (kept, made): (i64, i64) = (row.get("kept"), row.get("made"));
@@ -166,14 +174,7 @@ impl Reader {
             others: row.get("others"),
             settings: row.get("settings"),
         };
-        let holds = |base: &&Mark| base.rows == kept && base.others == mark.others && row.get("is_apart");
-        let from = match base.filter(holds) {
-            Some(_) if made == 0 => return Ok((State::More(Digest::default()), mark)),
-            Some(base) => Some(base.now.as_str()),
-            None => None,
-        };
-        let digest = collect(&self.session.query_prepared(&self.digest, &[&self.without, &from]).await?);
-        Ok((if from.is_some() { State::More(digest) } else { State::Whole(digest) }, mark))
+        Ok(Counted { kept, made, is_apart: row.get("is_apart"), mark })
     }
 
     /// From now on, what comes is told beside the state of `mark`; `None`: all of it is read the next time.

@@ -49,11 +49,12 @@ mod validate;
 mod version;
 mod watch;
 
+pub use crate::diff::Difference;
 pub use assess::{Assessment, Standing};
 pub use baseline::Baseline;
 pub use checksum::Checksum;
 pub use code::{Migration, Work};
-pub use digest::{Difference, Digest, read_digest};
+pub use digest::{Digest, read_digest};
 pub use folder::{Folder, Layout, MigrationFile, holds_migrations, read_folder, read_way_up};
 pub use generate::{Generated, generate, write_pair};
 pub use history::{History, Record, State};

@@ -1,12 +1,16 @@
 //! Migrations run in a scratch database, up, down and up again, and compared.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
+use crate::catalog::{Kind, Object, Objects};
 use crate::config::Connection;
+use crate::diff::{self, Difference};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Execution;
 use crate::migrate::assess::assess;
-use crate::migrate::digest::{Difference, Digest, Mark, Reader, State};
+use crate::migrate::digest::{Digest, Mark, Reader, State};
 use crate::migrate::folder::Folder;
 use crate::migrate::migrator::Migrator;
 use crate::migrate::options::{DownOptions, Extent, Options, UpOptions};
@@ -14,16 +18,20 @@ use crate::migrate::plan::{Direction, plan_down, plan_up};
 use crate::migrate::run::Run;
 use crate::migrate::unit::Unit;
 use crate::postgres::scratch::{in_scratch, refuse_what_outlasts};
-use crate::postgres::{Session, roles};
+use crate::postgres::{Session, read_objects, roles};
+use crate::sql::QualifiedName;
 
 /// What came of it.
 #[derive(Debug, Clone, Serialize)]
 pub struct Rehearsal {
     /// Each migration.
     pub migrations: Vec<Rehearsed>,
-    /// The database that all of them make.
+    /// What all of them make.
     #[serde(skip)]
-    pub result: Digest,
+    pub result: Objects,
+    /// The same in the words in which states were compared.
+    #[serde(skip)]
+    pub digest: Digest,
 }
 
 impl Rehearsal {
@@ -50,42 +58,96 @@ pub struct Rehearsed {
 }
 
 /// Runs every migration of a folder in a scratch database on the server of `connection`: up, then, where there is a way back, down
-/// and up again.
+/// and up again. Where that seems to lead elsewhere, all is run once more in another one, and those that seem to are judged by
+/// what [`diff`] says of the whole catalog.
 ///
 /// # Errors
 ///
 /// What the server refuses, at its place, with the direction in front.
 pub async fn rehearse(connection: &Connection, folder: &Folder, execution: &Execution) -> Result<Rehearsal> {
     refuse_what_outlasts(folder.scripts())?;
-    let rehearsal = in_scratch(connection, folder.texts(), async |scratch| {
+    let (rehearsal, suspects) = pass(connection, folder, execution, None).await?;
+    match suspects.is_empty() {
+        true => Ok(rehearsal),
+        false => Ok(pass(connection, folder, execution, Some(&suspects)).await?.0),
+    }
+}
+
+/// Which migrations seem to lead elsewhere, by their places.
+type Suspects = BTreeSet<usize>;
+
+/// All migrations in one scratch database: each of them tried, or `suspects` judged.
+async fn pass(
+    connection: &Connection,
+    folder: &Folder,
+    execution: &Execution,
+    suspects: Option<&Suspects>,
+) -> Result<(Rehearsal, Suspects)> {
+    let passed = in_scratch(connection, folder.texts(), async |scratch| {
         let options = Options { lint: false, ..Options::default() };
         let migrator = Migrator::new(scratch.session().connection().clone(), folder.clone(), options);
         let units = migrator.units()?;
         let quiet = &execution.unwatched();
         let mut walk = Walk::begin(&migrator, &units, quiet).await?;
-        let mut migrations = Vec::new();
-        for unit in &units {
+        let (mut migrations, mut found) = (Vec::new(), Suspects::new());
+        for (at, unit) in units.iter().enumerate() {
             if execution.is_interrupted() {
                 return Err(interrupted());
             }
-            let work = walk.rehearse(unit);
-            let one = execution.step(&format!("Trying {}", unit.called()), work).await?;
+            let called = unit.called();
+            let mut one = Rehearsed::of(unit);
+            match suspects {
+                None => {
+                    let work = walk.rehearse(unit, &mut one);
+                    if execution.step(&format!("Trying {called}"), work).await? {
+                        found.insert(at);
+                    }
+                }
+                Some(suspects) if suspects.contains(&at) => {
+                    let work = walk.judge(unit, &mut one);
+                    execution.step(&format!("Looking closely at {called}"), work).await?;
+                }
+                Some(_) => walk.pass_by(unit).await?,
+            }
             let is_end = one.not_again.is_some();
             migrations.push(one);
             if is_end {
                 break;
             }
         }
-        Ok(Rehearsal { migrations, result: walk.before })
+        let result = walk.objects().await?;
+        Ok((Rehearsal { migrations, result, digest: walk.before }, found))
     });
-    rehearsal.await.map_err(|error| match error.kind() {
+    passed.await.map_err(|error| match error.kind() {
         ErrorKind::Interrupted => interrupted(),
         _ => error,
     })
 }
 
+/// What a database holds, without the history.
+pub(super) async fn read_without(session: &Session, history: &QualifiedName) -> Result<Objects> {
+    let is_history = |object: &Object| {
+        object.kind == Kind::Table
+            && object.schema.as_deref() == Some(history.schema.as_str())
+            && object.name == history.name.as_str()
+    };
+    Ok(read_objects(session, false).await?.without(is_history))
+}
+
 fn interrupted() -> Error {
     Error::interrupted("interrupted; all of this was in a scratch database")
+}
+
+impl Rehearsed {
+    fn of(unit: &Unit<'_>) -> Self {
+        Self {
+            migration: unit.called(),
+            reverted: unit.is_reversible(),
+            after_down: Vec::new(),
+            after_redo: Vec::new(),
+            not_again: None,
+        }
+    }
 }
 
 /// One run that leads through every state of a database, and what it holds.
@@ -96,6 +158,7 @@ struct Walk<'a> {
     /// None where sessions that begin now have other settings than those of the run before.
     run: Option<Run<'a>>,
     reader: Reader,
+    history: QualifiedName,
     /// What the database holds before the next migration.
     before: Digest,
     /// The mark of the state that the sessions of the run began in.
@@ -106,62 +169,90 @@ impl<'a> Walk<'a> {
     async fn begin(migrator: &'a Migrator, units: &'a [Unit<'a>], execution: &'a Execution) -> Result<Self> {
         let run = begin_run(migrator, units, execution).await?;
         let session = Session::connect(&migrator.connection).await?;
-        let mut reader = Reader::new(session, &run.history.table).await?;
+        let history = run.history.table.clone();
+        let mut reader = Reader::new(session, Some(&history)).await?;
         let (state, begun) = reader.read().await?;
         let mut before = Digest::default();
         state.turn(&mut before);
         reader.go_on_from(Some(begun.clone()));
-        Ok(Self { migrator, units, execution, run: Some(run), reader, before, begun })
+        Ok(Self { migrator, units, execution, run: Some(run), reader, history, before, begun })
     }
 
-    /// Up, down and up again. What the last `up` has made, the next migration finds: it is not read twice.
-    async fn rehearse(&mut self, unit: &Unit<'_>) -> Result<Rehearsed> {
-        let mut one = Rehearsed {
-            migration: unit.called(),
-            reverted: unit.is_reversible(),
-            after_down: Vec::new(),
-            after_redo: Vec::new(),
-            not_again: None,
-        };
+    /// Up, down and up again. What the last `up` has made, the next migration finds: it is not read twice. True where a state seems
+    /// to be another than it was.
+    async fn rehearse(&mut self, unit: &Unit<'_>, one: &mut Rehearsed) -> Result<bool> {
         self.up(unit).await.map_err(say_empty)?;
         let (after, mut mark) = self.reader.read().await?;
+        let (mut differs, mut again) = (false, Some(mark.clone()));
         if one.reverted {
-            mark = self.try_down(unit, &after, &mut one).await?.unwrap_or(mark);
+            self.down(unit).await?;
+            let (state, _) = self.reader.read().await?;
+            differs = State::More(Digest::default()).differs(&state, &self.before);
+            if self.up_again(unit, one, differs).await? {
+                let (state, marked) = self.reader.read().await?;
+                let redo_differs = after.differs(&state, &self.before);
+                differs |= redo_differs;
+                // Where the second `up` has made something else, what the first one made is not what is there.
+                again = (!redo_differs).then(|| marked.clone());
+                mark = marked;
+            }
         }
-        // Where the second `up` has made something else, what the first one made is not what is there.
-        self.reader.go_on_from(one.after_redo.is_empty().then(|| mark.clone()));
+        self.reader.go_on_from(again);
         after.turn(&mut self.before);
+        self.settle(mark).await?;
+        Ok(differs)
+    }
+
+    /// The same; what differs is said as the whole catalog shows it.
+    async fn judge(&mut self, unit: &Unit<'_>, one: &mut Rehearsed) -> Result<()> {
+        let before = self.objects().await?;
+        self.up(unit).await.map_err(say_empty)?;
+        let after = self.objects().await?;
+        self.down(unit).await?;
+        one.after_down = diff::not_shared(&before, &self.objects().await?);
+        if self.up_again(unit, one, !one.after_down.is_empty()).await? {
+            one.after_redo = diff::not_shared(&after, &self.objects().await?);
+        }
+        let mark = self.reader.mark().await?;
+        self.settle(mark).await
+    }
+
+    /// Up only.
+    async fn pass_by(&mut self, unit: &Unit<'_>) -> Result<()> {
+        self.up(unit).await.map_err(say_empty)?;
+        let mark = self.reader.mark().await?;
+        self.settle(mark).await
+    }
+
+    async fn objects(&self) -> Result<Objects> {
+        read_without(&self.reader.session, &self.history).await
+    }
+
+    /// The run ends where sessions that begin now have other settings than its own.
+    async fn settle(&mut self, mark: Mark) -> Result<()> {
         if !mark.has_settings_of(&self.begun)
             && let Some(run) = self.run.take()
         {
             run.end(Ok(())).await?;
             self.begun = mark;
         }
-        Ok(one)
+        Ok(())
     }
 
-    /// The way back, and up again; the mark of what is there then.
-    async fn try_down(
-        &mut self,
-        unit: &Unit<'_>,
-        after: &State,
-        one: &mut Rehearsed,
-    ) -> Result<Option<Mark>> {
-        self.step(unit, Direction::Down).await.map_err(|error| error.context("on the way back"))?;
-        let (state, _) = self.reader.read().await?;
-        one.after_down = State::More(Digest::default()).differences(&state, &self.before);
+    async fn down(&mut self, unit: &Unit<'_>) -> Result<()> {
+        self.step(unit, Direction::Down).await.map_err(|error| error.context("on the way back"))
+    }
+
+    /// False where it cannot be applied again, because its way back has left something.
+    async fn up_again(&mut self, unit: &Unit<'_>, one: &mut Rehearsed, has_left: bool) -> Result<bool> {
         match self.up(unit).await {
-            Ok(()) => {}
-            // What is in its way is what the way back has left.
-            Err(error) if error.kind() == ErrorKind::Server && !one.after_down.is_empty() => {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::Server && has_left => {
                 one.not_again = Some(error.to_string());
-                return Ok(None);
+                Ok(false)
             }
-            Err(error) => return Err(error.context("on the way up again, after the way back")),
+            Err(error) => Err(error.context("on the way up again, after the way back")),
         }
-        let (again, mark) = self.reader.read().await?;
-        one.after_redo = after.differences(&again, &self.before);
-        Ok(Some(mark))
     }
 
     /// Up; roles that are missing are made, where the server is our own.

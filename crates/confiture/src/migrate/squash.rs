@@ -5,17 +5,18 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use crate::catalog::Objects;
 use crate::config::Connection;
+use crate::diff::{self, Difference};
 use crate::disk;
 use crate::error::{Error, Result};
 use crate::event::Execution;
-use crate::migrate::digest::{Difference, Digest, read_digest};
 use crate::migrate::folder::{Folder, Layout, MigrationFile, SQUASHED};
 use crate::migrate::generate::{header, stem};
 use crate::migrate::migrator::Migrator;
 use crate::migrate::options::{DownOptions, Extent, Options, UpOptions};
 use crate::migrate::part::Part;
-use crate::migrate::rehearse::up_with_roles;
+use crate::migrate::rehearse::{read_without, up_with_roles};
 use crate::migrate::steps::{Step, Steps, first_words};
 use crate::migrate::version::Version;
 use crate::postgres::scratch::{in_scratch, refuse_what_outlasts};
@@ -218,9 +219,9 @@ impl Squash {
         let former =
             execution.step("Running the former migrations", run_in_scratch(former, &self.old, quiet)).await?;
         let new = execution.step("Running the new one", run_in_scratch(new, &self.new, quiet)).await?;
-        let mut differences = former.after_up.differences(&new.after_up);
+        let mut differences = diff::not_shared(&former.after_up, &new.after_up);
         if let Some(after_down) = new.after_down {
-            differences.extend(former.after_down.unwrap_or(new.before).differences(&after_down));
+            differences.extend(diff::not_shared(&former.after_down.unwrap_or(new.before), &after_down));
         }
         Ok(differences)
     }
@@ -257,9 +258,9 @@ impl Squash {
 }
 
 struct Proof {
-    before: Digest,
-    after_up: Digest,
-    after_down: Option<Digest>,
+    before: Objects,
+    after_up: Objects,
+    after_down: Option<Objects>,
 }
 
 async fn run_in_scratch(connection: &Connection, folder: &Folder, execution: &Execution) -> Result<Proof> {
@@ -271,15 +272,15 @@ async fn run_in_scratch(connection: &Connection, folder: &Folder, execution: &Ex
         let (_, history) = migrator.connect().await?;
         let table = history.table;
         let reader = Session::connect(connection).await?;
-        let before = read_digest(&reader, Some(&table)).await?;
+        let before = read_without(&reader, &table).await?;
         up_with_roles(&migrator, &reader, &UpOptions::default(), execution).await?;
-        let after_up = read_digest(&reader, Some(&table)).await?;
+        let after_up = read_without(&reader, &table).await?;
         let has_down = |one: &MigrationFile| one.down.as_ref().is_some_and(|down| !down.is_empty());
         let mut after_down = None;
         if folder.migrations.iter().all(has_down) {
             let all = DownOptions { extent: Extent::Steps(usize::MAX), interrupted: None };
             migrator.down(&all, execution).await?;
-            after_down = Some(read_digest(&reader, Some(&table)).await?);
+            after_down = Some(read_without(&reader, &table).await?);
         }
         Ok(Proof { before, after_up, after_down })
     })

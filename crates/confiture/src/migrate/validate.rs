@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
+use crate::diff::Difference;
 use crate::lint::{Remark, Severity};
 use crate::migrate::assess::{Standing, called};
-use crate::migrate::digest::Difference;
 use crate::migrate::folder::Folder;
 use crate::migrate::migrator::Status;
 use crate::migrate::rehearse::Rehearsal;
@@ -120,9 +120,14 @@ impl Finding {
 fn listed(differences: &[Difference], only_first: &str, only_second: &str) -> String {
     const MOST: usize = 5;
     let shown = differences.iter().take(MOST).map(|difference| match difference {
-        Difference::OnlyFirst(object) => format!("{object} {only_first}"),
-        Difference::OnlySecond(object) => format!("{object} {only_second}"),
-        Difference::Other(object) => format!("{object} is another"),
+        Difference::OnlyFirst { object } => format!("{object} {only_first}"),
+        Difference::OnlySecond { object } => format!("{object} {only_second}"),
+        Difference::Other { object, statement } => {
+            match statement.as_deref().filter(|text| !text.contains('\n')) {
+                Some(statement) => format!("{object} is another (what is missing: {statement})"),
+                None => format!("{object} is another"),
+            }
+        }
     });
     let mut listed = shown.collect::<Vec<_>>().join(", ");
     if differences.len() > MOST {

@@ -31,6 +31,7 @@ pub use catalog::{read_catalog, read_catalog_in_transaction};
 pub use dump::{DumpOptions, dump_schema};
 pub use given_settings::read_given_settings;
 pub use lint_ground::read_lint_ground;
+pub(crate) use objects::rare_objects;
 pub use objects::read_objects;
 pub use run::{Piece, run_pieces, run_pieces_between};
 pub use server_error::ServerError;

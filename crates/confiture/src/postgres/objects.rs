@@ -13,6 +13,7 @@ use crate::catalog::{Kind, Object, Objects};
 use crate::error::{Error, Result};
 use crate::postgres::Session;
 use crate::postgres::labelled::Labels;
+use crate::sql::{Sql, sql};
 
 /// The queries, each of which runs in psql where `search_path` is empty. An object comes as JSON in the column `body`, or in
 /// columns that say what they are ([`Labels`]).
@@ -47,6 +48,38 @@ const QUERIES: [&str; 28] = [
     "SELECT 'role' AS kind, '' AS class, 0 AS oid, 0 AS sub, pg_catalog.to_json(current_user) AS body",
 ];
 
+/// Of these, the kinds that few databases have; none is in a schema whose name begins with `pg_`.
+const RARE: [&str; 8] = [
+    include_str!("queries/objects/operators.sql"),
+    include_str!("queries/objects/casts.sql"),
+    include_str!("queries/objects/collations.sql"),
+    include_str!("queries/objects/text_search.sql"),
+    include_str!("queries/objects/foreign_data.sql"),
+    include_str!("queries/objects/publications.sql"),
+    include_str!("queries/objects/event_triggers.sql"),
+    include_str!("queries/objects/default_privileges.sql"),
+];
+
+/// Reads objects of rare kinds: what each is called, and all that is said of it, but for OIDs.
+pub(crate) fn rare_objects(server_version: u32) -> Sql {
+    let all = RARE.into_iter().chain([publication_members(server_version)]);
+    let one = |query| {
+        sql!(
+            "SELECT concat(kind, ' ', body ->> 'identity') AS object, (body::jsonb - 'parent' - 'depends')::text AS definition FROM ({}\n) AS rare",
+            Sql::literal(query)
+        )
+    };
+    Sql::join("\nUNION ALL\n", all.map(one))
+}
+
+fn publication_members(server_version: u32) -> &'static str {
+    if server_version >= 150_000 {
+        include_str!("queries/objects/publication_members.sql")
+    } else {
+        include_str!("queries/objects/publication_members_14.sql")
+    }
+}
+
 /// An object as the system catalogs address it: catalog, by its place in [`Reader::classes`], OID, part.
 type Address = (usize, u32, i64);
 
@@ -57,11 +90,7 @@ type Address = (usize, u32, i64);
 ///
 /// What the server refuses.
 pub async fn read_objects(session: &Session, in_transaction: bool) -> Result<Objects> {
-    let members = if session.server_version() >= 150_000 {
-        include_str!("queries/objects/publication_members.sql")
-    } else {
-        include_str!("queries/objects/publication_members_14.sql")
-    };
+    let members = publication_members(session.server_version());
     let mut text = String::new();
     if !in_transaction {
         text.push_str("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;\n");

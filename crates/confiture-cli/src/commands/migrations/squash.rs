@@ -1,6 +1,6 @@
 //! `confiture migrate squash`.
 
-use confiture::migrate::{Assessment, Difference, Standing, Status, plan_squash};
+use confiture::migrate::{Assessment, Standing, Status, plan_squash};
 use confiture::project::Project;
 use confiture::{Error, ErrorKind, Result};
 use serde_json::json;
@@ -67,12 +67,10 @@ impl Squash {
             let (former, new) = (scratch().await?, scratch().await?);
             let differences = squash.prove(&former.connection, &new.connection, &execution).await?;
             if let Some(first) = differences.first() {
-                let (Difference::OnlyFirst(object)
-                | Difference::OnlySecond(object)
-                | Difference::Other(object)) = first;
                 return Err(Error::unexpected(format!(
-                    "the one migration would not make what the {} make: {object} and {} others are different",
+                    "the one migration would not make what the {} make: {} and {} others are different",
                     squash.migrations.len(),
+                    first.object(),
                     differences.len() - 1
                 ))
                 .hint("nothing was written; squash up to an earlier version"));

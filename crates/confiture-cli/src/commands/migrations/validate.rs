@@ -4,10 +4,11 @@ use std::fmt::Write as _;
 
 use confiture::build::{BuildOptions, SchemaBuilder, Tree};
 use confiture::config::{Origin, Settings};
+use confiture::diff::not_shared;
 use confiture::event::Execution;
-use confiture::migrate::{Finding, Folder, Rehearsal, check_folder, lint_folder, read_digest, rehearse};
-use confiture::postgres::Session;
+use confiture::migrate::{Finding, Folder, Rehearsal, check_folder, lint_folder, rehearse};
 use confiture::postgres::scratch::{in_scratch, refuse_what_outlasts};
+use confiture::postgres::{Session, read_objects};
 use confiture::project::Project;
 use confiture::{Error, ErrorKind, Result};
 use serde_json::json;
@@ -138,8 +139,8 @@ async fn compare(
         let options = BuildOptions { cache: false, ..BuildOptions::default() };
         let built = builder.execute(connection, options, execution).await;
         built.map_err(|error| error.context("building the schema files"))?;
-        let built = read_digest(&Session::connect(connection).await?, None).await?;
-        Ok(Compared::With(Finding::of_schema(&built.differences(&rehearsal.result))))
+        let built = read_objects(&Session::connect(connection).await?, false).await?;
+        Ok(Compared::With(Finding::of_schema(&not_shared(&built, &rehearsal.result))))
     })
     .await
 }
