@@ -5,6 +5,7 @@ use std::fmt;
 
 use confiture::config::{Connection, Endpoint};
 use confiture::diff::Hazard;
+use confiture::migrate::{Digest, read_digest};
 use confiture::postgres::{Row, Session};
 use confiture::schema_diff::{self, DiffOptions, Difference, Plan, Source};
 use confiture::sql::{Script, Sql, cannot_run_in_transaction, split};
@@ -83,6 +84,11 @@ pub(crate) async fn judge(server: &'static Server, case: &Case) -> Result<Vec<St
     if before.dump != goal.dump && found.up.steps.is_empty() {
         return Err("a silent miss: no step, and the schemas differ".to_owned().into());
     }
+    // What `migrate validate` looks at first.
+    let same_digest = digest(&connection).await? == digest(&connection.with_database(new.name())).await?;
+    if same_digest && !found.up.steps.is_empty() {
+        return Err(format!("a silent miss: two digests are the same\n{}", listing(&found.up)).into());
+    }
     go(&session, &old, &found.up, &goal, "up").await?;
     let live = Source::Live(Box::new(connection.clone()));
     let again = DiffOptions { renames: Vec::new(), no_renames: Vec::new(), ..options };
@@ -94,6 +100,11 @@ pub(crate) async fn judge(server: &'static Server, case: &Case) -> Result<Vec<St
     }
     go(&session, &old, &found.down, &before, "down").await?;
     Ok(found.remarks)
+}
+
+async fn digest(connection: &Connection) -> Result<Digest, String> {
+    let session = Session::connect(connection).await.map_err(|error| error.to_string())?;
+    read_digest(&session, None).await.map_err(|error| error.to_string())
 }
 
 /// The difference between two scripts.
