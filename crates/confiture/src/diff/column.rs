@@ -322,6 +322,10 @@ pub(super) fn cast(objects: &Objects, value: &str, (from, to): (&str, &str), tar
     if from == to {
         return None;
     }
+    // As it is printed: its cast writes `10.0.0.1/32` for what a text had as `10.0.0.1`.
+    if from == "inet" && is_text(to) && to != "\"char\"" {
+        return Some(format!("pg_catalog.abbrev({value})"));
+    }
     let pair = (from.to_owned(), to.to_owned());
     let arrays = (from.strip_suffix("[]"), to.strip_suffix("[]"));
     let elements = match arrays {

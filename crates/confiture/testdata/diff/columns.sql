@@ -351,3 +351,12 @@ CREATE TABLE t (id int, a smallint, b bigint NOT NULL DEFAULT 1, c numeric[], d 
 INSERT INTO t VALUES (1, true, false, '{t,f}', true, false), (2, NULL, true, NULL, false, true);
 -- never
 may fail
+-- case: texts become addresses, and are the same again on the way back
+-- old
+CREATE TABLE t (id int, a text, b varchar(20), c inet);
+-- new
+CREATE TABLE t (id int, a inet, b inet, c text);
+-- rows
+INSERT INTO t VALUES (1, '10.0.0.1', '10.1.0.0/16', '10.0.0.1'), (2, '::1', NULL, '10.1.0.0/16');
+-- expect
+ALTER COLUMN c TYPE text USING pg_catalog.abbrev(c)
