@@ -17,6 +17,7 @@ mod fit;
 mod hazard;
 mod infer;
 mod inheritance;
+mod likeness;
 mod lock;
 mod not_null;
 mod online;

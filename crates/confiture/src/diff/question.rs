@@ -8,9 +8,10 @@ use crate::diff::column::may_go_over;
 use crate::diff::compare::quoted;
 use crate::diff::data_type::{label_text, labels};
 use crate::diff::infer::{
-    are_alike, columns, columns_in_common, is_known, lacking, moved, previous, schemas, shape_of,
-    share_a_word, tables_in_common, take_out, type_after, words_in_common,
+    columns, columns_in_common, is_known, lacking, moved, previous, schemas, shape_of, tables_in_common,
+    take_out, type_after,
 };
+use crate::diff::likeness::{are_alike, share_a_word, words_in_common};
 use crate::diff::rename::{Asked, Rename, table_after, within_of};
 
 /// What goes while something like it comes, as it would have to be said if it were the same.
