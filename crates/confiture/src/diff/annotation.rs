@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::diff::rename::{Asked, parts};
+use crate::diff::asked::{Asked, parts};
 use crate::error::{Error, Result};
 use crate::sql::SplitScript;
 use crate::sql::lex::{TokenKind, lex};

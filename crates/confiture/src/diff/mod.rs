@@ -6,6 +6,7 @@
 
 mod annotation;
 mod aside;
+mod asked;
 mod column;
 mod column_order;
 mod compare;

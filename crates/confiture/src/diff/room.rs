@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::catalog::{Kind, Object, Objects};
+use crate::diff::asked::parts;
 use crate::diff::compare::quoted;
 use crate::diff::order::name_spaces;
-use crate::diff::rename::{Rename, Stage, parts, schema_after, within_of};
+use crate::diff::rename::{Rename, Stage, schema_after, within_of};
 use crate::diff::{Hazard, Step, column, twins};
 use crate::sql::Sql;
 
