@@ -111,10 +111,10 @@ pub struct Options {
     pub first_id: i64,
 }
 
-/// A thousand writes a second by eight clients.
+/// Five hundred writes a second by eight clients: a slow machine with other work keeps up with them.
 impl Default for Options {
     fn default() -> Self {
-        Self { clients: 8, rate: 1000, style: Style::Mixed, give_up: Duration::from_secs(60), first_id: 1 }
+        Self { clients: 8, rate: 500, style: Style::Mixed, give_up: Duration::from_secs(60), first_id: 1 }
     }
 }
 

@@ -1,13 +1,16 @@
 //! Others who are at work: a run that follows, a writer that does not end, a second coordinator.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use confiture::ErrorKind;
 use confiture::event::{Event, Execution, Observer};
 use confiture::postgres::Session;
 use confiture::schema_to_schema::cutover::{Switching, active, cut_over, handed_over};
-use confiture::schema_to_schema::{Capture, Direction, FeedKind, Following, Migration, Options, Until};
+use confiture::schema_to_schema::{
+    Capture, Direction, FeedKind, Following, Migration, Options, Until, failpoint,
+};
 use confiture::sql::Sql;
 use tokio_util::sync::CancellationToken;
 
@@ -139,6 +142,43 @@ async fn a_slot_that_waits_for_somebody_says_for_whom() {
     writer.batch(&Sql::literal("COMMIT")).await.unwrap();
     let report = switch.await.unwrap().unwrap();
     assert!(report.switched && report.afterwards.is_empty(), "{report:#?}");
+}
+
+/// A switch that is being made is not asked away by another one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_switch_at_work_is_not_taken_over() {
+    static REACHED: AtomicBool = AtomicBool::new(false);
+    static GO_ON: AtomicBool = AtomicBool::new(false);
+    let (world, options) = scene().await;
+    // The first batch of the first switch waits until the second one has asked.
+    failpoint::on_reached(Box::new(|name| {
+        if name == "batch: done" && !REACHED.swap(true, Ordering::SeqCst) {
+            tokio::task::block_in_place(|| {
+                while !GO_ON.load(Ordering::SeqCst) {
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+            });
+        }
+    }));
+    let switch = |options: Options| {
+        tokio::spawn(async move { cut_over(options, &Switching::default(), &Execution::unattended()).await })
+    };
+    let first = switch(options.clone());
+    while !REACHED.load(Ordering::SeqCst) {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let second = switch(options.clone());
+    let asked = "SELECT hand_over_to IS NOT NULL FROM confiture.control";
+    while crate::world::psql(&world.new, asked).await.trim() != "t" {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    // Long enough for the next batch to ask what it is told.
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    GO_ON.store(true, Ordering::SeqCst);
+    let report = first.await.unwrap().unwrap();
+    assert!(report.switched, "{report:#?}");
+    let error = second.await.unwrap().unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Locked | ErrorKind::Unsafe), "{error:?}");
 }
 
 /// Of two coordinators one works, and the other says who does.

@@ -1,7 +1,6 @@
 //! A whole switch: from a run that follows to one that follows the other way round.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use tokio::time::{sleep, timeout};
@@ -222,12 +221,7 @@ impl<'a> Switch<'a> {
         epoch: i64,
     ) -> Result<SwitchReport> {
         let active = &planned.active;
-        let following = Following { until: Until::CaughtUp, verify: true, ..Following::default() };
-        let (mut follower, feed) =
-            Box::pin(active.open_follower(&following, sessions, self.execution)).await?;
-        let served = AtomicBool::new(false);
-        let caught_up =
-            Box::pin(follower.run(&following, sessions, &served, lock, self.started, feed)).await?;
+        let (mut follower, caught_up) = active.follow_for_a_switch(sessions, lock, self.execution).await?;
         check_equal(self.execution, follower.phase, &caught_up)?;
         let arming = self.make_ready(planned, &follower, epoch);
         let ready = self.execution.step("Making the way back ready", arming).await?;

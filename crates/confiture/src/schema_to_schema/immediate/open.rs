@@ -2,7 +2,6 @@
 //! those of the queue, all in one transaction.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use crate::catalog::Oid;
@@ -13,7 +12,6 @@ use crate::schema_to_schema::cutover::{Tries, fence, locks, take_over};
 use crate::schema_to_schema::immediate::{Opened, Opening, Proposal, made};
 use crate::schema_to_schema::live::follower::Follower;
 use crate::schema_to_schema::live::ledger::Phase;
-use crate::schema_to_schema::live::run::{Following, Until};
 use crate::schema_to_schema::reverse::Severity;
 use crate::schema_to_schema::sequences::turns::{self, Turn};
 use crate::schema_to_schema::sessions::Sessions;
@@ -35,13 +33,8 @@ impl Proposal {
         let migration = &self.migration;
         let lock = take_over(&migration.options.target, execution).await?;
         let sessions = Arc::new(Sessions::default());
-        let started = Instant::now();
         let opened = async {
-            let following = Following { until: Until::CaughtUp, verify: true, ..Following::default() };
-            let (mut follower, feed) =
-                Box::pin(migration.open_follower(&following, &sessions, execution)).await?;
-            let served = AtomicBool::new(false);
-            let report = Box::pin(follower.run(&following, &sessions, &served, &lock, started, feed)).await?;
+            let (mut follower, report) = migration.follow_for_a_switch(&sessions, &lock, execution).await?;
             check_equal(&follower, report.verification.is_some_and(|found| found.ok), execution)?;
             self.try_to_open(&mut follower, opening, execution).await
         };

@@ -80,7 +80,9 @@ pub(crate) struct Follower {
     pub(crate) bypasses_constraints: bool,
     /// Of every table, keys of the source that a batch leaves as they are on the target; empty for none.
     pub(crate) withheld: Vec<KeySet>,
-    /// Whether somebody waits to take over.
+    /// Whether a run that somebody waits to take over ends.
+    pub(crate) gives_way: bool,
+    /// Whether somebody waits to take over, and may.
     pub(crate) hands_over: bool,
 }
 
@@ -259,7 +261,7 @@ impl Follower {
             None => false,
         };
         self.gate.set(control, too_much || behind);
-        self.hands_over = control.hand_over;
+        self.hands_over = self.gives_way && control.hand_over;
         self.retained = state.retained_bytes;
         Ok(())
     }

@@ -99,6 +99,7 @@ impl Migration {
             aligned: None,
             bypasses_constraints,
             withheld: Vec::new(),
+            gives_way: true,
             hands_over: false,
         };
         follower.announce().await?;

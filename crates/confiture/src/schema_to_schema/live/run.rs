@@ -241,6 +241,23 @@ impl Migration {
         report
     }
 
+    /// Carries changes until both sides are found equal, for a switch that goes on with the follower. Whoever asks meanwhile to
+    /// take over is not given way: of two switches at once, the first is done.
+    pub(crate) async fn follow_for_a_switch(
+        self: &Arc<Self>,
+        sessions: &Arc<Sessions>,
+        lock: &AdvisoryLock,
+        execution: &Execution,
+    ) -> Result<(Follower, FollowReport)> {
+        let following = Following { until: Until::CaughtUp, verify: true, ..Following::default() };
+        let (mut follower, feed) = Box::pin(self.open_follower(&following, sessions, execution)).await?;
+        follower.gives_way = false;
+        let served = AtomicBool::new(false);
+        let run = follower.run(&following, sessions, &served, lock, Instant::now(), feed);
+        let report = Box::pin(run).await?;
+        Ok((follower, report))
+    }
+
     /// Removes a slot that is there and that nothing can be read from any more, so that the next run makes a new one and has
     /// all rows read again. Where that cannot be done now, the next run meets the same error.
     async fn forget_slot(&self) {

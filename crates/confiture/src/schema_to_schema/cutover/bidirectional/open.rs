@@ -14,7 +14,6 @@ use crate::schema_to_schema::cutover::{Tries, locks};
 use crate::schema_to_schema::live::feed;
 use crate::schema_to_schema::live::follower::Follower;
 use crate::schema_to_schema::live::ledger::{Direction, FeedKind};
-use crate::schema_to_schema::live::run::{Following, Until};
 use crate::schema_to_schema::planner::Migration;
 use crate::schema_to_schema::sequences::AdvancedSequence;
 use crate::schema_to_schema::sessions::Sessions;
@@ -44,11 +43,7 @@ pub(super) async fn open(
     key::refuse_loose([forward, &back]).await?;
     let sessions = Arc::new(Sessions::default());
     let opened = Box::pin(async {
-        let following = Following { until: Until::CaughtUp, verify: true, ..Following::default() };
-        let (mut follower, feed) = Box::pin(forward.open_follower(&following, &sessions, execution)).await?;
-        let served = std::sync::atomic::AtomicBool::new(false);
-        let caught_up =
-            Box::pin(follower.run(&following, &sessions, &served, lock, Instant::now(), feed)).await?;
+        let (follower, caught_up) = forward.follow_for_a_switch(&sessions, lock, execution).await?;
         check_equal(execution, follower.phase, &caught_up)?;
         refuse_bound(&follower)?;
         let armed = Armed::between(Arc::new(back), Some(&way_back), epoch, feed::PATIENCE, execution);
