@@ -194,7 +194,7 @@ pub(super) fn compare(sides: Sides<'_>, old: &Object, new: &Object) -> Change {
     if !shrinks {
         fit_identity(&mut change, &alter, old, new, retyped);
     }
-    compare_identities(&mut change, &alter, old, new);
+    compare_identities(&mut change, &alter, sides, (old, new));
     change
 }
 
@@ -226,17 +226,44 @@ pub(super) fn retype(change: &mut Change, alter: &str, new: &Object, using: Opti
     change.disturbs = true;
 }
 
-/// Makes an identity of a column that has numbers.
-fn become_identity(alter: &str, new: &Object, after: &Behind<'_>) -> Vec<String> {
+/// Makes an identity of a column that has numbers, from the sequence `former`, where there is one.
+fn become_identity(alter: &str, new: &Object, after: &Behind<'_>, former: Option<&Object>) -> Vec<String> {
     let mut statements = vec![format!("{alter} ADD {}", identity(new).unwrap_or_default())];
     if after.beside_type {
         statements.push(format!("ALTER SEQUENCE {} RENAME TO {}", after.made_as(), quoted(after.bare)));
     }
-    // The rows that are there have numbers already. Their sequence may be gone, but the highest of them tells where to go on.
-    if !after.parameters.contains("INCREMENT BY -") {
+    // The rows that are there have numbers already. Where nobody knows their sequence, the highest of them tells where to go on.
+    if let Some(former) = former {
+        let name = after.name.replace('\'', "''");
+        let words: Vec<&str> = after.parameters.split(' ').collect();
+        let bounds = match words.as_slice() {
+            [_, _, _, _, low, _, high, ..] if !after.is_plain => {
+                format!(" WHERE last_value BETWEEN {low} AND {high}")
+            }
+            _ => String::new(),
+        };
+        let from = &former.identity;
+        statements
+            .push(format!("SELECT pg_catalog.setval('{name}', last_value, is_called) FROM {from}{bounds}"));
+    } else if !after.parameters.contains("INCREMENT BY -") {
         statements.push(go_on(after.name, new).as_str().to_owned());
     }
     statements
+}
+
+/// The only sequence of a column that becomes an identity, which goes: the identity's goes on where it stands.
+pub(super) fn former_sequence(sides: Sides<'_>, old: usize, new: &Object) -> Option<usize> {
+    let (objects, after) = (sides.old, behind(new)?);
+    if identity_sequence(&objects.all[old]).is_some() {
+        return None;
+    }
+    let is_owner = |object: &&Object| object.kind == Kind::SequenceOwner && object.parent == Some(old);
+    let mut owners = objects.all.iter().filter(is_owner);
+    let (owner, None) = (owners.next()?, owners.next()) else { return None };
+    let (at, sequence) = objects.find(&(Kind::Sequence, owner.identity.clone()))?;
+    let descends = |parameters: &str| parameters.contains("INCREMENT BY -");
+    let goes = sides.new.find(&sequence.key()).is_none();
+    (goes && descends(after.parameters) == descends(&sequence.create)).then_some(at)
 }
 
 /// Has a sequence go on after the highest number of a column.
@@ -268,7 +295,7 @@ pub(super) fn add_identity_apart(column: &Object, taken: &BTreeSet<String>) -> V
         format!("{alter} DROP DEFAULT"),
         format!("DROP SEQUENCE {numbers}"),
     ];
-    statements.extend(become_identity(&alter, column, &after));
+    statements.extend(become_identity(&alter, column, &after, None));
     statements
 }
 
@@ -297,11 +324,15 @@ fn fit_identity(change: &mut Change, alter: &str, old: &Object, new: &Object, re
     change.push(format!("{alter} {text}{restart}"));
 }
 
-fn compare_identities(change: &mut Change, alter: &str, old: &Object, new: &Object) {
+fn compare_identities(change: &mut Change, alter: &str, sides: Sides<'_>, (old, new): (&Object, &Object)) {
     let (kind, now) = (old.detail("identity"), new.detail("identity"));
     let Some(after) = behind(new) else { return };
     let Some(before) = behind(old) else {
-        become_identity(alter, new, &after).into_iter().for_each(|statement| change.push(statement));
+        let at = sides.old.by_key.get(&old.key());
+        let former = at.and_then(|at| former_sequence(sides, *at, new)).map(|at| &sides.old.all[at]);
+        change
+            .statements
+            .extend(become_identity(alter, new, &after, former).into_iter().map(Sql::from_server));
         return;
     };
     if kind != now {

@@ -126,7 +126,9 @@ fn drop(work: &Work<'_>, at: usize) -> Step {
             Kind::Column if object.details["generated"].is_null() => {
                 Some(Hazard::DataLoss("the values of the column are lost".into()))
             }
-            Kind::Sequence => Some(Hazard::DataLoss("where the sequence stands is lost".into())),
+            Kind::Sequence if !goes_on(work, at) => {
+                Some(Hazard::DataLoss("where the sequence stands is lost".into()))
+            }
             Kind::Partition => {
                 Some(Hazard::Note("its rows leave the whole, and stay in what was its partition".into()))
             }
@@ -136,6 +138,17 @@ fn drop(work: &Work<'_>, at: usize) -> Step {
         step.hazards.clone_from(&change.hazards);
     }
     step
+}
+
+/// True where an identity goes on where a sequence stands.
+fn goes_on(work: &Work<'_>, sequence: usize) -> bool {
+    let (old, new) = (work.sides.old, work.sides.new);
+    let takes_over = |column: usize| {
+        let twin = work.twins[column].filter(|_| work.fates[column] == Fate::Alter);
+        twin.is_some_and(|twin| column::former_sequence(work.sides, column, &new.all[twin]) == Some(sequence))
+    };
+    let of_it = (Kind::SequenceOwner, old.all[sequence].identity.clone());
+    old.find(&of_it).and_then(|(_, owner)| owner.parent).is_some_and(takes_over)
 }
 
 fn finish(work: &Work<'_>, at: usize) -> Step {
@@ -297,7 +310,13 @@ fn make(work: &Work<'_>, at: usize, members: &[Act]) -> Step {
         Kind::SequenceOwner => {
             step.statements.push(Sql::from_server(object.create.clone()));
             let was_there = object.parent.is_some_and(|column| !work.made[column]);
-            step.statements.extend(was_there.then(|| go_on_with_new_sequence(work, at)).flatten());
+            let goes_on = was_there.then(|| go_on_with_new_sequence(work, at)).flatten();
+            let column = object.parent.and_then(|column| work.sides.old.find(&new.all[column].key()));
+            if goes_on.is_some() && column.is_some_and(|(_, old)| column::identity_sequence(old).is_some()) {
+                let note = "numbers go on after the highest one in the rows, not where the identity stood";
+                step.hazards.push(Hazard::Note(note.into()));
+            }
+            step.statements.extend(goes_on);
         }
         _ => step.statements.push(Sql::from_server(format!("{}{}", object.create, options::foreign(object)))),
     }

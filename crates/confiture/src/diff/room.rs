@@ -63,7 +63,8 @@ pub fn steps(state: &Objects, renames: &[Rename], stage: Stage) -> Vec<Step> {
 }
 
 /// Names that are exchanged: of the sequences of identity columns, where tables take each other's place, and of the indexes of partitions, where
-/// columns do. Of each circle, one gets another name meanwhile.
+/// columns do. Of each circle, one gets another name meanwhile. So does the sequence of a column that becomes an identity, until that knows where to
+/// go on.
 #[must_use]
 pub fn exchanged(state: &Objects, to: &Objects) -> Vec<Step> {
     let sequence = |object: &Object| {
@@ -86,7 +87,14 @@ pub fn exchanged(state: &Objects, to: &Objects) -> Vec<Step> {
         }
         at == *start && all[*start].1 != **start
     };
-    let firsts: Vec<&String> = all.keys().filter(is_first_of_circle).collect();
+    let gives_its_name = |owner: &Object| {
+        let column = &state.all[owner.parent.filter(|_| owner.kind == Kind::SequenceOwner)?];
+        let after = to.find(&column.key()).and_then(|(_, after)| column::identity_sequence(after))?;
+        let (_, sequence) = state.find(&(Kind::Sequence, owner.identity.clone()))?;
+        (after == sequence.identity).then_some(sequence)
+    };
+    let mut firsts: Vec<&Object> = all.keys().filter(is_first_of_circle).map(|from| &all[from].0).collect();
+    firsts.extend(state.all.iter().filter_map(gives_its_name));
     if firsts.is_empty() {
         return Vec::new();
     }
@@ -94,8 +102,7 @@ pub fn exchanged(state: &Objects, to: &Objects) -> Vec<Step> {
     for (at, object) in state.all.iter().enumerate() {
         bearers.extend(name_spaces(state, object).into_iter().map(|space| (space, at)));
     }
-    let make_room = |from: &String| {
-        let before = &all[from].0;
+    let make_room = |before: &Object| {
         let statements = statements(before, &aside(state, before, &bearers));
         Step {
             hazards: vec![Hazard::Note("another one is to have its name".into())],

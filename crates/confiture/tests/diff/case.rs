@@ -11,7 +11,7 @@ pub(crate) struct Case {
     pub(crate) old: String,
     pub(crate) new: String,
     pub(crate) rows: String,
-    /// Text that the steps up, or the remarks, have.
+    /// Text that the steps up, their hazards, or the remarks, have.
     pub(crate) expected: Vec<String>,
     /// Text that they have not.
     pub(crate) never: Vec<String>,

@@ -68,7 +68,7 @@ pub(crate) async fn judge(server: &'static Server, case: &Case) -> Result<Vec<St
     let found = schema_diff::diff(&connection, &from, &to, &options)
         .await
         .map_err(|error| format!("diff: {error}\n  {}", error.hints().join("\n  ")))?;
-    let text = format!("{}{}", found.remarks.join("\n"), listing(&found.up));
+    let text = format!("{}\n{}{}", found.remarks.join("\n"), hazards(&found.up), listing(&found.up));
     for expected in &case.expected {
         if !text.contains(expected) {
             return Err(format!("`{expected}` is not in\n{text}").into());
@@ -208,6 +208,11 @@ pub(crate) async fn apply(session: &Session, plan: &Plan) -> confiture::Result<(
         }
     }
     session.batch(&Sql::literal("COMMIT")).await
+}
+
+fn hazards(plan: &Plan) -> String {
+    let hazards = plan.steps.iter().flat_map(|step| &step.hazards);
+    hazards.map(|hazard| format!("    -- {}: {}\n", hazard.class(), hazard.why())).collect()
 }
 
 fn listing(plan: &Plan) -> String {

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use crate::catalog::{Kind, Object, Objects};
 use crate::diff::fate::Fate;
 use crate::diff::order::{Act, Graph, name_spaces};
-use crate::diff::{family, persistence};
+use crate::diff::{column, family, persistence};
 
 impl Graph<'_> {
     pub(super) fn connect_old(&mut self) {
@@ -206,6 +206,14 @@ impl Graph<'_> {
                 {
                     free.entry(space).or_default().push(act);
                 }
+            }
+        }
+        for (&twin, &act) in &self.make_of {
+            if let Act::Alter(at, _) = self.acts[act]
+                && let Some(former) = column::former_sequence(self.work.sides, at, &self.new_side().all[twin])
+                && let Some(drop) = self.drop_of.get(&former)
+            {
+                self.edges.push((act, *drop, false));
             }
         }
         let keys = persistence::keys(self.work.sides, &self.work.twins);
