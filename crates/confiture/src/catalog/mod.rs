@@ -9,6 +9,7 @@ mod index;
 mod object;
 mod relation;
 mod sequence;
+mod settle;
 mod trigger;
 
 pub use column::{Column, Generated, Identity};
