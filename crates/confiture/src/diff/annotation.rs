@@ -28,15 +28,14 @@ pub fn annotations(scripts: &[SplitScript]) -> Result<Vec<Asked>> {
                         true => path.pop()?,
                         false => column_at(text, statement.span.start.min(at)..at)?,
                     };
-                    path.push(old);
-                    Some(Asked {
-                        path,
-                        to,
-                        to_path: Vec::new(),
-                        in_new: true,
-                        reason: format!("said at {}", script.script.place(at)),
-                        denied,
-                    })
+                    let to_path = path.clone();
+                    // Where it was may be said, too: that is perhaps another schema.
+                    match is_above && old.len() > 1 {
+                        true => path = old,
+                        false => path.extend(old.into_iter().next_back()),
+                    }
+                    let reason = format!("said at {}", script.script.place(at));
+                    Some(Asked { path, to, to_path, in_new: true, reason, denied })
                 });
                 found.push(asked.ok_or_else(|| unclear(script, at))?);
             }
@@ -71,9 +70,9 @@ fn unclear(script: &SplitScript, at: usize) -> Error {
         .hint("for a table or another object, write it in a line above its CREATE")
 }
 
-/// The old name in a comment, and that this is not what had it.
+/// The old name in a comment, with what stands in front of it, and that this is not what had it.
 struct Said {
-    old: String,
+    old: Vec<String>,
     denied: bool,
 }
 
@@ -94,8 +93,8 @@ fn said(comment: &str) -> Result<Option<Said>> {
     }
     let words = comment.trim_start_matches('-').trim_start().strip_prefix("confiture:");
     let start = if denied { "not renamed from " } else { "renamed from " };
-    let old = words.and_then(|words| parts(words.trim_start().strip_prefix(start)?.trim())?.pop());
-    match old.filter(|old| !old.is_empty()) {
+    let old = words.and_then(|words| parts(words.trim_start().strip_prefix(start)?.trim()));
+    match old.filter(|old| old.iter().all(|part| !part.is_empty())) {
         Some(old) => Ok(Some(Said { old, denied })),
         None => Err(Error::usage(format!("`{}` does not say what has a new name", comment.trim()))
             .hint(format!("write it as: -- confiture: {start}OLD_NAME"))),

@@ -12,7 +12,7 @@ pub struct Asked {
     pub to: String,
     /// What was given in front of it: for a table, its new schema is the last.
     pub to_path: Vec<String>,
-    /// The path holds the new names of schema and table, as the new DDL has them.
+    /// The new DDL says so: the path holds the new names of schema and table, unless it says where the thing was.
     pub in_new: bool,
     /// Who says so.
     pub reason: String,

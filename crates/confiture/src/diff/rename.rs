@@ -166,21 +166,21 @@ fn is_missed(old: &Objects, new: &Objects, one: &Asked, asked: &[&Asked]) -> boo
     let Some(name) = one.path.last() else { return false };
     let is_back = |other: &&Asked| {
         other.in_new
+            && one.to != *name
             && other.path.split_last().map(|(_, path)| path) == one.path.split_last().map(|(_, path)| path)
             && other.path.last() == Some(&one.to)
             && other.to == *name
     };
     let target = new.all.iter().find(|object| {
         can_be_renamed(object.kind) && object.name == one.to && {
-            let given = &one.path[..one.path.len() - 1];
-            parts(&within_of(object)).unwrap_or_default().ends_with(given)
-                && (object.kind != Kind::Column || !given.is_empty())
+            let is_within = parts(&within_of(object)).unwrap_or_default().ends_with(&one.to_path);
+            is_within && (object.kind != Kind::Column || !one.to_path.is_empty())
         }
     });
     let Some(target) = target else { return false };
     let goes = |object: &Object| {
         object.kind == target.kind
-            && within_of(object) == within_of(target)
+            && (within_of(object) == within_of(target) || object.kind != Kind::Column && object.name == *name)
             && new.find(&object.key()).is_none()
     };
     let is_there = old.find(&target.key()).is_some();

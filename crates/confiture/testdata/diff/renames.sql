@@ -153,6 +153,31 @@ RENAME COLUMN confirmed TO email_confirmed
 -- never
 DROP TABLE
 DROP COLUMN a
+-- case: the new DDL says in which schema a table was
+-- old
+CREATE SCHEMA app;
+CREATE SCHEMA crm;
+CREATE TABLE app.users (id int, n text, x int, y int);
+CREATE TABLE app."Old ""one" (a int);
+CREATE TABLE app.same (k int, l int);
+-- new
+CREATE SCHEMA app;
+CREATE SCHEMA crm;
+-- confiture: renamed from app.users
+CREATE TABLE crm.users (id int, name text);
+-- confiture: renamed from app."Old ""one"
+CREATE TABLE crm.young (a bigint, b text, c text);
+-- confiture: renamed from app.same
+CREATE TABLE app.other (m int);
+-- rows
+INSERT INTO app.users VALUES (1, 'a', 2, 3);
+INSERT INTO app."Old ""one" VALUES (7);
+INSERT INTO app.same VALUES (1, 2);
+-- expect
+ALTER TABLE app.users SET SCHEMA crm
+ALTER TABLE app.same RENAME TO other
+-- never
+DROP TABLE
 -- case: tables that move to another schema
 -- old
 CREATE SCHEMA a;

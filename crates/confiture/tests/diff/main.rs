@@ -508,6 +508,15 @@ async fn what_is_said_of_new_names_has_to_fit() {
             "CREATE TABLE t (\n  b int, -- confiture: renamed from a\n  a text -- confiture: renamed from b\n);",
         ),
         ("CREATE TABLE old (a int);", "-- confiture: renamed from odl\nCREATE TABLE young (x int);"),
+        // The schema where it was is another one.
+        (
+            "CREATE SCHEMA app; CREATE TABLE app.old (a int);",
+            "CREATE SCHEMA app; CREATE SCHEMA crm;\n-- confiture: renamed from ap.old\nCREATE TABLE crm.young (x int);",
+        ),
+        (
+            "CREATE SCHEMA app; CREATE TABLE app.old (a int);",
+            "CREATE SCHEMA app;\n-- confiture: renamed from app.old\nCREATE TABLE young (x int);",
+        ),
     ] {
         let error = renamed(old, new, &[]).await.unwrap_err();
         assert!(error.message().starts_with("said at schema.sql:"), "{error}");
@@ -515,6 +524,10 @@ async fn what_is_said_of_new_names_has_to_fit() {
     // Those of an earlier change stay where they are.
     let new = "CREATE TABLE t (\n  b int, -- confiture: renamed from a\n  c int\n);";
     for old in ["", "CREATE TABLE t (b int);", "CREATE TABLE t (c int);"] {
+        renamed(old, new, &[]).await.unwrap();
+    }
+    let new = "CREATE SCHEMA crm;\n-- confiture: renamed from app.users\nCREATE TABLE crm.users ();";
+    for old in ["", "CREATE SCHEMA crm; CREATE TABLE crm.users ();", "CREATE SCHEMA app;"] {
         renamed(old, new, &[]).await.unwrap();
     }
 }
