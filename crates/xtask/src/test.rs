@@ -46,8 +46,8 @@ pub(crate) fn run(root: &Path, arguments: &Arguments) -> Result<()> {
         let mut first_failure = Ok(());
         for (name, mut tests) in test_commands(arguments, locked) {
             if arguments.ci {
-                // The random tests of the live migration look for two minutes.
-                tests.env("CONFITURE_SOAK_SECONDS", "120");
+                // The random tests of the live migration look for a minute.
+                tests.env("CONFITURE_SOAK_SECONDS", "60");
                 // Those of diffs, which always try the same, get further.
                 tests.env("CONFITURE_SECONDS", "20");
                 // Nobody who looks at a green sign is to believe that the page was tested when it was not.
