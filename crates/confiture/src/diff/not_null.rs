@@ -60,6 +60,11 @@ pub(super) fn are_named_alike(objects: &Objects, table: usize, partition: usize)
     })
 }
 
+/// True where the server knows of a constraint that parents alone demand.
+pub(super) fn is_only_inherited(column: &Object) -> bool {
+    constraint(column).is_some_and(|one| !one.own && !one.local)
+}
+
 /// The name of a column's constraint that no parent has brought.
 pub(super) fn own_name(column: &Object) -> Option<&str> {
     constraint(column).filter(|one| one.own).map(|one| one.name)

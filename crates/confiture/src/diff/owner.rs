@@ -26,13 +26,19 @@ pub(super) fn own(objects: &Objects, object: &Object) -> Option<Sql> {
 
 /// `ALTER … OWNER TO`, where an object belongs to others than it should.
 pub(super) fn change(old: (&Objects, &Object), new: (&Objects, &Object)) -> Option<Sql> {
+    let follows = follows_table(old.0, old.1) && follows_table(new.0, new.1);
+    (!follows).then(|| changed(old, new)).flatten()
+}
+
+/// The same of a sequence on its way from one column to another: it did not follow the table meanwhile.
+pub(super) fn change_between(old: (&Objects, &Object), new: (&Objects, &Object)) -> Option<Sql> {
+    follows_table(old.0, old.1).then(|| changed(old, new)).flatten()
+}
+
+fn changed(old: (&Objects, &Object), new: (&Objects, &Object)) -> Option<Sql> {
     let (before, after) = (named(old.0, old.1), named(new.0, new.1));
     let differs = before != after && new.1.owner.is_some() && !new.1.phrase.is_empty();
-    differs.then_some(())?;
-    if follows_table(old.0, old.1) && follows_table(new.0, new.1) {
-        return None;
-    }
-    Some(match after {
+    differs.then(|| match after {
         Some(after) => give(new.1, after),
         None => give_to_oneself(new.1),
     })

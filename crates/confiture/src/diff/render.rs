@@ -227,6 +227,15 @@ fn copy_rows(work: &Work<'_>, from: usize, to: usize, name: &str, hazards: &mut 
     statements
 }
 
+/// The owner of a sequence that comes from another column.
+fn owner_between(work: &Work<'_>, owner: &Object) -> Option<Sql> {
+    let key = (Kind::Sequence, owner.identity.clone());
+    let (old, new) = (work.sides.old, work.sides.new);
+    let ((before, sequence), (_, after)) = (old.find(&key)?, new.find(&key)?);
+    work.twins[before]?;
+    owner::change_between((old, sequence), (new, after))
+}
+
 /// A sequence that comes to a column of numbers goes on where they end.
 fn go_on_with_new_sequence(work: &Work<'_>, owner: usize) -> Option<Sql> {
     let new = work.sides.new;
@@ -308,6 +317,7 @@ fn make(work: &Work<'_>, at: usize, members: &[Act]) -> Step {
             step.statements.extend(texts.into_iter().filter(|text| !text.is_empty()).map(Sql::from_server));
         }
         Kind::SequenceOwner => {
+            step.statements.extend(owner_between(work, object));
             step.statements.push(Sql::from_server(object.create.clone()));
             let was_there = object.parent.is_some_and(|column| !work.made[column]);
             let goes_on = was_there.then(|| go_on_with_new_sequence(work, at)).flatten();

@@ -200,6 +200,17 @@ CREATE CONVERSION cv FOR 'LATIN1' TO 'UTF8' FROM iso8859_1_to_utf8;
 CREATE LANGUAGE mysql_like HANDLER plpgsql_call_handler;
 -- rows
 INSERT INTO t VALUES (1);
+-- case: a sequence goes to another column of a table that gets another owner
+-- old
+DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'diff_owner') THEN CREATE ROLE diff_owner; END IF; EXCEPTION WHEN OTHERS THEN NULL; END $$;
+CREATE SEQUENCE t_id_seq AS smallint;
+CREATE TABLE t (n smallint NOT NULL DEFAULT nextval('t_id_seq'), m text);
+ALTER SEQUENCE t_id_seq OWNED BY t.n;
+ALTER TABLE t OWNER TO diff_owner;
+-- new
+CREATE TABLE t (id smallserial, m text, o int);
+-- rows
+INSERT INTO t (m) VALUES ('a');
 -- case: an owner with the option to hand on
 -- both
 CREATE TABLE t (a int);

@@ -247,7 +247,7 @@ async fn declared(session: &Session) -> Result<Declared, String> {
 
 /// True for the entry of a table, and for those of its defaults and checks; where the catalog is the witness, for its columns.
 fn is_about(entry: &str, (schema, table): &(String, String)) -> bool {
-    if entry.starts_with(&format!("(column,{schema}.{table},")) {
+    if ["column", "inheritance"].iter().any(|of| entry.starts_with(&format!("({of},{schema}.{table},"))) {
         return true;
     }
     entry.lines().filter_map(|line| line.strip_prefix(table.as_str())).any(|rest| {

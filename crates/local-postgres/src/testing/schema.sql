@@ -169,7 +169,8 @@ WITH schema AS (
     SELECT ROW('other', named.type, named.identity)::text
     FROM (
         SELECT 'pg_catalog.pg_am'::pg_catalog.regclass AS classid, oid FROM pg_catalog.pg_am
-        UNION ALL SELECT 'pg_catalog.pg_operator'::pg_catalog.regclass, oid FROM pg_catalog.pg_operator
+        -- A name that nothing stands behind is none for pg_dump either.
+        UNION ALL SELECT 'pg_catalog.pg_operator'::pg_catalog.regclass, oid FROM pg_catalog.pg_operator WHERE oprcode <> 0
         UNION ALL SELECT 'pg_catalog.pg_opclass'::pg_catalog.regclass, oid FROM pg_catalog.pg_opclass
         UNION ALL SELECT 'pg_catalog.pg_opfamily'::pg_catalog.regclass, oid FROM pg_catalog.pg_opfamily
         UNION ALL SELECT 'pg_catalog.pg_cast'::pg_catalog.regclass, oid FROM pg_catalog.pg_cast

@@ -6,6 +6,7 @@ use crate::catalog::{Kind, Object};
 use crate::diff::family::{
     attached_constraints, checks_above, indexes_above, is_link, is_unvalidated_below, tables_above,
 };
+use crate::diff::not_null;
 use crate::diff::order::{Act, Graph};
 
 impl Graph<'_> {
@@ -102,6 +103,7 @@ impl Graph<'_> {
                     };
                     let below = children[child].iter().find(same).and_then(|below| acts.get(below));
                     if let (Some(above), Some(below)) = (acts.get(above), below) {
+                        let child_first = child_first && !self.gives_up_not_null(*below);
                         let (first, second) = if child_first { (*below, *above) } else { (*above, *below) };
                         edges.push((first, second, false));
                     }
@@ -109,6 +111,12 @@ impl Graph<'_> {
             }
         }
         self.edges.extend(edges);
+    }
+
+    /// True where a column gives up a NOT NULL that only a parent has brought: while the parent has it, the child cannot.
+    fn gives_up_not_null(&self, act: usize) -> bool {
+        let Act::Alter(before, after) = self.acts[act] else { return false };
+        not_null::is_only_inherited(&self.old().all[before]) && !self.new_side().all[after].is("not_null")
     }
 
     /// A partition that comes after an index which partitions lack, or have by way of a constraint, would get one of its own.
