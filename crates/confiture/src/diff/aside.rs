@@ -18,7 +18,7 @@ impl Aside {
 }
 
 /// For each old object that is set aside: what is put behind its name, and behind the names of what comes with it.
-pub(super) fn names(sides: Sides<'_>, set_aside: &[bool]) -> BTreeMap<usize, Aside> {
+pub(super) fn names(sides: Sides<'_>, set_aside: &[bool], behind: &str) -> BTreeMap<usize, Aside> {
     let mut found = BTreeMap::new();
     if !set_aside.contains(&true) {
         return found;
@@ -33,8 +33,8 @@ pub(super) fn names(sides: Sides<'_>, set_aside: &[bool]) -> BTreeMap<usize, Asi
         let names: Vec<&str> = with.filter_map(|name| name.as_str()).chain([object.name.as_str()]).collect();
         let place = |aside: &Aside, name: &str| (object.schema.clone(), aside.of(name));
         let is_free = |aside: &Aside| !names.iter().any(|name| taken.contains(&place(aside, name)));
-        let numbered = (2_u32..).map(|number| Aside(format!("__old{number}")));
-        let Some(aside) = std::iter::once(Aside("__old".to_owned())).chain(numbered).find(is_free) else {
+        let numbered = (2_u32..).map(|number| Aside(format!("{behind}{number}")));
+        let Some(aside) = std::iter::once(Aside(behind.to_owned())).chain(numbered).find(is_free) else {
             continue;
         };
         let more: Vec<_> = names.iter().map(|name| place(&aside, name)).collect();

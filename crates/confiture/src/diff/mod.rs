@@ -36,6 +36,7 @@ mod room;
 mod row_type;
 mod secret;
 mod sequence;
+mod swap;
 mod together;
 mod twins;
 

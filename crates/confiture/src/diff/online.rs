@@ -43,8 +43,7 @@ pub(super) fn make(step: &mut Step, object: &Object, on_made_table: bool) {
             step.hazards.push(Hazard::BlocksWrites(
                 "nobody can use the table while the index of the constraint is built".into(),
             ));
-            let from_index = from_index(object);
-            if !from_index.is_empty() {
+            if let Some(from_index) = built_as(object, &object.name) {
                 let rest = step.statements.iter().skip(1).cloned();
                 step.online = from_index.into_iter().map(Sql::from_server).chain(rest).collect();
             }
@@ -53,13 +52,29 @@ pub(super) fn make(step: &mut Step, object: &Object, on_made_table: bool) {
     }
 }
 
+/// True for an index or a key that can be built without keeping anybody out, and belongs to no other one.
+pub(super) fn is_built_apart(object: &Object) -> bool {
+    let is_alone = !object.inherited && object.detail("index_parent").is_empty();
+    is_alone && built_as(object, &object.name).is_some()
+}
+
+/// Builds an index of this name, and makes the constraint from it, where it is for one; nothing where there is no such form.
+pub(super) fn built_as(object: &Object, index: &str) -> Option<Vec<String>> {
+    match object.kind {
+        Kind::Index if is_plain_index(object) => {
+            let on = format!(" ON {} USING ", object.detail("table"));
+            let (head, rest) = object.create.split_once(&on)?;
+            let unique = if head.starts_with("CREATE UNIQUE ") { "UNIQUE " } else { "" };
+            Some(vec![format!("CREATE {unique}INDEX CONCURRENTLY {}{on}{rest}", quoted(index))])
+        }
+        Kind::Constraint if object.detail("relkind") == "r" => from_index(object, &quoted(index)),
+        _ => None,
+    }
+}
+
 /// The index first, then the constraint from it; nothing where the definition has what only one of the statements can say.
-fn from_index(object: &Object) -> Vec<String> {
-    let definition = object.defined();
-    let (kind, rest) = match definition.split_once(" (") {
-        Some((kind, rest)) => (kind, rest),
-        None => return Vec::new(),
-    };
+fn from_index(object: &Object, index: &str) -> Option<Vec<String>> {
+    let (kind, rest) = object.defined().split_once(" (")?;
     let (kind, nulls) = match kind.strip_suffix(" NULLS NOT DISTINCT") {
         Some(kind) => (kind, " NULLS NOT DISTINCT"),
         None => (kind, ""),
@@ -67,16 +82,16 @@ fn from_index(object: &Object) -> Vec<String> {
     let timing = ["DEFERRABLE INITIALLY DEFERRED", "DEFERRABLE"].into_iter().find(|end| rest.ends_with(end));
     let columns = timing.map_or(rest, |timing| rest.strip_suffix(timing).unwrap_or(rest)).trim_end();
     if !matches!(kind, "PRIMARY KEY" | "UNIQUE") || columns.contains(" WITHOUT OVERLAPS") {
-        return Vec::new();
+        return None;
     }
-    let Some(alter) = object.alter.as_deref() else { return Vec::new() };
+    let alter = object.alter.as_deref()?;
     let table = alter.strip_prefix("ALTER TABLE ").unwrap_or(alter);
     let name = quoted(&object.name);
     let timing = timing.map_or_else(String::new, |timing| format!(" {timing}"));
-    vec![
-        format!("CREATE UNIQUE INDEX CONCURRENTLY {name} ON {table} ({columns}{nulls}"),
-        format!("{alter} ADD CONSTRAINT {name} {kind} USING INDEX {name}{timing}"),
-    ]
+    Some(vec![
+        format!("CREATE UNIQUE INDEX CONCURRENTLY {index} ON {table} ({columns}{nulls}"),
+        format!("{alter} ADD CONSTRAINT {name} {kind} USING INDEX {index}{timing}"),
+    ])
 }
 
 /// Adds the form to a step that sets NOT NULL on a column of a table that is there: a check is added, and proved without keeping

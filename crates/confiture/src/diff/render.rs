@@ -8,7 +8,7 @@ use crate::diff::fate::{self, Fate, Work};
 use crate::diff::order::{Act, Group};
 use crate::diff::{
     Hazard, Step, column, family, fit, inheritance, not_null, online, options, owner, printed, privileges,
-    together,
+    swap, together,
 };
 use crate::sql::Sql;
 
@@ -35,6 +35,12 @@ fn step(work: &Work<'_>, group: &Group) -> Step {
         Act::Drop(at) => drop(work, at),
         Act::Finish(at) => finish(work, at),
         Act::Make(at) => make(work, at, &group.members),
+        Act::Alter(from, to) if work.swapped.contains_key(&from) => {
+            let mut step = make(work, to, &[]);
+            let (before, after) = (&old.all[from], &new.all[to]);
+            swap::replace(&mut step, before, after, &work.swapped[&from].of(&after.name));
+            Step { alters: Some(before.key()), ..step }
+        }
         Act::Alter(from, to) => {
             let change = &work.changes[&from];
             let title = if old.all[from].identity == new.all[to].identity {

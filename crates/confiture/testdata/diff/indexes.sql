@@ -70,3 +70,22 @@ CREATE TABLE x (a int);
 CREATE FUNCTION zz() RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 5';
 CREATE FUNCTION aa(a int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT public.zz() + $1';
 CREATE INDEX i ON x (aa(a));
+-- case: another one takes the place of each
+-- old
+CREATE SCHEMA "we""ird";
+CREATE TABLE "we""ird"."Ü ON x" (a int NOT NULL, b text NOT NULL, c int, PRIMARY KEY (a), CONSTRAINT "Key" UNIQUE (b));
+CREATE INDEX "I ON t USING" ON "we""ird"."Ü ON x" (a) WITH (fillfactor = 70);
+CREATE UNIQUE INDEX "select" ON "we""ird"."Ü ON x" (a);
+COMMENT ON INDEX "we""ird"."select" IS 'first';
+ALTER TABLE "we""ird"."Ü ON x" CLUSTER ON "select";
+-- new
+CREATE SCHEMA "we""ird";
+CREATE TABLE "we""ird"."Ü ON x" (a int NOT NULL, b text NOT NULL, c int, n int, PRIMARY KEY (a, b) INCLUDE (c), CONSTRAINT "Key" UNIQUE (b, c) DEFERRABLE INITIALLY DEFERRED);
+CREATE INDEX "I ON t USING" ON "we""ird"."Ü ON x" (a, (n + 1)) WITH (fillfactor = 80);
+ALTER INDEX "we""ird"."I ON t USING" ALTER COLUMN 2 SET STATISTICS 77;
+CREATE UNIQUE INDEX "select" ON "we""ird"."Ü ON x" (a) INCLUDE (b);
+COMMENT ON INDEX "we""ird"."select" IS 'second';
+ALTER TABLE "we""ird"."Ü ON x" CLUSTER ON "select";
+COMMENT ON CONSTRAINT "Key" ON "we""ird"."Ü ON x" IS 'of two';
+-- rows
+INSERT INTO "we""ird"."Ü ON x" SELECT i, 'b' || i, i % 3 FROM generate_series(1, 9) i;

@@ -148,3 +148,57 @@ async fn a_check_is_validated_before_its_table_joins_a_parent() {
     run(&old, &up).await;
     run(&new, &down).await;
 }
+
+/// Where an index or a key is another one, the new one stands before the old one goes, and nobody waits until it does.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_takes_the_place_of_an_index_is_built_first() {
+    let with = |index: &str, unique: &str, key: &str, primary: &str| {
+        format!(
+            "CREATE TABLE t (a int NOT NULL, b int NOT NULL, c text NOT NULL, PRIMARY KEY ({primary}), CONSTRAINT k UNIQUE ({key}));
+            CREATE INDEX i ON t ({index});
+            CREATE UNIQUE INDEX \"Ü ON x\" ON t ({unique});
+            COMMENT ON INDEX i IS '{index}';
+            COMMENT ON CONSTRAINT k ON t IS '{key}';"
+        )
+    };
+    let (old, new) = (with("a", "a", "b", "a"), with("a DESC, (b + 1)", "a, b", "b, c", "a, b"));
+    let (up, down) = online(&old, &new).await;
+    for (plan, old) in [(&up, old), (&down, new)] {
+        let text = render(plan, &[]);
+        assert!(!text.contains("BEGIN;"), "{text}");
+        for (builds, goes) in [
+            ("CREATE INDEX CONCURRENTLY i__new ", "DROP INDEX CONCURRENTLY public.i;"),
+            (
+                "CREATE UNIQUE INDEX CONCURRENTLY \"Ü ON x__new\" ",
+                "DROP INDEX CONCURRENTLY public.\"Ü ON x\";",
+            ),
+            ("INDEX CONCURRENTLY k__new ", "DROP CONSTRAINT k, ADD CONSTRAINT k UNIQUE USING INDEX k__new;"),
+            ("INDEX CONCURRENTLY t_pkey__new ", "DROP CONSTRAINT t_pkey, ADD CONSTRAINT t_pkey PRIMARY KEY "),
+        ] {
+            let place = |words: &str| text.find(words).unwrap_or_else(|| panic!("no {words}\n{text}"));
+            assert!(place(builds) < place(goes), "{text}");
+        }
+        run(&old, plan).await;
+    }
+}
+
+/// What tells replication its rows, or what another table refers to, is not taken away outside of a transaction.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_others_stand_on_goes_and_comes_at_once() {
+    let with = |columns: &str| {
+        format!(
+            "CREATE TABLE t (a int NOT NULL, b int NOT NULL);
+            CREATE UNIQUE INDEX i ON t ({columns});
+            ALTER TABLE t REPLICA IDENTITY USING INDEX i;
+            CREATE TABLE r (a int NOT NULL, b int NOT NULL, CONSTRAINT k UNIQUE ({columns}));
+            CREATE TABLE f (a int, b int, FOREIGN KEY ({columns}) REFERENCES r ({columns}));"
+        )
+    };
+    let (old, new) = (with("a"), with("a, b"));
+    let (up, down) = online(&old, &new).await;
+    for (plan, old) in [(&up, old), (&down, new)] {
+        let text = render(plan, &[]);
+        assert!(text.contains("BEGIN;") && !text.contains("__new"), "{text}");
+        run(&old, plan).await;
+    }
+}

@@ -35,6 +35,8 @@ pub(super) struct Work<'a> {
     pub(super) set_aside: Vec<bool>,
     /// How they are called meanwhile.
     pub(super) aside: BTreeMap<usize, Aside>,
+    /// Old indexes and keys that go when the new ones are built, and how those are called until then.
+    pub(super) swapped: BTreeMap<usize, Aside>,
     /// Columns that are dropped with `ONLY`, because they stay with those who inherit them.
     pub(super) stays_below: BTreeSet<usize>,
     /// Work on a child that the same work on its parent does.
@@ -57,6 +59,7 @@ pub(super) fn decide<'a>(sides: Sides<'a>, options: &PlanOptions) -> Work<'a> {
         changes: BTreeMap::new(),
         set_aside: vec![false; old.all.len()],
         aside: BTreeMap::new(),
+        swapped: BTreeMap::new(),
         stays_below: BTreeSet::new(),
         old_comes_along: vec![false; old.all.len()],
         new_comes_along: vec![false; new.all.len()],
@@ -103,9 +106,10 @@ pub(super) fn decide<'a>(sides: Sides<'a>, options: &PlanOptions) -> Work<'a> {
     }
     work.lead_through_text();
     work.settle(options);
+    work.swap(options);
     let comes = |at: usize| work.made[at] && !work.new_comes_along[at];
     work.not_null_names = not_null::names(sides, comes);
-    work.aside = aside::names(sides, &work.set_aside);
+    work.aside = aside::names(sides, &work.set_aside, "__old");
     work
 }
 

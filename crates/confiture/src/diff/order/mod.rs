@@ -214,6 +214,9 @@ impl<'a> Graph<'a> {
             Act::Alter(from, at) if self.work.changes.get(&from).is_some_and(|change| change.commits) => {
                 (0, 1, at)
             }
+            Act::Alter(from, at) if self.work.swapped.contains_key(&from) => {
+                (LAST, self.new_side().all[at].kind as u16, at)
+            }
             Act::Make(at) if self.can_wait(at) => (LAST, self.new_side().all[at].kind as u16, at),
             Act::Drop(at) => (0, u16::MAX - self.old().all[at].kind as u16, usize::MAX - at),
             Act::Alter(_, at) => (1, self.new_side().all[at].kind as u16, at),

@@ -1,0 +1,92 @@
+//! An index or a key that is made anew while its table stays: where nobody is to wait, the new one is built under another name
+//! before the old one goes. No query is without it meanwhile, and what it keeps out does not come in.
+
+use crate::catalog::{Kind, Object, Objects};
+use crate::diff::compare::quoted;
+use crate::diff::fate::{Fate, Work};
+use crate::diff::{PlanOptions, Step, aside, online};
+use crate::sql::Sql;
+
+/// What the new one is called until the old one has gone.
+const MEANWHILE: &str = "__new";
+
+impl Work<'_> {
+    /// Finds them: nothing that they stand on, or that stands on them, goes or changes its type.
+    pub(super) fn swap(&mut self, options: &PlanOptions) {
+        let dependants = self.sides.old.dependants();
+        let all = 0..self.sides.old.all.len();
+        let swapped: Vec<bool> =
+            all.map(|at| dependants[at].is_empty() && self.is_swapped(at, options)).collect();
+        for at in (0..swapped.len()).filter(|at| swapped[*at]) {
+            self.fates[at] = Fate::Alter;
+            self.twins[at].iter().for_each(|twin| self.made[*twin] = false);
+            self.changes.entry(at).or_default();
+        }
+        self.swapped = aside::names(self.sides, &swapped, MEANWHILE);
+    }
+
+    fn is_swapped(&self, at: usize, options: &PlanOptions) -> bool {
+        let (old, new) = (self.sides.old, self.sides.new);
+        let Some(twin) = self.twins[at].filter(|_| self.fates[at] == Fate::Rebuild) else { return false };
+        let (before, after) = (&old.all[at], &new.all[twin]);
+        // No column may be NULL while it is in the primary key.
+        let is_primary = before.detail("type") == "p";
+        let stays = |on: &usize| match self.fates[*on] {
+            Fate::Keep => true,
+            Fate::Alter if is_primary && old.all[*on].kind == Kind::Column => false,
+            Fate::Alter => !self.changes[on].disturbs,
+            Fate::Gone | Fate::Rebuild => false,
+        };
+        before.identity == after.identity
+            && !options.rebuild.contains(&before.key())
+            && online::is_built_apart(before)
+            && online::is_built_apart(after)
+            && before.facet("replica identity").is_none_or(|facet| facet.0 != true)
+            && before.depends.iter().all(stays)
+            && !self.is_referred_to_anew(old.root(at), new.root(twin))
+    }
+
+    /// Of several indexes that would do, a foreign key takes one, and in the database perhaps not the one of the copy.
+    fn is_referred_to_anew(&self, old_table: usize, new_table: usize) -> bool {
+        let refers = |objects: &Objects, key: &Object, table: usize| {
+            let is_there = |on: &usize| {
+                let is_key = matches!(objects.all[*on].kind, Kind::Constraint | Kind::Index);
+                objects.root(*on) == table && (key.parent != Some(table) || is_key)
+            };
+            key.kind == Kind::Constraint && key.detail("type") == "f" && key.depends.iter().any(is_there)
+        };
+        let (old, new) = (self.sides.old, self.sides.new);
+        let goes = |at: usize| matches!(self.fates[at], Fate::Gone | Fate::Rebuild);
+        let mut before = old.all.iter().enumerate();
+        let mut after = new.all.iter().enumerate();
+        before.any(|(at, key)| goes(at) && refers(old, key, old_table))
+            || after.any(|(at, key)| self.made[at] && refers(new, key, new_table))
+    }
+}
+
+/// Turns the step that makes the new one into one that puts it in the place of the old one.
+pub(super) fn replace(step: &mut Step, old: &Object, new: &Object, meanwhile: &str) {
+    let rest = step.statements.split_off(1);
+    step.statements.insert(0, Sql::from_server(old.drop.clone()));
+    let statements = online::built_as(new, meanwhile).map(|statements| match new.kind {
+        Kind::Index => {
+            let drop = old.drop.replacen("DROP INDEX ", "DROP INDEX CONCURRENTLY ", 1);
+            let schema = quoted(new.schema.as_deref().unwrap_or_default());
+            let rename =
+                format!("ALTER INDEX {schema}.{} RENAME TO {}", quoted(meanwhile), quoted(&new.name));
+            [statements, vec![drop, rename]].concat()
+        }
+        // One statement, so that the table is never without its key.
+        _ => {
+            let alter = format!("{} ", new.alter.as_deref().unwrap_or_default());
+            let over = |text: String| match text.strip_prefix(&alter) {
+                Some(adds) => format!("{}, {adds}", old.drop),
+                None => text,
+            };
+            statements.into_iter().map(over).collect()
+        }
+    });
+    let statements = statements.unwrap_or_default().into_iter().map(Sql::from_server);
+    step.online = statements.chain(rest.iter().cloned()).collect();
+    step.statements.extend(rest);
+}
