@@ -10,11 +10,12 @@ pub(super) fn against_made(work: &Work<'_>, at: usize, members: &[&Object]) -> V
     let object = &new.all[at];
     let mut hazards = Vec::new();
     let mut may_fail = |why: &'static str| hazards.push(Hazard::MayFail(why.into()));
-    if object.kind == Kind::Constraint
+    let is_checked = ![" NOT VALID", " NOT ENFORCED"].iter().any(|end| object.defined().ends_with(end));
+    let checks = object.kind == Kind::Constraint
         && matches!(object.detail("type"), "f" | "c")
         && has_rows(work, new.root(at))
-        || object.kind == Kind::DomainConstraint && !object.defined().ends_with(" NOT VALID")
-    {
+        || object.kind == Kind::DomainConstraint;
+    if checks && is_checked {
         may_fail("rows that violate the constraint stop it");
     }
     let link = std::iter::once(&object).chain(members).find(|part| part.kind == Kind::Partition);
@@ -35,7 +36,7 @@ pub(super) fn against_made(work: &Work<'_>, at: usize, members: &[&Object]) -> V
     if is_unique {
         may_fail("rows that must not be alike, and are, stop it");
     }
-    if object.kind == Kind::Partition {
+    if object.kind == Kind::Partition && new.all[whole].kind != Kind::ForeignTable {
         may_fail("rows outside of the partition's bounds stop it");
     }
     let computed = match object.kind {
@@ -203,17 +204,28 @@ pub(super) fn against_type(old: &Object, new: &Object, by_text: bool) -> Vec<Haz
         let less = less(length, after.first().copied());
         (less && !is_time, less && is_time)
     };
+    let (unit, other_unit) = (smallest_unit(old.detail("type")), smallest_unit(new.detail("type")));
+    let is_interval = base.starts_with("interval");
     // `interval day to second` into `interval year`.
-    if new.detail("type").starts_with("interval ") && old.detail("type") != new.detail("type") {
+    if is_interval && other_unit < unit {
         hazards.push(Hazard::DataLoss("parts of the intervals are lost".into()));
     }
     if length {
         hazards.push(Hazard::MayFail("a value that is too long for it stops it".into()));
     }
-    if digits {
+    if digits && !(is_interval && unit.min(other_unit) < SECOND) {
         hazards.push(Hazard::DataLoss("values are rounded to the digits that it has".into()));
     }
     hazards
+}
+
+const SECOND: usize = 5;
+
+/// Which is the smallest unit that an interval holds, the larger ones first: `interval day to minute`.
+fn smallest_unit(name: &str) -> usize {
+    let units = ["year", "month", "day", "hour", "minute"];
+    let name = name.trim_end_matches("[]");
+    units.iter().position(|unit| name.ends_with(unit)).unwrap_or(SECOND)
 }
 
 /// The numbers behind the name of a type: `numeric(10,2)`.

@@ -30,6 +30,24 @@ pub(super) fn steps(work: &Work<'_>, groups: &[Group]) -> Vec<Step> {
 }
 
 fn step(work: &Work<'_>, group: &Group) -> Step {
+    let mut step = written(work, group);
+    if is_on_foreign_table(work, group.act) {
+        step.hazards.retain(|hazard| matches!(hazard, Hazard::Note(_)));
+    }
+    step
+}
+
+/// Its rows are elsewhere: none is lost, rewritten or looked at.
+fn is_on_foreign_table(work: &Work<'_>, act: Act) -> bool {
+    let (objects, at) = match act {
+        Act::Drop(at) | Act::Finish(at) | Act::Alter(at, _) => (work.sides.old, at),
+        Act::Make(at) => (work.sides.new, at),
+    };
+    // Rows of a default partition are here.
+    objects.all[objects.root(at)].kind == Kind::ForeignTable && objects.all[at].kind != Kind::Partition
+}
+
+fn written(work: &Work<'_>, group: &Group) -> Step {
     let (old, new) = (work.sides.old, work.sides.new);
     match group.act {
         Act::Drop(at) => drop(work, at),

@@ -338,6 +338,7 @@ async fn what_rows_may_have_against_it_is_said() {
         "CREATE TABLE w (a int, b int) PARTITION BY RANGE (a); CREATE TABLE d PARTITION OF w DEFAULT;";
     let f = "CREATE FUNCTION f(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN 1 / $1; END';";
     let domain = "CREATE DOMAIN short AS text CHECK (length(value) < 9);";
+    let server = "CREATE FOREIGN DATA WRAPPER w; CREATE SERVER s FOREIGN DATA WRAPPER w;";
     let table = |columns: &str| format!("CREATE TABLE t ({columns});");
     let cases = [
         (table("a varchar(9)"), table("a varchar(3)"), "too long"),
@@ -345,6 +346,20 @@ async fn what_rows_may_have_against_it_is_said() {
         (table("a numeric(9,2)"), table("a numeric(8,1)"), "rounded"),
         (table("a timestamptz"), table("a timestamptz(3)"), "rounded"),
         (table("a timestamptz"), table("a timestamptz(6)"), ""),
+        (table("a interval day to second"), table("a interval day to hour"), "parts of the intervals"),
+        (table("a interval hour to minute"), table("a interval day to second(2)"), ""),
+        (
+            table("a int, CONSTRAINT c CHECK (a > 0)"),
+            table("a int") + "ALTER TABLE t ADD CONSTRAINT c CHECK (a > 0) NOT VALID",
+            "",
+        ),
+        (
+            format!("{server}CREATE FOREIGN TABLE t (a int, b text, c text) SERVER s"),
+            format!(
+                "{server}CREATE FOREIGN TABLE t (a text NOT NULL, b text CHECK (b > ''), d int NOT NULL) SERVER s"
+            ),
+            "",
+        ),
         (table("a int"), table("a int, b int DEFAULT NULL NOT NULL"), "have no value for it"),
         (table("a varchar(3)[]"), table("a varchar(9)[]"), ""),
         (
