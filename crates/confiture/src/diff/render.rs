@@ -59,6 +59,12 @@ fn written(work: &Work<'_>, group: &Group) -> Step {
             swap::replace(&mut step, before, after, &work.swapped[&from].of(&after.name));
             Step { alters: Some(before.key()), ..step }
         }
+        Act::Alter(from, to) if old.all[from].kind != new.all[to].kind => {
+            let mut step = make(work, to, &[]);
+            step.statements.splice(..1, work.changes[&from].statements.iter().cloned());
+            // It is unique, and built.
+            Step { alters: Some(old.all[from].key()), online: Vec::new(), hazards: Vec::new(), ..step }
+        }
         Act::Alter(from, to) => {
             let change = &work.changes[&from];
             let title = if old.all[from].identity == new.all[to].identity {

@@ -2,7 +2,7 @@
 //! before the old one goes. No query is without it meanwhile, and what it keeps out does not come in.
 
 use crate::catalog::{Kind, Object, Objects};
-use crate::diff::compare::quoted;
+use crate::diff::compare::{Change, quoted};
 use crate::diff::fate::{Fate, Work};
 use crate::diff::{PlanOptions, Step, aside, online};
 use crate::sql::Sql;
@@ -62,6 +62,28 @@ impl Work<'_> {
         before.any(|(at, key)| goes(at) && refers(old, key, old_table))
             || after.any(|(at, key)| self.made[at] && refers(new, key, new_table))
     }
+}
+
+/// What a unique index or a key keeps apart, whatever its name.
+pub(super) fn rows(object: &Object) -> Option<String> {
+    let statements = online::built_as(object, MEANWHILE).filter(|_| online::is_built_apart(object))?;
+    let rows = statements.first()?.strip_prefix("CREATE UNIQUE ")?;
+    Some(rows.replacen(" USING btree ", " ", 1))
+}
+
+/// True where nothing is said of an index that would have to be said of the key anew.
+pub(super) fn can_become_key(index: &Object) -> bool {
+    index.comment.is_none() && index.facets().all(|(_, facet)| facet.2)
+}
+
+/// The key is made from the index as it is, and the index gets its name.
+pub(super) fn become_key(index: &Object, key: &Object) -> Change {
+    let mut change = Change::default();
+    match online::built_as(key, &index.name).as_deref() {
+        Some([_, add]) => change.push(add),
+        _ => change.rebuild = true,
+    }
+    change
 }
 
 /// Turns the step that makes the new one into one that puts it in the place of the old one.

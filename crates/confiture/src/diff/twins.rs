@@ -1,10 +1,11 @@
 //! Which object of the new catalog each of the old one becomes: the one of its name, or, for an index or a constraint, one
-//! that is the same in all but the name. What is attached to an index of the parent's stays that, whatever it is called.
+//! that is the same in all but the name; for a unique index, also the key that it will do for. What is attached to an index of the parent's stays that, whatever it is called.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::catalog::{Kind, Object, Objects};
 use crate::diff::compare::quoted;
+use crate::diff::swap;
 
 /// The position in `new` of each object of `old`.
 pub(super) fn pair(old: &Objects, new: &Objects) -> Vec<Option<usize>> {
@@ -35,6 +36,16 @@ pub(super) fn pair(old: &Objects, new: &Objects) -> Vec<Option<usize>> {
             && let Some(shape) = shape(old, object)
         {
             twins[at] = free.get_mut(&shape).and_then(Vec::pop);
+        }
+    }
+    let taken: BTreeSet<usize> = twins.iter().copied().flatten().collect();
+    let left =
+        new.all.iter().enumerate().filter(|(at, key)| key.kind == Kind::Constraint && !taken.contains(at));
+    let mut keys: HashMap<String, usize> =
+        left.filter_map(|(at, key)| Some((swap::rows(key)?, at))).collect();
+    for (at, index) in old.all.iter().enumerate().filter(|(_, object)| object.kind == Kind::Index) {
+        if twins[at].is_none() && swap::can_become_key(index) {
+            twins[at] = swap::rows(index).and_then(|rows| keys.remove(&rows));
         }
     }
     twins

@@ -89,3 +89,22 @@ ALTER TABLE "we""ird"."Ü ON x" CLUSTER ON "select";
 COMMENT ON CONSTRAINT "Key" ON "we""ird"."Ü ON x" IS 'of two';
 -- rows
 INSERT INTO "we""ird"."Ü ON x" SELECT i, 'b' || i, i % 3 FROM generate_series(1, 9) i;
+-- case: a unique index becomes the key
+-- old
+CREATE SCHEMA "we""ird";
+CREATE TABLE "we""ird"."Ü ON x" (a int NOT NULL, b text, c int);
+CREATE UNIQUE INDEX "I USING btree" ON "we""ird"."Ü ON x" (b);
+CREATE UNIQUE INDEX "select" ON "we""ird"."Ü ON x" (a) INCLUDE (c);
+CREATE UNIQUE INDEX "Key" ON "we""ird"."Ü ON x" (b DESC);
+CREATE TABLE f (a text REFERENCES "we""ird"."Ü ON x" (b));
+-- new
+CREATE SCHEMA "we""ird";
+CREATE TABLE "we""ird"."Ü ON x" (a int PRIMARY KEY, b text NOT NULL, c int);
+ALTER TABLE "we""ird"."Ü ON x" ADD CONSTRAINT "select" UNIQUE (a) INCLUDE (c), ADD CONSTRAINT "Key" UNIQUE (b) DEFERRABLE INITIALLY DEFERRED;
+COMMENT ON CONSTRAINT "Key" ON "we""ird"."Ü ON x" IS 'of b';
+CREATE TABLE f (a text);
+-- rows
+INSERT INTO "we""ird"."Ü ON x" SELECT i, 'b' || i, i % 3 FROM generate_series(1, 9) i;
+-- expect
+ADD CONSTRAINT "select" UNIQUE USING INDEX "select"
+ADD CONSTRAINT "Key" UNIQUE USING INDEX "I USING btree" DEFERRABLE INITIALLY DEFERRED

@@ -202,3 +202,24 @@ async fn what_others_stand_on_goes_and_comes_at_once() {
         run(&old, plan).await;
     }
 }
+
+/// A unique index becomes the key that it will do for, and what refers to it stays.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_unique_index_becomes_the_key() {
+    let table = "CREATE TABLE t (a int NOT NULL, b int NOT NULL, c int);";
+    let old = format!(
+        "{table} CREATE UNIQUE INDEX t_b_key ON t (b); CREATE UNIQUE INDEX \"Ü ON x\" ON t (a) INCLUDE (c);
+        CREATE UNIQUE INDEX stays ON t (c) WHERE a > 0; CREATE TABLE f (b int REFERENCES t (b));"
+    );
+    let new = format!(
+        "{table} ALTER TABLE t ADD PRIMARY KEY (a) INCLUDE (c), ADD UNIQUE (b), ADD CONSTRAINT k UNIQUE (c);
+        COMMENT ON CONSTRAINT t_b_key ON t IS 'of b'; CREATE UNIQUE INDEX stays ON t (c) WHERE a > 0;
+        CREATE TABLE f (b int REFERENCES t (b));"
+    );
+    let (up, down) = online(&old, &new).await;
+    let text = render(&up, &[]);
+    assert!(!text.contains("DROP ") && text.matches("CREATE ").count() == 1, "{text}");
+    assert!(text.contains("ADD CONSTRAINT t_pkey PRIMARY KEY USING INDEX \"Ü ON x\";"), "{text}");
+    run(&old, &up).await;
+    run(&new, &down).await;
+}

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::catalog::{Kind, Object, Objects};
 use crate::diff::aside::{self, Aside};
 use crate::diff::compare::{Change, Sides, compare};
-use crate::diff::{PlanOptions, column, family, not_null, persistence, row_type, twins};
+use crate::diff::{PlanOptions, column, family, not_null, persistence, row_type, swap, twins};
 use crate::sql::Sql;
 
 /// What becomes of an object of the old catalog.
@@ -74,8 +74,10 @@ pub(super) fn decide<'a>(sides: Sides<'a>, options: &PlanOptions) -> Work<'a> {
         };
         work.made[twin] = false;
         let after = &new.all[twin];
-        let mut change = compare(sides, object, after);
-        if object.identity != after.identity && !change.rebuild {
+        let is_same_kind = object.kind == after.kind;
+        let mut change =
+            if is_same_kind { compare(sides, object, after) } else { swap::become_key(object, after) };
+        if is_same_kind && object.identity != after.identity && !change.rebuild {
             change.statements.insert(0, Sql::from_server(twins::rename(object, after)));
         }
         if options.rebuild.contains(&object.key()) && !holds_rows(object) {
