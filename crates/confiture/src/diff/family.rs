@@ -113,13 +113,22 @@ pub(super) fn is_link(object: &Object) -> bool {
 
 /// True for a column or a constraint that a table gets, as it is to be, from a parent which it has already: the link to that is not `made`.
 pub(super) fn comes_from_kept_parent(new: &Objects, made: &[bool], object: &Object) -> bool {
+    let demands = |above: &Object| above.is("not_null") || !object.is("not_null");
+    in_kept_parents(new, made, object).any(demands)
+}
+
+/// A column or a constraint of a table as its parents have it which it has already.
+pub(super) fn in_kept_parents<'a>(
+    new: &'a Objects,
+    made: &[bool],
+    object: &Object,
+) -> impl Iterator<Item = &'a Object> {
     let kept = (new.all.iter().enumerate())
         .filter(|(at, link)| is_link(link) && link.parent == object.parent && !made[*at]);
     let parents: BTreeSet<usize> = kept.flat_map(|(_, link)| link.depends.iter().copied()).collect();
-    new.all.iter().any(|above| {
+    new.all.iter().filter(move |above| {
         let of_parent = above.parent != object.parent && above.parent.is_some_and(|on| parents.contains(&on));
-        let demands = above.is("not_null") || !object.is("not_null");
-        of_parent && above.kind == object.kind && above.name == object.name && demands
+        of_parent && above.kind == object.kind && above.name == object.name
     })
 }
 

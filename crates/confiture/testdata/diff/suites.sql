@@ -234,3 +234,19 @@ CREATE TYPE c AS (z int, b text, a int);
 CREATE TABLE t OF c;
 -- rows
 INSERT INTO t VALUES (1, 'p');
+-- case: a partition demands what its table does not, and the column gets another type and collation
+-- old
+CREATE TABLE t (a int, b int NOT NULL, c text COLLATE "C") PARTITION BY LIST (a);
+CREATE TABLE t1 PARTITION OF t FOR VALUES IN (1);
+CREATE TABLE p (b int);
+CREATE TABLE c (b int NOT NULL) INHERITS (p);
+CREATE VIEW v AS SELECT b FROM c;
+-- new
+CREATE TABLE t (a int, b bigint, c text) PARTITION BY LIST (a);
+CREATE TABLE t1 PARTITION OF t (b NOT NULL, PRIMARY KEY (a, c)) FOR VALUES IN (1);
+CREATE TABLE p (b bigint);
+CREATE TABLE c (b bigint NOT NULL) INHERITS (p);
+CREATE VIEW v AS SELECT b FROM c;
+-- rows
+INSERT INTO t VALUES (1, 2, 'x');
+INSERT INTO c VALUES (3);

@@ -236,10 +236,15 @@ impl Work<'_> {
     }
 
     /// True where work on an inherited object is left to its parent: dropping, making, a type or NOT NULL. A parent that it only joins wants it
-    /// as it is to be.
+    /// as it is to be. A NOT NULL that the child alone demands follows its type.
     fn parents_do(&self, at: usize) -> bool {
         let new = self.sides.new;
-        let comes = |twin: usize| family::comes_from_kept_parent(new, &self.made, &new.all[twin]);
+        let retyped = self.is_retyped_with_parents(at);
+        let comes = |twin: usize| {
+            let mut above = family::in_kept_parents(new, &self.made, &new.all[twin]);
+            retyped && above.next().is_some()
+                || family::comes_from_kept_parent(new, &self.made, &new.all[twin])
+        };
         match self.fates[at] {
             Fate::Gone | Fate::Rebuild => true,
             Fate::Alter => self.sides.old.all[at].kind == Kind::Column && self.twins[at].is_some_and(comes),
