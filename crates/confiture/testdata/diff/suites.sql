@@ -250,3 +250,18 @@ CREATE VIEW v AS SELECT b FROM c;
 -- rows
 INSERT INTO t VALUES (1, 2, 'x');
 INSERT INTO c VALUES (3);
+-- case: a view of a column that a child declares and inherits, beside one with two parents
+-- old
+CREATE TABLE t (b bigint);
+CREATE TABLE u (b bigint);
+CREATE TABLE w () INHERITS (t, u);
+CREATE TABLE c (b bigint) INHERITS (t);
+CREATE VIEW v AS SELECT b FROM c;
+-- new
+CREATE TABLE t (b int);
+CREATE TABLE u (b int);
+CREATE TABLE w () INHERITS (t, u);
+CREATE TABLE c (b int NOT NULL) INHERITS (t);
+CREATE VIEW v AS SELECT b FROM c;
+-- rows
+INSERT INTO c VALUES (1); INSERT INTO w VALUES (2);

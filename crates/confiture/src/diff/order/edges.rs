@@ -99,7 +99,8 @@ impl Graph<'_> {
         if let Some(act) = self.make_of.get(&at).or_else(|| self.make_of.get(&new.root(at))) {
             return vec![*act];
         }
-        if new.all[at].kind != Kind::Column || !new.all[at].inherited {
+        // Also where the child declares it as well.
+        if new.all[at].kind != Kind::Column || new.all[at].details["inherit_count"].as_i64() == Some(0) {
             return Vec::new();
         }
         let above = family::columns_above(new, children, at);
