@@ -265,3 +265,15 @@ CREATE TABLE c (b int NOT NULL) INHERITS (t);
 CREATE VIEW v AS SELECT b FROM c;
 -- rows
 INSERT INTO c VALUES (1); INSERT INTO w VALUES (2);
+-- case: a foreign key to an index that is whole only with the keys of partitions
+-- old
+CREATE TABLE t (a int, b text, PRIMARY KEY (a), UNIQUE (a, b));
+CREATE TABLE f (a int, b text, FOREIGN KEY (a, b) REFERENCES t (a, b));
+-- new
+CREATE TABLE t (a int, b text) PARTITION BY LIST (a);
+CREATE TABLE t1 PARTITION OF t (PRIMARY KEY (a, b)) FOR VALUES IN (1);
+CREATE UNIQUE INDEX i ON t (a, b);
+CREATE TABLE f (a int, b text, FOREIGN KEY (a, b) REFERENCES t (a, b));
+-- rows
+INSERT INTO t VALUES (1, 'x');
+INSERT INTO f VALUES (1, 'x');

@@ -75,7 +75,11 @@ impl Work<'_> {
                 };
                 let own = object.parent.is_some_and(|table| attached.contains(&table)) && is_needed();
                 let apart = alone.contains(object.detail("index_parent")) && object.kind == Kind::Index;
-                self.new_comes_along[at] = object.inherited && !own && !apart;
+                // What refers to an index waits until those of the partitions are attached to it: before, it is not valid.
+                let waits = object.detail("type") == "f"
+                    && (object.depends.iter())
+                        .any(|on| self.made[*on] && alone.contains(new.all[*on].identity.as_str()));
+                self.new_comes_along[at] = object.inherited && !own && !apart || waits;
             }
             // So does the default of a column that comes along; where it has its own, that is seen afterwards.
             for (at, object) in new.all.iter().enumerate() {

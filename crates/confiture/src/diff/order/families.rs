@@ -1,6 +1,6 @@
 //! The order among tables above and below each other: partitions, and those that inherit.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::catalog::{Kind, Object};
 use crate::diff::family::{
@@ -145,10 +145,30 @@ impl Graph<'_> {
             let above = checks_above(new, at).into_iter().filter_map(|above| self.make_of.get(&above));
             edges.extend(above.map(|above| (table, *above, true)));
         }
-        // Nor can an index be attached before it.
+        // Nor can an index be attached before it. A key that is new is there first, maybe with its partition, and attached later.
         let above = indexes_above(new);
-        let to_above = |(at, act): (&usize, &usize)| Some((*self.make_of.get(above.get(at)?)?, *act, true));
+        let to_above = |(at, act): (&usize, &usize)| {
+            let is_key = new.all[*at].kind == Kind::Constraint && matches!(self.acts[*act], Act::Make(_));
+            Some((*self.make_of.get(above.get(at).filter(|_| !is_key)?)?, *act, true))
+        };
         edges.extend(self.make_of.iter().filter_map(to_above));
+        self.edges.extend(edges);
+        self.connect_references_to(&above);
+    }
+
+    /// What refers to an index of a partitioned table comes once those of the partitions are attached to it: until then it is not valid.
+    fn connect_references_to(&mut self, above: &BTreeMap<usize, usize>) {
+        let new = self.new_side();
+        let mut keys: HashMap<usize, Vec<usize>> = HashMap::new();
+        for (&at, &key) in self.make_of.iter().filter(|(at, _)| new.all[**at].detail("type") == "f") {
+            new.all[at].depends.iter().for_each(|on| keys.entry(*on).or_default().push(key));
+        }
+        let mut edges = Vec::new();
+        for (&at, &act) in &self.make_of {
+            let all_above = std::iter::successors(above.get(&at), |index| above.get(index));
+            let referring = all_above.filter_map(|index| keys.get(index)).flatten();
+            edges.extend(referring.map(|key| (act, *key, false)));
+        }
         self.edges.extend(edges);
     }
 }
