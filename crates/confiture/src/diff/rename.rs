@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::sql::Sql;
 
 pub use crate::diff::asked::Asked;
+use crate::diff::room::make_room;
 pub use crate::diff::room::{exchanged, steps};
 
 /// An object, or a column, that has a new name.
@@ -294,7 +295,17 @@ pub fn owned_sequences(state: &Objects, to: &Objects) -> Vec<Step> {
             });
         }
     }
-    steps(state, &renames, Stage::Objects)
+    // An identity's sequence that bears such a name goes, or gets another one.
+    let takes = |sequence: &Object| {
+        renames.iter().any(|rename| {
+            sequence.name == rename.to
+                && sequence.schema.as_deref().map(quoted).as_ref() == Some(&rename.within.1)
+        })
+    };
+    let behind: Vec<Object> = state.all.iter().filter_map(column::sequence_behind).filter(takes).collect();
+    let mut room = make_room(state, &behind.iter().collect::<Vec<_>>());
+    room.extend(steps(state, &renames, Stage::Objects));
+    room
 }
 
 /// The schema of an object, the table of a column.

@@ -95,21 +95,26 @@ pub fn exchanged(state: &Objects, to: &Objects) -> Vec<Step> {
     };
     let mut firsts: Vec<&Object> = all.keys().filter(is_first_of_circle).map(|from| &all[from].0).collect();
     firsts.extend(state.all.iter().filter_map(gives_its_name));
-    if firsts.is_empty() {
+    make_room(state, &firsts)
+}
+
+/// Gives relations names that nobody has, for others are to have theirs.
+pub(super) fn make_room(state: &Objects, relations: &[&Object]) -> Vec<Step> {
+    if relations.is_empty() {
         return Vec::new();
     }
     let mut bearers: HashMap<Space, usize> = HashMap::new();
     for (at, object) in state.all.iter().enumerate() {
         bearers.extend(name_spaces(state, object).into_iter().map(|space| (space, at)));
     }
-    let make_room = |before: &Object| {
+    let make_room = |before: &&Object| {
         let statements = statements(before, &aside(state, before, &bearers));
         Step {
             hazards: vec![Hazard::Note("another one is to have its name".into())],
             ..Step::plain(format!("{} makes room", before.title()), statements)
         }
     };
-    firsts.into_iter().map(make_room).collect()
+    relations.iter().map(make_room).collect()
 }
 
 /// A name and the space in which it is taken.

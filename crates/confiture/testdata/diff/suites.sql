@@ -277,3 +277,15 @@ CREATE TABLE f (a int, b text, FOREIGN KEY (a, b) REFERENCES t (a, b));
 -- rows
 INSERT INTO t VALUES (1, 'x');
 INSERT INTO f VALUES (1, 'x');
+-- case: a column's sequence takes the name of another one's identity
+-- old
+CREATE TABLE t (a int NOT NULL GENERATED ALWAYS AS IDENTITY (SEQUENCE NAME s));
+CREATE TABLE u (a bigserial);
+-- new
+CREATE SEQUENCE s;
+CREATE TABLE t (a int NOT NULL);
+CREATE TABLE u (a bigint NOT NULL DEFAULT nextval('s'));
+ALTER SEQUENCE s OWNED BY u.a;
+-- rows
+INSERT INTO t VALUES (DEFAULT);
+INSERT INTO u VALUES (DEFAULT), (DEFAULT);
