@@ -110,7 +110,13 @@ fn against_conversion(old: &Object, new: &Object, by_text: bool) -> Option<Hazar
         ("character", "text" | "character varying") => "spaces at the end are lost",
         ("integer", "boolean") => "every number but 0 becomes true",
         ("inet", "cidr") => "the part of the address that is the host's is lost",
-        ("date", "timestamp with time zone") => {
+        (_, "name") if is_text(&from) => "all beyond 63 bytes is cut off",
+        (_, "\"char\"") if is_text(&from) => "all but the first byte is lost",
+        (_, "bit" | "bit varying") if is_text(&from) && !(to == "bit varying" && is_free(new)) => {
+            "bits beyond its length are cut off, and a value of anything else stops it"
+        }
+        ("integer" | "bigint", "bit") => "bits beyond its length are cut off",
+        ("date", "timestamp with time zone") | ("time", "time with time zone") => {
             return Some(Hazard::Note("the time zone is that of whoever runs it".into()));
         }
         // A scratch database is in UTC, where the server leaves the rows as they are.
@@ -137,7 +143,7 @@ fn cannot_hold() -> Hazard {
 fn always_fits(from: &str, to: &str, new: &Object) -> bool {
     const NUMBERS: [&str; 4] = ["smallint", "integer", "bigint", "numeric"];
     let place = |name: &str| NUMBERS.iter().position(|number| *number == name);
-    let is_free = modifiers(new.detail("type")).is_empty();
+    let is_free = is_free(new);
     match (place(from), place(to)) {
         (Some(before), Some(after)) => before < after && is_free,
         (None, Some(_)) if from == "boolean" => is_free,
@@ -147,9 +153,20 @@ fn always_fits(from: &str, to: &str, new: &Object) -> bool {
             "real" => matches!(from, "smallint" | "boolean"),
             "inet" => from == "cidr",
             "timestamp" => from == "date",
+            "json" => from == "jsonb",
+            "interval" => from == "time",
             _ => false,
         },
     }
+}
+
+/// True where the type has no limit.
+fn is_free(column: &Object) -> bool {
+    modifiers(column.detail("type")).is_empty()
+}
+
+fn is_text(name: &str) -> bool {
+    matches!(name, "text" | "character varying" | "character")
 }
 
 /// True where nothing that is written as one type can be read as the other.

@@ -289,3 +289,18 @@ ALTER SEQUENCE s OWNED BY u.a;
 -- rows
 INSERT INTO t VALUES (DEFAULT);
 INSERT INTO u VALUES (DEFAULT), (DEFAULT);
+-- case: what a type cuts off without a word, and what fits any value
+-- old
+CREATE TABLE t (a text, b varchar(80), c text, d int, e time, f time, g jsonb);
+-- new
+CREATE TABLE t (a name, b "char", c bit(3), d bit(4), e timetz, f interval, g json);
+-- rows
+INSERT INTO t VALUES ('x', 'y', '101', 5, '10:00', '11:00', '{"a": 1}');
+-- expect
+a: all beyond 63 bytes is cut off
+b: all but the first byte is lost
+c: bits beyond its length are cut off, and a value of anything else stops it
+d: bits beyond its length are cut off
+e: the time zone is that of whoever runs it
+-- never
+that the new type cannot hold
