@@ -215,7 +215,7 @@ impl Step {
     }
 }
 
-/// The roles that own something or have been granted something.
+/// The roles that own something, have been granted something, or that a policy is for.
 #[must_use]
 pub fn roles(objects: &Objects) -> Vec<String> {
     let mut roles: std::collections::BTreeSet<String> =
@@ -223,6 +223,8 @@ pub fn roles(objects: &Objects) -> Vec<String> {
     roles.extend(objects.all.iter().flat_map(privileges::grantees));
     let behind = objects.all.iter().filter_map(column::sequence_behind);
     roles.extend(behind.flat_map(|sequence| privileges::grantees(&sequence)));
+    let of_policies = objects.all.iter().filter_map(|object| object.details["roles"].as_array()).flatten();
+    roles.extend(of_policies.filter_map(|role| role.as_str().map(str::to_owned)));
     roles.remove("");
     roles.into_iter().filter(|role| !role.starts_with("pg_")).collect()
 }

@@ -4,7 +4,8 @@ use confiture::config::Connection;
 use confiture::postgres::Session;
 use confiture::schema_diff::{self, DiffOptions, Difference, Source};
 use confiture::sql::{Script, Sql, split};
-use local_postgres::testing::{Database, shared_server};
+use local_postgres::Server;
+use local_postgres::testing::{self, Database, shared_server};
 
 use crate::oracle::connection;
 
@@ -193,6 +194,22 @@ async fn roles_that_files_make_go_with_the_scratch_databases() {
     let missing = files("CREATE TABLE t (i int); GRANT SELECT ON t TO nobody_has_made_me;");
     let error = schema_diff::diff(&theirs, &missing, &new, &DiffOptions::default()).await.unwrap_err();
     assert!(error.hints().iter().any(|hint| hint.contains("roles belong to the whole server")), "{error:?}");
+}
+
+/// A policy may be all that names a role.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn roles_of_policies_are_made_with_the_scratch_databases() {
+    let theirs = Server::throwaway(testing::options()).await.unwrap();
+    let live = connection(&theirs, "postgres");
+    let session = Session::connect(&live).await.unwrap();
+    let policies = "CREATE ROLE \"of a policy\"; CREATE TABLE t (a int); CREATE POLICY p ON t TO \"of a policy\", PUBLIC;
+        CREATE POLICY q ON t TO \"of a policy\";";
+    session.batch(&Sql::literal(policies)).await.unwrap();
+    let scratch = connection(shared_server().await, "postgres");
+    let (live, files) = (Source::Live(Box::new(live)), files("CREATE TABLE t (a int);"));
+    let found = schema_diff::diff(&scratch, &live, &files, &DiffOptions::default()).await.unwrap();
+    assert_eq!(up(&found), ["DROP POLICY q ON public.t", "DROP POLICY p ON public.t"]);
+    theirs.stop().await.unwrap();
 }
 
 /// Both sides are built at the same time, and each looks whether the role is there.
