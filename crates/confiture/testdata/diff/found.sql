@@ -128,6 +128,7 @@ CREATE TYPE a AS RANGE (SUBTYPE = int);
 CREATE TYPE b AS RANGE (SUBTYPE = date, MULTIRANGE_TYPE_NAME = mr);
 CREATE TABLE t (id int, c b);
 -- case: a child joins a stricter parent beside one that it keeps
+-- until: 17
 -- old
 CREATE TABLE a (id bigint, x text, n int);
 CREATE TABLE other (id bigint, y text);
