@@ -17,7 +17,7 @@ use crate::sql::{Sql, sql};
 
 /// The queries, each of which runs in psql where `search_path` is empty. An object comes as JSON in the column `body`, or in
 /// columns that say what they are ([`Labels`]).
-const QUERIES: [&str; 28] = [
+const COMMON: [&str; 16] = [
     include_str!("queries/objects/schemas.sql"),
     include_str!("queries/objects/extensions.sql"),
     include_str!("queries/objects/types.sql"),
@@ -34,21 +34,9 @@ const QUERIES: [&str; 28] = [
     include_str!("queries/objects/rules.sql"),
     include_str!("queries/objects/triggers.sql"),
     include_str!("queries/objects/policies.sql"),
-    include_str!("queries/objects/operators.sql"),
-    include_str!("queries/objects/casts.sql"),
-    include_str!("queries/objects/collations.sql"),
-    include_str!("queries/objects/text_search.sql"),
-    include_str!("queries/objects/foreign_data.sql"),
-    include_str!("queries/objects/publications.sql"),
-    include_str!("queries/objects/event_triggers.sql"),
-    include_str!("queries/objects/default_privileges.sql"),
-    include_str!("queries/objects/assignments.sql"),
-    include_str!("queries/objects/descriptions.sql"),
-    include_str!("queries/objects/depends.sql"),
-    "SELECT 'role' AS kind, '' AS class, 0 AS oid, 0 AS sub, pg_catalog.to_json(current_user) AS body",
 ];
 
-/// Of these, the kinds that few databases have; none is in a schema whose name begins with `pg_`.
+/// The same of the kinds that few databases have; none is in a schema whose name begins with `pg_`.
 const RARE: [&str; 8] = [
     include_str!("queries/objects/operators.sql"),
     include_str!("queries/objects/casts.sql"),
@@ -58,6 +46,14 @@ const RARE: [&str; 8] = [
     include_str!("queries/objects/publications.sql"),
     include_str!("queries/objects/event_triggers.sql"),
     include_str!("queries/objects/default_privileges.sql"),
+];
+
+/// What is said of all of these.
+const MORE: [&str; 4] = [
+    include_str!("queries/objects/assignments.sql"),
+    include_str!("queries/objects/descriptions.sql"),
+    include_str!("queries/objects/depends.sql"),
+    "SELECT 'role' AS kind, '' AS class, 0 AS oid, 0 AS sub, pg_catalog.to_json(current_user) AS body",
 ];
 
 /// Reads objects of rare kinds: what each is called, and all that is said of it, but for OIDs.
@@ -98,7 +94,8 @@ pub async fn read_objects(session: &Session, in_transaction: bool) -> Result<Obj
     text.push_str("SET LOCAL search_path = ''; SET LOCAL jit = off;\n");
     // What is not compared does not matter for a plan's outcome.
     let uncovered = (!in_transaction).then_some(include_str!("queries/objects/uncovered.sql"));
-    for query in QUERIES.into_iter().chain([members]).chain(uncovered) {
+    let queries = COMMON.into_iter().chain(RARE).chain(MORE).chain([members]);
+    for query in queries.chain(uncovered) {
         text.push_str(query);
         text.push_str(";\n");
     }
