@@ -235,16 +235,12 @@ fn become_identity(alter: &str, new: &Object, after: &Behind<'_>, former: Option
     // The rows that are there have numbers already. Where nobody knows their sequence, the highest of them tells where to go on.
     if let Some(former) = former {
         let name = after.name.replace('\'', "''");
-        let words: Vec<&str> = after.parameters.split(' ').collect();
-        let bounds = match words.as_slice() {
-            [_, _, _, _, low, _, high, ..] if !after.is_plain => {
-                format!(" WHERE last_value BETWEEN {low} AND {high}")
-            }
-            _ => String::new(),
-        };
+        let bounds = sequence::bounds(after.parameters).filter(|_| !after.is_plain);
+        let within = bounds
+            .map_or_else(String::new, |(low, high)| format!(" WHERE last_value BETWEEN {low} AND {high}"));
         let from = &former.identity;
         statements
-            .push(format!("SELECT pg_catalog.setval('{name}', last_value, is_called) FROM {from}{bounds}"));
+            .push(format!("SELECT pg_catalog.setval('{name}', last_value, is_called) FROM {from}{within}"));
     } else if !after.parameters.contains("INCREMENT BY -") {
         statements.push(go_on(after.name, new).as_str().to_owned());
     }

@@ -5,7 +5,6 @@ use crate::diff::compare::Change;
 /// Moves the sequence into the new bounds where it may stand outside of them, and gives what has to follow the statement that
 /// sets them: where old and new bounds have nothing in common, it starts afresh.
 pub(super) fn fit(change: &mut Change, name: &str, before: &str, after: &str) -> &'static str {
-    let bounds = |parameters| Some((number(parameters, "MINVALUE")?, number(parameters, "MAXVALUE")?));
     let (Some((lowest, highest)), Some((low, high))) = (bounds(before), bounds(after)) else { return "" };
     if low > highest || high < lowest {
         return " RESTART";
@@ -23,6 +22,11 @@ pub(super) fn fit(change: &mut Change, name: &str, before: &str, after: &str) ->
         ));
     }
     ""
+}
+
+/// Between which numbers a sequence with these parameters stays.
+pub(super) fn bounds(parameters: &str) -> Option<(i64, i64)> {
+    Some((number(parameters, "MINVALUE")?, number(parameters, "MAXVALUE")?))
 }
 
 /// The number behind a word.
