@@ -113,8 +113,12 @@ pub(super) fn is_link(object: &Object) -> bool {
 
 /// True for a column or a constraint that a table gets, as it is to be, from a parent which it has already: the link to that is not `made`.
 pub(super) fn comes_from_kept_parent(new: &Objects, made: &[bool], object: &Object) -> bool {
-    let demands = |above: &Object| above.is("not_null") || !object.is("not_null");
-    in_kept_parents(new, made, object).any(demands)
+    in_kept_parents(new, made, object).any(|above| demands_as_much(above, object))
+}
+
+/// True where a parent demands `NOT NULL` if the child does.
+pub(super) fn demands_as_much(above: &Object, object: &Object) -> bool {
+    above.is("not_null") || !object.is("not_null")
 }
 
 /// A column or a constraint of a table as its parents have it which it has already.

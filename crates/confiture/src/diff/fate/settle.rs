@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::catalog::{Kind, Objects};
+use crate::catalog::{Kind, Object, Objects};
 use crate::diff::fate::{Fate, Work, is_named_otherwise, is_type};
 use crate::diff::{PlanOptions, family, not_null};
 use crate::sql::Sql;
@@ -245,9 +245,9 @@ impl Work<'_> {
         let new = self.sides.new;
         let retyped = self.is_retyped_with_parents(at);
         let comes = |twin: usize| {
-            let mut above = family::in_kept_parents(new, &self.made, &new.all[twin]);
-            retyped && above.next().is_some()
-                || family::comes_from_kept_parent(new, &self.made, &new.all[twin])
+            let column = &new.all[twin];
+            let demands = |above: &Object| retyped || family::demands_as_much(above, column);
+            family::in_kept_parents(new, &self.made, column).any(demands)
         };
         match self.fates[at] {
             Fate::Gone | Fate::Rebuild => true,
