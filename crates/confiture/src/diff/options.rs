@@ -74,12 +74,27 @@ pub fn of_no_toast(old: &Objects, new: &Objects, how: &str) -> Vec<String> {
     new.all.iter().filter_map(one).collect()
 }
 
+/// How many of the first options stay: what is set comes behind the others, so what is to stand behind it is set again.
+fn in_place(before: &[Pair<'_>], after: &[Pair<'_>]) -> usize {
+    let stay = |count: &usize| {
+        let (first, is_first) =
+            (&after[..*count], |(name, _): &&Pair<'_>| value_of(&after[..*count], name).is_some());
+        before.iter().filter(is_first).eq(first)
+    };
+    (0..=after.len()).rev().find(stay).unwrap_or(0)
+}
+
 /// The statements from one list of options to another.
 pub(super) fn alter(change: &mut Change, old: &Object, new: &Object) {
     let Some(alter) = &new.alter else { return };
     let (before, after) = (pairs(old.options.as_ref()), pairs(new.options.as_ref()));
     let differs = |(name, value): &Pair<'_>| value_of(&before, name) != Some(value) && can_have(old, name);
-    let set: Vec<_> = after.iter().copied().filter(differs).collect();
+    let set: Vec<_> = if after.iter().any(differs) {
+        let kept = in_place(&before, &after);
+        after[kept..].iter().copied().filter(|(name, _)| can_have(old, name)).collect()
+    } else {
+        Vec::new()
+    };
     let reset: Vec<_> = before
         .iter()
         .filter(|(name, _)| value_of(&after, name).is_none())

@@ -68,6 +68,18 @@ CREATE EXTENSION pg_trgm;
 CREATE TABLE t (a citext UNIQUE);
 CREATE INDEX i ON t USING gin ((a::text) gin_trgm_ops);
 CREATE FUNCTION f(citext) RETURNS citext LANGUAGE sql AS 'SELECT $1';
+-- case: extended statistics of another table
+-- old
+CREATE TABLE s (a int, b int);
+CREATE TABLE r (a int, b int);
+CREATE STATISTICS st ON a, b FROM s;
+CREATE STATISTICS ex ON (a + b), b FROM s;
+-- new
+CREATE TABLE s (a int, b int);
+CREATE TABLE r (a int, b int);
+CREATE STATISTICS st ON a, b FROM r;
+CREATE STATISTICS ex ON (a + b), b FROM r;
+
 -- case: extended statistics
 -- old
 CREATE TABLE t (a int, b int, c int);

@@ -316,15 +316,6 @@ fn with_sorted_list(line: &str) -> String {
         columns.sort_unstable();
         return format!("{head} ({}){end}", columns.join(", "));
     }
-    // Parameters stand in the order in which they were set.
-    if line.starts_with("CREATE ")
-        && let Some((head, rest)) = line.split_once(" WITH (")
-        && let Some((parameters, end)) = rest.split_once(')')
-    {
-        let mut parameters: Vec<&str> = parameters.split(", ").collect();
-        parameters.sort_unstable();
-        return format!("{head} WITH ({}){end}", parameters.join(", "));
-    }
     let parts = || {
         let (head, rest) = line.strip_prefix("CREATE STATISTICS ")?.split_once(" ON ")?;
         let (columns, table) = rest.split_once(" FROM ")?;

@@ -6,7 +6,7 @@ SELECT 'statistics' AS kind, 'pg_statistic_ext' AS class, s.oid, 0 AS sub, json_
         CASE WHEN cardinality(x.parts) > 1 AND NOT s.stxkind @> '{d,f,m}' THEN (SELECT format(' (%s)', string_agg(k.name, ', ' ORDER BY k.place))
             FROM (VALUES (1, 'd', 'ndistinct'), (2, 'f', 'dependencies'), (3, 'm', 'mcv')) k(place, letter, name) WHERE k.letter::"char" = ANY (s.stxkind)) END,
         array_to_string(x.parts, ', '), tn.nspname, c.relname),
-    'definition', format('%s %s %s', s.stxkind, (SELECT array_agg(a.attname ORDER BY a.attname) FROM pg_attribute a WHERE a.attrelid = s.stxrelid AND a.attnum = ANY (s.stxkeys)), pg_get_expr(s.stxexprs, s.stxrelid)),
+    'definition', format('%s %s %s %I.%I', s.stxkind, (SELECT array_agg(a.attname ORDER BY a.attname) FROM pg_attribute a WHERE a.attrelid = s.stxrelid AND a.attnum = ANY (s.stxkeys)), pg_get_expr(s.stxexprs, s.stxrelid), tn.nspname, c.relname),
     'drop', format('DROP STATISTICS %I.%I', n.nspname, s.stxname), 'owner', pg_get_userbyid(s.stxowner),
     'facets', json_build_object('target', json_build_array(coalesce(s.stxstattarget, -1), format('ALTER STATISTICS %I.%I SET STATISTICS %s', n.nspname, s.stxname, coalesce(s.stxstattarget, -1)), coalesce(s.stxstattarget, -1) = -1))) AS body
 FROM pg_statistic_ext s JOIN pg_namespace n ON n.oid = s.stxnamespace
