@@ -1,10 +1,12 @@
 //! An index or a key that is made anew while its table stays: where nobody is to wait, the new one is built under another name
 //! before the old one goes. No query is without it meanwhile, and what it keeps out does not come in.
 
+use std::collections::{BTreeSet, HashSet};
+
 use crate::catalog::{Kind, Object, Objects};
 use crate::diff::compare::{Change, quoted};
 use crate::diff::fate::{Fate, Work};
-use crate::diff::{PlanOptions, Step, aside, online};
+use crate::diff::{PlanOptions, Step, aside, online, order};
 use crate::sql::Sql;
 
 /// What the new one is called until the old one has gone.
@@ -23,26 +25,57 @@ impl Work<'_> {
             self.changes.entry(at).or_default();
         }
         self.swapped = aside::names(self.sides, &swapped, MEANWHILE);
+        self.goes_last = self.find_last(&dependants);
+    }
+
+    /// Indexes and keys of tables that get another one, which may be to take their place.
+    fn find_last(&self, dependants: &[Vec<usize>]) -> BTreeSet<usize> {
+        let (old, new) = (self.sides.old, self.sides.new);
+        let goes = |at: &usize| self.fates[*at] == Fate::Gone && dependants[*at].is_empty();
+        let gone: Vec<usize> =
+            (0..dependants.len()).filter(|at| goes(at) && online::is_built_apart(&old.all[*at])).collect();
+        if gone.is_empty() {
+            return BTreeSet::new();
+        }
+        let all = new.all.iter().enumerate();
+        let comes = all.filter(|(at, object)| self.made[*at] && online::is_built_apart(object));
+        let tables: BTreeSet<usize> = comes.filter_map(|(_, object)| object.parent).collect();
+        let taken: HashSet<_> = new.all.iter().flat_map(|object| order::name_spaces(new, object)).collect();
+        let is_last = |at: &usize| {
+            let object = &old.all[*at];
+            let table = object.parent.filter(|table| self.stays(object, *table));
+            table.and_then(|table| self.twins[table]).is_some_and(|table| {
+                tables.contains(&table)
+                    && object.depends.iter().all(|on| self.stays(object, *on))
+                    && !order::name_spaces(old, object).iter().any(|name| taken.contains(name))
+                    && !self.is_referred_to_anew(old.root(*at), table)
+            })
+        };
+        gone.into_iter().filter(is_last).collect()
+    }
+
+    /// True where what an index or a key stands on is as it was, or is only altered in a way that it does not notice.
+    fn stays(&self, object: &Object, on: usize) -> bool {
+        // No column may be NULL while it is in the primary key.
+        let is_primary = object.detail("type") == "p";
+        match self.fates[on] {
+            Fate::Keep => true,
+            Fate::Alter if is_primary && self.sides.old.all[on].kind == Kind::Column => false,
+            Fate::Alter => !self.changes[&on].disturbs,
+            Fate::Gone | Fate::Rebuild => false,
+        }
     }
 
     fn is_swapped(&self, at: usize, options: &PlanOptions) -> bool {
         let (old, new) = (self.sides.old, self.sides.new);
         let Some(twin) = self.twins[at].filter(|_| self.fates[at] == Fate::Rebuild) else { return false };
         let (before, after) = (&old.all[at], &new.all[twin]);
-        // No column may be NULL while it is in the primary key.
-        let is_primary = before.detail("type") == "p";
-        let stays = |on: &usize| match self.fates[*on] {
-            Fate::Keep => true,
-            Fate::Alter if is_primary && old.all[*on].kind == Kind::Column => false,
-            Fate::Alter => !self.changes[on].disturbs,
-            Fate::Gone | Fate::Rebuild => false,
-        };
-        before.identity == after.identity
+        (&before.schema, &before.name) == (&after.schema, &after.name)
             && !options.rebuild.contains(&before.key())
             && online::is_built_apart(before)
             && online::is_built_apart(after)
             && before.facet("replica identity").is_none_or(|facet| facet.0 != true)
-            && before.depends.iter().all(stays)
+            && before.depends.iter().all(|on| self.stays(before, *on))
             && !self.is_referred_to_anew(old.root(at), new.root(twin))
     }
 
@@ -80,7 +113,7 @@ pub(super) fn can_become_key(index: &Object) -> bool {
 pub(super) fn become_key(index: &Object, key: &Object) -> Change {
     let mut change = Change::default();
     match online::built_as(key, &index.name).as_deref() {
-        Some([_, add]) => change.push(add),
+        Some([_, add]) if can_become_key(index) && rows(index) == rows(key) => change.push(add),
         _ => change.rebuild = true,
     }
     change
@@ -90,13 +123,17 @@ pub(super) fn become_key(index: &Object, key: &Object) -> Change {
 pub(super) fn replace(step: &mut Step, old: &Object, new: &Object, meanwhile: &str) {
     let rest = step.statements.split_off(1);
     step.statements.insert(0, Sql::from_server(old.drop.clone()));
-    let statements = online::built_as(new, meanwhile).map(|statements| match new.kind {
+    let drop = old.drop.replacen("DROP INDEX ", "DROP INDEX CONCURRENTLY ", 1);
+    let statements = online::built_as(new, meanwhile).map(|mut statements| match new.kind {
         Kind::Index => {
-            let drop = old.drop.replacen("DROP INDEX ", "DROP INDEX CONCURRENTLY ", 1);
             let schema = quoted(new.schema.as_deref().unwrap_or_default());
             let rename =
                 format!("ALTER INDEX {schema}.{} RENAME TO {}", quoted(meanwhile), quoted(&new.name));
             [statements, vec![drop, rename]].concat()
+        }
+        _ if old.kind == Kind::Index => {
+            statements.insert(1, drop);
+            statements
         }
         // One statement, so that the table is never without its key.
         _ => {

@@ -48,6 +48,17 @@ pub(super) fn pair(old: &Objects, new: &Objects) -> Vec<Option<usize>> {
             twins[at] = swap::rows(index).and_then(|rows| keys.remove(&rows));
         }
     }
+    // What is of the same name is built anew before the old one goes, be it an index or a key.
+    let mut taken: BTreeSet<usize> = twins.iter().copied().flatten().collect();
+    let name = |object: &Object| (object.schema.clone(), object.name.clone());
+    let is_left = |(at, object): &(usize, &Object)| !taken.contains(at) && swap::rows(object).is_some();
+    let left = new.all.iter().enumerate().filter(is_left);
+    let named: HashMap<_, usize> = left.map(|(at, object)| (name(object), at)).collect();
+    for (at, object) in old.all.iter().enumerate() {
+        if twins[at].is_none() && swap::rows(object).is_some() {
+            twins[at] = named.get(&name(object)).copied().filter(|twin| taken.insert(*twin));
+        }
+    }
     twins
 }
 

@@ -182,6 +182,44 @@ async fn what_takes_the_place_of_an_index_is_built_first() {
     }
 }
 
+/// So it is where the new one has another name, or one of them is a key and the other an index.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_goes_when_others_are_there() {
+    let table = "CREATE TABLE t (a int NOT NULL, b int NOT NULL, c text);";
+    let old = format!(
+        "{table} ALTER TABLE t ADD CONSTRAINT k UNIQUE (b), ADD CONSTRAINT t_a_key UNIQUE (a); CREATE INDEX i ON t (c);
+        CREATE UNIQUE INDEX x ON t (a, b) WHERE c = 'x'; COMMENT ON CONSTRAINT k ON t IS 'k';"
+    );
+    let new = format!(
+        "{table} CREATE UNIQUE INDEX k ON t (b); CREATE UNIQUE INDEX \"Ü\" ON t (a); CREATE INDEX j ON t (c, a);
+        ALTER TABLE t ADD CONSTRAINT x UNIQUE (b, a); COMMENT ON INDEX k IS 'i';"
+    );
+    let (up, down) = online(&old, &new).await;
+    let there: &[(&str, &str)] = &[
+        ("CREATE UNIQUE INDEX CONCURRENTLY k__new ", "DROP CONSTRAINT k;"),
+        ("DROP CONSTRAINT k;", "ALTER INDEX public.k__new RENAME TO k;"),
+        ("CREATE UNIQUE INDEX CONCURRENTLY \"Ü\" ", "DROP CONSTRAINT t_a_key;"),
+        ("CREATE INDEX CONCURRENTLY j ", "DROP INDEX CONCURRENTLY public.i;"),
+        ("CREATE UNIQUE INDEX CONCURRENTLY x__new ", "DROP INDEX CONCURRENTLY public.x;"),
+        ("DROP INDEX CONCURRENTLY public.x;", "ADD CONSTRAINT x UNIQUE USING INDEX x__new;"),
+    ];
+    let back: &[(&str, &str)] = &[
+        ("CREATE UNIQUE INDEX CONCURRENTLY k__new ", "DROP INDEX CONCURRENTLY public.k;"),
+        ("DROP INDEX CONCURRENTLY public.k;", "ADD CONSTRAINT k UNIQUE USING INDEX k__new;"),
+        ("ADD CONSTRAINT t_a_key UNIQUE USING INDEX \"Ü\";", "DROP INDEX CONCURRENTLY public.j;"),
+        ("CREATE INDEX CONCURRENTLY i ", "DROP INDEX CONCURRENTLY public.j;"),
+        ("CREATE UNIQUE INDEX CONCURRENTLY x__new ", "DROP CONSTRAINT x;"),
+    ];
+    for (plan, old, order) in [(&up, old, there), (&down, new, back)] {
+        let text = render(plan, &[]);
+        for (first, second) in order {
+            let place = |words: &str| text.find(words).unwrap_or_else(|| panic!("no {words}\n{text}"));
+            assert!(place(first) < place(second), "{text}");
+        }
+        run(&old, plan).await;
+    }
+}
+
 /// What tells replication its rows, or what another table refers to, is not taken away outside of a transaction.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_others_stand_on_goes_and_comes_at_once() {

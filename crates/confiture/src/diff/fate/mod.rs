@@ -37,6 +37,8 @@ pub(super) struct Work<'a> {
     pub(super) aside: BTreeMap<usize, Aside>,
     /// Old indexes and keys that go when the new ones are built, and how those are called until then.
     pub(super) swapped: BTreeMap<usize, Aside>,
+    /// Old indexes and keys that go when all that comes is there.
+    pub(super) goes_last: BTreeSet<usize>,
     /// Columns that are dropped with `ONLY`, because they stay with those who inherit them.
     pub(super) stays_below: BTreeSet<usize>,
     /// Work on a child that the same work on its parent does.
@@ -60,6 +62,7 @@ pub(super) fn decide<'a>(sides: Sides<'a>, options: &PlanOptions) -> Work<'a> {
         set_aside: vec![false; old.all.len()],
         aside: BTreeMap::new(),
         swapped: BTreeMap::new(),
+        goes_last: BTreeSet::new(),
         stays_below: BTreeSet::new(),
         old_comes_along: vec![false; old.all.len()],
         new_comes_along: vec![false; new.all.len()],

@@ -209,6 +209,7 @@ impl<'a> Graph<'a> {
             Act::Alter(_, at) | Act::Make(at) if self.new_side().all[at].kind == Kind::DefaultPrivileges => {
                 (4, 0, at)
             }
+            Act::Drop(at) if self.work.goes_last.contains(&at) => (LAST, u16::MAX, at),
             // What a commit is needed for, or others need not wait for: before and after what belongs together.
             Act::Drop(at) if self.old().all[at].kind == Kind::Index => (0, 0, at),
             Act::Alter(from, at) if self.work.changes.get(&from).is_some_and(|change| change.commits) => {
