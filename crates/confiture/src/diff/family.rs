@@ -18,6 +18,12 @@ pub(super) fn attached_constraints(objects: &Objects) -> Vec<(usize, usize)> {
     constraints.filter_map(index).collect()
 }
 
+/// A constraint of a partition belongs to this index.
+pub(super) fn has_attached(objects: &Objects, index: usize) -> bool {
+    objects.all[index].detail("relkind") == "I"
+        && attached_constraints(objects).iter().any(|(_, of)| *of == index)
+}
+
 /// For each index of a partition that is attached to one of the parent's, that one; a key or an exclusion stands for its index.
 pub(super) fn indexes_above(objects: &Objects) -> BTreeMap<usize, usize> {
     let is_index = |object: &Object| {
@@ -50,6 +56,15 @@ pub(super) fn checks_above(objects: &Objects, at: usize) -> Vec<usize> {
             && other.parent.is_some_and(|of| of != table && above.contains(&of))
     };
     objects.all.iter().enumerate().filter(|(_, other)| same(other)).map(|(at, _)| at).collect()
+}
+
+/// The partitions of a table, each with what makes it one.
+pub(super) fn partitions(objects: &Objects, table: usize) -> impl Iterator<Item = (usize, usize)> {
+    let links = objects.all.iter().enumerate().filter(|(_, link)| link.kind == Kind::Partition);
+    links.filter_map(move |(at, link)| {
+        let partition = link.parent.filter(|partition| *partition != table)?;
+        link.depends.contains(&table).then_some((at, partition))
+    })
 }
 
 /// These tables and all that they inherit from.

@@ -25,6 +25,7 @@ mod online;
 mod options;
 mod order;
 mod owner;
+mod partitioned;
 mod persistence;
 mod printed;
 mod privileges;
@@ -80,6 +81,9 @@ pub struct Step {
     /// The same in forms that let others go on working; empty where there are none.
     #[serde(skip)]
     pub online: Vec<Sql>,
+    /// That form is made partition by partition.
+    #[serde(skip)]
+    pub by_parts: bool,
     /// The object of the old catalog that it alters, or that may be in its way, where making that anew would do as well.
     #[serde(skip)]
     pub alters: Option<Key>,
@@ -96,6 +100,8 @@ pub struct PlanOptions {
     pub after_first: bool,
     /// Objects that are made anew although they seem to be alterable.
     pub rebuild: Vec<Key>,
+    /// Indexes and keys of a partitioned table are made partition by partition, with the names that they are to have there.
+    pub by_parts: bool,
 }
 
 /// The steps that turn `old` into `new`; none where both are the same.
@@ -210,6 +216,7 @@ impl Step {
             joined: false,
             online: Vec::new(),
             locks: Vec::new(),
+            by_parts: false,
             alters: None,
         }
     }

@@ -1,55 +1,71 @@
 //! Forms of statements that let others go on reading and writing. They cost more time, and an index that is built so cannot be
 //! part of a transaction.
 
-use crate::catalog::{Kind, Object};
+use crate::catalog::{Kind, Object, Objects};
 use crate::diff::compare::quoted;
-use crate::diff::{Hazard, Step};
+use crate::diff::fate::Work;
+use crate::diff::{Hazard, Step, family, partitioned};
 use crate::sql::Sql;
 
-/// Adds the form to a step that makes an index, a foreign key or a check on a table that is there already.
-pub(super) fn make(step: &mut Step, object: &Object, on_made_table: bool) {
-    if on_made_table {
-        return;
+/// Adds the form to a step that makes an index, a key, a foreign key or a check on a table that is there already.
+pub(super) fn make(step: &mut Step, work: &Work<'_>, at: usize) {
+    let new = work.sides.new;
+    let object = &new.all[at];
+    let Some(blocks) = blocks(new, at).filter(|_| !work.made[new.root(at)]) else { return };
+    step.hazards.push(Hazard::BlocksWrites(blocks.into()));
+    let is_partitioned = [object.detail("relkind"), object.detail("table_kind")].contains(&"p");
+    let statements = match object.detail("type") {
+        "c" => validated(object),
+        _ if is_partitioned => partitioned::make(work, at),
+        "f" => validated(object),
+        _ => built_as(object, &object.name),
+    };
+    if let Some(statements) = statements {
+        let rest: Vec<Sql> = step.statements.drain(1..).collect();
+        step.by_parts = is_partitioned && object.detail("type") != "c";
+        if work.by_parts && step.by_parts {
+            step.statements = statements.iter().map(|text| plain(text)).collect();
+        }
+        step.statements.extend(rest.iter().cloned());
+        step.online = statements.into_iter().map(Sql::from_server).chain(rest).collect();
     }
-    match object.kind {
-        Kind::Index if is_plain_index(object) => {
-            step.hazards
-                .push(Hazard::BlocksWrites("nobody can write to the table while the index is built".into()));
-            let create = object.create.replacen(" INDEX ", " INDEX CONCURRENTLY ", 1);
-            let rest = step.statements.iter().skip(1).cloned();
-            step.online = std::iter::once(Sql::from_server(create)).chain(rest).collect();
+}
+
+/// The same as part of a transaction.
+fn plain(statement: &str) -> Sql {
+    for head in ["CREATE INDEX ", "CREATE UNIQUE INDEX "] {
+        if let Some(rest) = statement.strip_prefix(head).and_then(|rest| rest.strip_prefix("CONCURRENTLY ")) {
+            return Sql::from_server(format!("{head}{rest}"));
         }
-        Kind::Constraint
-            if matches!(object.detail("type"), "f" | "c")
-                && object.detail("relkind") == "r"
-                && !object.defined().ends_with(" NOT VALID")
-                && !object.defined().ends_with(" NOT ENFORCED") =>
-        {
-            step.hazards.push(Hazard::BlocksWrites(
-                "nobody can write to the table while its rows are checked".into(),
-            ));
-            let alter = object.alter.as_deref().unwrap_or_default();
-            let validate = format!("{alter} VALIDATE CONSTRAINT {}", quoted(&object.name));
-            let rest = step.statements.iter().skip(1).cloned();
-            step.online = [format!("{} NOT VALID", object.create), validate]
-                .into_iter()
-                .map(Sql::from_server)
-                .chain(rest)
-                .collect();
-        }
-        Kind::Constraint
-            if matches!(object.detail("type"), "p" | "u" | "x") && object.detail("relkind") == "r" =>
-        {
-            step.hazards.push(Hazard::BlocksWrites(
-                "nobody can use the table while the index of the constraint is built".into(),
-            ));
-            if let Some(from_index) = built_as(object, &object.name) {
-                let rest = step.statements.iter().skip(1).cloned();
-                step.online = from_index.into_iter().map(Sql::from_server).chain(rest).collect();
-            }
-        }
-        _ => {}
     }
+    Sql::from_server(statement.to_owned())
+}
+
+/// What others have to wait for where it is made in its plain form; nothing where they have not.
+fn blocks(new: &Objects, at: usize) -> Option<&'static str> {
+    let object = &new.all[at];
+    let waits_for_parts = family::has_attached(new, at) || !object.is("valid");
+    let is_unproved = [" NOT VALID", " NOT ENFORCED"].iter().any(|end| object.defined().ends_with(end));
+    match (object.kind, object.detail("type")) {
+        (Kind::Index, _) if matches!(object.detail("table_kind"), "r" | "m" | "p") && !waits_for_parts => {
+            Some("nobody can write to the table while the index is built")
+        }
+        (Kind::Constraint, _) if !matches!(object.detail("relkind"), "r" | "p") => None,
+        (Kind::Constraint, "f" | "c") if !is_unproved => {
+            Some("nobody can write to the table while its rows are checked")
+        }
+        (Kind::Constraint, "p" | "u" | "x") if !waits_for_parts => {
+            Some("nobody can use the table while the index of the constraint is built")
+        }
+        _ => None,
+    }
+}
+
+/// A constraint that is added first, and then proved.
+pub(super) fn validated(object: &Object) -> Option<Vec<String>> {
+    let alter = object.alter.as_deref()?;
+    let validate = format!("{alter} VALIDATE CONSTRAINT {}", quoted(&object.name));
+    Some(vec![format!("{} NOT VALID", object.create), validate])
 }
 
 /// True for an index or a key that can be built without keeping anybody out, and belongs to no other one.
@@ -62,10 +78,10 @@ pub(super) fn is_built_apart(object: &Object) -> bool {
 pub(super) fn built_as(object: &Object, index: &str) -> Option<Vec<String>> {
     match object.kind {
         Kind::Index if is_plain_index(object) => {
-            let on = format!(" ON {} USING ", object.detail("table"));
-            let (head, rest) = object.create.split_once(&on)?;
-            let unique = if head.starts_with("CREATE UNIQUE ") { "UNIQUE " } else { "" };
-            Some(vec![format!("CREATE {unique}INDEX CONCURRENTLY {}{on}{rest}", quoted(index))])
+            let unique = if object.is("unique") { "UNIQUE " } else { "" };
+            let head = format!("CREATE {unique}INDEX {}", quoted(&object.name));
+            let rest = object.create.strip_prefix(&head)?;
+            Some(vec![format!("CREATE {unique}INDEX CONCURRENTLY {}{rest}", quoted(index))])
         }
         Kind::Constraint if object.detail("relkind") == "r" => from_index(object, &quoted(index)),
         _ => None,
@@ -96,14 +112,14 @@ fn from_index(object: &Object, index: &str) -> Option<Vec<String>> {
 
 /// Adds the form to a step that sets NOT NULL on a column of a table that is there: a check is added, and proved without keeping
 /// anybody out, and then tells that no row has to be read.
-pub(super) fn not_null(step: &mut Step, object: &Object, is_plain_table: bool) {
+pub(super) fn not_null(step: &mut Step, object: &Object, is_there: bool) {
     let sets = |sql: &Sql| sql.as_str().ends_with(" SET NOT NULL");
     // From PostgreSQL 18 on it may be a constraint of its own, which is validated as others are.
     let adds = |sql: &Sql| {
         let text = sql.as_str();
         text.contains(" ADD CONSTRAINT ") && text.contains(" NOT NULL ") && !text.ends_with(" NOT VALID")
     };
-    if !is_plain_table || !step.statements.iter().any(|sql| sets(sql) || adds(sql)) {
+    if !is_there || !step.statements.iter().any(|sql| sets(sql) || adds(sql)) {
         return;
     }
     step.hazards.push(Hazard::BlocksWrites("nobody can use the table while its rows are checked".into()));

@@ -7,8 +7,8 @@ use crate::diff::compare::{self, quoted};
 use crate::diff::fate::{self, Fate, Work};
 use crate::diff::order::{Act, Group};
 use crate::diff::{
-    Hazard, Step, column, family, fit, inheritance, not_null, online, options, owner, printed, privileges,
-    swap, together,
+    Hazard, Step, column, family, fit, inheritance, not_null, online, options, owner, partitioned, printed,
+    privileges, swap, together,
 };
 use crate::sql::Sql;
 
@@ -78,9 +78,9 @@ fn written(work: &Work<'_>, group: &Group) -> Step {
                 alters: Some(old.all[from].key()),
                 ..Step::plain(title, change.statements.clone())
             };
-            let plain = new.all[new.root(to)].detail("relkind") == "r" && !new.all[to].inherited;
             if new.all[to].kind == Kind::Column {
-                online::not_null(&mut step, &new.all[to], plain);
+                let is_there = partitioned::leaves(work, new.root(to)).is_some();
+                online::not_null(&mut step, &new.all[to], is_there && !new.all[to].inherited);
             }
             step
         }
@@ -137,7 +137,7 @@ fn drop(work: &Work<'_>, at: usize) -> Step {
                 1,
             ))]
         }
-        Kind::Index if has_attached(work.sides.old, at) => {
+        Kind::Index if family::has_attached(work.sides.old, at) => {
             vec![Sql::from_server(format!("{} CASCADE", object.drop))]
         }
         _ => vec![Sql::from_server(object.drop.clone())],
@@ -277,12 +277,6 @@ fn go_on_with_new_sequence(work: &Work<'_>, owner: usize) -> Option<Sql> {
     (work.made[at] && counts && ascends).then(|| column::go_on(&sequence.identity, column))
 }
 
-/// A constraint of a partition belongs to this index.
-fn has_attached(objects: &Objects, index: usize) -> bool {
-    objects.all[index].detail("relkind") == "I"
-        && family::attached_constraints(objects).iter().any(|(_, of)| *of == index)
-}
-
 fn columns_of(objects: &Objects, table: usize) -> Vec<&Object> {
     let mut columns: Vec<_> = (objects.all.iter())
         .filter(|object| object.kind == Kind::Column && object.parent == Some(table))
@@ -336,7 +330,7 @@ fn make(work: &Work<'_>, at: usize, members: &[Act]) -> Step {
             }
         }
         // Without ONLY, the indexes of partitions come along.
-        Kind::Index if object.is("valid") && !has_attached(new, at) => {
+        Kind::Index if object.is("valid") && !family::has_attached(new, at) => {
             step.statements.push(Sql::from_server(object.create.replacen(" ON ONLY ", " ON ", 1)));
         }
         Kind::Statistics | Kind::Index => step.statements.push(Sql::from_server(object.create.clone())),
@@ -367,8 +361,7 @@ fn make(work: &Work<'_>, at: usize, members: &[Act]) -> Step {
     for part in std::iter::once(object).chain(members) {
         finish_making(&mut step, new, part);
     }
-    let on_made_table = work.made[new.root(at)];
-    online::make(&mut step, object, on_made_table);
+    online::make(&mut step, work, at);
     step
 }
 

@@ -145,7 +145,8 @@ impl Step {
     fn check_later(&mut self) -> Option<Step> {
         let mut online = std::mem::take(&mut self.online);
         let [first, second, ..] = online.as_slice() else { return None };
-        let makes = self.alters.is_none() && first.as_str().ends_with(" NOT VALID");
+        let plain = self.statements.first().map(Sql::as_str);
+        let makes = self.alters.is_none() && first.as_str().strip_suffix(" NOT VALID") == plain;
         if !makes || !second.as_str().contains(" VALIDATE CONSTRAINT ") {
             return None;
         }

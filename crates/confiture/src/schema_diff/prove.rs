@@ -292,11 +292,13 @@ struct Failure {
     error: Error,
     /// The object whose alteration was refused.
     alters: Option<Key>,
+    /// What partitions get with the whole is called otherwise, or is otherwise.
+    by_parts: bool,
 }
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self { error, alters: None }
+        Self { error, alters: None, by_parts: false }
     }
 }
 
@@ -341,6 +343,7 @@ pub(super) async fn converge(
                 session.batch(&Sql::literal("ROLLBACK")).await?;
                 let code = failure.error.sqlstate_code();
                 match failure.alters {
+                    _ if failure.by_parts => options.by_parts = true,
                     _ if one_transaction && alone.is_none() && code == Some("53200") => {
                         drop(beside.take());
                         alone = Some(locks.write().await);
@@ -382,6 +385,8 @@ async fn attempt(
 ) -> Result<(Vec<Step>, Arc<Objects>), Failure> {
     let mut state = Arc::clone(from);
     let mut steps = Vec::new();
+    let can_be_by_parts =
+        |steps: &[Step]| one_transaction && !options.by_parts && steps.iter().any(|step| step.by_parts);
     for turn in 0..5 {
         let more = match turn {
             0..3 => rename::steps(&state, renames, Stage::ALL[turn]),
@@ -400,6 +405,10 @@ async fn attempt(
             return inherit_again(session, steps, state, to, owners).await;
         }
         let exchanged = rename::exchanged(&state, to);
+        let by_parts = round > 0 && can_be_by_parts(&steps);
+        if by_parts && !exchanged.is_empty() {
+            return Err(needs_parts());
+        }
         if !exchanged.is_empty() {
             carry_out(session, &exchanged).await?;
             steps.extend(exchanged);
@@ -412,6 +421,9 @@ async fn attempt(
         }
         if more.is_empty() {
             continue;
+        }
+        if by_parts && more.iter().any(Step::alters_index) {
+            return Err(needs_parts());
         }
         if one_transaction {
             carry_out(session, &more).await?;
@@ -430,7 +442,7 @@ async fn attempt(
     if rest.is_empty() {
         return inherit_again(session, steps, state, to, owners).await;
     }
-    Err(misses(&rest).into())
+    Err(Failure { by_parts: can_be_by_parts(&steps), ..misses(&rest).into() })
 }
 
 /// What stands in no definition: once all else is done, it is easily told.
@@ -450,6 +462,11 @@ async fn inherit_again(
     let state = look_again(session, owners).await?;
     let rest = differences(&state, to).await?;
     if rest.is_empty() { Ok((steps, state)) } else { Err(misses(&rest).into()) }
+}
+
+/// What came along with the whole is otherwise, which the form that is made partition by partition could not know.
+fn needs_parts() -> Failure {
+    Failure { error: misses(&[]), alters: None, by_parts: true }
 }
 
 fn misses(rest: &[String]) -> Error {
@@ -513,6 +530,6 @@ async fn carry_out(session: &Session, steps: &[Step]) -> Result<(), Failure> {
         };
         let statements =
             step.statements.iter().fold(refused, |error, sql| error.hint(diff::masked(sql.as_str())));
-        Failure { error: statements, alters: step.alters.clone() }
+        Failure { error: statements, alters: step.alters.clone(), by_parts: false }
     })
 }

@@ -326,3 +326,31 @@ CREATE TABLE p (a int) PARTITION BY RANGE (a);
 CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (1) TO (20);
 CREATE TRIGGER t AFTER INSERT ON p FOR EACH ROW EXECUTE FUNCTION f();
 ALTER TABLE p1 DISABLE TRIGGER t;
+-- case: an index of a partition is attached, though it is in another order
+-- both
+CREATE TABLE u (a int, b int) PARTITION BY RANGE (a);
+CREATE TABLE u1 PARTITION OF u FOR VALUES FROM (1) TO (10);
+-- new
+CREATE INDEX own ON u1 (b DESC);
+CREATE INDEX ON u (b);
+-- rows
+INSERT INTO u VALUES (1, 2);
+-- case: what partitions get is called otherwise than the server would call it
+-- both
+CREATE TABLE one (id int PRIMARY KEY);
+CREATE TABLE p (id int NOT NULL, a int, b text) PARTITION BY RANGE (id);
+CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (1) TO (10);
+CREATE TABLE "x ON public.p1 USING y" PARTITION OF p FOR VALUES FROM (10) TO (20) PARTITION BY LIST (id);
+CREATE TABLE below PARTITION OF "x ON public.p1 USING y" DEFAULT;
+-- new
+ALTER TABLE p1 ADD CONSTRAINT mine FOREIGN KEY (a) REFERENCES one;
+ALTER TABLE p ADD CONSTRAINT fk FOREIGN KEY (a) REFERENCES one;
+ALTER TABLE p1 ADD CONSTRAINT "my key" UNIQUE (id) WITH (fillfactor = 60);
+ALTER TABLE p ADD UNIQUE (id) WITH (fillfactor = 70);
+CREATE INDEX "x ON public.p1 USING z" ON p1 (b) WITH (fillfactor = 50);
+COMMENT ON INDEX "x ON public.p1 USING z" IS 'z';
+CREATE INDEX i ON p (b);
+ALTER TABLE p ALTER a SET NOT NULL;
+-- rows
+INSERT INTO one VALUES (1);
+INSERT INTO p VALUES (1, 1, 'a'), (11, 1, 'b');

@@ -47,7 +47,7 @@ fn read(file: &Path) -> Vec<Case> {
     let mut part = "";
     for line in text.lines() {
         if let Some(name) = line.strip_prefix("-- case: ") {
-            cases.push(Case { name: format!("{kind}/{name}"), ..Case::default() });
+            cases.push(Case { name: format!("{kind}/{name}"), online: true, ..Case::default() });
             part = "";
             continue;
         }

@@ -8,6 +8,7 @@ mod live;
 mod locks;
 mod oracle;
 mod owners;
+mod partitioned;
 mod random;
 #[path = "../live/seed.rs"]
 #[allow(dead_code, reason = "shared with another test binary")]

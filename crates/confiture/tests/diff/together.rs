@@ -24,13 +24,13 @@ const NOTES: &str = "
 
 /// What was dropped and what was made, with the transactions that did so: numbers of its own, from 1 on.
 #[derive(Debug)]
-struct Seen {
+pub(crate) struct Seen {
     gone: BTreeMap<String, u64>,
     made: BTreeMap<String, Vec<u64>>,
 }
 
 /// Runs the file of a plan as it is written, statement by statement, on a database that is `old`.
-async fn run(old: &str, plan: &Plan) -> Seen {
+pub(crate) async fn run(old: &str, plan: &Plan) -> Seen {
     let server = shared_server().await;
     let database = Database::create_on(server).await.unwrap();
     let session = Session::connect(&oracle::connection(server, database.name())).await.unwrap();
@@ -56,7 +56,7 @@ async fn run(old: &str, plan: &Plan) -> Seen {
     Seen { gone, made }
 }
 
-async fn online(old: &str, new: &str) -> (Plan, Plan) {
+pub(crate) async fn online(old: &str, new: &str) -> (Plan, Plan) {
     let options = confiture::schema_diff::DiffOptions { online: true, ..Default::default() };
     let found = oracle::differ_with(shared_server().await, old, new, &options).await.unwrap();
     (found.up, found.down)

@@ -46,6 +46,8 @@ pub(super) struct Work<'a> {
     pub(super) new_comes_along: Vec<bool>,
     /// Old tables that cannot be rewritten, for columns elsewhere have their row type.
     pub(super) held: BTreeSet<usize>,
+    /// Indexes and keys of a partitioned table are made partition by partition in the plain form as well.
+    pub(super) by_parts: bool,
     /// Names of NOT NULL constraints that are there, or come for other reasons than by themselves.
     pub(super) not_null_names: BTreeSet<String>,
 }
@@ -68,6 +70,7 @@ pub(super) fn decide<'a>(sides: Sides<'a>, options: &PlanOptions) -> Work<'a> {
         new_comes_along: vec![false; new.all.len()],
         held: row_type::held(old),
         not_null_names: BTreeSet::new(),
+        by_parts: options.by_parts,
         twins,
     };
     for (at, object) in old.all.iter().enumerate() {
