@@ -278,10 +278,15 @@ async fn run_tree(
     let start = Instant::now();
     execution.emit(&Event::StepStarted { step: step.clone() });
     let mut committed = false;
+    // What was said at the login is about no file.
+    drop(session.take_warnings());
     let outcome = tokio::select! {
         outcome = run_with_roles(&session, plan, &mut committed, execution) => Some(outcome),
         () = execution.interrupted() => None,
     };
+    for warning in session.take_warnings() {
+        execution.warn(format!("the server warns: {warning}"));
+    }
     match outcome {
         Some(Ok(order)) => {
             execution.emit(&Event::StepFinished { step, elapsed: start.elapsed() });

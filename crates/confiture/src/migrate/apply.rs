@@ -84,6 +84,13 @@ impl One<'_, '_> {
             Ok(())
         })
         .await
+        .map_err(|error| match error.kind() {
+            ErrorKind::Connect => error.hint(format!(
+                "{} is there as a whole or not at all: `confiture migrate status` says which, and the same command goes on",
+                self.called
+            )),
+            _ => error,
+        })
     }
 
     /// Statements of the user's between statements of ours, in one message where that can be.

@@ -207,7 +207,7 @@ fn read_record(row: &Row, table: &QualifiedName) -> Result<Record> {
         step: row.get("step"),
         running: row.get("running"),
         applied_at: row.get("applied_at"),
-        execution_ms: row.get("execution_ms"),
+        execution_ms: row.get::<_, Option<f64>>("execution_ms").map(|elapsed| (elapsed * 1e3).round() / 1e3),
         applied_by: row.get("applied_by"),
         source: row.get("source"),
     })

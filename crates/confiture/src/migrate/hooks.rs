@@ -51,6 +51,10 @@ pub(super) async fn run(
             }
             Action::Sql(text) => {
                 let outcome = run_sql_in_time(session, hook, text, &event, execution).await;
+                for warning in session.take_warnings() {
+                    execution
+                        .warn(format!("the hook {}: the server warns: {warning}", occasion.moment.key()));
+                }
                 outcome.map_err(|error| hook::said_of(hook, error))?;
             }
         }

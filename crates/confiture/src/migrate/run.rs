@@ -96,6 +96,8 @@ impl<'a> Run<'a> {
         };
         // It joins the run, and is as every migration finds it.
         worker.batch(&Sql::join("; ", session_end())).await?;
+        // What was said at the login is about no migration.
+        drop(worker.take_warnings());
         let history = history::read_history(lock.session(), &options.history_table).await?;
         let report = Report {
             direction,
@@ -167,8 +169,10 @@ impl<'a> Run<'a> {
         let words = if direction == Direction::Up { "Applying" } else { "Reverting" };
         let started = Instant::now();
         let execution = self.execution;
-        let attempts =
-            execution.step(&format!("{words} {called}"), apply::apply(self, unit, direction)).await?;
+        let outcome = execution.step(&format!("{words} {called}"), apply::apply(self, unit, direction)).await;
+        let warnings = self.worker.take_warnings().into_iter();
+        self.report.notes.extend(warnings.map(|warning| format!("{called}: the server warns: {warning}")));
+        let attempts = outcome?;
         self.report.migrations.push(Done {
             version: planned.version.clone(),
             name: planned.name.clone(),
@@ -224,9 +228,7 @@ impl<'a> Run<'a> {
     /// A hook after the fact: its failure undoes nothing, and is said.
     async fn late_hook(&mut self, moment: Moment, direction: Direction, planned: Option<&Planned>) {
         if let Err(error) = self.hook(moment, direction, planned, None).await {
-            let message = format!("a hook {} failed: {error}", moment.key());
-            self.execution.warn(message.as_str());
-            self.report.notes.push(message);
+            self.report.notes.push(format!("a hook {} failed: {error}", moment.key()));
         }
     }
 
@@ -265,6 +267,10 @@ impl<'a> Run<'a> {
     /// Ends the run, whatever came of it: the next one can begin at once.
     pub(super) async fn end(mut self, outcome: Result<()>) -> Result<Report> {
         self.report.elapsed = self.started.elapsed();
+        // There is no report then.
+        for note in self.report.notes.iter().filter(|_| outcome.is_err()) {
+            self.execution.warn(note);
+        }
         let released = tokio::time::timeout(Duration::from_secs(5), self.lock.release()).await;
         outcome?;
         if let Ok(released) = released {

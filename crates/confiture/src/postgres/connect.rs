@@ -1,11 +1,10 @@
 //! Getting through to a server: the endpoints in order, TLS, the login, and what to say when it fails.
 
-use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_postgres::config::SslMode as DriverSslMode;
 use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
@@ -16,6 +15,7 @@ use super::login_error::{Failure, describe, of_socket};
 use super::server_error::refused;
 use super::socket::{self, Socket};
 use super::tls;
+use super::warnings::{self, Warnings};
 use crate::config::{ChannelBinding, Connection, Endpoint, SslMode, TargetServer};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sql::{Literal, Sql, sql};
@@ -32,6 +32,8 @@ pub(super) struct Connected {
     pub(super) backend_pid: i32,
     /// Why the connection ended, once it has.
     pub(super) last_words: LastWords,
+    /// What the server has warned of.
+    pub(super) warnings: Warnings,
 }
 
 /// What ended a connection that nobody was waiting on.
@@ -207,7 +209,7 @@ pub(super) fn driver_config(connection: &Connection, endpoint: &Endpoint) -> Con
     config
 }
 
-async fn log_in_plain(config: &Config, socket: Socket) -> Result<(Client, LastWords), tokio_postgres::Error> {
+async fn log_in_plain(config: &Config, socket: Socket) -> Result<(Client, Ears), tokio_postgres::Error> {
     let (client, driver) = config.connect_raw(CopySync::new(socket), NoTls).await?;
     Ok((client, drive(driver)))
 }
@@ -217,24 +219,30 @@ async fn log_in_with_tls(
     socket: Socket,
     tls: &MakeRustlsConnect,
     host: &str,
-) -> Result<(Client, LastWords), tokio_postgres::Error> {
+) -> Result<(Client, Ears), tokio_postgres::Error> {
     let (client, driver) =
         config.connect_raw(CopySync::new(socket), WithCopySync(tls_for(tls, host))).await?;
     Ok((client, drive(driver)))
 }
 
+/// What is heard of a connection beside answers.
+type Ears = (LastWords, Warnings);
+
 /// Runs the driver's side of a connection, and keeps the error that ends it.
-fn drive(driver: impl Future<Output = Result<(), tokio_postgres::Error>> + Send + 'static) -> LastWords {
-    let last_words = LastWords::default();
-    let heard = last_words.clone();
+fn drive<S, T>(mut driver: tokio_postgres::Connection<S, T>) -> Ears
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let ears = Ears::default();
+    let (last_words, heard) = ears.clone();
     tokio::spawn(async move {
-        // Pinned here, so that it is dropped, and with it what the client waits on, only after the error is kept.
-        let mut driver = pin!(driver);
-        if let Err(error) = driver.as_mut().await {
-            let _ = heard.set(error);
+        // The driver is dropped, and with it what the client waits on, only after the error is kept.
+        if let Err(error) = warnings::drive(&mut driver, &heard).await {
+            let _ = last_words.set(error);
         }
     });
-    last_words
+    ears
 }
 
 /// What every session is told first.
@@ -256,7 +264,7 @@ async fn settle(
     peer: Peer,
     endpoint: &Endpoint,
     address: Option<IpAddr>,
-    (client, last_words): (Client, LastWords),
+    (client, (last_words, warnings)): (Client, Ears),
     tls: Option<MakeRustlsConnect>,
 ) -> Result<Connected, Failure> {
     let words = first_words(connection);
@@ -279,7 +287,16 @@ async fn settle(
     if let Peer::Console = peer {
         let server_version = pgbouncer_version(field(0)).ok_or_else(Failure::not_pgbouncer)?;
         let endpoint = endpoint.clone();
-        return Ok(Connected { client, endpoint, address, tls, server_version, backend_pid: 0, last_words });
+        return Ok(Connected {
+            client,
+            endpoint,
+            address,
+            tls,
+            server_version,
+            backend_pid: 0,
+            last_words,
+            warnings,
+        });
     }
     let (in_recovery, read_only) = (field(2) == "t", field(3) == "on");
     let unfit = match connection.target {
@@ -295,7 +312,7 @@ async fn settle(
     let backend_pid = field(0).parse().map_err(|_| Failure::not_postgresql())?;
     let server_version = field(1).parse().map_err(|_| Failure::not_postgresql())?;
     let endpoint = endpoint.clone();
-    Ok(Connected { client, endpoint, address, tls, server_version, backend_pid, last_words })
+    Ok(Connected { client, endpoint, address, tls, server_version, backend_pid, last_words, warnings })
 }
 
 /// `PgBouncer 1.18.0` as 11800.

@@ -24,6 +24,7 @@ mod socket;
 mod statement_locks;
 mod tls;
 
+mod warnings;
 mod worker_thread;
 
 pub use advisory_lock::{AdvisoryLock, named_lock, session_end};

@@ -120,7 +120,8 @@ fn names(server: &DbError) -> [&str; 5] {
         .map(Option::unwrap_or_default)
 }
 
-fn message(server: &DbError) -> String {
+/// What the server says, without row values.
+pub(super) fn message(server: &DbError) -> String {
     if holds_values(server) { redact(server.message(), &names(server)) } else { server.message().to_owned() }
 }
 
@@ -163,12 +164,10 @@ fn hint(server: &DbError) -> Option<&'static str> {
         "42P01" => "check the spelling, the schema, and search_path",
         "42703" if server.hint().is_none() => "check the spelling: names in double quotes keep their case",
         "3F000" => "create the schema first, or check the spelling",
-        "22001" => {
-            "a value is longer than its column allows: widen the column, or shorten the value in the mapping"
-        }
-        "22P02" | "22007" => "a value does not read as its column's type: convert it in the mapping",
+        "22001" => "a value is longer than its column allows: widen the column, or shorten the value",
+        "22P02" | "22007" => "a value does not read as its type: convert it, or mend it",
         "22003" => "a number does not fit its column's type: widen the column",
-        "23502" => "a value is missing: give the column a default, or an expression in the mapping",
+        "23502" => "a value is missing: give the column a default, or the row a value",
         "23503" => {
             "a row refers to a row that is not there: load the referenced table first, or mend the data"
         }

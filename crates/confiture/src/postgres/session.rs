@@ -90,6 +90,13 @@ impl Session {
         connect::cancel(self.connection(), &self.inner.connected).await
     }
 
+    /// What the server has warned of since this was asked last, without row values: a `GRANT` that granted nothing, a `VACUUM` that
+    /// left a table out.
+    #[must_use]
+    pub fn take_warnings(&self) -> Vec<String> {
+        self.inner.connected.warnings.take()
+    }
+
     /// The connection underneath, for one that goes to the same place.
     pub(super) fn connected(&self) -> &Connected {
         &self.inner.connected

@@ -125,3 +125,27 @@ async fn an_interrupted_build_leaves_nothing() {
     }
     assert_eq!(ground.psql("mine", "SELECT to_regclass('t') IS NULL"), "t");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_server_warns_of_is_said() {
+    let ground =
+        Ground::new(&[("1.sql", "DO $$ BEGIN RAISE WARNING 'look here'; RAISE NOTICE 'not here'; END $$;")])
+            .await;
+    let heard = Arc::new(Warned::default());
+    let execution = Execution::new(Arc::clone(&heard) as Arc<dyn Observer>, CancellationToken::new());
+    let built =
+        ground.builder().execute(&ground.connection("warned"), BuildOptions::default(), &execution).await;
+    built.unwrap();
+    assert_eq!(*heard.0.lock().unwrap(), ["the server warns: look here"]);
+}
+
+#[derive(Default)]
+struct Warned(std::sync::Mutex<Vec<String>>);
+
+impl Observer for Warned {
+    fn observe(&self, event: &Event) {
+        if let Event::Warning { message } = event {
+            self.0.lock().unwrap().push(message.clone());
+        }
+    }
+}

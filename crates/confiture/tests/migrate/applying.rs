@@ -1,11 +1,12 @@
 //! `up`: in order, each in one transaction with its record, in steps where it must be.
 
+use confiture::ErrorKind;
 use confiture::event::Execution;
 use confiture::migrate::{Migration, UpOptions, Work};
 use confiture::postgres::Session;
 use confiture::sql::sql;
 
-use crate::ground::{Ground, names, version};
+use crate::ground::{Ground, Heard, names, version};
 
 const THREE: &[(&str, &str)] = &[
     ("001_users.up.sql", "CREATE TABLE users (id int PRIMARY KEY, name text);"),
@@ -219,4 +220,44 @@ async fn an_ordinary_role_is_enough() {
     assert_eq!(ground.psql(&format!("SELECT state FROM {role}.confiture_migrations")), "applied");
     migrator.down(&confiture::migrate::DownOptions::default(), &Execution::unattended()).await.unwrap();
     ground.psql(&format!("DROP OWNED BY {role}; DROP ROLE {role}"));
+}
+
+#[tokio::test]
+async fn what_the_server_warns_of_is_said() {
+    let mut ground = Ground::new(&[
+        (
+            "1_a.up.sql",
+            "CREATE TABLE a (); CREATE ROLE warned; GRANT SELECT ON a TO warned; SET ROLE warned;\n\
+             GRANT SELECT ON a TO warned;\nRESET ROLE; DROP OWNED BY warned; DROP ROLE warned;",
+        ),
+        ("2_b.up.sql", "DO $$ BEGIN RAISE WARNING 'the row %', 42; RAISE NOTICE 'not this'; END $$;"),
+    ])
+    .await;
+    let report = ground.up().await.unwrap();
+    assert_eq!(
+        report.notes,
+        ["1_a: the server warns: no privileges were granted for \"a\"", "2_b: the server warns: the row …",]
+    );
+    // Also where there is no report, and what a hook is told.
+    ground.write(&[("3_c.up.sql", "DO $$ BEGIN RAISE WARNING 'half done'; END $$; SELECT missing;")]);
+    ground.options.hooks = crate::hooks::hooks(
+        "hooks:\n  before_up: { sql: \"DO $$ BEGIN RAISE WARNING 'a hook did it'; END $$\" }\n",
+    );
+    let heard = Heard::default();
+    ground.migrator().up(&UpOptions::default(), &heard.execution()).await.unwrap_err();
+    for said in ["the hook before_up: the server warns: a hook did it", "3_c: the server warns: half done"] {
+        assert!(heard.all().contains(said), "{}", heard.all());
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_is_lost_leaves_no_doubt_about_what_is_there() {
+    let ground =
+        Ground::new(&[("1_a.up.sql", "CREATE TABLE a (); SELECT pg_terminate_backend(pg_backend_pid());")])
+            .await;
+    let error = ground.up().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Connect);
+    let said = "1_a is there as a whole or not at all: `confiture migrate status` says which, and the same command goes on";
+    assert!(error.hints().iter().any(|hint| hint == said), "{error:?}");
+    assert_eq!(ground.standing().await, "1 Pending");
 }

@@ -6,7 +6,7 @@ use confiture::migrate::UpOptions;
 
 use crate::ground::{Ground, Heard};
 
-fn hooks(yaml: &str) -> Hooks {
+pub(crate) fn hooks(yaml: &str) -> Hooks {
     let environment = Environment::parse(yaml, "env.yaml".as_ref(), "".as_ref()).unwrap();
     environment.settings.hooks.unwrap().value
 }
