@@ -39,6 +39,8 @@ pub(super) enum Unfit {
     Repeatable,
     /// `B1__x.sql`.
     Baseline,
+    /// `afterMigrate.sql`, `beforeEachMigrate__x.sql`.
+    Callback,
     /// `V1__x.rs`.
     Rust,
 }
@@ -76,10 +78,19 @@ pub(super) fn parse_file_name(name: &str) -> Result<FileName, Unfit> {
     if kind == Kind::Single && with_letter(stem, 'B').is_some() {
         return Err(Unfit::Baseline);
     }
+    if kind == Kind::Single && is_callback(stem) {
+        return Err(Unfit::Callback);
+    }
     let digits = stem.find(|c: char| !c.is_ascii_digit()).unwrap_or(stem.len());
     let version = Version::parse(&stem[..digits]).ok_or(Unfit::NoVersion)?;
     let name = stem[digits..].trim_start_matches(['_', '-', '.', ' ']).to_owned();
     Ok(FileName { version, name, kind })
+}
+
+/// `beforeMigrate`, `afterVersioned__name`: a moment of Flyway's.
+fn is_callback(stem: &str) -> bool {
+    let moment = stem.strip_prefix("before").or_else(|| stem.strip_prefix("after"));
+    moment.is_some_and(|moment| moment.starts_with(|c: char| c.is_ascii_uppercase()))
 }
 
 /// `V1_2__name`: a letter, a version, two underscores, a name.
@@ -120,6 +131,8 @@ mod tests {
             ("R__views.sql", Unfit::Repeatable),
             ("B5__base.sql", Unfit::Baseline),
             ("V1__x.rs", Unfit::Rust),
+            ("afterMigrate__x.sql", Unfit::Callback),
+            ("after_school.sql", Unfit::NoVersion),
         ] {
             assert_eq!(parse_file_name(file), Err(why), "{file}");
         }

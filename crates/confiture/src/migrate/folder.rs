@@ -200,6 +200,10 @@ impl Found {
                 "Flyway's baseline migrations (B__) are not run",
                 "call it V… where the migrations before it are gone, and `baseline` the databases that have it",
             ),
+            Err(Unfit::Callback) => unfit(
+                "Flyway's callbacks are not run",
+                "write it as a hook (docs/migrations.md#hooks), or move it out of the folder",
+            ),
             Err(Unfit::Rust) => unfit(
                 "a migration written in Rust cannot be run from its file",
                 "implement `confiture::migrate::Migration` and call the library, or write it as SQL",
@@ -219,16 +223,9 @@ impl Found {
         let mut migrations: Vec<MigrationFile> = Vec::new();
         let mut layouts: Vec<(Layout, PathBuf)> = Vec::new();
         let mut ways_back: Vec<(FileName, PathBuf)> = Vec::new();
-        // Flyway's `U` takes back the `V` of its version; refinery's is a version of its own.
-        let is_way_back = |file: &FileName, all: &[(FileName, PathBuf)]| match file.kind {
-            Kind::Down => true,
-            Kind::Undo => {
-                all.iter().any(|(other, _)| other.version == file.version && other.kind == Kind::Versioned)
-            }
-            _ => false,
-        };
+        let has_undos = has_undos(&self.files);
         for (file, path) in &self.files {
-            if is_way_back(file, &self.files) {
+            if file.kind == Kind::Down || file.kind == Kind::Undo && has_undos {
                 ways_back.push((file.clone(), path.clone()));
                 continue;
             }
@@ -247,6 +244,13 @@ impl Found {
         let Self { notes, with_letter, .. } = self;
         Ok(Folder { path: path.to_owned(), layout, migrations, notes, with_letter })
     }
+}
+
+/// Flyway's `U` takes back the `V` of its version; refinery's is a version of its own. One pair shows whose all are: an undo that has
+/// lost its `V` must not be applied.
+fn has_undos(files: &[(FileName, PathBuf)]) -> bool {
+    let of = |kind| files.iter().filter(move |(file, _)| file.kind == kind).map(|(file, _)| &file.version);
+    of(Kind::Undo).any(|undo| of(Kind::Versioned).any(|version| version == undo))
 }
 
 /// Where `squash` puts what it has set aside.
@@ -310,7 +314,10 @@ fn attach(migrations: &mut [MigrationFile], file: &FileName, path: &Path) -> Res
             file.version
         ))
         .at(place())
-        .hint(format!("write {}_{}.up.sql beside it, or remove this file", file.version, file.name)));
+        .hint(match file.kind {
+            Kind::Undo => format!("put back V{}__{}.sql, or remove this file", file.version, file.name),
+            _ => format!("write {}_{}.up.sql beside it, or remove this file", file.version, file.name),
+        }));
     };
     if migration.down.is_some() {
         return Err(Error::config(format!("version {} has two ways back", file.version))
@@ -449,6 +456,13 @@ mod tests {
             (vec![("1_a.sql", dbmate), ("V2__b.sql", one)], "the folder mixes dbmate's files with V1__name"),
             (vec![("1_a.down.sql", one)], "there is a way back for version 1, and no way up"),
             (vec![("1_a.up.sql", one), ("1_b.down.sql", one)], "the way back of version 1 is called b"),
+            (
+                vec![("V1__a.sql", one), ("U1__a.sql", one), ("U2__b.sql", one)],
+                "there is a way back for version 2, and no way up",
+            ),
+            (vec![("beforeMigrate.sql", one)], "Flyway's callbacks are not run"),
+            (vec![("1_a.sql", "CREATE TABLE lost ();\n-- migrate:up\nSELECT 1;")], "what stands above"),
+            (vec![("1_a.sql", "-- +goose ENVSUB ON\n-- +goose Up\nSELECT 1;")], "goose would put"),
             (vec![("R__v.sql", one)], "Flyway's repeatable migrations (R__) are not run"),
             (vec![("users.sql", one)], "the file has no version in front of its name"),
             (vec![("V1__x.rs", "fn")], "a migration written in Rust cannot be run"),

@@ -153,7 +153,17 @@ pub(super) fn parse_both_ways(script: &Script) -> Result<(Part, Option<Part>)> {
     for line in text.split_inclusive('\n') {
         let (start, end) = (at, at + line.len());
         at = end;
+        if is_filled_in(line) {
+            return Err(Error::config(
+                "goose would put values of the environment into this file, and Confiture does not",
+            )
+            .at(script.place(start))
+            .hint("write the values, and remove this line"));
+        }
         let Some((_, up, options)) = section(line) else { continue };
+        if sections.is_empty() {
+            refuse_above(script, start, line)?;
+        }
         if let Some((_, _, section)) = sections.last_mut() {
             section.end = start;
         }
@@ -182,6 +192,22 @@ pub(super) fn parse_both_ways(script: &Script) -> Result<(Part, Option<Part>)> {
             .hint("the way up begins with a line of its own: `-- migrate:up` for dbmate, `-- +goose Up` for goose")
     })?;
     Ok((up, part(false)?))
+}
+
+/// goose's `-- +goose ENVSUB ON`.
+fn is_filled_in(line: &str) -> bool {
+    let said = line.trim_start().strip_prefix("--").unwrap_or_default();
+    let mut words = said.split_whitespace();
+    words.next() == Some("+goose") && words.next() == Some("ENVSUB") && words.next() == Some("ON")
+}
+
+/// A statement above the first section is in neither, and would never be run.
+fn refuse_above(script: &Script, end: usize, section: &str) -> Result<()> {
+    let Some(token) = lex(&script.text()[..end]).find(|token| !token.is_blank()) else { return Ok(()) };
+    Err(Error::config(format!("what stands above `{}` belongs to no direction", section.trim()))
+        .at(script.place(token.span.start))
+        .excerpt(script.excerpt(token.span))
+        .hint("move it below that line, or remove it"))
 }
 
 /// Whose file with both directions a text is.

@@ -1,6 +1,7 @@
 //! How the statements of a migration are cut into steps: what is one transaction, and what cannot be in any.
 
 use crate::error::{Error, Result};
+use crate::migrate::file_name::{Kind, parse_file_name};
 use crate::migrate::part::Part;
 use crate::postgres::Piece;
 use crate::sql::lex::{TokenKind, lex};
@@ -47,7 +48,11 @@ impl<'a> Steps<'a> {
         let mut steps = Self { steps: Vec::new(), in_transaction };
         let mut block = None;
         let mut open = false;
+        let is_versioned = is_versioned(part);
         for piece in pieces() {
+            if is_versioned {
+                refuse_placeholder(piece)?;
+            }
             match control(piece)? {
                 Control::Begin if in_transaction => {}
                 Control::Commit if in_transaction => {}
@@ -100,6 +105,33 @@ impl<'a> Steps<'a> {
     pub(super) fn statements_in(&self, steps: usize) -> usize {
         self.steps.iter().take(steps).map(|step| step.pieces().len()).sum()
     }
+}
+
+/// True for `V1__x.sql` and `U1__x.sql`, whose texts Flyway fills in before it sends them.
+fn is_versioned(part: &Part) -> bool {
+    let name = part.script.script.file().file_name().unwrap_or_default().to_string_lossy();
+    parse_file_name(&name).is_ok_and(|name| matches!(name.kind, Kind::Versioned | Kind::Undo))
+}
+
+/// In a string `${role}` would be run as it stands, and nobody would know.
+fn refuse_placeholder(piece: Piece<'_>) -> Result<()> {
+    let text = piece.text();
+    let Some(placeholder) = text.match_indices("${").find_map(|(at, _)| placeholder_at(&text[at..])) else {
+        return Ok(());
+    };
+    Err(unfit(
+        piece,
+        &format!("Flyway would put a value in the place of {placeholder}, and Confiture does not"),
+        "write the value; where the text is meant as it stands, call the file V….up.sql",
+    ))
+}
+
+/// `${flyway:user}`, at the beginning of a text.
+fn placeholder_at(text: &str) -> Option<&str> {
+    let end = text.find('}')?;
+    let name = text.get(2..end).filter(|name| !name.is_empty())?;
+    let is_name = name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.' | ':' | '-'));
+    is_name.then(|| &text[..=end])
 }
 
 /// The name of a statement that is run outside of any transaction.

@@ -261,3 +261,22 @@ async fn a_connection_that_is_lost_leaves_no_doubt_about_what_is_there() {
     assert!(error.hints().iter().any(|hint| hint == said), "{error:?}");
     assert_eq!(ground.standing().await, "1 Pending");
 }
+
+#[tokio::test]
+async fn text_that_flyway_would_fill_in_is_not_run_as_it_stands() {
+    let ground = Ground::new(&[
+        ("V1__a.sql", "CREATE TABLE a (b text DEFAULT '$ {c} ${} ${d e}');"),
+        ("V2__b.sql", "SELECT 1;\nCREATE TABLE b (b text DEFAULT '${env}');"),
+    ])
+    .await;
+    let error = ground.up().await.unwrap_err();
+    assert_eq!(
+        ground.shown(&error),
+        "V2__b.sql:2:1: Flyway would put a value in the place of ${env}, and Confiture does not\n  \
+         hint: write the value; where the text is meant as it stands, call the file V….up.sql"
+    );
+    assert_eq!(ground.standing().await, "1 Pending; 2 Pending");
+    std::fs::rename(ground.folder.path().join("V2__b.sql"), ground.folder.path().join("V2__b.up.sql"))
+        .unwrap();
+    assert_eq!(ground.apply().await, ["1", "2"]);
+}
