@@ -163,6 +163,12 @@ pub(super) async fn plan_build(
     let on_order = if content.order == BuildOrder::Names { notes_on_order(tree) } else { Vec::new() };
     let mut notes = [runs.notes, on_order].concat();
     let database = Identifier::new(&connection.database);
+    if matches!(database.as_str(), "template0" | "template1") {
+        return Err(Error::refused(format!(
+            "what {database} holds, every database of this server gets that is made from now on"
+        ))
+        .hint("build into another database"));
+    }
     let maintenance = match database::connect_to_maintenance(connection).await {
         Ok(session) => Some(session),
         Err(error) if error.sqlstate_code().is_none() => return Err(error),
@@ -200,7 +206,7 @@ pub(super) async fn plan_build(
     };
     if let Some(left) = left.as_ref().filter(|_| !options.drop_existing) {
         notes.push(format!(
-            "a build that was ended has left the database {left}: --drop-existing finishes what it began"
+            "a build that was ended has left the database {left}, with what was there before it: --drop-existing drops that"
         ));
     }
     let left = left.filter(|_| options.drop_existing);

@@ -149,3 +149,11 @@ impl Observer for Warned {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_every_database_is_a_copy_of_is_not_built() {
+    let ground = Ground::new(&[("1.sql", "CREATE TABLE t ();")]).await;
+    let error = ground.build("template1", BuildOptions::default()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsafe);
+    assert_eq!(ground.psql("template1", "SELECT to_regclass('t') IS NULL"), "t");
+}
