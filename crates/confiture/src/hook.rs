@@ -36,7 +36,7 @@ pub struct Occasion<'a> {
     pub hooks: &'a Hooks,
     /// Which of them run.
     pub moment: Moment,
-    /// What they are told: an object. Its fields that are a word or a number become `CONFITURE_EVENT_NAME`, and `event`
+    /// What they are told: an object. Its words and numbers become `CONFITURE_EVENT_NAME`, also those deeper down, and `event`
     /// becomes `CONFITURE_EVENT`.
     pub event: &'a Value,
     /// What they may take together, beside the timeout that each has.
@@ -226,20 +226,25 @@ async fn read(pipe: Option<impl AsyncRead + Unpin>, output: Arc<Mutex<Output>>, 
     }
 }
 
-/// `CONFITURE_EVENT=switched`, `CONFITURE_EVENT_DATABASE=shop`: what a line of shell can use without a JSON reader.
+/// `CONFITURE_EVENT=switched`, `CONFITURE_EVENT_MIGRATION_VERSION=002`: what a line of shell can use without a JSON reader.
 fn variables(event: &Value) -> Vec<(String, String)> {
-    let Some(fields) = event.as_object() else { return Vec::new() };
-    let variable = |(name, value): (&String, &Value)| {
-        let value = match value {
-            Value::String(text) => text.clone(),
-            Value::Number(_) | Value::Bool(_) => value.to_string(),
-            Value::Null | Value::Array(_) | Value::Object(_) => return None,
-        };
-        let name = match name.as_str() {
-            "event" => "CONFITURE_EVENT".to_owned(),
-            name => format!("CONFITURE_EVENT_{}", name.to_uppercase()),
-        };
-        Some((name, value.replace('\0', "")))
-    };
-    fields.iter().filter_map(variable).collect()
+    let mut variables = Vec::new();
+    gather("CONFITURE_EVENT", event, &mut variables);
+    variables
+}
+
+fn gather(name: &str, value: &Value, variables: &mut Vec<(String, String)>) {
+    match value {
+        Value::String(text) => variables.push((name.to_owned(), text.replace('\0', ""))),
+        Value::Number(_) | Value::Bool(_) => variables.push((name.to_owned(), value.to_string())),
+        Value::Object(fields) => {
+            for (field, value) in fields {
+                match field.as_str() {
+                    "event" => gather(name, value, variables),
+                    field => gather(&format!("{name}_{}", field.to_uppercase()), value, variables),
+                }
+            }
+        }
+        Value::Null | Value::Array(_) => {}
+    }
 }

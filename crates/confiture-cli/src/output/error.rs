@@ -7,6 +7,7 @@ use std::io::{self, Write as _};
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use confiture::Error;
+use confiture::error::Excerpt;
 
 use super::style::Style;
 use crate::args::Format;
@@ -51,19 +52,26 @@ fn headline(style: Style, error: &Error) -> String {
     let file = place.file.to_string_lossy();
     let title = Level::ERROR.primary_title(error.message());
     let group: Group<'_> = match error.excerpt_of() {
-        Some(excerpt) => title.element(
+        Some(excerpt) if marks(excerpt, place.line) => title.element(
             Snippet::source(excerpt.text.as_str())
                 .line_start(excerpt.first_line)
                 .path(file.as_ref())
                 .annotation(AnnotationKind::Primary.span(excerpt.mark.clone())),
         ),
-        None => title.element(Origin::path(file.as_ref()).line(place.line).char_column(place.column)),
+        // An excerpt of something else, of a COPY and not of its row, would lead to the wrong line.
+        _ => title.element(Origin::path(file.as_ref()).line(place.line).char_column(place.column)),
     };
     let renderer = if style.color { Renderer::styled() } else { Renderer::plain() };
     let width = style.width.map_or(140, usize::from);
     let mut text = renderer.decor_style(DecorStyle::Ascii).term_width(width).render(&[group]);
     text.push('\n');
     text
+}
+
+/// True where the excerpt's caret stands in `line`.
+fn marks(excerpt: &Excerpt, line: usize) -> bool {
+    let above = excerpt.text.get(..excerpt.mark.start).unwrap_or_default();
+    excerpt.first_line + above.matches('\n').count() == line
 }
 
 /// `label: text`, with further lines of the text below its first.
@@ -93,7 +101,6 @@ mod tests {
     use std::fmt;
 
     use confiture::Place;
-    use confiture::error::Excerpt;
 
     use super::*;
 
@@ -133,6 +140,17 @@ mod tests {
         detail: two
           lines
         "#);
+    }
+
+    #[test]
+    fn a_place_that_the_excerpt_does_not_show_is_the_one_that_is_said() {
+        let place = Place { file: "db/schema/users.sql".into(), line: 6, column: 1 };
+        let excerpt = Excerpt { text: "COPY users FROM stdin;".into(), first_line: 3, mark: 0..21 };
+        let error = Error::new(confiture::ErrorKind::Server, "invalid input").at(place).excerpt(excerpt);
+        insta::assert_snapshot!(render(Style::default(), false, &error), @"
+        error: invalid input
+        --> db/schema/users.sql:6:1
+        ");
     }
 
     #[test]

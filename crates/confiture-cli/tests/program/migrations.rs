@@ -95,6 +95,11 @@ async fn status_and_check() {
     hint: `confiture migrate up` applies what is pending
     ");
     assert_eq!(project.call(&["migrate", "status", "-e", "local"]).status, 0);
+    assert_eq!(project.call(&["migrate", "up", "-e", "local", "-q"]).status, 0);
+    project.write("db/migrations/001_users.up.sql", "CREATE TABLE users (id bigint, full_name text);\n");
+    let changed = project.call(&["migrate", "status", "-e", "local", "--check"]);
+    assert_eq!(changed.status, 7, "{changed}");
+    assert!(!changed.stderr.contains("applies what is pending"), "{changed}");
 }
 
 #[tokio::test]

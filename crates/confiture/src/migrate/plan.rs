@@ -148,7 +148,7 @@ impl Plan {
         }
         let names: Vec<_> = self.migrations.iter().map(Planned::called).collect();
         let what = if self.direction == Direction::Up { "applying" } else { "reverting" };
-        Some(format!("{what} {}: {}", names.join(", "), reasons.join("; ")))
+        Some(format!("{what} {} ({})", names.join(", "), reasons.join("; ")))
     }
 }
 

@@ -25,7 +25,7 @@ pub(super) fn is_about_psql_only(command: &str) -> bool {
 pub(super) fn instead_of(command: &str) -> &'static str {
     match name_of(command) {
         "\\i" | "\\ir" | "\\include" | "\\include_relative" => {
-            "Put the file into the schema folder: every .sql file there runs, in alphabetical order"
+            "Write here what that file holds; in a schema folder every .sql file runs, in alphabetical order"
         }
         "\\copy" => "Write `COPY … FROM stdin;` with the rows below it, ended by a line `\\.`",
         "\\." => "This line ends the rows of a `COPY … FROM stdin;`, and there is none before it",
@@ -35,7 +35,7 @@ pub(super) fn instead_of(command: &str) -> &'static str {
         "\\g" | "\\gx" | "\\gexec" | "\\gdesc" | "\\crosstabview" | "\\watch" | "\\;" => {
             "End the statement with a semicolon"
         }
-        "\\!" => "Run shell commands outside of the schema files",
+        "\\!" => "Run shell commands outside of the files; around migrations, as a hook",
         _ => "Remove the line: only SQL is run",
     }
 }

@@ -65,7 +65,7 @@ impl Down {
             }
             let production = found.database.settings.production.value;
             if let Some(loss) = plan.asks(production).filter(|_| !plan.is_empty()) {
-                let loss = format!("{loss}, on {database}");
+                let loss = format!("{loss} on {database}");
                 confirm(&invocation.terminal, &execution, self.yes, &loss)
                     .await
                     .map_err(|error| error.hint("--dry-run shows every statement and changes nothing"))?;

@@ -42,7 +42,7 @@ impl Redo {
             if let Some(loss) =
                 plan.asks(found.database.settings.production.value).filter(|_| !plan.is_empty())
             {
-                let loss = format!("{loss}, on {database}");
+                let loss = format!("{loss} on {database}");
                 confirm(&invocation.terminal, &execution, self.yes, &loss).await?;
             }
             let report = found.migrator.redo(steps, &execution).await?;

@@ -123,12 +123,15 @@ fn verdict(status: &confiture::migrate::Status) -> Option<Error> {
         .filter(|(number, _)| *number > 0)
         .map(|(number, what)| format!("{number} {what}"))
         .collect();
+    let hint = match &status.unadopted {
+        Some(unadopted) => unadopted.way_out(),
+        None if of(&[Standing::Changed]) > 0 => {
+            "undo the change, and write a new migration for what it was meant to do; or `confiture migrate up --repair`".to_owned()
+        }
+        None => "`confiture migrate up` applies what is pending".to_owned(),
+    };
     (!said.is_empty()).then(|| {
-        Error::new(ErrorKind::Found, format!("not all migrations are applied: {}", said.join(", "))).hint(
-            status.unadopted.as_ref().map_or_else(
-                || "`confiture migrate up` applies what is pending".to_owned(),
-                confiture::migrate::Unadopted::way_out,
-            ),
-        )
+        Error::new(ErrorKind::Found, format!("not all migrations are applied: {}", said.join(", ")))
+            .hint(hint)
     })
 }

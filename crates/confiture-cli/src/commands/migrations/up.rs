@@ -103,7 +103,7 @@ impl Up {
             let production = found.database.settings.production.value;
             let agree = async |plan: &Plan| {
                 if let Some(loss) = plan.asks(production) {
-                    let loss = format!("{loss}, on {database}");
+                    let loss = format!("{loss} on {database}");
                     return confirm(&invocation.terminal, &execution, self.yes, &loss)
                         .await
                         .map_err(|error| error.hint("--plan shows every statement and changes nothing"));
