@@ -152,7 +152,7 @@ pub(super) async fn read_history(session: &Session, table: &TableName) -> Result
             missing.join(", ")
         ))
         .hint("name another table with history_table")
-        .hint("the history of another tool is taken over by `confiture migrate baseline --adopt`"));
+        .hint(format!("where it is another tool's: then `confiture migrate baseline --adopt {table}` takes over what it says")));
     }
     let records = read_records(session, &table, None).await?;
     Ok(History { table, exists: true, records })

@@ -249,11 +249,14 @@ impl<'a> Run<'a> {
             ),
             false => error,
         };
-        let names: Vec<_> = self.report.migrations.iter().map(Done::called).collect();
-        let what = match self.report.direction {
-            Direction::Up => "applied",
-            Direction::Down => "reverted",
-        };
+        // A redo reverts before it applies.
+        let error = self.say_done(error, Direction::Down, "reverted");
+        self.say_done(error, Direction::Up, "applied")
+    }
+
+    fn say_done(&self, error: Error, direction: Direction, what: &str) -> Error {
+        let done = self.report.migrations.iter().filter(|done| done.direction == direction);
+        let names: Vec<_> = done.map(Done::called).collect();
         match names.as_slice() {
             [] => error,
             [one] => error.hint(format!("{one} was {what} before, and stays so")),

@@ -52,6 +52,11 @@ async fn redo_runs_the_file_as_it_is_now() {
     assert_eq!(names(&report), ["003", "003"]);
     assert_eq!(ground.psql("SELECT one FROM c"), "1");
     assert_eq!(ground.standing().await, "001 Applied; 002 Applied; 003 Applied");
+    // Half of it is done where the new file fails.
+    ground.write(&[("003_c.up.sql", "SELECT missing;")]);
+    let error = ground.migrator().redo(1, &Execution::unattended()).await.unwrap_err();
+    assert_eq!(error.hints().last().map(String::as_str), Some("003_c was reverted before, and stays so"));
+    assert_eq!(ground.standing().await, "001 Applied; 002 Applied; 003 Pending");
 }
 
 #[tokio::test]
