@@ -51,6 +51,14 @@ pub(crate) struct Build {
     #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     pub(crate) schema_dir: Vec<PathBuf>,
 
+    /// Only files that match this pattern; may be repeated.
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) include: Vec<String>,
+
+    /// No files that match this pattern; may be repeated.
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) exclude: Vec<String>,
+
     /// Build into the database of this name on the server that --env means: `app_test_$N`.
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
@@ -95,6 +103,8 @@ impl Build {
         let flags = Flags {
             schema_dirs: self.schema_dir.clone(),
             build_order: self.order.clone(),
+            include: self.include.clone(),
+            exclude: self.exclude.clone(),
             ..Flags::default()
         };
         match &self.output {
@@ -396,6 +406,7 @@ async fn write_by_need(
     file: &Path,
     execution: &Execution,
 ) -> Result<()> {
+    builder.refuse_output(file)?;
     let files = builder.files()?;
     let texts = files.iter().map(|file| file.script.script.text());
     let scratch = database::scratch_for(project, settings, texts).await?;

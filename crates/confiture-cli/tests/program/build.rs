@@ -111,6 +111,14 @@ fn an_output_file_needs_no_database() {
     ");
     let sql = std::fs::read_to_string(project.path().join("db/generated/schema.sql")).expect("the file");
     assert!(sql.contains("create table users") && sql.contains("create table posts"));
+    // Among the schema files, the next build would run it; where patterns leave it out, it would not.
+    let said = project.call(&["build", "--output", "db/schema/all.sql"]);
+    assert_eq!((said.status, said.stderr.contains("lies in a schema folder")), (2, true), "{said}");
+    let said = project.call(&["build", "--output", "db/schema/all.sql", "--exclude", "all.sql"]);
+    assert_eq!(said.status, 0, "{said}");
+    let said =
+        project.call(&["build", "--output", "one.sql", "--include", "10_*.sql", "--exclude", "all.sql"]);
+    assert!(said.stdout.contains("from 1 file"), "{said}");
 }
 
 #[test]

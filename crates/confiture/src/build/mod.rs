@@ -38,7 +38,7 @@ use std::path::Path;
 
 use crate::config::Connection;
 use crate::disk;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::event::Execution;
 use crate::sql::{SplitScript, Sql};
 
@@ -131,7 +131,24 @@ impl SchemaBuilder {
     ///
     /// As [`files`](Self::files), and whatever the disk says.
     pub fn write(&self, output: &Path) -> Result<()> {
+        self.refuse_output(output)?;
         disk::write_atomically(output, &self.build()?)
+    }
+
+    /// Refuses a file that the next build would run, beside those that it was made of.
+    ///
+    /// # Errors
+    ///
+    /// That it lies in a schema folder.
+    pub fn refuse_output(&self, output: &Path) -> Result<()> {
+        if !order::takes_in(&self.tree, output)? {
+            return Ok(());
+        }
+        Err(Error::usage(format!(
+            "{} lies in a schema folder: the next build would run it too",
+            output.display()
+        ))
+        .hint("write it somewhere else, or leave it out by `exclude` in confiture.yaml"))
     }
 
     /// Looks at the files and the server and says what [`BuildPlan::execute`] would do.

@@ -114,6 +114,22 @@ pub(super) fn read_tree(tree: &Tree) -> Result<Vec<TreeFile>> {
     Ok(files)
 }
 
+/// True where a file that is written there would be one of the tree's.
+pub(super) fn takes_in(tree: &Tree, output: &Path) -> Result<bool> {
+    let name = output.file_name().unwrap_or_default();
+    let parent = output.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let Ok(parent) = disk::canonical(parent.unwrap_or(Path::new("."))) else { return Ok(false) };
+    let (include, exclude) = (globs(&tree.include)?, globs(&tree.exclude)?);
+    let is_taken = |folder: &PathBuf| {
+        let Ok(real) = disk::canonical(&normal(&tree.root).join(normal(folder))) else { return false };
+        let Ok(below) = parent.strip_prefix(&real) else { return false };
+        let candidates = Candidates::of(folder, &below.join(name));
+        (include.is_empty() || candidates.match_any(&include)) && !candidates.match_any(&exclude)
+    };
+    Ok(output.extension().is_some_and(|extension| extension == "sql")
+        && tree.schema_dirs.iter().any(is_taken))
+}
+
 /// The seeds: those for everybody, then those of the environment.
 fn read_seeds(tree: &Tree, seeds: &Seeds) -> Result<Vec<TreeFile>> {
     let own = seeds.environment.as_ref().map(|name| seeds.folder.join(name));
