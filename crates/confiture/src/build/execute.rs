@@ -321,14 +321,15 @@ async fn run_with_roles(
             Err(error) if !*committed => error,
             outcome => return outcome,
         };
-        let Some(role) = roles::missing_role(&error).filter(|role| !known.contains(role)) else {
+        let role = roles::missing_role(&error);
+        if role.as_ref().is_some_and(|role| known.contains(role)) {
             return Err(error);
-        };
+        }
         roll_back(session).await;
         if !roles::make_missing(session, &error).await? {
             return Err(error);
         }
-        known.push(role);
+        known.extend(role);
     }
 }
 

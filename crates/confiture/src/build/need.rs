@@ -159,7 +159,7 @@ impl<'a> Waiting<'a> {
                 self.refusal = None;
                 Ok(true)
             }
-            Err(error) if is_missing(&error) => {
+            Err(error) if is_missing(&error) || roles::lacks_superuser(session, &error) => {
                 session.batch(&Sql::literal("ROLLBACK TO confiture_file; RELEASE confiture_file")).await?;
                 self.refusal = Some((self.failed_at(&error), error));
                 Ok(false)

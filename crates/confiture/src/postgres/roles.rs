@@ -23,16 +23,41 @@ pub async fn with_roles<T>(session: &Session, mut work: impl AsyncFnMut() -> Res
     work().await
 }
 
-/// Makes the role that `error` lacks, where the server is our own. False where that was not it.
+/// Makes the role that `error` lacks, or makes it the superuser that it has to be, where the server is our own. False where that was
+/// not it.
 ///
 /// # Errors
 ///
 /// What the server refuses.
 pub async fn make_missing(session: &Session, error: &Error) -> Result<bool> {
-    match missing_role(error).filter(|_| session.connection().own_server) {
-        Some(role) => create_role(session, &role).await.map(|()| true),
-        None => Ok(false),
+    if !session.connection().own_server {
+        return Ok(false);
     }
+    match (missing_role(error), weak_owner(error)) {
+        (Some(role), _) => create_role(session, &role).await.map(|()| true),
+        // A role that the files make themselves is gone with their transaction, and is what they say.
+        (None, Some(role)) => Ok(session.batch(&sql!("ALTER ROLE {} SUPERUSER", role)).await.is_ok()),
+        (None, None) => Ok(false),
+    }
+}
+
+/// True where a role has to be a superuser and can be made one.
+pub(crate) fn lacks_superuser(session: &Session, error: &Error) -> bool {
+    session.connection().own_server && weak_owner(error).is_some()
+}
+
+/// The role that is to own what only a superuser may own, an event trigger or a foreign-data wrapper, and is none.
+fn weak_owner(error: &Error) -> Option<Identifier> {
+    let excerpt = error.excerpt_of().filter(|_| error.sqlstate_code() == Some("42501"))?;
+    let text = excerpt.text.get(excerpt.mark.clone())?;
+    let tokens: Vec<Token> = lex(text).filter(|token| !token.is_blank()).collect();
+    let begins = |words: &[&str]| tokens.iter().zip(words).all(|(token, word)| token.is_word(text, word));
+    if !begins(&["ALTER", "EVENT", "TRIGGER"]) && !begins(&["ALTER", "FOREIGN", "DATA", "WRAPPER"]) {
+        return None;
+    }
+    let owner =
+        tokens.windows(3).find(|three| three[0].is_word(text, "OWNER") && three[1].is_word(text, "TO"));
+    owner?[2].identifier(text)
 }
 
 /// Makes those of the roles that are not there.

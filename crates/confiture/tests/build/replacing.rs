@@ -202,7 +202,12 @@ async fn a_database_with_a_subscription_is_not_replaced() {
 /// Roles belong to the server: those that no file makes are made where the server is ours.
 #[tokio::test(flavor = "multi_thread")]
 async fn roles_that_files_name_are_made_on_a_server_of_ours() {
-    let ground = Ground::new(&[("1.sql", "CREATE TABLE t (a int); GRANT SELECT ON t TO app, reader;")]).await;
+    let ground = Ground::new(&[(
+        "1.sql",
+        "CREATE TABLE t (a int); GRANT SELECT ON t TO app, reader;\n\
+         CREATE FOREIGN DATA WRAPPER w;  ALTER FOREIGN DATA WRAPPER w OWNER TO \"Boss\";",
+    )])
+    .await;
     let error = ground.build("granted", BuildOptions::default()).await.unwrap_err();
     assert!(error.hints().iter().any(|hint| hint.contains("CREATE ROLE it there")), "{error:?}");
     let ours = Connection { own_server: true, ..ground.connection("granted") };
@@ -211,10 +216,13 @@ async fn roles_that_files_name_are_made_on_a_server_of_ours() {
         builder.files_by_need(&ours, &Execution::unattended()).await.unwrap();
         builder.execute(&ours, BuildOptions::default(), &Execution::unattended()).await.unwrap();
         assert_eq!(ground.psql("granted", "SELECT has_table_privilege('reader', 't', 'select')"), "t");
+        // Only a superuser may own one.
+        let supers = "SELECT string_agg(rolname, ',') FROM pg_roles WHERE rolsuper AND oid >= 16384";
+        assert_eq!(ground.psql("granted", supers), "Boss");
         ground.psql("postgres", "DROP DATABASE granted");
         for template in ground.databases() {
             ground.psql("postgres", &format!("DROP DATABASE {template} WITH (FORCE)"));
         }
-        ground.psql("postgres", "DROP ROLE app, reader");
+        ground.psql("postgres", "DROP ROLE app, reader, \"Boss\"");
     }
 }
