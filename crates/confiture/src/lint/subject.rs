@@ -287,7 +287,7 @@ impl Before {
             words.eat("local");
             words.eat("session");
             self.lock_timeout |= words.sees("lock_timeout");
-        } else if words.eat("create type") {
+        } else if words.eat("create type") || words.eat("create domain") {
             self.created_types.extend(words.name().map(|name| name.key()));
         } else if let Some((name, value)) = added_enum_value(words)
             && !self.created_types.contains(&name.key())

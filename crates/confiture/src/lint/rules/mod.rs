@@ -13,6 +13,7 @@ mod add_volatile_default;
 pub(super) mod allow_unknown;
 pub(super) mod allow_unused;
 pub(super) mod allow_without_reason;
+mod alter_domain;
 mod attach_partition;
 mod backfill_with_schema_change;
 mod change_type;
@@ -116,6 +117,7 @@ pub static RULES: &[&Rule] = &[
     &validate_in_same_transaction::RULE,
     &add_unique_constraint::RULE,
     &add_exclusion_constraint::RULE,
+    &alter_domain::RULE,
     &create_index::RULE,
     &concurrently_on_partitioned::RULE,
     &drop_index::RULE,
