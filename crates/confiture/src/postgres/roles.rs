@@ -119,6 +119,38 @@ pub fn made_in(text: &str) -> Vec<String> {
     roles_after(text, &["CREATE"])
 }
 
+/// The roles that a text gives something to, or takes it from, and does not make itself: those behind `GRANT … TO`, `REVOKE … FROM` and
+/// `OWNER TO`.
+pub(super) fn named_in(text: &str) -> Vec<String> {
+    let tokens: Vec<Token> = lex(text).filter(|token| !token.is_blank()).collect();
+    let made = made_in(text);
+    let mut named: Vec<String> = Vec::new();
+    for statement in tokens.split(|token| token.kind == TokenKind::Semicolon) {
+        let is =
+            |at: usize, word: &str| statement.get(at).is_some_and(|token: &Token| token.is_word(text, word));
+        let behind = (0..statement.len()).rev().find(|at| match is(0, "GRANT") {
+            true => is(*at, "TO"),
+            false => {
+                is(0, "REVOKE") && is(*at, "FROM")
+                    || at.checked_sub(1).is_some_and(|at| is(at, "OWNER")) && is(*at, "TO")
+            }
+        });
+        let Some(behind) = behind else { continue };
+        for one in statement[behind + 1..].split(|token| token.kind == TokenKind::Comma) {
+            let role = one.iter().find(|token| !token.is_word(text, "GROUP"));
+            let is_own = |role: &Token| OWN.iter().any(|word| role.is_word(text, word));
+            let role = role.filter(|role| !is_own(role)).and_then(|role| role.identifier(text));
+            named.extend(role.map(|role| role.as_str().to_owned()).filter(|role| !made.contains(role)));
+        }
+    }
+    named.sort();
+    named.dedup();
+    named
+}
+
+/// Words that stand for a role, and are none.
+const OWN: [&str; 4] = ["PUBLIC", "CURRENT_USER", "CURRENT_ROLE", "SESSION_USER"];
+
 /// True for a text that makes, alters or drops roles, in a `DO` block too.
 pub(super) fn are_touched_by(text: &str) -> bool {
     !roles_after(text, &["CREATE", "ALTER", "DROP"]).is_empty()
@@ -160,6 +192,9 @@ mod tests {
             assert_eq!(made_in(text), made, "{text}");
             assert_eq!(are_touched_by(text), !made.is_empty(), "{text}");
         }
+        let text = "GRANT SELECT ON TABLE t TO a, \"We ird\" WITH GRANT OPTION; REVOKE ALL ON SCHEMA s FROM GROUP b, PUBLIC; \
+            ALTER TABLE t OWNER TO c; ALTER TABLE t OWNER TO CURRENT_USER; ALTER TABLE t RENAME TO d; CREATE ROLE e; GRANT e TO e, a";
+        assert_eq!(named_in(text), ["We ird", "a", "b", "c"]);
         assert!(made_in("ALTER ROLE app SET search_path = a").is_empty());
         assert!(are_touched_by("ALTER ROLE app SET search_path = a"));
     }

@@ -125,6 +125,9 @@ impl Scratch {
                 (Some(smaller), _) => part = smaller,
                 (None, Some(at)) => drop(rest.remove(at)),
                 (None, None) if made < MOST_ROLES && roles::make_missing(&self.session, &error).await? => {
+                    // Who lacks one mostly lacks others: all is not run again for each of them.
+                    let rest: Vec<&str> = rest.iter().map(|piece| piece.text()).collect();
+                    roles::make_roles(&self.session, &roles::named_in(&rest.join(";\n"))).await?;
                     made += 1;
                 }
                 (None, None) => return Err(roles::advise(&self.session, self.advise(error))),

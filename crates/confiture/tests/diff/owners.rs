@@ -233,3 +233,19 @@ async fn files_of_both_sides_make_a_role_where_it_is_not_there() {
         assert_eq!(up(&found), [format!("GRANT SELECT ON TABLE public.t TO {role}")]);
     }
 }
+
+/// More than are made one by one.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_roles_that_files_name_and_nobody_makes() {
+    let database = Database::create().await.unwrap();
+    let roles: Vec<String> = (0..120).map(|number| format!("{}_{number}", database.name())).collect();
+    let grants: Vec<String> = roles.iter().map(|role| format!("GRANT SELECT ON t TO {role};")).collect();
+    let files = files(&format!("CREATE TABLE t (a int); {}", grants.join("\n")));
+    let connection = Connection { own_server: true, ..connection(shared_server().await, "postgres") };
+    let (nothing, options) = (Source::Scripts(Vec::new()), DiffOptions::default());
+    let found = schema_diff::diff(&connection, &nothing, &files, &options).await;
+    let session = Session::connect(&connection).await.unwrap();
+    session.batch(&Sql::from_user(format!("DROP ROLE IF EXISTS {}", roles.join(", ")))).await.unwrap();
+    let granted = found.unwrap().up.statements().filter(|sql| sql.as_str().contains(" TO ")).count();
+    assert_eq!(granted, roles.len());
+}
