@@ -19,6 +19,7 @@ pub use index::Index;
 pub use object::{Facet, Key, Kind, Object, Objects};
 pub use relation::{Relation, RelationKind};
 pub use sequence::Sequence;
+pub(crate) use settle::parts_of_time;
 pub use trigger::{Trigger, TriggerEnabled};
 
 use std::collections::BTreeMap;

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::catalog::settle::{settle, values_list};
+use crate::catalog::settle::{dumped, settle, values_list};
 
 macro_rules! kinds {
     ($($variant:ident $text:literal,)*) => {
@@ -115,6 +115,9 @@ pub struct Object {
     pub create: String,
     /// What is compared; the statement that makes it where there is nothing better.
     pub definition: Option<String>,
+    /// The same as a dump of it says it, where that may be otherwise.
+    #[serde(skip)]
+    dumped: Option<String>,
     /// The statement that makes it take this form where it exists in another.
     pub replace: Option<String>,
     /// The statement that drops it.
@@ -183,12 +186,19 @@ impl Object {
                 settle(text);
             }
         }
+        self.dumped = dumped(self.defined());
     }
 
-    /// What is compared.
+    /// What is compared, as the server says it.
     #[must_use]
     pub fn defined(&self) -> &str {
         self.definition.as_deref().unwrap_or(&self.create)
+    }
+
+    /// True where both are the same, if only after one of them was dumped and read again.
+    #[must_use]
+    pub fn is_defined_as(&self, other: &Self) -> bool {
+        self.dumped.as_deref().unwrap_or(self.defined()) == other.dumped.as_deref().unwrap_or(other.defined())
     }
 
     /// Parts with statements of their own.

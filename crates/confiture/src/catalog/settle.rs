@@ -7,26 +7,72 @@ use crate::sql::lex::{Token, TokenKind, lex};
 /// `varchar IN ('a', 'b')` is rendered as `(c)::text = ANY ((ARRAY['a'::character varying, …])::text[])`, which, read again,
 /// becomes something else: the cast goes down to the elements. Without the casts to `text` it stays as it is.
 pub(super) fn settle(text: &mut String) {
-    const ITEM: &str = "::character varying";
-    const END: &str = "])::text[])";
-    for operator in [" = ANY ", " <> ALL "] {
-        let middle = format!(")::text{operator}((ARRAY[");
-        let mut from = 0;
-        while let Some(at) = text[from..].find(&middle).map(|at| at + from) {
-            from = at + middle.len();
-            let Some(open) = opening(&text[..at]) else { continue };
-            let Some(length) = items(&text[from..], ITEM) else { continue };
-            if !text[from + length..].starts_with(END) {
-                continue;
-            }
-            let settled = format!("{}{operator}(ARRAY[{}])", &text[open + 1..at], &text[from..from + length]);
-            let end = from + length + END.len();
-            from = open + settled.len();
-            text.replace_range(open..end, &settled);
-        }
-    }
+    settle_lists(text, ("((ARRAY[", "])::text[])"), ("", "::character varying"));
     settle_arrays(text);
     settle_joins(text);
+}
+
+/// What a dump of `text`, read again, has in common with it, where that is something else: the cast to `text` has gone down to the
+/// elements of a list, and a part of a time is in lower case.
+pub(super) fn dumped(text: &str) -> Option<String> {
+    if !text.contains("(ARRAY[(") && !text.contains("EXTRACT(") {
+        return None;
+    }
+    let mut dumped = text.to_owned();
+    settle_lists(&mut dumped, ("(ARRAY[", "])"), ("(", "::character varying)::text"));
+    for part in parts_of_time(&dumped) {
+        dumped[part].make_ascii_lowercase();
+    }
+    (dumped != text).then_some(dumped)
+}
+
+/// Where parts of a time stand that are read in lower case: `EXTRACT('YEAR' FROM t)` is rendered as `EXTRACT(YEAR FROM t)`.
+pub(crate) fn parts_of_time(text: &str) -> Vec<Range<usize>> {
+    let tokens: Vec<Token> = lex(text).filter(|token| !token.is_blank()).collect();
+    let is_one = |four: &&[Token]| {
+        four[0].is_word(text, "EXTRACT")
+            && four[1].kind == TokenKind::Open
+            && four[2].kind == TokenKind::Word
+            && four[2].text(text).contains(|letter: char| letter.is_ascii_uppercase())
+            && four[3].is_word(text, "FROM")
+    };
+    tokens.windows(4).filter(is_one).map(|four| four[2].span.clone()).collect()
+}
+
+/// `x = ANY (ARRAY['a'::character varying, …])`, where `x` and the whole or each of the strings is cast to `text`.
+fn settle_lists(text: &mut String, (begin, end): (&str, &str), (before, after): (&str, &str)) {
+    for operator in [" = ANY ", " <> ALL "] {
+        let middle = format!(")::text{operator}{begin}");
+        let mut from = 0;
+        while let Some(at) = find(text, &middle, from) {
+            from = at + middle.len();
+            let Some(open) = opening(&text[..at]) else { continue };
+            let Some((length, strings)) = items(&text[from..], before, after) else { continue };
+            if !text[from + length..].starts_with(end) {
+                continue;
+            }
+            let strings: Vec<String> =
+                strings.iter().map(|one| format!("{one}::character varying")).collect();
+            let settled = format!("{}{operator}(ARRAY[{}])", &text[open + 1..at], strings.join(", "));
+            let to = from + length + end.len();
+            from = open + settled.len();
+            text.replace_range(open..to, &settled);
+        }
+    }
+}
+
+/// The next place of `what` that is not in a string, nor in the body of a function.
+fn find(text: &str, what: &str, mut from: usize) -> Option<usize> {
+    loop {
+        let at = text[from..].find(what)? + from;
+        let within = lex(text).find(|token| token.span.end > at);
+        let is_code =
+            within.is_none_or(|token| !matches!(token.kind, TokenKind::String | TokenKind::DollarString));
+        if is_code {
+            return Some(at);
+        }
+        from = at + what.len();
+    }
 }
 
 /// A natural join without columns in common is rendered as `ON TRUE`, which, read again, is `ON (true)`.
@@ -50,7 +96,7 @@ fn settle_joins(text: &mut String) {
 fn settle_arrays(text: &mut String) {
     for middle in [" ANY ((ARRAY[", " ALL ((ARRAY["] {
         let mut from = 0;
-        while let Some(at) = text[from..].find(middle).map(|at| at + from) {
+        while let Some(at) = find(text, middle, from) {
             let open = at + " ANY (".len();
             from = at + middle.len();
             let Some(length) = text[from..].find("])::") else { continue };
@@ -104,20 +150,23 @@ fn opening(text: &str) -> Option<usize> {
     None
 }
 
-/// How long the list of strings is that `text` begins with, each followed by `cast`.
-fn items(text: &str, cast: &str) -> Option<usize> {
+/// How long the list of strings is that `text` begins with, each between `before` and `after`, and the strings.
+fn items<'a>(text: &'a str, before: &str, after: &str) -> Option<(usize, Vec<&'a str>)> {
     let mut at = 0;
+    let mut strings = Vec::new();
     loop {
+        at += text[at..].starts_with(before).then_some(before.len())?;
         let rest = text[at..].strip_prefix('\'')?;
         let mut end = rest.find('\'')?;
         while rest[end + 1..].starts_with('\'') {
             end += 2 + rest[end + 2..].find('\'')?;
         }
+        strings.push(&text[at..at + 1 + end + 1]);
         at += 1 + end + 1;
-        at += text[at..].starts_with(cast).then_some(cast.len())?;
+        at += text[at..].starts_with(after).then_some(after.len())?;
         match text[at..].strip_prefix(", ") {
             Some(_) => at += 2,
-            None => return Some(at),
+            None => return Some((at, strings)),
         }
     }
 }
@@ -152,6 +201,32 @@ mod tests {
             text,
             " SELECT ' ON TRUE'\n   FROM (a\n     LEFT JOIN q ON (true))\n     JOIN r ON (true);"
         );
+    }
+
+    #[test]
+    fn what_a_dump_makes_of_it_is_the_same() {
+        let mut made = "CHECK (((s)::text <> ALL ((ARRAY['a'::character varying, 'it''s)::text'::character varying])::text[])))".to_owned();
+        settle(&mut made);
+        let read_again = "CHECK (((s)::text <> ALL (ARRAY[('a'::character varying)::text, ('it''s)::text'::character varying)::text])))";
+        assert_eq!(dumped(read_again), Some(made));
+        assert_eq!(dumped("EXTRACT(YEAR FROM a)").as_deref(), Some("EXTRACT(year FROM a)"));
+        for same in
+            ["(s = ANY (ARRAY[('a'::text), b]))", "AS $f$ EXTRACT(YEAR FROM a) $f$", "EXTRACT(year FROM a)"]
+        {
+            assert_eq!(dumped(same), None);
+        }
+    }
+
+    #[test]
+    fn what_stands_in_a_string_or_a_body_stays() {
+        for same in [
+            "DEFAULT 'ON TRUE, n = ANY ((ARRAY[1, 2])::numeric[])'::text",
+            "AS $f$ SELECT (s)::text = ANY ((ARRAY['a'::character varying])::text[]) $f$",
+        ] {
+            let mut text = same.to_owned();
+            settle(&mut text);
+            assert_eq!(text, same);
+        }
     }
 
     #[test]

@@ -56,7 +56,7 @@ pub(super) fn compare(sides: Sides<'_>, old: &Object, new: &Object) -> Change {
         Kind::Trigger if !old.inherited && new.inherited => Change::rebuild(),
         Kind::Constraint if gives_way_to_parents(sides, old, new) => Change::rebuild(),
         Kind::Index if is_attached_elsewhere(sides, old, new) => Change::rebuild(),
-        _ if old.defined() == new.defined() => Change::default(),
+        _ if old.is_defined_as(new) => Change::default(),
         Kind::View => replace_if(new, is_prefix(&old.details["columns"], &new.details["columns"])),
         Kind::Function | Kind::Procedure => replace_if(new, is_replaceable_routine(old, new)),
         Kind::Policy => replace_if(new, old.detail("shape") == new.detail("shape")),

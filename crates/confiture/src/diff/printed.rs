@@ -4,8 +4,12 @@
 //! `b BETWEEN 1 AND 9 AND a > 0` is an AND within an AND, and so it is printed: `(((b >= 1) AND (b <= 9)) AND (a > 0))`. Read again, that
 //! is one AND of three. A cast to boolean, which comes to nothing, keeps the parser from looking inside.
 //!
-//! Columns without a name: `EXISTS (SELECT 'x' …)` is printed as `SELECT 'x'::text`, and the type would be its name.
+//! Columns without a name: `EXISTS (SELECT 'x' …)` is printed as `SELECT 'x'::text`, and the type would be its name. So is an arm of a
+//! `UNION`.
+//!
+//! Parts of a time: `EXTRACT('YEAR' FROM t)` is printed as `EXTRACT(YEAR FROM t)`, which is `EXTRACT('year' FROM t)`.
 
+use crate::catalog::parts_of_time;
 use crate::sql::Sql;
 use crate::sql::lex::{Token, TokenKind, lex};
 
@@ -18,14 +22,18 @@ struct Group {
     joined_by: Option<bool>,
 }
 
-/// The statement with casts after each condition that would be taken apart, and names for columns that have none.
+/// The statement with casts after each condition that would be taken apart, names for columns that have none, and quotes around
+/// parts of a time that are not in lower case.
 pub(super) fn kept(statement: Sql) -> Sql {
     let text = statement.as_str();
-    if !text.contains("((") && !text.contains("SELECT") {
+    if !["((", "SELECT", "EXTRACT("].iter().any(|sign| text.contains(sign)) {
         return statement;
     }
-    let mut places: Vec<(usize, &str)> = conditions(text).into_iter().map(|place| (place, CAST)).collect();
-    places.extend(nameless(text).into_iter().map(|place| (place, NAME)));
+    let tokens: Vec<Token> = lex(text).filter(|token| !token.is_blank()).collect();
+    let mut places: Vec<(usize, &str)> =
+        conditions(text, &tokens).into_iter().map(|place| (place, CAST)).collect();
+    places.extend(nameless(text, &tokens).into_iter().map(|place| (place, NAME)));
+    places.extend(parts_of_time(text).into_iter().flat_map(|part| [(part.start, "'"), (part.end, "'")]));
     if places.is_empty() {
         return statement;
     }
@@ -46,13 +54,13 @@ const CAST: &str = "::pg_catalog.bool";
 const NAME: &str = " AS \"?column?\"";
 
 /// Where conditions end that would be taken apart.
-fn conditions(text: &str) -> Vec<usize> {
+fn conditions(text: &str, tokens: &[Token]) -> Vec<usize> {
     let mut open: Vec<Group> = Vec::new();
     let mut closed: Option<(usize, Group)> = None;
     let mut places = Vec::new();
     let mut follows_open = false;
-    for token in lex(text).filter(|token| !token.is_blank()) {
-        let word = joins(&token, text);
+    for token in tokens {
+        let word = joins(token, text);
         if let (Some(word), Some((end, group))) = (word, closed.take())
             && group.is_first
             && group.joined_by == Some(word)
@@ -72,41 +80,68 @@ fn conditions(text: &str) -> Vec<usize> {
     places
 }
 
-/// Where constants with a cast end that are all that is selected, and have no name.
-fn nameless(text: &str) -> Vec<usize> {
-    const AFTER: [&str; 9] =
-        ["FROM", "WHERE", "UNION", "EXCEPT", "INTERSECT", "LIMIT", "OFFSET", "GROUP", "ORDER"];
-    let tokens: Vec<Token> = lex(text).filter(|token| !token.is_blank()).collect();
+/// Where constants with a cast end that are selected, and have no name.
+fn nameless(text: &str, tokens: &[Token]) -> Vec<usize> {
     let mut places = Vec::new();
     for (at, _) in tokens.iter().enumerate().filter(|(_, token)| token.is_word(text, "SELECT")) {
-        let rest = &tokens[at + 1..];
-        let is_constant = |token: &Token| token.kind == TokenKind::String || token.is_word(text, "NULL");
-        let [constant, cast, ..] = rest else { continue };
-        let follows_open = at > 0 && tokens[at - 1].kind == TokenKind::Open;
-        if !follows_open || !is_constant(constant) || !cast.text(text).starts_with(':') {
-            continue;
+        let mut rest = &tokens[at + 1..];
+        if rest.first().is_some_and(|token| token.is_word(text, "DISTINCT")) {
+            rest = &rest[1..];
         }
-        let mut depth = 0_usize;
-        for (number, token) in rest.iter().enumerate() {
-            match token.kind {
-                TokenKind::Open => depth += 1,
-                TokenKind::Close if depth > 0 => depth -= 1,
-                TokenKind::Close => {
-                    places.push(rest[number - 1].span.end);
-                    break;
-                }
-                TokenKind::Comma if depth == 0 => break,
-                TokenKind::Operator if !token.text(text).starts_with(':') => break,
-                TokenKind::Word if AFTER.iter().any(|word| token.is_word(text, word)) => {
-                    places.push(rest[number - 1].span.end);
-                    break;
-                }
-                TokenKind::Word if token.is_word(text, "AS") => break,
-                _ => {}
+        loop {
+            let (length, is_named) = selected(text, rest);
+            let is_constant = |token: &Token| token.kind == TokenKind::String || token.is_word(text, "NULL");
+            if let [constant, cast, ..] = &rest[..length]
+                && is_constant(constant)
+                && cast.text(text).starts_with(':')
+                && !is_named
+            {
+                places.push(rest[length - 1].span.end);
+            }
+            match rest.get(length) {
+                Some(token) if token.kind == TokenKind::Comma => rest = &rest[length + 1..],
+                _ => break,
             }
         }
     }
     places
+}
+
+/// How many tokens the first thing has that is selected, and whether a name for it is among them.
+fn selected(text: &str, tokens: &[Token]) -> (usize, bool) {
+    const AFTER: [&str; 13] = [
+        "FROM",
+        "WHERE",
+        "UNION",
+        "EXCEPT",
+        "INTERSECT",
+        "LIMIT",
+        "OFFSET",
+        "FETCH",
+        "FOR",
+        "GROUP",
+        "HAVING",
+        "WINDOW",
+        "ORDER",
+    ];
+    let mut depth = 0_usize;
+    let mut is_named = false;
+    for (number, token) in tokens.iter().enumerate() {
+        match token.kind {
+            TokenKind::Open => depth += 1,
+            TokenKind::Close if depth > 0 => depth -= 1,
+            TokenKind::Close | TokenKind::Semicolon => return (number, is_named),
+            TokenKind::Comma if depth == 0 => return (number, is_named),
+            TokenKind::Word if depth == 0 => {
+                if AFTER.iter().any(|word| token.is_word(text, word)) {
+                    return (number, is_named);
+                }
+                is_named |= token.is_word(text, "AS");
+            }
+            _ => {}
+        }
+    }
+    (tokens.len(), is_named)
 }
 
 /// True for `AND`, false for `OR`, nothing for other words.
@@ -148,14 +183,24 @@ mod tests {
             ),
             "(EXISTS ( SELECT 'x'::text AS \"?column?\"\n   FROM t)) AND (b IN ( SELECT NULL::character varying(3) AS \"?column?\"))"
         );
-        for text in [
-            "( SELECT 'x'::text AS text)",
-            "( SELECT 'x'::text, 1 FROM t)",
-            "( SELECT 1)",
-            "( SELECT a::text FROM t)",
-        ] {
+        assert_eq!(
+            kept_text(
+                "SELECT 0 AS a,\n 'x'::name AS name\nUNION ALL\n SELECT DISTINCT 'x'::name, f('a'::text, b), 'y'::\"bit\""
+            ),
+            "SELECT 0 AS a,\n 'x'::name AS name\nUNION ALL\n SELECT DISTINCT 'x'::name AS \"?column?\", f('a'::text, b), \
+             'y'::\"bit\" AS \"?column?\""
+        );
+        for text in ["( SELECT 'x'::text AS text)", "( SELECT 1)", "( SELECT a::text FROM t)"] {
             assert_eq!(kept_text(text), text);
         }
+    }
+
+    #[test]
+    fn a_part_of_a_time_is_written_as_it_was() {
+        assert_eq!(
+            kept_text("(EXTRACT(YEAR FROM a) + EXTRACT(year FROM 'EXTRACT(YEAR FROM'::text))"),
+            "(EXTRACT('YEAR' FROM a) + EXTRACT(year FROM 'EXTRACT(YEAR FROM'::text))"
+        );
     }
 
     #[test]

@@ -153,3 +153,17 @@ CREATE VIEW x WITH (security_barrier) AS VALUES (1, 2);
 CREATE VIEW v (x, "Y", "select") WITH (security_barrier, security_invoker = false) AS VALUES (1, 'a', 'AS '), (2, 'b', ' WITH (');
 CREATE VIEW w (x) AS VALUES (1);
 CREATE VIEW x WITH (security_barrier = false) AS VALUES (1, 2), (3, 4);
+-- case: a part of a time in capitals
+-- old
+CREATE TABLE t (a timestamp);
+-- new
+CREATE TABLE t (a timestamp CHECK (EXTRACT('Year' FROM a) > 0));
+CREATE VIEW v AS SELECT EXTRACT('YEAR' FROM a) AS y, 'EXTRACT(YEAR FROM a)' AS z FROM t;
+-- rows
+INSERT INTO t VALUES ('2020-01-01');
+-- case: an arm of a union that has no name
+-- old
+CREATE VIEW v AS SELECT 1 AS a;
+-- new
+CREATE VIEW v AS SELECT 1 AS a;
+CREATE VIEW w AS SELECT s.a FROM (SELECT 0 AS n, relname AS a FROM pg_class UNION ALL SELECT DISTINCT 1, 'x' UNION SELECT 2, NULL) AS s;

@@ -342,7 +342,7 @@ impl Work<'_> {
         let (old, new) = (self.sides.old, self.sides.new);
         let below = &old.all[on];
         let stays =
-            self.twins[dependant].is_some_and(|twin| new.all[twin].defined() == old.all[dependant].defined());
+            self.twins[dependant].is_some_and(|twin| new.all[twin].is_defined_as(&old.all[dependant]));
         stays || is_named_otherwise(new, below)
     }
 
