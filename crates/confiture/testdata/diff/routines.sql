@@ -159,3 +159,17 @@ CREATE FUNCTION f(n numeric, s varchar) RETURNS boolean LANGUAGE sql AS
     $$ SELECT n = ANY ((ARRAY[1, 2])::numeric[]) AND (s)::text = ANY ((ARRAY['a'::character varying])::text[]) $$;
 -- rows
 INSERT INTO t VALUES ('a');
+-- case: an event trigger that writes down what is done, elsewhere than before
+-- old
+CREATE TABLE log (tag text, one text);
+CREATE FUNCTION note() RETURNS event_trigger LANGUAGE plpgsql AS
+    $$ BEGIN INSERT INTO public.log (tag, one) SELECT 'x', 'y' FROM pg_event_trigger_ddl_commands() WHERE false; END $$;
+CREATE EVENT TRIGGER e ON ddl_command_end EXECUTE FUNCTION note();
+-- new
+CREATE TABLE log (tag text, other int);
+CREATE TABLE last (tag text);
+CREATE FUNCTION note() RETURNS event_trigger LANGUAGE plpgsql AS
+    $$ BEGIN INSERT INTO public.log (tag, other) SELECT 'x', 1 FROM public.last WHERE false; END $$;
+CREATE EVENT TRIGGER e ON ddl_command_end EXECUTE FUNCTION note();
+-- rows
+INSERT INTO log VALUES ('x', 'y');

@@ -64,6 +64,28 @@ impl Graph<'_> {
         }
     }
 
+    /// The function of an event trigger runs whatever is done: it is replaced when what it is to find is there, and what it was to find as
+    /// well.
+    pub(super) fn connect_event_triggers(&mut self) {
+        let (old, new) = (self.old(), self.new_side());
+        let triggers = old.all.iter().filter(|object| object.kind == Kind::EventTrigger);
+        let functions: Vec<usize> =
+            triggers.flat_map(|trigger| &trigger.depends).filter_map(|on| self.alter_of(*on)).collect();
+        let is_found = |object: &Object| {
+            use Kind::{Column, Function, MaterializedView, Sequence, Table, View};
+            matches!(object.kind, Table | Column | View | MaterializedView | Sequence | Function)
+        };
+        let edges = self.acts.iter().enumerate().flat_map(|(act, what)| {
+            functions.iter().filter_map(move |function| match *what {
+                Act::Make(at) if is_found(&new.all[at]) => Some((act, *function, true)),
+                Act::Drop(at) if is_found(&old.all[at]) => Some((*function, act, true)),
+                _ => None,
+            })
+        });
+        let edges: Vec<_> = edges.collect();
+        self.edges.extend(edges);
+    }
+
     /// The objects whose work takes an old one along: itself, or, for a column of a child, its table or the parents' columns.
     fn taken_along_by(&self, at: usize, children: &[Vec<usize>]) -> Vec<usize> {
         let old = &self.old().all;

@@ -37,6 +37,7 @@ pub(super) fn arrange(work: &Work<'_>) -> Vec<Group> {
     graph.connect_references();
     graph.connect_new();
     graph.connect_both();
+    graph.connect_event_triggers();
     graph.merge_drops();
     graph.merge_makes();
     graph.sort()
