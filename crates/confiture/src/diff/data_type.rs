@@ -65,12 +65,13 @@ pub(super) fn compare_composites(sides: Sides<'_>, old: &Object, new: &Object) -
     }
     // Tables of this type are of none meanwhile.
     change.disturbs = true;
-    for (name, _) in before.iter().filter(|(name, _)| !names.contains(&name)) {
-        change.push(format!("ALTER TYPE {} DROP ATTRIBUTE {}", new.identity, quoted(name)));
-        if at.is_some_and(|at| row_type::in_columns(sides.old).contains(&at)) {
-            let why = format!("the values of the attribute {} are lost", quoted(name));
-            change.hazards.push(Hazard::DataLoss(why.into()));
-        }
+    let gone = before.iter().map(|(name, _)| name).filter(|name| !names.contains(name));
+    let gone: Vec<String> = gone.map(|name| quoted(name)).collect();
+    for name in &gone {
+        change.push(format!("ALTER TYPE {} DROP ATTRIBUTE {name}", new.identity));
+    }
+    if at.is_some_and(|at| row_type::in_columns(sides.old).contains(&at)) {
+        change.hazards.extend(Hazard::values_lost("attribute", &gone));
     }
     for (name, kind) in &after {
         match before.iter().find(|(other, _)| other == name) {

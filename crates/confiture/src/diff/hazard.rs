@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
+use crate::diff::listed;
+
 /// A reason to look twice.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(tag = "hazard", content = "why", rename_all = "snake_case")]
@@ -43,5 +45,21 @@ impl Hazard {
             | Self::MayFail(why)
             | Self::Note(why) => why,
         }
+    }
+    pub(super) fn why_mut(&mut self) -> &mut Cow<'static, str> {
+        match self {
+            Self::DataLoss(why)
+            | Self::Rewrites(why)
+            | Self::BlocksWrites(why)
+            | Self::MayFail(why)
+            | Self::Note(why) => why,
+        }
+    }
+
+    /// The values of columns or attributes of these names are lost, where there are any.
+    pub(super) fn values_lost(what: &str, names: &[String]) -> Option<Self> {
+        let several = if names.len() > 1 { "s" } else { "" };
+        let why = || format!("the values of the {what}{several} {} are lost", listed(names));
+        (!names.is_empty()).then(|| Self::DataLoss(why().into()))
     }
 }

@@ -1,10 +1,10 @@
 //! What a child table remembers of its parents: which columns it declares itself, and whose child it became first.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::catalog::{Kind, Object, Objects};
 use crate::diff::compare::quoted;
-use crate::diff::{Step, not_null};
+use crate::diff::{Step, listed, not_null};
 use crate::sql::Sql;
 
 /// Has tables leave their parents and join them again, where that makes them as they are in `new`: what is inherited is then
@@ -97,15 +97,24 @@ pub fn other_inheritance(old: &Objects, new: &Objects) -> Vec<String> {
             && object.details["inherit_count"].as_i64() > Some(0)
             && differs(old, object, "local")
     });
-    let mut remarks: Vec<String> = declared
-        .map(|object| {
-            let (what, how) = (
-                object.kind.text(),
-                if object.is("local") { "only inherited" } else { "declared there as well as inherited" },
-            );
-            format!("the {what} {} is {how}, other than in the files", object.identity)
-        })
-        .collect();
+    let mut together: BTreeMap<(usize, Kind, bool), Vec<&Object>> = BTreeMap::new();
+    for object in declared {
+        let Some(table) = object.parent else { continue };
+        together.entry((table, object.kind, object.is("local"))).or_default().push(object);
+    }
+    let mut remarks = Vec::new();
+    for ((table, kind, is_local), objects) in together {
+        let what = kind.text();
+        let how = if is_local { "only inherited" } else { "declared there as well as inherited" };
+        remarks.push(match objects.as_slice() {
+            [one] => format!("the {what} {} is {how}, other than in the files", one.identity),
+            all => {
+                let names: Vec<String> = all.iter().map(|one| quoted(&one.name)).collect();
+                let table = &new.all[table].identity;
+                format!("the {what}s {} of {table} are {how}, other than in the files", listed(&names))
+            }
+        });
+    }
     let order = |object: &&Object| object.kind == Kind::Inheritance && differs(old, object, "rank");
     let tables: BTreeSet<usize> = new.all.iter().filter(order).filter_map(|link| link.parent).collect();
     remarks.extend(tables.into_iter().map(|table| {

@@ -113,6 +113,15 @@ pub fn plan(old: &Objects, new: &Objects, options: &PlanOptions) -> Vec<Step> {
     render::steps(&work, &order)
 }
 
+/// `a`, `a and b`, `a, b and c`.
+#[must_use]
+pub fn listed(names: &[String]) -> String {
+    match names {
+        [most @ .., last] if !most.is_empty() => format!("{} and {last}", most.join(", ")),
+        _ => names.concat(),
+    }
+}
+
 /// An object that two catalogs do not share.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]

@@ -197,9 +197,9 @@ fn finish(work: &Work<'_>, at: usize) -> Step {
         let goes = |column: &&Object| {
             column.details["generated"].is_null() && work.sides.new.find(&column.key()).is_none()
         };
-        hazards.extend(columns_of(work.sides.old, at).into_iter().filter(goes).map(|column| {
-            Hazard::DataLoss(format!("the values of the column {} are lost", quoted(&column.name)).into())
-        }));
+        let gone = columns_of(work.sides.old, at).into_iter().filter(goes);
+        let gone: Vec<String> = gone.map(|column| quoted(&column.name)).collect();
+        hazards.extend(Hazard::values_lost("column", &gone));
     }
     let what = object.phrase.split(' ').next().unwrap_or("TYPE");
     statements.push(Sql::from_server(format!("DROP {what} {name}")));

@@ -1,7 +1,5 @@
 //! Rows are written anew once, or read: neighbours that do it to one table become one statement.
 
-use std::borrow::Cow;
-
 use crate::diff::{Hazard, Step};
 use crate::sql::Sql;
 
@@ -66,14 +64,23 @@ impl<'a> Rewrite<'a> {
     }
 }
 
-/// Says of which column a hazard is told, where a statement has several.
-fn told_of(column: &str, hazard: Hazard) -> Hazard {
-    let told = |why: Cow<'static, str>| Cow::Owned(format!("{column}: {why}"));
-    match hazard {
-        Hazard::DataLoss(why) => Hazard::DataLoss(told(why)),
-        Hazard::MayFail(why) => Hazard::MayFail(told(why)),
-        other => other,
+/// Says of which column a hazard is told, where a statement has several: once, where the same is told of others.
+fn tell(hazards: &mut Vec<Hazard>, column: &str, mut hazard: Hazard) {
+    if !matches!(hazard, Hazard::DataLoss(_) | Hazard::MayFail(_)) {
+        if !hazards.contains(&hazard) {
+            hazards.push(hazard);
+        }
+        return;
     }
+    let why = format!(": {}", hazard.why());
+    let is_same = |one: &&mut Hazard| one.class() == hazard.class() && one.why().ends_with(&why);
+    if let Some(same) = hazards.iter_mut().find(is_same) {
+        let columns = same.why().strip_suffix(&why).unwrap_or_default();
+        *same.why_mut() = format!("{columns}, {column}{why}").into();
+        return;
+    }
+    *hazard.why_mut() = format!("{column}{why}").into();
+    hazards.push(hazard);
 }
 
 impl Step {
@@ -85,16 +92,15 @@ impl Step {
         let (title, own, other) =
             (format!("columns of {table}"), own.column().to_owned(), other.column().to_owned());
         if !self.statements[0].as_str().starts_with(&format!("ALTER TABLE {table}\n")) {
-            self.hazards =
-                std::mem::take(&mut self.hazards).into_iter().map(|one| told_of(&own, one)).collect();
+            for hazard in std::mem::take(&mut self.hazards) {
+                tell(&mut self.hazards, &own, hazard);
+            }
         }
         self.title = title;
         self.statements[0] = Sql::from_server(all);
         self.statements.extend(next.statements.into_iter().skip(1));
-        for hazard in next.hazards.into_iter().map(|one| told_of(&other, one)) {
-            if !self.hazards.contains(&hazard) {
-                self.hazards.push(hazard);
-            }
+        for hazard in next.hazards {
+            tell(&mut self.hazards, &other, hazard);
         }
         self.commits |= next.commits;
         self.alone |= next.alone;

@@ -56,7 +56,10 @@ impl Table {
 
 /// `about 1200 rows, 96 kB`.
 pub(crate) fn size_in_words(rows: Option<u64>, bytes: Option<u64>) -> String {
-    let rows = rows.map_or(String::new(), |rows| format!("about {rows} rows, "));
+    let rows = rows.map_or(String::new(), |rows| match rows {
+        1 => "about 1 row, ".to_owned(),
+        rows => format!("about {rows} rows, "),
+    });
     let Some(bytes) = bytes else { return format!("{rows}an unknown size") };
     match bytes {
         bytes if bytes < 1 << 20 => format!("{rows}{} kB", bytes.div_ceil(1 << 10)),

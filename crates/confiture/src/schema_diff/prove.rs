@@ -196,9 +196,11 @@ async fn compare(
     );
     let ((mut up, reached), (mut down, restored)) =
         (forward?, backward.map_err(|error| error.context("on the way back"))?);
-    for table in diff::other_column_order(&reached, &after) {
+    let tables = diff::other_column_order(&reached, &after);
+    if !tables.is_empty() {
         remarks.push(format!(
-            "the columns of {table} stand in another order than in the files: new ones come last"
+            "the columns of {} stand in another order than in the files: new ones come last",
+            diff::listed(&tables)
         ));
     }
     let on_the_way_back = |remark| format!("on the way back, {remark}");
