@@ -67,24 +67,22 @@ pub(super) fn compare_composites(sides: Sides<'_>, old: &Object, new: &Object) -
     change.disturbs = true;
     let gone = before.iter().map(|(name, _)| name).filter(|name| !names.contains(name));
     let gone: Vec<String> = gone.map(|name| quoted(name)).collect();
-    for name in &gone {
-        change.push(format!("ALTER TYPE {} DROP ATTRIBUTE {name}", new.identity));
-    }
     if at.is_some_and(|at| row_type::in_columns(sides.old).contains(&at)) {
         change.hazards.extend(Hazard::values_lost("attribute", &gone));
     }
+    let mut actions: Vec<String> = gone.iter().map(|name| format!("DROP ATTRIBUTE {name}")).collect();
     for (name, kind) in &after {
-        match before.iter().find(|(other, _)| other == name) {
-            None => change.push(format!("ALTER TYPE {} ADD ATTRIBUTE {} {kind}", new.identity, quoted(name))),
-            Some((_, old)) if old != kind => {
-                change.push(format!(
-                    "ALTER TYPE {} ALTER ATTRIBUTE {} TYPE {kind}",
-                    new.identity,
-                    quoted(name)
-                ));
-            }
+        let (before, name) = (before.iter().find(|(other, _)| other == name), quoted(name));
+        match before {
+            None => actions.push(format!("ADD ATTRIBUTE {name} {kind}")),
+            Some((_, old)) if old != kind => actions.push(format!("ALTER ATTRIBUTE {name} TYPE {kind}")),
             Some(_) => {}
         }
+    }
+    match actions.as_slice() {
+        [] => {}
+        [one] => change.push(format!("ALTER TYPE {} {one}", new.identity)),
+        all => change.push(format!("ALTER TYPE {}\n    {}", new.identity, all.join(",\n    "))),
     }
     change
 }

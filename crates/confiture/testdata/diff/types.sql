@@ -125,6 +125,8 @@ CREATE TYPE alone AS (a bigint, c int, d text COLLATE "C");
 COMMENT ON COLUMN alone.a IS 'first';
 -- rows
 INSERT INTO t VALUES ('(1,x)');
+-- expect
+DROP ATTRIBUTE b,
 -- case: composite in use changes a type
 -- old
 CREATE TYPE ct AS (a int, b text);
