@@ -12,6 +12,7 @@ use crate::event::Execution;
 use crate::migrate::assess::assess;
 use crate::migrate::digest::{Digest, Mark, Reader, State};
 use crate::migrate::folder::Folder;
+use crate::migrate::history;
 use crate::migrate::migrator::Migrator;
 use crate::migrate::options::{DownOptions, Extent, Options, UpOptions};
 use crate::migrate::plan::{Direction, plan_down, plan_up};
@@ -34,54 +35,73 @@ pub struct Rehearsal {
     pub digest: Digest,
 }
 
-impl Rehearsal {
-    /// True where every migration was tried.
-    #[must_use]
-    pub fn is_whole(&self) -> bool {
-        self.migrations.iter().all(|one| one.not_again.is_none())
-    }
-}
-
 /// One migration, tried.
 #[derive(Debug, Clone, Serialize)]
 pub struct Rehearsed {
     /// Which: `003_add_users`.
     pub migration: String,
-    /// It has a way back, which was tried.
+    /// It has a way back, and was reverted.
     pub reverted: bool,
+    /// What the server says to its way back.
+    pub down_fails: Option<String>,
     /// What the way back does not bring back, or leaves behind.
     pub after_down: Vec<Difference>,
     /// What is different when it is applied again.
     pub after_redo: Vec<Difference>,
-    /// Why it cannot be applied again: its way back has left something. What comes behind it is not tried then.
+    /// Why it cannot be applied again.
     pub not_again: Option<String>,
+    /// What is there now is not what it has made.
+    #[serde(skip)]
+    is_stuck: bool,
 }
 
 /// Runs every migration of a folder in a scratch database on the server of `connection`: up, then, where there is a way back, down
 /// and up again. Where that seems to lead elsewhere, all is run once more in another one, and those that seem to are judged by
-/// what [`diff`] says of the whole catalog.
+/// what [`diff`] says of the whole catalog. Where one cannot be applied again, those behind it are tried in another one, too.
 ///
 /// # Errors
 ///
-/// What the server refuses, at its place, with the direction in front.
+/// What the server refuses on the way up, at its place.
 pub async fn rehearse(connection: &Connection, folder: &Folder, execution: &Execution) -> Result<Rehearsal> {
     refuse_what_outlasts(folder.scripts())?;
-    let (rehearsal, suspects) = pass(connection, folder, execution, None).await?;
-    match suspects.is_empty() {
-        true => Ok(rehearsal),
-        false => Ok(pass(connection, folder, execution, Some(&suspects)).await?.0),
+    let mut tried = Vec::new();
+    loop {
+        let from = tried.len();
+        let (mut rehearsal, suspects) = pass(connection, folder, execution, Work::Try { from }).await?;
+        if !suspects.is_empty() {
+            let work = Work::Judge { suspects: &suspects, until: rehearsal.migrations.len() };
+            let (judged, _) = pass(connection, folder, execution, work).await?;
+            let judged = judged.migrations.into_iter().enumerate();
+            for (at, one) in judged.filter(|(at, _)| suspects.contains(at)) {
+                rehearsal.migrations[at] = one;
+            }
+        }
+        let is_end = !rehearsal.migrations.last().is_some_and(|one| one.is_stuck);
+        tried.extend(rehearsal.migrations.drain(from..));
+        if is_end {
+            return Ok(Rehearsal { migrations: tried, ..rehearsal });
+        }
     }
 }
 
 /// Which migrations seem to lead elsewhere, by their places.
 type Suspects = BTreeSet<usize>;
 
-/// All migrations in one scratch database: each of them tried, or `suspects` judged.
+/// What one pass through all migrations is for. The others go up only.
+#[derive(Clone, Copy)]
+enum Work<'a> {
+    /// All from this one on are tried.
+    Try { from: usize },
+    /// These are judged; where the pass that suspects them came to its end, it ends.
+    Judge { suspects: &'a Suspects, until: usize },
+}
+
+/// All migrations in one scratch database, up to one that is stuck.
 async fn pass(
     connection: &Connection,
     folder: &Folder,
     execution: &Execution,
-    suspects: Option<&Suspects>,
+    work: Work<'_>,
 ) -> Result<(Rehearsal, Suspects)> {
     let passed = in_scratch(connection, folder.texts(), async |scratch| {
         let options = Options { lint: false, ..Options::default() };
@@ -96,20 +116,24 @@ async fn pass(
             }
             let called = unit.called();
             let mut one = Rehearsed::of(unit);
-            match suspects {
-                None => {
+            match work {
+                Work::Try { from } if at < from => {
+                    one.reverted = false;
+                    walk.rehearse(unit, &mut one).await?;
+                }
+                Work::Try { .. } => {
                     let work = walk.rehearse(unit, &mut one);
                     if execution.step(&format!("Trying {called}"), work).await? {
                         found.insert(at);
                     }
                 }
-                Some(suspects) if suspects.contains(&at) => {
+                Work::Judge { suspects, .. } if suspects.contains(&at) => {
                     let work = walk.judge(unit, &mut one);
                     execution.step(&format!("Looking closely at {called}"), work).await?;
                 }
-                Some(_) => walk.pass_by(unit).await?,
+                Work::Judge { .. } => walk.pass_by(unit).await?,
             }
-            let is_end = one.not_again.is_some();
+            let is_end = one.is_stuck || matches!(work, Work::Judge { until, .. } if until == at + 1);
             migrations.push(one);
             if is_end {
                 break;
@@ -139,13 +163,21 @@ fn interrupted() -> Error {
 }
 
 impl Rehearsed {
+    /// True where it went up, down and up again.
+    #[must_use]
+    pub fn is_redone(&self) -> bool {
+        self.reverted && self.not_again.is_none()
+    }
+
     fn of(unit: &Unit<'_>) -> Self {
         Self {
             migration: unit.called(),
             reverted: unit.is_reversible(),
             after_down: Vec::new(),
             after_redo: Vec::new(),
+            down_fails: None,
             not_again: None,
+            is_stuck: false,
         }
     }
 }
@@ -185,10 +217,12 @@ impl<'a> Walk<'a> {
         let (after, mut mark) = self.reader.read().await?;
         let (mut differs, mut again) = (false, Some(mark.clone()));
         if one.reverted {
-            self.down(unit).await?;
-            let (state, _) = self.reader.read().await?;
-            differs = State::More(Digest::default()).differs(&state, &self.before);
-            if self.up_again(unit, one, differs).await? {
+            if self.down(unit, one).await? {
+                let (state, _) = self.reader.read().await?;
+                differs = State::More(Digest::default()).differs(&state, &self.before);
+                self.up_again(unit, one).await?;
+            }
+            if !one.is_stuck {
                 let (state, marked) = self.reader.read().await?;
                 let redo_differs = after.differs(&state, &self.before);
                 differs |= redo_differs;
@@ -208,9 +242,11 @@ impl<'a> Walk<'a> {
         let before = self.objects().await?;
         self.up(unit).await.map_err(say_empty)?;
         let after = self.objects().await?;
-        self.down(unit).await?;
-        one.after_down = diff::not_shared(&before, &self.objects().await?);
-        if self.up_again(unit, one, !one.after_down.is_empty()).await? {
+        if self.down(unit, one).await? {
+            one.after_down = diff::not_shared(&before, &self.objects().await?);
+            self.up_again(unit, one).await?;
+        }
+        if !one.is_stuck {
             one.after_redo = diff::not_shared(&after, &self.objects().await?);
         }
         let mark = self.reader.mark().await?;
@@ -239,20 +275,29 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    async fn down(&mut self, unit: &Unit<'_>) -> Result<()> {
-        self.step(unit, Direction::Down).await.map_err(|error| error.context("on the way back"))
+    /// False where the server refuses the way back. One that is one transaction has done nothing then.
+    async fn down(&mut self, unit: &Unit<'_>, one: &mut Rehearsed) -> Result<bool> {
+        let outcome = self.step(unit, Direction::Down).await;
+        one.down_fails = refused(outcome).map_err(|error| error.context("on the way back"))?;
+        one.reverted = one.down_fails.is_none();
+        one.is_stuck = !one.reverted && !self.is_applied(unit).await?;
+        Ok(one.reverted)
     }
 
-    /// False where it cannot be applied again, because its way back has left something.
-    async fn up_again(&mut self, unit: &Unit<'_>, one: &mut Rehearsed, has_left: bool) -> Result<bool> {
-        match self.up(unit).await {
-            Ok(()) => Ok(true),
-            Err(error) if error.kind() == ErrorKind::Server && has_left => {
-                one.not_again = Some(error.to_string());
-                Ok(false)
-            }
-            Err(error) => Err(error.context("on the way up again, after the way back")),
-        }
+    /// Whether the history says that it is applied.
+    async fn is_applied(&mut self, unit: &Unit<'_>) -> Result<bool> {
+        let Some(run) = &mut self.run else { return Ok(false) };
+        let history = run.history.read_again(run.lock.session(), &[&unit.version]).await?;
+        Ok(history.record(&unit.version).is_some_and(|record| record.state == history::State::Applied))
+    }
+
+    /// What its way back has left, or rows, may stand in its way.
+    async fn up_again(&mut self, unit: &Unit<'_>, one: &mut Rehearsed) -> Result<()> {
+        let outcome = self.up(unit).await;
+        one.not_again =
+            refused(outcome).map_err(|error| error.context("on the way up again, after the way back"))?;
+        one.is_stuck = one.not_again.is_some();
+        Ok(())
     }
 
     /// Up; roles that are missing are made, where the server is our own.
@@ -281,6 +326,18 @@ impl<'a> Walk<'a> {
         run.report.direction = direction;
         run.report.migrations.clear();
         run.execute(&plan, units).await
+    }
+}
+
+/// What the server says, with its place.
+fn refused(outcome: Result<()>) -> Result<Option<String>> {
+    match outcome {
+        Ok(()) => Ok(None),
+        Err(error) if error.kind() == ErrorKind::Server => {
+            let place = error.place().map(|place| format!(" ({place})")).unwrap_or_default();
+            Ok(Some(format!("{error}{place}")))
+        }
+        Err(error) => Err(error),
     }
 }
 

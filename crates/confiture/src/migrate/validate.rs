@@ -39,18 +39,27 @@ impl Finding {
         let mut found = Vec::new();
         for one in &rehearsal.migrations {
             let name = Some(one.migration.clone());
+            if let Some(error) = &one.down_fails {
+                found.push(Self::new(
+                    "down_fails",
+                    true,
+                    name.clone(),
+                    format!("its way back fails: {error}"),
+                ));
+            }
+            let fails = one.not_again.as_ref().map(|error| format!("it cannot be applied again ({error})"));
             if !one.after_down.is_empty() {
-                let message = format!(
-                    "its way back does not lead back: {}",
-                    listed(&one.after_down, "is gone", "stays behind")
-                );
-                let message = match &one.not_again {
-                    Some(error) => format!(
-                        "{message}; so it cannot be applied again ({error}), and what comes behind it was not tried"
-                    ),
-                    None => message,
-                };
+                let listed = listed(&one.after_down, "is gone", "stays behind");
+                let so = fails.map_or_else(String::new, |fails| format!("; so {fails}"));
+                let message = format!("its way back does not lead back: {listed}{so}");
                 found.push(Self::new("down_differs", true, name.clone(), message));
+            } else if let Some(fails) = fails {
+                found.push(Self::new(
+                    "redo_fails",
+                    true,
+                    name.clone(),
+                    format!("after its way back, {fails}"),
+                ));
             }
             if !one.after_redo.is_empty() {
                 let message = format!(

@@ -67,6 +67,43 @@ async fn ways_back_that_lead_back_are_told_from_those_that_do_not() {
     );
 }
 
+/// One fault hides no other, and what all migrations make is known all the same.
+#[tokio::test]
+async fn a_way_back_that_fails_keeps_none_from_being_tried() {
+    let ground = Ground::new(&[
+        ("1_a.up.sql", "CREATE TABLE a (n int);"),
+        ("1_a.down.sql", "DROP TABLE a;\nDROP TABLE aa;"),
+        ("2_b.up.sql", "INSERT INTO a VALUES (1); CREATE UNIQUE INDEX i ON a (n); CREATE TABLE b ();"),
+        ("2_b.down.sql", "DROP TABLE b;"),
+        ("3_c.up.sql", "INSERT INTO a VALUES (2);"),
+        ("3_c.down.sql", "SELECT 1;"),
+        ("4_d.up.sql", "CREATE TABLE d (); CREATE TABLE e ();"),
+        ("4_d.down.sql", "-- confiture: no-transaction\nDROP TABLE d;\nDROP TABLE ee;"),
+        ("5_f.up.sql", "ALTER TABLE d ADD f int;"),
+        ("5_f.down.sql", "SELECT 1;"),
+    ])
+    .await;
+    let found = findings(&ground).await;
+    let begin = [
+        "1_a down_fails: its way back fails: table \"aa\" does not exist",
+        "2_b down_differs: its way back does not lead back: index public.i stays behind; so it cannot be applied again (duplicate key",
+        "3_c redo_fails: after its way back, it cannot be applied again (duplicate key",
+        "4_d down_fails: its way back fails: table \"ee\" does not exist",
+        "5_f down_differs: its way back does not lead back: column public.d.f stays behind; so it cannot be applied again (column \"f\" of",
+    ];
+    assert_eq!(found.len(), begin.len(), "{found:#?}");
+    for (found, begin) in found.iter().zip(begin) {
+        assert!(found.starts_with(begin), "{found}");
+    }
+    assert!(found[0].ends_with("1_a.down.sql:2:1)"), "{}", found[0]);
+    ground.apply().await;
+    let folder = read_folder(ground.folder.path()).unwrap();
+    let rehearsal = rehearse(&ground.connection(), &folder, &Execution::unattended()).await.unwrap();
+    let session = Session::connect(&ground.connection()).await.unwrap();
+    let history = QualifiedName::new("public", "confiture_migrations");
+    assert_eq!(read_digest(&session, Some(&history)).await.unwrap(), rehearsal.digest);
+}
+
 /// Of each state only what was made is read, where nothing else has changed. Here everything is changed that other objects show.
 const CHANGES: [(&str, &str); 22] = [
     (

@@ -87,7 +87,7 @@ impl Validate {
                 let scratch = database::scratch_for(&project, &settings, folder.texts()).await?;
                 let rehearsed = rehearse(&scratch.connection, &folder, &execution).await?;
                 findings.extend(Finding::of_rehearsal(&rehearsed));
-                if !self.no_schema && rehearsed.is_whole() {
+                if !self.no_schema {
                     match compare(&project, &settings, &rehearsed, &execution).await? {
                         Compared::With(finding) => findings.extend(finding),
                         Compared::NoFiles => {
@@ -163,7 +163,7 @@ fn reply(
     }
     let run = match rehearsal {
         Some(rehearsal) => {
-            let both = rehearsal.migrations.iter().filter(|one| one.reverted).count();
+            let both = rehearsal.migrations.iter().filter(|one| one.is_redone()).count();
             format!("run in a scratch database, {both} of them up, down and up again")
         }
         None => "not run".to_owned(),
