@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use confiture::config::Flags;
 use confiture::init::{self, Report, SchemaFiles};
 use confiture::migrate::next_version;
-use confiture::postgres::{DumpOptions, Session, dump_schema};
+use confiture::postgres::{DumpOptions, Session, dump_schema, find_mere_ledgers};
 use confiture::project::{Naming, Project};
 use confiture::{Error, ErrorKind, Result, disk};
 use local_postgres::Binaries;
@@ -88,9 +88,17 @@ impl Init {
             let found = database::find(&project, naming, &Flags::default()).await?;
             let session = Session::connect(&found.connection).await?;
             let program = pg_dump(session.server_version() / 10_000)?;
+            let ledgers = find_mere_ledgers(&session).await?;
             drop(session);
+            let notes = ledgers.iter().map(|ledger| {
+                format!(
+                    "{ledger} is left out: `confiture migrate baseline --adopt` reads what it says is applied"
+                )
+            });
+            let notes: Vec<_> = notes.collect();
             let options = DumpOptions {
                 history_table: Some(found.settings.history_table.value.clone()),
+                ledgers,
                 owners: self.with_owners,
                 privileges: self.with_privileges,
             };
@@ -100,7 +108,9 @@ impl Init {
                 text = dumped => text?,
                 () = execution.interrupted() => return Err(Error::interrupted("interrupted; nothing was written")),
             };
-            init::plan_files(&text, self.secrets)
+            let mut files = init::plan_files(&text, self.secrets)?;
+            files.notes.extend(notes);
+            Ok(files)
         })
     }
 

@@ -248,6 +248,35 @@ async fn the_history_of_migrations_is_no_table_of_the_schema() {
     assert!(!new.path().join("db/schema/10_tables/confiture_migrations.sql").exists(), "{said}");
 }
 
+/// A team that comes from another tool: the files, its migrations and the database say the same at once.
+#[tokio::test]
+async fn the_ledger_of_another_tool_is_no_table_of_the_schema() {
+    let live = Database::create().await.expect("a database");
+    psql(
+        &live,
+        "create table a (id int);
+         create table _sqlx_migrations (version bigint primary key, description text not null, installed_on timestamptz not null default now(),
+             success boolean not null, checksum bytea not null, execution_time bigint not null);
+         insert into _sqlx_migrations values (1, 'a', now(), true, sha384('create table a (id int);'), 1);",
+    );
+    let project = Project::new();
+    let said = project.call(&["init", "--from-database", &live.url()]);
+    if Witness::of(live.server()) == Witness::Catalog {
+        return;
+    }
+    let note = "note: public._sqlx_migrations is left out: `confiture migrate baseline --adopt` reads what it says is applied";
+    assert!(said.stdout.contains(note), "{said}");
+    project.write("db/migrations/1_a.sql", "create table a (id int);");
+    for command in [
+        &["migrate", "baseline", "--adopt", "-c", &live.url()][..],
+        &["migrate", "validate", "-c", &live.url()],
+        &["drift", "--env", &live.url()],
+    ] {
+        let said = project.call(command);
+        assert_eq!(said.status, 0, "{command:?} {said}");
+    }
+}
+
 #[tokio::test]
 async fn an_empty_database_has_an_empty_folder() {
     let live = Database::create().await.expect("a database");

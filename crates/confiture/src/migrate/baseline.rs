@@ -8,12 +8,13 @@ use crate::event::Execution;
 use crate::migrate::assess::{Standing, called};
 use crate::migrate::checksum::Checksum;
 use crate::migrate::history::{Entry, State, record, table_definition};
-use crate::migrate::ledger::{Applied, Ledger, Tool, flyway_checksum, read_ledger, refuse_lone_undo};
+use crate::migrate::ledger::{Applied, Ledger, flyway_checksum, read_ledger, refuse_lone_undo};
 use crate::migrate::migrator::Migrator;
 use crate::migrate::plan::Direction;
 use crate::migrate::run::Run;
 use crate::migrate::unit::Unit;
 use crate::migrate::version::Version;
+use crate::postgres::Tool;
 use crate::sql::{Sql, hexadecimal, sql};
 
 /// What was recorded as applied.

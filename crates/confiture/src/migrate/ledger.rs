@@ -10,42 +10,8 @@ use crate::error::{Error, Result};
 use crate::migrate::history::{History, applied_in, find_elsewhere};
 use crate::migrate::unit::Unit;
 use crate::migrate::version::Version;
-use crate::postgres::Session;
-use crate::sql::{QualifiedName, Sql, sql};
-
-/// Whose ledger it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Tool {
-    Python,
-    Dbmate,
-    GolangMigrate,
-    Sqlx,
-    Refinery,
-    Flyway,
-}
-
-impl Tool {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Python => "the Python original",
-            Self::Dbmate => "dbmate",
-            Self::GolangMigrate => "golang-migrate",
-            Self::Sqlx => "sqlx",
-            Self::Refinery => "refinery",
-            Self::Flyway => "Flyway",
-        }
-    }
-}
-
-/// Names that ledgers have, and the columns by which each tool's is known. `schema_migrations` is the name of two.
-const LEDGERS: [(&str, Tool, &[&str]); 6] = [
-    ("tb_confiture", Tool::Python, &["version", "name", "applied_at"]),
-    ("schema_migrations", Tool::GolangMigrate, &["version", "dirty"]),
-    ("schema_migrations", Tool::Dbmate, &["version"]),
-    ("_sqlx_migrations", Tool::Sqlx, &["version", "success", "installed_on"]),
-    ("refinery_schema_history", Tool::Refinery, &["version", "applied_on"]),
-    ("flyway_schema_history", Tool::Flyway, &["installed_rank", "version", "type", "success"]),
-];
+use crate::postgres::{Session, Tool, find_ledgers};
+use crate::sql::{QualifiedName, sql};
 
 /// What a ledger says.
 #[derive(Debug, Clone)]
@@ -74,7 +40,7 @@ pub(super) async fn read_ledger(
     asked: Option<&str>,
     history: &QualifiedName,
 ) -> Result<Ledger> {
-    let found = find_ledgers(session, asked, history).await?;
+    let found = find_other_ledgers(session, asked, history).await?;
     match found.as_slice() {
         [(tool, table)] => read(session, *tool, table).await,
         [] => Err(Error::config(match asked {
@@ -90,32 +56,15 @@ pub(super) async fn read_ledger(
     }
 }
 
-/// The ledgers that there are: `asked` by name, or all whose names are known.
-async fn find_ledgers(
+/// The ledgers that there are, without the history itself.
+async fn find_other_ledgers(
     session: &Session,
     asked: Option<&str>,
     history: &QualifiedName,
 ) -> Result<Vec<(Tool, QualifiedName)>> {
-    let names: Vec<&str> = match asked {
-        Some(name) => vec![name.rsplit('.').next().unwrap_or(name)],
-        None => LEDGERS.iter().map(|(name, ..)| *name).collect(),
-    };
-    let schema = asked.and_then(|name| name.split_once('.')).map(|(schema, _)| schema);
-    let query = Sql::literal(include_str!("../postgres/queries/ledgers.sql"));
-    let rows = session.query(&query, &[&names, &schema]).await?;
-    let mut found = Vec::new();
-    for row in rows {
-        let table = QualifiedName::new(row.get::<_, String>("schema"), row.get::<_, String>("name"));
-        let columns: Vec<String> = row.get("columns");
-        let tool = LEDGERS.iter().find(|(name, _, wanted)| {
-            (asked.is_some() || *name == table.name.as_str())
-                && wanted.iter().all(|column| columns.iter().any(|one| one == column))
-        });
-        if let Some((_, tool, _)) = tool.filter(|_| table != *history) {
-            found.push((*tool, table));
-        }
-    }
-    Ok(found)
+    let found = find_ledgers(session, asked).await?;
+    let found = found.into_iter().filter(|ledger| ledger.table != *history);
+    Ok(found.map(|ledger| (ledger.tool, ledger.table)).collect())
 }
 
 /// Whose a history is that a `search_path` hides.
@@ -147,7 +96,7 @@ pub(super) async fn find_unadopted(
         let is_known = history.exists || asked.schema.is_some();
         if is_known { Ok(Vec::new()) } else { find_elsewhere(session, &history.table).await }
     };
-    let (hidden, ledgers) = tokio::try_join!(hidden, find_ledgers(session, None, &history.table))?;
+    let (hidden, ledgers) = tokio::try_join!(hidden, find_other_ledgers(session, None, &history.table))?;
     for table in &hidden {
         let applied = applied_in(session, table).await?;
         // A version alone may be that of another application's history in the same database.

@@ -8,12 +8,15 @@ use tokio::process::Command;
 use crate::config::mapping::TableName;
 use crate::config::{ChannelBinding, Connection, SslMode};
 use crate::error::{Error, ErrorKind, Result};
+use crate::sql::QualifiedName;
 
 /// What to leave out of a dump.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DumpOptions {
     /// The history of migrations, which is no schema of the user's.
     pub history_table: Option<TableName>,
+    /// The ledgers of other tools, which are none either.
+    pub ledgers: Vec<QualifiedName>,
     /// Say who owns what.
     pub owners: bool,
     /// Say who may do what.
@@ -40,6 +43,9 @@ pub async fn dump_schema(program: &Path, connection: &Connection, options: DumpO
     if let Some(table) = &options.history_table {
         let schema = table.schema.as_ref().map_or_else(|| "*".to_owned(), |schema| quoted(schema.as_str()));
         command.arg(format!("--exclude-table={schema}.{}", quoted(table.name.as_str())));
+    }
+    for QualifiedName { schema, name } in &options.ledgers {
+        command.arg(format!("--exclude-table={}.{}", quoted(schema.as_str()), quoted(name.as_str())));
     }
     command.arg("--exclude-schema=confiture");
     describe(&mut command, connection);

@@ -168,10 +168,7 @@ async fn compare(
     }
     let new = new_side.source;
     let owners = &Owners::of(&mut old_side, &mut new_side, left.session()).await?;
-    let (before, after) = tokio::try_join!(
-        owners.build(left, &old_side, &new_side),
-        owners.build(right, &new_side, &old_side)
-    )?;
+    let (before, after) = owners.build_both((left, right), (&mut old_side, &mut new_side)).await?;
     base_type::refuse(&before, (&after, new))?;
     let mut remarks = [old_side.unlike(&before), new_side.unlike(&after)].concat();
     let uncovered = uncovered(&old_side.uncovered(&before), &new_side.uncovered(&after));

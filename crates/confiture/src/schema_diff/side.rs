@@ -9,10 +9,10 @@ use crate::config::mapping::TableName;
 use crate::diff::{self, Sizes};
 use crate::error::{Error, Result};
 use crate::postgres::scratch::{Scratch, makes_subscription};
-use crate::postgres::{Session, read_lint_ground, read_objects, roles};
+use crate::postgres::{Session, find_mere_ledgers, read_lint_ground, read_objects, roles};
 use crate::schema_diff::prove::{Source, converge};
 use crate::schema_diff::version;
-use crate::sql::{Identifier, SplitScript, Sql};
+use crate::sql::{Identifier, QualifiedName, SplitScript, Sql};
 
 /// A source, and what is read of it before anything is made.
 pub(super) struct Side<'a> {
@@ -27,6 +27,8 @@ pub(super) struct Live {
     pub(super) sizes: Sizes,
     /// The schemas that the history stands in, which stay where it stays.
     hosts: Vec<Key>,
+    /// The ledgers of other tools, and nothing else.
+    ledgers: Vec<QualifiedName>,
 }
 
 impl<'a> Side<'a> {
@@ -42,7 +44,32 @@ impl<'a> Side<'a> {
         });
         let hosts = hosts.filter(|key| objects.find(key).is_some()).collect();
         let objects = Arc::new(objects.without(|object| is_ours(object, history_table)));
-        Ok(Self { source, live: Some(Live { objects, sizes, hosts }) })
+        let ledgers = find_mere_ledgers(&session).await?;
+        Ok(Self { source, live: Some(Live { objects, sizes, hosts, ledgers }) })
+    }
+
+    /// True where a live database has a ledger of another tool.
+    pub(super) fn has_ledgers(&self) -> bool {
+        self.live.as_ref().is_some_and(|live| !live.ledgers.is_empty())
+    }
+
+    /// Leaves out the ledgers that `other` lacks: as with the history, what lacks them does not say that they go.
+    pub(super) fn leave_ledgers(&mut self, other: &Objects) {
+        let Some(live) = &mut self.live else { return };
+        let is_table = |object: &Object, table: &QualifiedName| {
+            object.kind == Kind::Table
+                && object.schema.as_deref() == Some(table.schema.as_str())
+                && object.name == table.name.as_str()
+        };
+        let lone = |table: &&QualifiedName| !other.all.iter().any(|object| is_table(object, table));
+        let lone: Vec<_> = live.ledgers.iter().filter(lone).collect();
+        if lone.is_empty() {
+            return;
+        }
+        let hosts = lone.iter().map(|table| (Kind::Schema, table.schema.to_string()));
+        live.hosts.extend(hosts.filter(|key| live.objects.find(key).is_some()));
+        let rest = live.objects.without(|object| lone.iter().any(|table| is_table(object, table)));
+        live.objects = Arc::new(rest);
     }
 
     /// Reads a live database as a server of `version` would have it; a remark where it is on another.
@@ -148,6 +175,28 @@ impl Owners {
         }
         objects.stand_for(self.main.as_deref());
         Ok(Arc::new(objects))
+    }
+
+    /// Makes two scratch databases what the two sides are, at the same time; where one side has ledgers of other tools, the other one first.
+    pub(super) async fn build_both(
+        &self,
+        (left, right): (&Scratch, &Scratch),
+        (old, new): (&mut Side<'_>, &mut Side<'_>),
+    ) -> Result<(Arc<Objects>, Arc<Objects>)> {
+        if let (Some(of_old), Some(of_new)) = (&old.live, &new.live) {
+            let (of_old, of_new) = (Arc::clone(&of_old.objects), Arc::clone(&of_new.objects));
+            old.leave_ledgers(&of_new);
+            new.leave_ledgers(&of_old);
+        } else if old.has_ledgers() {
+            let after = self.build(right, new, old).await?;
+            old.leave_ledgers(&after);
+            return Ok((self.build(left, old, new).await?, after));
+        } else if new.has_ledgers() {
+            let before = self.build(left, old, new).await?;
+            new.leave_ledgers(&before);
+            return Ok((before, self.build(right, new, old).await?));
+        }
+        tokio::try_join!(self.build(left, old, new), self.build(right, new, old))
     }
 
     /// Makes a scratch database what `side` is beside `other`.

@@ -41,3 +41,35 @@ async fn parameters_of_a_toast_table_that_is_needed_no_more() {
     let said = "the table public.t is without toast.autovacuum_enabled, for a TOAST table that no column of it needs";
     assert_eq!(nothing.remarks, [said]);
 }
+
+/// What another tool keeps of its migrations stays where files do not say it, unless something else needs it.
+#[tokio::test(flavor = "multi_thread")]
+async fn ledgers_of_other_tools() {
+    let server = shared_server().await;
+    let database = Database::create_on(server).await.unwrap();
+    let connection = connection(server, database.name());
+    let session = Session::connect(&connection).await.unwrap();
+    let ledger = "CREATE TABLE schema_migrations (version bigint PRIMARY KEY, dirty boolean NOT NULL);";
+    session.batch(&Sql::literal("CREATE TABLE t (a int)")).await.unwrap();
+    session.batch(&Sql::literal(ledger)).await.unwrap();
+    let live = Source::Live(Box::new(connection.clone()));
+    let files = |text: &str| Source::Scripts(vec![split(Script::new("schema.sql", text)).unwrap()]);
+    let steps = async |old: &Source, new: &Source| {
+        let found = schema_diff::diff(&connection, old, new, &DiffOptions::default()).await.unwrap();
+        found.up.statements().map(|statement| statement.as_str().to_owned()).collect::<Vec<_>>()
+    };
+    let table = "CREATE TABLE t (a int);";
+    assert_eq!(steps(&live, &files(table)).await, [""; 0]);
+    assert_eq!(steps(&files(table), &live).await, [""; 0]);
+    assert_eq!(steps(&live, &files(&format!("{table}{ledger}"))).await, [""; 0]);
+    assert_eq!(
+        steps(&files(&format!("{table}{ledger}")), &files(table)).await,
+        ["DROP TABLE public.schema_migrations"]
+    );
+    let other = Database::create_on(server).await.unwrap();
+    let bare = Source::Live(Box::new(crate::oracle::connection(server, other.name())));
+    assert_eq!(steps(&live, &bare).await, ["DROP TABLE public.t"]);
+    session.batch(&Sql::literal("CREATE VIEW v AS SELECT version FROM schema_migrations")).await.unwrap();
+    let needed = steps(&live, &files(table)).await;
+    assert_eq!(needed, ["DROP VIEW public.v", "DROP TABLE public.schema_migrations"]);
+}
