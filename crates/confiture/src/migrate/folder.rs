@@ -117,7 +117,9 @@ pub fn read_folder(path: &Path) -> Result<Folder> {
             .hint("give it another name: VERSION_name.up.sql"));
         }
         if inside {
-            found.pass_over(&file, parsed.is_ok());
+            // As Diesel and Prisma have them: the folder's name says the version.
+            let is_whole_folder = matches!(name.as_str(), "up.sql" | "migration.sql");
+            found.pass_over(&file, parsed.is_ok() || is_whole_folder);
         } else {
             found.add(&path.join(&file), &name, parsed)?;
         }
@@ -212,6 +214,15 @@ impl Found {
     }
 
     fn finish(mut self, path: &Path) -> Result<Folder> {
+        if let (true, Some(first)) = (self.files.is_empty(), self.passed_over.keys().next()) {
+            return Err(Error::config(format!(
+                "{} holds no migration itself, and folders with migrations, such as {}",
+                path.display(),
+                first.display()
+            ))
+            .hint("only the folder itself is read: name the right one, or lay them out as VERSION_name.up.sql and VERSION_name.down.sql, \
+                   which is VERSION_name/up.sql and down.sql for Diesel, VERSION_name/migration.sql for Prisma"));
+        }
         for (folder, count) in std::mem::take(&mut self.passed_over) {
             self.notes.push(format!(
                 "{} {} in the folder {} inside of it: only the folder itself is read",
@@ -486,5 +497,15 @@ mod tests {
         assert_eq!(read.migrations.len(), 1);
         assert_eq!(read.notes.len(), 1);
         assert!(read.notes[0].contains("the folder old"), "{:?}", read.notes);
+    }
+
+    #[test]
+    fn nothing_but_folders_inside_is_an_error() {
+        for file in ["2019-02-26-002946_users/up.sql", "20190226_users/migration.sql", "v1/1_a.up.sql"] {
+            let (_kept, read) = folder(&[(file, "SELECT 1"), ("readme.md", "")]);
+            let error = read.unwrap_err();
+            assert!(error.message().contains("holds no migration itself, and folders with"), "{error:?}");
+        }
+        assert!(folder(&[("squashed/0_b.up.sql", ""), ("data/countries.sql", "")]).1.is_ok());
     }
 }
