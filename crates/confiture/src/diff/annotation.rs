@@ -93,7 +93,10 @@ fn said(comment: &str) -> Result<Option<Said>> {
     }
     let words = comment.trim_start_matches('-').trim_start().strip_prefix("confiture:");
     let start = if denied { "not renamed from " } else { "renamed from " };
-    let old = words.and_then(|words| parts(words.trim_start().strip_prefix(start)?.trim()));
+    let old = words.and_then(|words| {
+        let name = words.trim_start().strip_prefix(start)?.trim();
+        label(name).map(|label| vec![label]).or_else(|| parts(name))
+    });
     match old.filter(|old| old.iter().all(|part| !part.is_empty())) {
         Some(old) => Ok(Some(Said { old, denied })),
         None => Err(Error::usage(format!("`{}` does not say what has a new name", comment.trim()))
@@ -101,7 +104,7 @@ fn said(comment: &str) -> Result<Option<Said>> {
     }
 }
 
-/// The column that a comment is about: the one that stands in front of it, in the list between brackets, or the first one in the next
+/// The column, attribute or label that a comment is about: the one that stands in front of it, in the list between brackets, or the first one in the next
 /// line, where the comment stands alone. `before` goes from the statement's begin to the comment.
 fn column_at(text: &str, before: Range<usize>) -> Option<String> {
     let is_alone = text[..before.end].rsplit('\n').next().is_some_and(|line| line.trim().is_empty());
@@ -118,7 +121,13 @@ fn column_at(text: &str, before: Range<usize>) -> Option<String> {
     if NO_COLUMN.iter().any(|word| token.is_word(list, word)) {
         return None;
     }
-    Some(token.identifier(list)?.as_str().to_owned())
+    label(token.text(list)).or_else(|| Some(token.identifier(list)?.as_str().to_owned()))
+}
+
+/// The text of a label of an enumeration.
+fn label(text: &str) -> Option<String> {
+    let inner = text.strip_prefix('\'')?.strip_suffix('\'')?;
+    Some(inner.replace("''", "'"))
 }
 
 /// The last item of a list between brackets that has begun; nothing behind the list, or where there is none.

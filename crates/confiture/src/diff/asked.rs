@@ -50,6 +50,15 @@ impl Asked {
         Ok(Self { reason: format!("--no-rename {text}"), denied: true, ..Self::parse(text)? })
     }
 
+    /// True where each gets the other's name.
+    pub(super) fn takes_place_of(&self, other: &Self) -> bool {
+        let split = |asked: &Self| asked.path.split_last().map(|(name, path)| (name.clone(), path.to_vec()));
+        let (Some((name, path)), Some((other_name, other_path))) = (split(self), split(other)) else {
+            return false;
+        };
+        path == other_path && name == other.to && self.to == other_name
+    }
+
     /// True where it is said that this is none.
     pub(super) fn denies(&self, rename: &Rename) -> bool {
         let within = |within: &str| {

@@ -6,18 +6,24 @@ use crate::catalog::{Kind, Object, Objects};
 use crate::diff::column;
 use crate::diff::compare::quoted;
 use crate::diff::likeness::{are_alike, has_same_letters, share_a_word};
-use crate::diff::rename::{Rename, reversed, table_after, within_of};
+use crate::diff::rename::{Rename, is_part, reversed, table_after, within_of};
 
-/// The columns of each table, in order, by the table's identity.
+/// The columns of each table, and the attributes of each composite type, in order, by whose they are.
 pub(super) fn columns(objects: &Objects) -> BTreeMap<String, Vec<&Object>> {
     let mut tables: BTreeMap<String, Vec<&Object>> = BTreeMap::new();
-    for object in objects.all.iter().filter(|object| object.kind == Kind::Column) {
+    for object in objects.all.iter().filter(|object| is_part(object.kind)) {
         tables.entry(column::table_of(object)).or_default().push(object);
     }
     for columns in tables.values_mut() {
         columns.sort_by_key(|column| column.details["number"].as_i64());
     }
     tables
+}
+
+/// Tables of a type: what their columns are called is up to that.
+pub(super) fn of_types(objects: &Objects) -> BTreeSet<&str> {
+    let of_types = objects.all.iter().filter(|object| object.kind == Kind::TableType);
+    of_types.map(|object| object.identity.as_str()).collect()
 }
 
 /// A definition with the names that types have by `found`.
@@ -61,12 +67,13 @@ pub(super) fn shape_of(
 pub(super) fn infer_columns(old: &Objects, new: &Objects, found: &[Rename]) -> Vec<Rename> {
     let (before, after) = (columns(old), columns(new));
     let mut inferred = Vec::new();
-    for (table, old_columns) in &before {
+    let typed = of_types(old);
+    for (table, old_columns) in before.iter().filter(|(table, _)| !typed.contains(table.as_str())) {
         let now = table_after(table, found);
         let Some(new_columns) = after.get(&now) else { continue };
         let said = |object: &&&Object| {
             !found.iter().any(|rename| {
-                rename.kind == Kind::Column
+                is_part(rename.kind)
                     && (rename.within.0 == *table && rename.from == object.name
                         || rename.within.1 == now && rename.to == object.name)
             })
@@ -104,7 +111,7 @@ pub(super) fn infer_columns(old: &Objects, new: &Objects, found: &[Rename]) -> V
             && !one.inherited
         {
             inferred.push(Rename {
-                kind: Kind::Column,
+                kind: one.kind,
                 within: (table.clone(), now),
                 from: one.name.clone(),
                 to: other.name.clone(),
@@ -334,11 +341,18 @@ pub(super) fn tables_in_common<'a>(
     tables_of(old, one).iter().filter_map(same).collect()
 }
 
-/// True for tables of one name with the same columns, by their names, or with most of them.
+/// True for tables of one name with the same columns, by their names, or with most of them: with half, where one lacks none of the other's.
 fn hold_the_same(ours: Option<&Vec<&Object>>, theirs: Option<&Vec<&Object>>) -> bool {
     let names = |columns: &[&Object]| columns.iter().map(|column| column.name.clone()).collect::<Vec<_>>();
-    ours.zip(theirs)
-        .is_some_and(|(ours, theirs)| names(ours) == names(theirs) || columns_in_common(ours, theirs) >= 75)
+    ours.zip(theirs).is_some_and(|(ours, theirs)| {
+        let common = columns_in_common(ours, theirs);
+        let (ours, theirs) = (names(ours), names(theirs));
+        let lacks_none =
+            |one: &[String], other: &[String]| one.len() > 1 && one.iter().all(|name| other.contains(name));
+        ours == theirs
+            || common >= 75
+            || common >= 50 && (lacks_none(&ours, &theirs) || lacks_none(&theirs, &ours))
+    })
 }
 
 /// Tables that go while one of the name comes in another schema, and no other of either.

@@ -8,8 +8,8 @@ use crate::diff::column::may_go_over;
 use crate::diff::compare::quoted;
 use crate::diff::data_type::{label_text, labels};
 use crate::diff::infer::{
-    columns, columns_in_common, is_known, lacking, moved, previous, schemas, shape_of, tables_in_common,
-    take_out, type_after,
+    columns, columns_in_common, is_known, lacking, moved, of_types, previous, schemas, shape_of,
+    tables_in_common, take_out, type_after,
 };
 use crate::diff::likeness::{are_alike, share_a_word, words_in_common};
 use crate::diff::rename::{Asked, Rename, table_after, within_of};
@@ -79,7 +79,8 @@ fn of_schemas(old: &Objects, new: &Objects, found: &[Rename], said: &[Asked]) ->
 fn of_columns(old: &Objects, new: &Objects, found: &[Rename], said: &[Asked]) -> Vec<String> {
     let (before, after) = (columns(old), columns(new));
     let mut asked = Vec::new();
-    for (table, ours) in &before {
+    let typed = of_types(old);
+    for (table, ours) in before.iter().filter(|(table, _)| !typed.contains(table.as_str())) {
         let now = table_after(table, found);
         let Some(theirs) = after.get(&now) else { continue };
         // One that becomes generated loses its values.
@@ -90,12 +91,12 @@ fn of_columns(old: &Objects, new: &Objects, found: &[Rename], said: &[Asked]) ->
         let goes = |one: &&&Object| {
             !one.inherited
                 && !theirs.iter().any(|other| stays(one, other))
-                && !is_known(found, Kind::Column, table, &one.name)
+                && !is_known(found, one.kind, table, &one.name)
         };
         let comes = |other: &&&Object| {
             !other.inherited
                 && !ours.iter().any(|one| one.name == other.name)
-                && !is_known(found, Kind::Column, &now, &other.name)
+                && !is_known(found, other.kind, &now, &other.name)
         };
         let (gone, come): (Vec<_>, Vec<_>) =
             (ours.iter().filter(goes).copied().collect(), theirs.iter().filter(comes).copied().collect());
@@ -107,9 +108,8 @@ fn of_columns(old: &Objects, new: &Objects, found: &[Rename], said: &[Asked]) ->
             type_after(one, found) == other.detail("type")
                 && (sounds_like(&one.name, &other.name) || in_its_place())
         };
-        let is_open = |one: &Object, other: &Object| {
-            !is_denied(said, Kind::Column, (table, &now), &one.name, &other.name)
-        };
+        let is_open =
+            |one: &Object, other: &Object| !is_denied(said, one.kind, (table, &now), &one.name, &other.name);
         let goes_over = |one: &Object, other: &Object| {
             let (cast, read) = may_go_over(new, (one.detail("base"), other.detail("base")));
             cast && sounds_like(&one.name, &other.name) || read && are_alike(&one.name, &other.name)
@@ -128,7 +128,8 @@ fn of_columns(old: &Objects, new: &Objects, found: &[Rename], said: &[Asked]) ->
                 false => format!("{after} where it was {before}"),
             };
             asked.push(format!(
-                "column {from} goes and {to} comes, {how}: where it is the same, say --rename {from}={to}"
+                "{} {from} goes and {to} comes, {how}: where it is the same, say --rename {from}={to}",
+                one.kind.text()
             ));
         }
     }

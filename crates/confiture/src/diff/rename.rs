@@ -57,19 +57,27 @@ pub fn renames(old: &Objects, new: &Objects, asked: &[Asked]) -> Result<Vec<Rena
     let mut denied: Vec<Rename> = Vec::new();
     for stage in Stage::ALL {
         let fitting = |one: &Asked, found: &[Rename]| -> Vec<Rename> {
-            let matches = candidates(old, new, one, found).into_iter();
+            // What a file says stays there when it is done.
+            let exchanged =
+                !one.in_new && asked.iter().any(|other| !other.in_new && other.takes_place_of(one));
+            let matches = candidates(old, new, (one, exchanged), found).into_iter();
             matches.filter(|rename| rename.stage() == stage).collect()
         };
-        for one in &asked {
-            match fitting(one, &found).as_slice() {
-                [] => {}
-                [rename] => add(&mut found, rename)?,
-                [first, ..] => {
-                    return Err(Error::usage(format!(
-                        "{}: `{}` may mean several things",
-                        one.reason, first.from
-                    ))
-                    .hint("name it with its schema and table"));
+        // A name that another one gives up can be taken then.
+        let mut known = None;
+        while known != Some(found.len()) {
+            known = Some(found.len());
+            for one in &asked {
+                match fitting(one, &found).as_slice() {
+                    [] => {}
+                    [rename] => add(&mut found, rename)?,
+                    [first, ..] => {
+                        return Err(Error::usage(format!(
+                            "{}: `{}` may mean several things",
+                            one.reason, first.from
+                        ))
+                        .hint("name it with its schema and table"));
+                    }
                 }
             }
         }
@@ -90,12 +98,15 @@ pub fn renames(old: &Objects, new: &Objects, asked: &[Asked]) -> Result<Vec<Rena
     for one in &asked {
         let is_done = found.iter().any(|rename| rename.is_from(one));
         if !is_done && (!one.in_new || is_missed(old, new, one, &asked)) {
-            return Err(Error::usage(format!(
+            let error = Error::usage(format!(
                 "{}: the old schema has no {} that is gone in the new one, where `{}` takes its place",
                 one.reason,
                 one.path.join("."),
                 one.to
-            )));
+            ));
+            let exchanged = one.in_new && asked.iter().any(|other| other.takes_place_of(one));
+            let hint = "a file cannot say whether two names are exchanged already: give both to --rename";
+            return Err(if exchanged { error.hint(hint) } else { error });
         }
     }
     for one in denials {
@@ -175,13 +186,13 @@ fn is_missed(old: &Objects, new: &Objects, one: &Asked, asked: &[&Asked]) -> boo
     let target = new.all.iter().find(|object| {
         can_be_renamed(object.kind) && object.name == one.to && {
             let is_within = parts(&within_of(object)).unwrap_or_default().ends_with(&one.to_path);
-            is_within && (object.kind != Kind::Column || !one.to_path.is_empty())
+            is_within && (!is_part(object.kind) || !one.to_path.is_empty())
         }
     });
     let Some(target) = target else { return false };
     let goes = |object: &Object| {
         object.kind == target.kind
-            && (within_of(object) == within_of(target) || object.kind != Kind::Column && object.name == *name)
+            && (within_of(object) == within_of(target) || !is_part(object.kind) && object.name == *name)
             && new.find(&object.key()).is_none()
     };
     let is_there = old.find(&target.key()).is_some();
@@ -226,7 +237,7 @@ impl Rename {
     pub(super) fn stage(&self) -> Stage {
         match self.kind {
             Kind::Schema => Stage::Schemas,
-            Kind::Column | Kind::Label => Stage::Parts,
+            Kind::Column | Kind::Attribute | Kind::Label => Stage::Parts,
             _ => Stage::Objects,
         }
     }
@@ -246,6 +257,11 @@ impl Rename {
             Kind::Schema => Some((format!("{}.", quoted(&self.from)), format!("{}.", quoted(&self.to)))),
             _ => None,
         }
+    }
+
+    /// True for the new name of this object.
+    fn is_of(&self, object: &Object) -> bool {
+        self.kind == object.kind && self.from == object.name && self.within.0 == within_of(object)
     }
 
     /// True for what somebody has said, here or with the same words elsewhere.
@@ -278,14 +294,7 @@ pub fn owned_sequences(state: &Objects, to: &Objects) -> Vec<Step> {
     for (column, owned) in &before {
         let ([old], Some([new])) = (owned.as_slice(), after.get(column).map(Vec::as_slice)) else { continue };
         let (old, new) = (&state.all[*old], &to.all[*new]);
-        let free = |objects: &Objects, identity: &String| {
-            !objects.by_key.contains_key(&(Kind::Sequence, identity.clone()))
-        };
-        if old.identity != new.identity
-            && old.schema == new.schema
-            && free(state, &new.identity)
-            && free(to, &old.identity)
-        {
+        if old.identity != new.identity && old.schema == new.schema {
             renames.push(Rename {
                 kind: Kind::Sequence,
                 within: (within_of(old), within_of(new)),
@@ -294,6 +303,21 @@ pub fn owned_sequences(state: &Objects, to: &Objects) -> Vec<Step> {
                 reason: format!("it belongs to {column} as before"),
             });
         }
+    }
+    // A name is free, or another one of them gives it up; and nobody else is to have it.
+    let is_in = |objects: &Objects, schema: &str, name: &str| {
+        objects.by_key.contains_key(&(Kind::Sequence, format!("{schema}.{}", quoted(name))))
+    };
+    let mut known = None;
+    while known != Some(renames.len()) {
+        known = Some(renames.len());
+        let all = renames.clone();
+        renames.retain(|one| {
+            let schema = &one.within.0;
+            let others = || all.iter().filter(|other| other.within.0 == *schema);
+            (!is_in(state, schema, &one.to) || others().any(|other| other.from == one.to))
+                && (!is_in(to, schema, &one.from) || others().any(|other| other.to == one.from))
+        });
     }
     // An identity's sequence that bears such a name goes, or gets another one.
     let takes = |sequence: &Object| {
@@ -308,10 +332,15 @@ pub fn owned_sequences(state: &Objects, to: &Objects) -> Vec<Step> {
     room
 }
 
-/// The schema of an object, the table of a column.
+/// True for what is renamed within its table, or its type.
+pub(super) fn is_part(kind: Kind) -> bool {
+    matches!(kind, Kind::Column | Kind::Attribute)
+}
+
+/// The schema of an object, the table of a column, the type of an attribute.
 pub(super) fn within_of(object: &Object) -> String {
     match object.kind {
-        Kind::Column => column::table_of(object),
+        kind if is_part(kind) => column::table_of(object),
         _ => object.schema.as_deref().map(quoted).unwrap_or_default(),
     }
 }
@@ -337,13 +366,19 @@ pub(super) fn schema_after(schema: &str, found: &[Rename]) -> String {
     found.iter().find(is_it).map_or_else(|| schema.to_owned(), |rename| quoted(&rename.to))
 }
 
-fn candidates(old: &Objects, new: &Objects, asked: &Asked, found: &[Rename]) -> Vec<Rename> {
+/// What may be meant; with `exchanged`, the new name is given up as well.
+fn candidates(
+    old: &Objects,
+    new: &Objects,
+    (asked, exchanged): (&Asked, bool),
+    found: &[Rename],
+) -> Vec<Rename> {
     let mut all = label_candidates(old, new, asked, found);
     for object in old.all.iter().filter(|object| can_be_renamed(object.kind)) {
         let Some(name) = asked.path.last().filter(|name| **name == object.name) else { continue };
         let before = within_of(object);
         let home = match object.kind {
-            Kind::Column => table_after(&before, found),
+            kind if is_part(kind) => table_after(&before, found),
             _ => schema_after(&before, found),
         };
         let schema = asked.to_path.last().filter(|_| object.kind == Kind::Table).map(|name| quoted(name));
@@ -352,9 +387,7 @@ fn candidates(old: &Objects, new: &Objects, asked: &Asked, found: &[Rename]) -> 
         let given = &asked.path[..asked.path.len() - 1];
         let full = parts(if asked.in_new { &after } else { &before }).unwrap_or_default();
         let other = parts(if asked.in_new { &before } else { &after }).unwrap_or_default();
-        if !full.ends_with(given) && !other.ends_with(given)
-            || object.kind == Kind::Column && given.is_empty()
-        {
+        if !full.ends_with(given) && !other.ends_with(given) || is_part(object.kind) && given.is_empty() {
             continue;
         }
         let target = new
@@ -368,9 +401,12 @@ fn candidates(old: &Objects, new: &Objects, asked: &Asked, found: &[Rename]) -> 
         // The old name may be another one's: that is not done as long as nothing has the new one.
         let there = |other: &Object| {
             let within = if moves { &after } else { &before };
-            other.kind == object.kind && other.name == asked.to && within_of(other) == *within
+            other.kind == object.kind
+                && other.name == asked.to
+                && within_of(other) == *within
+                && !found.iter().any(|rename| rename.is_of(other))
         };
-        if target && (!stays || !old.all.iter().any(there)) {
+        if target && (!stays || exchanged || !old.all.iter().any(there)) {
             all.push(Rename {
                 kind: object.kind,
                 within: (before, after),
@@ -431,6 +467,7 @@ fn can_be_renamed(kind: Kind) -> bool {
         Kind::Schema
             | Kind::Table
             | Kind::Column
+            | Kind::Attribute
             | Kind::View
             | Kind::MaterializedView
             | Kind::Sequence

@@ -6,7 +6,7 @@ use crate::catalog::{Kind, Object, Objects};
 use crate::diff::asked::parts;
 use crate::diff::compare::quoted;
 use crate::diff::order::name_spaces;
-use crate::diff::rename::{Rename, Stage, schema_after, within_of};
+use crate::diff::rename::{Rename, Stage, is_part, schema_after, within_of};
 use crate::diff::{Hazard, Step, column, twins};
 use crate::sql::Sql;
 
@@ -17,8 +17,7 @@ use crate::sql::Sql;
 pub fn steps(state: &Objects, renames: &[Rename], stage: Stage) -> Vec<Step> {
     let columns = stage == Stage::Parts;
     let mut bearers: HashMap<Space, usize> = HashMap::new();
-    for (at, object) in state.all.iter().enumerate().filter(|(_, one)| (one.kind == Kind::Column) == columns)
-    {
+    for (at, object) in state.all.iter().enumerate().filter(|(_, one)| is_part(one.kind) == columns) {
         bearers.extend(spaces(state, object).into_iter().map(|space| (space, at)));
     }
     let mut open: Vec<(&Rename, usize)> = (renames.iter().filter(|rename| rename.stage() == stage))
@@ -35,6 +34,8 @@ pub fn steps(state: &Objects, renames: &[Rename], stage: Stage) -> Vec<Step> {
     if columns {
         steps.extend(parents_to_leave(state, &open));
     }
+    // Of a circle, one is called otherwise meanwhile.
+    let mut meanwhile: BTreeMap<usize, Object> = BTreeMap::new();
     while !open.is_empty() {
         let bearer = |(rename, at): &(&Rename, usize)| {
             let wanted = spaces(state, &renamed(&state.all[*at], rename));
@@ -45,18 +46,23 @@ pub fn steps(state: &Objects, renames: &[Rename], stage: Stage) -> Vec<Step> {
             (at, renamed(&state.all[at], rename), rename.title(), rename.reason().to_owned())
         } else {
             let stays = |at: &usize| !open.iter().any(|(_, other)| other == at);
-            let Some(at) = open.iter().filter_map(bearer).find(stays) else { break };
+            let bearers_of_names = || open.iter().filter_map(bearer);
+            let Some(at) = bearers_of_names().find(stays).or_else(|| bearers_of_names().next()) else {
+                break;
+            };
             let title = format!("{} makes room", state.all[at].title());
-            (at, aside(state, &state.all[at], &bearers), title, "another one is to have its name".to_owned())
+            let after = aside(state, &state.all[at], &bearers);
+            (at, after, title, "another one is to have its name".to_owned())
         };
-        let object = &state.all[at];
+        let object = &meanwhile.remove(&at).unwrap_or_else(|| state.all[at].clone());
+        meanwhile.insert(at, known_as(object, after.clone()));
         for space in spaces(state, object) {
             bearers.remove(&space);
         }
         bearers.extend(spaces(state, &after).into_iter().map(|space| (space, at)));
         steps.push(Step {
             hazards: vec![Hazard::Note(note.into())],
-            ..Step::plain(title, statements(object, &after))
+            ..Step::plain(title, statements(state, object, &after))
         });
     }
     steps
@@ -108,7 +114,7 @@ pub(super) fn make_room(state: &Objects, relations: &[&Object]) -> Vec<Step> {
         bearers.extend(name_spaces(state, object).into_iter().map(|space| (space, at)));
     }
     let make_room = |before: &&Object| {
-        let statements = statements(before, &aside(state, before, &bearers));
+        let statements = statements(state, before, &aside(state, before, &bearers));
         Step {
             hazards: vec![Hazard::Note("another one is to have its name".into())],
             ..Step::plain(format!("{} makes room", before.title()), statements)
@@ -165,10 +171,19 @@ fn renamed(object: &Object, rename: &Rename) -> Object {
     object
 }
 
+/// The object as it is called after it got the name that `after` has.
+fn known_as(before: &Object, mut after: Object) -> Object {
+    if let Some(within) = before.identity.strip_suffix(&quoted(&before.name)) {
+        after.identity = format!("{within}{}", quoted(&after.name));
+        after.phrase = before.phrase.replacen(&before.identity, &after.identity, 1);
+    }
+    after
+}
+
 /// The names that an object takes.
 fn spaces(state: &Objects, object: &Object) -> Vec<Space> {
     match object.kind {
-        Kind::Column => {
+        Kind::Column | Kind::Attribute => {
             let own = format!(".{}", quoted(&object.name));
             vec![(u8::MAX, format!("{:?}{own}", object.parent))]
         }
@@ -191,13 +206,22 @@ fn aside(state: &Objects, object: &Object, bearers: &HashMap<Space, usize>) -> O
     after
 }
 
-fn statements(before: &Object, after: &Object) -> Vec<Sql> {
+fn statements(state: &Objects, before: &Object, after: &Object) -> Vec<Sql> {
     let (from, to) = (quoted(&before.name), quoted(&after.name));
     let schema = within_of(after);
     let mut statements = Vec::new();
     match before.kind {
         Kind::Column => {
             statements.push(format!("ALTER TABLE {} RENAME COLUMN {from} TO {to}", column::table_of(before)));
+        }
+        // Tables of the type have it from there.
+        Kind::Attribute => {
+            let of = column::table_of(before);
+            let is_used = state.all.iter().any(|object| {
+                object.kind == Kind::TableType && object.depends.iter().any(|on| Some(*on) == before.parent)
+            });
+            let cascade = if is_used { " CASCADE" } else { "" };
+            statements.push(format!("ALTER TYPE {of} RENAME ATTRIBUTE {from} TO {to}{cascade}"));
         }
         Kind::Constraint => statements.push(format!(
             "{} RENAME CONSTRAINT {from} TO {to}",

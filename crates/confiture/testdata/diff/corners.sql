@@ -345,3 +345,97 @@ COMMENT ON VIEW names IS 'kept';
 CREATE TABLE machines (id int CONSTRAINT pk PRIMARY KEY, name text);
 CREATE VIEW names AS SELECT name FROM machines GROUP BY id;
 COMMENT ON VIEW names IS 'kept';
+-- case: an attribute has a new name
+-- rename: "Üser"."we""ird".y=wide
+-- old
+CREATE SCHEMA "Üser";
+CREATE TYPE addr AS (street text, zip int);
+CREATE TYPE pt AS (x int, y int);
+CREATE TYPE mail AS (host text, "userName" text);
+CREATE TYPE "Üser"."we""ird" AS (z int, x int, y int);
+CREATE TABLE pts OF pt (PRIMARY KEY (x));
+CREATE TABLE t (id int, home addr CHECK ((home).zip > 0), old addr[], m mail, w "Üser"."we""ird");
+CREATE VIEW v AS SELECT (home).zip, x FROM t, pts;
+-- new
+CREATE SCHEMA "Üser";
+CREATE TYPE addr AS (
+    street text,
+    postcode text -- confiture: renamed from zip
+);
+CREATE TYPE pt AS (
+    lon int, -- confiture: renamed from x
+    lat int -- confiture: renamed from y
+);
+CREATE TYPE mail AS (host text, user_name text);
+CREATE TYPE "Üser"."we""ird" AS (high int, x int, wide int);
+CREATE TABLE pts OF pt (PRIMARY KEY (lon));
+CREATE TABLE t (id int, home addr, old addr[], m mail, w "Üser"."we""ird");
+CREATE VIEW v AS SELECT (home).postcode, lon FROM t, pts;
+-- rows
+INSERT INTO pts VALUES (1, 2);
+INSERT INTO t VALUES (1, ('a', 2), ARRAY[('b', 3)::addr], ('c', 'd'), (4, 5, 6));
+-- expect
+ALTER TYPE public.addr RENAME ATTRIBUTE zip TO postcode
+ALTER TYPE public.pt RENAME ATTRIBUTE x TO lon CASCADE
+ALTER TYPE public.mail RENAME ATTRIBUTE "userName" TO user_name
+ALTER TYPE "Üser"."we""ird" RENAME ATTRIBUTE y TO wide
+attribute "Üser"."we""ird".z goes and high comes, of the same type: where it is the same, say --rename "Üser"."we""ird".z=high
+-- never
+DROP COLUMN
+column public.pts
+-- case: names that are handed on
+-- rename: t.x=y
+-- rename: t.y=x
+-- rename: one=two
+-- rename: two=one
+-- old
+CREATE TABLE chain (a text, b text, c text);
+CREATE TABLE t (x int, y int);
+CREATE TABLE one (id serial PRIMARY KEY, n text);
+CREATE TABLE two (id serial PRIMARY KEY, m text);
+CREATE TABLE f (one int REFERENCES one, two int REFERENCES two);
+CREATE VIEW v AS SELECT x FROM t;
+CREATE TYPE state AS ENUM ('new', 'payed ''early''', 'done');
+CREATE TABLE bills (s state DEFAULT 'payed ''early''');
+-- new
+CREATE TABLE chain (
+    b text, -- confiture: renamed from a
+    c text, -- confiture: renamed from b
+    d text, -- confiture: renamed from c
+    a int
+);
+CREATE TABLE t (y int, x int);
+CREATE TABLE two (id serial PRIMARY KEY, n text);
+CREATE TABLE one (id serial PRIMARY KEY, m text);
+CREATE TABLE f (one int REFERENCES two, two int REFERENCES one);
+CREATE VIEW v AS SELECT y AS x FROM t;
+CREATE TYPE state AS ENUM (
+    'new',
+    'paid', -- confiture: renamed from 'payed ''early'''
+    'done'
+);
+CREATE TABLE bills (s state DEFAULT 'paid');
+-- expect
+ALTER TABLE public.chain RENAME COLUMN b TO c
+ALTER TABLE public.t RENAME COLUMN y TO y__aside
+ALTER SEQUENCE public.two_id_seq RENAME TO one_id_seq
+ALTER TYPE public.state RENAME VALUE 'payed ''early''' TO 'paid'
+ALTER TABLE public.chain RENAME COLUMN a TO b
+ALTER TABLE public.t RENAME COLUMN y__aside TO x
+ALTER TABLE public.two__aside RENAME TO one
+-- never
+DROP COLUMN
+DROP TABLE
+-- case: a table that moves gets a column
+-- old
+CREATE SCHEMA s;
+CREATE TABLE t (id int, n text);
+CREATE TABLE s.u (id int, n text, m int);
+-- new
+CREATE SCHEMA s;
+CREATE TABLE s.t (id int, n text, m int);
+CREATE TABLE u (id int, n text);
+-- rows
+INSERT INTO t VALUES (1, 'a'); INSERT INTO s.u VALUES (1, 'b', 2);
+-- never
+DROP TABLE
