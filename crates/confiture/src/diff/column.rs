@@ -178,7 +178,7 @@ pub(super) fn compare(sides: Sides<'_>, old: &Object, new: &Object) -> Change {
     if retyped || old.details["collation"] != new.details["collation"] {
         // What is in a foreign table is converted elsewhere.
         let is_foreign = alter.starts_with("ALTER FOREIGN ");
-        let using = if retyped && !is_foreign { using(sides.old, old, new) } else { None };
+        let using = if retyped && !is_foreign { using(sides, old, new) } else { None };
         retype(&mut change, &alter, new, using.as_deref());
         if !is_foreign && !is_cheap(old, new) {
             change.hazards.push(Hazard::Rewrites("every row gets the column's new type".into()));
@@ -340,12 +340,12 @@ fn compare_identities(change: &mut Change, alter: &str, sides: Sides<'_>, (old, 
 }
 
 /// The expression that turns old values into new ones, where no assignment cast does.
-pub(super) fn using(objects: &Objects, old: &Object, new: &Object) -> Option<String> {
-    cast(objects, &quoted(&new.name), (old.detail("base"), new.detail("base")), new.detail("type"))
+pub(super) fn using(sides: Sides<'_>, old: &Object, new: &Object) -> Option<String> {
+    cast(sides, &quoted(&new.name), (old.detail("base"), new.detail("base")), new.detail("type"))
 }
 
 /// A value of the first type as one of the second, `target`, where that is not assigned without a word.
-pub(super) fn cast(objects: &Objects, value: &str, (from, to): (&str, &str), target: &str) -> Option<String> {
+pub(super) fn cast(sides: Sides<'_>, value: &str, (from, to): (&str, &str), target: &str) -> Option<String> {
     if from == to {
         return None;
     }
@@ -359,16 +359,20 @@ pub(super) fn cast(objects: &Objects, value: &str, (from, to): (&str, &str), tar
         (Some(from), Some(to)) => Some((from.to_owned(), to.to_owned())),
         _ => None,
     };
+    // One that only one side has is there as well: what uses it comes before it goes, or after it comes.
+    let has_cast = |pair: &(String, String)| {
+        [sides.old, sides.new].iter().any(|side| side.casts.contains(pair) || side.assignments.contains(pair))
+    };
     let assigns = |pair: &(String, String)| {
         // Every type can be assigned to a string; "char" is none.
         let to_string = is_text(&pair.1) && pair.1 != "\"char\"";
-        objects.assignments.contains(pair) || to_string && !objects.casts.contains(pair)
+        let Sides { old, new } = sides;
+        old.assignments.contains(pair) && new.assignments.contains(pair) || to_string && !has_cast(pair)
     };
     if assigns(&pair) || elements.as_ref().is_some_and(|pair| pair.0 == pair.1 || assigns(pair)) {
         return None;
     }
-    let explicit =
-        |pair: &(String, String)| objects.casts.contains(pair) || is_text(&pair.0) && pair.0 != "\"char\"";
+    let explicit = |pair: &(String, String)| has_cast(pair) || is_text(&pair.0) && pair.0 != "\"char\"";
     if explicit(&pair) || elements.as_ref().is_some_and(explicit) {
         return Some(format!("{value}::{target}"));
     }

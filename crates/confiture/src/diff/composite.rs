@@ -78,7 +78,7 @@ impl Passage {
             all.push(if was == kind {
                 self.over(sides, &value, kind)
             } else {
-                let cast = column::cast(sides.old, &value, (&plain(was), &plain(kind)), kind);
+                let cast = column::cast(sides, &value, (&plain(was), &plain(kind)), kind);
                 cast.unwrap_or_else(|| format!("{value}::{kind}"))
             });
         }

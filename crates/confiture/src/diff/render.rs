@@ -220,7 +220,7 @@ fn copy_rows(work: &Work<'_>, from: usize, to: usize, name: &str, hazards: &mut 
             work.set_aside[*on] && (fate::is_type(kind) || is_row) && kind != Kind::Collation
         };
         values.push(if retyped {
-            column::using(work.sides.old, old, column).unwrap_or_else(|| quoted(&column.name))
+            column::using(work.sides, old, column).unwrap_or_else(|| quoted(&column.name))
         } else if old.depends.iter().any(anew) {
             let passage = column::to_namesake(work.sides, column);
             let value = passage.expression.clone();

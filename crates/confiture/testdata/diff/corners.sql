@@ -439,3 +439,27 @@ CREATE TABLE u (id int, n text);
 INSERT INTO t VALUES (1, 'a'); INSERT INTO s.u VALUES (1, 'b', 2);
 -- never
 DROP TABLE
+-- case: a cast comes with the type that a column gets, or goes with the one that it had
+-- both
+CREATE TYPE mood AS ENUM ('a', 'b');
+CREATE TYPE span AS RANGE (SUBTYPE = int4);
+CREATE TYPE cents AS (n bigint);
+CREATE FUNCTION amount(cents) RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT ($1).n';
+-- old
+CREATE CAST (span AS int4range) WITHOUT FUNCTION AS ASSIGNMENT;
+CREATE CAST (cents AS bigint) WITH FUNCTION amount(cents);
+CREATE TABLE t (id int, m int DEFAULT 1, r span, c cents);
+-- new
+CREATE FUNCTION mood(int) RETURNS mood LANGUAGE sql IMMUTABLE AS $$ SELECT CASE $1 WHEN 1 THEN 'a'::mood ELSE 'b' END $$;
+CREATE FUNCTION number(mood) RETURNS int LANGUAGE sql IMMUTABLE AS $$ SELECT CASE $1 WHEN 'a' THEN 1 ELSE 2 END $$;
+CREATE CAST (mood AS int) WITH FUNCTION number(mood);
+CREATE CAST (int AS mood) WITH FUNCTION mood(int) AS ASSIGNMENT;
+CREATE CAST (span AS int4range) WITH INOUT AS IMPLICIT;
+CREATE FUNCTION cents(bigint) RETURNS cents LANGUAGE sql IMMUTABLE AS 'SELECT ROW($1)::cents';
+CREATE CAST (bigint AS cents) WITH FUNCTION cents(bigint);
+CREATE TABLE t (id int, m mood DEFAULT 'a', r int4range, c bigint);
+-- rows
+INSERT INTO t VALUES (1, 2, '[1,5)', ROW(7));
+-- expect
+m::public.mood
+c::bigint

@@ -263,6 +263,30 @@ impl Graph<'_> {
         }
         self.edges.extend(edges);
         self.connect_rows_that_go_over();
+        self.connect_casts();
+    }
+
+    /// A column gets another type while the cast that leads there is still there, or when it has come.
+    fn connect_casts(&mut self) {
+        let (old, new) = (self.old(), self.new_side());
+        let mut edges = Vec::new();
+        for (&twin, &act) in &self.make_of {
+            let Act::Alter(at, _) = self.acts[act] else { continue };
+            if old.all[at].kind != Kind::Column {
+                continue;
+            }
+            let [from, to] = [&old.all[at], &new.all[twin]].map(|column| column.detail("base"));
+            let [one, other] = [from, to].map(|base| base.trim_end_matches("[]"));
+            let key = (Kind::Cast, format!("({one} AS {other})"));
+            let goes = old.by_key.get(&key).and_then(|cast| self.drop_of.get(cast));
+            let comes = new.by_key.get(&key).and_then(|cast| self.make_of.get(cast));
+            match (goes, comes) {
+                (Some(goes), _) => edges.push((act, *goes, true)),
+                (None, Some(comes)) => edges.push((*comes, act, true)),
+                (None, None) => {}
+            }
+        }
+        self.edges.extend(edges);
     }
 
     /// Rows that go over to a table which takes the place of another meet no trigger and no rule there, and are all there when a foreign key
