@@ -463,3 +463,11 @@ INSERT INTO t VALUES (1, 2, '[1,5)', ROW(7));
 -- expect
 m::public.mood
 c::bigint
+-- case: parameters of the TOAST table of a materialized view
+-- old
+CREATE MATERIALIZED VIEW m WITH (toast.autovacuum_enabled = off) AS SELECT 'a'::text AS a;
+CREATE MATERIALIZED VIEW n WITH (fillfactor = 70, toast.vacuum_truncate = off) AS SELECT 'a'::text AS a;
+-- new
+CREATE MATERIALIZED VIEW m WITH (toast.autovacuum_enabled = on, toast.vacuum_truncate = on) AS SELECT 'a'::text AS a;
+CREATE MATERIALIZED VIEW n AS SELECT 'a'::text AS a;
+CREATE MATERIALIZED VIEW o WITH (toast.autovacuum_enabled = off) AS SELECT 'a'::text AS a;

@@ -8,14 +8,14 @@ SELECT CASE c.relkind WHEN 'm' THEN 'materialized view' ELSE 'view' END AS kind,
     'drop', format('DROP %s %I.%I', x.what, n.nspname, c.relname),
     'owner', pg_get_userbyid(c.relowner), 'acl', c.relacl::text[], 'acl_default', acldefault('r', c.relowner)::text[],
     'alter', CASE c.relkind WHEN 'm' THEN format('ALTER MATERIALIZED VIEW %I.%I', n.nspname, c.relname) END,
-    'options', CASE c.relkind WHEN 'm' THEN c.reloptions END,
+    'options', CASE c.relkind WHEN 'm' THEN array_cat(c.reloptions, (SELECT array_agg('toast.' || o) FROM unnest(t.reloptions) o)) END,
     'facets', CASE c.relkind WHEN 'm' THEN json_build_object(
         'access method', CASE WHEN z.can_change THEN json_build_array(am.amname, format('ALTER MATERIALIZED VIEW %I.%I SET ACCESS METHOD %I', n.nspname, c.relname, am.amname), am.amname = current_setting('default_table_access_method')) END,
         'tablespace', json_build_array(s.spcname, format('ALTER MATERIALIZED VIEW %I.%I SET TABLESPACE %I', n.nspname, c.relname, coalesce(s.spcname, 'pg_default')), s.spcname IS NULL)) END,
-    'details', json_build_object('columns', (SELECT json_agg(json_build_array(a.attname, format_type(a.atttypid, a.atttypmod), a.attcollation::regcollation::text) ORDER BY a.attnum)
+    'details', json_build_object('has_toast', c.reltoastrelid <> 0, 'columns', (SELECT json_agg(json_build_array(a.attname, format_type(a.atttypid, a.atttypmod), a.attcollation::regcollation::text) ORDER BY a.attnum)
         FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped))) AS body
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-LEFT JOIN pg_am am ON am.oid = c.relam LEFT JOIN pg_tablespace s ON s.oid = c.reltablespace
+LEFT JOIN pg_am am ON am.oid = c.relam LEFT JOIN pg_class t ON t.oid = c.reltoastrelid LEFT JOIN pg_tablespace s ON s.oid = c.reltablespace
 -- ALTER … SET ACCESS METHOD is new in 15.
 CROSS JOIN LATERAL (SELECT current_setting('server_version_num')::int >= 150000) AS z(can_change)
 CROSS JOIN LATERAL (SELECT CASE c.relkind WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'VIEW' END) AS x(what)
