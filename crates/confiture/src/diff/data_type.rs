@@ -14,6 +14,12 @@ pub(super) fn labels(object: &Object) -> Vec<&str> {
     object.details["labels"].as_array().into_iter().flatten().filter_map(Value::as_str).collect()
 }
 
+/// True for an enumeration that has all its labels still, maybe in another order.
+pub(super) fn keeps_labels(sides: Sides<'_>, object: &Object) -> bool {
+    let after = sides.new.find(&object.key()).filter(|_| object.kind == Kind::Enum);
+    after.is_some_and(|(_, after)| labels(object).iter().all(|label| labels(after).contains(label)))
+}
+
 /// A label as SQL.
 pub(super) fn label_text(label: &str) -> String {
     Literal(label).to_string().trim_start().to_owned()

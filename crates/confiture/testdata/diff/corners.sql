@@ -471,3 +471,18 @@ CREATE MATERIALIZED VIEW n WITH (fillfactor = 70, toast.vacuum_truncate = off) A
 CREATE MATERIALIZED VIEW m WITH (toast.autovacuum_enabled = on, toast.vacuum_truncate = on) AS SELECT 'a'::text AS a;
 CREATE MATERIALIZED VIEW n AS SELECT 'a'::text AS a;
 CREATE MATERIALIZED VIEW o WITH (toast.autovacuum_enabled = off) AS SELECT 'a'::text AS a;
+-- case: no value has anything against labels in another order, or another collation
+-- both
+CREATE TYPE kept AS ENUM ('a', 'b');
+-- old
+CREATE TYPE level AS ENUM ('low', 'high');
+CREATE COLLATION c (LOCALE = 'C');
+CREATE TABLE t (a level DEFAULT 'low', b level[], c text COLLATE c);
+-- new
+CREATE TYPE level AS ENUM ('high', 'low');
+CREATE COLLATION c (LOCALE = 'POSIX');
+CREATE TABLE t (a level DEFAULT 'low', b level[], c text COLLATE c);
+-- rows
+INSERT INTO t VALUES ('low', '{high,low}', 'x');
+-- never
+may fail

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::catalog::{Kind, Object, Objects};
 use crate::diff::aside::{self, Aside};
 use crate::diff::compare::{Change, Sides, compare};
-use crate::diff::{PlanOptions, column, family, not_null, persistence, row_type, swap, twins};
+use crate::diff::{PlanOptions, column, data_type, family, not_null, persistence, row_type, swap, twins};
 use crate::sql::Sql;
 
 /// What becomes of an object of the old catalog.
@@ -377,9 +377,10 @@ impl Work<'_> {
         let alter = after.alter.as_deref().unwrap_or_default().replacen(" TABLE ONLY ", " TABLE ", 1);
         let mut retyped = Change::default();
         retyped.hazards.push(super::Hazard::Rewrites("every row gets the column's new type".into()));
-        retyped
-            .hazards
-            .push(super::Hazard::MayFail("a value that the new type does not have stops it".into()));
+        if below.kind != Kind::Collation && !data_type::keeps_labels(self.sides, below) {
+            let why = "a value that the new type does not have stops it";
+            retyped.hazards.push(super::Hazard::MayFail(why.into()));
+        }
         // What is in a foreign table is converted elsewhere.
         if below.kind == Kind::Collation || self.is_foreign(at) {
             column::retype(&mut retyped, &alter, after, None);
