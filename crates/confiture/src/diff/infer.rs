@@ -355,12 +355,12 @@ fn hold_the_same(ours: Option<&Vec<&Object>>, theirs: Option<&Vec<&Object>>) -> 
     })
 }
 
-/// Tables that go while one of the name comes in another schema, and no other of either.
-pub(super) fn moved(old: &Objects, new: &Objects, found: &[Rename]) -> Vec<(Object, Object)> {
+/// What goes of a kind while one of the name comes in another schema, and no other of either.
+pub(super) fn moved(kind: Kind, old: &Objects, new: &Objects, found: &[Rename]) -> Vec<(Object, Object)> {
     let only_in = |one: &Objects, other: &Objects, found: &[Rename]| -> BTreeMap<String, Vec<Object>> {
         let mut tables: BTreeMap<String, Vec<Object>> = BTreeMap::new();
-        for object in one.all.iter().filter(|object| object.kind == Kind::Table) {
-            if other.find(&(Kind::Table, table_after(&object.identity, found))).is_none() {
+        for object in one.all.iter().filter(|object| object.kind == kind) {
+            if other.find(&(kind, table_after(&object.identity, found))).is_none() {
                 tables.entry(object.name.clone()).or_default().push(object.clone());
             }
         }
@@ -374,22 +374,34 @@ pub(super) fn moved(old: &Objects, new: &Objects, found: &[Rename]) -> Vec<(Obje
     gone.iter().filter_map(single).collect()
 }
 
-/// Tables that stand in another schema: with the same columns, or with most of them.
+/// Tables that stand in another schema, with the same columns or most of them, and types that are the same in all else, or have most labels.
 pub(super) fn infer_moves(old: &Objects, new: &Objects, found: &[Rename]) -> Vec<Rename> {
     let (before, after) = (columns(old), columns(new));
     let is_same = |(one, other): &(Object, Object)| {
         one.detail("relkind") == other.detail("relkind")
             && hold_the_same(before.get(&one.identity), after.get(&other.identity))
     };
-    let rename = |(one, other): (Object, Object)| Rename {
-        kind: Kind::Table,
+    let rename = |(one, other): (Object, Object), alike: &str| Rename {
+        kind: one.kind,
         within: (within_of(&one), within_of(&other)),
         from: one.name.clone(),
         to: other.name.clone(),
-        reason: format!(
-            "inferred: {} and {} have the same name, and the same columns or most of them",
-            one.identity, other.identity
-        ),
+        reason: format!("inferred: {} and {} have the same name, and {alike}", one.identity, other.identity),
     };
-    moved(old, new, found).into_iter().filter(is_same).map(rename).collect()
+    let mut all = found.to_vec();
+    for kind in TYPES {
+        let is_same = |(one, other): &(Object, Object)| {
+            let before = what_it_is(old, one);
+            let before: Vec<_> = before.iter().map(|text| under_new_names(text, &all)).collect();
+            let after = what_it_is(new, other);
+            let common = before.iter().filter(|label| after.contains(label)).count();
+            !before.is_empty() && before == after
+                || kind == Kind::Enum && 2 * common > before.len().max(after.len())
+        };
+        let same: Vec<_> = moved(kind, old, new, found).into_iter().filter(is_same).collect();
+        all.extend(same.into_iter().map(|pair| rename(pair, "are the same in all else, or mostly")));
+    }
+    let tables = moved(Kind::Table, old, new, found).into_iter().filter(is_same);
+    all.extend(tables.map(|pair| rename(pair, "the same columns or most of them")));
+    all.split_off(found.len())
 }

@@ -54,7 +54,7 @@ fn of_schemas(old: &Objects, new: &Objects, found: &[Rename], said: &[Asked]) ->
         renamed.iter().any(|(from, to)| is_in(one, from) && is_in(other, to))
     };
     let (before, after) = (columns(old), columns(new));
-    for (one, other) in moved(old, new, found) {
+    for (one, other) in moved(Kind::Table, old, new, found) {
         let names = |columns: Option<&Vec<&Object>>| -> Vec<String> {
             columns.into_iter().flatten().map(|column| column.name.clone()).collect()
         };

@@ -242,9 +242,9 @@ impl Rename {
         }
     }
 
-    /// True where a table has another schema.
+    /// True where a table or a type has another schema.
     pub(super) fn is_move(&self) -> bool {
-        self.kind == Kind::Table && self.within.0 != self.within.1
+        can_move(self.kind) && self.within.0 != self.within.1
     }
 
     /// The names of a type before and after, or what is in front of all names of a schema.
@@ -381,7 +381,7 @@ fn candidates(
             kind if is_part(kind) => table_after(&before, found),
             _ => schema_after(&before, found),
         };
-        let schema = asked.to_path.last().filter(|_| object.kind == Kind::Table).map(|name| quoted(name));
+        let schema = asked.to_path.last().filter(|_| can_move(object.kind)).map(|name| quoted(name));
         let after = schema.unwrap_or_else(|| home.clone());
         let moves = after != home;
         let given = &asked.path[..asked.path.len() - 1];
@@ -459,6 +459,11 @@ pub fn label_steps(state: &Objects, renames: &[Rename]) -> Vec<Step> {
         }
     };
     renames.iter().filter(has_old).map(step).collect()
+}
+
+/// Kinds that are taken to another schema.
+fn can_move(kind: Kind) -> bool {
+    kind == Kind::Table || TYPES.contains(&kind)
 }
 
 fn can_be_renamed(kind: Kind) -> bool {

@@ -149,17 +149,38 @@ CREATE TYPE r AS RANGE (SUBTYPE = float8, SUBTYPE_DIFF = float8mi);
 CREATE TABLE t (x r, y come);
 -- rows
 INSERT INTO t VALUES ('[1,2)');
--- case: type moves to another schema
+-- case: types move to another schema
 -- old
 CREATE SCHEMA s;
 CREATE TYPE e AS ENUM ('a', 'b');
-CREATE TABLE t (x e DEFAULT 'a');
+CREATE TYPE more AS ENUM ('a', 'b');
+CREATE DOMAIN "Mail" AS text DEFAULT 'x' CHECK (VALUE <> '');
+CREATE TYPE c AS (x int, y e);
+CREATE TYPE named AS ENUM ('p', 'q');
+CREATE TABLE t (x e DEFAULT 'a', m more[], d "Mail" UNIQUE, ds "Mail"[] DEFAULT '{}', c c, n named);
+CREATE FUNCTION f(e, "Mail") RETURNS c LANGUAGE sql AS 'SELECT NULL::c';
+CREATE VIEW v AS SELECT (c).x FROM t WHERE x = 'a';
 -- new
 CREATE SCHEMA s;
+CREATE SCHEMA "we""ird";
 CREATE TYPE s.e AS ENUM ('a', 'b');
-CREATE TABLE t (x s.e DEFAULT 'a');
+CREATE TYPE s.more AS ENUM ('a', 'new', 'b');
+CREATE DOMAIN "we""ird"."Mail" AS text DEFAULT 'x' CHECK (VALUE <> '');
+CREATE TYPE s.c AS (x int, y s.e);
+-- confiture: renamed from public.named
+CREATE TYPE s.other AS ENUM ('p', 'q');
+CREATE TABLE t (x s.e DEFAULT 'a', m s.more[], d "we""ird"."Mail" UNIQUE, ds "we""ird"."Mail"[] DEFAULT '{}', c s.c, n s.other);
+CREATE FUNCTION f(s.e, "we""ird"."Mail") RETURNS s.c LANGUAGE sql AS 'SELECT NULL::s.c';
+CREATE VIEW v AS SELECT (c).x FROM t WHERE x = 'a';
 -- rows
-INSERT INTO t VALUES ('a');
+INSERT INTO t VALUES ('a', '{b}', 'm', '{n}', ROW(1, 'b'), 'q');
+-- expect
+ALTER TYPE public.e SET SCHEMA s
+ALTER TYPE public.more SET SCHEMA s
+ALTER DOMAIN public."Mail" SET SCHEMA "we""ird"
+-- never
+ALTER COLUMN
+DROP TYPE
 -- case: check of a list of varchar
 -- old
 CREATE TABLE t (s varchar(10), n int);
