@@ -220,7 +220,9 @@ fn copy_rows(work: &Work<'_>, from: usize, to: usize, name: &str, hazards: &mut 
             work.set_aside[*on] && (fate::is_type(kind) || is_row) && kind != Kind::Collation
         };
         values.push(if retyped {
-            column::using(work.sides, old, column).unwrap_or_else(|| quoted(&column.name))
+            let using = column::using(work.sides, old, column);
+            let by_text = || takes_other_labels(work, old, column).then(|| column::through_text(column));
+            using.or_else(by_text).unwrap_or_else(|| quoted(&column.name))
         } else if old.depends.iter().any(anew) {
             let passage = column::to_namesake(work.sides, column);
             let value = passage.expression.clone();
@@ -255,6 +257,13 @@ fn copy_rows(work: &Work<'_>, from: usize, to: usize, name: &str, hazards: &mut 
     let of_table = owners.filter(|at| new[*at].parent.is_some_and(|column| new[column].parent == Some(to)));
     statements.extend(of_table.filter_map(|owner| go_on_with_new_sequence(work, owner)));
     statements
+}
+
+/// True between an enumeration and a domain over it, where another enumeration takes its name.
+fn takes_other_labels(work: &Work<'_>, old: &Object, new: &Object) -> bool {
+    let base = old.detail("base");
+    let labels = work.sides.old.find(&(Kind::Enum, base.trim_end_matches("[]").to_owned()));
+    base == new.detail("base") && labels.is_some_and(|(at, _)| work.set_aside[at])
 }
 
 /// The owner of a sequence that comes from another column.

@@ -200,6 +200,18 @@ CREATE TYPE e AS ENUM ('a', 'b');
 CREATE TABLE t (c e);
 -- rows
 INSERT INTO t VALUES ('a'), ('b'), (NULL);
+-- case: a domain gives way to its enum, which loses a label, where the table becomes partitioned
+-- old
+CREATE TYPE e AS ENUM ('a', 'b', 'x');
+CREATE DOMAIN d AS e CHECK (value <> 'x');
+CREATE TABLE t (c d);
+-- new
+CREATE TYPE e AS ENUM ('a', 'b');
+CREATE TABLE t (c e) PARTITION BY LIST (c);
+CREATE TABLE t1 PARTITION OF t FOR VALUES IN ('a');
+CREATE TABLE t2 PARTITION OF t FOR VALUES IN ('b', NULL);
+-- rows
+INSERT INTO t VALUES ('a'), ('b'), (NULL);
 -- case: an attribute's type becomes another kind of type
 -- old
 CREATE TYPE i AS (n int);
