@@ -185,7 +185,7 @@ pub(super) fn compare(sides: Sides<'_>, old: &Object, new: &Object) -> Change {
         }
         if !is_foreign {
             let by_text = using.is_some_and(|using| using.contains("::text"));
-            change.hazards.extend(fit::against_type(old, new, by_text));
+            change.hazards.extend(fit::against_type(sides.old, old, new, by_text));
         }
     }
     if !loosens {

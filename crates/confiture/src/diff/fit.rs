@@ -1,6 +1,7 @@
 //! Whether rows that are there fit what is new.
 
 use crate::catalog::{Kind, Object, Objects};
+use crate::diff::data_type::labels;
 use crate::diff::fate::Work;
 use crate::diff::hazard::Hazard;
 
@@ -86,7 +87,7 @@ fn may_refuse(objects: &Objects, object: &Object, expression: &str) -> bool {
 }
 
 /// What is lost when values get a type of another name. PostgreSQL rounds and cuts without a word where it assigns.
-fn against_conversion(old: &Object, new: &Object, by_text: bool) -> Option<Hazard> {
+fn against_conversion(objects: &Objects, old: &Object, new: &Object, by_text: bool) -> Option<Hazard> {
     let (from, to) = (old.detail("base"), new.detail("base"));
     if from.ends_with("[]") != to.ends_with("[]") {
         return Some(cannot_hold());
@@ -130,7 +131,7 @@ fn against_conversion(old: &Object, new: &Object, by_text: bool) -> Option<Hazar
                 format!("no value goes from {from} to {to}: any row that has one stops it").into(),
             ));
         }
-        _ => return (!always_fits(&from, &to, new)).then(cannot_hold),
+        _ => return (!always_fits(objects, &from, &to, new)).then(cannot_hold),
     };
     Some(Hazard::DataLoss(lost.into()))
 }
@@ -140,7 +141,7 @@ fn cannot_hold() -> Hazard {
 }
 
 /// True where every value has one of the other type that says the same.
-fn always_fits(from: &str, to: &str, new: &Object) -> bool {
+fn always_fits(objects: &Objects, from: &str, to: &str, new: &Object) -> bool {
     const NUMBERS: [&str; 4] = ["smallint", "integer", "bigint", "numeric"];
     let place = |name: &str| NUMBERS.iter().position(|number| *number == name);
     let is_free = is_free(new);
@@ -148,7 +149,13 @@ fn always_fits(from: &str, to: &str, new: &Object) -> bool {
         (Some(before), Some(after)) => before < after && is_free,
         (None, Some(_)) if from == "boolean" => is_free,
         _ => match to {
-            "text" | "character varying" => is_free,
+            "text" => true,
+            "character varying" if is_free => true,
+            "character varying" | "character" => {
+                let length =
+                    modifiers(new.detail("type")).first().and_then(|length| usize::try_from(*length).ok());
+                longest_text(objects, from).zip(length).is_some_and(|(longest, length)| longest <= length)
+            }
             "double precision" => matches!(from, "smallint" | "integer" | "real" | "boolean"),
             "real" => matches!(from, "smallint" | "boolean"),
             "inet" => from == "cidr",
@@ -157,6 +164,21 @@ fn always_fits(from: &str, to: &str, new: &Object) -> bool {
             "interval" => from == "time",
             _ => false,
         },
+    }
+}
+
+/// How long the longest text is that a value of a type is printed as, where it has one.
+fn longest_text(objects: &Objects, name: &str) -> Option<usize> {
+    match name {
+        "boolean" => Some(5),
+        "smallint" => Some(6),
+        "integer" => Some(11),
+        "bigint" => Some(20),
+        "uuid" => Some(36),
+        name => {
+            let (_, of_labels) = objects.find(&(Kind::Enum, name.to_owned()))?;
+            Some(labels(of_labels).iter().map(|label| label.chars().count()).max().unwrap_or_default())
+        }
     }
 }
 
@@ -192,14 +214,14 @@ fn never_fits(from: &str, to: &str) -> bool {
 }
 
 /// What values can have against a type that differs from theirs in less than its name: a length, digits, a domain.
-/// `by_text` is true where they are written and read again.
-pub(super) fn against_type(old: &Object, new: &Object, by_text: bool) -> Vec<Hazard> {
+/// `by_text` is true where they are written and read again. `objects` has the old one.
+pub(super) fn against_type(objects: &Objects, old: &Object, new: &Object, by_text: bool) -> Vec<Hazard> {
     let mut hazards = Vec::new();
     if new.detail("typtype") == "d" && old.detail("plain") != new.detail("plain") {
         hazards.push(Hazard::MayFail("a value that the domain refuses stops it".into()));
     }
     if old.detail("base") != new.detail("base") {
-        hazards.extend(against_conversion(old, new, by_text));
+        hazards.extend(against_conversion(objects, old, new, by_text));
         return hazards;
     }
     let (before, after) = (modifiers(old.detail("type")), modifiers(new.detail("type")));

@@ -304,3 +304,18 @@ d: bits beyond its length are cut off
 e: the time zone is that of whoever runs it
 -- never
 that the new type cannot hold
+-- case: what is never longer than its length
+-- old
+CREATE TYPE mood AS ENUM ('sad', 'quite happy');
+CREATE TABLE t (a mood, b uuid, c int, d boolean, e mood);
+-- new
+CREATE TABLE t (a varchar(11), b varchar(36), c varchar(11), d char(5), e varchar(10));
+-- rows
+INSERT INTO t VALUES ('quite happy', gen_random_uuid(), -2147483648, false, 'sad');
+-- expect
+e: a value that the new type cannot hold stops it
+-- never
+a: a value that
+b: a value that
+c: a value that
+d: a value that
