@@ -152,9 +152,9 @@ CREATE FUNCTION entries(id int, by text, more int[]) RETURNS SETOF entry LANGUAG
 CREATE VIEW v AS SELECT * FROM entries(1, ' ', '{1}');
 -- case: bodies and strings that have what the server would write otherwise
 -- old
-CREATE TABLE t (s varchar(10));
+CREATE TABLE t (s varchar(99));
 -- new
-CREATE TABLE t (s varchar(10) DEFAULT ' = ANY ((ARRAY[1])::numeric[]) ON TRUE');
+CREATE TABLE t (s varchar(99) DEFAULT ' = ANY ((ARRAY[1])::numeric[]) ON TRUE');
 CREATE FUNCTION f(n numeric, s varchar) RETURNS boolean LANGUAGE sql AS
     $$ SELECT n = ANY ((ARRAY[1, 2])::numeric[]) AND (s)::text = ANY ((ARRAY['a'::character varying])::text[]) $$;
 -- rows
