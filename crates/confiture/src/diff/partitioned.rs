@@ -12,6 +12,10 @@ use crate::diff::{Step, family, online};
 pub(super) fn make(work: &Work<'_>, at: usize) -> Option<Vec<String>> {
     let new = work.sides.new;
     let object = &new.all[at];
+    // A primary key of its own would have the partition demand NOT NULL itself, from PostgreSQL 18 on.
+    if object.detail("type") == "p" && new.server_version >= 180_000 {
+        return None;
+    }
     let leaves = leaves(work, object.parent?)?;
     if object.detail("type") == "f" {
         return refer(work, at, &leaves);

@@ -13,11 +13,9 @@ ALTER TABLE t REPLICA IDENTITY FULL;
 -- old
 CREATE TABLE t (a int, n text) WITH (fillfactor = 50, autovacuum_enabled = false, autovacuum_vacuum_threshold = 5, toast.autovacuum_enabled = false);
 CREATE INDEX i ON t (a) WITH (fillfactor = 50, deduplicate_items = off);
-CREATE VIEW v WITH (security_barrier) AS SELECT a FROM t;
 -- new
 CREATE TABLE t (a int, n text) WITH (parallel_workers = 2, fillfactor = 60, autovacuum_vacuum_threshold = 5, toast.vacuum_truncate = false, toast.autovacuum_enabled = false);
 CREATE INDEX i ON t (a) WITH (fillfactor = 60, deduplicate_items = off);
-CREATE VIEW v WITH (check_option = local, security_barrier) AS SELECT a FROM t;
 -- case: settings
 -- old
 CREATE TABLE t (a int) WITH (fillfactor = 50, autovacuum_vacuum_threshold = 5);
