@@ -440,7 +440,7 @@ INSERT INTO t VALUES (1, 'a'); INSERT INTO s.u VALUES (1, 'b', 2);
 -- never
 DROP TABLE
 -- case: a cast comes with the type that a column gets, or goes with the one that it had
--- until: 17
+-- until: 15
 -- both
 CREATE TYPE mood AS ENUM ('a', 'b');
 CREATE TYPE span AS RANGE (SUBTYPE = int4);
