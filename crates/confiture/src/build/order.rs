@@ -81,7 +81,7 @@ pub(super) fn read_tree(tree: &Tree) -> Result<Vec<TreeFile>> {
         below.retain(|path| {
             let candidates = Candidates::of(folder, path);
             unmatched.retain(|glob| !candidates.match_any(std::slice::from_ref(glob)));
-            (include.is_empty() || candidates.match_any(&include)) && !candidates.match_any(&exclude)
+            candidates.are_chosen(&include, &exclude)
         });
         // `Path`'s own order: component by component, byte by byte.
         below.sort();
@@ -124,7 +124,7 @@ pub(super) fn takes_in(tree: &Tree, output: &Path) -> Result<bool> {
         let Ok(real) = disk::canonical(&normal(&tree.root).join(normal(folder))) else { return false };
         let Ok(below) = parent.strip_prefix(&real) else { return false };
         let candidates = Candidates::of(folder, &below.join(name));
-        (include.is_empty() || candidates.match_any(&include)) && !candidates.match_any(&exclude)
+        candidates.are_chosen(&include, &exclude)
     };
     Ok(output.extension().is_some_and(|extension| extension == "sql")
         && tree.schema_dirs.iter().any(is_taken))
@@ -205,6 +205,11 @@ impl Candidates {
         let name = PathBuf::from(whole.file_name().unwrap_or_default());
         let with_folders = |path: &Path| path.ancestors().map(Path::to_path_buf).collect::<Vec<_>>();
         Self { paths: [with_folders(&whole), with_folders(path)].concat(), name }
+    }
+
+    /// True for a file that the tree's patterns take in.
+    fn are_chosen(&self, include: &[GlobMatcher], exclude: &[GlobMatcher]) -> bool {
+        (include.is_empty() || self.match_any(include)) && !self.match_any(exclude)
     }
 
     fn match_any(&self, globs: &[GlobMatcher]) -> bool {

@@ -20,15 +20,16 @@ pub(super) fn dumped(text: &str) -> Option<String> {
     }
     let mut dumped = text.to_owned();
     settle_lists(&mut dumped, ("(ARRAY[", "])"), ("(", "::character varying)::text"));
-    for part in parts_of_time(&dumped) {
+    let tokens: Vec<Token> = lex(&dumped).filter(|token| !token.is_blank()).collect();
+    for part in parts_of_time(&dumped, &tokens) {
         dumped[part].make_ascii_lowercase();
     }
     (dumped != text).then_some(dumped)
 }
 
 /// Where parts of a time stand that are read in lower case: `EXTRACT('YEAR' FROM t)` is rendered as `EXTRACT(YEAR FROM t)`.
-pub(crate) fn parts_of_time(text: &str) -> Vec<Range<usize>> {
-    let tokens: Vec<Token> = lex(text).filter(|token| !token.is_blank()).collect();
+/// `tokens` are those of the text that are not blank.
+pub(crate) fn parts_of_time(text: &str, tokens: &[Token]) -> Vec<Range<usize>> {
     let is_one = |four: &&[Token]| {
         four[0].is_word(text, "EXTRACT")
             && four[1].kind == TokenKind::Open

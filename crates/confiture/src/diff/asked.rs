@@ -52,11 +52,12 @@ impl Asked {
 
     /// True where each gets the other's name.
     pub(super) fn takes_place_of(&self, other: &Self) -> bool {
-        let split = |asked: &Self| asked.path.split_last().map(|(name, path)| (name.clone(), path.to_vec()));
-        let (Some((name, path)), Some((other_name, other_path))) = (split(self), split(other)) else {
+        let (Some((name, path)), Some((other_name, other_path))) =
+            (self.path.split_last(), other.path.split_last())
+        else {
             return false;
         };
-        path == other_path && name == other.to && self.to == other_name
+        path == other_path && *name == other.to && self.to == *other_name
     }
 
     /// True where it is said that this is none.

@@ -254,6 +254,7 @@ fn is_attached_elsewhere(sides: Sides<'_>, old: &Object, new: &Object) -> bool {
         && sides.new.by_key.contains_key(&(Kind::Index, before.to_owned()))
 }
 
-fn index_name(object: &Object) -> String {
+/// The name of an index, or of the one behind a key, with its schema.
+pub(super) fn index_name(object: &Object) -> String {
     format!("{}.{}", quoted(object.schema.as_deref().unwrap_or_default()), quoted(&object.name))
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::catalog::{Kind, Object, Objects};
-use crate::diff::compare::quoted;
+use crate::diff::compare::index_name;
 use crate::diff::not_null;
 
 /// Constraints of partitions whose index is attached to one that no constraint of the parent has made, with that index.
@@ -34,10 +34,7 @@ pub(super) fn indexes_above(objects: &Objects) -> BTreeMap<usize, usize> {
     if indexes().all(|(_, object)| object.detail("index_parent").is_empty()) {
         return BTreeMap::new();
     }
-    let name = |object: &Object| {
-        format!("{}.{}", quoted(object.schema.as_deref().unwrap_or_default()), quoted(&object.name))
-    };
-    let named: HashMap<String, usize> = indexes().map(|(at, object)| (name(object), at)).collect();
+    let named: HashMap<String, usize> = indexes().map(|(at, object)| (index_name(object), at)).collect();
     indexes().filter_map(|(at, object)| Some((at, *named.get(object.detail("index_parent"))?))).collect()
 }
 

@@ -46,15 +46,6 @@ impl Hazard {
             | Self::Note(why) => why,
         }
     }
-    pub(super) fn why_mut(&mut self) -> &mut Cow<'static, str> {
-        match self {
-            Self::DataLoss(why)
-            | Self::Rewrites(why)
-            | Self::BlocksWrites(why)
-            | Self::MayFail(why)
-            | Self::Note(why) => why,
-        }
-    }
 
     /// The values of columns or attributes of these names are lost, where there are any.
     pub(super) fn values_lost(what: &str, names: &[String]) -> Option<Self> {

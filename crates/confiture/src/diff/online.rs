@@ -11,7 +11,10 @@ use crate::sql::Sql;
 pub(super) fn make(step: &mut Step, work: &Work<'_>, at: usize) {
     let new = work.sides.new;
     let object = &new.all[at];
-    let Some(blocks) = blocks(new, at).filter(|_| !work.made[new.root(at)]) else { return };
+    if work.made[new.root(at)] {
+        return;
+    }
+    let Some(blocks) = blocks(new, at) else { return };
     step.hazards.push(Hazard::BlocksWrites(blocks.into()));
     let is_partitioned = [object.detail("relkind"), object.detail("table_kind")].contains(&"p");
     let statements = match object.detail("type") {

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::catalog::{Kind, Object, Objects};
-use crate::diff::compare::quoted;
+use crate::catalog::{Kind, Object};
+use crate::diff::compare::index_name;
 use crate::diff::fate::Work;
 use crate::diff::{Step, family, online};
 
@@ -80,16 +80,11 @@ fn attach(
         }
         let said = object.facets().filter(|(_, facet)| !facet.2 && !facet.1.is_empty());
         statements.extend(said.map(|(_, facet)| facet.1.clone()));
-        let [whole, part] = [whole, *at].map(|at| index_name(new, at));
+        let [whole, part] = [&new.all[whole], object].map(index_name);
         statements.push(format!("ALTER INDEX {whole} ATTACH PARTITION {part}"));
         attach(work, above, *at, statements)?;
     }
     Some(())
-}
-
-fn index_name(objects: &Objects, at: usize) -> String {
-    let object = &objects.all[at];
-    format!("{}.{}", quoted(object.schema.as_deref().unwrap_or_default()), quoted(&object.name))
 }
 
 /// A foreign key, for which the server takes those that the partitions have and that are validated.

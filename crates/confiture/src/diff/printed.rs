@@ -33,7 +33,9 @@ pub(super) fn kept(statement: Sql) -> Sql {
     let mut places: Vec<(usize, &str)> =
         conditions(text, &tokens).into_iter().map(|place| (place, CAST)).collect();
     places.extend(nameless(text, &tokens).into_iter().map(|place| (place, NAME)));
-    places.extend(parts_of_time(text).into_iter().flat_map(|part| [(part.start, "'"), (part.end, "'")]));
+    places.extend(
+        parts_of_time(text, &tokens).into_iter().flat_map(|part| [(part.start, "'"), (part.end, "'")]),
+    );
     if places.is_empty() {
         return statement;
     }

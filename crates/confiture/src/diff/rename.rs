@@ -176,13 +176,7 @@ fn add(found: &mut Vec<Rename>, rename: &Rename) -> Result<()> {
 /// names are exchanged.
 fn is_missed(old: &Objects, new: &Objects, one: &Asked, asked: &[&Asked]) -> bool {
     let Some(name) = one.path.last() else { return false };
-    let is_back = |other: &&Asked| {
-        other.in_new
-            && one.to != *name
-            && other.path.split_last().map(|(_, path)| path) == one.path.split_last().map(|(_, path)| path)
-            && other.path.last() == Some(&one.to)
-            && other.to == *name
-    };
+    let is_back = |other: &&Asked| other.in_new && one.to != *name && other.takes_place_of(one);
     let target = new.all.iter().find(|object| {
         can_be_renamed(object.kind) && object.name == one.to && {
             let is_within = parts(&within_of(object)).unwrap_or_default().ends_with(&one.to_path);

@@ -65,22 +65,25 @@ impl<'a> Rewrite<'a> {
 }
 
 /// Says of which column a hazard is told, where a statement has several: once, where the same is told of others.
-fn tell(hazards: &mut Vec<Hazard>, column: &str, mut hazard: Hazard) {
-    if !matches!(hazard, Hazard::DataLoss(_) | Hazard::MayFail(_)) {
-        if !hazards.contains(&hazard) {
-            hazards.push(hazard);
+fn tell(hazards: &mut Vec<Hazard>, column: &str, hazard: Hazard) {
+    let of_column = match hazard {
+        Hazard::DataLoss(_) => Hazard::DataLoss,
+        Hazard::MayFail(_) => Hazard::MayFail,
+        _ => {
+            if !hazards.contains(&hazard) {
+                hazards.push(hazard);
+            }
+            return;
         }
-        return;
-    }
+    };
     let why = format!(": {}", hazard.why());
     let is_same = |one: &&mut Hazard| one.class() == hazard.class() && one.why().ends_with(&why);
     if let Some(same) = hazards.iter_mut().find(is_same) {
         let columns = same.why().strip_suffix(&why).unwrap_or_default();
-        *same.why_mut() = format!("{columns}, {column}{why}").into();
+        *same = of_column(format!("{columns}, {column}{why}").into());
         return;
     }
-    *hazard.why_mut() = format!("{column}{why}").into();
-    hazards.push(hazard);
+    hazards.push(of_column(format!("{column}{why}").into()));
 }
 
 impl Step {
