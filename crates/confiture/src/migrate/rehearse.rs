@@ -19,7 +19,7 @@ use crate::migrate::plan::{Direction, plan_down, plan_up};
 use crate::migrate::run::Run;
 use crate::migrate::unit::Unit;
 use crate::postgres::scratch::{in_scratch, refuse_what_outlasts};
-use crate::postgres::{Session, read_objects, roles};
+use crate::postgres::{Reading, Session, read_objects, roles};
 use crate::sql::QualifiedName;
 
 /// What came of it.
@@ -149,13 +149,17 @@ async fn pass(
 }
 
 /// What a database holds, without the history.
-pub(super) async fn read_without(session: &Session, history: &QualifiedName) -> Result<Objects> {
+pub(super) async fn read_without(
+    session: &Session,
+    history: &QualifiedName,
+    reading: Reading,
+) -> Result<Objects> {
     let is_history = |object: &Object| {
         object.kind == Kind::Table
             && object.schema.as_deref() == Some(history.schema.as_str())
             && object.name == history.name.as_str()
     };
-    Ok(read_objects(session, false).await?.without(is_history))
+    Ok(read_objects(session, reading).await?.without(is_history))
 }
 
 fn interrupted() -> Error {
@@ -261,7 +265,7 @@ impl<'a> Walk<'a> {
     }
 
     async fn objects(&self) -> Result<Objects> {
-        read_without(&self.reader.session, &self.history).await
+        read_without(&self.reader.session, &self.history, Reading::Once).await
     }
 
     /// The run ends where sessions that begin now have other settings than its own.

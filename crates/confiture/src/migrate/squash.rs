@@ -20,7 +20,7 @@ use crate::migrate::rehearse::{read_without, up_with_roles};
 use crate::migrate::steps::{Step, Steps, first_words};
 use crate::migrate::version::Version;
 use crate::postgres::scratch::{in_scratch, refuse_what_outlasts};
-use crate::postgres::{Piece, Session};
+use crate::postgres::{Piece, Reading, Session};
 use crate::sql::{Script, lex::lex};
 
 /// What a squash writes.
@@ -272,15 +272,15 @@ async fn run_in_scratch(connection: &Connection, folder: &Folder, execution: &Ex
         let (_, history) = migrator.connect().await?;
         let table = history.table;
         let reader = Session::connect(connection).await?;
-        let before = read_without(&reader, &table).await?;
+        let before = read_without(&reader, &table, Reading::Repeated).await?;
         up_with_roles(&migrator, &reader, &UpOptions::default(), execution).await?;
-        let after_up = read_without(&reader, &table).await?;
+        let after_up = read_without(&reader, &table, Reading::Repeated).await?;
         let has_down = |one: &MigrationFile| one.down.as_ref().is_some_and(|down| !down.is_empty());
         let mut after_down = None;
         if folder.migrations.iter().all(has_down) {
             let all = DownOptions { extent: Extent::Steps(usize::MAX), interrupted: None };
             migrator.down(&all, execution).await?;
-            after_down = Some(read_without(&reader, &table).await?);
+            after_down = Some(read_without(&reader, &table, Reading::Repeated).await?);
         }
         Ok(Proof { before, after_up, after_down })
     })

@@ -11,7 +11,7 @@ use crate::migrate::steps::{Step, Steps};
 use crate::migrate::unit::{Source, Unit, find_unit};
 use crate::postgres::scratch::refuse_what_outlasts;
 use crate::postgres::{
-    LockWatch, SeenLock, Session, read_lint_ground, read_objects, roles, run_pieces, session_end,
+    LockWatch, Reading, SeenLock, Session, read_lint_ground, read_objects, roles, run_pieces, session_end,
 };
 use crate::sql::Sql;
 
@@ -70,7 +70,7 @@ impl Migrator {
         let sizes = Sizes::of(&read_lint_ground(&Session::connect(&self.connection).await?).await?);
         // What scripts set is none of its business.
         let reader = Session::connect(copy.connection()).await?;
-        let before = read_objects(&reader, false).await?;
+        let before = read_objects(&reader, Reading::Repeated).await?;
         let mut stage = Stage { copy, settings, watch: LockWatch::begin(copy).await? };
         let is_up = plan.direction == Direction::Up;
         for planned in &mut plan.migrations {
@@ -85,7 +85,7 @@ impl Migrator {
             plan.way_back = Some(match self.missing_ways_back(&units, plan) {
                 missing if missing.is_empty() => {
                     execution.step("Rehearsing the way back", stage.back(&units, plan)).await?;
-                    match diff::differences(&read_objects(&reader, false).await?, &before) {
+                    match diff::differences(&read_objects(&reader, Reading::Repeated).await?, &before) {
                         differences if differences.is_empty() => WayBack::LeadsBack,
                         differences => WayBack::Differs(differences),
                     }

@@ -98,6 +98,17 @@ pub async fn create(maintenance: &Session, name: &Identifier, template: Option<&
     maintenance.batch(&statement).await
 }
 
+/// Makes a copy of `template` that nobody will keep. Where no disk is waited for, as on a server for tests, the files are
+/// copied: measured with an empty template, that takes a quarter of the work.
+pub async fn create_scratch(maintenance: &Session, name: &Identifier, template: &Identifier) -> Result<()> {
+    let waits_for_disk = Sql::literal("SELECT pg_catalog.current_setting('fsync')::bool");
+    let is_old = maintenance.server_version() < 150_000;
+    if is_old || maintenance.query_one(&waits_for_disk, &[]).await?.get(0) {
+        return create(maintenance, name, Some(template)).await;
+    }
+    maintenance.batch(&sql!("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY", name, template)).await
+}
+
 /// Drops a database, if it is there, with whoever is connected to it. Only for what we made ourselves.
 pub async fn drop_ours(maintenance: &Session, name: &Identifier) -> Result<()> {
     maintenance.batch(&sql!("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)).await

@@ -36,7 +36,7 @@ pub use ledgers::find_mere_ledgers;
 pub(crate) use ledgers::{Tool, find_ledgers};
 pub use lint_ground::read_lint_ground;
 pub(crate) use objects::rare_objects;
-pub use objects::read_objects;
+pub use objects::{Reading, read_objects};
 pub use run::{Piece, run_pieces, run_pieces_between};
 pub use server_error::ServerError;
 pub use session::{Parameter, Session};

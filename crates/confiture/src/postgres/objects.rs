@@ -76,16 +76,32 @@ fn publication_members(server_version: u32) -> &'static str {
     }
 }
 
+/// How the names of prepared queries begin.
+const PREPARED: &str = "confiture_catalog_";
+
 /// An object as the system catalogs address it: catalog, by its place in [`Reader::classes`], OID, part.
 type Address = (usize, u32, i64);
 
-/// Reads everything that the database of `session` holds. In a transaction of its own, or in the one that is open: this
-/// is how a plan's outcome is seen before it is committed.
+/// When and where the catalog is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    /// Once on this session, in a transaction of its own.
+    Once,
+    /// Again and again on this session, each time in a transaction of its own. The server keeps the queries prepared: to parse
+    /// and to plan them is four fifths of the work where a database is small.
+    Repeated,
+    /// The same in the transaction that is open: this is how a plan's outcome is seen before it is committed.
+    InTransaction,
+}
+
+/// Reads everything that the database of `session` holds.
 ///
 /// # Errors
 ///
 /// What the server refuses.
-pub async fn read_objects(session: &Session, in_transaction: bool) -> Result<Objects> {
+pub async fn read_objects(session: &Session, reading: Reading) -> Result<Objects> {
+    let prepared = if reading == Reading::Once { None } else { Some(read_prepared(session).await?) };
+    let in_transaction = reading == Reading::InTransaction;
     let members = publication_members(session.server_version());
     let mut text = String::new();
     if !in_transaction {
@@ -95,9 +111,17 @@ pub async fn read_objects(session: &Session, in_transaction: bool) -> Result<Obj
     // What is not compared does not matter for a plan's outcome.
     let uncovered = (!in_transaction).then_some(include_str!("queries/objects/uncovered.sql"));
     let queries = COMMON.into_iter().chain(RARE).chain(MORE).chain([members]);
-    for query in queries.chain(uncovered) {
-        text.push_str(query);
-        text.push_str(";\n");
+    for (number, query) in queries.chain(uncovered).enumerate() {
+        let Some(prepared) = &prepared else {
+            text.push_str(query);
+            text.push_str(";\n");
+            continue;
+        };
+        let name = format!("{PREPARED}{number}");
+        if !prepared.contains(&name) {
+            text.extend(["PREPARE ", &name, " AS ", query, ";\n"]);
+        }
+        text.extend(["EXECUTE ", &name, ";\n"]);
     }
     if !in_transaction {
         text.push_str("COMMIT;\n");
@@ -113,6 +137,12 @@ pub async fn read_objects(session: &Session, in_transaction: bool) -> Result<Obj
     let read = read.await;
     received?;
     read.map_err(|error| Error::unexpected("reading the catalog has ended early").because(error))?
+}
+
+/// Which of the queries the session keeps prepared; scripts of users may have discarded them.
+async fn read_prepared(session: &Session) -> Result<HashSet<String>> {
+    let query = Sql::literal("SELECT name FROM pg_catalog.pg_prepared_statements");
+    Ok(session.query(&query, &[]).await?.iter().map(|row| row.get(0)).collect())
 }
 
 /// A part of what the server answers.
@@ -156,6 +186,7 @@ fn read(answers: &mpsc::Receiver<Answer>, server_version: u32) -> Result<Objects
     for answer in answers {
         let rows = match answer {
             Answer::Columns(columns) => {
+                reader.add_in_order();
                 labels = (columns.get(4).is_none_or(|column| column.name() != "body"))
                     .then(|| Labels::of(&columns));
                 continue;
@@ -176,6 +207,7 @@ fn read(answers: &mpsc::Receiver<Answer>, server_version: u32) -> Result<Objects
             }
         }
     }
+    reader.add_in_order();
     Ok(reader.finish())
 }
 
@@ -189,7 +221,7 @@ fn body<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T> {
 }
 
 #[derive(Deserialize)]
-struct Links<'a> {
+struct Pointers<'a> {
     #[serde(borrow)]
     parent: Option<Pointer<'a>>,
     #[serde(borrow)]
@@ -218,12 +250,16 @@ impl Number {
     }
 }
 
+/// The parent of an object, and what it depends on beside what `pg_depend` says.
+type Links = (Option<Address>, Vec<Address>);
+
 #[derive(Default)]
 struct Reader {
     found: Objects,
     addresses: Vec<Address>,
-    /// The parent of each, and what it depends on beside what `pg_depend` says.
-    links: Vec<(Option<Address>, Vec<Address>)>,
+    links: Vec<Links>,
+    /// What the query that is being answered has found.
+    pending: Vec<(Address, Object, Links)>,
     /// Who depends on whom, and how (`pg_depend.deptype`).
     edges: Vec<(Address, Address, char)>,
     comments: HashMap<Address, String>,
@@ -271,16 +307,24 @@ impl Reader {
                 let mut object: Object = body(text)?;
                 object.kind = kind;
                 object.settle();
-                let Links { parent, depends } = body(text)?;
+                let Pointers { parent, depends } = body(text)?;
                 let parent = parent.map(|on| self.address_of(&on)).transpose()?;
                 let depends = depends.unwrap_or_default();
                 let depends = depends.iter().map(|on| self.address_of(on)).collect::<Result<_>>()?;
-                self.links.push((parent, depends));
-                self.found.all.push(object);
-                self.addresses.push(address);
+                self.pending.push((address, object, (parent, depends)));
             }
         }
         Ok(())
+    }
+
+    /// In the order in which they were made, whatever the order in which the server came upon them.
+    fn add_in_order(&mut self) {
+        self.pending.sort_by_key(|((_, oid, sub), ..)| (*oid, *sub));
+        for (address, object, links) in self.pending.drain(..) {
+            self.addresses.push(address);
+            self.found.all.push(object);
+            self.links.push(links);
+        }
     }
 
     fn finish(mut self) -> Objects {

@@ -54,7 +54,7 @@ impl Scratch {
         let pid = maintenance.backend_pid();
         let name = Identifier::new(format!("{PREFIX}{:x}_{pid}_{number}", now.as_micros()));
         maintenance.batch(&named_lock("pg_advisory_lock", name.as_str())).await?;
-        database::create(&maintenance, &name, Some(template)).await?;
+        database::create_scratch(&maintenance, &name, template).await?;
         let session = match Session::connect(&connection.with_database(name.as_str())).await {
             Ok(session) => session,
             Err(error) => {

@@ -12,7 +12,7 @@ use crate::diff::rename::{self, Asked, Rename, Stage};
 use crate::diff::{self, PlanOptions, Step};
 use crate::error::{Error, ErrorKind, Result};
 use crate::postgres::scratch::{self, Scratch};
-use crate::postgres::{Piece, Session, run_pieces};
+use crate::postgres::{Piece, Reading, Session, run_pieces};
 use crate::schema_diff::base_type;
 use crate::schema_diff::side::{Owners, Side};
 use crate::schema_diff::watch::watch;
@@ -476,7 +476,7 @@ fn misses(rest: &[String]) -> Error {
 
 /// What the open transaction has made of the database.
 async fn look_again(session: &Session, owners: &Owners) -> Result<Arc<Objects>> {
-    let state = owners.read(session, true).await?;
+    let state = owners.read(session, Reading::InTransaction).await?;
     session.batch(&Sql::literal("SET LOCAL search_path = DEFAULT")).await?;
     Ok(state)
 }

@@ -9,7 +9,7 @@ use crate::config::mapping::TableName;
 use crate::diff::{self, Sizes};
 use crate::error::{Error, Result};
 use crate::postgres::scratch::{Scratch, makes_subscription};
-use crate::postgres::{Session, find_mere_ledgers, read_lint_ground, read_objects, roles};
+use crate::postgres::{Reading, Session, find_mere_ledgers, read_lint_ground, read_objects, roles};
 use crate::schema_diff::prove::{Source, converge};
 use crate::schema_diff::version;
 use crate::sql::{Identifier, QualifiedName, SplitScript, Sql};
@@ -36,7 +36,7 @@ impl<'a> Side<'a> {
     pub(super) async fn read(source: &'a Source, history_table: Option<&TableName>) -> Result<Self> {
         let Source::Live(connection) = source else { return Ok(Self { source, live: None }) };
         let session = Session::connect(connection).await?;
-        let objects = read_objects(&session, false).await?;
+        let objects = read_objects(&session, Reading::Once).await?;
         let sizes = Sizes::of(&read_lint_ground(&session).await?);
         let of_history = objects.all.iter().filter(|object| is_history(object, history_table));
         let hosts = of_history.filter_map(|object| {
@@ -168,8 +168,8 @@ impl Owners {
     }
 
     /// What a scratch database holds, by the names that its roles stand for.
-    pub(super) async fn read(&self, session: &Session, in_transaction: bool) -> Result<Arc<Objects>> {
-        let mut objects = read_objects(session, in_transaction).await?;
+    pub(super) async fn read(&self, session: &Session, reading: Reading) -> Result<Arc<Objects>> {
+        let mut objects = read_objects(session, reading).await?;
         if self.by_name {
             objects.role.clear();
         }
@@ -209,7 +209,7 @@ impl Owners {
         let session = scratch.session();
         match (side.source, &side.live) {
             (Source::Live(connection), Some(live)) => {
-                let empty = self.read(session, false).await?;
+                let empty = self.read(session, Reading::Once).await?;
                 let all = other.host_in(&live.objects);
                 let made = converge(session, (&empty, &all), &[], self, &RwLock::default()).await;
                 made.map(|(_, copy)| copy).map_err(|error| {
@@ -222,7 +222,7 @@ impl Owners {
             }
             (Source::Scripts(scripts), _) => {
                 scratch.run(scripts).await?;
-                let made = self.read(session, false).await?;
+                let made = self.read(session, Reading::Repeated).await?;
                 let all = other.host_in(&made);
                 let made = match Arc::ptr_eq(&made, &all) {
                     true => made,
@@ -237,7 +237,7 @@ impl Owners {
                     roles::advise(session, error)
                         .context("what the files make cannot be given to its owners in the database")
                 })?;
-                self.read(session, false).await
+                self.read(session, Reading::Repeated).await
             }
             (Source::Live(_), None) => Err(Error::unexpected("a database was not read")),
         }

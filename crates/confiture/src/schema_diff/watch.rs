@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::catalog::Objects;
 use crate::diff::{self, Hazard, Sizes, Step};
 use crate::error::{Error, ErrorKind, Result};
-use crate::postgres::{LockWatch, Session};
+use crate::postgres::{LockWatch, Reading, Session};
 use crate::schema_diff::Plan;
 use crate::schema_diff::prove::differences;
 use crate::schema_diff::side::Owners;
@@ -47,7 +47,7 @@ pub(super) async fn watch(
     if !has_other_forms {
         return Ok(());
     }
-    let reached = owners.read(session, false).await?;
+    let reached = owners.read(session, Reading::Repeated).await?;
     let rest = differences(&reached, goal).await?;
     if rest.is_empty() {
         return Ok(());

@@ -8,7 +8,7 @@ use confiture::diff::not_shared;
 use confiture::event::Execution;
 use confiture::migrate::{Finding, Folder, Rehearsal, check_folder, lint_folder, rehearse};
 use confiture::postgres::scratch::{in_scratch, refuse_what_outlasts};
-use confiture::postgres::{Session, read_objects};
+use confiture::postgres::{Reading, Session, read_objects};
 use confiture::project::Project;
 use confiture::{Error, ErrorKind, Result};
 use serde_json::json;
@@ -139,7 +139,7 @@ async fn compare(
         let options = BuildOptions { cache: false, ..BuildOptions::default() };
         let built = builder.execute(connection, options, execution).await;
         built.map_err(|error| error.context("building the schema files"))?;
-        let built = read_objects(&Session::connect(connection).await?, false).await?;
+        let built = read_objects(&Session::connect(connection).await?, Reading::Once).await?;
         Ok(Compared::With(Finding::of_schema(&not_shared(&built, &rehearsal.result))))
     })
     .await
