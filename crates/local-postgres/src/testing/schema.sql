@@ -59,9 +59,11 @@ WITH schema AS (
     UNION ALL
     -- From PostgreSQL 18 on, NOT NULL is among them. Which of two equal unique indexes a foreign key refers to is left
     -- out, as pg_dump leaves it out: made again, the server chooses. So is whether a foreign key is handed on: that tells whether it
-    -- came with the whole's, or was there before and was taken for it.
+    -- came with the whole's, or was there before and was taken for it. And so is what VALIDATE CONSTRAINT has left undone, up to PostgreSQL
+    -- 17, for the single partitions of a table that is referred to: nothing asks for that, the whole's says that all rows were read.
     SELECT ROW('constraint', nullif(k.conrelid, 0)::regclass, nullif(k.contypid, 0)::regtype, k.conname, k.contype,
-               pg_get_constraintdef(k.oid), k.convalidated, k.condeferrable, k.condeferred, k.conislocal, k.coninhcount,
+               CASE WHEN k.conrelid = parent.conrelid THEN replace(pg_get_constraintdef(k.oid), ' NOT VALID', '') ELSE pg_get_constraintdef(k.oid) END,
+               k.convalidated OR coalesce(k.conrelid = parent.conrelid, false), k.condeferrable, k.condeferred, k.conislocal, k.coninhcount,
                k.contype NOT IN ('p', 'u', 'x', 'f') AND k.connoinherit, CASE WHEN k.contype IN ('p', 'u', 'x') THEN k.conindid::regclass END, parent.conrelid::regclass, parent.conname)::text
     FROM pg_catalog.pg_constraint AS k
     JOIN schema ON schema.oid = k.connamespace
