@@ -1,9 +1,9 @@
-//! Rows are written anew once, or read: neighbours that do it to one table become one statement.
+//! Rows are written anew once, or read, and a table is locked once for the columns that come: neighbours that do it become one statement.
 
 use crate::diff::{Hazard, Step};
 use crate::sql::Sql;
 
-/// Makes one step of steps that follow each other and write all rows of one table anew, or read them.
+/// Makes one step of steps that follow each other and write all rows of one table anew, or give it columns.
 #[must_use]
 pub fn rewrite_once(steps: Vec<Step>) -> Vec<Step> {
     let mut all: Vec<Step> = Vec::new();
@@ -23,7 +23,7 @@ pub fn rewrite_once(steps: Vec<Step>) -> Vec<Step> {
     all
 }
 
-/// The first statement of a step that writes all rows anew or reads them, or may: `ALTER TABLE table word rest`.
+/// The first statement of a step that writes all rows anew, or adds a column: `ALTER TABLE table word rest`.
 struct Rewrite<'a> {
     table: &'a str,
     word: &'static str,
@@ -38,15 +38,9 @@ impl<'a> Rewrite<'a> {
             // Such words in a name are none.
             table.matches('"').count().is_multiple_of(2).then_some((table.trim_end(), word, rest))
         })?;
-        let rewrites = if word == "ADD COLUMN" {
-            // What is the same for all rows stands in the catalog; what they cannot have makes the server look at each of them.
-            step.hazards.iter().any(|one| matches!(one, Hazard::MayFail(_)))
-                || rest.contains(" GENERATED ")
-                || rest.split_once(" DEFAULT ").is_some_and(|(_, default)| default.contains('('))
-        } else {
-            rest.contains(" TYPE ") && step.hazards.iter().any(|one| matches!(one, Hazard::Rewrites(_)))
-        };
-        rewrites.then_some(Self { table, word, rest })
+        let rewrites =
+            || rest.contains(" TYPE ") && step.hazards.iter().any(|one| matches!(one, Hazard::Rewrites(_)));
+        (word == "ADD COLUMN" || rewrites()).then_some(Self { table, word, rest })
     }
 
     fn goes_with(&self, next: &Self) -> bool {

@@ -341,7 +341,24 @@ CREATE TABLE t (id int, a short, b short, c int NOT NULL, d int DEFAULT 1 NOT NU
 -- expect
 ADD COLUMN a public.short,
 ADD COLUMN b public.short,
-ALTER TABLE public.t ADD COLUMN d integer
+ADD COLUMN d integer DEFAULT 1 NOT NULL
+-- never
+ALTER TABLE public.t ADD COLUMN
+-- case: columns that come to a table are one statement
+-- old
+CREATE TABLE t (id int); CREATE TABLE "we""ird ADD COLUMN" ();
+-- new
+CREATE TABLE t (id int, a text, b int DEFAULT 1, "ADD COLUMN c" date, d int GENERATED ALWAYS AS (b + 1) STORED, e int CHECK (e > 0));
+COMMENT ON COLUMN t.a IS 'a'; GRANT SELECT (b) ON t TO PUBLIC;
+CREATE TABLE "we""ird ADD COLUMN" (a int, b int);
+-- rows
+INSERT INTO t VALUES (1);
+-- expect
+ALTER TABLE public.t
+ADD COLUMN "ADD COLUMN c" date,
+ALTER TABLE public."we""ird ADD COLUMN"
+-- never
+ALTER TABLE public.t ADD COLUMN
 -- case: booleans become numbers of any size
 -- old
 CREATE TABLE t (id int, a boolean, b boolean NOT NULL DEFAULT true, c boolean[], d boolean, e boolean);
