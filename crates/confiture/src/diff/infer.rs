@@ -276,7 +276,20 @@ pub(super) fn infer_types(old: &Objects, new: &Objects, found: &[Rename]) -> Vec
 /// The kinds of types whose new names are found.
 pub(super) const TYPES: [Kind; 3] = [Kind::Enum, Kind::Domain, Kind::CompositeType];
 
-/// All of a type but its name: the labels of an enumeration, the attributes of a composite type, what a domain is of and demands.
+/// What else is found in another schema: by its name, where it is the same in all else.
+pub(super) const OTHERS: [Kind; 8] = [
+    Kind::Collation,
+    Kind::TextSearchDictionary,
+    Kind::TextSearchConfiguration,
+    Kind::Sequence,
+    Kind::Function,
+    Kind::Procedure,
+    Kind::View,
+    Kind::MaterializedView,
+];
+
+/// All of a type but its name: the labels of an enumeration, the attributes of a composite type, what a domain is of and demands. Of anything
+/// else, what it is defined as.
 fn what_it_is(objects: &Objects, object: &Object) -> Vec<String> {
     let list = |name: &str| object.details[name].as_array().into_iter().flatten().map(ToString::to_string);
     match object.kind {
@@ -291,7 +304,11 @@ fn what_it_is(objects: &Objects, object: &Object) -> Vec<String> {
             [object.defined().to_owned(), default, not_null].into_iter().chain(checks).collect()
         }
         Kind::CompositeType => list("attributes").collect(),
-        _ => list("labels").collect(),
+        Kind::Enum => list("labels").collect(),
+        _ => {
+            let name = format!("{}.{}", within_of(object), quoted(&object.name));
+            vec![object.create.replace(&name, "")]
+        }
     }
 }
 
@@ -374,7 +391,15 @@ pub(super) fn moved(kind: Kind, old: &Objects, new: &Objects, found: &[Rename]) 
     gone.iter().filter_map(single).collect()
 }
 
-/// Tables that stand in another schema, with the same columns or most of them, and types that are the same in all else, or have most labels.
+/// True for what has a schema of its own, and a name that tells it from all others: a sequence of a column goes where that goes.
+fn stands_alone(objects: &Objects, object: &Object) -> bool {
+    let is_named_so = |other: &&Object| (other.kind, &other.name) == (object.kind, &object.name);
+    objects.all.iter().filter(is_named_so).count() == 1
+        && objects.find(&(Kind::SequenceOwner, object.identity.clone())).is_none()
+}
+
+/// Tables that stand in another schema, with the same columns or most of them, types that are the same in all else, or have most labels, and others
+/// that are the same.
 pub(super) fn infer_moves(old: &Objects, new: &Objects, found: &[Rename]) -> Vec<Rename> {
     let (before, after) = (columns(old), columns(new));
     let is_same = |(one, other): &(Object, Object)| {
@@ -389,8 +414,11 @@ pub(super) fn infer_moves(old: &Objects, new: &Objects, found: &[Rename]) -> Vec
         reason: format!("inferred: {} and {} have the same name, and {alike}", one.identity, other.identity),
     };
     let mut all = found.to_vec();
-    for kind in TYPES {
+    for kind in TYPES.into_iter().chain(OTHERS) {
         let is_same = |(one, other): &(Object, Object)| {
+            if OTHERS.contains(&kind) && !(stands_alone(old, one) && stands_alone(new, other)) {
+                return false;
+            }
             let before = what_it_is(old, one);
             let before: Vec<_> = before.iter().map(|text| under_new_names(text, &all)).collect();
             let after = what_it_is(new, other);
@@ -399,7 +427,8 @@ pub(super) fn infer_moves(old: &Objects, new: &Objects, found: &[Rename]) -> Vec
                 || kind == Kind::Enum && 2 * common > before.len().max(after.len())
         };
         let same: Vec<_> = moved(kind, old, new, found).into_iter().filter(is_same).collect();
-        all.extend(same.into_iter().map(|pair| rename(pair, "are the same in all else, or mostly")));
+        let alike = if kind == Kind::Enum { "most labels" } else { "are the same in all else" };
+        all.extend(same.into_iter().map(|pair| rename(pair, alike)));
     }
     let tables = moved(Kind::Table, old, new, found).into_iter().filter(is_same);
     all.extend(tables.map(|pair| rename(pair, "the same columns or most of them")));

@@ -7,14 +7,16 @@ use crate::catalog::{Kind, Object, Objects};
 use crate::diff::asked::parts;
 use crate::diff::compare::quoted;
 use crate::diff::data_type::{label_text, labels};
-use crate::diff::infer::{TYPES, infer_columns, infer_moves, infer_schemas, infer_tables, infer_types};
+use crate::diff::infer::{
+    OTHERS, TYPES, infer_columns, infer_moves, infer_schemas, infer_tables, infer_types,
+};
 use crate::diff::{Hazard, Step, column};
 use crate::error::{Error, Result};
 use crate::sql::Sql;
 
 pub use crate::diff::asked::Asked;
 use crate::diff::room::make_room;
-pub use crate::diff::room::{exchanged, steps};
+pub use crate::diff::room::{exchanged, moved_extensions, steps};
 
 /// An object, or a column, that has a new name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -236,7 +238,7 @@ impl Rename {
         }
     }
 
-    /// True where a table or a type has another schema.
+    /// True where something has another schema.
     pub(super) fn is_move(&self) -> bool {
         can_move(self.kind) && self.within.0 != self.within.1
     }
@@ -457,7 +459,7 @@ pub fn label_steps(state: &Objects, renames: &[Rename]) -> Vec<Step> {
 
 /// Kinds that are taken to another schema.
 fn can_move(kind: Kind) -> bool {
-    kind == Kind::Table || TYPES.contains(&kind)
+    kind == Kind::Table || TYPES.contains(&kind) || OTHERS.contains(&kind)
 }
 
 fn can_be_renamed(kind: Kind) -> bool {

@@ -30,7 +30,8 @@ pub fn steps(state: &Objects, renames: &[Rename], stage: Stage) -> Vec<Step> {
             Some((rename, state.all.iter().position(is_it)?))
         })
         .collect();
-    let mut steps = missing_schemas(state, open.iter().map(|(rename, _)| *rename));
+    let moves = open.iter().map(|(rename, _)| rename).filter(|rename| rename.is_move());
+    let mut steps = missing_schemas(state, moves.map(|rename| rename.within.1.clone()));
     if columns {
         steps.extend(parents_to_leave(state, &open));
     }
@@ -126,17 +127,31 @@ pub(super) fn make_room(state: &Objects, relations: &[&Object]) -> Vec<Step> {
 /// A name and the space in which it is taken.
 type Space = (u8, String);
 
-/// The schemas into which tables move, and which are not there yet.
-fn missing_schemas<'a>(state: &Objects, renames: impl Iterator<Item = &'a Rename>) -> Vec<Step> {
+/// The schemas into which something moves, and which are not there yet.
+fn missing_schemas(state: &Objects, wanted: impl Iterator<Item = String>) -> Vec<Step> {
     let there = |schema: &str| {
         state.all.iter().any(|object| object.kind == Kind::Schema && quoted(&object.name) == *schema)
     };
-    let wanted: BTreeSet<&str> =
-        renames.filter(|rename| rename.is_move()).map(|rename| rename.within.1.as_str()).collect();
-    let make = |schema: &&str| {
+    let make = |schema: &String| {
         Step::plain(format!("schema {schema}"), vec![Sql::from_server(format!("CREATE SCHEMA {schema}"))])
     };
+    let wanted: BTreeSet<String> = wanted.collect();
     wanted.iter().filter(|schema| !there(schema)).map(make).collect()
+}
+
+/// Extensions that stand in another schema: what uses them goes on doing so, and is seen under their new names then.
+#[must_use]
+pub fn moved_extensions(state: &Objects, to: &Objects) -> Vec<Step> {
+    let schema = |object: &Object| {
+        object.facet("schema").and_then(|facet| facet.0.as_str().map(quoted).zip(Some(facet.1.clone())))
+    };
+    let moves = |object: &&Object| {
+        let ((before, _), (after, set)) = (schema(object)?, schema(to.find(&object.key())?.1)?);
+        (before != after).then(|| (after, Step::plain(object.title(), vec![Sql::from_server(set)])))
+    };
+    let extensions = state.all.iter().filter(|object| object.kind == Kind::Extension);
+    let (schemas, moves): (Vec<_>, Vec<_>) = extensions.filter_map(|object| moves(&object)).unzip();
+    missing_schemas(state, schemas.into_iter()).into_iter().chain(moves).collect()
 }
 
 /// A column that a parent has as well gets its new name when its table has left the parent, unless the parent's gets the same.
@@ -231,7 +246,8 @@ fn statements(state: &Objects, before: &Object, after: &Object) -> Vec<Sql> {
             let mut phrase = before.phrase.clone();
             if before.schema != after.schema {
                 statements.push(format!("ALTER {phrase} SET SCHEMA {schema}"));
-                phrase = phrase.replacen(&before.identity, &format!("{schema}.{from}"), 1);
+                phrase =
+                    phrase.replacen(&format!("{}.{from}", within_of(before)), &format!("{schema}.{from}"), 1);
             }
             if from != to {
                 statements.push(format!("ALTER {phrase} RENAME TO {to}"));

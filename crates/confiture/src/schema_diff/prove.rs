@@ -386,10 +386,13 @@ async fn attempt(
     let mut steps = Vec::new();
     let can_be_by_parts =
         |steps: &[Step]| one_transaction && !options.by_parts && steps.iter().any(|step| step.by_parts);
-    for turn in 0..5 {
+    for turn in 0..6 {
         let more = match turn {
-            0..3 => rename::steps(&state, renames, Stage::ALL[turn]),
-            3 => rename::label_steps(&state, renames),
+            0 => rename::steps(&state, renames, Stage::Schemas),
+            1 => rename::moved_extensions(&state, to),
+            2 => rename::steps(&state, renames, Stage::Objects),
+            3 => rename::steps(&state, renames, Stage::Parts),
+            4 => rename::label_steps(&state, renames),
             _ => rename::owned_sequences(&state, to),
         };
         if !more.is_empty() {

@@ -524,3 +524,79 @@ RENAME COLUMN was TO had
 DROP TABLE
 DROP COLUMN
 data loss
+-- case: an extension moves, and what uses it stays
+-- old
+CREATE EXTENSION pg_trgm; CREATE EXTENSION hstore; CREATE EXTENSION citext;
+CREATE DOMAIN email AS citext CHECK (VALUE ~ '@');
+CREATE TYPE pair AS (a citext, m email);
+CREATE TABLE w (id int, e citext UNIQUE DEFAULT 'x', h hstore[], n text, sim real GENERATED ALWAYS AS (similarity(n, 'x')) STORED, p pair);
+CREATE INDEX ON w USING gin (n gin_trgm_ops);
+CREATE VIEW v AS SELECT e = 'x' AS b, h[1] -> 'a' AS ha, similarity(n, 'y') FROM w;
+CREATE FUNCTION f(citext) RETURNS hstore LANGUAGE sql AS 'SELECT NULL::hstore';
+CREATE POLICY p ON w USING (e = 'x');
+-- new
+CREATE SCHEMA "Ext ens";
+CREATE EXTENSION pg_trgm SCHEMA "Ext ens"; CREATE EXTENSION hstore SCHEMA "Ext ens"; CREATE EXTENSION citext SCHEMA "Ext ens";
+SET search_path = public, "Ext ens";
+CREATE DOMAIN email AS citext CHECK (VALUE ~ '@');
+CREATE TYPE pair AS (a citext, m email);
+CREATE TABLE w (id int, e citext UNIQUE DEFAULT 'x', h hstore[], n text, sim real GENERATED ALWAYS AS (similarity(n, 'x')) STORED, p pair);
+CREATE INDEX ON w USING gin (n gin_trgm_ops);
+CREATE VIEW v AS SELECT e = 'x' AS b, h[1] -> 'a' AS ha, similarity(n, 'y') FROM w;
+CREATE FUNCTION f(citext) RETURNS hstore LANGUAGE sql AS 'SELECT NULL::hstore';
+CREATE POLICY p ON w USING (e = 'x');
+-- rows
+INSERT INTO w VALUES (1, 'A', ARRAY['a=>1'::hstore], 'xyz');
+-- expect
+ALTER EXTENSION citext SET SCHEMA "Ext ens"
+-- never
+ALTER TABLE
+DROP INDEX
+CREATE VIEW
+-- case: what else moves to another schema, and what uses it stays
+-- old
+CREATE COLLATION c FROM "C"; CREATE TABLE t (a text COLLATE c); CREATE INDEX ON t (a);
+CREATE TEXT SEARCH DICTIONARY d (TEMPLATE = simple, STOPWORDS = english);
+CREATE TEXT SEARCH CONFIGURATION "T s" (COPY = simple);
+ALTER TEXT SEARCH CONFIGURATION "T s" ALTER MAPPING FOR asciiword WITH d;
+CREATE INDEX ON t USING gin (to_tsvector('"T s"', a));
+CREATE SEQUENCE s; CREATE TABLE w (id int DEFAULT nextval('s'), own serial);
+CREATE FUNCTION f(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT $1';
+CREATE INDEX ON w (f(id)); CREATE TABLE g (a int, b int GENERATED ALWAYS AS (f(a)) STORED);
+CREATE FUNCTION two(int) RETURNS int LANGUAGE sql AS 'SELECT $1'; CREATE FUNCTION two(text) RETURNS int LANGUAGE sql AS 'SELECT 1';
+CREATE MATERIALIZED VIEW m AS SELECT 1 AS a; CREATE UNIQUE INDEX ON m (a); CREATE VIEW v AS SELECT a FROM m;
+-- new
+CREATE SCHEMA x; CREATE COLLATION x.c FROM "C"; CREATE TABLE t (a text COLLATE x.c); CREATE INDEX ON t (a);
+CREATE TEXT SEARCH DICTIONARY x.d (TEMPLATE = simple, STOPWORDS = english);
+CREATE TEXT SEARCH CONFIGURATION x."T s" (COPY = simple);
+ALTER TEXT SEARCH CONFIGURATION x."T s" ALTER MAPPING FOR asciiword WITH x.d;
+CREATE INDEX ON t USING gin (to_tsvector('x."T s"', a));
+CREATE SEQUENCE x.s; CREATE TABLE w (id int DEFAULT nextval('x.s'), own serial);
+CREATE FUNCTION x.f(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT $1';
+CREATE INDEX ON w (x.f(id)); CREATE TABLE g (a int, b int GENERATED ALWAYS AS (x.f(a)) STORED);
+CREATE FUNCTION x.two(int) RETURNS int LANGUAGE sql AS 'SELECT $1'; CREATE FUNCTION two(text) RETURNS int LANGUAGE sql AS 'SELECT 1';
+CREATE MATERIALIZED VIEW x.m AS SELECT 1 AS a; CREATE UNIQUE INDEX ON x.m (a); CREATE VIEW v AS SELECT a FROM x.m;
+-- rows
+INSERT INTO t VALUES ('a'); INSERT INTO w DEFAULT VALUES; INSERT INTO g VALUES (1);
+-- expect
+ALTER COLLATION public.c SET SCHEMA x
+ALTER TEXT SEARCH CONFIGURATION public."T s" SET SCHEMA x
+ALTER SEQUENCE public.s SET SCHEMA x
+ALTER FUNCTION public.f(integer) SET SCHEMA x
+ALTER MATERIALIZED VIEW public.m SET SCHEMA x
+-- never
+ALTER TABLE
+DROP INDEX
+VIEW public.v
+ALTER FUNCTION public.two
+-- case: a function moves under another name
+-- old
+CREATE FUNCTION f(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT $1'; CREATE TABLE t (a int); CREATE INDEX ON t (f(a));
+-- new
+CREATE SCHEMA "X x"; CREATE FUNCTION "X x"."Ü"(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT $1'; CREATE TABLE t (a int); CREATE INDEX t_f_idx ON t ("X x"."Ü"(a));
+-- rename: public.f="X x"."Ü"
+-- expect
+ALTER FUNCTION public.f(integer) SET SCHEMA "X x"
+ALTER FUNCTION "X x".f(integer) RENAME TO "Ü"
+-- never
+DROP INDEX
