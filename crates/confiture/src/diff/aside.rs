@@ -5,11 +5,19 @@ use std::collections::{BTreeMap, HashSet};
 use crate::catalog::Objects;
 use crate::diff::compare::Sides;
 
+/// What an index is called that is to take the place of another, until that has gone.
+pub(super) const MEANWHILE: &str = "__new";
+
 /// What is put behind a name so that nothing else has it.
 #[derive(Debug, Clone)]
 pub(super) struct Aside(String);
 
 impl Aside {
+    /// What is put behind the name of an index that is to take the place of another.
+    pub(super) fn meanwhile() -> Self {
+        Self(MEANWHILE.to_owned())
+    }
+
     /// The other name.
     pub(super) fn of(&self, name: &str) -> String {
         let end = name.floor_char_boundary(63 - self.0.len());

@@ -81,6 +81,10 @@ pub struct Step {
     /// The same in forms that let others go on working; empty where there are none.
     #[serde(skip)]
     pub online: Vec<Sql>,
+    /// What builds its index before the steps to which it is joined, and what takes the place of its first statement then; empty where that cannot
+    /// be.
+    #[serde(skip)]
+    pub ahead: Vec<Sql>,
     /// That form is made partition by partition.
     #[serde(skip)]
     pub by_parts: bool,
@@ -224,6 +228,7 @@ impl Step {
             alone: false,
             joined: false,
             online: Vec::new(),
+            ahead: Vec::new(),
             locks: Vec::new(),
             by_parts: false,
             alters: None,

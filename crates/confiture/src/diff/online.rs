@@ -2,6 +2,7 @@
 //! part of a transaction.
 
 use crate::catalog::{Kind, Object, Objects};
+use crate::diff::aside::Aside;
 use crate::diff::compare::quoted;
 use crate::diff::fate::Work;
 use crate::diff::{Hazard, Step, family, partitioned};
@@ -26,6 +27,7 @@ pub(super) fn make(step: &mut Step, work: &Work<'_>, at: usize) {
     if let Some(statements) = statements {
         let rest: Vec<Sql> = step.statements.drain(1..).collect();
         step.by_parts = is_partitioned && object.detail("type") != "c";
+        step.ahead = ahead(work, object).unwrap_or_default();
         if work.by_parts && step.by_parts {
             step.statements = statements.iter().map(|text| plain(text)).collect();
         }
@@ -42,6 +44,25 @@ fn plain(statement: &str) -> Sql {
         }
     }
     Sql::from_server(statement.to_owned())
+}
+
+/// What builds an index of its own before all that belongs together with it, and what makes it, or its key, of that; nothing where it stands on what comes
+/// or changes there.
+fn ahead(work: &Work<'_>, object: &Object) -> Option<Vec<Sql>> {
+    let is_taken = |name: &str| {
+        let is_it = |one: &Object| one.schema == object.schema && one.name == name;
+        work.sides.old.all.iter().any(is_it)
+    };
+    let meanwhile = Aside::meanwhile().of(&object.name);
+    let name = if object.kind == Kind::Index || is_taken(&object.name) { &meanwhile } else { &object.name };
+    let mut statements = built_as(object, name).filter(|_| is_built_apart(object) && !is_taken(name))?;
+    if object.kind == Kind::Index {
+        let schema = quoted(object.schema.as_deref().unwrap_or_default());
+        let rename = format!("ALTER INDEX {schema}.{} RENAME TO {}", quoted(name), quoted(&object.name));
+        statements.push(rename);
+    }
+    let stays = object.depends.iter().all(|on| work.was_there(*on));
+    stays.then(|| statements.into_iter().map(Sql::from_server).collect())
 }
 
 /// What others have to wait for where it is made in its plain form; nothing where they have not.

@@ -4,13 +4,11 @@
 use std::collections::{BTreeSet, HashSet};
 
 use crate::catalog::{Kind, Object, Objects};
+use crate::diff::aside::MEANWHILE;
 use crate::diff::compare::{Change, quoted};
 use crate::diff::fate::{Fate, Work};
 use crate::diff::{PlanOptions, Step, aside, online, order};
 use crate::sql::Sql;
-
-/// What the new one is called until the old one has gone.
-const MEANWHILE: &str = "__new";
 
 impl Work<'_> {
     /// Finds them: nothing that they stand on, or that stands on them, goes or changes its type.
@@ -64,6 +62,16 @@ impl Work<'_> {
             Fate::Alter => !self.changes[&on].disturbs,
             Fate::Gone | Fate::Rebuild => false,
         }
+    }
+
+    /// True for what is there before all else begins, as an index that stands on it finds it afterwards.
+    pub(super) fn was_there(&self, new: usize) -> bool {
+        let before = self.twins.iter().position(|twin| *twin == Some(new));
+        before.is_some_and(|at| match self.fates[at] {
+            Fate::Keep => true,
+            Fate::Alter => !self.changes[&at].disturbs,
+            Fate::Gone | Fate::Rebuild => false,
+        })
     }
 
     fn is_swapped(&self, at: usize, options: &PlanOptions) -> bool {

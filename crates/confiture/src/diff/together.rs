@@ -63,15 +63,20 @@ fn places(objects: &Objects, object: &Object) -> Vec<String> {
 }
 
 /// Takes the forms that let others go on working. What belongs together stays so: there, what cannot be part of a transaction
-/// keeps its plain form, and rows are checked afterwards where they can be.
+/// keeps its plain form, indexes are built before where they can be, and rows are checked afterwards.
 #[must_use]
 pub fn go_online(steps: Vec<Step>) -> Vec<Step> {
     let (mut all, mut later) = (Vec::new(), Vec::new());
-    let mut joined = false;
+    let (mut joined, mut begin) = (false, 0);
     // A parent takes no child whose constraints are not validated as its own are.
     let last_to_join = steps.iter().rposition(Step::joins_parent);
     for (at, mut step) in steps.into_iter().enumerate() {
         if joined || step.joined {
+            begin = if joined { begin } else { all.len() };
+            if let Some(build) = step.build_ahead() {
+                all.insert(begin, build);
+                begin += 1;
+            }
             if last_to_join.is_none_or(|last| at > last) {
                 later.extend(step.check_later());
             }
@@ -139,6 +144,20 @@ impl Step {
             self.alone = self.statements.iter().any(apart);
             self.hazards.retain(|hazard| !matches!(hazard, Hazard::BlocksWrites(_)));
         }
+    }
+
+    /// Takes the index that is built by the step that this gives; nothing where there is no such form.
+    fn build_ahead(&mut self) -> Option<Step> {
+        let mut ahead = std::mem::take(&mut self.ahead).into_iter();
+        let build = ahead.next()?;
+        self.statements.splice(..1, ahead);
+        self.online.clear();
+        self.hazards.retain(|hazard| !matches!(hazard, Hazard::BlocksWrites(_)));
+        let (found_before, hazards) =
+            std::mem::take(&mut self.hazards).into_iter().partition(|one| matches!(one, Hazard::MayFail(_)));
+        self.hazards = hazards;
+        let title = format!("{}: its index", self.title);
+        Some(Step { alone: true, hazards: found_before, ..Step::plain(title, vec![build]) })
     }
 
     /// Makes a constraint that is not validated, and gives the step that validates it; nothing where there is no such form.

@@ -163,3 +163,29 @@ CREATE TABLE part (actor_id int REFERENCES actor, film int, PRIMARY KEY (actor_i
 CREATE TABLE actor (name text, uid uuid NOT NULL CONSTRAINT actor_uid UNIQUE);
 CREATE TABLE part (film int, actor_uid uuid REFERENCES actor (uid), PRIMARY KEY (actor_uid, film));
 ALTER TABLE actor ADD PRIMARY KEY (uid);
+-- case: a key to which others refer is built before it takes the place of another
+-- old
+CREATE TABLE t (id int NOT NULL UNIQUE, a int NOT NULL, b int, CONSTRAINT "Ü" UNIQUE (a));
+CREATE UNIQUE INDEX "we""ird" ON t (b); COMMENT ON CONSTRAINT "Ü" ON t IS 'x';
+CREATE TABLE u (t int REFERENCES t (id), a int REFERENCES t (a), b int REFERENCES t (b));
+-- new
+CREATE TABLE t (id int PRIMARY KEY, a int NOT NULL, b int, CONSTRAINT "Ü" UNIQUE (a) INCLUDE (b));
+CREATE UNIQUE INDEX "we""ird" ON t (b) INCLUDE (a); COMMENT ON CONSTRAINT "Ü" ON t IS 'y';
+CREATE TABLE u (t int REFERENCES t (id), a int REFERENCES t (a), b int REFERENCES t (b));
+-- rows
+INSERT INTO t VALUES (1, 1, 1); INSERT INTO u VALUES (1, 1, 1);
+-- expect
+CREATE UNIQUE INDEX CONCURRENTLY t_pkey ON public.t (id)
+CREATE UNIQUE INDEX CONCURRENTLY "Ü__new" ON public.t (a) INCLUDE (b)
+ALTER INDEX public."we""ird__new" RENAME TO "we""ird"
+-- never
+blocks writes
+-- case: a key of what comes in the same transaction is built there
+-- old
+CREATE TABLE t (id int NOT NULL UNIQUE, a int); CREATE TABLE u (t int REFERENCES t (id));
+-- new
+CREATE TABLE t (id bigint PRIMARY KEY, a int); CREATE TABLE u (t bigint REFERENCES t (id));
+-- rows
+INSERT INTO t VALUES (1); INSERT INTO u VALUES (1);
+-- never
+CREATE UNIQUE INDEX CONCURRENTLY
