@@ -106,10 +106,10 @@ pub(crate) fn advise(session: &Session, error: Error) -> Error {
     }
 }
 
-/// The role in `role "app" does not exist`.
+/// The role in `role "app" does not exist`; of one that is the value of a setting, `CREATE FUNCTION … SET role TO app`, that is said otherwise.
 pub(crate) fn missing_role(error: &Error) -> Option<String> {
-    let (_, rest) =
-        error.message().split_once("role \"").filter(|_| error.sqlstate_code() == Some("42704"))?;
+    let is_missing = matches!(error.sqlstate_code(), Some("42704" | "22023"));
+    let (_, rest) = error.message().split_once("role \"").filter(|_| is_missing)?;
     Some(rest.strip_suffix("\" does not exist").unwrap_or(rest.split('"').next()?).to_owned())
 }
 

@@ -384,3 +384,8 @@ CREATE TABLE t (id int PRIMARY KEY, x "char", y "char"[], z "char");
 CREATE TABLE t (id int PRIMARY KEY, x bigint, y bigint[], z boolean);
 -- rows
 INSERT INTO t VALUES (1, '7', '{8}', 't');
+-- case: shell types belong to others
+-- old
+CREATE TYPE mine; CREATE TYPE was; ALTER TYPE was OWNER TO pg_monitor; CREATE TYPE goes; ALTER TYPE goes OWNER TO pg_monitor;
+-- new
+CREATE TYPE mine; ALTER TYPE mine OWNER TO pg_monitor; CREATE TYPE was; CREATE TYPE comes; ALTER TYPE comes OWNER TO pg_monitor;

@@ -240,12 +240,19 @@ async fn many_roles_that_files_name_and_nobody_makes() {
     let database = Database::create().await.unwrap();
     let roles: Vec<String> = (0..120).map(|number| format!("{}_{number}", database.name())).collect();
     let grants: Vec<String> = roles.iter().map(|role| format!("GRANT SELECT ON t TO {role};")).collect();
-    let files = files(&format!("CREATE TABLE t (a int); {}", grants.join("\n")));
+    let set = format!(
+        "CREATE FUNCTION f() RETURNS int LANGUAGE sql SET role TO {0}_set AS 'SELECT 1';
+        CREATE FUNCTION g() RETURNS int LANGUAGE sql SET session_authorization TO {0}_session AS 'SELECT 1';",
+        database.name()
+    );
+    let files = files(&format!("CREATE TABLE t (a int); {set} {}", grants.join("\n")));
     let connection = Connection { own_server: true, ..connection(shared_server().await, "postgres") };
     let (nothing, options) = (Source::Scripts(Vec::new()), DiffOptions::default());
     let found = schema_diff::diff(&connection, &nothing, &files, &options).await;
     let session = Session::connect(&connection).await.unwrap();
-    session.batch(&Sql::from_user(format!("DROP ROLE IF EXISTS {}", roles.join(", ")))).await.unwrap();
-    let granted = found.unwrap().up.statements().filter(|sql| sql.as_str().contains(" TO ")).count();
+    let more = ["set", "session"].map(|end| format!("{}_{end}", database.name()));
+    let all = [&roles[..], &more].concat().join(", ");
+    session.batch(&Sql::from_user(format!("DROP ROLE IF EXISTS {all}"))).await.unwrap();
+    let granted = found.unwrap().up.statements().filter(|sql| sql.as_str().starts_with("GRANT ")).count();
     assert_eq!(granted, roles.len());
 }

@@ -36,8 +36,7 @@ SELECT CASE t.typtype WHEN 'e' THEN 'enum' WHEN 'd' THEN 'domain' WHEN 'r' THEN 
         format('%I.%I', n.nspname, t.typname), format('%I.%I', n.nspname, t.typname), n.nspname, t.typname))
         ELSE format('DROP %s %I.%I', CASE t.typtype WHEN 'd' THEN 'DOMAIN' ELSE 'TYPE' END, n.nspname, t.typname) END,
     'depends', CASE WHEN t.typtype = 'b' OR r.rngcanonical <> 0 THEN json_build_array(json_build_array('shell', t.oid, 0)) END,
-    -- A shell has no owner that could be changed.
-    'owner', CASE WHEN t.typtype <> 'p' THEN pg_get_userbyid(t.typowner) END, 'acl', t.typacl::text[], 'acl_default', acldefault('T', t.typowner)::text[],
+    'owner', pg_get_userbyid(t.typowner), 'acl', t.typacl::text[], 'acl_default', acldefault('T', t.typowner)::text[],
     'facets', CASE t.typtype WHEN 'd' THEN json_build_object(
         'not null', json_build_array(t.typnotnull, format('ALTER DOMAIN %I.%I %s NOT NULL', n.nspname, t.typname,
             CASE WHEN nn.other_name IS NOT NULL THEN format('ADD CONSTRAINT %s', nn.other_name) WHEN t.typnotnull THEN 'SET' ELSE 'DROP' END), true))
