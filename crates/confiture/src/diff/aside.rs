@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use crate::catalog::Objects;
+use crate::catalog::{Object, Objects};
 use crate::diff::compare::Sides;
 
 /// What an index is called that is to take the place of another, until that has gone.
@@ -25,27 +25,46 @@ impl Aside {
     }
 }
 
-/// For each old object that is set aside: what is put behind its name, and behind the names of what comes with it.
-pub(super) fn names(sides: Sides<'_>, set_aside: &[bool], behind: &str) -> BTreeMap<usize, Aside> {
+/// A schema, and a name in it.
+pub(super) type Place = (Option<String>, String);
+
+/// Where an object stands.
+pub(super) fn place(object: &Object) -> Place {
+    (object.schema.clone(), object.name.clone())
+}
+
+/// True for names that still differ with something short behind them.
+pub(super) fn stay_apart<'a>(mut objects: impl Iterator<Item = &'a Object>) -> bool {
+    let mut known = HashSet::new();
+    objects.all(|object| known.insert((&object.schema, &object.name[..object.name.floor_char_boundary(54)])))
+}
+
+/// For each old object that is set aside: what is put behind its name, and behind the names of what comes with it, `more` of which may stand elsewhere.
+pub(super) fn names(
+    sides: Sides<'_>,
+    set_aside: &[bool],
+    behind: &str,
+    more: impl Fn(usize) -> Vec<Place>,
+) -> BTreeMap<usize, Aside> {
     let mut found = BTreeMap::new();
     if !set_aside.contains(&true) {
         return found;
     }
-    let own = |objects: &Objects| -> Vec<(Option<String>, String)> {
-        objects.all.iter().map(|object| (object.schema.clone(), object.name.clone())).collect()
-    };
+    let own = |objects: &Objects| -> Vec<Place> { objects.all.iter().map(place).collect() };
     let mut taken: HashSet<_> = own(sides.old).into_iter().chain(own(sides.new)).collect();
     for (at, object) in sides.old.all.iter().enumerate().filter(|(at, _)| set_aside[*at]) {
         let constructors = object.details["constructors"].as_array().into_iter().flatten();
         let with = constructors.map(|row| &row[1]).chain([&object.details["multirange"][1]]);
-        let names: Vec<&str> = with.filter_map(|name| name.as_str()).chain([object.name.as_str()]).collect();
-        let place = |aside: &Aside, name: &str| (object.schema.clone(), aside.of(name));
-        let is_free = |aside: &Aside| !names.iter().any(|name| taken.contains(&place(aside, name)));
+        let names = with.filter_map(|name| name.as_str()).chain([object.name.as_str()]);
+        let mut names: Vec<Place> = names.map(|name| (object.schema.clone(), name.to_owned())).collect();
+        names.extend(more(at));
+        let called = |aside: &Aside, (schema, name): &Place| (schema.clone(), aside.of(name));
+        let is_free = |aside: &Aside| !names.iter().any(|name| taken.contains(&called(aside, name)));
         let numbered = (2_u32..).map(|number| Aside(format!("{behind}{number}")));
         let Some(aside) = std::iter::once(Aside(behind.to_owned())).chain(numbered).find(is_free) else {
             continue;
         };
-        let more: Vec<_> = names.iter().map(|name| place(&aside, name)).collect();
+        let more: Vec<_> = names.iter().map(|name| called(&aside, name)).collect();
         taken.extend(more);
         found.insert(at, aside);
     }

@@ -38,6 +38,17 @@ pub(super) fn indexes_above(objects: &Objects) -> BTreeMap<usize, usize> {
     indexes().filter_map(|(at, object)| Some((at, *named.get(object.detail("index_parent"))?))).collect()
 }
 
+/// Those that are attached to an index, or a key, of a partitioned table, by way of others or not.
+pub(super) fn indexes_below(above: &BTreeMap<usize, usize>, whole: usize) -> Vec<usize> {
+    let mut found = vec![whole];
+    let mut next = 0;
+    while let Some(at) = found.get(next).copied() {
+        found.extend(above.iter().filter(|(_, of)| **of == at).map(|(part, _)| *part));
+        next += 1;
+    }
+    found.split_off(1)
+}
+
 /// True for a check that a parent has brought, and that the rows of the child are not known to pass.
 pub(super) fn is_unvalidated_below(object: &Object) -> bool {
     object.kind == Kind::Constraint && object.inherited && object.defined().ends_with(" NOT VALID")

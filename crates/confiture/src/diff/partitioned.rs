@@ -1,12 +1,14 @@
 //! The forms for a partitioned table that let others go on working: the server has none for the whole, but has for each
 //! partition, and takes what all of them have for the whole's.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
-use crate::catalog::{Kind, Object};
-use crate::diff::compare::index_name;
+use crate::catalog::{Kind, Object, Objects};
+use crate::diff::aside::{self, Aside};
+use crate::diff::compare::{index_name, quoted};
 use crate::diff::fate::Work;
 use crate::diff::{Step, family, online};
+use crate::sql::Sql;
 
 /// What makes an index, a key or a foreign key of a partitioned table partition by partition; nothing where there is no such form.
 pub(super) fn make(work: &Work<'_>, at: usize) -> Option<Vec<String>> {
@@ -20,10 +22,48 @@ pub(super) fn make(work: &Work<'_>, at: usize) -> Option<Vec<String>> {
     if object.detail("type") == "f" {
         return refer(work, at, &leaves);
     }
-    let mut statements = vec![alone(object)];
-    let above: Vec<(usize, usize)> = family::indexes_above(new).into_iter().collect();
-    attach(work, &above, at, &mut statements)?;
+    let (mut statements, facets) = build(work, at, |object| object.name.clone())?;
+    statements.extend(facets);
     Some(statements)
+}
+
+/// True for an index or a key of a partitioned table that is no part of another one, and to which no constraint of a partition belongs.
+pub(super) fn is_whole(objects: &Objects, at: usize) -> bool {
+    let object = &objects.all[at];
+    let is_partitioned = [object.detail("relkind"), object.detail("table_kind")].contains(&"p");
+    is_partitioned
+        && object.is("valid")
+        && !object.inherited
+        && object.detail("index_parent").is_empty()
+        && !family::has_attached(objects, at)
+}
+
+/// Turns the step that makes the new one into one that builds it beside the old one, and gives it the names when that has gone.
+pub(super) fn replace(step: &mut Step, work: &Work<'_>, (old, to): (&Object, usize), meanwhile: &Aside) {
+    let new = work.sides.new;
+    step.statements.insert(0, Sql::from_server(old.drop.clone()));
+    let taken: HashSet<_> = work.sides.old.all.iter().map(aside::place).collect();
+    let name = |object: &Object| match taken.contains(&aside::place(object)) {
+        true => meanwhile.of(&object.name),
+        false => object.name.clone(),
+    };
+    let (Some(plain), Some((mut statements, facets))) = (make(work, to), build(work, to, name)) else {
+        return;
+    };
+    statements.push(old.drop.clone());
+    let parts = family::indexes_below(&family::indexes_above(new), to);
+    let all = parts.iter().chain([&to]).map(|at| &new.all[*at]);
+    let rename = |object: &Object| {
+        let (from, to) = (name(object), quoted(&object.name));
+        match (object.kind, &object.alter) {
+            (Kind::Constraint, Some(alter)) => format!("{alter} RENAME CONSTRAINT {} TO {to}", quoted(&from)),
+            _ => format!("ALTER INDEX {} RENAME TO {to}", index_name(&known_as(object, from))),
+        }
+    };
+    statements.extend(all.filter(|object| name(object) != object.name).map(rename));
+    statements.extend(facets);
+    let rest = step.online.split_off(plain.len());
+    step.online = statements.into_iter().map(Sql::from_server).chain(rest).collect();
 }
 
 impl Step {
@@ -51,40 +91,53 @@ pub(super) fn leaves(work: &Work<'_>, table: usize) -> Option<BTreeSet<usize>> {
     Some(found)
 }
 
+/// Builds an index or a key under names of its own, and says what else there is to be said of those of the partitions.
+fn build(work: &Work<'_>, at: usize, name: impl Fn(&Object) -> String) -> Option<(Vec<String>, Vec<String>)> {
+    let new = work.sides.new;
+    let above = family::indexes_above(new);
+    let called = |at: usize| known_as(&new.all[at], name(&new.all[at]));
+    let (mut statements, mut facets) = (vec![alone(&called(at))], Vec::new());
+    // What was there on a partition is attached where it is altered.
+    let mut open = vec![at];
+    while let Some(whole) = open.pop() {
+        for part in
+            above.iter().filter(|(part, of)| **of == whole && work.made[**part]).map(|(part, _)| *part)
+        {
+            let object = called(part);
+            match matches!(object.detail("relkind"), "I" | "p") {
+                true => statements.push(alone(&object)),
+                false => statements.extend(online::built_as(&object, &object.name)?),
+            }
+            let said = object.facets().filter(|(_, facet)| !facet.2 && !facet.1.is_empty());
+            facets.extend(said.map(|(_, facet)| facet.1.clone()));
+            let [whole, of_part] = [&called(whole), &object].map(index_name);
+            statements.push(format!("ALTER INDEX {whole} ATTACH PARTITION {of_part}"));
+            open.push(part);
+        }
+    }
+    Some((statements, facets))
+}
+
+/// An index, or a key, as it is made under another name.
+fn known_as(object: &Object, name: String) -> Object {
+    let mut other = object.clone();
+    let heads = ["CREATE INDEX ", "CREATE UNIQUE INDEX "].map(str::to_owned);
+    let alter = object.alter.iter().map(|alter| format!("{alter} ADD CONSTRAINT "));
+    let rest = heads.into_iter().chain(alter).find_map(|head| {
+        let rest = object.create.strip_prefix(&head)?.strip_prefix(&quoted(&object.name))?;
+        Some(format!("{head}{}{rest}", quoted(&name)))
+    });
+    other.create = rest.unwrap_or_default();
+    other.name = name;
+    other
+}
+
 /// The index or the key of the partitioned table, for which those of the partitions have to come.
 fn alone(object: &Object) -> String {
     match object.kind {
         Kind::Constraint => object.create.replacen("ALTER TABLE ", "ALTER TABLE ONLY ", 1),
         _ => object.create.clone(),
     }
-}
-
-/// Those of the partitions, attached to it.
-fn attach(
-    work: &Work<'_>,
-    above: &[(usize, usize)],
-    whole: usize,
-    statements: &mut Vec<String>,
-) -> Option<()> {
-    let new = work.sides.new;
-    for (at, _) in above.iter().filter(|(_, of)| *of == whole) {
-        let object = &new.all[*at];
-        let is_partitioned = matches!(object.detail("relkind"), "I" | "p");
-        // What was there on a partition is attached where it is altered.
-        if !work.made[*at] {
-            continue;
-        }
-        match is_partitioned {
-            true => statements.push(alone(object)),
-            false => statements.extend(online::built_as(object, &object.name)?),
-        }
-        let said = object.facets().filter(|(_, facet)| !facet.2 && !facet.1.is_empty());
-        statements.extend(said.map(|(_, facet)| facet.1.clone()));
-        let [whole, part] = [&new.all[whole], object].map(index_name);
-        statements.push(format!("ALTER INDEX {whole} ATTACH PARTITION {part}"));
-        attach(work, above, *at, statements)?;
-    }
-    Some(())
 }
 
 /// A foreign key, for which the server takes those that the partitions have and that are validated.

@@ -56,7 +56,10 @@ fn written(work: &Work<'_>, group: &Group) -> Step {
         Act::Alter(from, to) if work.swapped.contains_key(&from) => {
             let mut step = make(work, to, &[]);
             let (before, after) = (&old.all[from], &new.all[to]);
-            swap::replace(&mut step, before, after, &work.swapped[&from].of(&after.name));
+            match step.by_parts {
+                true => partitioned::replace(&mut step, work, (before, to), &work.swapped[&from]),
+                false => swap::replace(&mut step, before, after, &work.swapped[&from].of(&after.name)),
+            }
             Step { alters: Some(before.key()), ..step }
         }
         Act::Alter(from, to) if old.all[from].kind != new.all[to].kind => {

@@ -1,13 +1,13 @@
 //! An index or a key that is made anew while its table stays: where nobody is to wait, the new one is built under another name
 //! before the old one goes. No query is without it meanwhile, and what it keeps out does not come in.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crate::catalog::{Kind, Object, Objects};
 use crate::diff::aside::MEANWHILE;
 use crate::diff::compare::{Change, quoted};
 use crate::diff::fate::{Fate, Work};
-use crate::diff::{PlanOptions, Step, aside, online, order};
+use crate::diff::{PlanOptions, Step, aside, family, online, order, partitioned};
 use crate::sql::Sql;
 
 impl Work<'_> {
@@ -15,14 +15,26 @@ impl Work<'_> {
     pub(super) fn swap(&mut self, options: &PlanOptions) {
         let dependants = self.sides.old.dependants();
         let all = 0..self.sides.old.all.len();
-        let swapped: Vec<bool> =
-            all.map(|at| dependants[at].is_empty() && self.is_swapped(at, options)).collect();
+        let parts = [self.sides.old, self.sides.new].map(family::indexes_above);
+        let is_swapped = |at: usize| {
+            let apart = dependants[at].is_empty() && self.is_built_apart(at);
+            self.is_swapped(at, options) && (apart || self.is_built_by_parts(at, &parts, &dependants))
+        };
+        let swapped: Vec<bool> = all.map(is_swapped).collect();
         for at in (0..swapped.len()).filter(|at| swapped[*at]) {
             self.fates[at] = Fate::Alter;
-            self.twins[at].iter().for_each(|twin| self.made[*twin] = false);
             self.changes.entry(at).or_default();
+            family::indexes_below(&parts[0], at).iter().for_each(|part| self.old_comes_along[*part] = true);
+            let Some(twin) = self.twins[at] else { continue };
+            self.made[twin] = false;
+            family::indexes_below(&parts[1], twin).iter().for_each(|part| self.new_comes_along[*part] = true);
         }
-        self.swapped = aside::names(self.sides, &swapped, MEANWHILE);
+        let new = self.sides.new;
+        let of_parts = |at: usize| {
+            let parts = self.twins[at].map(|twin| family::indexes_below(&parts[1], twin));
+            parts.into_iter().flatten().map(|at| aside::place(&new.all[at])).collect()
+        };
+        self.swapped = aside::names(self.sides, &swapped, MEANWHILE, of_parts);
         self.goes_last = self.find_last(&dependants);
     }
 
@@ -80,11 +92,42 @@ impl Work<'_> {
         let (before, after) = (&old.all[at], &new.all[twin]);
         (&before.schema, &before.name) == (&after.schema, &after.name)
             && !options.rebuild.contains(&before.key())
-            && online::is_built_apart(before)
-            && online::is_built_apart(after)
             && before.facet("replica identity").is_none_or(|facet| facet.0 != true)
             && before.depends.iter().all(|on| self.stays(before, *on))
             && !self.is_referred_to_anew(old.root(at), new.root(twin))
+    }
+
+    fn is_built_apart(&self, at: usize) -> bool {
+        let after = self.twins[at].map(|twin| &self.sides.new.all[twin]);
+        online::is_built_apart(&self.sides.old.all[at]) && after.is_some_and(online::is_built_apart)
+    }
+
+    /// True for one of a partitioned table where the new one is built partition by partition, and nothing but those of the partitions stands on the
+    /// old one.
+    fn is_built_by_parts(
+        &self,
+        at: usize,
+        [old, new]: &[BTreeMap<usize, usize>; 2],
+        dependants: &[Vec<usize>],
+    ) -> bool {
+        let Some(twin) = self.twins[at].filter(|twin| partitioned::is_whole(self.sides.new, *twin)) else {
+            return false;
+        };
+        let (below, come) = (family::indexes_below(old, at), family::indexes_below(new, twin));
+        let goes = |part: &usize| matches!(self.fates[*part], Fate::Gone | Fate::Rebuild);
+        let is_part = |on: &usize| below.contains(on);
+        // What is a part before and not after, or after and not before, is made by itself.
+        let twins = self.twins.iter().enumerate();
+        let mut changes = twins.filter_map(|(at, twin)| Some((is_part(&at), come.contains(twin.as_ref()?))));
+        partitioned::is_whole(self.sides.old, at)
+            && self.sides.old.all[at].kind == self.sides.new.all[twin].kind
+            && below.iter().all(goes)
+            && changes.all(|(before, after)| before == after)
+            && below.iter().chain([&at]).all(|part| dependants[*part].iter().all(is_part))
+            && !come.is_empty()
+            && come.iter().all(|part| self.made[*part])
+            && aside::stay_apart(come.iter().chain([&twin]).map(|part| &self.sides.new.all[*part]))
+            && partitioned::make(self, twin).is_some()
     }
 
     /// Of several indexes that would do, a foreign key takes one, and in the database perhaps not the one of the copy.

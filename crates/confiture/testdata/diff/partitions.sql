@@ -354,3 +354,46 @@ ALTER TABLE p ALTER a SET NOT NULL;
 -- rows
 INSERT INTO one VALUES (1);
 INSERT INTO p VALUES (1, 1, 'a'), (11, 1, 'b');
+-- case: an index of a partitioned table is built anew before the old one goes
+-- old
+CREATE SCHEMA s; CREATE TABLE p (id int NOT NULL, a int, b text) PARTITION BY RANGE (id);
+CREATE TABLE a_table_with_a_name_that_is_as_long_as_names_of_tables_can_be1 PARTITION OF p FOR VALUES FROM (1) TO (10);
+CREATE TABLE s.a_table_with_a_name_that_is_as_long_as_names_of_tables_can_be2 PARTITION OF p FOR VALUES FROM (10) TO (20);
+CREATE TABLE "we""ird Ü" PARTITION OF p DEFAULT;
+CREATE TABLE q PARTITION OF p FOR VALUES FROM (20) TO (30) PARTITION BY LIST (id);
+CREATE TABLE q1 PARTITION OF q DEFAULT;
+CREATE INDEX i ON p (a); CREATE INDEX j ON p (b); CREATE INDEX ON p (a) WHERE a > 0;
+CREATE INDEX mine ON p (lower(b)); COMMENT ON INDEX "we""ird Ü_lower_idx" IS 'x';
+CREATE TABLE e (a int, b int) PARTITION BY LIST (a); CREATE INDEX ei ON e (a);
+CREATE UNIQUE INDEX u ON p (id); ALTER TABLE p ADD CONSTRAINT k UNIQUE (id, a);
+-- new
+CREATE SCHEMA s; CREATE TABLE p (id int NOT NULL, a int, b text) PARTITION BY RANGE (id);
+CREATE TABLE a_table_with_a_name_that_is_as_long_as_names_of_tables_can_be1 PARTITION OF p FOR VALUES FROM (1) TO (10);
+CREATE TABLE s.a_table_with_a_name_that_is_as_long_as_names_of_tables_can_be2 PARTITION OF p FOR VALUES FROM (10) TO (20);
+CREATE TABLE "we""ird Ü" PARTITION OF p DEFAULT;
+CREATE TABLE q PARTITION OF p FOR VALUES FROM (20) TO (30) PARTITION BY LIST (id);
+CREATE TABLE q1 PARTITION OF q DEFAULT;
+CREATE INDEX i ON p (a DESC); CREATE INDEX j ON p USING hash (b); CREATE INDEX p_a_idx ON p (a) WHERE a > 1;
+CREATE INDEX mine ON p (lower(b), a); COMMENT ON INDEX "we""ird Ü_lower_a_idx" IS 'x'; COMMENT ON INDEX mine IS 'm'; ALTER INDEX "we""ird Ü_lower_a_idx" ALTER COLUMN 1 SET STATISTICS 200;
+CREATE TABLE e (a int, b int) PARTITION BY LIST (a); CREATE INDEX ei ON e (a, b);
+CREATE UNIQUE INDEX u ON p (id) WHERE b IS NULL; ALTER TABLE p ADD CONSTRAINT k UNIQUE (id, a) INCLUDE (b);
+-- rows
+INSERT INTO p VALUES (1, 1, 'a'), (11, 2, 'b'), (21, 3, 'c'), (31, 4, NULL);
+-- expect
+CREATE INDEX i__new ON ONLY public.p USING btree (a DESC)
+ALTER INDEX s.a_table_with_a_name_that_is_as_long_as_names_of_tables_c_a__new RENAME TO
+ALTER TABLE ONLY public.p ADD CONSTRAINT k__new UNIQUE (id, a) INCLUDE (b)
+ALTER TABLE public.p RENAME CONSTRAINT k__new TO k
+-- never
+blocks writes
+-- case: an index of a partition was there before that of the whole
+-- old
+CREATE TABLE p (id int NOT NULL, a int) PARTITION BY RANGE (id);
+CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (1) TO (10); CREATE TABLE p2 PARTITION OF p DEFAULT;
+CREATE INDEX own ON p1 (a); CREATE INDEX i ON p (a); CREATE UNIQUE INDEX later ON p2 (id, a);
+-- new
+CREATE TABLE p (id int NOT NULL, a int) PARTITION BY RANGE (id);
+CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (1) TO (10); CREATE TABLE p2 PARTITION OF p DEFAULT;
+CREATE INDEX own ON p1 (a); CREATE UNIQUE INDEX later ON p2 (id, a); CREATE UNIQUE INDEX i ON p (id, a);
+-- rows
+INSERT INTO p VALUES (1, 1), (11, 2);

@@ -117,7 +117,7 @@ pub(super) fn decide<'a>(sides: Sides<'a>, options: &PlanOptions) -> Work<'a> {
     work.swap(options);
     let comes = |at: usize| work.made[at] && !work.new_comes_along[at];
     work.not_null_names = not_null::names(sides, comes);
-    work.aside = aside::names(sides, &work.set_aside, "__old");
+    work.aside = aside::names(sides, &work.set_aside, "__old", |_| Vec::new());
     work
 }
 
