@@ -1,7 +1,7 @@
 //! `baseline`: migrations that count as applied without being run, because the database has what they make.
 
 use serde::Serialize;
-use sha2::{Digest as _, Sha384};
+use sha2::{Digest as _, Sha256, Sha384};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Execution;
@@ -227,12 +227,18 @@ fn adopted(ledger: &Ledger, units: &[Unit<'_>]) -> Result<(Vec<Known>, Vec<Strin
 fn check_digest(row: &Applied, unit: &Unit<'_>, ledger: &Ledger) -> Result<()> {
     let (Some(digest), Some(part)) = (&row.digest, unit.part(true)) else { return Ok(()) };
     let text = part.script.script.text();
-    let now = if digest.starts_with("crc32:") {
-        format!("crc32:{}", flyway_checksum(text))
-    } else {
-        format!("sha384:{}", hexadecimal(&Sha384::digest(text.as_bytes())))
+    let (kind, theirs) = digest.split_once(':').unwrap_or_default();
+    let is_same = match kind {
+        "crc32" => flyway_checksum(text).to_string() == theirs,
+        "sha384" => hexadecimal(&Sha384::digest(text.as_bytes())) == theirs,
+        // For Prisma, the ends of lines may have changed.
+        _ => {
+            let unix = text.replace("\r\n", "\n");
+            let windows = unix.replace('\n', "\r\n");
+            [text, &unix, &windows].iter().any(|text| hexadecimal(&Sha256::digest(text.as_bytes())) == theirs)
+        }
     };
-    if now == *digest {
+    if is_same {
         return Ok(());
     }
     Err(Error::new(

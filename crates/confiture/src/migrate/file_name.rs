@@ -1,5 +1,7 @@
 //! What a file in a migrations folder is, by its name.
 
+use std::path::Path;
+
 use super::version::Version;
 
 /// A file's name, taken apart.
@@ -26,6 +28,10 @@ pub(super) enum Kind {
     Undo,
     /// `001_x.py`: the Python original's.
     Python,
+    /// `001_x/up.sql`: Diesel's.
+    FolderUp,
+    /// `001_x/migration.sql`: Prisma's.
+    FolderWhole,
 }
 
 /// Why a file is none that could be read.
@@ -43,6 +49,32 @@ pub(super) enum Unfit {
     Callback,
     /// `V1__x.rs`.
     Rust,
+    /// `001_x.go`, `20240101000000_x.rb`: migrations that only their own tool can run.
+    Code,
+    /// `sqitch.plan`, which says what is deployed, and in which order.
+    Sqitch,
+}
+
+/// What other tools' migrations are written in, where they are not SQL.
+const CODE: [&str; 13] =
+    ["cjs", "cs", "ex", "exs", "go", "java", "js", "kt", "mjs", "php", "rb", "ts", "xml"];
+
+/// Takes a path below the migrations' folder apart: a file's own name, or, where Diesel and Prisma have a folder for each migration, that
+/// folder's. `None` for what lies deeper, or is called otherwise.
+pub(super) fn parse_path(path: &Path) -> Option<Result<FileName, Unfit>> {
+    let mut parts = path.iter().map(|part| part.to_string_lossy());
+    let (first, second) = (parts.next()?, parts.next());
+    let kind = match (second.as_deref(), parts.next()) {
+        (None, _) => return Some(parse_file_name(&first)),
+        (Some("up.sql"), None) => Kind::FolderUp,
+        (Some("migration.sql"), None) => Kind::FolderWhole,
+        (Some("down.sql"), None) => Kind::Down,
+        _ => return None,
+    };
+    let (version, name) = first.split_once('_').unwrap_or((&first, ""));
+    // Diesel's dates have dashes, which its ledger leaves out.
+    let version = Version::parse(&version.replace('-', "")).ok_or(Unfit::NoVersion);
+    Some(version.map(|version| FileName { version, name: name.to_owned(), kind }))
 }
 
 /// Takes a name apart.
@@ -51,6 +83,14 @@ pub(super) fn parse_file_name(name: &str) -> Result<FileName, Unfit> {
     let stem = |suffix: &str| lower.ends_with(suffix).then(|| &name[..name.len() - suffix.len()]);
     if name.starts_with(['.', '_']) {
         return Err(Unfit::Other);
+    }
+    if name == "sqitch.plan" {
+        return Err(Unfit::Sqitch);
+    }
+    if let Some((stem, extension)) = name.rsplit_once('.')
+        && CODE.contains(&extension)
+    {
+        return Err(if is_numbered(stem) { Unfit::Code } else { Unfit::Other });
     }
     let (stem, kind) = if let Some(stem) = stem(".up.sql") {
         (stem, Kind::Up)
@@ -85,6 +125,14 @@ pub(super) fn parse_file_name(name: &str) -> Result<FileName, Unfit> {
     let version = Version::parse(&stem[..digits]).ok_or(Unfit::NoVersion)?;
     let name = stem[digits..].trim_start_matches(['_', '-', '.', ' ']).to_owned();
     Ok(FileName { version, name, kind })
+}
+
+/// `001_x`, `V1__x`, `R__x`: as migrations in other languages are called, and their helpers are not.
+fn is_numbered(stem: &str) -> bool {
+    let digits = stem.bytes().take_while(u8::is_ascii_digit).count();
+    digits > 0 && stem[digits..].starts_with(['_', '-']) && !stem.ends_with("_test")
+        || stem.starts_with("R__")
+        || ['V', 'U', 'B'].iter().any(|letter| with_letter(stem, *letter).is_some())
 }
 
 /// `beforeMigrate`, `afterVersioned__name`: a moment of Flyway's.
@@ -133,6 +181,12 @@ mod tests {
             ("V1__x.rs", Unfit::Rust),
             ("afterMigrate__x.sql", Unfit::Callback),
             ("after_school.sql", Unfit::NoVersion),
+            ("00002_fill.go", Unfit::Code),
+            ("00002_fill_test.go", Unfit::Other),
+            ("V2__Fill.java", Unfit::Code),
+            ("20240101000000_users.rb", Unfit::Code),
+            ("knexfile.js", Unfit::Other),
+            ("sqitch.plan", Unfit::Sqitch),
         ] {
             assert_eq!(parse_file_name(file), Err(why), "{file}");
         }

@@ -8,7 +8,8 @@ use serde::Serialize;
 
 use crate::disk;
 use crate::error::{Error, Place, Result};
-use crate::migrate::file_name::{FileName, Kind, Unfit, parse_file_name};
+use crate::migrate::beside;
+use crate::migrate::file_name::{FileName, Kind, Unfit, parse_path};
 use crate::migrate::part::{Part, layout_of_both_ways, parse_both_ways};
 use crate::migrate::python;
 use crate::migrate::version::Version;
@@ -30,6 +31,12 @@ pub enum Layout {
     Versioned,
     /// The Python original's classes.
     Python,
+    /// node-pg-migrate's in SQL: both directions in one file.
+    NodePgMigrate,
+    /// Diesel's: a folder for each, with `up.sql` and `down.sql`.
+    Diesel,
+    /// Prisma's: a folder for each, with `migration.sql`.
+    Prisma,
 }
 
 impl fmt::Display for Layout {
@@ -41,6 +48,9 @@ impl fmt::Display for Layout {
             Self::Single => "single .sql files, as sqlx has them",
             Self::Versioned => "V1__name.sql, as Flyway and refinery have them",
             Self::Python => "the Python original's files",
+            Self::NodePgMigrate => "node-pg-migrate's files",
+            Self::Diesel => "VERSION_name/up.sql, as Diesel has them",
+            Self::Prisma => "VERSION_name/migration.sql, as Prisma has them",
         })
     }
 }
@@ -107,23 +117,21 @@ pub fn read_folder(path: &Path) -> Result<Folder> {
     }
     for file in disk::files_below(path)? {
         let inside = file.components().count() > 1;
-        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let parsed = parse_file_name(&name);
+        let name = file.to_string_lossy().into_owned();
+        let parsed = parse_path(&file);
         // The name goes into the history, into JSON and into lines of text.
-        if !inside && parsed.is_ok() && (file.to_str().is_none() || name.contains(char::is_control)) {
+        if matches!(parsed, Some(Ok(_))) && (file.to_str().is_none() || name.contains(char::is_control)) {
             return Err(Error::config(format!(
                 "the file {name:?} has a name that is not UTF-8 text in one line"
             ))
             .hint("give it another name: VERSION_name.up.sql"));
         }
-        if inside {
-            // As Diesel and Prisma have them: the folder's name says the version.
-            let is_whole_folder = matches!(name.as_str(), "up.sql" | "migration.sql");
-            found.pass_over(&file, parsed.is_ok() || is_whole_folder);
-        } else {
-            found.add(&path.join(&file), &name, parsed)?;
+        match parsed {
+            Some(parsed) if !inside || parsed.is_ok() => found.add(&path.join(&file), &name, parsed)?,
+            parsed => found.pass_over(path, &file, parsed.is_some()),
         }
     }
+    beside::check_provider(&path.join("migration_lock.toml"))?;
     found.finish(path)
 }
 
@@ -134,13 +142,14 @@ pub fn read_folder(path: &Path) -> Result<Folder> {
 /// A file that cannot be read.
 pub fn holds_migrations(path: &Path) -> Result<bool> {
     for file in disk::files_below(path)? {
-        let name = file.to_string_lossy();
-        let is_one = match parse_file_name(&name).map(|name| name.kind) {
-            Ok(Kind::Up | Kind::Versioned) => true,
-            Ok(Kind::Single) => layout_of_both_ways(disk::read_script(&path.join(&file))?.text()).is_some(),
+        let is_one = match parse_path(&file).map(|parsed| parsed.map(|name| name.kind)) {
+            Some(Ok(Kind::Up | Kind::Versioned | Kind::FolderUp | Kind::FolderWhole)) => true,
+            Some(Ok(Kind::Single)) => {
+                layout_of_both_ways(disk::read_script(&path.join(&file))?.text()).is_some()
+            }
             _ => false,
         };
-        if is_one && file.components().count() == 1 {
+        if is_one {
             return Ok(true);
         }
     }
@@ -164,15 +173,23 @@ struct Found {
     files: Vec<(FileName, PathBuf)>,
     notes: Vec<String>,
     passed_over: BTreeMap<PathBuf, usize>,
+    /// `init/migration.sql`: a migration of Prisma's or Diesel's, without a version.
+    unversioned: Option<PathBuf>,
     with_letter: bool,
 }
 
 impl Found {
-    fn pass_over(&mut self, file: &Path, is_migration: bool) {
+    fn pass_over(&mut self, path: &Path, file: &Path, is_unversioned: bool) {
+        let name = file.file_name().unwrap_or_default();
+        let is_way_up = name == "up.sql" || name == "migration.sql";
+        let is_migration = is_way_up || parse_path(name.as_ref()).is_some_and(|parsed| parsed.is_ok());
         let folder =
             file.components().next().map(|first| PathBuf::from(first.as_os_str())).unwrap_or_default();
         // Mappings live there, and what `squash` has set aside.
         let is_ours = folder == Path::new("schema_to_schema") || folder == Path::new(SQUASHED);
+        if is_unversioned && is_way_up && !is_ours {
+            self.unversioned = Some(path.join(file));
+        }
         if is_migration && !is_ours {
             *self.passed_over.entry(folder).or_default() += 1;
         }
@@ -210,6 +227,14 @@ impl Found {
                 "a migration written in Rust cannot be run from its file",
                 "implement `confiture::migrate::Migration` and call the library, or write it as SQL",
             ),
+            Err(Unfit::Code) => unfit(
+                "only SQL is run, and this migration is something else",
+                "write it as SQL, or move it out of the folder",
+            ),
+            Err(Unfit::Sqitch) => unfit(
+                "Sqitch's plans are not read",
+                "lay the changes out as VERSION_name.up.sql and VERSION_name.down.sql, in the order of the plan",
+            ),
         }
     }
 
@@ -220,8 +245,8 @@ impl Found {
                 path.display(),
                 first.display()
             ))
-            .hint("only the folder itself is read: name the right one, or lay them out as VERSION_name.up.sql and VERSION_name.down.sql, \
-                   which is VERSION_name/up.sql and down.sql for Diesel, VERSION_name/migration.sql for Prisma"));
+            .hint("only the folder itself is read: name the right one, or lay them out as VERSION_name.up.sql and VERSION_name.down.sql; \
+                   VERSION_name/up.sql and VERSION_name/migration.sql are read, too"));
         }
         for (folder, count) in std::mem::take(&mut self.passed_over) {
             self.notes.push(format!(
@@ -232,6 +257,7 @@ impl Found {
             ));
         }
         let mut migrations: Vec<MigrationFile> = Vec::new();
+        let mut by_text: Vec<(Version, PathBuf)> = Vec::new();
         let mut layouts: Vec<(Layout, PathBuf)> = Vec::new();
         let mut ways_back: Vec<(FileName, PathBuf)> = Vec::new();
         let has_undos = has_undos(&self.files);
@@ -244,17 +270,36 @@ impl Found {
             if !layouts.iter().any(|(known, _)| *known == layout) {
                 layouts.push((layout, path.clone()));
             }
+            if matches!(layout, Layout::Dbmate | Layout::Diesel | Layout::Prisma) {
+                by_text.push((file.version.clone(), path.clone()));
+            }
             migrations.push(migration);
         }
         migrations.sort_by(|one, other| one.version.cmp(&other.version));
         refuse_duplicates(&migrations)?;
         for (file, path) in ways_back {
-            attach(&mut migrations, &file, &path)?;
+            self.notes.extend(attach(&mut migrations, &file, &path)?);
         }
         let layout = only_layout(&layouts)?;
+        if let (Layout::Diesel | Layout::Prisma, Some(file)) = (layout, &self.unversioned) {
+            return Err(Error::config("the folder has no version in front of its name")
+                .at(Place { file: file.clone(), line: 1, column: 1 })
+                .hint("call it VERSION_name, with digits that put it in its place among the others"));
+        }
+        self.notes.extend(say_order(by_text, layout));
         let Self { notes, with_letter, .. } = self;
         Ok(Folder { path: path.to_owned(), layout, migrations, notes, with_letter })
     }
+}
+
+/// A remark where other tools, which compare versions as texts, have run the files in another order.
+fn say_order(mut files: Vec<(Version, PathBuf)>, layout: Layout) -> Option<String> {
+    files.sort();
+    let pair = files.windows(2).find(|pair| pair[0].0.as_str() > pair[1].0.as_str())?;
+    let [first, then] = [&pair[0].0, &pair[1].0];
+    Some(format!(
+        "versions are compared as numbers, {first} before {then}: with {layout} {then} ran before {first} where both were pending"
+    ))
 }
 
 /// Flyway's `U` takes back the `V` of its version; refinery's is a version of its own. One pair shows whose all are: an undo that has
@@ -270,9 +315,11 @@ pub(super) const SQUASHED: &str = "squashed";
 fn read_migration(file: &FileName, path: &Path) -> Result<(Layout, MigrationFile)> {
     let script = disk::read_script(path)?;
     let mut name = file.name.clone();
-    let (layout, up, down) = match file.kind {
+    let (layout, mut up, down) = match file.kind {
         Kind::Up | Kind::Down => (Layout::Pairs, Part::parse(script)?, None),
         Kind::Versioned | Kind::Undo => (Layout::Versioned, Part::parse(script)?, None),
+        Kind::FolderUp => (Layout::Diesel, Part::parse(script)?, None),
+        Kind::FolderWhole => (Layout::Prisma, Part::parse(script)?, None),
         Kind::Single => match layout_of_both_ways(script.text()) {
             Some(layout) => {
                 let (up, down) = parse_both_ways(&script)?;
@@ -287,6 +334,7 @@ fn read_migration(file: &FileName, path: &Path) -> Result<(Layout, MigrationFile
             (Layout::Python, read.up, read.down)
         }
     };
+    beside::heed(&mut up, path, file.kind)?;
     Ok((layout, MigrationFile { version: file.version.clone(), name, up, down }))
 }
 
@@ -316,19 +364,22 @@ fn refuse_duplicates(migrations: &[MigrationFile]) -> Result<()> {
     Ok(())
 }
 
-/// Puts a way back to its way up.
-fn attach(migrations: &mut [MigrationFile], file: &FileName, path: &Path) -> Result<()> {
+/// Puts a way back to its way up. A remark where there is none: sqlx runs the other files, too.
+fn attach(migrations: &mut [MigrationFile], file: &FileName, path: &Path) -> Result<Option<String>> {
     let place = || Place { file: path.to_owned(), line: 1, column: 1 };
     let Some(migration) = migrations.iter_mut().find(|migration| migration.version == file.version) else {
+        if file.kind == Kind::Down {
+            return Ok(Some(format!(
+                "{} is a way back, and there is no way up of that version",
+                path.display()
+            )));
+        }
         return Err(Error::config(format!(
             "there is a way back for version {}, and no way up",
             file.version
         ))
         .at(place())
-        .hint(match file.kind {
-            Kind::Undo => format!("put back V{}__{}.sql, or remove this file", file.version, file.name),
-            _ => format!("write {}_{}.up.sql beside it, or remove this file", file.version, file.name),
-        }));
+        .hint(format!("put back V{}__{}.sql, or remove this file", file.version, file.name)));
     };
     if migration.down.is_some() {
         return Err(Error::config(format!("version {} has two ways back", file.version))
@@ -343,12 +394,22 @@ fn attach(migrations: &mut [MigrationFile], file: &FileName, path: &Path) -> Res
         .at(place())
         .hint("both files of a pair have the same name"));
     }
-    migration.down = Some(Part::parse(disk::read_script(path)?)?);
-    Ok(())
+    let mut down = Part::parse(disk::read_script(path)?)?;
+    let is_diesels = migration.path().file_name().is_some_and(|name| name == "up.sql");
+    beside::heed(&mut down, path, if is_diesels { Kind::FolderUp } else { file.kind })?;
+    migration.down = Some(down);
+    Ok(None)
 }
 
 fn only_layout(layouts: &[(Layout, PathBuf)]) -> Result<Layout> {
-    let foreign: Vec<_> = layouts.iter().filter(|(layout, _)| *layout != Layout::Pairs).collect();
+    let has = |wanted| layouts.iter().any(|(layout, _)| *layout == wanted);
+    // node-pg-migrate takes a file that says nothing of directions for the way up.
+    let is_neutral = |layout| match layout {
+        Layout::Pairs => true,
+        Layout::Single => has(Layout::NodePgMigrate),
+        _ => false,
+    };
+    let foreign: Vec<_> = layouts.iter().filter(|(layout, _)| !is_neutral(*layout)).collect();
     match foreign.as_slice() {
         [] => Ok(Layout::Pairs),
         [(layout, _)] => Ok(*layout),
@@ -450,6 +511,11 @@ mod tests {
             (Layout::Versioned, "1 a 1/-; 2 b 1/-".to_owned()),
             "refinery's U is a version of its own"
         );
+        let node = "-- Up Migration\nSELECT 1;\n\n-- Down Migration\nSELECT 2; SELECT 3;\n";
+        assert_eq!(
+            shown(&[("1700000000000_a.sql", node), ("1700000000001_b.sql", one)]),
+            (Layout::NodePgMigrate, "1700000000000 a 1/2; 1700000000001 b 1/-".to_owned())
+        );
         let python =
             "class A(M):\n  version = '003'\n  name = 'x'\n  def up(self): self.execute('SELECT 1')\n";
         assert_eq!(
@@ -465,13 +531,17 @@ mod tests {
             (vec![("1_a.up.sql", one), ("001_b.up.sql", one)], "two migrations have the version 001"),
             (vec![("1_a.sql", one), ("2_b.sql", dbmate)], "the folder mixes single .sql files"),
             (vec![("1_a.sql", dbmate), ("V2__b.sql", one)], "the folder mixes dbmate's files with V1__name"),
-            (vec![("1_a.down.sql", one)], "there is a way back for version 1, and no way up"),
             (vec![("1_a.up.sql", one), ("1_b.down.sql", one)], "the way back of version 1 is called b"),
             (
                 vec![("V1__a.sql", one), ("U1__a.sql", one), ("U2__b.sql", one)],
                 "there is a way back for version 2, and no way up",
             ),
             (vec![("beforeMigrate.sql", one)], "Flyway's callbacks are not run"),
+            (vec![("1_a.sql", one), ("00002_b.go", "package m")], "only SQL is run"),
+            (vec![("sqitch.plan", "%project=a"), ("deploy/a.sql", one)], "Sqitch's plans are not read"),
+            (vec![("1_a.sql", "--liquibase formatted sql\n\n--changeset me:1\nSELECT 1;")], "Liquibase's"),
+            (vec![("1_a.sql", "-- atlas:checkpoint\n\nSELECT 1;")], "Atlas would heed `checkpoint`"),
+            (vec![("1_a.sql", "SELECT 1;\n-- Down Migration\nSELECT 2;")], "what stands above `-- Down"),
             (vec![("1_a.sql", "CREATE TABLE lost ();\n-- migrate:up\nSELECT 1;")], "what stands above"),
             (vec![("1_a.sql", "-- +goose ENVSUB ON\n-- +goose Up\nSELECT 1;")], "goose would put"),
             (vec![("R__v.sql", one)], "Flyway's repeatable migrations (R__) are not run"),
@@ -483,6 +553,76 @@ mod tests {
             assert!(error.message().starts_with(message), "{error:?}");
             assert!(error.place().is_some() && !error.hints().is_empty(), "{error:?}");
         }
+    }
+
+    #[test]
+    fn a_folder_for_each_migration() {
+        let one = "SELECT 1;";
+        let diesel = [
+            ("00000000000000_diesel_initial_setup/up.sql", one),
+            ("00000000000000_diesel_initial_setup/down.sql", one),
+            ("2024-01-02-030405_index/up.sql", one),
+            ("2024-01-02-030405_index/down.sql", one),
+            ("2024-01-02-030405_index/metadata.toml", "# why\nrun_in_transaction = false # here\n"),
+            ("20240102030406_more.up.sql", one),
+            (".diesel_lock", ""),
+        ];
+        let (_kept, read) = folder(&diesel);
+        let read = read.unwrap();
+        let index = &read.migrations[1];
+        assert!(index.up.directives.no_transaction && index.down.as_ref().unwrap().directives.no_transaction);
+        assert!(!read.migrations[0].up.directives.no_transaction);
+        assert_eq!(
+            shown(&diesel),
+            (
+                Layout::Diesel,
+                "00000000000000 diesel_initial_setup 1/1; 20240102030405 index 1/1; 20240102030406 more 1/-"
+                    .to_owned()
+            )
+        );
+        let lock = ("migration_lock.toml", "provider = \"postgresql\"");
+        let prisma = [("0_init/migration.sql", one), ("20240101120000_a/migration.sql", one), lock];
+        assert_eq!(shown(&prisma), (Layout::Prisma, "0 init 1/-; 20240101120000 a 1/-".to_owned()));
+        for (file, message) in [
+            (("init/migration.sql", one), "the folder has no version in front of its name"),
+            (("migration_lock.toml", "provider = \"mysql\""), "`provider = \"mysql\"` has Prisma run"),
+            (("1_a/up.sql", one), "the folder mixes"),
+            (("20240101120000_b/migration.sql", one), "two migrations have the version 20240101120000"),
+        ] {
+            let (_kept, read) = folder(&[("20240101120000_a/migration.sql", one), file]);
+            let error = read.err().unwrap_or_else(|| panic!("{message}"));
+            assert!(error.message().starts_with(message) && error.place().is_some(), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn what_flyway_is_told_beside_a_file_is_heeded_or_refused() {
+        let with = |conf: &str| folder(&[("V1__a.sql", "SELECT '${a}';"), ("V1__a.sql.conf", conf)]).1;
+        let read = with("# why\nexecuteInTransaction=false\nplaceholderReplacement = false\n").unwrap();
+        let directives = &read.migrations[0].up.directives;
+        assert!(directives.no_transaction && directives.as_written);
+        assert!(with("executeInTransaction=true\nencoding=UTF-8\nshouldExecute=true").is_ok());
+        for line in ["shouldExecute=${env}==prod", "encoding=latin1", "executeInTransaction=maybe", "other=1"]
+        {
+            let error = with(&format!("executeInTransaction=false\n{line}\n")).unwrap_err();
+            assert!(error.message().starts_with(&format!("`{line}` has Flyway run")), "{error:?}");
+            assert_eq!(error.place().map(|place| place.line), Some(2));
+        }
+    }
+
+    #[test]
+    fn a_lone_way_back_and_another_order_are_remarks() {
+        let (_kept, read) = folder(&[("1_a.sql", "SELECT 1"), ("2_b.down.sql", "DROP TABLE b")]);
+        let read = read.unwrap();
+        assert_eq!((read.migrations.len(), read.notes.len()), (1, 1));
+        assert!(
+            read.notes[0].ends_with("2_b.down.sql is a way back, and there is no way up of that version")
+        );
+        let one = "-- migrate:up\nSELECT 1;";
+        let (_kept, read) = folder(&[("9_a.sql", one), ("10_b.sql", one), ("11_c.up.sql", one)]);
+        assert!(read.unwrap().notes[0].starts_with("versions are compared as numbers, 9 before 10: "));
+        let (_kept, read) = folder(&[("09_a.sql", one), ("10_b.sql", one)]);
+        assert!(read.unwrap().notes.is_empty());
     }
 
     #[test]
@@ -501,7 +641,7 @@ mod tests {
 
     #[test]
     fn nothing_but_folders_inside_is_an_error() {
-        for file in ["2019-02-26-002946_users/up.sql", "20190226_users/migration.sql", "v1/1_a.up.sql"] {
+        for file in ["users/up.sql", "init/migration.sql", "v1/1_a.up.sql"] {
             let (_kept, read) = folder(&[(file, "SELECT 1"), ("readme.md", "")]);
             let error = read.unwrap_err();
             assert!(error.message().contains("holds no migration itself, and folders with"), "{error:?}");

@@ -7,10 +7,11 @@ use serde_json::Value;
 
 use crate::config::mapping::TableName;
 use crate::error::{Error, Result};
+use crate::migrate::file_name::{Kind, parse_file_name};
 use crate::migrate::history::{History, applied_in, find_elsewhere};
 use crate::migrate::unit::Unit;
 use crate::migrate::version::Version;
-use crate::postgres::{Session, Tool, find_ledgers};
+use crate::postgres::{Session, Tool, find_ledgers, ledger_names};
 use crate::sql::{QualifiedName, sql};
 
 /// What a ledger says.
@@ -47,9 +48,13 @@ pub(super) async fn read_ledger(
             Some(name) => format!("there is no ledger {name} of a tool that is known"),
             None => "there is no ledger of another tool in this database".to_owned(),
         })
-        .hint("known are tb_confiture, schema_migrations, _sqlx_migrations, refinery_schema_history and flyway_schema_history, in the schemas of the search_path; `--adopt schema.table` names another")),
+        .hint(format!(
+            "known are {}, in the schemas of the search_path; `--adopt schema.table` names another",
+            ledger_names()
+        ))),
         several => {
-            let names: Vec<_> = several.iter().map(|(tool, table)| format!("{table} ({})", tool.name())).collect();
+            let names: Vec<_> =
+                several.iter().map(|(tool, table)| format!("{table} ({})", tool.name())).collect();
             Err(Error::config(format!("there are several ledgers: {}", names.join(", ")))
                 .hint("name the right one: --adopt TABLE"))
         }
@@ -126,7 +131,7 @@ pub(super) async fn find_unadopted(
 pub(super) fn refuse_lone_undo(units: &[Unit<'_>]) -> Result<()> {
     let is_undo = |unit: &&Unit<'_>| {
         let name = unit.file().and_then(|file| file.file_name()).unwrap_or_default();
-        name.to_string_lossy().starts_with(['U', 'u'])
+        parse_file_name(&name.to_string_lossy()).is_ok_and(|name| name.kind == Kind::Undo)
     };
     let Some(unit) = units.iter().find(is_undo) else { return Ok(()) };
     let version = &unit.version;
@@ -209,6 +214,7 @@ async fn read(session: &Session, tool: Tool, table: &QualifiedName) -> Result<Le
 fn interpret(ledger: &mut Ledger, rows: &[Value]) -> Result<()> {
     match ledger.tool {
         Tool::Flyway => return interpret_flyway(ledger, rows),
+        Tool::Goose => return interpret_goose(ledger, rows),
         Tool::GolangMigrate => {
             if rows.iter().any(|row| row["dirty"] == true) {
                 return Err(unfinished(ledger, rows.first()));
@@ -221,20 +227,67 @@ fn interpret(ledger: &mut Ledger, rows: &[Value]) -> Result<()> {
         }
         _ => {}
     }
-    for row in rows {
+    // What Prisma has marked as rolled back is as if it had never been begun.
+    for row in rows.iter().filter(|row| row["rolled_back_at"].is_null()) {
+        if ledger.tool == Tool::Prisma && row["finished_at"].is_null() {
+            return Err(unfinished(ledger, Some(row)));
+        }
         let text = |key: &str| row[key].as_str().map(str::to_owned);
         let digest = text("checksum").and_then(|checksum| match ledger.tool {
             Tool::Sqlx => Some(format!("sha384:{}", checksum.trim_start_matches("\\x"))),
+            Tool::Prisma => Some(format!("sha256:{checksum}")),
             _ => None,
         });
-        ledger.rows.push(Applied {
-            version: version_of(ledger, row)?,
-            name: text("name").or_else(|| text("description")).unwrap_or_default().replace(' ', "_"),
-            applied_at: text("applied_at").or_else(|| text("installed_on")).or_else(|| text("applied_on")),
-            digest,
-        });
+        let (version, name) = (version_of(ledger, row)?, called(ledger.tool, row).1);
+        let at = ["applied_at", "installed_on", "applied_on", "run_on", "finished_at"];
+        let applied_at = at.into_iter().find_map(text);
+        ledger.rows.push(Applied { version, name, applied_at, digest });
     }
     Ok(())
+}
+
+/// goose's log: the last row of a version counts. The first one is about none.
+fn interpret_goose(ledger: &mut Ledger, rows: &[Value]) -> Result<()> {
+    let mut log: Vec<&Value> = rows.iter().filter(|row| row["version_id"] != 0).collect();
+    log.sort_by_key(|row| row["id"].as_i64());
+    let mut applied: BTreeMap<Version, Applied> = BTreeMap::new();
+    for row in log {
+        let version = version_of(ledger, row)?;
+        applied.remove(&version);
+        if row["is_applied"] == true {
+            let applied_at = row["tstamp"].as_str().map(str::to_owned);
+            applied
+                .insert(version.clone(), Applied { version, name: String::new(), applied_at, digest: None });
+        }
+    }
+    ledger.rows = applied.into_values().collect();
+    Ok(())
+}
+
+/// Version and name as a row has them; some tools write the name of the file, or of its folder.
+fn called(tool: Tool, row: &Value) -> (String, String) {
+    let text = |key: &str| match &row[key] {
+        Value::Null => None,
+        Value::String(text) => Some(text.clone()),
+        other => Some(other.to_string()),
+    };
+    let of_file = match tool {
+        Tool::Prisma => text("migration_name"),
+        Tool::NodePgMigrate => text("name"),
+        Tool::SqlMigrate => text("id").map(|file| file.trim_end_matches(".sql").to_owned()),
+        _ => None,
+    };
+    if let Some(file) = of_file {
+        let digits = file.find(|c: char| !c.is_ascii_digit()).unwrap_or(file.len());
+        let (version, name) = file.split_at(digits);
+        return match version {
+            "" => (file, String::new()),
+            _ => (version.to_owned(), name.trim_start_matches(['_', '-']).to_owned()),
+        };
+    }
+    let version = text("version").or_else(|| text("version_id")).unwrap_or_default();
+    let name = text("name").or_else(|| text("description")).unwrap_or_default();
+    (version, name.replace(' ', "_"))
 }
 
 /// Flyway's log: a version may be applied, undone and applied again; a baseline stands for all below it.
@@ -272,10 +325,7 @@ fn interpret_flyway(ledger: &mut Ledger, rows: &[Value]) -> Result<()> {
 }
 
 fn version_of(ledger: &Ledger, row: &Value) -> Result<Version> {
-    let text = match &row["version"] {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    };
+    let text = called(ledger.tool, row).0;
     Version::parse(&text).ok_or_else(|| {
         Error::config(format!("{} has a row whose version is not a number: {text}", ledger.table))
             .hint("Confiture's versions are digits: give that migration one, in its file and in the ledger")
@@ -283,13 +333,9 @@ fn version_of(ledger: &Ledger, row: &Value) -> Result<Version> {
 }
 
 fn unfinished(ledger: &Ledger, row: Option<&Value>) -> Error {
-    let version = row.map(|row| row["version"].to_string()).unwrap_or_default();
-    Error::config(format!(
-        "{} says that its migration {} failed half-way",
-        ledger.table,
-        version.trim_matches('"')
-    ))
-    .hint(format!("finish or undo it with {}, then adopt", ledger.tool.name()))
+    let version = row.map(|row| called(ledger.tool, row).0).unwrap_or_default();
+    Error::config(format!("{} says that its migration {} failed half-way", ledger.table, version))
+        .hint(format!("finish or undo it with {}, then adopt", ledger.tool.name()))
 }
 
 /// Flyway's checksum of a file: CRC-32 of its lines without their ends.

@@ -22,6 +22,7 @@
 mod apply;
 mod assess;
 mod baseline;
+mod beside;
 mod checksum;
 mod code;
 mod destroys;

@@ -25,6 +25,8 @@ pub struct Directives {
     pub no_transaction: bool,
     /// `loses-data`, with what is said behind it: somebody is asked first.
     pub loses_data: Option<String>,
+    /// What looks like a placeholder of Flyway's is meant as it stands.
+    pub(super) as_written: bool,
     /// `squashes 001, 002`: the migrations that this one takes the place of.
     pub squashes: Vec<Version>,
 }
@@ -53,7 +55,8 @@ impl Part {
     }
 }
 
-/// Reads the comments in front of the first statement. sqlx's `-- no-transaction`, in the first line, says the same as ours.
+/// Reads the comments in front of the first statement. sqlx's `-- no-transaction`, in the first line, and Atlas' `-- atlas:txmode none` say
+/// the same as ours.
 fn read_directives(script: &Script) -> Result<Directives> {
     let text = script.text();
     let mut directives = Directives {
@@ -69,6 +72,22 @@ fn read_directives(script: &Script) -> Result<Directives> {
                 .at(script.place(token.span.start))
                 .excerpt(script.excerpt(token.span.clone()))
         };
+        let comment = token.text(text).trim_start_matches('-').trim();
+        if comment.to_lowercase().starts_with("liquibase formatted sql") {
+            return Err(wrong("Liquibase's changelogs are not read".to_owned()).hint(
+                "write a migration for each change: its conditions and its ways back are comments here, and would count for nothing",
+            ));
+        }
+        if let Some(said) = comment.strip_prefix("atlas:") {
+            match said.split_whitespace().next().unwrap_or_default() {
+                "txmode" => directives.no_transaction |= said.ends_with(" none"),
+                "nolint" | "delimiter" => {}
+                _ => {
+                    return Err(wrong(format!("Atlas would heed `{said}`, and Confiture does not"))
+                        .hint("write the migration without it"));
+                }
+            }
+        }
         let Some(said) = said(token.text(text)) else {
             match nearly_said(token.text(text)) {
                 Some(word) => {
@@ -189,7 +208,7 @@ pub(super) fn parse_both_ways(script: &Script) -> Result<(Part, Option<Part>)> {
     let up = part(true)?.ok_or_else(|| {
         Error::config("the file says how to go back, and has no section for the way up")
             .at(script.place(0))
-            .hint("the way up begins with a line of its own: `-- migrate:up` for dbmate, `-- +goose Up` for goose")
+            .hint("the way up begins with a line of its own: `-- migrate:up` for dbmate, `-- +goose Up` for goose, `-- Up Migration` for node-pg-migrate")
     })?;
     Ok((up, part(false)?))
 }
@@ -218,6 +237,12 @@ pub(super) fn layout_of_both_ways(text: &str) -> Option<Layout> {
 /// `-- migrate:up transaction:false`, `-- +goose Up`: whose line it is, whether the way up begins there, and its options.
 fn section(line: &str) -> Option<(Layout, bool, &str)> {
     let said = line.trim_start().strip_prefix("--")?.trim_start();
+    let words = || said.trim_start_matches('-').split_whitespace().map(str::to_lowercase);
+    if let (Some(way @ ("up" | "down")), Some("migration")) =
+        (words().next().as_deref(), words().nth(1).as_deref())
+    {
+        return Some((Layout::NodePgMigrate, way == "up", ""));
+    }
     let goose = |said: &'_ str| ["+goose ", "+migrate "].iter().any(|mark| said.starts_with(mark));
     let (layout, word) = match said.strip_prefix("migrate:") {
         Some(rest) => (Layout::Dbmate, rest),
@@ -251,6 +276,8 @@ mod tests {
         let directives = |text| parse(text).unwrap().directives;
         assert!(directives("-- Migration: x\n--confiture: no-transaction\nSELECT 1;").no_transaction);
         assert!(directives("-- no-transaction\nSELECT 1;").no_transaction, "sqlx's");
+        assert!(directives("-- atlas:txmode none\n\nSELECT 1;").no_transaction, "Atlas'");
+        assert!(!directives("-- atlas:txmode file\n-- atlas:nolint\nSELECT 1;").no_transaction, "Atlas'");
         assert!(!directives("-- confiture: renamed from a\nSELECT 1;").no_transaction, "another feature's");
         let lost = directives("-- confiture: loses-data the column bio\nSELECT 1").loses_data;
         assert_eq!(lost.as_deref(), Some("the column bio"));

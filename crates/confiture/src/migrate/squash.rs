@@ -1,7 +1,7 @@
 //! `squash`: many migrations become one that does the same, which is proven before anything is written.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -90,7 +90,7 @@ pub fn plan_squash(folder: &Folder, to: Option<&Version>, name: &str) -> Result<
         version: last.version.clone(),
         migrations: parts.iter().map(|one| super::assess::called(&one.version, &one.name)).collect(),
         reversible: downs.is_some(),
-        moved: files_of(&parts),
+        moved: files_of(&folder.path, &parts),
         old: of(parts.iter().map(|one| (*one).clone()).collect()),
         new: of(vec![squashed]),
         files,
@@ -98,11 +98,16 @@ pub fn plan_squash(folder: &Folder, to: Option<&Version>, name: &str) -> Result<
     })
 }
 
-fn files_of(parts: &[&MigrationFile]) -> Vec<PathBuf> {
+fn files_of<'a>(path: &Path, parts: &[&'a MigrationFile]) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = Vec::new();
     for one in parts {
         let down = one.down.as_ref().map(|down| down.script.script.file());
-        for file in [Some(one.path()), down].into_iter().flatten() {
+        // What bears its version in a folder's name is that folder.
+        let whole = |file: &'a Path| match file.parent() {
+            Some(folder) if folder != path => folder,
+            _ => file,
+        };
+        for file in [Some(one.path()), down].into_iter().flatten().map(whole) {
             if !files.iter().any(|known| known == file) {
                 files.push(file.to_owned());
             }

@@ -48,9 +48,9 @@ impl<'a> Steps<'a> {
         let mut steps = Self { steps: Vec::new(), in_transaction };
         let mut block = None;
         let mut open = false;
-        let is_versioned = is_versioned(part);
+        let is_filled_in = is_versioned(part) && !part.directives.as_written;
         for piece in pieces() {
-            if is_versioned {
+            if is_filled_in {
                 refuse_placeholder(piece)?;
             }
             match control(piece)? {
@@ -167,7 +167,23 @@ fn control(piece: Piece<'_>) -> Result<Control> {
     let words = first_words(piece.text());
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words.as_slice() {
-        ["BEGIN", ..] | ["START", "TRANSACTION", ..] => Ok(Control::Begin),
+        ["BEGIN", "WORK" | "TRANSACTION", modes @ ..]
+        | ["BEGIN", modes @ ..]
+        | ["START", "TRANSACTION", modes @ ..] => {
+            if modes.is_empty() {
+                return Ok(Control::Begin);
+            }
+            Err(unfit(
+                piece,
+                "Confiture begins the transactions of a migration, and these modes would count for nothing",
+                "write them as the first statement behind a plain BEGIN: SET TRANSACTION …",
+            ))
+        }
+        ["COMMIT" | "END", .., "AND", "CHAIN"] => Err(unfit(
+            piece,
+            "Confiture begins the transactions of a migration, and this CHAIN would count for nothing",
+            "write COMMIT and BEGIN",
+        )),
         ["COMMIT" | "END", next @ ..] if next.first() != Some(&"PREPARED") => Ok(Control::Commit),
         ["ROLLBACK" | "ABORT", next @ ..] if !next.contains(&"TO") && next.first() != Some(&"PREPARED") => {
             Err(unfit(
@@ -263,10 +279,22 @@ mod tests {
 
     #[test]
     fn what_a_migration_cannot_hold_is_refused_at_its_place() {
-        for text in ["ROLLBACK", "PREPARE TRANSACTION 'x'", "COPY t TO STDOUT"] {
+        for text in [
+            "ROLLBACK",
+            "PREPARE TRANSACTION 'x'",
+            "COPY t TO STDOUT",
+            "BEGIN ISOLATION LEVEL SERIALIZABLE",
+            "BEGIN WORK READ ONLY",
+            "START TRANSACTION READ ONLY, DEFERRABLE",
+            "COMMIT AND CHAIN",
+            "END TRANSACTION AND CHAIN",
+        ] {
             let error = steps(&format!("SELECT 1; {text};")).unwrap_err();
             assert_eq!(error.place().unwrap().to_string(), "a.sql:1:11", "{text}");
         }
+        assert!(
+            steps("BEGIN WORK; A; COMMIT WORK AND NO CHAIN; START TRANSACTION; B; END TRANSACTION").is_ok()
+        );
         assert!(steps("BEGIN; VACUUM; COMMIT").is_err() && steps("BEGIN; A; VACUUM").is_err());
         assert!(steps("SAVEPOINT a; ROLLBACK TO a; A").is_ok());
     }

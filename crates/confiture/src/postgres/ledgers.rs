@@ -13,6 +13,11 @@ pub(crate) enum Tool {
     Sqlx,
     Refinery,
     Flyway,
+    Goose,
+    SqlMigrate,
+    NodePgMigrate,
+    Diesel,
+    Prisma,
 }
 
 impl Tool {
@@ -24,12 +29,23 @@ impl Tool {
             Self::Sqlx => "sqlx",
             Self::Refinery => "refinery",
             Self::Flyway => "Flyway",
+            Self::Goose => "goose",
+            Self::SqlMigrate => "sql-migrate",
+            Self::NodePgMigrate => "node-pg-migrate",
+            Self::Diesel => "Diesel",
+            Self::Prisma => "Prisma",
         }
     }
 }
 
-/// Names that ledgers have, and the columns by which each tool's is known. `schema_migrations` is the name of two.
-const LEDGERS: [(&str, Tool, &[&str]); 6] = [
+/// Names that ledgers have, and the columns by which each tool's is known, which tell more the more they are: those of another come first.
+/// `schema_migrations` is the name of two.
+const LEDGERS: [(&str, Tool, &[&str]); 11] = [
+    ("_prisma_migrations", Tool::Prisma, &["migration_name", "checksum", "finished_at", "rolled_back_at"]),
+    ("__diesel_schema_migrations", Tool::Diesel, &["version", "run_on"]),
+    ("goose_db_version", Tool::Goose, &["id", "version_id", "is_applied"]),
+    ("gorp_migrations", Tool::SqlMigrate, &["id", "applied_at"]),
+    ("pgmigrations", Tool::NodePgMigrate, &["name", "run_on"]),
     ("tb_confiture", Tool::Python, &["version", "name", "applied_at"]),
     ("schema_migrations", Tool::GolangMigrate, &["version", "dirty"]),
     ("schema_migrations", Tool::Dbmate, &["version"]),
@@ -37,6 +53,15 @@ const LEDGERS: [(&str, Tool, &[&str]); 6] = [
     ("refinery_schema_history", Tool::Refinery, &["version", "applied_on"]),
     ("flyway_schema_history", Tool::Flyway, &["installed_rank", "version", "type", "success"]),
 ];
+
+/// The names that are known, for sentences.
+pub(crate) fn ledger_names() -> String {
+    LEDGERS.map(|(name, ..)| name).join(", ").replacen(
+        "schema_migrations, schema_migrations",
+        "schema_migrations",
+        1,
+    )
+}
 
 /// A ledger that is there.
 pub(crate) struct FoundLedger {

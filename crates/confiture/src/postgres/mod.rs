@@ -33,7 +33,7 @@ pub use catalog::{read_catalog, read_catalog_in_transaction};
 pub use dump::{DumpOptions, dump_schema};
 pub use given_settings::read_given_settings;
 pub use ledgers::find_mere_ledgers;
-pub(crate) use ledgers::{Tool, find_ledgers};
+pub(crate) use ledgers::{Tool, find_ledgers, ledger_names};
 pub use lint_ground::read_lint_ground;
 pub(crate) use objects::rare_objects;
 pub use objects::{Reading, read_objects};

@@ -33,7 +33,9 @@ impl Ground {
 
     pub(crate) fn write(&self, files: &[(&str, &str)]) {
         for (name, text) in files {
-            std::fs::write(self.folder.path().join(name), text).unwrap();
+            let path = self.folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
         }
     }
 

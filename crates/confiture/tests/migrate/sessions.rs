@@ -86,3 +86,15 @@ async fn a_transaction_that_is_read_only_cannot_be_recorded_and_is_told_so() {
     ");
     assert_eq!(ground.standing().await, "1 Pending");
 }
+
+/// As the error about `BEGIN ISOLATION LEVEL SERIALIZABLE` says it is to be written.
+#[tokio::test]
+async fn a_transaction_has_the_modes_that_are_set_first_in_it() {
+    let sets = "BEGIN; SET TRANSACTION ISOLATION LEVEL SERIALIZABLE; \
+                CREATE TABLE seen AS SELECT current_setting('transaction_isolation') AS isolation; COMMIT;";
+    for head in ["", "-- confiture: no-transaction\n"] {
+        let ground = Ground::new(&[("1_a.up.sql", &format!("{head}{sets}"))]).await;
+        assert_eq!(ground.apply().await, ["1"]);
+        assert_eq!(ground.psql("SELECT isolation FROM seen"), "serializable", "{head}");
+    }
+}
