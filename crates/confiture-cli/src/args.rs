@@ -34,7 +34,7 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
     pub(crate) format: Format,
 
-    /// No progress and no remarks on stderr; errors stay.
+    /// No progress and no remarks on stderr; warnings and errors stay.
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
 

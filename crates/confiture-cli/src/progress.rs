@@ -1,5 +1,5 @@
 //! What stderr shows while a plan is executed: bars on a terminal, a line every few seconds on a pipe, a timestamped
-//! line for everything with `--verbose`, nothing with `--quiet`.
+//! line for everything with `--verbose`, warnings alone with `--quiet`.
 
 mod bars;
 mod following;
@@ -160,7 +160,8 @@ impl Screen {
             }
             _ => {}
         }
-        if let Some(text) = self.words(event).filter(|_| !self.quiet) {
+        let is_told = !self.quiet || matches!(event, Event::Warning { .. });
+        if let Some(text) = self.words(event).filter(|_| is_told) {
             self.write(&text);
         }
     }

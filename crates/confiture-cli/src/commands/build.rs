@@ -28,7 +28,7 @@ use crate::runtime;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Build {
     /// The database: an environment's name, an environment file, a PostgreSQL URL or DSN, or `embedded`.
-    #[arg(short, long, value_name = "DATABASE")]
+    #[arg(short, short_alias = 'c', long, alias = "config", value_name = "DATABASE")]
     pub(crate) env: Option<String>,
 
     /// As --env; beside it, this database with that environment's settings.

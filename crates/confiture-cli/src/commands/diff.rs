@@ -223,7 +223,7 @@ fn write(folder: &Path, name: &str, difference: &Difference, secrets: bool) -> R
 #[derive(Debug, clap::Args)]
 pub(crate) struct Drift {
     /// The database: an environment's name, an environment file, a PostgreSQL URL.
-    #[arg(short, long, visible_alias = "from", value_name = "DATABASE")]
+    #[arg(short, short_alias = 'c', long, alias = "config", visible_alias = "from", value_name = "DATABASE")]
     env: Option<String>,
 
     /// As --env.

@@ -30,7 +30,7 @@ pub(crate) struct Lint {
     purpose: Option<As>,
 
     /// Judge with this database, its sizes and types: an environment's name, its file, a PostgreSQL URL or DSN.
-    #[arg(short, long, value_name = "DATABASE")]
+    #[arg(short, short_alias = 'c', long, alias = "config", value_name = "DATABASE")]
     env: Option<String>,
 
     /// As --env; beside it, this database with that environment's settings.

@@ -39,6 +39,17 @@ async fn an_empty_database_gets_the_schema() {
 }
 
 #[tokio::test]
+async fn warnings_are_said_to_those_who_want_it_quiet() {
+    let database = database().await;
+    let project = shop(&database.url());
+    project.write("db/schema/30_more.sql", "begin; do $$ begin raise warning 'look here'; end $$;");
+    let said = project.call(&["build", "-c", "local", "--quiet"]);
+    assert_eq!((said.status, said.stderr.as_str()), (0, "warning: the server warns: look here\n"), "{said}");
+    let said = project.call(&["drift", "-c", "local", "--quiet"]);
+    assert_eq!((said.status, said.stderr.as_str()), (0, ""), "{said}");
+}
+
+#[tokio::test]
 async fn a_database_with_something_in_it_is_refused_and_replaced_only_with_a_yes() {
     let database = database().await;
     let project = shop(&database.url());

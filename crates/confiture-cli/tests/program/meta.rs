@@ -53,7 +53,7 @@ fn the_help_names_every_command_and_every_exit_status() {
               [default: text]
 
       -q, --quiet
-              No progress and no remarks on stderr; errors stay
+              No progress and no remarks on stderr; warnings and errors stay
 
       -v, --verbose
               A line with the time for everything that happens; errors say what is underneath
@@ -246,7 +246,7 @@ fn the_help_of_schema_to_schema_is_complete() {
               [default: text]
 
       -q, --quiet
-              No progress and no remarks on stderr; errors stay
+              No progress and no remarks on stderr; warnings and errors stay
 
       -v, --verbose
               A line with the time for everything that happens; errors say what is underneath

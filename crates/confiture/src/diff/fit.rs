@@ -131,6 +131,12 @@ fn against_conversion(objects: &Objects, old: &Object, new: &Object, by_text: bo
                 format!("no value goes from {from} to {to}: any row that has one stops it").into(),
             ));
         }
+        // Neither is an object written as the other one is.
+        ("json" | "jsonb", to) if to.rsplit('.').next() == Some("hstore") => {
+            return Some(Hazard::MayFail(
+                "no object is read as hstore: any row that has one stops it".into(),
+            ));
+        }
         _ => return (!always_fits(objects, &from, &to, new)).then(cannot_hold),
     };
     Some(Hazard::DataLoss(lost.into()))

@@ -1,7 +1,7 @@
 //! What may have a new name, and is not taken for it: a question that the plan asks.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::catalog::{Kind, Object, Objects};
 use crate::diff::column::may_go_over;
@@ -151,15 +151,20 @@ fn of_tables(old: &Objects, new: &Objects, found: &[Rename], said: &[Asked]) -> 
     let mut asked = pairs(&gone, &come, |one, other| is_open(one, other) && of_old(one) == of_new(other));
     take_out(&mut gone, &mut come, &asked);
     let is_only = gone.len() == 1 && come.len() == 1;
-    asked.extend(pairs(&gone, &come, |one, other| {
+    let alike = |one: &Object, other: &Object| shapes(&of_old(one)) == shapes(&of_new(other));
+    let likely = pairs(&gone, &come, |one, other| {
         let (ours, theirs) = (before.get(&one.identity), after.get(&other.identity));
         let common = ours.zip(theirs).map_or(0, |(ours, theirs)| columns_in_common(ours, theirs));
         let sounds_like = share_a_word(&one.name, &other.name);
-        let may_be = common >= 75
-            || common > 50 && sounds_like
-            || (is_only || sounds_like) && shapes(&of_old(one)) == shapes(&of_new(other));
+        let may_be =
+            common >= 75 || common > 50 && sounds_like || (is_only || sounds_like) && alike(one, other);
         may_be && is_open(one, other)
-    }));
+    });
+    take_out(&mut gone, &mut come, &likely);
+    asked.extend(likely);
+    // A number and a name, or nothing but numbers, are the columns of many a table.
+    gone.retain(|one| shapes(&of_old(one)).into_iter().collect::<BTreeSet<_>>().len() > 2);
+    asked.extend(pairs(&gone, &come, |one, other| is_open(one, other) && alike(one, other)));
     let say = |(one, other): (&Object, &Object)| {
         let (from, to) = (&one.identity, quoted(&other.name));
         let (ours, theirs) = (of_old(one), of_new(other));

@@ -26,6 +26,8 @@ pub struct Options {
     pub hooks: Hooks,
     /// Where the hooks' commands run: the project's folder.
     pub folder: PathBuf,
+    /// The database is gone afterwards: what was done before an error does not stay.
+    pub in_scratch: bool,
 }
 
 impl Default for Options {
@@ -39,6 +41,7 @@ impl Default for Options {
             lint: true,
             hooks: Hooks::default(),
             folder: PathBuf::from("."),
+            in_scratch: false,
         }
     }
 }

@@ -234,6 +234,9 @@ impl<'a> Run<'a> {
 
     /// An error, with what was done before it.
     fn explain(&self, error: Error) -> Error {
+        if self.options.in_scratch {
+            return error;
+        }
         let is_there = matches!(error.sqlstate_code(), Some("42P06" | "42P07" | "42701" | "42710" | "42723"));
         if is_there && self.history.records.is_empty() && self.report.migrations.is_empty() {
             return error.hint(

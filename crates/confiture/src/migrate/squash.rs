@@ -272,19 +272,21 @@ async fn run_in_scratch(connection: &Connection, folder: &Folder, execution: &Ex
     refuse_what_outlasts(folder.scripts())?;
     in_scratch(connection, folder.texts(), async |scratch| {
         let connection = scratch.session().connection();
-        let migrator =
-            Migrator::new(connection.clone(), folder.clone(), Options { lint: false, ..Options::default() });
+        let options = Options { lint: false, in_scratch: true, ..Options::default() };
+        let migrator = Migrator::new(connection.clone(), folder.clone(), options);
         let (_, history) = migrator.connect().await?;
         let table = history.table;
         let reader = Session::connect(connection).await?;
-        let before = read_without(&reader, &table, Reading::Repeated).await?;
+        let before = read_without(&reader, &table, Reading::Once).await?;
         up_with_roles(&migrator, &reader, &UpOptions::default(), execution).await?;
         let after_up = read_without(&reader, &table, Reading::Repeated).await?;
         let has_down = |one: &MigrationFile| one.down.as_ref().is_some_and(|down| !down.is_empty());
         let mut after_down = None;
         if folder.migrations.iter().all(has_down) {
             let all = DownOptions { extent: Extent::Steps(usize::MAX), interrupted: None };
-            migrator.down(&all, execution).await?;
+            migrator.down(&all, execution).await.map_err(|error| {
+                error.hint("nothing was written: mend the way back, or remove it, and the squash has none")
+            })?;
             after_down = Some(read_without(&reader, &table, Reading::Repeated).await?);
         }
         Ok(Proof { before, after_up, after_down })

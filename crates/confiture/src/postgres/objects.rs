@@ -88,7 +88,8 @@ pub enum Reading {
     /// Once on this session, in a transaction of its own.
     Once,
     /// Again and again on this session, each time in a transaction of its own. The server keeps the queries prepared: to parse
-    /// and to plan them is four fifths of the work where a database is small.
+    /// and to plan them is four fifths of the work where a database is small. They are planned for what it holds at first, so
+    /// an empty one is better read [once](Self::Once).
     Repeated,
     /// The same in the transaction that is open: this is how a plan's outcome is seen before it is committed.
     InTransaction,

@@ -377,3 +377,12 @@ CREATE TABLE t (id int, a inet, b inet, c text);
 INSERT INTO t VALUES (1, '10.0.0.1', '10.1.0.0/16', '10.0.0.1'), (2, '::1', NULL, '10.1.0.0/16');
 -- expect
 ALTER COLUMN c TYPE text USING pg_catalog.abbrev(c)
+-- case: objects are not read as hstore
+-- old
+CREATE EXTENSION hstore;
+CREATE TABLE t (id int, a jsonb, b hstore);
+-- new
+CREATE EXTENSION hstore;
+CREATE TABLE t (id int, a hstore, b jsonb);
+-- expect
+no object is read as hstore: any row that has one stops it

@@ -456,6 +456,20 @@ CREATE TABLE access_log (id int, ip inet, path text);
 table public.queue goes and job_queue comes, with columns that are like its own: where it is the same, say --rename public.queue=job_queue --rename public.queue.args=__args
 -- never
 --rename public.audit_log
+-- case: tables with new names, and their columns too
+-- old
+CREATE TABLE customer (customer_id int PRIMARY KEY, customer_name text NOT NULL, since date);
+CREATE TABLE ware (ware_id bigint PRIMARY KEY, price numeric(10,2) NOT NULL, stock int);
+CREATE TABLE colour (id int, name text);
+-- new
+CREATE TABLE client (id int PRIMARY KEY, full_name text NOT NULL, "From" date);
+CREATE TABLE product (id bigint PRIMARY KEY, cost numeric(10,2) NOT NULL, amount int);
+CREATE TABLE country (id int, title text);
+-- expect
+table public.customer goes and client comes, with columns that are like its own: where it is the same, say --rename public.customer=client --rename public.customer.customer_id=id --rename public.customer.customer_name=full_name --rename public.customer.since="From"
+table public.ware goes and product comes, with columns that are like its own: where it is the same, say --rename public.ware=product --rename public.ware.ware_id=id --rename public.ware.price=cost --rename public.ware.stock=amount
+-- never
+--rename public.colour
 -- case: a schema has a new name, and its tables have changed
 -- rename: app.users.m=mood
 -- old

@@ -528,6 +528,21 @@ async fn a_squash_is_proven_and_stands_for_its_parts() {
 }
 
 #[tokio::test]
+async fn a_squash_says_nothing_of_its_scratch_database() {
+    for (broken, text) in [("001_a.down.sql", "DROP TABLE gone;"), ("001_a.up.sql", "CREATE SCHEMA public;")]
+    {
+        let ground = Ground::new(&shop()).await;
+        ground.write(&[(broken, text)]);
+        let squash = plan_squash(&read_folder(ground.folder.path()).unwrap(), None, "squashed").unwrap();
+        let proof = squash.prove(&ground.connection(), &ground.connection(), &Execution::unattended()).await;
+        let shown = ground.shown(&proof.unwrap_err());
+        assert!(!shown.contains("stay so") && !shown.contains("stays so"), "{shown}");
+        assert!(!shown.contains("nothing was ever recorded"), "{shown}");
+        assert_eq!(shown.contains("mend the way back"), broken.contains("down"), "{shown}");
+    }
+}
+
+#[tokio::test]
 async fn a_rehearsal_that_is_interrupted_waits_for_nobody() {
     let ground = Ground::new(&shop()).await;
     let token = tokio_util::sync::CancellationToken::new();
