@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::config::settings_file::parse_timeout;
 use crate::config::yaml::{Node, Value};
-use crate::error::{Place, Result};
+use crate::error::{Error, Place, Result};
 
 /// How long a hook may run where nobody says.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -191,7 +191,13 @@ fn read_hook(node: &Node, moment: Moment, timeout: Duration) -> Result<Hook> {
 fn read_timeout(node: &Node) -> Result<Duration> {
     let timeout =
         node.as_text().and_then(|text| parse_timeout(text).map_err(|error| error.context(node.called())));
-    timeout.map_err(|error| error.or_at(&node.place))
+    match timeout {
+        Ok(Duration::ZERO) => {
+            Err(Error::config(format!("{} is zero: no hook would be done in time", node.called())))
+        }
+        timeout => timeout,
+    }
+    .map_err(|error| error.or_at(&node.place))
 }
 
 #[cfg(test)]
@@ -226,6 +232,7 @@ mod tests {
             ("hooks:\n  before: x\n", "x.yaml:2:3"),
             ("hooks:\n  before_up: { timeout: 1s }\n", "x.yaml:2:14"),
             ("hooks:\n  timeout: soon\n", "x.yaml:2:12"),
+            ("hooks:\n  timeout: 0s\n", "x.yaml:2:12"),
             ("hooks:\n  fenced: { sql: SELECT 1 }\n", "x.yaml:2:11"),
         ] {
             assert_eq!(read(text).unwrap_err().place().unwrap().to_string(), place, "{text}");

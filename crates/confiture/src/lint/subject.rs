@@ -61,9 +61,10 @@ impl<'a> Subject<'a> {
         })
     }
 
-    /// True where this file goes back: `….down.sql`. What it drops was made by the file that it takes back.
+    /// True where this file goes back: `….down.sql`, `…/down.sql`. What it drops was made by the file that it takes back.
     pub(super) fn goes_back(&self) -> bool {
-        self.input.script.script.file().to_string_lossy().ends_with(".down.sql")
+        let file = self.input.script.script.file();
+        file.ends_with("down.sql") || file.to_string_lossy().ends_with(".down.sql")
     }
 
     pub(super) fn is_migration(&self) -> bool {

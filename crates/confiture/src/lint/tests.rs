@@ -152,8 +152,10 @@ fn what_cannot_be_read_is_said_and_the_rest_is_judged() {
 
 #[test]
 fn going_back_drops_what_was_made() {
-    let scripts =
-        vec![(Script::new("1_a.down.sql", "ALTER TABLE t DROP a; DROP TABLE b;"), Purpose::Migration)];
-    let report = lint(scripts, &LintOptions { lock_timeout: true, ..LintOptions::default() });
-    assert!(report.remarks.is_empty(), "{:?}", report.remarks);
+    for (file, says_nothing) in [("1_a.down.sql", true), ("1_a/down.sql", true), ("1_splash_down.sql", false)]
+    {
+        let scripts = vec![(Script::new(file, "ALTER TABLE t DROP a; DROP TABLE b;"), Purpose::Migration)];
+        let report = lint(scripts, &LintOptions { lock_timeout: true, ..LintOptions::default() });
+        assert_eq!(report.remarks.is_empty(), says_nothing, "{file}: {:?}", report.remarks);
+    }
 }

@@ -10,6 +10,7 @@ use crate::migrate::checksum::Checksum;
 use crate::migrate::history::{Entry, State, record, table_definition};
 use crate::migrate::ledger::{Applied, Ledger, flyway_checksum, read_ledger, refuse_lone_undo};
 use crate::migrate::migrator::Migrator;
+use crate::migrate::part::Part;
 use crate::migrate::plan::Direction;
 use crate::migrate::run::Run;
 use crate::migrate::unit::Unit;
@@ -43,7 +44,7 @@ struct Known {
 }
 
 impl Migrator {
-    /// Records the migrations up to `to`, or all, as applied. None is run.
+    /// Records the migrations up to `to`, or all, as applied. None is run. What has no statements yet is still to be applied when it has.
     ///
     /// # Errors
     ///
@@ -55,8 +56,13 @@ impl Migrator {
                 .did_you_mean(to.as_str(), units.iter().map(|unit| unit.version.as_str())));
         }
         let wanted = units.iter().filter(|unit| to.is_none_or(|to| unit.version <= *to));
-        let known: Vec<_> = wanted.map(|unit| Known::of(unit, None)).collect();
-        self.record_all(&units, known, "baseline", execution).await
+        let (empty, written): (Vec<_>, Vec<_>) =
+            wanted.partition(|unit| unit.part(true).is_some_and(Part::is_empty));
+        let known: Vec<_> = written.into_iter().map(|unit| Known::of(unit, None)).collect();
+        let mut report = self.record_all(&units, known, "baseline", execution).await?;
+        let note = |unit: &Unit<'_>| format!("{} has no statements yet, and is not recorded", unit.called());
+        report.notes.extend(empty.into_iter().map(note));
+        Ok(report)
     }
 
     /// What a database that is built from the schema files is to record: all migrations are in it, for files and migrations are

@@ -143,7 +143,7 @@ impl<'a> Run<'a> {
         .await;
         if let Err((failed, error)) = outcome {
             if let Err(hook) = self.hook(Moment::OnFailure, plan.direction, failed, Some(&error)).await {
-                self.execution.warn(format!("a hook on_failure failed: {hook}"));
+                self.execution.warn(hook.to_string());
             }
             return Err(self.explain(error));
         }
@@ -228,7 +228,7 @@ impl<'a> Run<'a> {
     /// A hook after the fact: its failure undoes nothing, and is said.
     async fn late_hook(&mut self, moment: Moment, direction: Direction, planned: Option<&Planned>) {
         if let Err(error) = self.hook(moment, direction, planned, None).await {
-            self.report.notes.push(format!("a hook {} failed: {error}", moment.key()));
+            self.report.notes.push(error.to_string());
         }
     }
 

@@ -317,6 +317,18 @@ async fn a_baseline_marks_without_running() {
     assert_eq!((error.kind(), error.message()), (ErrorKind::Config, "there is no migration 9"));
 }
 
+/// Written later, it would count as applied, and as changed.
+#[tokio::test]
+async fn a_baseline_leaves_what_is_not_written_yet() {
+    let ground =
+        Ground::new(&[("1_a.up.sql", "CREATE TABLE a ();"), ("2_b.up.sql", "-- to be written\n")]).await;
+    let baseline = ground.migrator().baseline(None, &Execution::unattended()).await.unwrap();
+    assert_eq!(baseline.migrations, ["1_a"]);
+    assert_eq!(baseline.notes, ["2_b has no statements yet, and is not recorded"]);
+    ground.write(&[("2_b.up.sql", "CREATE TABLE b ();")]);
+    assert_eq!(ground.apply().await, ["2"]);
+}
+
 /// `up` before `baseline --adopt`, as a pipeline does it where that was forgotten.
 #[tokio::test]
 async fn what_another_tool_has_applied_is_not_applied_again() {
