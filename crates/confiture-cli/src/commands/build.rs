@@ -191,7 +191,18 @@ impl Build {
                 }
                 text = wrote(file, plan.statements, plan.files);
             }
-            let report = plan.execute(&execution).await?;
+            let is_vacant = options.drop_existing && !plan.replaces;
+            let report = match plan.execute(&execution).await {
+                // Another build has made the database meanwhile: that one is replaced.
+                Err(error) if is_vacant && error.kind() == ErrorKind::Unsafe => {
+                    let plan = builder.plan(&found.connection, options).await?;
+                    if let Some(loss) = plan.loses() {
+                        confirm(&invocation.terminal, &execution, self.yes, &loss).await?;
+                    }
+                    plan.execute(&execution).await?
+                }
+                report => report?,
+            };
             text.push_str(&render(&report));
             text.push_str(&contained.render());
             let mut result = as_value(&report)?;

@@ -367,6 +367,23 @@ async fn watching_builds_again_after_every_change() {
     assert_eq!(production.status, 5, "there is none: {production}");
 }
 
+/// Where there is no database yet, the second finds what the first has made.
+#[tokio::test]
+async fn builds_of_one_name_replace_each_other_from_the_first_on() {
+    let database = database().await;
+    let project = shop(&database.url());
+    let name = format!("{}_both", database.name());
+    let arguments = ["build", "-c", "local", "--name", &name, "--drop-existing", "--yes", "--no-cache"];
+    for _ in 0..3 {
+        let said: Vec<_> = std::thread::scope(|scope| {
+            let builds = [(); 3].map(|()| scope.spawn(|| project.call(&arguments)));
+            builds.into_iter().map(|build| build.join().expect("a build")).collect()
+        });
+        assert!(said.iter().all(|said| said.status == 0), "{} {} {}", said[0], said[1], said[2]);
+        psql(&database, &format!("drop database {name}"));
+    }
+}
+
 #[tokio::test]
 async fn a_database_of_the_files_has_their_migrations() {
     let database = database().await;

@@ -405,9 +405,11 @@ async fn write_record(session: &Session, record: Option<&Sql>) -> Result<()> {
     );
     statements.push(record);
     session.batch(&statements).await.map_err(|error| {
-        error
-            .context("recording the migrations as applied, which the files contain")
-            .hint("set history_table to schema.name, in a schema where this role may create tables")
+        let hint = match error.sqlstate_code() {
+            Some("3F000") => "history_table names a schema: have the schema files make it",
+            _ => "set history_table to schema.name, in a schema where this role may create tables",
+        };
+        error.context("recording the migrations as applied, which the files contain").hint(hint)
     })
 }
 
