@@ -445,7 +445,7 @@ async fn a_history_that_cannot_be_kept_stops_the_build() {
     project.write("db/migrations/001_users.up.sql", "create table users (id bigint primary key);\n");
     project.write("confiture.yaml", "history_table: nowhere.done\n");
     let said = project.call(&["build", "--env", "local"]);
-    assert!(said.status == 4 && said.stderr.contains("set history_table to schema.name"), "{said}");
+    assert!(said.status == 4 && said.stderr.contains("have the schema files make it"), "{said}");
     assert!(!said.stderr.contains("alphabetical order"), "{said}");
     assert_eq!(psql(&database, "select count(*) from pg_tables where schemaname = 'public'"), "0");
 }
