@@ -90,6 +90,7 @@ async fn the_rules_of_the_guide_do_what_it_says() {
     Searched 200 texts for 200 original values: none arrived.
     Manifest: .confiture/sync-manifest.json
     --- stderr
+    warning: Masks follow from the key: this is pseudonymised data, which is still personal data in law.
     ");
     let masked =
         "select email, phone ~ '^\\+1-555-\\d{4}$', ssn ~ '^XXX-XX-\\d{4}$' from users where id = 17";
