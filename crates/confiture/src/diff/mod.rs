@@ -30,6 +30,7 @@ mod persistence;
 mod printed;
 mod privileges;
 mod question;
+mod quiet;
 pub mod rename;
 mod render;
 mod rewrite;
@@ -56,6 +57,7 @@ pub use options::of_no_toast;
 pub use owner::{adopt, main_owner};
 pub(crate) use privileges::split_name;
 pub use question::questions;
+pub use quiet::quiet;
 pub use rewrite::rewrite_once;
 pub use secret::{holds_secret, masked, without_secrets};
 pub use together::{go_online, rows_take_new_labels, take_apart};
@@ -106,6 +108,8 @@ pub struct PlanOptions {
     pub rebuild: Vec<Key>,
     /// Indexes and keys of a partitioned table are made partition by partition, with the names that they are to have there.
     pub by_parts: bool,
+    /// Event triggers are off meanwhile.
+    pub quiet: bool,
 }
 
 /// The steps that turn `old` into `new`; none where both are the same.

@@ -359,6 +359,9 @@ pub(super) async fn converge(
                     {
                         options.rebuild.push(key);
                     }
+                    _ if one_transaction && !options.quiet && !diff::quiet(from).is_empty() => {
+                        options = PlanOptions { quiet: true, ..PlanOptions::default() };
+                    }
                     _ => return Err(failure.error),
                 }
             }
@@ -386,13 +389,15 @@ async fn attempt(
     let mut steps = Vec::new();
     let can_be_by_parts =
         |steps: &[Step]| one_transaction && !options.by_parts && steps.iter().any(|step| step.by_parts);
-    for turn in 0..6 {
+    for turn in 0..7 {
         let more = match turn {
-            0 => rename::steps(&state, renames, Stage::Schemas),
-            1 => rename::moved_extensions(&state, to),
-            2 => rename::steps(&state, renames, Stage::Objects),
-            3 => rename::steps(&state, renames, Stage::Parts),
-            4 => rename::label_steps(&state, renames),
+            0 if options.quiet => diff::quiet(&state),
+            0 => Vec::new(),
+            1 => rename::steps(&state, renames, Stage::Schemas),
+            2 => rename::moved_extensions(&state, to),
+            3 => rename::steps(&state, renames, Stage::Objects),
+            4 => rename::steps(&state, renames, Stage::Parts),
+            5 => rename::label_steps(&state, renames),
             _ => rename::owned_sequences(&state, to),
         };
         if !more.is_empty() {

@@ -173,3 +173,19 @@ CREATE FUNCTION note() RETURNS event_trigger LANGUAGE plpgsql AS
 CREATE EVENT TRIGGER e ON ddl_command_end EXECUTE FUNCTION note();
 -- rows
 INSERT INTO log VALUES ('x', 'y');
+-- case: event triggers that read what gets another type
+-- old
+CREATE TABLE log (note text, n int);
+CREATE FUNCTION f() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO log SELECT tg_tag, max(n) + 1 FROM log; END $$;
+CREATE EVENT TRIGGER "We ird" ON ddl_command_end EXECUTE FUNCTION f();
+CREATE FUNCTION g() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM n + 1 FROM log; END $$;
+CREATE EVENT TRIGGER e ON sql_drop EXECUTE FUNCTION g(); ALTER EVENT TRIGGER e ENABLE ALWAYS;
+-- new
+CREATE TABLE log (note text, n boolean);
+CREATE FUNCTION f() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO log SELECT tg_tag, bool_or(n) FROM log; END $$;
+CREATE EVENT TRIGGER "We ird" ON ddl_command_end EXECUTE FUNCTION f();
+CREATE FUNCTION g() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM NOT n FROM log; END $$;
+CREATE EVENT TRIGGER e ON sql_drop EXECUTE FUNCTION g(); ALTER EVENT TRIGGER e ENABLE ALWAYS;
+-- expect
+ALTER EVENT TRIGGER "We ird" DISABLE
+ALTER EVENT TRIGGER e ENABLE ALWAYS

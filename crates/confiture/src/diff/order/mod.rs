@@ -206,8 +206,10 @@ impl<'a> Graph<'a> {
     /// Where nothing else decides: first what goes, then what changes, then what comes.
     fn rank(&self, act: Act) -> (u8, u16, usize) {
         match act {
-            // What is made before them does not get them.
-            Act::Alter(_, at) | Act::Make(at) if self.new_side().all[at].kind == Kind::DefaultPrivileges => {
+            // What is made before them does not get them, and does not set them off.
+            Act::Alter(_, at) | Act::Make(at)
+                if matches!(self.new_side().all[at].kind, Kind::DefaultPrivileges | Kind::EventTrigger) =>
+            {
                 (4, 0, at)
             }
             Act::Drop(at) if self.work.goes_last.contains(&at) => (LAST, u16::MAX, at),
