@@ -98,11 +98,15 @@ pub(crate) fn usage(error: &Error) -> ExitCode {
     ExitCode::from(exit_code::of(error.kind()))
 }
 
-/// A remark as a sentence of its own: with a capital and a full stop.
+/// A remark as a sentence of its own: with a capital and a full stop. A path or a qualified name in front is left as it is.
 pub(crate) fn sentence(remark: &str) -> String {
+    let stop = if remark.ends_with(['.', '!', '?', ':']) { "" } else { "." };
+    let first = remark.split(' ').next().unwrap_or_default().trim_end_matches([',', ':', ';']);
+    if first.contains(|c: char| !c.is_alphabetic() && !matches!(c, '-' | '\'')) {
+        return format!("{remark}{stop}");
+    }
     let mut characters = remark.chars();
     let first = characters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
-    let stop = if remark.ends_with(['.', '!', '?', ':']) { "" } else { "." };
     format!("{first}{}{stop}", characters.as_str())
 }
 
@@ -119,5 +123,23 @@ pub(crate) fn print(text: &str) {
     {
         UNHEARD.store(true, Ordering::Relaxed);
         let _ = writeln!(io::stderr().lock(), "error: the result cannot be written to stdout: {error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sentence;
+
+    #[test]
+    fn a_sentence_begins_with_a_capital_and_leaves_names_alone() {
+        for (remark, said) in [
+            ("the rest is read", "The rest is read."),
+            ("nothing: all is there!", "Nothing: all is there!"),
+            ("db/schema/a.sql:1:1: BEGIN is left out", "db/schema/a.sql:1:1: BEGIN is left out."),
+            ("public.users is left out", "public.users is left out."),
+            ("a2 is on another server", "a2 is on another server."),
+        ] {
+            assert_eq!(sentence(remark), said);
+        }
     }
 }

@@ -33,7 +33,7 @@ pub(super) fn remark(database: &str, live: u32, scratch: u32) -> Option<String> 
     let (live, scratch) = (live / 10_000, scratch / 10_000);
     (live != scratch).then(|| {
         format!(
-            "{database} is on PostgreSQL {live} and was compared on {scratch}: what these do differently may be missing here or too much, \
+            "the database {database} is on PostgreSQL {live} and was compared on {scratch}: what these do differently may be missing here or too much, \
              and MAINTAIN, which is there from 17 on, is not compared; install {live} beside {scratch}, or name a server of it with --scratch-url"
         )
     })
