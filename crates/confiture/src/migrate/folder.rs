@@ -10,7 +10,7 @@ use crate::disk;
 use crate::error::{Error, Place, Result};
 use crate::migrate::beside;
 use crate::migrate::file_name::{FileName, Kind, Unfit, parse_path};
-use crate::migrate::part::{Part, layout_of_both_ways, parse_both_ways};
+use crate::migrate::part::{Part, layout_of_both_ways, parse_both_ways, refuse_unknown_marks};
 use crate::migrate::python;
 use crate::migrate::version::Version;
 use crate::sql::{Script, SplitScript, split};
@@ -325,7 +325,10 @@ fn read_migration(file: &FileName, path: &Path) -> Result<(Layout, MigrationFile
                 let (up, down) = parse_both_ways(&script)?;
                 (layout, up, down)
             }
-            None => (Layout::Single, Part::parse(script)?, None),
+            None => {
+                refuse_unknown_marks(&script)?;
+                (Layout::Single, Part::parse(script)?, None)
+            }
         },
         Kind::Python => {
             let read = python::parse(&script)?;
@@ -604,6 +607,28 @@ mod tests {
             let error = with(&format!("executeInTransaction=false\n{line}\n")).unwrap_err();
             assert!(error.message().starts_with(&format!("`{line}` has Flyway run")), "{error:?}");
             assert_eq!(error.place().map(|place| place.line), Some(2));
+        }
+    }
+
+    #[test]
+    fn a_way_back_in_the_same_file_is_not_run() {
+        for mark in [
+            "---- create above / drop below ----",
+            "-- //@UNDO",
+            "--//@UNDO",
+            "-- !Downs",
+            "-- rambler down",
+            "-- Down",
+        ] {
+            let text =
+                format!("-- {}\nCREATE TABLE t ();\n{mark}\nDROP TABLE t;\n", mark.replace(['d', 'D'], "x"));
+            let error = folder(&[("1_a.sql", &text)]).1.err().unwrap_or_else(|| panic!("{mark}"));
+            assert_eq!(error.message(), "a way back seems to begin here, and would be run with the rest");
+            assert_eq!(error.place().map(|place| place.line), Some(3), "{mark}");
+        }
+        for text in ["-- it goes down\nSELECT 1;", "SELECT '\n-- down\n';", "-- undo the last one\nSELECT 1;"]
+        {
+            assert!(folder(&[("1_a.sql", text)]).1.is_ok(), "{text}");
         }
     }
 

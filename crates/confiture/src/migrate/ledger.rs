@@ -22,6 +22,8 @@ pub(super) struct Ledger {
     pub(super) rows: Vec<Applied>,
     /// Everything up to this one is applied too, although only this one is listed.
     pub(super) up_to: Option<Version>,
+    /// What it calls migrations whose versions are no numbers, and which can be none of ours.
+    unnumbered: Vec<String>,
 }
 
 /// A migration that a ledger knows.
@@ -43,7 +45,11 @@ pub(super) async fn read_ledger(
 ) -> Result<Ledger> {
     let found = find_other_ledgers(session, asked, history).await?;
     match found.as_slice() {
-        [(tool, table)] => read(session, *tool, table).await,
+        [(tool, table)] => {
+            let ledger = read(session, *tool, table).await?;
+            ledger.unnumbered.first().map_or(Ok(()), |name| Err(unnumbered(&ledger, name)))?;
+            Ok(ledger)
+        }
         [] => Err(Error::config(match asked {
             Some(name) => format!("there is no ledger {name} of a tool that is known"),
             None => "there is no ledger of another tool in this database".to_owned(),
@@ -204,7 +210,8 @@ async fn read(session: &Session, tool: Tool, table: &QualifiedName) -> Result<Le
             .map_err(|error| Error::unexpected("a ledger's row is not JSON").because(error))?;
         rows.push(value);
     }
-    let mut ledger = Ledger { tool, table: table.clone(), rows: Vec::new(), up_to: None };
+    let mut ledger =
+        Ledger { tool, table: table.clone(), rows: Vec::new(), up_to: None, unnumbered: Vec::new() };
     interpret(&mut ledger, &rows)?;
     ledger.rows.sort_by(|one, other| one.version.cmp(&other.version));
     Ok(ledger)
@@ -238,7 +245,11 @@ fn interpret(ledger: &mut Ledger, rows: &[Value]) -> Result<()> {
             Tool::Prisma => Some(format!("sha256:{checksum}")),
             _ => None,
         });
-        let (version, name) = (version_of(ledger, row)?, called(ledger.tool, row).1);
+        let (version, name) = called(ledger.tool, row);
+        let Some(version) = Version::parse(&version) else {
+            ledger.unnumbered.push(version);
+            continue;
+        };
         let at = ["applied_at", "installed_on", "applied_on", "run_on", "finished_at"];
         let applied_at = at.into_iter().find_map(text);
         ledger.rows.push(Applied { version, name, applied_at, digest });
@@ -326,10 +337,12 @@ fn interpret_flyway(ledger: &mut Ledger, rows: &[Value]) -> Result<()> {
 
 fn version_of(ledger: &Ledger, row: &Value) -> Result<Version> {
     let text = called(ledger.tool, row).0;
-    Version::parse(&text).ok_or_else(|| {
-        Error::config(format!("{} has a row whose version is not a number: {text}", ledger.table))
-            .hint("Confiture's versions are digits: give that migration one, in its file and in the ledger")
-    })
+    Version::parse(&text).ok_or_else(|| unnumbered(ledger, &text))
+}
+
+fn unnumbered(ledger: &Ledger, name: &str) -> Error {
+    Error::config(format!("{} has a row whose version is not a number: {name}", ledger.table))
+        .hint("Confiture's versions are digits: give that migration one, in its file and in the ledger")
 }
 
 fn unfinished(ledger: &Ledger, row: Option<&Value>) -> Error {
@@ -359,8 +372,13 @@ mod tests {
     use serde_json::json;
 
     fn read(tool: Tool, rows: &[Value]) -> Result<String> {
-        let mut ledger =
-            Ledger { tool, table: QualifiedName::new("public", "l"), rows: Vec::new(), up_to: None };
+        let mut ledger = Ledger {
+            tool,
+            table: QualifiedName::new("public", "l"),
+            rows: Vec::new(),
+            up_to: None,
+            unnumbered: Vec::new(),
+        };
         interpret(&mut ledger, rows)?;
         let rows: Vec<_> = ledger.rows.iter().map(|row| format!("{} {}", row.version, row.name)).collect();
         Ok(format!(

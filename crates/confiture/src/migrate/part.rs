@@ -229,6 +229,31 @@ fn refuse_above(script: &Script, end: usize, section: &str) -> Result<()> {
         .hint("move it below that line, or remove it"))
 }
 
+/// A file in which the way back begins at a mark of a tool that is not known would be run as a whole: tern's
+/// `---- create above / drop below ----`, `-- //@UNDO`, Play's `-- !Downs`, `-- rambler down`, or a plain `-- Down`.
+pub(super) fn refuse_unknown_marks(script: &Script) -> Result<()> {
+    let text = script.text();
+    let is_mark = |comment: &str| {
+        let words: Vec<_> =
+            comment.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty()).collect();
+        let words: Vec<_> = words.iter().map(|word| word.to_lowercase()).collect();
+        let words: Vec<_> = words.iter().map(String::as_str).collect();
+        matches!(
+            words.as_slice(),
+            ["down" | "downs" | "undo"]
+                | ["rambler" | "micrate" | "migrate" | "migration", "down"]
+                | ["create", "above", "drop", "below"]
+        )
+    };
+    let mut marks =
+        lex(text).filter(|token| token.kind == TokenKind::LineComment && is_mark(token.text(text)));
+    let Some(mark) = marks.next() else { return Ok(()) };
+    Err(Error::config("a way back seems to begin here, and would be run with the rest")
+        .at(script.place(mark.span.start))
+        .excerpt(script.excerpt(mark.span))
+        .hint("move it into a file of its own, VERSION_name.down.sql beside VERSION_name.up.sql; where the comment means something else, say it in other words"))
+}
+
 /// Whose file with both directions a text is.
 pub(super) fn layout_of_both_ways(text: &str) -> Option<Layout> {
     text.lines().find_map(section).map(|(layout, ..)| layout)

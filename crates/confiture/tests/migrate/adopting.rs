@@ -191,6 +191,14 @@ async fn prisma() {
         (Some("Prisma"), "20260101120000_t 20260102120000_b".to_owned())
     );
     assert_eq!(ground.apply().await, ["20260103120000"]);
+    ground.psql("UPDATE _prisma_migrations SET migration_name = 'init' WHERE id = '3'");
+    let error = adopt(&ground).await.unwrap_err();
+    assert_eq!(error.message(), "public._prisma_migrations has a row whose version is not a number: init");
+    // Of a folder with other migrations it says nothing.
+    ground.psql("DELETE FROM confiture_migrations");
+    ground.psql("DELETE FROM _prisma_migrations WHERE id = '1'");
+    assert!(ground.migrator().plan_up(&UpOptions::default()).await.is_ok());
+    ground.psql("UPDATE _prisma_migrations SET migration_name = '20260102120000_b' WHERE id = '3'");
     ground.psql("UPDATE _prisma_migrations SET finished_at = NULL WHERE id = '3'");
     let error = adopt(&ground).await.unwrap_err();
     assert_eq!(
