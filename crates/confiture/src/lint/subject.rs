@@ -83,18 +83,33 @@ pub(super) struct Whole {
     pub(super) checked: BTreeSet<((String, String), String)>,
     /// Tables of which a constraint is validated.
     pub(super) validated: BTreeSet<(String, String)>,
+    /// Indexes and keys to which those of partitions are attached.
+    pub(super) attached_to: BTreeSet<(String, String)>,
+    /// Foreign keys that are validated.
+    pub(super) proved: BTreeSet<ForeignKey>,
     /// The first column of every index and key.
     pub(super) indexed: BTreeSet<((String, String), String)>,
+}
+
+/// The name of a foreign key, its columns, and the table that it leads to.
+pub(super) type ForeignKey = (Option<String>, Vec<String>, (String, String));
+
+/// A constraint as a foreign key, where it is one.
+pub(super) fn foreign_key(constraint: &Constraint) -> Option<ForeignKey> {
+    let ConstraintKind::ForeignKey(to) = &constraint.kind else { return None };
+    let text = |name: &Identifier| name.as_str().to_owned();
+    Some((constraint.name.as_ref().map(text), constraint.columns.iter().map(text).collect(), to.key()))
 }
 
 impl Whole {
     /// What these statements, each with its text, say.
     pub(super) fn of<'a>(statements: impl Iterator<Item = (&'a str, &'a Shape)>) -> Self {
         let mut whole = Self::default();
-        let mut checks = BTreeMap::new();
+        let (mut checks, mut keys) = (BTreeMap::new(), BTreeMap::new());
         for (text, shape) in statements {
             whole.take(shape);
             whole.take_checks(text, shape, &mut checks);
+            whole.take_foreign_keys(shape, &mut keys);
         }
         whole
     }
@@ -134,6 +149,28 @@ impl Whole {
         }
     }
 
+    /// Notes foreign keys from the moment on at which they are validated.
+    fn take_foreign_keys(
+        &mut self,
+        shape: &Shape,
+        keys: &mut BTreeMap<((String, String), String), ForeignKey>,
+    ) {
+        let Shape::AlterTable(alter) = shape else { return };
+        for action in &alter.actions {
+            match &action.what {
+                What::AddConstraint(one) => {
+                    let key = foreign_key(one).filter(|_| one.not_valid);
+                    let name = one.name.as_ref().map_or("", Identifier::as_str);
+                    keys.extend(key.map(|key| ((alter.name.key(), name.to_owned()), key)));
+                }
+                What::Validate(name) => {
+                    self.proved.extend(keys.remove(&(alter.name.key(), name.as_str().to_owned())));
+                }
+                _ => {}
+            }
+        }
+    }
+
     fn take(&mut self, shape: &Shape) {
         match shape {
             Shape::CreateTable(table) => {
@@ -161,6 +198,9 @@ impl Whole {
                         }
                         What::RowSecurity(true) => {
                             self.secured.insert(key.clone());
+                        }
+                        What::AttachPartition(_) if alter.kind == "index" => {
+                            self.attached_to.insert(key.clone());
                         }
                         _ => {}
                     }

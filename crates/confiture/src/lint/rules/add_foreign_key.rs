@@ -1,7 +1,8 @@
 use super::{Concern, Rule, Severity};
 use crate::lint::Found;
-use crate::lint::shape::ConstraintKind;
-use crate::lint::subject::Subject;
+use crate::lint::cursor::Name;
+use crate::lint::shape::{Constraint, ConstraintKind};
+use crate::lint::subject::{Subject, foreign_key};
 
 /// A foreign key is added without NOT VALID.
 pub(crate) static RULE: Rule = Rule {
@@ -18,7 +19,9 @@ pub(crate) static RULE: Rule = Rule {
 
 fn check(subject: &Subject<'_>, found: &mut Found<'_>) {
     for (table, one, span) in subject.added_constraints().filter(|(_, one, _)| !one.not_valid) {
-        if let ConstraintKind::ForeignKey(to) = &one.kind {
+        if let ConstraintKind::ForeignKey(to) = &one.kind
+            && !is_proved(subject, table, one)
+        {
             found.on(
                 table,
                 span,
@@ -28,6 +31,13 @@ fn check(subject: &Subject<'_>, found: &mut Found<'_>) {
             );
         }
     }
+}
+
+/// A partitioned table takes the keys that its partitions have and that are validated.
+fn is_proved(subject: &Subject<'_>, table: &Name, one: &Constraint) -> bool {
+    let live = subject.ground.and_then(|ground| ground.table(table));
+    let has_partitions = live.is_none_or(|live| live.is_partitioned);
+    has_partitions && foreign_key(one).is_some_and(|key| subject.whole.proved.contains(&key))
 }
 
 #[cfg(test)]
@@ -54,5 +64,14 @@ mod tests {
                 "CREATE TABLE t (a int REFERENCES u)",
             ],
         );
+    }
+    #[test]
+    fn keys_of_partitions_prove_that_of_the_whole() {
+        let part = "ALTER TABLE t1 ADD CONSTRAINT f FOREIGN KEY (a) REFERENCES u NOT VALID; COMMIT;";
+        let proved = format!("{part} ALTER TABLE t1 VALIDATE CONSTRAINT f;");
+        let whole =
+            |column: &str| format!("ALTER TABLE t ADD CONSTRAINT f FOREIGN KEY ({column}) REFERENCES u");
+        judge(&RULE, false, &[&format!("{proved} {}", whole("a"))]);
+        judge(&RULE, true, &[&format!("{part} {}", whole("a")), &format!("{proved} {}", whole("b"))]);
     }
 }

@@ -14,6 +14,8 @@ use crate::sql::lex::TokenKind;
 pub struct AlterTable {
     /// `table`, `view`, `materialized view`, `index`, `sequence`, `foreign table`.
     pub kind: &'static str,
+    /// `ONLY`.
+    pub only: bool,
     /// Its name.
     pub name: Name,
     /// What is changed, in order.
@@ -80,7 +82,7 @@ pub(super) fn parse(mut cursor: Cursor<'_>, kind: &'static str) -> Option<AlterT
         return None;
     }
     cursor.eat("if exists");
-    cursor.eat("only");
+    let only = cursor.eat("only");
     let name = cursor.name()?;
     if cursor.peek().is_some_and(|token| token.text(cursor.source()) == "*") {
         cursor.advance();
@@ -92,7 +94,7 @@ pub(super) fn parse(mut cursor: Cursor<'_>, kind: &'static str) -> Option<AlterT
         cursor.skip_until(|_| false);
         actions.push(Action { what, span: start..cursor.last_end() });
         if !cursor.eat_kind(TokenKind::Comma) {
-            return cursor.at_end().then_some(AlterTable { kind, name, actions });
+            return cursor.at_end().then_some(AlterTable { kind, only, name, actions });
         }
     }
 }
