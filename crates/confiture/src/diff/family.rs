@@ -49,6 +49,24 @@ pub(super) fn indexes_below(above: &BTreeMap<usize, usize>, whole: usize) -> Vec
     found.split_off(1)
 }
 
+/// For each foreign key that a partition has from its table, one of that which is the same.
+pub(super) fn foreign_keys_above(objects: &Objects) -> BTreeMap<usize, usize> {
+    let is_key = |object: &&Object| object.kind == Kind::Constraint && object.detail("type") == "f";
+    let below = objects.all.iter().enumerate().filter(|(_, object)| is_key(object) && object.inherited);
+    let below: Vec<(usize, &Object)> = below.collect();
+    if below.is_empty() {
+        return BTreeMap::new();
+    }
+    let keys = objects.all.iter().enumerate().filter(|(_, object)| is_key(object));
+    let of_table: HashMap<_, usize> = keys.map(|(at, key)| ((key.parent, key.defined()), at)).collect();
+    let parents = parents(objects);
+    let above = |(at, key): (usize, &Object)| {
+        let tables = parents.get(&key.parent?)?;
+        Some((at, *tables.iter().find_map(|table| of_table.get(&(Some(*table), key.defined())))?))
+    };
+    below.into_iter().filter_map(above).collect()
+}
+
 /// True for a check that a parent has brought, and that the rows of the child are not known to pass.
 pub(super) fn is_unvalidated_below(object: &Object) -> bool {
     object.kind == Kind::Constraint && object.inherited && object.defined().ends_with(" NOT VALID")
@@ -73,6 +91,15 @@ pub(super) fn partitions(objects: &Objects, table: usize) -> impl Iterator<Item 
         let partition = link.parent.filter(|partition| *partition != table)?;
         link.depends.contains(&table).then_some((at, partition))
     })
+}
+
+/// The partitions of a table, and theirs.
+pub(super) fn partitions_below(objects: &Objects, table: usize) -> Vec<usize> {
+    let mut below: Vec<usize> = partitions(objects, table).map(|(_, partition)| partition).collect();
+    for partition in below.clone() {
+        below.extend(partitions_below(objects, partition));
+    }
+    below
 }
 
 /// These tables and all that they inherit from.

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use crate::catalog::{Kind, Object, Objects};
 use crate::diff::aside::{self, Aside};
-use crate::diff::compare::{index_name, quoted};
+use crate::diff::compare::{self, index_name, quoted};
 use crate::diff::fate::Work;
 use crate::diff::{Step, family, online};
 use crate::sql::Sql;
@@ -18,7 +18,7 @@ pub(super) fn make(work: &Work<'_>, at: usize) -> Option<Vec<String>> {
     if object.detail("type") == "p" && new.server_version >= 180_000 {
         return None;
     }
-    let leaves = leaves(work, object.parent?)?;
+    let leaves = leaves(new, object.parent?)?;
     if object.detail("type") == "f" {
         return refer(work, at, &leaves);
     }
@@ -74,19 +74,18 @@ impl Step {
     }
 }
 
-/// The partitions that hold the rows of a table; nothing where one of them is not there yet, or is a foreign table.
-pub(super) fn leaves(work: &Work<'_>, table: usize) -> Option<BTreeSet<usize>> {
-    let new = work.sides.new;
+/// The partitions that hold the rows of a table; nothing where one of them is a foreign table.
+fn leaves(new: &Objects, table: usize) -> Option<BTreeSet<usize>> {
     let object = &new.all[table];
-    if object.kind != Kind::Table || work.made[table] {
+    if object.kind != Kind::Table {
         return None;
     }
     if object.detail("relkind") != "p" {
         return Some(BTreeSet::from([table]));
     }
     let mut found = BTreeSet::new();
-    for (link, partition) in family::partitions(new, table) {
-        found.extend(leaves(work, partition).filter(|_| !work.made[link])?);
+    for (_, partition) in family::partitions(new, table) {
+        found.extend(leaves(new, partition)?);
     }
     Some(found)
 }
@@ -97,19 +96,23 @@ fn build(work: &Work<'_>, at: usize, name: impl Fn(&Object) -> String) -> Option
     let above = family::indexes_above(new);
     let called = |at: usize| known_as(&new.all[at], name(&new.all[at]));
     let (mut statements, mut facets) = (vec![alone(&called(at))], Vec::new());
-    // What was there on a partition is attached where it is altered.
+    // What was there on a partition is attached where it is altered, unless it came with its table.
+    let belongs = |part: usize| work.made[part] || joins(work, part);
     let mut open = vec![at];
     while let Some(whole) = open.pop() {
-        for part in
-            above.iter().filter(|(part, of)| **of == whole && work.made[**part]).map(|(part, _)| *part)
+        for part in above.iter().filter(|(part, of)| **of == whole && belongs(**part)).map(|(part, _)| *part)
         {
             let object = called(part);
-            match matches!(object.detail("relkind"), "I" | "p") {
-                true => statements.push(alone(&object)),
-                false => statements.extend(online::built_as(&object, &object.name)?),
+            if work.made[part] {
+                match matches!(object.detail("relkind"), "I" | "p") {
+                    true => statements.push(alone(&object)),
+                    // Nobody is kept waiting by what has just come.
+                    false if work.made[new.root(part)] => statements.push(object.create.clone()),
+                    false => statements.extend(online::built_as(&object, &object.name)?),
+                }
+                let said = object.facets().filter(|(_, facet)| !facet.2 && !facet.1.is_empty());
+                facets.extend(said.map(|(_, facet)| facet.1.clone()));
             }
-            let said = object.facets().filter(|(_, facet)| !facet.2 && !facet.1.is_empty());
-            facets.extend(said.map(|(_, facet)| facet.1.clone()));
             let [whole, of_part] = [&called(whole), &object].map(index_name);
             statements.push(format!("ALTER INDEX {whole} ATTACH PARTITION {of_part}"));
             open.push(part);
@@ -140,6 +143,20 @@ fn alone(object: &Object) -> String {
     }
 }
 
+/// True where the table of an index, which is there, is put to another one.
+fn joins(work: &Work<'_>, at: usize) -> bool {
+    let (old, new) = (work.sides.old, work.sides.new);
+    let table = new.all[at].parent;
+    let mut links = new.all.iter().enumerate().filter(|(_, link)| link.kind == Kind::Partition);
+    let comes = links.any(|(link, object)| object.parent == table && work.made[link]);
+    let before = work.twins.iter().position(|twin| *twin == Some(at)).map(|before| &old.all[before]);
+    let is_attached = |before: &Object| {
+        compare::is_attached_late(before, &new.all[at])
+            && before.parent.is_some_and(|table| old.all[table].is("is_partition"))
+    };
+    comes && !before.is_some_and(is_attached)
+}
+
 /// A foreign key, for which the server takes those that the partitions have and that are validated.
 fn refer(work: &Work<'_>, at: usize, leaves: &BTreeSet<usize>) -> Option<Vec<String>> {
     let new = work.sides.new;
@@ -155,7 +172,7 @@ fn refer(work: &Work<'_>, at: usize, leaves: &BTreeSet<usize>) -> Option<Vec<Str
         };
         let mut same = new.all.iter().enumerate().filter(is_same);
         let (Some((at, key)), None) = (same.next(), same.next()) else { return None };
-        if work.made[at] {
+        if work.made[at] && !work.made[*leaf] {
             statements.extend(online::validated(key)?);
         }
     }

@@ -82,8 +82,8 @@ fn written(work: &Work<'_>, group: &Group) -> Step {
                 ..Step::plain(title, change.statements.clone())
             };
             if new.all[to].kind == Kind::Column {
-                let is_there = partitioned::leaves(work, new.root(to)).is_some();
-                online::not_null(&mut step, &new.all[to], is_there && !new.all[to].inherited);
+                let is_there = new.all[new.root(to)].kind == Kind::Table && !work.made[new.root(to)];
+                online::not_null(&mut step, &new.all[to], is_there);
             }
             step
         }

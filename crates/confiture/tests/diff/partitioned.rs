@@ -42,6 +42,21 @@ async fn nobody_waits_while_rows_are_read() {
     run(&new, &down).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn partitions_that_come_with_the_plan_are_built_with_the_others() {
+    let tables = format!("{TABLES} CREATE TABLE p4 (\"Ü\" int, b text, a int, id int NOT NULL);");
+    let more = "
+        ALTER TABLE p ATTACH PARTITION p4 FOR VALUES FROM (20) TO (30);
+        CREATE TABLE p5 PARTITION OF p FOR VALUES FROM (30) TO (40);";
+    let new = format!("{tables}{more}{MORE}");
+    let (up, down) = online(&tables, &new).await;
+    let text = render(&up, &[]);
+    assert!(!text.contains("BEGIN;") && !text.contains("blocks writes"), "{text}");
+    assert!(text.contains("INDEX CONCURRENTLY p4_a_idx ") && text.contains("INDEX p5_a_idx "), "{text}");
+    run(&tables, &up).await;
+    run(&new, &down).await;
+}
+
 /// What cannot be built by parts is said to keep others out: partitions elsewhere, and a foreign key from a table to itself.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_has_no_such_form_is_said() {

@@ -127,6 +127,7 @@ impl Work<'_> {
             dependants[constraint].push(index);
         }
         self.tie_to_indexes_above(dependants);
+        self.tie_to_keys_above(dependants);
         // Where an index of the partition is attached, there is no place for a constraint.
         for (constraint, index) in wanted {
             let above = |object: &Object| {
@@ -156,6 +157,19 @@ impl Work<'_> {
                     self.rebuild(parent);
                 }
                 dependants[index].push(parent);
+                if old.all[index].inherited {
+                    dependants[parent].push(index);
+                }
+            }
+        }
+    }
+    /// A foreign key that a partition has from its table goes with that one, also where it is to be the partition's own.
+    fn tie_to_keys_above(&self, dependants: &mut [Vec<usize>]) {
+        let old = self.sides.old;
+        let taken_off = self.taken_off();
+        for (key, above) in family::foreign_keys_above(old) {
+            if old.all[key].parent.is_some_and(|table| !taken_off.contains(&table)) {
+                dependants[above].push(key);
             }
         }
     }

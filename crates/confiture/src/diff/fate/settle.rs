@@ -90,15 +90,19 @@ impl Work<'_> {
         }
     }
 
-    /// What is still missing after all parents were there is made by itself, but for what comes along with an index.
+    /// What is still missing after all parents were there is made by itself, but for what comes along with an index or a key.
     fn settle_indexes(&mut self) {
         let new = self.sides.new;
         let alone = indexes_made_alone(new);
-        for (at, object) in new.all.iter().enumerate().filter(|(_, object)| object.kind == Kind::Index) {
-            let above = object.detail("index_parent");
-            let brings = |index: usize| self.made[index] && new.all[index].is("valid");
-            let found = new.by_key.get(&(Kind::Index, above.to_owned()));
-            self.new_comes_along[at] = found.is_some_and(|index| brings(*index)) && !alone.contains(above);
+        let brings = |above: usize| self.made[above] && new.all[above].is("valid");
+        for (at, above) in family::indexes_above(new) {
+            let object = &new.all[at];
+            let can_come = object.kind == Kind::Index || object.inherited;
+            self.new_comes_along[at] =
+                can_come && brings(above) && !alone.contains(object.detail("index_parent"));
+        }
+        for (at, above) in family::foreign_keys_above(new) {
+            self.new_comes_along[at] = brings(above);
         }
     }
 
@@ -246,8 +250,12 @@ impl Work<'_> {
         let retyped = self.is_retyped_with_parents(at);
         let comes = |twin: usize| {
             let column = &new.all[twin];
+            let changes = |above: &Object| {
+                let before = self.sides.old.find(&above.key());
+                before.is_none_or(|(at, _)| self.fates[at] != Fate::Keep)
+            };
             let demands = |above: &Object| retyped || family::demands_as_much(above, column);
-            family::in_kept_parents(new, &self.made, column).any(demands)
+            family::in_kept_parents(new, &self.made, column).any(|above| demands(above) && changes(above))
         };
         match self.fates[at] {
             Fate::Gone | Fate::Rebuild => true,

@@ -2,12 +2,15 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use crate::catalog::{Kind, Object};
+use crate::catalog::{Kind, Object, Objects};
 use crate::diff::family::{
-    attached_constraints, checks_above, indexes_above, is_link, is_unvalidated_below, tables_above,
+    self, attached_constraints, checks_above, indexes_above, is_link, is_unvalidated_below, tables_above,
 };
 use crate::diff::not_null;
-use crate::diff::order::{Act, Graph};
+use crate::diff::order::{Act, Graph, name_spaces};
+
+/// However long the names of a table and a column are, the name of an index has at least as much of the table's.
+const SHORTEST: usize = 28;
 
 impl Graph<'_> {
     /// A table is taken off its parent before the columns of either change, and put to it when they fit.
@@ -132,7 +135,10 @@ impl Graph<'_> {
         let is_partition = |at: &usize| new.all[*at].kind == Kind::Partition;
         let links: Vec<usize> = (0..new.all.len()).filter(is_partition).collect();
         let mut edges = Vec::new();
-        for (&at, &make) in self.make_of.iter().filter(|(at, _)| lacks(at)) {
+        // On a table that is there, those that come are built with the others, without keeping anybody out.
+        let is_built_after =
+            |at: &usize| lacks(at) || is_of_partitioned(&new.all[*at]) && !self.work.made[new.root(*at)];
+        for (&at, &make) in self.make_of.iter().filter(|(at, _)| is_built_after(at)) {
             let Some(table) = new.all[at].parent else { continue };
             let below = links.iter().filter(|link| {
                 new.all[**link].depends.contains(&table) && new.all[**link].parent != Some(table)
@@ -153,7 +159,40 @@ impl Graph<'_> {
         };
         edges.extend(self.make_of.iter().filter_map(to_above));
         self.edges.extend(edges);
+        self.connect_names_of_indexes();
         self.connect_references_to(&above);
+    }
+
+    /// The server names the indexes of partitions by itself, `partition_column_idx`, and takes no name that is there already.
+    fn connect_names_of_indexes(&mut self) {
+        let new = self.new_side();
+        let links = new.all.iter().filter(|link| link.kind == Kind::Partition);
+        let partitions: HashSet<usize> = links.filter_map(|link| link.parent).collect();
+        let mut relations: BTreeMap<(&str, usize), usize> = BTreeMap::new();
+        let mut named: Vec<(usize, Vec<usize>)> = Vec::new();
+        for (&at, &act) in self.make_of.iter().filter(|_| !partitions.is_empty()) {
+            let object = &new.all[at];
+            if is_of_partitioned(object) {
+                named.push((act, family::partitions_below(new, new.root(at))));
+            } else if object.kind == Kind::Partition {
+                named.push((act, object.parent.into_iter().collect()));
+            } else if !object.inherited && !partitions.contains(&at) && takes_relation_name(new, object) {
+                relations.insert((&object.name, at), act);
+            }
+        }
+        let mut edges = Vec::new();
+        for (act, partition) in named.iter().flat_map(|(act, all)| all.iter().map(|one| (*act, *one))) {
+            let name = &new.all[partition].name;
+            // Of a long name, it takes the beginning.
+            let head = match name.len() < SHORTEST {
+                true => format!("{name}_"),
+                false => name[..name.floor_char_boundary(SHORTEST)].to_owned(),
+            };
+            let alike = relations.range((head.as_str(), 0)..);
+            let alike = alike.take_while(|((name, _), _)| name.starts_with(&head));
+            edges.extend(alike.map(|(_, first)| (*first, act, true)));
+        }
+        self.edges.extend(edges);
     }
 
     /// What refers to an index of a partitioned table comes once those of the partitions are attached to it: until then it is not valid.
@@ -171,4 +210,14 @@ impl Graph<'_> {
         }
         self.edges.extend(edges);
     }
+}
+
+fn takes_relation_name(objects: &Objects, object: &Object) -> bool {
+    name_spaces(objects, object).iter().any(|(space, _)| *space == 0)
+}
+
+/// True for an index, a key or an exclusion of a partitioned table.
+fn is_of_partitioned(object: &Object) -> bool {
+    let is_index = object.kind == Kind::Index || matches!(object.detail("type"), "p" | "u" | "x");
+    is_index && [object.detail("relkind"), object.detail("table_kind")].contains(&"p")
 }
