@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_postgres::error::{DbError, Severity};
+use tokio_postgres::error::{DbError, Severity, SqlState};
 use tokio_postgres::{AsyncMessage, Connection};
 
 use super::server_error::message;
@@ -23,7 +23,9 @@ impl Warnings {
     }
 
     fn hear(&self, notice: &DbError) {
-        if !matches!(notice.parsed_severity(), Some(Severity::Warning)) {
+        // A `ROLLBACK` to be sure, where nothing was begun, is no news to anybody.
+        let is_over = *notice.code() == SqlState::NO_ACTIVE_SQL_TRANSACTION;
+        if is_over || !matches!(notice.parsed_severity(), Some(Severity::Warning)) {
             return;
         }
         let (said, mut heard) = (message(notice), self.lock());

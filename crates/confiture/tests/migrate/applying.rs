@@ -248,6 +248,10 @@ async fn what_the_server_warns_of_is_said() {
     for said in ["the hook before_up: the server warns: a hook did it", "3_c: the server warns: half done"] {
         assert!(heard.all().contains(said), "{}", heard.all());
     }
+    // Nothing was begun there that would have to be rolled back.
+    ground.write(&[("3_c.up.sql", "VACUUM missing;")]);
+    ground.migrator().up(&UpOptions::default(), &heard.execution()).await.unwrap_err();
+    assert!(!heard.all().contains("no transaction"), "{}", heard.all());
 }
 
 #[tokio::test]
