@@ -254,17 +254,22 @@ pub fn roles(objects: &Objects) -> Vec<String> {
     roles.into_iter().filter(|role| !role.starts_with("pg_")).collect()
 }
 
-/// Extensions that stay at their version, because no update leads to that of `new`.
+/// Extensions that stay at their version, because no update leads to that of `new`, or in their schema, because they cannot be moved.
 #[must_use]
-pub fn other_versions(old: &Objects, new: &Objects) -> Vec<String> {
+pub fn other_extensions(old: &Objects, new: &Objects) -> Vec<String> {
     let version = |object: &Object| {
         object.facet("version").and_then(|facet| facet.0.as_str().map(str::to_owned)).unwrap_or_default()
     };
-    let extensions = old.all.iter().filter_map(|object| Some((object, new.find(&object.key())?.1)));
-    let others = extensions.filter(|(object, other)| compare::version_stays(object, other));
+    let extensions = || old.all.iter().filter_map(|object| Some((object, new.find(&object.key())?.1)));
+    let others = extensions().filter(|(object, other)| compare::version_stays(object, other));
     let remark = |(object, other): (&Object, &Object)| {
         let (is, should) = (version(object), version(other));
         format!("the extension {} stays at version {is}: no update leads to {should}", object.name)
     };
-    others.map(remark).collect()
+    let fixed = extensions().filter_map(|(object, other)| {
+        let (is, should) = (object.detail("fixed_in"), other.detail("fixed_in"));
+        let stays = object.kind == Kind::Extension && ![is, should].contains(&"") && is != should;
+        stays.then(|| format!("the extension {} stays in {is}: it cannot be taken to {should}", object.name))
+    });
+    others.map(remark).chain(fixed).collect()
 }

@@ -205,8 +205,8 @@ async fn compare(
     remarks.extend(diff::by_place(&restored, &before).into_iter().map(on_the_way_back));
     remarks.extend(diff::of_no_toast(&reached, &after, "is without"));
     remarks.extend(diff::of_no_toast(&restored, &before, "is without").into_iter().map(on_the_way_back));
-    remarks.extend(diff::other_versions(&reached, &after));
-    remarks.extend(diff::other_versions(&restored, &before).into_iter().map(on_the_way_back));
+    remarks.extend(diff::other_extensions(&reached, &after));
+    remarks.extend(diff::other_extensions(&restored, &before).into_iter().map(on_the_way_back));
     let (other_after, other_before) =
         (diff::other_inheritance(&reached, &after), diff::other_inheritance(&restored, &before));
     // What is not quite as it was may be altered otherwise.

@@ -316,6 +316,19 @@ async fn an_older_version_of_an_extension() {
     assert!(found.remarks.iter().any(|line| line == said), "{:?}", found.remarks);
 }
 
+/// One that is not relocatable would have to be dropped, with all that uses it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_extension_that_cannot_be_moved() {
+    let with = |more: &str| format!("CREATE SCHEMA x; CREATE EXTENSION xml2{more};");
+    let found = oracle::differ(shared_server().await, &with(""), &with(" SCHEMA x")).await.unwrap();
+    assert_eq!((found.up.statements().count(), found.down.statements().count()), (0, 0));
+    let said = [
+        "the extension xml2 stays in public: it cannot be taken to x",
+        "on the way back, the extension xml2 stays in x: it cannot be taken to public",
+    ];
+    assert_eq!(found.remarks, said);
+}
+
 /// Who has a privilege from the one that loses it loses it, too, unless it is to stay: then it is the owner's to grant.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_privilege_that_was_handed_on_can_go() {
