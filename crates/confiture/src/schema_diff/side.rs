@@ -99,7 +99,16 @@ impl<'a> Side<'a> {
 
     /// What a copy of the database cannot have.
     pub(super) fn unlike(&self, made: &Objects) -> Vec<String> {
-        self.live.as_ref().map_or_else(Vec::new, |live| diff::of_no_toast(made, &live.objects, "keeps"))
+        let Some(live) = &self.live else { return Vec::new() };
+        let mut unlike = diff::of_no_toast(made, &live.objects, "keeps");
+        let is_broken = |index: &&Object| {
+            index.kind == Kind::Index && index.detail("relkind") == "i" && !index.is("valid")
+        };
+        unlike.extend(live.objects.all.iter().filter(is_broken).map(|index| {
+            let name = &index.identity;
+            format!("the index {name} is not valid, and is compared as if it were: REINDEX INDEX CONCURRENTLY {name} builds it")
+        }));
+        unlike
     }
 
     /// The files' texts.

@@ -42,6 +42,25 @@ async fn parameters_of_a_toast_table_that_is_needed_no_more() {
     assert_eq!(nothing.remarks, [said]);
 }
 
+/// What a `CREATE INDEX CONCURRENTLY` that failed has left. In a copy it is valid.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_that_is_not_valid_is_told() {
+    let server = shared_server().await;
+    let database = Database::create_on(server).await.unwrap();
+    let connection = connection(server, database.name());
+    let session = Session::connect(&connection).await.unwrap();
+    let made = "CREATE TABLE p (a int) PARTITION BY RANGE (a); CREATE TABLE p1 PARTITION OF p DEFAULT;
+        CREATE INDEX \"Ü\" ON p1 (a); CREATE INDEX i ON p1 (a DESC);";
+    session.batch(&Sql::literal(made)).await.unwrap();
+    let breaks = "UPDATE pg_index SET indisvalid = false WHERE indexrelid = '\"Ü\"'::regclass";
+    session.batch(&Sql::literal(breaks)).await.unwrap();
+    let live = Source::Live(Box::new(connection.clone()));
+    let files = Source::Scripts(vec![split(Script::new("schema.sql", made)).unwrap()]);
+    let found = schema_diff::diff(&connection, &live, &files, &DiffOptions::default()).await.unwrap();
+    let said = "the index public.\"Ü\" is not valid, and is compared as if it were: REINDEX INDEX CONCURRENTLY public.\"Ü\" builds it";
+    assert_eq!(found.remarks, [said]);
+}
+
 /// What another tool keeps of its migrations stays where files do not say it, unless something else needs it.
 #[tokio::test(flavor = "multi_thread")]
 async fn ledgers_of_other_tools() {
