@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::event::Execution;
 use crate::postgres::scratch::{Scratch, in_scratch};
 use crate::postgres::{Session, read_given_settings};
-use crate::schema_diff::prove::{Source, left_out};
+use crate::schema_diff::compare::{Source, left_out};
 use crate::schema_diff::side::{Owners, Side};
 use crate::sql::Sql;
 

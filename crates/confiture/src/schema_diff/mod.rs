@@ -5,6 +5,7 @@
 //! new partition, is seen in between and set right in another round. A plan that does not lead where it should is an error.
 
 mod base_type;
+mod compare;
 mod copy;
 mod file;
 mod prove;
@@ -12,6 +13,6 @@ mod side;
 mod version;
 mod watch;
 
+pub use compare::{DiffOptions, Difference, Plan, Source, diff, diff_until};
 pub use copy::{Copy, with_copy};
 pub use file::{render, render_steps};
-pub use prove::{DiffOptions, Difference, Plan, Source, diff, diff_until};

@@ -10,7 +10,8 @@ use crate::diff::{self, Sizes};
 use crate::error::{Error, Result};
 use crate::postgres::scratch::{Scratch, makes_subscription};
 use crate::postgres::{Reading, Session, find_mere_ledgers, read_lint_ground, read_objects, roles};
-use crate::schema_diff::prove::{Source, converge};
+use crate::schema_diff::compare::Source;
+use crate::schema_diff::prove::converge;
 use crate::schema_diff::version;
 use crate::sql::{Identifier, QualifiedName, SplitScript, Sql};
 
