@@ -29,6 +29,11 @@ impl Work<'_> {
         self.set_bases_aside(&dependants);
         if options.after_first {
             self.settle_indexes();
+            // What a parent gets in this round comes down by itself.
+            for (at, object) in old.all.iter().enumerate().filter(|(_, object)| object.kind == Kind::Column) {
+                self.old_comes_along[at] =
+                    object.inherited && self.fates[at] == Fate::Alter && self.parents_do(at);
+            }
         } else {
             let taken_off = self.taken_off();
             self.name_not_null_of(&taken_off);

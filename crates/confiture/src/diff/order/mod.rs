@@ -119,6 +119,16 @@ impl<'a> Graph<'a> {
         }
     }
 
+    /// The edges between groups, without wishes that cannot be had: they would hold somebody up.
+    fn edges_between(&self, root: impl Fn(usize) -> usize) -> Vec<(usize, usize, bool)> {
+        let edges = self.edges.iter().map(|(first, second, soft)| (root(*first), root(*second), *soft));
+        let mut edges: Vec<_> = edges.collect();
+        let certain: HashSet<(usize, usize)> =
+            edges.iter().filter(|edge| !edge.2).map(|(first, second, _)| (*first, *second)).collect();
+        edges.retain(|(first, second, soft)| !soft || !certain.contains(&(*second, *first)));
+        edges
+    }
+
     fn sort(self) -> Vec<Group> {
         let count = self.acts.len();
         let root = |mut act: usize| {
@@ -133,17 +143,16 @@ impl<'a> Graph<'a> {
         }
         let mut after: Vec<BTreeSet<(usize, bool)>> = vec![BTreeSet::new(); count];
         let mut waits = vec![(0_usize, 0_usize); count];
-        for (first, second, soft) in &self.edges {
-            let (first, second) = (root(*first), root(*second));
+        for (first, second, soft) in self.edges_between(root) {
             // A table is set aside before its partitions go.
             if let (Act::Finish(whole), Act::Drop(aside)) = (self.acts[first], self.acts[second])
                 && whole == aside
             {
                 continue;
             }
-            if first != second && after[first].insert((second, *soft)) {
+            if first != second && after[first].insert((second, soft)) {
                 let wait = &mut waits[second];
-                *(if *soft { &mut wait.1 } else { &mut wait.0 }) += 1;
+                *(if soft { &mut wait.1 } else { &mut wait.0 }) += 1;
             }
         }
         let rank = |act: usize| self.rank(self.acts[act]);
