@@ -399,11 +399,13 @@ impl Reader {
         let of_extension = |edge: &&(Address, Address, char)| edge.2 == 'e';
         let mut members: HashSet<(usize, u32)> =
             self.edges.iter().filter(of_extension).map(|(from, ..)| (from.0, from.1)).collect();
-        // The members of an operator family or class, the constraints of a domain: with what they are part of.
+        // The members of an operator family or class, the constraints of a domain: with what they are part of. In PostgreSQL 14 a generated
+        // column goes so with each function that it calls, and its table does not.
         loop {
             let more: Vec<_> = (self.edges.iter())
                 .filter(|(from, to, how)| {
                     matches!(how, 'i' | 'a')
+                        && from.2 == 0
                         && members.contains(&(to.0, to.1))
                         && !members.contains(&(from.0, from.1))
                 })
