@@ -38,6 +38,11 @@ pub(super) fn indexes_above(objects: &Objects) -> BTreeMap<usize, usize> {
     indexes().filter_map(|(at, object)| Some((at, *named.get(object.detail("index_parent"))?))).collect()
 }
 
+/// True for an index or a constraint of a partitioned table.
+pub(super) fn is_of_partitioned(object: &Object) -> bool {
+    [object.detail("relkind"), object.detail("table_kind")].contains(&"p")
+}
+
 /// Those that are attached to an index, or a key, of a partitioned table, by way of others or not.
 pub(super) fn indexes_below(above: &BTreeMap<usize, usize>, whole: usize) -> Vec<usize> {
     let mut found = vec![whole];

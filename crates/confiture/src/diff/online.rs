@@ -17,7 +17,7 @@ pub(super) fn make(step: &mut Step, work: &Work<'_>, at: usize) {
     }
     let Some(blocks) = blocks(new, at) else { return };
     step.hazards.push(Hazard::BlocksWrites(blocks.into()));
-    let is_partitioned = [object.detail("relkind"), object.detail("table_kind")].contains(&"p");
+    let is_partitioned = family::is_of_partitioned(object);
     let statements = match object.detail("type") {
         "c" => validated(object),
         _ if is_partitioned => partitioned::make(work, at),
@@ -57,12 +57,16 @@ fn ahead(work: &Work<'_>, object: &Object) -> Option<Vec<Sql>> {
     let name = if object.kind == Kind::Index || is_taken(&object.name) { &meanwhile } else { &object.name };
     let mut statements = built_as(object, name).filter(|_| is_built_apart(object) && !is_taken(name))?;
     if object.kind == Kind::Index {
-        let schema = quoted(object.schema.as_deref().unwrap_or_default());
-        let rename = format!("ALTER INDEX {schema}.{} RENAME TO {}", quoted(name), quoted(&object.name));
-        statements.push(rename);
+        statements.push(renamed(object, name));
     }
     let stays = object.depends.iter().all(|on| work.was_there(*on));
     stays.then(|| statements.into_iter().map(Sql::from_server).collect())
+}
+
+/// Gives an index its name, which is called `from` until then.
+pub(super) fn renamed(index: &Object, from: &str) -> String {
+    let schema = quoted(index.schema.as_deref().unwrap_or_default());
+    format!("ALTER INDEX {schema}.{} RENAME TO {}", quoted(from), quoted(&index.name))
 }
 
 /// What others have to wait for where it is made in its plain form; nothing where they have not.

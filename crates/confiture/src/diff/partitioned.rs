@@ -30,8 +30,7 @@ pub(super) fn make(work: &Work<'_>, at: usize) -> Option<Vec<String>> {
 /// True for an index or a key of a partitioned table that is no part of another one, and to which no constraint of a partition belongs.
 pub(super) fn is_whole(objects: &Objects, at: usize) -> bool {
     let object = &objects.all[at];
-    let is_partitioned = [object.detail("relkind"), object.detail("table_kind")].contains(&"p");
-    is_partitioned
+    family::is_of_partitioned(object)
         && object.is("valid")
         && !object.inherited
         && object.detail("index_parent").is_empty()
@@ -57,7 +56,7 @@ pub(super) fn replace(step: &mut Step, work: &Work<'_>, (old, to): (&Object, usi
         let (from, to) = (name(object), quoted(&object.name));
         match (object.kind, &object.alter) {
             (Kind::Constraint, Some(alter)) => format!("{alter} RENAME CONSTRAINT {} TO {to}", quoted(&from)),
-            _ => format!("ALTER INDEX {} RENAME TO {to}", index_name(&known_as(object, from))),
+            _ => online::renamed(object, &from),
         }
     };
     statements.extend(all.filter(|object| name(object) != object.name).map(rename));
@@ -149,7 +148,7 @@ fn joins(work: &Work<'_>, at: usize) -> bool {
     let table = new.all[at].parent;
     let mut links = new.all.iter().enumerate().filter(|(_, link)| link.kind == Kind::Partition);
     let comes = links.any(|(link, object)| object.parent == table && work.made[link]);
-    let before = work.twins.iter().position(|twin| *twin == Some(at)).map(|before| &old.all[before]);
+    let before = work.old_of(at).map(|before| &old.all[before]);
     let is_attached = |before: &Object| {
         compare::is_attached_late(before, &new.all[at])
             && before.parent.is_some_and(|table| old.all[table].is("is_partition"))

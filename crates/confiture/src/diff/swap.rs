@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crate::catalog::{Kind, Object, Objects};
 use crate::diff::aside::MEANWHILE;
-use crate::diff::compare::{Change, quoted};
+use crate::diff::compare::Change;
 use crate::diff::fate::{Fate, Work};
 use crate::diff::{PlanOptions, Step, aside, family, online, order, partitioned};
 use crate::sql::Sql;
@@ -78,8 +78,7 @@ impl Work<'_> {
 
     /// True for what is there before all else begins, as an index that stands on it finds it afterwards.
     pub(super) fn was_there(&self, new: usize) -> bool {
-        let before = self.twins.iter().position(|twin| *twin == Some(new));
-        before.is_some_and(|at| match self.fates[at] {
+        self.old_of(new).is_some_and(|at| match self.fates[at] {
             Fate::Keep => true,
             Fate::Alter => !self.changes[&at].disturbs,
             Fate::Gone | Fate::Rebuild => false,
@@ -176,12 +175,7 @@ pub(super) fn replace(step: &mut Step, old: &Object, new: &Object, meanwhile: &s
     step.statements.insert(0, Sql::from_server(old.drop.clone()));
     let drop = old.drop.replacen("DROP INDEX ", "DROP INDEX CONCURRENTLY ", 1);
     let statements = online::built_as(new, meanwhile).map(|mut statements| match new.kind {
-        Kind::Index => {
-            let schema = quoted(new.schema.as_deref().unwrap_or_default());
-            let rename =
-                format!("ALTER INDEX {schema}.{} RENAME TO {}", quoted(meanwhile), quoted(&new.name));
-            [statements, vec![drop, rename]].concat()
-        }
+        Kind::Index => [statements, vec![drop, online::renamed(new, meanwhile)]].concat(),
         _ if old.kind == Kind::Index => {
             statements.insert(1, drop);
             statements

@@ -234,10 +234,9 @@ fn refuse_above(script: &Script, end: usize, section: &str) -> Result<()> {
 pub(super) fn refuse_unknown_marks(script: &Script) -> Result<()> {
     let text = script.text();
     let is_mark = |comment: &str| {
+        let comment = comment.to_lowercase();
         let words: Vec<_> =
             comment.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty()).collect();
-        let words: Vec<_> = words.iter().map(|word| word.to_lowercase()).collect();
-        let words: Vec<_> = words.iter().map(String::as_str).collect();
         matches!(
             words.as_slice(),
             ["down" | "downs" | "undo"]

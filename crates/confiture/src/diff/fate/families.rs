@@ -92,14 +92,14 @@ impl Work<'_> {
         let new = self.sides.new;
         let below = |at: &usize| {
             family::is_unvalidated_below(&new.all[*at]) && {
-                let old = self.twins.iter().position(|twin| *twin == Some(*at));
+                let old = self.old_of(*at);
                 old.map_or(self.made[new.root(*at)], |old| self.fates[old] == Fate::Rebuild)
             }
         };
         let below: Vec<usize> = (0..new.all.len()).filter(below).collect();
         for at in below {
             for above in family::checks_above(new, at) {
-                let old = self.twins.iter().position(|twin| *twin == Some(above));
+                let old = self.old_of(above);
                 old.and_then(|old| self.rebuild(old));
             }
         }
@@ -163,6 +163,7 @@ impl Work<'_> {
             }
         }
     }
+
     /// A foreign key that a partition has from its table goes with that one, also where it is to be the partition's own.
     fn tie_to_keys_above(&self, dependants: &mut [Vec<usize>]) {
         let old = self.sides.old;

@@ -162,6 +162,11 @@ fn is_relation_or_routine(kind: Kind) -> bool {
 }
 
 impl Work<'_> {
+    /// The old object that a new one is.
+    pub(super) fn old_of(&self, new: usize) -> Option<usize> {
+        self.twins.iter().position(|twin| *twin == Some(new))
+    }
+
     /// A table of a type has its columns where the type has them: where they would come elsewhere, it is made anew.
     fn keep_places_of_types(&mut self) {
         let (old, new) = (self.sides.old, self.sides.new);

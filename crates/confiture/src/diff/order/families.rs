@@ -219,5 +219,5 @@ fn takes_relation_name(objects: &Objects, object: &Object) -> bool {
 /// True for an index, a key or an exclusion of a partitioned table.
 fn is_of_partitioned(object: &Object) -> bool {
     let is_index = object.kind == Kind::Index || matches!(object.detail("type"), "p" | "u" | "x");
-    is_index && [object.detail("relkind"), object.detail("table_kind")].contains(&"p")
+    is_index && family::is_of_partitioned(object)
 }

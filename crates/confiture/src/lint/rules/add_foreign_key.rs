@@ -65,6 +65,7 @@ mod tests {
             ],
         );
     }
+
     #[test]
     fn keys_of_partitions_prove_that_of_the_whole() {
         let part = "ALTER TABLE t1 ADD CONSTRAINT f FOREIGN KEY (a) REFERENCES u NOT VALID; COMMIT;";
