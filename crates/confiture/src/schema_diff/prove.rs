@@ -218,7 +218,7 @@ fn misses(rest: &[String]) -> Error {
 /// What the open transaction has made of the database.
 async fn look_again(session: &Session, owners: &Owners) -> Result<Arc<Objects>> {
     let state = owners.read(session, Reading::InTransaction).await?;
-    session.batch(&Sql::literal("SET LOCAL search_path = DEFAULT")).await?;
+    session.batch(&Sql::literal("SET LOCAL search_path = DEFAULT; SET LOCAL jit = DEFAULT; SET LOCAL join_collapse_limit = DEFAULT")).await?;
     Ok(state)
 }
 

@@ -27,7 +27,7 @@ LEFT JOIN pg_class c ON c.oid = k.conrelid LEFT JOIN pg_type t ON t.oid = k.cont
 LEFT JOIN pg_namespace cn ON cn.oid = coalesce(c.relnamespace, t.typnamespace)
 LEFT JOIN pg_index i ON i.indexrelid = k.conindid AND k.contype IN ('p', 'u', 'x')
 LEFT JOIN pg_class ic ON ic.oid = i.indexrelid LEFT JOIN pg_am am ON am.oid = ic.relam LEFT JOIN pg_tablespace s ON s.oid = ic.reltablespace
-LEFT JOIN pg_description o ON o.objoid = i.indexrelid AND o.classoid = 'pg_class'::regclass AND o.objsubid = 0
+LEFT JOIN LATERAL (SELECT o.description FROM pg_description o WHERE o.objoid = i.indexrelid AND o.classoid = 'pg_class'::regclass AND o.objsubid = 0 OFFSET 0) AS o ON true
 -- OFFSET 0: computed once for each row, however often it is used.
 CROSS JOIN LATERAL (SELECT format('%I.%I', cn.nspname, coalesce(c.relname, t.typname)),
     CASE WHEN k.contypid <> 0 THEN format('ALTER DOMAIN %I.%I', cn.nspname, t.typname) ELSE format('ALTER%s TABLE %I.%I', CASE c.relkind WHEN 'f' THEN ' FOREIGN' ELSE '' END, cn.nspname, c.relname) END OFFSET 0) AS x(owner, alter)
