@@ -12,6 +12,7 @@ use crate::build::template;
 use crate::config::{BuildOrder, Connection};
 use crate::error::{Error, Result};
 use crate::event::{Event, Execution};
+use crate::postgres::scratch::Scratch;
 use crate::postgres::{Session, database, roles, run_pieces};
 use crate::sql::{Identifier, Sql};
 
@@ -440,21 +441,18 @@ pub(super) async fn find_order(
     connection: &Connection,
     execution: &Execution,
 ) -> Result<Vec<Ran>> {
-    let maintenance = database::connect_to_maintenance(connection).await?;
-    // No other session has this pid: what bears the name was left by one that is gone.
-    let scratch = Identifier::new(format!("confiture_scratch_{}", maintenance.backend_pid()));
-    database::drop_ours(&maintenance, &scratch).await?;
-    database::create(&maintenance, &scratch, None).await?;
+    // As a build is: with what the server's template holds.
+    let scratch = Scratch::create_from(connection, &Identifier::new("template1")).await?;
     let tried = async {
-        let session = Session::connect(&connection.with_database(scratch.as_str())).await?;
-        session.batch(&Sql::literal("BEGIN")).await?;
-        let order = run_by_need(&session, tree, execution).await;
-        roll_back(&session).await;
+        scratch.session().batch(&Sql::literal("BEGIN")).await?;
+        let order = run_by_need(scratch.session(), tree, execution).await;
+        roll_back(scratch.session()).await;
         order
     };
     let order = tried.await;
-    database::drop_ours(&maintenance, &scratch).await?;
-    order
+    let dropped = scratch.close().await;
+    let order = order?;
+    dropped.map(|()| order)
 }
 
 /// The server tells an error first and releases the transaction's locks afterwards: this waits until it has. In vain

@@ -36,8 +36,18 @@ pub fn is_maintenance(name: &Identifier) -> bool {
 ///
 /// That of the first try. Where no server has answered, there is no second.
 pub async fn connect_to_maintenance(connection: &Connection) -> Result<Session> {
+    connect_beside(connection, &connection.database).await
+}
+
+/// Connects to the database for maintenance that is not called `other`: for the same `other` to the same one, whatever
+/// database `connection` is to, so that all meet there (advisory locks are per database).
+///
+/// # Errors
+///
+/// As [`connect_to_maintenance`].
+pub async fn connect_beside(connection: &Connection, other: &str) -> Result<Session> {
     let mut first = None;
-    for name in MAINTENANCE.into_iter().filter(|name| *name != connection.database) {
+    for name in MAINTENANCE.into_iter().filter(|name| *name != other) {
         match Session::connect(&connection.with_database(name)).await {
             Ok(session) => return Ok(session),
             Err(error) if error.sqlstate_code().is_none() => return Err(error),

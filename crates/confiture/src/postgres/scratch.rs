@@ -15,6 +15,9 @@ use crate::sql::{Identifier, Literal, SplitScript, Sql, reaches_beyond_the_datab
 
 const PREFIX: &str = "confiture_scratch_";
 
+/// What scratch databases are copies of: nobody is connected to it, and nobody has put anything into it.
+const TEMPLATE: &str = "template0";
+
 /// The advisory lock under which roles are made, in the database for maintenance.
 const ROLES: &str = "confiture_scratch_roles";
 
@@ -38,7 +41,7 @@ impl Scratch {
     ///
     /// A server that cannot be reached, or a role that may not create databases.
     pub async fn create(connection: &Connection) -> Result<Self> {
-        Self::create_from(connection, &Identifier::new("template0")).await
+        Self::create_from(connection, &Identifier::new(TEMPLATE)).await
     }
 
     /// A new database, a copy of `template`, to which nobody may be connected.
@@ -48,7 +51,7 @@ impl Scratch {
     /// As [`create`](Self::create).
     pub async fn create_from(connection: &Connection, template: &Identifier) -> Result<Self> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let maintenance = database::connect_to_maintenance(connection).await?;
+        let maintenance = database::connect_beside(connection, template.as_str()).await?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let pid = maintenance.backend_pid();
@@ -219,11 +222,8 @@ pub async fn in_scratch<T>(
 ///
 /// What the server refuses.
 pub async fn sweep(connection: &Connection) -> Result<()> {
-    let maintenance = database::connect_to_maintenance(connection).await?;
-    let query = Sql::literal(
-        "SELECT datname::text FROM pg_catalog.pg_database WHERE datname LIKE 'confiture\\_scratch\\_%' \
-         AND pg_catalog.pg_try_advisory_lock(pg_catalog.hashtextextended(datname, 0))",
-    );
+    let maintenance = database::connect_beside(connection, TEMPLATE).await?;
+    let query = Sql::literal(include_str!("queries/abandoned_scratch.sql"));
     for row in maintenance.query(&query, &[]).await? {
         drop_with_roles(&maintenance, &Identifier::new(row.get::<_, String>(0))).await?;
     }

@@ -1,10 +1,13 @@
 //! The order that is found out: `build.order: dependencies`. The oracle is the same tree with its order written down.
 
+use std::time::Duration;
+
 use confiture::ErrorKind;
 use confiture::Result;
 use confiture::build::{BuildOptions, BuildReport, SchemaBuilder, Seeds, Tree};
 use confiture::config::BuildOrder;
 use confiture::event::Execution;
+use confiture::postgres::scratch::sweep;
 use confiture::postgres::{Piece, Session, run_pieces};
 
 use crate::ground::Ground;
@@ -41,6 +44,20 @@ const TREE: &[(&str, &str)] = &[
         "CREATE INDEX CONCURRENTLY posts_u ON app.posts (u);\nCOMMENT ON INDEX app.posts_u IS 'last';",
     ),
 ];
+
+/// The order is found out in a scratch database, which is in use.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_sweeps_away_where_the_order_is_found_out() {
+    let ground = Ground::new(&[("a.sql", "SELECT pg_sleep(0.5);")]).await;
+    let sweeps = async {
+        for _ in 0..20 {
+            sweep(&ground.connection("postgres")).await.unwrap();
+            sweep(&ground.connection("found")).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+    };
+    tokio::join!(async { build_by_need(&ground, "found", false).await.unwrap() }, sweeps);
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_needs_something_runs_after_it() {

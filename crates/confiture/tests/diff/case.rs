@@ -17,6 +17,8 @@ pub(crate) struct Case {
     pub(crate) never: Vec<String>,
     /// In the forms that let others go on working.
     pub(crate) online: bool,
+    /// Its new side is made from nothing too.
+    pub(crate) from_nothing: bool,
     /// `--rename`, once for each.
     pub(crate) renames: Vec<String>,
     /// `--no-rename`, once for each.
@@ -47,7 +49,8 @@ fn read(file: &Path) -> Vec<Case> {
     let mut part = "";
     for line in text.lines() {
         if let Some(name) = line.strip_prefix("-- case: ") {
-            cases.push(Case { name: format!("{kind}/{name}"), online: true, ..Case::default() });
+            let name = format!("{kind}/{name}");
+            cases.push(Case { name, online: true, from_nothing: true, ..Case::default() });
             part = "";
             continue;
         }

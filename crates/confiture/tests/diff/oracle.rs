@@ -99,7 +99,23 @@ pub(crate) async fn judge(server: &'static Server, case: &Case) -> Result<Vec<St
         return Err(format!("a second plan is not empty:\n{second}after\n{first}").into());
     }
     go(&session, &old, &found.down, &before, "down").await?;
+    if case.from_nothing {
+        from_nothing(server, &connection.with_database(new.name()), &goal).await?;
+    }
     Ok(found.remarks)
+}
+
+/// What a live database holds is made anew from nothing but its catalog, in a scratch database and by a plan.
+async fn from_nothing(server: &'static Server, live: &Connection, goal: &Shape) -> Result<(), Failure> {
+    let nothing = Source::Scripts(Vec::new());
+    let live = Source::Live(Box::new(live.clone()));
+    let found = schema_diff::diff(&connection(server, "postgres"), &nothing, &live, &DiffOptions::default())
+        .await
+        .map_err(|error| format!("diff from nothing: {error}\n  {}", error.hints().join("\n  ")))?;
+    let made = Database::create_on(server).await.map_err(|error| format!("create: {error}"))?;
+    let session = Session::connect(&connection(server, made.name())).await;
+    let session = session.map_err(|error| format!("connect: {error}"))?;
+    go(&session, &made, &found.up, goal, "from nothing").await
 }
 
 async fn digest(connection: &Connection) -> Result<Digest, String> {
