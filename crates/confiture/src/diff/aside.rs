@@ -1,8 +1,8 @@
 //! The names under which types and tables wait for what has to move over.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
-use crate::catalog::{Object, Objects};
+use crate::catalog::Object;
 use crate::diff::compare::Sides;
 
 /// What an index is called that is to take the place of another, until that has gone.
@@ -13,16 +13,25 @@ pub(super) const MEANWHILE: &str = "__new";
 pub(super) struct Aside(String);
 
 impl Aside {
-    /// What is put behind the name of an index that is to take the place of another.
-    pub(super) fn meanwhile() -> Self {
-        Self(MEANWHILE.to_owned())
+    /// `behind`, or that with the first number that makes it free.
+    pub(super) fn free(behind: &str, is_free: impl Fn(&Self) -> bool) -> Self {
+        let mut aside = Self(behind.to_owned());
+        let mut numbers = 2_u32..;
+        while let (false, Some(number)) = (is_free(&aside), numbers.next()) {
+            aside = Self(format!("{behind}{number}"));
+        }
+        aside
     }
 
     /// The other name.
     pub(super) fn of(&self, name: &str) -> String {
-        let end = name.floor_char_boundary(63 - self.0.len());
-        format!("{}{}", &name[..end], self.0)
+        with(name, &self.0)
     }
+}
+
+/// A name with something behind it, cut to what a name may have.
+pub(super) fn with(name: &str, behind: &str) -> String {
+    format!("{}{behind}", &name[..name.floor_char_boundary(63 - behind.len())])
 }
 
 /// A schema, and a name in it.
@@ -39,34 +48,40 @@ pub(super) fn stay_apart<'a>(mut objects: impl Iterator<Item = &'a Object>) -> b
     objects.all(|object| known.insert((&object.schema, &object.name[..object.name.floor_char_boundary(54)])))
 }
 
-/// For each old object that is set aside: what is put behind its name, and behind the names of what comes with it, `more` of which may stand elsewhere.
-pub(super) fn names(
-    sides: Sides<'_>,
-    set_aside: &[bool],
-    behind: &str,
-    more: impl Fn(usize) -> Vec<Place>,
-) -> BTreeMap<usize, Aside> {
-    let mut found = BTreeMap::new();
-    if !set_aside.contains(&true) {
-        return found;
+/// An object's name, and those of what comes with it.
+pub(super) fn all_places(object: &Object) -> Vec<Place> {
+    let constructors = object.details["constructors"].as_array().into_iter().flatten();
+    let with = constructors.map(|row| &row[1]).chain([&object.details["multirange"][1]]);
+    let names = with.filter_map(|name| name.as_str()).chain([object.name.as_str()]);
+    names.map(|name| (object.schema.clone(), name.to_owned())).collect()
+}
+
+/// The names that both sides have, and those that are given beside them for a while.
+pub(super) struct Taken(HashSet<Place>);
+
+impl Taken {
+    pub(super) fn of(sides: Sides<'_>) -> Self {
+        Self([sides.old, sides.new].into_iter().flat_map(|objects| objects.all.iter().map(place)).collect())
     }
-    let own = |objects: &Objects| -> Vec<Place> { objects.all.iter().map(place).collect() };
-    let mut taken: HashSet<_> = own(sides.old).into_iter().chain(own(sides.new)).collect();
-    for (at, object) in sides.old.all.iter().enumerate().filter(|(at, _)| set_aside[*at]) {
-        let constructors = object.details["constructors"].as_array().into_iter().flatten();
-        let with = constructors.map(|row| &row[1]).chain([&object.details["multirange"][1]]);
-        let names = with.filter_map(|name| name.as_str()).chain([object.name.as_str()]);
-        let mut names: Vec<Place> = names.map(|name| (object.schema.clone(), name.to_owned())).collect();
-        names.extend(more(at));
+
+    /// What is put behind these names, so that nobody has them, now or later.
+    pub(super) fn give(&mut self, names: &[Place], behind: &str) -> Aside {
         let called = |aside: &Aside, (schema, name): &Place| (schema.clone(), aside.of(name));
-        let is_free = |aside: &Aside| !names.iter().any(|name| taken.contains(&called(aside, name)));
-        let numbered = (2_u32..).map(|number| Aside(format!("{behind}{number}")));
-        let Some(aside) = std::iter::once(Aside(behind.to_owned())).chain(numbered).find(is_free) else {
-            continue;
-        };
-        let more: Vec<_> = names.iter().map(|name| called(&aside, name)).collect();
-        taken.extend(more);
-        found.insert(at, aside);
+        let aside =
+            Aside::free(behind, |aside| names.iter().all(|name| !self.0.contains(&called(aside, name))));
+        self.0.extend(names.iter().map(|name| called(&aside, name)));
+        aside
     }
-    found
+}
+
+/// A name for what passes, beginning with `name`: nothing of either side has it, in any schema.
+pub(super) fn passing(sides: Sides<'_>, name: &str, behind: &str) -> String {
+    let objects = || [sides.old, sides.new].into_iter().flat_map(|objects| &objects.all);
+    let is_taken = |name: &str| {
+        objects().any(|object| {
+            let others = [&object.details["sequence"][5], &object.details["not_null_constraint"]["name"]];
+            object.name == name || others.iter().any(|other| other.as_str() == Some(name))
+        })
+    };
+    Aside::free(behind, |aside| !is_taken(&aside.of(name))).of(name)
 }

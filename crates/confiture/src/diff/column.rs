@@ -8,7 +8,7 @@ use crate::catalog::{Kind, Object, Objects};
 use crate::diff::compare::{Change, Sides, quoted};
 use crate::diff::composite::Passage;
 use crate::diff::hazard::Hazard;
-use crate::diff::{fit, not_null, sequence};
+use crate::diff::{aside, fit, not_null, sequence};
 use crate::sql::Sql;
 
 /// The sequence behind an identity column.
@@ -26,7 +26,7 @@ impl Behind<'_> {
     /// The name under which it is made.
     fn made_as(&self) -> String {
         if self.beside_type {
-            return format!("{}.{}", quoted(self.schema), quoted(&format!("{}__made", self.bare)));
+            return format!("{}.{}", quoted(self.schema), quoted(&aside::with(self.bare, "__made")));
         }
         self.name.to_owned()
     }
@@ -273,13 +273,13 @@ pub(super) fn go_on(sequence: &str, column: &Object) -> Sql {
 }
 
 /// Adds an identity column to a table with children, which `ADD COLUMN` refuses: numbers first, then what gives them.
-pub(super) fn add_identity_apart(column: &Object, taken: &BTreeSet<String>) -> Vec<String> {
+pub(super) fn add_identity_apart(sides: Sides<'_>, column: &Object, taken: &BTreeSet<String>) -> Vec<String> {
     let (Some(after), Some(alter)) = (behind(column), column.alter.as_deref()) else { return Vec::new() };
     let table = table_of(column);
     let numbers = format!(
         "{}.{}",
         quoted(column.schema.as_deref().unwrap_or_default()),
-        quoted(&format!("{}__numbers", column.name))
+        quoted(&aside::passing(sides, &column.name, "__numbers"))
     );
     let default = format!("pg_catalog.nextval('{}')", numbers.replace('\'', "''"));
     let mut plain = column.clone();

@@ -52,6 +52,7 @@ pub(super) fn compare(sides: Sides<'_>, old: &Object, new: &Object) -> Change {
         Kind::Column => column::compare(sides, old, new),
         Kind::Enum => data_type::compare_enums(old, new),
         Kind::CompositeType => data_type::compare_composites(sides, old, new),
+        Kind::Range => data_type::compare_ranges(old, new),
         // A trigger of the parent's takes its name.
         Kind::Trigger if !old.inherited && new.inherited => Change::rebuild(),
         Kind::Constraint if gives_way_to_parents(sides, old, new) => Change::rebuild(),

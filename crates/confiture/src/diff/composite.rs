@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 use crate::catalog::{Kind, Object, Objects};
-use crate::diff::column;
 use crate::diff::compare::{Sides, quoted};
 use crate::diff::hazard::Hazard;
+use crate::diff::{aside, column};
 use crate::sql::{Literal, Sql};
 
 /// How a value goes over.
@@ -97,8 +97,8 @@ impl Passage {
              WHEN $1 IS NOT NULL THEN ARRAY(SELECT {element} FROM pg_catalog.generate_subscripts($1, 1) AS i ORDER BY i) END"
         );
         let schema = quoted(composite.schema.as_deref().unwrap_or_default());
-        let base = &composite.name[..composite.name.floor_char_boundary(50)];
-        let name = format!("{schema}.{}", quoted(&format!("{base}__each{}", self.functions.len() + 1)));
+        let behind = format!("__each{}", self.functions.len() + 1);
+        let name = format!("{schema}.{}", quoted(&aside::passing(sides, &composite.name, &behind)));
         let create = Sql::from_server(format!(
             "CREATE FUNCTION {name}(anyarray) RETURNS {kind} LANGUAGE sql AS {}",
             Literal(&body).to_string().trim_start()
@@ -131,7 +131,8 @@ pub(super) fn attributes(objects: &Objects, object: &Object) -> Vec<(String, Str
 fn composite<'a>(objects: &'a Objects, name: &str) -> Option<&'a Object> {
     let find = |kind: Kind| objects.find(&(kind, name.to_owned())).map(|(_, object)| object);
     let below = |domain: &'a Object| composite(objects, domain.defined().strip_suffix(" -")?);
-    (find(Kind::CompositeType).or_else(|| find(Kind::Table))).or_else(|| find(Kind::Domain).and_then(below))
+    let rows = [Kind::CompositeType, Kind::Table, Kind::ForeignTable].into_iter().find_map(find);
+    rows.or_else(|| find(Kind::Domain).and_then(below))
 }
 
 /// The composite types that an array, or a single value, is of before and after, where its attributes differ.

@@ -50,6 +50,39 @@ pub(super) fn compare_enums(old: &Object, new: &Object) -> Change {
     change
 }
 
+/// A range keeps its rows where only its multirange, or what makes values of either, is called otherwise: a new name of the type reaches neither.
+pub(super) fn compare_ranges(old: &Object, new: &Object) -> Change {
+    if old.defined() != new.defined() {
+        return Change::rebuild();
+    }
+    let text = |row: &Value, at: usize| row[at].as_str().unwrap_or_default().to_owned();
+    let mut change = Change::default();
+    let mut follow = |what: &str, full: String, (from, to): ([String; 2], [String; 2])| {
+        let [schema, name] = &to;
+        if from[0] != *schema {
+            change.push(format!("ALTER {what} {full} SET SCHEMA {schema}"));
+        }
+        if from[1] != *name {
+            let moved = full.replacen(&format!("{}.", from[0]), &format!("{schema}."), 1);
+            change.push(format!("ALTER {what} {moved} RENAME TO {}", quoted(name)));
+        }
+    };
+    let [before, after] = [old, new].map(|object| &object.details["multirange"]);
+    if before.is_array() && after.is_array() {
+        let names = [before, after].map(|row| [text(row, 2), text(row, 1)]);
+        follow("TYPE", text(before, 0), names.into());
+    }
+    let constructors =
+        |object: &Object| object.details["constructors"].as_array().cloned().unwrap_or_default();
+    let after = constructors(new);
+    for before in constructors(old) {
+        let Some(row) = after.iter().find(|row| row[3] == before[3]) else { continue };
+        let names = [&before, row].map(|row| [text(row, 2), text(row, 1)]);
+        follow("FUNCTION", text(&before, 0), names.into());
+    }
+    change
+}
+
 /// Attributes are added, dropped and altered in place, unless a table's column has the type or the order would differ.
 pub(super) fn compare_composites(sides: Sides<'_>, old: &Object, new: &Object) -> Change {
     let mut change = Change::default();

@@ -26,10 +26,10 @@ pub(super) fn of_types(objects: &Objects) -> BTreeSet<&str> {
     of_types.map(|object| object.identity.as_str()).collect()
 }
 
-/// A definition with the names that types have by `found`.
+/// A definition with the names that others have by `found`.
 fn under_new_names(text: &str, found: &[Rename]) -> String {
     let replace = |text: String, (from, to): (String, String)| text.replace(&from, &to);
-    found.iter().filter_map(Rename::of_type).fold(text.to_owned(), replace)
+    found.iter().filter_map(Rename::of_text).fold(text.to_owned(), replace)
 }
 
 /// The type of a column, under its new name.
@@ -265,6 +265,7 @@ pub(super) fn infer_types(old: &Objects, new: &Objects, found: &[Rename]) -> Vec
             let what = match one.kind {
                 Kind::Enum => "the same labels",
                 Kind::Domain => "the same type and the same constraints",
+                Kind::Range => "the same subtype",
                 _ => "the same attributes",
             };
             inferred.push(renamed_to(one, other, what));
@@ -274,7 +275,7 @@ pub(super) fn infer_types(old: &Objects, new: &Objects, found: &[Rename]) -> Vec
 }
 
 /// The kinds of types whose new names are found.
-pub(super) const TYPES: [Kind; 3] = [Kind::Enum, Kind::Domain, Kind::CompositeType];
+pub(super) const TYPES: [Kind; 4] = [Kind::Enum, Kind::Domain, Kind::CompositeType, Kind::Range];
 
 /// What else is found in another schema: by its name, where it is the same in all else.
 pub(super) const OTHERS: [Kind; 8] = [
@@ -305,6 +306,7 @@ fn what_it_is(objects: &Objects, object: &Object) -> Vec<String> {
         }
         Kind::CompositeType => list("attributes").collect(),
         Kind::Enum => list("labels").collect(),
+        Kind::Range => vec![object.kind.text().to_owned(), object.defined().to_owned()],
         _ => {
             let name = format!("{}.{}", within_of(object), quoted(&object.name));
             vec![object.create.replace(&name, "")]
@@ -415,20 +417,30 @@ pub(super) fn infer_moves(old: &Objects, new: &Objects, found: &[Rename]) -> Vec
     };
     let mut all = found.to_vec();
     for kind in TYPES.into_iter().chain(OTHERS) {
-        let is_same = |(one, other): &(Object, Object)| {
-            if OTHERS.contains(&kind) && !(stands_alone(old, one) && stands_alone(new, other)) {
-                return false;
-            }
-            let before = what_it_is(old, one);
-            let before: Vec<_> = before.iter().map(|text| under_new_names(text, &all)).collect();
-            let after = what_it_is(new, other);
-            let common = before.iter().filter(|label| after.contains(label)).count();
-            !before.is_empty() && before == after
-                || kind == Kind::Enum && 2 * common > before.len().max(after.len())
-        };
-        let same: Vec<_> = moved(kind, old, new, found).into_iter().filter(is_same).collect();
         let alike = if kind == Kind::Enum { "most labels" } else { "are the same in all else" };
-        all.extend(same.into_iter().map(|pair| rename(pair, alike)));
+        // What one uses may have moved along with it.
+        loop {
+            let is_same = |(one, other): &(Object, Object)| {
+                let stays = one.schema == other.schema;
+                if stays
+                    || is_known(&all, kind, &within_of(one), &one.name)
+                    || OTHERS.contains(&kind) && !(stands_alone(old, one) && stands_alone(new, other))
+                {
+                    return false;
+                }
+                let before = what_it_is(old, one);
+                let before: Vec<_> = before.iter().map(|text| under_new_names(text, &all)).collect();
+                let after = what_it_is(new, other);
+                let common = before.iter().filter(|label| after.contains(label)).count();
+                !before.is_empty() && before == after
+                    || kind == Kind::Enum && 2 * common > before.len().max(after.len())
+            };
+            let same: Vec<_> = moved(kind, old, new, &all).into_iter().filter(is_same).collect();
+            if same.is_empty() {
+                break;
+            }
+            all.extend(same.into_iter().map(|pair| rename(pair, alike)));
+        }
     }
     let tables = moved(Kind::Table, old, new, found).into_iter().filter(is_same);
     all.extend(tables.map(|pair| rename(pair, "the same columns or most of them")));

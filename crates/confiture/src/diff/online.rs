@@ -2,7 +2,7 @@
 //! part of a transaction.
 
 use crate::catalog::{Kind, Object, Objects};
-use crate::diff::aside::Aside;
+use crate::diff::aside;
 use crate::diff::compare::quoted;
 use crate::diff::fate::Work;
 use crate::diff::{Hazard, Step, family, partitioned};
@@ -27,7 +27,7 @@ pub(super) fn make(step: &mut Step, work: &Work<'_>, at: usize) {
     if let Some(statements) = statements {
         let rest: Vec<Sql> = step.statements.drain(1..).collect();
         step.by_parts = is_partitioned && object.detail("type") != "c";
-        step.ahead = ahead(work, object).unwrap_or_default();
+        step.ahead = ahead(work, at).unwrap_or_default();
         if work.by_parts && step.by_parts {
             step.statements = statements.iter().map(|text| plain(text)).collect();
         }
@@ -48,14 +48,13 @@ fn plain(statement: &str) -> Sql {
 
 /// What builds an index of its own before all that belongs together with it, and what makes it, or its key, of that; nothing where it stands on what comes
 /// or changes there.
-fn ahead(work: &Work<'_>, object: &Object) -> Option<Vec<Sql>> {
-    let is_taken = |name: &str| {
-        let is_it = |one: &Object| one.schema == object.schema && one.name == name;
-        work.sides.old.all.iter().any(is_it)
-    };
-    let meanwhile = Aside::meanwhile().of(&object.name);
-    let name = if object.kind == Kind::Index || is_taken(&object.name) { &meanwhile } else { &object.name };
-    let mut statements = built_as(object, name).filter(|_| is_built_apart(object) && !is_taken(name))?;
+fn ahead(work: &Work<'_>, at: usize) -> Option<Vec<Sql>> {
+    let object = &work.sides.new.all[at];
+    let is_it = |one: &Object| aside::place(one) == aside::place(object);
+    let is_taken = object.kind == Kind::Index || work.sides.old.all.iter().any(is_it);
+    let meanwhile = work.ahead.get(&at)?.of(&object.name);
+    let name = if is_taken { &meanwhile } else { &object.name };
+    let mut statements = built_as(object, name)?;
     if object.kind == Kind::Index {
         statements.push(renamed(object, name));
     }
@@ -140,7 +139,10 @@ fn from_index(object: &Object, index: &str) -> Option<Vec<String>> {
 
 /// Adds the form to a step that sets NOT NULL on a column of a table that is there: a check is added, and proved without keeping
 /// anybody out, and then tells that no row has to be read.
-pub(super) fn not_null(step: &mut Step, object: &Object, is_there: bool) {
+pub(super) fn not_null(step: &mut Step, work: &Work<'_>, at: usize) {
+    let new = work.sides.new;
+    let (object, table) = (&new.all[at], new.root(at));
+    let is_there = new.all[table].kind == Kind::Table && !work.made[table];
     let sets = |sql: &Sql| sql.as_str().ends_with(" SET NOT NULL");
     // From PostgreSQL 18 on it may be a constraint of its own, which is validated as others are.
     let adds = |sql: &Sql| {
@@ -152,10 +154,7 @@ pub(super) fn not_null(step: &mut Step, object: &Object, is_there: bool) {
     }
     step.hazards.push(Hazard::BlocksWrites("nobody can use the table while its rows are checked".into()));
     let table = super::column::table_of(object);
-    let mut name = format!("{}_not_null__check", object.name);
-    if name.len() > 63 {
-        name = format!("not_null__check_{}", object.details["number"]);
-    }
+    let name = aside::passing(work.sides, &object.name, "_not_null__check");
     let (name, column) = (quoted(&name), quoted(&object.name));
     let around = |sql: &Sql| {
         if adds(sql) {

@@ -10,11 +10,12 @@ use crate::diff::data_type::{label_text, labels};
 use crate::diff::infer::{
     OTHERS, TYPES, infer_columns, infer_moves, infer_schemas, infer_tables, infer_types,
 };
-use crate::diff::{Hazard, Step, column};
+use crate::diff::{Hazard, Step, column, data_type};
 use crate::error::{Error, Result};
 use crate::sql::Sql;
 
 pub use crate::diff::asked::Asked;
+use crate::diff::order::name_spaces;
 use crate::diff::room::make_room;
 pub use crate::diff::room::{exchanged, moved_extensions, steps};
 
@@ -243,10 +244,10 @@ impl Rename {
         can_move(self.kind) && self.within.0 != self.within.1
     }
 
-    /// The names of a type before and after, or what is in front of all names of a schema.
-    pub(super) fn of_type(&self) -> Option<(String, String)> {
+    /// The names before and after of what definitions name, or what is in front of all names of a schema.
+    pub(super) fn of_text(&self) -> Option<(String, String)> {
         match self.kind {
-            kind if TYPES.contains(&kind) => {
+            kind if TYPES.contains(&kind) || OTHERS.contains(&kind) => {
                 let name = |within: &str, name: &str| format!("{within}.{}", quoted(name));
                 Some((name(&self.within.0, &self.from), name(&self.within.1, &self.to)))
             }
@@ -271,6 +272,22 @@ impl Rename {
     pub fn reason(&self) -> &str {
         &self.reason
     }
+}
+
+/// Range types whose multiranges and constructors have other names, which those of the type do not change. Where a name is taken, the plan sees to it.
+#[must_use]
+pub fn ranges(state: &Objects, to: &Objects) -> Vec<Step> {
+    let takes = |object: &Object, name: &(u8, String)| name_spaces(state, object).contains(name);
+    let follow = |object: &Object| {
+        let after = to.find(&object.key())?.1;
+        let wanted: Vec<_> = name_spaces(to, after).into_iter().filter(|name| !takes(object, name)).collect();
+        if state.all.iter().any(|other| wanted.iter().any(|name| takes(other, name))) {
+            return None;
+        }
+        let statements = data_type::compare_ranges(object, after).statements;
+        (!statements.is_empty()).then(|| Step::plain(object.title(), statements))
+    };
+    state.all.iter().filter(|object| object.kind == Kind::Range).filter_map(follow).collect()
 }
 
 /// Sequences that the same column owns under another name.

@@ -82,8 +82,7 @@ fn written(work: &Work<'_>, group: &Group) -> Step {
                 ..Step::plain(title, change.statements.clone())
             };
             if new.all[to].kind == Kind::Column {
-                let is_there = new.all[new.root(to)].kind == Kind::Table && !work.made[new.root(to)];
-                online::not_null(&mut step, &new.all[to], is_there);
+                online::not_null(&mut step, work, to);
             }
             step
         }
@@ -204,8 +203,8 @@ fn finish(work: &Work<'_>, at: usize) -> Step {
         let gone: Vec<String> = gone.map(|column| quoted(&column.name)).collect();
         hazards.extend(Hazard::values_lost("column", &gone));
     }
-    let what = object.phrase.split(' ').next().unwrap_or("TYPE");
-    statements.push(Sql::from_server(format!("DROP {what} {name}")));
+    let what = object.phrase.strip_suffix(&object.identity).unwrap_or("TYPE ");
+    statements.push(Sql::from_server(format!("DROP {what}{name}")));
     Step { hazards, ..Step::plain(format!("{}: what was set aside", object.title()), statements) }
 }
 
@@ -323,7 +322,7 @@ fn make(work: &Work<'_>, at: usize, members: &[Act]) -> Step {
             }
             if !object.detail("identity").is_empty() && refuses_identity(work, object) {
                 step.statements.extend(
-                    column::add_identity_apart(object, &work.not_null_names)
+                    column::add_identity_apart(work.sides, object, &work.not_null_names)
                         .into_iter()
                         .map(Sql::from_server),
                 );

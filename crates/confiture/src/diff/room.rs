@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::catalog::{Kind, Object, Objects};
+use crate::diff::aside::Aside;
 use crate::diff::asked::parts;
 use crate::diff::compare::quoted;
 use crate::diff::order::name_spaces;
@@ -210,15 +211,14 @@ fn spaces(state: &Objects, object: &Object) -> Vec<Space> {
 
 /// An object that makes room, under a name that nobody has.
 fn aside(state: &Objects, object: &Object, bearers: &HashMap<Space, usize>) -> Object {
-    let base: String = object.name.chars().take(14).collect();
-    let mut after = object.clone();
-    after.name = format!("{base}__aside");
-    let mut number = 1;
-    while spaces(state, &after).iter().any(|space| bearers.contains_key(space)) {
-        number += 1;
-        after.name = format!("{base}__aside{number}");
-    }
-    after
+    let called = |aside: &Aside| {
+        let mut after = object.clone();
+        after.name = aside.of(&object.name);
+        after
+    };
+    let is_free =
+        |aside: &Aside| !spaces(state, &called(aside)).iter().any(|space| bearers.contains_key(space));
+    called(&Aside::free("__aside", is_free))
 }
 
 fn statements(state: &Objects, before: &Object, after: &Object) -> Vec<Sql> {

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crate::catalog::{Kind, Object, Objects};
-use crate::diff::aside::MEANWHILE;
+use crate::diff::aside::{MEANWHILE, Taken};
 use crate::diff::compare::Change;
 use crate::diff::fate::{Fate, Work};
 use crate::diff::{PlanOptions, Step, aside, family, online, order, partitioned};
@@ -12,7 +12,7 @@ use crate::sql::Sql;
 
 impl Work<'_> {
     /// Finds them: nothing that they stand on, or that stands on them, goes or changes its type.
-    pub(super) fn swap(&mut self, options: &PlanOptions) {
+    pub(super) fn swap(&mut self, options: &PlanOptions, taken: &mut Taken) {
         let dependants = self.sides.old.dependants();
         let all = 0..self.sides.old.all.len();
         let parts = [self.sides.old, self.sides.new].map(family::indexes_above);
@@ -30,11 +30,17 @@ impl Work<'_> {
             family::indexes_below(&parts[1], twin).iter().for_each(|part| self.new_comes_along[*part] = true);
         }
         let new = self.sides.new;
-        let of_parts = |at: usize| {
-            let parts = self.twins[at].map(|twin| family::indexes_below(&parts[1], twin));
-            parts.into_iter().flatten().map(|at| aside::place(&new.all[at])).collect()
-        };
-        self.swapped = aside::names(self.sides, &swapped, MEANWHILE, of_parts);
+        for at in (0..swapped.len()).filter(|at| swapped[*at]) {
+            let below = self.twins[at].map(|twin| family::indexes_below(&parts[1], twin));
+            let below = below.into_iter().flatten().map(|at| aside::place(&new.all[at]));
+            let places: Vec<_> = below.chain([aside::place(&self.sides.old.all[at])]).collect();
+            self.swapped.insert(at, taken.give(&places, MEANWHILE));
+        }
+        for (at, object) in new.all.iter().enumerate() {
+            if self.made[at] && online::is_built_apart(object) {
+                self.ahead.insert(at, taken.give(&[aside::place(object)], MEANWHILE));
+            }
+        }
         self.goes_last = self.find_last(&dependants);
     }
 

@@ -122,15 +122,16 @@ async fn attempt(
     let mut steps = Vec::new();
     let can_be_by_parts =
         |steps: &[Step]| one_transaction && !options.by_parts && steps.iter().any(|step| step.by_parts);
-    for turn in 0..7 {
+    for turn in 0..8 {
         let more = match turn {
             0 if options.quiet => diff::quiet(&state),
             0 => Vec::new(),
             1 => rename::steps(&state, renames, Stage::Schemas),
             2 => rename::moved_extensions(&state, to),
             3 => rename::steps(&state, renames, Stage::Objects),
-            4 => rename::steps(&state, renames, Stage::Parts),
-            5 => rename::label_steps(&state, renames),
+            4 => rename::ranges(&state, to),
+            5 => rename::steps(&state, renames, Stage::Parts),
+            6 => rename::label_steps(&state, renames),
             _ => rename::owned_sequences(&state, to),
         };
         if !more.is_empty() {

@@ -37,6 +37,8 @@ pub(super) struct Work<'a> {
     pub(super) aside: BTreeMap<usize, Aside>,
     /// Old indexes and keys that go when the new ones are built, and how those are called until then.
     pub(super) swapped: BTreeMap<usize, Aside>,
+    /// How new indexes are called that are built before their place is free.
+    pub(super) ahead: BTreeMap<usize, Aside>,
     /// Old indexes and keys that go when all that comes is there.
     pub(super) goes_last: BTreeSet<usize>,
     /// Columns that are dropped with `ONLY`, because they stay with those who inherit them.
@@ -64,6 +66,7 @@ pub(super) fn decide<'a>(sides: Sides<'a>, options: &PlanOptions) -> Work<'a> {
         set_aside: vec![false; old.all.len()],
         aside: BTreeMap::new(),
         swapped: BTreeMap::new(),
+        ahead: BTreeMap::new(),
         goes_last: BTreeSet::new(),
         stays_below: BTreeSet::new(),
         old_comes_along: vec![false; old.all.len()],
@@ -114,10 +117,13 @@ pub(super) fn decide<'a>(sides: Sides<'a>, options: &PlanOptions) -> Work<'a> {
     }
     work.lead_through_text();
     work.settle(options);
-    work.swap(options);
+    let mut taken = aside::Taken::of(sides);
+    work.swap(options, &mut taken);
     let comes = |at: usize| work.made[at] && !work.new_comes_along[at];
     work.not_null_names = not_null::names(sides, comes);
-    work.aside = aside::names(sides, &work.set_aside, "__old", |_| Vec::new());
+    for at in (0..old.all.len()).filter(|at| work.set_aside[*at]) {
+        work.aside.insert(at, taken.give(&aside::all_places(&old.all[at]), "__old"));
+    }
     work
 }
 
@@ -133,10 +139,20 @@ pub(super) fn is_type(kind: Kind) -> bool {
     matches!(kind, Kind::Enum | Kind::Domain | Kind::CompositeType | Kind::Range | Kind::Collation)
 }
 
+/// True for what is a type as well: that of its rows.
+pub(super) fn has_rows(kind: Kind) -> bool {
+    matches!(kind, Kind::Table | Kind::ForeignTable | Kind::View | Kind::MaterializedView)
+}
+
 /// True where an object of another kind has the name.
 fn is_named_otherwise(new: &Objects, object: &Object) -> bool {
-    let other = |one: &Object| one.identity == object.identity && one.kind != object.kind;
-    new.all.iter().any(|one| other(one) && (is_type(one.kind) || is_relation_or_routine(one.kind)))
+    new.all.iter().any(|one| is_namesake(one, object))
+}
+
+/// True for an object of the same name and another kind.
+fn is_namesake(one: &Object, object: &Object) -> bool {
+    let is_other = one.identity == object.identity && one.kind != object.kind;
+    is_other && (is_type(one.kind) || is_relation_or_routine(one.kind))
 }
 
 /// What can be reached from `open` downwards, by way of what `holds`; a part leads to its whole.
@@ -263,7 +279,7 @@ impl Work<'_> {
             Fate::Gone | Fate::Rebuild => match above.kind {
                 _ if is_part => self.rebuild(dependant),
                 Kind::Column if above.details["generated"].is_null() => {
-                    let follows = (is_type(below.kind) || below.kind == Kind::Table)
+                    let follows = (is_type(below.kind) || has_rows(below.kind))
                         && (self.fates[on] == Fate::Rebuild || self.keeps_type(dependant));
                     follows.then(|| self.retype(dependant, below)).flatten()
                 }
@@ -367,6 +383,13 @@ impl Work<'_> {
     fn keeps_type(&self, at: usize) -> bool {
         let old = &self.sides.old.all[at];
         self.twins[at].is_some_and(|twin| self.sides.new.all[twin].detail("type") == old.detail("type"))
+    }
+
+    /// True for a column whose new type is, or stands on, what bears the name of `on` then, which is of another kind.
+    fn needs_namesake(&self, column: usize, on: usize) -> bool {
+        let (new, object) = (self.sides.new, &self.sides.old.all[on]);
+        let below = |twin: usize| reached(new, new.all[twin].depends.iter().copied().collect(), |_| true);
+        self.twins[column].is_some_and(|twin| below(twin).iter().any(|on| is_namesake(&new.all[*on], object)))
     }
 
     /// A column whose type or collation is made anew takes the new one over, a type by way of text.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::catalog::{Kind, Object, Objects};
-use crate::diff::fate::{Fate, Work, is_named_otherwise, is_type};
+use crate::diff::fate::{Fate, Work, has_rows, is_named_otherwise, is_type};
 use crate::diff::{PlanOptions, family, not_null};
 use crate::sql::Sql;
 
@@ -19,11 +19,15 @@ impl Work<'_> {
                 }
                 self.set_aside[at] = match old.all[at].kind {
                     Kind::Table if self.fates[at] == Fate::Rebuild => true,
-                    Kind::Table => self.waits_for_columns(at, &dependants),
-                    kind if is_type(kind) => self.waits_for_columns(at, &dependants),
+                    kind if is_type(kind) || has_rows(kind) => self.waits_for_columns(at, &dependants),
                     _ => false,
                 };
             }
+        }
+        // A partition goes with the rows of its table, and its name may be needed before.
+        for at in 0..old.all.len() {
+            let waits = self.whole_of(at).is_some() && is_named_otherwise(self.sides.new, &old.all[at]);
+            self.set_aside[at] |= waits;
         }
         self.stays_below = self.columns_that_stay_below();
         self.set_bases_aside(&dependants);
@@ -122,7 +126,19 @@ impl Work<'_> {
             return is_used(old, dependants, at, &holds);
         }
         let taken = is_named_otherwise(self.sides.new, &old.all[at]);
-        dependants[at].iter().any(|on| holds(*on) && self.keeps_type(*on) || taken && waits(*on))
+        let leaves = |on: usize| holds(on) && (self.keeps_type(on) || taken && self.needs_namesake(on, at));
+        is_used(old, dependants, at, &|on| leaves(on) || taken && waits(on))
+    }
+
+    /// The table, set aside, whose partition one is that goes: its rows go over with the others there.
+    pub(in crate::diff) fn whole_of(&self, at: usize) -> Option<usize> {
+        let all = &self.sides.old.all;
+        if self.fates[at] != Fate::Gone || all[at].kind != Kind::Table || !all[at].is("is_partition") {
+            return None;
+        }
+        let link = all.iter().find(|link| link.kind == Kind::Partition && link.parent == Some(at))?;
+        let whole = *link.depends.iter().find(|on| **on != at && all[**on].kind == Kind::Table)?;
+        if self.set_aside[whole] { Some(whole) } else { self.whole_of(whole) }
     }
 
     /// A type under one that is set aside waits as well: its name is needed, and it cannot go before the other.

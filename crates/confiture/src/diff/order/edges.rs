@@ -261,6 +261,10 @@ impl Graph<'_> {
                 }
             }
         }
+        // A partition that only has another name goes with its table.
+        let set_aside =
+            self.finish_of.iter().filter_map(|(at, finish)| Some((*self.drop_of.get(at)?, *finish, false)));
+        edges.extend(set_aside);
         self.edges.extend(edges);
         self.connect_rows_that_go_over();
         self.connect_casts();

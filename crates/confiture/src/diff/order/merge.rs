@@ -25,8 +25,10 @@ impl Graph<'_> {
         for (at, act) in drops {
             let object = &self.old().all[at];
             // The rows of a partition go over with those of its table.
-            if let Some(finish) = self.finish_of_whole(at) {
-                self.merged[act] = finish;
+            let partition = object.parent.filter(|_| object.kind == Kind::Partition).unwrap_or(at);
+            if let Some(whole) = self.work.whole_of(partition) {
+                let with = self.finish_of[&whole];
+                self.merged[self.finish_of.get(&at).copied().unwrap_or(act)] = with;
                 continue;
             }
             // What leaves a table that is only set aside has to be taken off it, for its name is needed again.
@@ -49,21 +51,6 @@ impl Graph<'_> {
                 self.merged[act] = with;
             }
         }
-    }
-
-    /// Where a partition goes whose table is set aside: what is left of that takes it along.
-    fn finish_of_whole(&self, at: usize) -> Option<usize> {
-        let old = self.old();
-        if old.all[at].kind != Kind::Table || !old.all[at].is("is_partition") {
-            return None;
-        }
-        let link = (0..old.all.len())
-            .find(|link| old.all[*link].kind == Kind::Partition && old.all[*link].parent == Some(at))?;
-        let whole =
-            *old.all[link].depends.iter().find(|on| **on != at && old.all[**on].kind == Kind::Table)?;
-        let goes = self.drop_of.contains_key(&at) && self.work.fates[at] == Fate::Gone;
-        let finish = self.finish_of.get(&whole).copied().or_else(|| self.finish_of_whole(whole));
-        finish.filter(|_| goes)
     }
 
     /// The column that owns a sequence.
