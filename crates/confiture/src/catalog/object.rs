@@ -353,6 +353,14 @@ impl Objects {
         rest
     }
 
+    /// Takes up a schema that stays although this side lacks it.
+    pub fn take_in(&mut self, schema: &Object) {
+        if self.find(&schema.key()).is_none() {
+            self.by_key.insert(schema.key(), self.all.len());
+            self.all.push(Object { parent: None, depends: BTreeSet::new(), ..schema.clone() });
+        }
+    }
+
     /// The table, view or type that an object belongs to; itself where it belongs to none.
     #[must_use]
     pub fn root(&self, mut at: usize) -> usize {

@@ -7,6 +7,7 @@
 mod annotation;
 mod aside;
 mod asked;
+mod broken;
 mod column;
 mod column_order;
 mod compare;
@@ -45,10 +46,12 @@ mod twins;
 use serde::Serialize;
 
 use crate::catalog::{Key, Kind, Object, Objects};
+use crate::diff::rename::Rename;
 use crate::sql::Sql;
 
 pub use annotation::annotations;
 pub(crate) use annotation::made_by;
+pub use broken::{broken_indexes, build_broken};
 pub use column_order::{by_place, other_column_order};
 pub use hazard::Hazard;
 pub use inheritance::{inherit_again, other_inheritance};
@@ -266,10 +269,37 @@ pub fn other_extensions(old: &Objects, new: &Objects) -> Vec<String> {
         let (is, should) = (version(object), version(other));
         format!("the extension {} stays at version {is}: no update leads to {should}", object.name)
     };
-    let fixed = extensions().filter_map(|(object, other)| {
-        let (is, should) = (object.detail("fixed_in"), other.detail("fixed_in"));
-        let stays = object.kind == Kind::Extension && ![is, should].contains(&"") && is != should;
-        stays.then(|| format!("the extension {} stays in {is}: it cannot be taken to {should}", object.name))
+    let fixed = fixed_elsewhere(old, new).map(|(object, is, should)| {
+        let is_hosted = new.find(&(Kind::Schema, is.to_owned())).is_none();
+        let host = if is_hosted { ", and so does that schema" } else { "" };
+        format!("the extension {} stays in {is}{host}: it cannot be taken to {should}", object.name)
     });
     others.map(remark).chain(fixed).collect()
+}
+
+/// Extensions that cannot be moved, with the schema in which they are, and that in which they are to be.
+fn fixed_elsewhere<'a>(
+    old: &'a Objects,
+    new: &'a Objects,
+) -> impl Iterator<Item = (&'a Object, &'a str, &'a str)> {
+    let extensions = old.all.iter().filter(|object| object.kind == Kind::Extension);
+    extensions.filter_map(|object| {
+        let (is, should) = (object.detail("fixed_in"), new.find(&object.key())?.1.detail("fixed_in"));
+        (![is, should].contains(&"") && is != should).then_some((object, is, should))
+    })
+}
+
+/// `new`, with the schemas of `old` in which such extensions stay; nothing where it has them.
+#[must_use]
+pub fn with_hosts(old: &Objects, new: &Objects, renames: &[Rename]) -> Option<Objects> {
+    let stays = |is: &&str| rename::schema_after(is, renames) == **is;
+    let hosts = fixed_elsewhere(old, new).map(|(_, is, _)| is).filter(stays);
+    let hosts: Vec<&Object> =
+        hosts.filter_map(|is| Some(old.find(&(Kind::Schema, is.to_owned()))?.1)).collect();
+    let lacks = hosts.iter().any(|host| new.find(&host.key()).is_none());
+    lacks.then(|| {
+        let mut hosting = new.clone();
+        hosts.into_iter().for_each(|host| hosting.take_in(host));
+        hosting
+    })
 }

@@ -1,11 +1,14 @@
 //! Compares what two sources make, both ways.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use tokio::sync::RwLock;
 
+use crate::catalog::Objects;
 use crate::config::Connection;
 use crate::config::mapping::TableName;
-use crate::diff::rename::{self, Asked};
+use crate::diff::rename::{self, Asked, Rename};
 use crate::diff::{self, Step};
 use crate::error::{Error, Result};
 use crate::postgres::scratch::{self, Scratch};
@@ -50,6 +53,13 @@ impl Plan {
     /// Takes the forms that let others go on working.
     fn go_online(&mut self) {
         self.steps = diff::go_online(std::mem::take(&mut self.steps));
+        self.one_transaction &= self.steps.iter().all(|step| !step.alone);
+    }
+
+    /// Builds what is not valid in the live database where the plan begins, and what it relies on.
+    fn build_broken(&mut self, side: &Side<'_>, online: bool) {
+        let Some(live) = &side.live else { return };
+        self.steps = diff::build_broken(std::mem::take(&mut self.steps), &live.objects, online);
         self.one_transaction &= self.steps.iter().all(|step| !step.alone);
     }
 
@@ -176,11 +186,11 @@ async fn compare(
     let renames = rename::renames(&before, &after, &asked)?;
     remarks.extend(renames.iter().map(|rename| format!("{} ({})", rename.title(), rename.reason())));
     remarks.extend(diff::questions(&before, &after, &renames, &asked));
-    // Both ways at the same time: the old database goes forward, the new one back.
     let (back, locks) = (rename::reversed(&renames), RwLock::default());
+    let (to_new, to_old) = (hosting(&before, &after, &renames), hosting(&after, &before, &back));
     let (forward, backward) = tokio::join!(
-        converge(left.session(), (&before, &after), &renames, owners, &locks),
-        converge(right.session(), (&after, &before), &back, owners, &locks)
+        converge(left.session(), (&before, &to_new), &renames, owners, &locks),
+        converge(right.session(), (&after, &to_old), &back, owners, &locks)
     );
     let ((mut up, reached), (mut down, restored)) =
         (forward?, backward.map_err(|error| error.context("on the way back"))?);
@@ -196,18 +206,23 @@ async fn compare(
     remarks.extend(diff::by_place(&restored, &before).into_iter().map(on_the_way_back));
     remarks.extend(diff::of_no_toast(&reached, &after, "is without"));
     remarks.extend(diff::of_no_toast(&restored, &before, "is without").into_iter().map(on_the_way_back));
-    remarks.extend(diff::other_extensions(&reached, &after));
-    remarks.extend(diff::other_extensions(&restored, &before).into_iter().map(on_the_way_back));
+    // What is not quite as it was may be altered otherwise.
+    let (fixed_here, fixed_there) =
+        (diff::other_extensions(&reached, &after), diff::other_extensions(&restored, &before));
+    let mut exact = (fixed_there.is_empty(), fixed_here.is_empty());
+    remarks.extend(fixed_here);
+    remarks.extend(fixed_there.into_iter().map(on_the_way_back));
     let (other_after, other_before) =
         (diff::other_inheritance(&reached, &after), diff::other_inheritance(&restored, &before));
-    // What is not quite as it was may be altered otherwise.
-    let exact = (other_before.is_empty(), other_after.is_empty());
+    exact = (exact.0 && other_before.is_empty(), exact.1 && other_after.is_empty());
     remarks.extend(other_after);
     remarks.extend(other_before.into_iter().map(on_the_way_back));
     if options.online {
         up.go_online();
         down.go_online();
     }
+    up.build_broken(&old_side, options.online);
+    down.build_broken(&new_side, options.online);
     let (up_reshaped, down_reshaped) = (up.rewrite_once(), down.rewrite_once());
     // By now the right one is what the left one was, and the other way round.
     let live = old_side.live.as_ref().or(new_side.live.as_ref());
@@ -217,21 +232,26 @@ async fn compare(
         async {
             let fresh = fresh(connection, exact.0, owners, &old_side, &new_side).await?;
             let there = fresh.as_ref().unwrap_or(right);
-            let seen = watch(there.session(), (&mut up, up_reshaped), &sizes, &after, owners).await;
+            let seen = watch(there.session(), (&mut up, up_reshaped), &sizes, &to_new, owners).await;
             close(fresh).await.and(seen)
         },
         async {
             let fresh = fresh(connection, exact.1, owners, &new_side, &old_side).await?;
             let there = fresh.as_ref().unwrap_or(left);
-            let seen = watch(there.session(), (&mut down, down_reshaped), &sizes, &before, owners).await;
+            let seen = watch(there.session(), (&mut down, down_reshaped), &sizes, &to_old, owners).await;
             close(fresh).await.and(seen)
         }
     );
     forward?;
     backward.map_err(|error| error.context("on the way back"))?;
     // Nobody waits until so many small pieces are given back.
-    drop(tokio::task::spawn_blocking(move || drop((before, after, reached, restored))));
+    drop(tokio::task::spawn_blocking(move || drop((before, after, to_old, to_new, reached, restored))));
     Ok(Difference { up, down, remarks, uncovered })
+}
+
+/// `new`, with what `old` has and cannot lose.
+fn hosting(old: &Objects, new: &Arc<Objects>, renames: &[Rename]) -> Arc<Objects> {
+    diff::with_hosts(old, new, renames).map_or_else(|| Arc::clone(new), Arc::new)
 }
 
 /// Another scratch database that is what `side` is, where the one that a plan has made so is not `exact`.

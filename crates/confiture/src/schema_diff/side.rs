@@ -102,10 +102,7 @@ impl<'a> Side<'a> {
     pub(super) fn unlike(&self, made: &Objects) -> Vec<String> {
         let Some(live) = &self.live else { return Vec::new() };
         let mut unlike = diff::of_no_toast(made, &live.objects, "keeps");
-        let is_broken = |index: &&Object| {
-            index.kind == Kind::Index && index.detail("relkind") == "i" && !index.is("valid")
-        };
-        unlike.extend(live.objects.all.iter().filter(is_broken).map(|index| {
+        unlike.extend(diff::broken_indexes(&live.objects).map(|index| {
             let name = &index.identity;
             format!("the index {name} is not valid, and is compared as if it were: REINDEX INDEX CONCURRENTLY {name} builds it")
         }));
@@ -123,11 +120,7 @@ impl<'a> Side<'a> {
         let Some(live) = &self.live else { return hosting };
         for (_, host) in live.hosts.iter().filter_map(|key| live.objects.find(key)) {
             if objects.find(&host.key()).is_none() {
-                let hosting = Arc::make_mut(&mut hosting);
-                hosting.by_key.insert(host.key(), hosting.all.len());
-                let mut host = host.clone();
-                host.depends.clear();
-                hosting.all.push(host);
+                Arc::make_mut(&mut hosting).take_in(host);
             }
         }
         hosting

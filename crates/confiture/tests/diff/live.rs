@@ -61,6 +61,44 @@ async fn an_index_that_is_not_valid_is_told() {
     assert_eq!(found.remarks, [said]);
 }
 
+/// Before the whole's index takes it, or a key is made of it, or its table joins another one: else those would have an index that lacks rows.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_that_is_not_valid_is_built_before_it_is_relied_on() {
+    let server = shared_server().await;
+    let database = Database::create_on(server).await.unwrap();
+    let connection = connection(server, database.name());
+    let session = Session::connect(&connection).await.unwrap();
+    let made = "CREATE TABLE p (a int, b int) PARTITION BY LIST (a); CREATE TABLE \"P 1\" PARTITION OF p FOR VALUES IN (1);
+        CREATE INDEX \"Ü\" ON \"P 1\" (b); CREATE TABLE q (a int, b int); CREATE INDEX q_b_idx ON q (b);
+        CREATE TABLE r (a int); CREATE UNIQUE INDEX k ON r (a); CREATE INDEX stays ON r (a DESC);";
+    session.batch(&Sql::literal(made)).await.unwrap();
+    let breaks = "UPDATE pg_index SET indisvalid = false WHERE indrelid IN ('\"P 1\"'::regclass, 'q'::regclass, 'r'::regclass)";
+    session.batch(&Sql::literal(breaks)).await.unwrap();
+    let live = Source::Live(Box::new(connection.clone()));
+    let new = "CREATE TABLE p (a int, b int) PARTITION BY LIST (a); CREATE TABLE \"P 1\" PARTITION OF p FOR VALUES IN (1);
+        CREATE TABLE q PARTITION OF p FOR VALUES IN (2); CREATE INDEX \"Ü\" ON \"P 1\" (b); CREATE INDEX i ON p (b);
+        CREATE TABLE r (a int CONSTRAINT k UNIQUE); CREATE INDEX stays ON r (a DESC);";
+    let files = Source::Scripts(vec![split(Script::new("schema.sql", new)).unwrap()]);
+    for online in [true, false] {
+        let options = DiffOptions { online, ..DiffOptions::default() };
+        let found = schema_diff::diff(&connection, &live, &files, &options).await.unwrap();
+        let up: Vec<&str> = found.up.statements().map(Sql::as_str).collect();
+        let words = if online { "REINDEX INDEX CONCURRENTLY" } else { "REINDEX INDEX" };
+        let place = |what: &str| {
+            up.iter().position(|sql| sql.contains(what)).unwrap_or_else(|| panic!("{what}: {up:#?}"))
+        };
+        for (index, user) in [
+            ("public.\"Ü\"", "ATTACH PARTITION public.\"Ü\""),
+            ("public.q_b_idx", "ATTACH PARTITION public.q "),
+            ("public.k", "UNIQUE USING INDEX k"),
+        ] {
+            assert!(place(&format!("{words} {index}")) < place(user), "{up:#?}");
+        }
+        assert!(!up.iter().any(|sql| sql.contains("stays")), "{up:#?}");
+        assert_ne!(found.up.one_transaction, online);
+    }
+}
+
 /// What another tool keeps of its migrations stays where files do not say it, unless something else needs it.
 #[tokio::test(flavor = "multi_thread")]
 async fn ledgers_of_other_tools() {

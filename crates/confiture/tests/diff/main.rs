@@ -314,6 +314,13 @@ async fn an_extension_that_cannot_be_moved() {
         "on the way back, the extension xml2 stays in x: it cannot be taken to public",
     ];
     assert_eq!(found.remarks, said);
+    let bare = "CREATE EXTENSION xml2";
+    let found =
+        oracle::differ(shared_server().await, bare, "CREATE SCHEMA x; CREATE EXTENSION xml2 SCHEMA x").await;
+    let found = found.unwrap();
+    assert_eq!((found.up.statements().count(), found.down.statements().count()), (1, 0));
+    let said = "on the way back, the extension xml2 stays in x, and so does that schema: it cannot be taken to public";
+    assert_eq!(found.remarks[1], said);
 }
 
 /// Who has a privilege from the one that loses it loses it, too, unless it is to stay: then it is the owner's to grant.
