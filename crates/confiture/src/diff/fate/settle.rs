@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::catalog::{Kind, Object, Objects};
 use crate::diff::fate::{Fate, Work, has_rows, is_named_otherwise, is_type};
-use crate::diff::{PlanOptions, family, not_null};
+use crate::diff::{PlanOptions, column, family, not_null};
 use crate::sql::Sql;
 
 impl Work<'_> {
@@ -90,10 +90,14 @@ impl Work<'_> {
                         .any(|on| self.made[*on] && alone.contains(new.all[*on].identity.as_str()));
                 self.new_comes_along[at] = object.inherited && !own && !apart || waits;
             }
-            // So does the default of a column that comes along; where it has its own, that is seen afterwards.
+            // So does the default of a column that comes along; where it has its own, that is seen afterwards. So is one that
+            // takes numbers from the identity of such a column.
             for (at, object) in new.all.iter().enumerate() {
                 if let (Kind::Default, Some(column)) = (object.kind, object.parent) {
-                    self.new_comes_along[at] = self.new_comes_along[column] && self.made[column];
+                    let comes_along = |on: usize| self.new_comes_along[on] && self.made[on];
+                    let gives_numbers = |on: &&usize| column::identity_sequence(&new.all[**on]).is_some();
+                    let waits = object.depends.iter().filter(gives_numbers).any(|on| comes_along(*on));
+                    self.new_comes_along[at] = waits || comes_along(column);
                 }
             }
         }
