@@ -70,6 +70,7 @@ kinds! {
     Table "table",
     ForeignTable "foreign table",
     Column "column",
+    SystemColumn "system column",
     Default "default",
     SequenceOwner "sequence owner",
     TableType "type of table",

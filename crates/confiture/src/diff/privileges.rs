@@ -180,7 +180,7 @@ fn statements(objects: &Objects, object: &Object, before: &Grants, after: &Grant
         Grantee::Role(name) => quoted(name),
     };
     let what = |letters: &[char]| {
-        let column = (object.kind == Kind::Column || object.kind == Kind::ViewColumn)
+        let column = matches!(object.kind, Kind::Column | Kind::SystemColumn | Kind::ViewColumn)
             .then(|| format!(" ({})", quoted(&object.name)));
         let names: BTreeSet<_> = letters.iter().map(|letter| name_of(*letter)).collect();
         let one = |name: &&str| format!("{name}{}", column.as_deref().unwrap_or_default());
@@ -216,7 +216,7 @@ fn phrase(object: &Object) -> (String, String) {
         Kind::Table | Kind::ForeignTable | Kind::View | Kind::MaterializedView => {
             format!("TABLE {}", object.identity)
         }
-        Kind::Column | Kind::ViewColumn => {
+        Kind::Column | Kind::SystemColumn | Kind::ViewColumn => {
             let column = format!(".{}", quoted(&object.name));
             let identity = &object.identity;
             // The identity is quoted by the server, which may quote a name that needs none.

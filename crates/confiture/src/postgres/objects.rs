@@ -17,13 +17,14 @@ use crate::sql::{Sql, sql};
 
 /// The queries, each of which runs in psql where `search_path` is empty. An object comes as JSON in the column `body`, or in
 /// columns that say what they are ([`Labels`]).
-const COMMON: [&str; 16] = [
+const COMMON: [&str; 17] = [
     include_str!("queries/objects/schemas.sql"),
     include_str!("queries/objects/extensions.sql"),
     include_str!("queries/objects/types.sql"),
     include_str!("queries/objects/sequences.sql"),
     include_str!("queries/objects/tables.sql"),
     include_str!("queries/objects/columns.sql"),
+    include_str!("queries/objects/system_columns.sql"),
     include_str!("queries/objects/defaults.sql"),
     include_str!("queries/objects/inheritance.sql"),
     include_str!("queries/objects/constraints.sql"),

@@ -206,6 +206,20 @@ CREATE TABLE t (a int, b int, c int);
 COMMENT ON COLUMN t.a IS 'it''s one';
 COMMENT ON COLUMN t.c IS 'new';
 GRANT SELECT (a, c), INSERT (c) ON t TO PUBLIC;
+-- case: privileges on system columns
+-- old
+CREATE TABLE t (a int); CREATE TABLE u (a int); CREATE TABLE gone (a int); CREATE TABLE "We ird" (a int);
+GRANT SELECT (xmin, tableoid) ON t TO PUBLIC;
+GRANT SELECT (ctid) ON gone TO PUBLIC;
+GRANT SELECT (ctid), INSERT (ctid) ON "We ird" TO PUBLIC;
+-- new
+CREATE TABLE t (a int); CREATE TABLE u (a int); CREATE TABLE comes (a int); CREATE TABLE "We ird" (a int);
+GRANT SELECT (tableoid) ON t TO PUBLIC;
+GRANT SELECT (ctid) ON u TO PUBLIC;
+GRANT SELECT (ctid) ON comes TO PUBLIC;
+GRANT SELECT (ctid) ON "We ird" TO PUBLIC;
+-- rows
+INSERT INTO t VALUES (1);
 -- case: names that need quotes
 -- old
 CREATE TABLE "We ird" ("a b" int, "select" text, "q""q" int);

@@ -108,7 +108,12 @@ impl Graph<'_> {
             let Some(parent) = object.parent else { continue };
             let Some(&with) = self.make_of.get(&parent) else { continue };
             let fits = match object.kind {
-                Kind::Column | Kind::Default | Kind::ViewColumn | Kind::Attribute | Kind::TableType => true,
+                Kind::Column
+                | Kind::SystemColumn
+                | Kind::Default
+                | Kind::ViewColumn
+                | Kind::Attribute
+                | Kind::TableType => true,
                 Kind::Constraint => {
                     object.detail("type") != "f"
                         && !object.defined().ends_with(" NOT VALID")
