@@ -319,3 +319,17 @@ a: a value that
 b: a value that
 c: a value that
 d: a value that
+-- case: policies of two tables in a circle, by way of a view
+-- old
+-- new
+CREATE TABLE a (x int); CREATE TABLE b (x int);
+CREATE VIEW v AS SELECT x FROM b;
+CREATE POLICY p ON a USING (x IN (SELECT x FROM v));
+CREATE POLICY p ON b USING (x IN (SELECT x FROM a));
+-- case: defaults of two tables in a circle, by way of functions
+-- old
+-- new
+CREATE TABLE a (x int); CREATE TABLE b (x int);
+CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT max(x) FROM b; END;
+CREATE FUNCTION g() RETURNS int BEGIN ATOMIC SELECT max(x) FROM a; END;
+ALTER TABLE a ALTER x SET DEFAULT f(); ALTER TABLE b ALTER x SET DEFAULT g();

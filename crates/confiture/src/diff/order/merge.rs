@@ -20,7 +20,13 @@ impl Graph<'_> {
             .into_iter()
             .filter(|(index, _)| !taken_off.contains(&self.old().all[*index].parent))
             .collect();
-        let parents = family::parents(self.old());
+        let along = along_with_each(self.old(), |object| match object.kind {
+            Kind::Constraint => object.detail("type") != "f",
+            kind => matches!(
+                kind,
+                Kind::Column | Kind::Default | Kind::Index | Kind::Rule | Kind::Trigger | Kind::Policy
+            ),
+        });
         let drops: Vec<(usize, usize)> = self.drop_of.iter().map(|(at, act)| (*at, *act)).collect();
         for (at, act) in drops {
             let object = &self.old().all[at];
@@ -44,7 +50,7 @@ impl Graph<'_> {
             if let Some(parent) = parent
                 && let Some(&with) = self.drop_of.get(&parent)
                 && !stays(self.old().root(parent))
-                && !leads_back(self.old(), &parents, at, self.old().root(parent), |on| {
+                && !leads_back(self.old(), &along, at, self.old().root(parent), |on| {
                     self.drop_of.contains_key(&on)
                 })
             {
@@ -99,7 +105,10 @@ impl Graph<'_> {
     /// Columns, defaults and most constraints are written into the statement that makes their table.
     pub(super) fn merge_makes(&mut self) {
         let mut makes: Vec<(usize, usize)> = self.make_of.iter().map(|(at, act)| (*at, *act)).collect();
-        let parents = family::parents(self.new_side());
+        let along = along_with_each(self.new_side(), |object| match object.kind {
+            Kind::Constraint => object.detail("type") != "f",
+            kind => matches!(kind, Kind::Column | Kind::Default),
+        });
         let kept = self.names_kept_by_users();
         // Columns before their defaults: a default follows its column wherever that has gone.
         makes.sort_by_key(|(at, _)| (self.new_side().all[*at].kind, *at));
@@ -141,7 +150,7 @@ impl Graph<'_> {
             let root = self.new_side().root(at);
             if fits
                 && makes_both
-                && !leads_back(self.new_side(), &parents, at, root, |on| self.make_of.contains_key(&on))
+                && !leads_back(self.new_side(), &along, at, root, |on| self.make_of.contains_key(&on))
             {
                 self.merged[act] = self.merged[with];
             }
@@ -165,11 +174,25 @@ fn is_like_another_key(objects: &Objects, at: usize) -> bool {
     matches!(object.detail("type"), "u" | "x") && objects.all.iter().enumerate().any(is_other)
 }
 
-/// True where something that `at` depends on outside of its table depends on that table, or is below it: then it cannot be made
-/// in one go.
+/// What each table comes or goes along with: its parents, and those of its parts that are done with it.
+fn along_with_each(
+    objects: &Objects,
+    is_done_with_it: impl Fn(&Object) -> bool,
+) -> HashMap<usize, BTreeSet<usize>> {
+    let mut along = family::parents(objects);
+    for (at, object) in objects.all.iter().enumerate().filter(|(_, object)| is_done_with_it(object)) {
+        if let Some(parent) = object.parent {
+            along.entry(parent).or_default().insert(at);
+        }
+    }
+    along
+}
+
+/// True where something that `at` depends on outside of its table depends on that table, or is below it, or has a part of which that
+/// is so: then it cannot be made in one go.
 fn leads_back(
     objects: &Objects,
-    parents: &HashMap<usize, BTreeSet<usize>>,
+    along: &HashMap<usize, BTreeSet<usize>>,
     at: usize,
     table: usize,
     works: impl Fn(usize) -> bool,
@@ -186,7 +209,7 @@ fn leads_back(
         }
         open.extend(&objects.all[on].depends);
         open.extend(objects.all[on].parent);
-        open.extend(parents.get(&on).into_iter().flatten());
+        open.extend(along.get(&on).into_iter().flatten());
     }
     false
 }
