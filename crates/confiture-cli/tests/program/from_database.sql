@@ -53,3 +53,12 @@ REVOKE EXECUTE ON FUNCTION app.over(int) FROM PUBLIC;
 ALTER DEFAULT PRIVILEGES IN SCHEMA app GRANT SELECT ON TABLES TO PUBLIC;
 CREATE EXTENSION hstore SCHEMA app;
 CREATE TABLE app.stored (h app.hstore DEFAULT ''::app.hstore);
+
+-- What is said of a partition's trigger comes after what is said of that of its table, which goes down to it.
+CREATE FUNCTION app.seen() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+CREATE TABLE app.watched (a int) PARTITION BY RANGE (a);
+CREATE TABLE app.watched_2 PARTITION OF app.watched FOR VALUES FROM (0) TO (9) PARTITION BY RANGE (a);
+CREATE TABLE app.watched_2_1 PARTITION OF app.watched_2 FOR VALUES FROM (0) TO (5);
+CREATE TRIGGER seen AFTER INSERT ON app.watched FOR EACH ROW EXECUTE FUNCTION app.seen();
+ALTER TABLE app.watched_2 DISABLE TRIGGER seen;
+ALTER TABLE app.watched_2_1 ENABLE ALWAYS TRIGGER seen;

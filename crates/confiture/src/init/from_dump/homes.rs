@@ -87,7 +87,7 @@ pub(super) fn find_homes(pieces: &[Piece], mentioned: &[BTreeSet<Key>]) -> Vec<H
             (_, Some(about)) => known.get(&about).cloned(),
             _ => None,
         };
-        let home = home.unwrap_or_else(|| own_home(piece, statement, early.contains(&index)));
+        let home = home.unwrap_or_else(|| own_home(piece, statement, early.contains(&index), &parents));
         if matches!(
             piece.kind.as_str(),
             "TABLE" | "FOREIGN TABLE" | "VIEW" | "MATERIALIZED VIEW" | "SEQUENCE" | "INDEX"
@@ -113,13 +113,17 @@ pub(super) fn constraint_name(piece: &Piece) -> Option<Key> {
     Some((piece.schema.clone(), name.as_str().to_owned()))
 }
 
-fn own_home(piece: &Piece, statement: &str, early: bool) -> Home {
+fn own_home(piece: &Piece, statement: &str, early: bool, parents: &BTreeMap<Key, Key>) -> Home {
     let folder = folder_of(piece, early);
     let (file, owner) = match folder.1 {
         "common" => (common_file(&piece.kind), None),
         "foreign_keys" | "triggers" | "policies" => {
             let table = match piece.kind.as_str() {
-                "TRIGGER" | "POLICY" => name_behind(statement, "ON"),
+                // ALTER TABLE … DISABLE TRIGGER goes down to partitions: what is said of those comes after it, in the order of the dump.
+                "TRIGGER" => name_behind(statement, "ON")
+                    .or_else(|| first_name(statement))
+                    .map(|table| root_of(parents, &table).unwrap_or(table)),
+                "POLICY" => name_behind(statement, "ON"),
                 "RULE" => name_behind(statement, "TO").or_else(|| first_name(statement)),
                 _ => first_name(statement),
             };
