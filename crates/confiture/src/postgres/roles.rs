@@ -151,9 +151,31 @@ pub(super) fn named_in(text: &str) -> Vec<String> {
 /// Words that stand for a role, and are none.
 const OWN: [&str; 4] = ["PUBLIC", "CURRENT_USER", "CURRENT_ROLE", "SESSION_USER"];
 
-/// True for a text that makes, alters or drops roles, in a `DO` block too.
+/// True for a text that makes, alters or drops roles, in a `DO` block too, or says which are members of which.
 pub(super) fn are_touched_by(text: &str) -> bool {
-    !roles_after(text, &["CREATE", "ALTER", "DROP"]).is_empty()
+    !roles_after(text, &["CREATE", "ALTER", "DROP"]).is_empty() || changes_membership(text)
+}
+
+/// True for a text with a `GRANT` or `REVOKE` that is of roles: no `ON` stands between it and whom it is about.
+fn changes_membership(text: &str) -> bool {
+    let mut may_be = false;
+    for token in lex(text).filter(|token| !token.is_blank()) {
+        if token.kind == TokenKind::DollarString && changes_membership(dollar_body(token.text(text))) {
+            return true;
+        }
+        match ["GRANT", "REVOKE", "TO", "FROM"].iter().position(|word| token.is_word(text, word)) {
+            Some(0 | 1) => may_be = true,
+            Some(_) if may_be => return true,
+            _ => may_be &= !token.is_word(text, "ON") && token.text(text) != ";",
+        }
+    }
+    false
+}
+
+/// What stands between the tags of a dollar-quoted string.
+fn dollar_body(string: &str) -> &str {
+    let tag = string[1..].find('$').map_or(string.len(), |end| end + 2);
+    string.get(tag..string.len().saturating_sub(tag)).unwrap_or_default()
 }
 
 /// The first role that stands behind each of `verbs`, and `ROLE`, `USER` or `GROUP`.
@@ -161,9 +183,7 @@ fn roles_after(text: &str, verbs: &[&str]) -> Vec<String> {
     let tokens: Vec<Token> = lex(text).filter(|token| !token.is_blank()).collect();
     let mut roles = Vec::new();
     for body in tokens.iter().filter(|token| token.kind == TokenKind::DollarString) {
-        let body = body.text(text);
-        let tag = body[1..].find('$').map_or(body.len(), |end| end + 2);
-        roles.extend(roles_after(body.get(tag..body.len().saturating_sub(tag)).unwrap_or_default(), verbs));
+        roles.extend(roles_after(dollar_body(body.text(text)), verbs));
     }
     for three in tokens.windows(3) {
         let is_about_one = verbs.iter().any(|verb| three[0].is_word(text, verb))
@@ -197,5 +217,13 @@ mod tests {
         assert_eq!(named_in(text), ["We ird", "a", "b", "c"]);
         assert!(made_in("ALTER ROLE app SET search_path = a").is_empty());
         assert!(are_touched_by("ALTER ROLE app SET search_path = a"));
+        for (text, are_touched) in [
+            ("GRANT a, b TO c", true),
+            ("DO $$ BEGIN REVOKE ADMIN OPTION FOR a FROM b; END $$", true),
+            ("GRANT SELECT ON t TO a WITH GRANT OPTION; SELECT * FROM t", false),
+            ("REVOKE GRANT OPTION FOR SELECT (a), UPDATE ON t FROM b", false),
+        ] {
+            assert_eq!(are_touched_by(text), are_touched, "{text}");
+        }
     }
 }
