@@ -274,3 +274,45 @@ CREATE SEQUENCE s;
 CREATE TABLE k (id bigint NOT NULL);
 ALTER SEQUENCE s OWNED BY k.id;
 ALTER TABLE k OWNER TO pg_monitor;
+-- case: a column with rows of a table goes while that is rewritten
+-- old
+CREATE TABLE t (a int);
+CREATE TABLE u (x t, y int);
+-- new
+CREATE TABLE t (a text);
+CREATE TABLE u (y int);
+-- rows
+INSERT INTO t VALUES (1);
+INSERT INTO u VALUES (NULL, 2);
+-- case: a partitioned table that loses a column gets a table without it
+-- old
+CREATE TABLE p (a int, gone text) PARTITION BY LIST (a);
+CREATE TABLE p1 (a int);
+-- new
+CREATE TABLE p (a int) PARTITION BY LIST (a);
+CREATE TABLE p1 PARTITION OF p FOR VALUES IN (1);
+-- rows
+INSERT INTO p1 VALUES (1);
+-- case: a table goes whose foreign key keeps another from being unlogged
+-- old
+CREATE TABLE t (id int PRIMARY KEY);
+CREATE TABLE u (id int REFERENCES t);
+-- new
+CREATE UNLOGGED TABLE t (id int PRIMARY KEY);
+-- rows
+INSERT INTO t VALUES (1);
+INSERT INTO u VALUES (1);
+-- case: values go, and what they stand on
+-- old
+CREATE TYPE "Ü" AS ENUM ('a', 'b');
+CREATE DOMAIN d AS int;
+CREATE SEQUENCE s;
+CREATE TABLE t2 (id int PRIMARY KEY, m "Ü", c int, CHECK (c > id));
+CREATE TABLE t (id int NOT NULL, m "Ü" DEFAULT 'a', n d, o bigint DEFAULT nextval('s'), c int REFERENCES t2);
+CREATE VIEW v AS SELECT m, id FROM t;
+-- new
+CREATE TABLE t (id bigint NOT NULL PRIMARY KEY);
+CREATE VIEW v AS SELECT 'a'::text AS m, id FROM t;
+-- rows
+INSERT INTO t2 VALUES (1, 'b', 2);
+INSERT INTO t VALUES (1, 'b', 3, 4, 1);

@@ -263,3 +263,33 @@ async fn a_unique_index_becomes_the_key() {
     run(&old, &up).await;
     run(&new, &down).await;
 }
+
+/// A plan that rows stop has lost none of them: what takes rows and values along goes when all else is done.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_lost_goes_last() {
+    let old = "CREATE TYPE mood AS ENUM ('ok');
+        CREATE TABLE t (id int, gone text NOT NULL, m mood);
+        CREATE TABLE \"Übrig\" (x int REFERENCES \"Übrig\" (x), UNIQUE (x));
+        CREATE SEQUENCE counted;";
+    let new = "CREATE TABLE t (id int NOT NULL, come bigint UNIQUE);";
+    let (up, _) = online(old, new).await;
+    let text = render(&up, &[]);
+    assert_eq!(text.matches("data loss").count(), 4, "{text}");
+    let server = shared_server().await;
+    let database = Database::create_on(server).await.unwrap();
+    let session = Session::connect(&oracle::connection(server, database.name())).await.unwrap();
+    session.batch(&Sql::from_user(old)).await.unwrap();
+    let rows = "INSERT INTO t VALUES (NULL, 'kept', 'ok'); INSERT INTO \"Übrig\" VALUES (7); SELECT nextval('counted');";
+    session.batch(&Sql::literal(rows)).await.unwrap();
+    let mut stopped = None;
+    for statement in split(Script::new("up.sql", &text)).unwrap().statements {
+        if let Err(error) = session.batch(&Sql::from_user(&text[statement.span])).await {
+            stopped = Some(error.to_string());
+            break;
+        }
+    }
+    assert!(stopped.is_some_and(|error| error.contains("is violated by some row")), "{text}");
+    let left = "SELECT gone || m || x || last_value FROM t, \"Übrig\", counted";
+    let left: String = session.query_one(&Sql::literal(left), &[]).await.unwrap().get(0);
+    assert_eq!(left, "keptok71", "{text}");
+}

@@ -2,6 +2,7 @@
 
 mod edges;
 mod families;
+mod losses;
 mod merge;
 
 use std::cmp::Reverse;
@@ -155,7 +156,11 @@ impl<'a> Graph<'a> {
                 *(if soft { &mut wait.1 } else { &mut wait.0 }) += 1;
             }
         }
-        let rank = |act: usize| self.rank(self.acts[act]);
+        let losses = self.losses(&after, &members);
+        let rank = |act: usize| match self.acts[act] {
+            Act::Drop(at) if losses.contains(&act) => (LAST, u16::MAX, at),
+            other => self.rank(other),
+        };
         let mut ready = BinaryHeap::new();
         let mut open: BTreeSet<usize> = (0..count).filter(|act| root(*act) == *act).collect();
         for act in open.iter().filter(|act| waits[**act] == (0, 0)) {
