@@ -7,8 +7,13 @@ use crate::diff::fate::Fate;
 use crate::diff::order::{Act, Graph};
 
 impl Graph<'_> {
-    /// Drops that lose rows or values, and those that come after them, as far as nothing else waits for any of them.
+    /// Drops that lose rows or values, and those that come after them, as far as nothing else waits for any of them. None where
+    /// there are event triggers, whose functions run with each statement: what they read nobody knows.
     pub(super) fn losses(&self, after: &[BTreeSet<(usize, bool)>], members: &[Vec<Act>]) -> HashSet<usize> {
+        let listens = |objects: &Objects| objects.all.iter().any(|object| object.kind == Kind::EventTrigger);
+        if listens(self.old()) || listens(self.new_side()) {
+            return HashSet::new();
+        }
         let families = self.families();
         let mut wait: HashSet<usize> = (0..self.acts.len())
             .filter(|act| self.merged[*act] == *act)

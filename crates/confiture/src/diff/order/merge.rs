@@ -198,6 +198,14 @@ fn leads_back(
     works: impl Fn(usize) -> bool,
 ) -> bool {
     let outside = |on: &&usize| objects.root(**on) != table;
+    // Columns, and whose they are, cannot stand apart, and need not: what takes something from them does.
+    let stands_apart = |at: usize| {
+        !matches!(
+            objects.all[at].kind,
+            Kind::Table | Kind::ForeignTable | Kind::Column | Kind::Partition | Kind::Inheritance
+        )
+    };
+    let is_in_the_way = |on: &&usize| stands_apart(at) || !stands_apart(**on);
     let mut open: Vec<usize> = objects.all[at].depends.iter().filter(outside).copied().collect();
     let mut seen = HashSet::new();
     while let Some(on) = open.pop() {
@@ -209,7 +217,7 @@ fn leads_back(
         }
         open.extend(&objects.all[on].depends);
         open.extend(objects.all[on].parent);
-        open.extend(along.get(&on).into_iter().flatten());
+        open.extend(along.get(&on).into_iter().flatten().filter(is_in_the_way));
     }
     false
 }
