@@ -98,6 +98,7 @@ pub(super) fn infer_columns(old: &Objects, new: &Objects, found: &[Rename]) -> V
             .filter(|(one, other)| shape(old, one, found) == shape(new, other, &[]))
             .filter(|(one, other)| are_alike(&one.name, &other.name))
             .filter(|(one, other)| previous(old_columns, one) == previous(new_columns, other))
+            .filter(|(one, other)| !lead_elsewhere((old, one), (new, other), found))
             .collect();
         // One may have become several: `full_name` is now `first_name` and `last_name`.
         let is_rival = |one: &&&Object| {
@@ -126,6 +127,29 @@ pub(super) fn infer_columns(old: &Objects, new: &Objects, found: &[Rename]) -> V
         }
     }
     inferred
+}
+
+/// True where both are foreign keys' and those lead to other tables.
+fn lead_elsewhere(
+    (old, one): (&Objects, &Object),
+    (new, other): (&Objects, &Object),
+    found: &[Rename],
+) -> bool {
+    let before: BTreeSet<String> = led_to(old, one).iter().map(|table| table_after(table, found)).collect();
+    let after = led_to(new, other);
+    !before.is_empty() && !after.is_empty() && before != after
+}
+
+/// The other tables to which foreign keys of this column lead.
+fn led_to(objects: &Objects, column: &Object) -> BTreeSet<String> {
+    let Some((at, _)) = objects.find(&column.key()) else { return BTreeSet::new() };
+    let table = objects.root(at);
+    let is_key = |key: &&Object| {
+        key.kind == Kind::Constraint && key.detail("type") == "f" && key.parent == Some(table)
+    };
+    let keys = objects.all.iter().filter(is_key).filter(|key| key.depends.contains(&at));
+    let tables = keys.flat_map(|key| &key.depends).map(|on| objects.root(*on)).filter(|on| *on != table);
+    tables.map(|on| objects.all[on].identity.clone()).collect()
 }
 
 /// Those that go while one comes that is called the same but for case and separators, and no other of either is.

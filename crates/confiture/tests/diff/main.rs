@@ -99,14 +99,17 @@ async fn a_column_that_only_a_child_keeps_is_dropped_above_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_may_have_a_new_name_is_asked() {
     let old = "CREATE TABLE t (a int, user_id int, order_id int, x text, done date); CREATE TABLE u (id int, n text); CREATE TABLE w (id int, k text);
-        CREATE TABLE x (a int, prev_hash text, hash text); CREATE TABLE days (a int, b text); CREATE TABLE days_of_users (a int, b text);";
+        CREATE TABLE x (a int, prev_hash text, hash text); CREATE TABLE days (a int, b text); CREATE TABLE days_of_users (a int, b text);
+        CREATE TABLE pool_queue (id int PRIMARY KEY); CREATE TABLE queue (id int PRIMARY KEY); CREATE TABLE job (pool_queue_id int REFERENCES pool_queue);";
     let new = "CREATE TABLE t (a int, user_key int, order_key int, y date, ended date, done date GENERATED ALWAYS AS (ended) STORED);
         CREATE TABLE v (id int, n text); CREATE TABLE w (id int, q text);
-        CREATE TABLE x (a int, block_hash text, prev_block_hash text); CREATE TABLE day (a int, b text); CREATE TABLE day_of_user (a int, b text);";
+        CREATE TABLE x (a int, block_hash text, prev_block_hash text); CREATE TABLE day (a int, b text); CREATE TABLE day_of_user (a int, b text);
+        CREATE TABLE pool_queue (id int PRIMARY KEY); CREATE TABLE queue (id int PRIMARY KEY); CREATE TABLE job (queue_id int REFERENCES queue);";
     let found = oracle::differ(shared_server().await, old, new).await.unwrap();
     let asked: Vec<&str> =
         found.remarks.iter().filter_map(|line| Some(line.split_once(", say ")?.1)).collect();
     let wanted = [
+        "--rename public.job.pool_queue_id=queue_id",
         "--rename public.t.user_id=user_key",
         "--rename public.t.order_id=order_key",
         "--rename public.w.k=q",
