@@ -56,7 +56,12 @@ async fn nobody_sweeps_away_where_the_order_is_found_out() {
             tokio::time::sleep(Duration::from_millis(25)).await;
         }
     };
-    tokio::join!(async { build_by_need(&ground, "found", false).await.unwrap() }, sweeps);
+    let find = async {
+        let tree = Tree { order: BuildOrder::Dependencies, ..Tree::new(ground.root()) };
+        let connection = ground.connection("found");
+        SchemaBuilder::new(tree).build_by_need(&connection, &Execution::unattended()).await.unwrap()
+    };
+    tokio::join!(find, sweeps);
 }
 
 #[tokio::test(flavor = "multi_thread")]
