@@ -15,11 +15,12 @@ use crate::sql::Sql;
 /// The steps of a plan.
 pub(super) fn steps(work: &Work<'_>, groups: &[Group]) -> Vec<Step> {
     let mut steps: Vec<Step> = groups.iter().map(|group| step(work, group)).collect();
-    for (from, to) in together::spans(work, groups) {
+    for span in together::spans(work, groups) {
+        let [first, .., last] = span.as_slice() else { continue };
         // What is not made alone may have no statements of its own.
         let has_any = |at: &usize| !steps[*at].statements.is_empty();
-        if let Some(last) = (from..=to).rev().find(has_any) {
-            steps[from..last].iter_mut().for_each(|step| step.joined = true);
+        if let Some(last) = (*first..=*last).rev().find(has_any) {
+            steps[*first..last].iter_mut().for_each(|step| step.joined = true);
         }
     }
     steps.retain(|step| !step.statements.is_empty());

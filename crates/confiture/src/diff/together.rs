@@ -1,7 +1,7 @@
 //! Steps between which nobody may see the database: what goes and comes again, or makes way for what takes its place, is away
 //! in between. A view would be missing, a policy would let everybody read, a table would be empty.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::catalog::{Kind, Object, Objects};
 use crate::diff::fate::Work;
@@ -9,36 +9,26 @@ use crate::diff::order::{Act, Group};
 use crate::diff::{Hazard, Step};
 use crate::sql::Sql;
 
-/// From which to which group of the work everything belongs together.
-pub(super) fn spans(work: &Work<'_>, groups: &[Group]) -> Vec<(usize, usize)> {
+/// The groups of the work, in their order, that take something from a place or bring something to it: one list for each place
+/// where both happens.
+pub(super) fn spans(work: &Work<'_>, groups: &[Group]) -> Vec<Vec<usize>> {
     let (old, new) = (work.sides.old, work.sides.new);
-    let mut gone: HashMap<String, usize> = HashMap::new();
-    let mut there: HashMap<String, usize> = HashMap::new();
+    let mut gone: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    let mut there: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for (position, group) in groups.iter().enumerate() {
         for act in std::iter::once(&group.act).chain(&group.members) {
-            match *act {
-                Act::Drop(at) => {
-                    for place in places(old, &old.all[at]) {
-                        gone.entry(place).or_insert(position);
-                    }
-                }
-                Act::Make(at) => {
-                    for place in places(new, &new.all[at]) {
-                        there.insert(place, position);
-                    }
-                }
+            let (which, places) = match *act {
+                Act::Drop(at) => (&mut gone, places(old, &old.all[at])),
+                Act::Make(at) => (&mut there, places(new, &new.all[at])),
                 // What was set aside gives its rows to what has taken its place.
-                Act::Finish(at) => {
-                    for place in places(old, &old.all[at]) {
-                        there.insert(place, position);
-                    }
-                }
-                Act::Alter(..) => {}
-            }
+                Act::Finish(at) => (&mut there, places(old, &old.all[at])),
+                Act::Alter(..) => continue,
+            };
+            places.into_iter().for_each(|place| which.entry(place).or_default().push(position));
         }
     }
-    let span = |(place, from): (String, usize)| there.get(&place).map(|to| (from.min(*to), from.max(*to)));
-    gone.into_iter().filter_map(span).collect()
+    let both = gone.into_iter().filter_map(|(place, gone)| Some([gone, there.remove(&place)?].concat()));
+    both.map(|span| BTreeSet::from_iter(span).into_iter().collect()).collect()
 }
 
 /// What the application finds an object by, and what others of its kind do for it: another policy of the same table.
@@ -52,6 +42,11 @@ fn places(objects: &Objects, object: &Object) -> Vec<String> {
     let more = match kind {
         Kind::Policy | Kind::Trigger | Kind::Rule => {
             object.parent.map(|table| format!("{kind:?} of {}", objects.all[table].identity))
+        }
+        Kind::Constraint if object.detail("type") == "f" => {
+            let tables: BTreeSet<usize> = object.depends.iter().map(|on| objects.root(*on)).collect();
+            let tables: Vec<&str> = tables.iter().map(|at| objects.all[*at].identity.as_str()).collect();
+            object.parent.map(|table| format!("{kind:?} of {} to {tables:?}", objects.all[table].identity))
         }
         Kind::Function | Kind::Procedure | Kind::Aggregate => Some(format!("routine {}", name())),
         Kind::Table | Kind::ForeignTable | Kind::View | Kind::MaterializedView | Kind::Sequence => {

@@ -236,10 +236,44 @@ async fn what_others_stand_on_goes_and_comes_at_once() {
     let (up, down) = online(&old, &new).await;
     for (plan, old) in [(&up, old), (&down, new)] {
         let text = render(plan, &[]);
-        let (before, together) = text.split_once("BEGIN;").unwrap();
-        assert!(before.matches(" CONCURRENTLY ").count() == 2 && !before.contains("DROP "), "{text}");
-        assert!(!together.contains("INDEX CONCURRENTLY"), "{text}");
+        let parts: Vec<(&str, &str)> =
+            text.split("BEGIN;").filter_map(|part| part.split_once("COMMIT;")).collect();
+        let outside =
+            text.split("BEGIN;").map(|part| part.split_once("COMMIT;").map_or(part, |(_, then)| then));
+        assert!(!outside.collect::<String>().contains("DROP "), "{text}");
+        assert!(
+            parts.len() == 2 && parts.iter().all(|(together, _)| !together.contains("CONCURRENTLY")),
+            "{text}"
+        );
+        assert!(parts.iter().any(|(together, _)| together.matches("FOREIGN KEY ").count() == 1), "{text}");
         run(&old, plan).await;
+    }
+}
+
+/// While something is away, only what belongs to it is done.
+#[tokio::test(flavor = "multi_thread")]
+async fn other_work_is_not_done_while_something_is_away() {
+    let old = "CREATE TABLE a (id int PRIMARY KEY, x int NOT NULL);
+        CREATE TABLE b (n int, m int);
+        CREATE TABLE c (k int);
+        CREATE VIEW v AS SELECT k FROM c;";
+    let new = "CREATE TABLE a (x int PRIMARY KEY);
+        CREATE TABLE b (n bigint, m int NOT NULL, l int);
+        CREATE TABLE c (k bigint);
+        CREATE VIEW v AS SELECT k FROM c;
+        CREATE TABLE come (id int);";
+    let (up, down) = online(old, new).await;
+    for (plan, old) in [(&up, old), (&down, new)] {
+        let text = render(plan, &[]);
+        let together: Vec<&str> =
+            text.split("BEGIN;").skip(1).filter_map(|part| Some(part.split_once("COMMIT;")?.0)).collect();
+        assert!(!together.is_empty(), "{text}");
+        for part in together {
+            let tables = ["a", "b", "c", "come"].into_iter();
+            let tables: Vec<&str> = tables.filter(|name| part.contains(&format!(" public.{name}"))).collect();
+            assert!(tables == ["a"] || tables == ["c"], "{tables:?} in {text}");
+        }
+        run(old, plan).await;
     }
 }
 

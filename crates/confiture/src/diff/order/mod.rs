@@ -4,6 +4,7 @@ mod edges;
 mod families;
 mod losses;
 mod merge;
+mod narrow;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet};
@@ -192,7 +193,7 @@ impl<'a> Graph<'a> {
                 }
             };
             open.remove(&next);
-            sorted.push(Group { act: self.acts[next], members: std::mem::take(&mut members[next]) });
+            sorted.push(next);
             for (second, soft) in &after[next] {
                 let wait = &mut waits[*second];
                 *(if *soft { &mut wait.1 } else { &mut wait.0 }) -= 1;
@@ -201,7 +202,15 @@ impl<'a> Graph<'a> {
                 }
             }
         }
-        sorted
+        let mut place = vec![0; count];
+        for (at, act) in sorted.iter().enumerate() {
+            place[*act] = at;
+        }
+        let then = |act: &usize| after[*act].iter().map(|(second, _)| place[*second]).collect();
+        let then: Vec<Vec<usize>> = sorted.iter().map(then).collect();
+        let can_wait: Vec<bool> = sorted.iter().map(|act| rank(*act).0 == LAST).collect();
+        let group = |act: usize| Group { act: self.acts[act], members: std::mem::take(&mut members[act]) };
+        narrow::narrow(self.work, sorted.into_iter().map(group).collect(), &then, &can_wait)
     }
 
     /// True for an index or a constraint that is new on a table that is there.
