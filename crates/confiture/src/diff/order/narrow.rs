@@ -15,15 +15,15 @@ pub(super) fn narrow(
     then: &[Vec<usize>],
     can_wait: &[bool],
 ) -> Vec<Group> {
-    let of = related(work, &groups, then);
+    let spans = together::spans(work, &groups);
+    let of = related(work, &groups, then, &spans);
     let mut line: Vec<usize> = (0..groups.len()).collect();
     let mut place = line.clone();
-    for span in together::spans(work, &groups) {
+    for span in &spans {
         let [first, .., last] = span.as_slice() else { continue };
-        let own: HashSet<usize> = span.iter().map(|one| of[*one]).collect();
         let range = place[*first]..=place[*last];
         let (within, others): (Vec<usize>, Vec<usize>) =
-            line[range.clone()].iter().partition(|one| own.contains(&of[**one]));
+            line[range.clone()].iter().partition(|one| of[**one] == of[*first]);
         let mut late: HashSet<usize> = HashSet::new();
         let (after, before): (Vec<usize>, Vec<usize>) = others.into_iter().partition(|one| {
             let waits = can_wait[*one] || late.contains(one);
@@ -42,7 +42,7 @@ pub(super) fn narrow(
 }
 
 /// For each group, the first of those that it has to do with.
-fn related(work: &Work<'_>, groups: &[Group], then: &[Vec<usize>]) -> Vec<usize> {
+fn related(work: &Work<'_>, groups: &[Group], then: &[Vec<usize>], spans: &[Vec<usize>]) -> Vec<usize> {
     let mut of: Vec<usize> = (0..groups.len()).collect();
     let mut join = |one: usize, other: usize| {
         let [one, other] = [one, other].map(|mut at| {
@@ -57,6 +57,7 @@ fn related(work: &Work<'_>, groups: &[Group], then: &[Vec<usize>]) -> Vec<usize>
     for (first, then) in then.iter().enumerate() {
         then.iter().for_each(|second| join(first, *second));
     }
+    spans.iter().flat_map(|span| span.windows(2)).for_each(|pair| join(pair[0], pair[1]));
     let mut first_on: HashMap<(bool, usize), usize> = HashMap::new();
     for (at, group) in groups.iter().enumerate() {
         for table in std::iter::once(&group.act).chain(&group.members).flat_map(|act| tables(work, *act)) {
