@@ -220,6 +220,12 @@ GRANT SELECT (ctid) ON comes TO PUBLIC;
 GRANT SELECT (ctid) ON "We ird" TO PUBLIC;
 -- rows
 INSERT INTO t VALUES (1);
+-- case: privileges on nothing but a system column
+-- old
+CREATE TABLE t (a int);
+-- new
+CREATE TABLE t (a int);
+GRANT SELECT (ctid) ON t TO PUBLIC;
 -- case: names that need quotes
 -- old
 CREATE TABLE "We ird" ("a b" int, "select" text, "q""q" int);

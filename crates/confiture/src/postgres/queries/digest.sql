@@ -62,7 +62,7 @@ SELECT pg_catalog.format('column %I.%I.%I', nspname, relname, attname),
            CASE WHEN atthasdef THEN (SELECT pg_catalog.pg_get_expr(adbin, adrelid) FROM pg_catalog.pg_attrdef WHERE adrelid = attrelid AND adnum = attnum) END)::pg_catalog.text
 FROM pg_catalog.pg_attribute
 JOIN relations ON relations.oid = attrelid AND relations.relkind IN ('r', 'p', 'v', 'm', 'f', 'c')
-WHERE attnum > 0 AND NOT attisdropped AND pg_catalog.age(pg_attribute.xmin) <= (SELECT age FROM since)
+WHERE (attnum > 0 OR attacl IS NOT NULL) AND NOT attisdropped AND pg_catalog.age(pg_attribute.xmin) <= (SELECT age FROM since)
 UNION ALL
 SELECT pg_catalog.format('constraint %I of %s', conname,
            CASE WHEN conrelid <> 0 THEN conrelid::pg_catalog.regclass::pg_catalog.text ELSE contypid::pg_catalog.regtype::pg_catalog.text END),
