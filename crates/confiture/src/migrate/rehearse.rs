@@ -18,7 +18,8 @@ use crate::migrate::options::{DownOptions, Extent, Options, UpOptions};
 use crate::migrate::plan::{Direction, plan_down, plan_up};
 use crate::migrate::run::Run;
 use crate::migrate::unit::Unit;
-use crate::postgres::scratch::{in_scratch, refuse_what_outlasts};
+use crate::postgres::outlasting::refuse_what_outlasts;
+use crate::postgres::scratch::in_scratch;
 use crate::postgres::{Reading, Session, read_objects, roles};
 use crate::sql::QualifiedName;
 

@@ -19,7 +19,8 @@ use crate::migrate::part::Part;
 use crate::migrate::rehearse::{read_without, up_with_roles};
 use crate::migrate::steps::{Step, Steps, first_words};
 use crate::migrate::version::Version;
-use crate::postgres::scratch::{in_scratch, refuse_what_outlasts};
+use crate::postgres::outlasting::refuse_what_outlasts;
+use crate::postgres::scratch::in_scratch;
 use crate::postgres::{Piece, Reading, Session};
 use crate::sql::{Script, lex::lex};
 

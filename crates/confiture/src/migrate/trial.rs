@@ -9,7 +9,7 @@ use crate::migrate::migrator::Migrator;
 use crate::migrate::plan::{Direction, Plan, Planned};
 use crate::migrate::steps::{Step, Steps};
 use crate::migrate::unit::{Source, Unit, find_unit};
-use crate::postgres::scratch::refuse_what_outlasts;
+use crate::postgres::outlasting::refuse_what_outlasts;
 use crate::postgres::{
     LockWatch, Reading, SeenLock, Session, read_lint_ground, read_objects, roles, run_pieces, session_end,
 };

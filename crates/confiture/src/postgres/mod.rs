@@ -13,6 +13,7 @@ mod ledgers;
 mod lint_ground;
 mod login_error;
 mod objects;
+pub mod outlasting;
 pub mod pgbouncer;
 mod redact;
 mod replication;

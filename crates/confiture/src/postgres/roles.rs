@@ -172,6 +172,43 @@ fn changes_membership(text: &str) -> bool {
     false
 }
 
+/// True for a statement that alters or drops a role, says something of it, or says of whom it is a member, where one of those that
+/// it names is not among `made`.
+pub(super) fn is_about_others(statement: &str, made: &[String]) -> bool {
+    let tokens: Vec<Token> = lex(statement).filter(|token| !token.is_blank()).collect();
+    let is = |at: usize, words: &[&str]| {
+        tokens.get(at).is_some_and(|token| words.iter().any(|word| token.is_word(statement, word)))
+    };
+    let kinds = &["ROLE", "USER", "GROUP"];
+    let first = match () {
+        () if is(0, &["ALTER"]) && is(1, kinds) && !is(2, &["MAPPING"]) => {
+            return !is_among(tokens.get(2), statement, made);
+        }
+        () if is(0, &["COMMENT"]) && is(1, &["ON"]) && is(2, &["ROLE"]) => {
+            return !is_among(tokens.get(3), statement, made);
+        }
+        () if is(0, &["DROP"]) && is(1, kinds) && !is(2, &["MAPPING"]) => 2,
+        () if is(0, &["GRANT", "REVOKE"]) && changes_membership(statement) => 1,
+        () => return false,
+    };
+    let names =
+        tokens[first..].iter().filter(|token| matches!(token.kind, TokenKind::Word | TokenKind::QuotedName));
+    let mut names =
+        names.filter(|token| !WORDS.iter().chain(&OWN).any(|word| token.is_word(statement, word)));
+    names.any(|name| !is_among(Some(name), statement, made))
+}
+
+fn is_among(role: Option<&Token>, text: &str, roles: &[String]) -> bool {
+    let role = role.and_then(|role| role.identifier(text));
+    role.is_some_and(|role| roles.iter().any(|one| one == role.as_str()))
+}
+
+/// Words between the roles of `GRANT`, `REVOKE` and `DROP ROLE`.
+const WORDS: [&str; 15] = [
+    "ADMIN", "BY", "CASCADE", "EXISTS", "FALSE", "FOR", "FROM", "GRANTED", "GROUP", "IF", "INHERIT",
+    "OPTION", "RESTRICT", "TO", "WITH",
+];
+
 /// What stands between the tags of a dollar-quoted string.
 fn dollar_body(string: &str) -> &str {
     let tag = string[1..].find('$').map_or(string.len(), |end| end + 2);
@@ -215,6 +252,22 @@ mod tests {
         let text = "GRANT SELECT ON TABLE t TO a, \"We ird\" WITH GRANT OPTION; REVOKE ALL ON SCHEMA s FROM GROUP b, PUBLIC; \
             ALTER TABLE t OWNER TO c; ALTER TABLE t OWNER TO CURRENT_USER; ALTER TABLE t RENAME TO d; CREATE ROLE e; GRANT e TO e, a";
         assert_eq!(named_in(text), ["We ird", "a", "b", "c"]);
+        for (text, is_so) in [
+            ("ALTER ROLE a SET search_path = b", false),
+            ("ALTER USER b PASSWORD 'a'", true),
+            ("ALTER ROLE ALL SET work_mem = '1MB'", true),
+            ("ALTER USER MAPPING FOR b SERVER a OPTIONS (SET a 'b')", false),
+            ("DROP ROLE IF EXISTS a, \"We ird\"", true),
+            ("DROP ROLE IF EXISTS a", false),
+            ("COMMENT ON ROLE b IS 'b'", true),
+            ("GRANT a TO b", true),
+            ("GRANT a TO a, CURRENT_USER WITH ADMIN OPTION GRANTED BY a", false),
+            ("REVOKE ADMIN OPTION FOR b FROM a", true),
+            ("GRANT SELECT ON t TO b", false),
+            ("CREATE ROLE b", false),
+        ] {
+            assert_eq!(is_about_others(text, &["a".to_owned()]), is_so, "{text}");
+        }
         assert!(made_in("ALTER ROLE app SET search_path = a").is_empty());
         assert!(are_touched_by("ALTER ROLE app SET search_path = a"));
         for (text, are_touched) in [

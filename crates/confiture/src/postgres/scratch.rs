@@ -9,9 +9,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::config::Connection;
 use crate::error::{Error, Result};
+use crate::postgres::outlasting::{is_about_databases, is_about_subscription, stay_within};
 use crate::postgres::{Piece, Session, run_pieces};
 use crate::postgres::{connect, database, named_lock, roles};
-use crate::sql::{Identifier, Literal, SplitScript, Sql, reaches_beyond_the_database, sql};
+use crate::sql::{Identifier, Literal, SplitScript, Sql, sql};
 
 const PREFIX: &str = "confiture_scratch_";
 
@@ -77,7 +78,8 @@ impl Scratch {
     /// Runs scripts as a build does: with the server's own settings, all in one transaction where that can be.
     ///
     /// Roles belong to the server and not to the database. Those that the scripts name are made when they are missing, on a server
-    /// of our own; and a `CREATE ROLE` of one that is there is passed over. Who makes roles does so alone: of two that look at the
+    /// of our own; and a `CREATE ROLE` of one that is there is passed over, on a server of somebody else's all that changes one of them, too.
+    /// Who makes roles does so alone: of two that look at the
     /// same time whether one is there, neither sees it.
     ///
     /// # Errors
@@ -94,11 +96,13 @@ impl Scratch {
 
     async fn run_pieces_of(&self, scripts: &[SplitScript]) -> Result<()> {
         self.forget_settings().await?;
+        let made = read_noted_roles(&self.maintenance, &self.name).await?;
+        let others = (!self.session.connection().own_server).then_some(made);
         let pieces = scripts
             .iter()
             .flat_map(|script| script.statements.iter().map(move |statement| Piece { script, statement }));
-        // A subscription would take a slot on its publisher, and keep its database from being dropped.
-        let mut rest: Vec<Piece<'_>> = pieces.filter(|piece| !is_about_subscription(piece.text())).collect();
+        let mut rest: Vec<Piece<'_>> =
+            pieces.filter(|piece| !is_passed_over(piece.text(), others.as_deref())).collect();
         rest.iter().try_for_each(stay_within)?;
         let mut part = usize::MAX;
         let mut made = 0;
@@ -232,14 +236,9 @@ pub async fn sweep(connection: &Connection) -> Result<()> {
 
 /// Drops a scratch database, and the roles that its comment names.
 async fn drop_with_roles(maintenance: &Session, name: &Identifier) -> Result<()> {
-    let noted = Sql::literal(
-        "SELECT pg_catalog.shobj_description(oid, 'pg_database') FROM pg_catalog.pg_database WHERE datname = $1::text",
-    );
-    let noted: Option<String> =
-        maintenance.query_opt(&noted, &[&name.as_str()]).await?.and_then(|row| row.get(0));
+    let roles = read_noted_roles(maintenance, name).await?;
     forget_subscriptions(maintenance, name).await?;
     database::drop_ours(maintenance, name).await?;
-    let roles: Vec<String> = noted.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
     for role in roles {
         // Where it is used in another database, it goes with that one.
         match maintenance.batch(&sql!("DROP ROLE IF EXISTS {}", Identifier::new(role))).await {
@@ -248,6 +247,16 @@ async fn drop_with_roles(maintenance: &Session, name: &Identifier) -> Result<()>
         }
     }
     Ok(())
+}
+
+/// The roles that the comment of a scratch database names.
+async fn read_noted_roles(maintenance: &Session, name: &Identifier) -> Result<Vec<String>> {
+    let noted = Sql::literal(
+        "SELECT pg_catalog.shobj_description(oid, 'pg_database') FROM pg_catalog.pg_database WHERE datname = $1::text",
+    );
+    let noted: Option<String> =
+        maintenance.query_opt(&noted, &[&name.as_str()]).await?.and_then(|row| row.get(0));
+    Ok(noted.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
 }
 
 /// Drops the subscriptions of a scratch database, which could not be dropped with them. Nothing is said to a publisher.
@@ -270,48 +279,12 @@ async fn forget_subscriptions(maintenance: &Session, name: &Identifier) -> Resul
     Ok(())
 }
 
-/// Refuses what would outlast the scratch database in which migrations are tried, at its place: what makes a subscription, and what
-/// is done to other databases or to the whole server.
-///
-/// # Errors
-///
-/// That of the first such statement.
-pub fn refuse_what_outlasts<'a>(scripts: impl IntoIterator<Item = &'a SplitScript>) -> Result<()> {
-    for script in scripts {
-        for statement in &script.statements {
-            let piece = Piece { script, statement };
-            if makes_subscription(piece.text()) {
-                return Err(Error::config(
-                    "a subscription is not tried in a scratch database: it would take a slot on its publisher",
-                )
-                .at(script.script.place(statement.span.start))
-                .excerpt(script.script.excerpt(statement.span.clone()))
-                .hint("make it by hand, apart from migrations and schema files"));
-            }
-            stay_within(&piece)?;
-        }
-    }
-    Ok(())
-}
-
-/// True for `CREATE SUBSCRIPTION`.
-#[must_use]
-pub fn makes_subscription(statement: &str) -> bool {
-    let is_create =
-        statement.split_whitespace().next().is_some_and(|word| word.eq_ignore_ascii_case("CREATE"));
-    is_create && is_about_subscription(statement)
-}
-
-/// True for a statement that makes, changes or drops a subscription, or says something of one.
-fn is_about_subscription(statement: &str) -> bool {
-    let mut words = statement.split_whitespace().map(str::to_ascii_uppercase);
-    let first = words.next().unwrap_or_default();
-    let second = match (first.as_str(), words.next()) {
-        ("COMMENT", _) => words.next(),
-        ("CREATE" | "ALTER" | "DROP", second) => second,
-        _ => None,
-    };
-    second.as_deref() == Some("SUBSCRIPTION")
+/// True for what is no part of a schema: subscriptions, of which one would take a slot on its publisher and keep its database from
+/// being dropped, databases, and roles other than `made`, where that is given.
+fn is_passed_over(statement: &str, made: Option<&[String]>) -> bool {
+    is_about_subscription(statement)
+        || is_about_databases(statement)
+        || made.is_some_and(|made| roles::is_about_others(statement, made))
 }
 
 /// True where a statement ends a transaction, so that what stands before it cannot be tried otherwise with what comes behind.
@@ -319,16 +292,6 @@ fn ends_transaction(statement: &str) -> bool {
     let words: Vec<String> = statement.split_whitespace().take(3).map(str::to_ascii_uppercase).collect();
     let is_end = matches!(words.first().map(String::as_str), Some("COMMIT" | "END" | "ROLLBACK" | "ABORT"));
     is_end && !words.iter().any(|word| word == "TO" || word == "PREPARED")
-}
-
-/// What a script does to other databases, or to the whole server, would outlast the scratch database.
-fn stay_within(piece: &Piece<'_>) -> Result<()> {
-    let Some(name) = reaches_beyond_the_database(piece.text()) else { return Ok(()) };
-    let (script, span) = (&piece.script.script, &piece.statement.span);
-    Err(Error::config(format!("{name} reaches beyond the schema, and is not run in a scratch database"))
-        .at(script.place(span.start))
-        .excerpt(script.excerpt(span.clone()))
-        .hint("Remove the statement: a schema is what one database holds"))
 }
 
 /// How many statements make a transaction where a larger one was too large, or used an enumeration's label that it had added.

@@ -8,7 +8,8 @@ use crate::catalog::{Key, Kind, Object, Objects};
 use crate::config::mapping::TableName;
 use crate::diff::{self, Sizes};
 use crate::error::{Error, Result};
-use crate::postgres::scratch::{Scratch, makes_subscription};
+use crate::postgres::outlasting::{is_about_databases, makes_subscription};
+use crate::postgres::scratch::Scratch;
 use crate::postgres::{Reading, Session, find_mere_ledgers, read_lint_ground, read_objects, roles};
 use crate::schema_diff::compare::Source;
 use crate::schema_diff::prove::converge;
@@ -87,14 +88,17 @@ impl<'a> Side<'a> {
             return live.objects.uncovered.clone();
         }
         let mut uncovered = made.uncovered.clone();
-        let statements = self
-            .scripts()
-            .iter()
-            .flat_map(|script| script.statements.iter().map(|statement| script.text_of(statement)));
-        match statements.filter(|text| makes_subscription(text)).count() {
-            0 => {}
-            count => uncovered.push(("subscription".to_owned(), count as u64)),
-        }
+        let mut count = |what: &str, is_one: fn(&str) -> bool| {
+            let scripts = self.scripts().iter();
+            let statements =
+                scripts.flat_map(|one| one.statements.iter().map(|statement| one.text_of(statement)));
+            match statements.filter(|text| is_one(text)).count() {
+                0 => {}
+                count => uncovered.push((what.to_owned(), count as u64)),
+            }
+        };
+        count("subscription", makes_subscription);
+        count("statement on a database", is_about_databases);
         uncovered
     }
 

@@ -3,7 +3,7 @@
 use confiture::config::Connection;
 use confiture::postgres::Session;
 use confiture::schema_diff::{self, DiffOptions, Difference, Source};
-use confiture::sql::{Script, Sql, split};
+use confiture::sql::{Identifier, Script, Sql, split, sql};
 use local_postgres::Server;
 use local_postgres::testing::{self, Database, shared_server};
 
@@ -210,6 +210,40 @@ async fn roles_of_policies_are_made_with_the_scratch_databases() {
     let found = schema_diff::diff(&scratch, &live, &files, &DiffOptions::default()).await.unwrap();
     assert_eq!(up(&found), ["DROP POLICY q ON public.t", "DROP POLICY p ON public.t"]);
     theirs.stop().await.unwrap();
+}
+
+/// On a server of somebody else's, a question leaves roles and databases as they were.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn roles_and_databases_of_others_stay_as_they_are() {
+    let server = shared_server().await;
+    let theirs = Connection { own_server: false, ..connection(server, "postgres") };
+    let database = Database::create_on(server).await.unwrap();
+    let named = |end: &str| Identifier::new(format!("{} Ü{end}", database.name()));
+    let [a, b, ours] = ["a", "b", "ours"].map(named);
+    let database = Identifier::new(database.name());
+    let session = Session::connect(&theirs).await.unwrap();
+    session.batch(&sql!("CREATE ROLE {}; CREATE ROLE {}", a, b)).await.unwrap();
+    let all = "SELECT ROW((SELECT pg_catalog.array_agg(r ORDER BY rolname) FROM pg_catalog.pg_authid r WHERE rolname LIKE $1::text || ' Ü%'),
+        (SELECT pg_catalog.array_agg(m::text ORDER BY m::text) FROM pg_catalog.pg_auth_members m JOIN pg_catalog.pg_roles ON oid = member WHERE rolname LIKE $1::text || ' Ü%'),
+        (SELECT pg_catalog.array_agg(s::text ORDER BY s::text) FROM pg_catalog.pg_db_role_setting s JOIN pg_catalog.pg_roles r ON r.oid = setrole WHERE rolname LIKE $1::text || ' Ü%'),
+        (SELECT ROW(datacl, datdba, pg_catalog.shobj_description(oid, 'pg_database'), setconfig) FROM pg_catalog.pg_database LEFT JOIN pg_catalog.pg_db_role_setting ON setdatabase = oid WHERE datname = $1::text))::text";
+    let read = async || {
+        let row = session.query_one(&Sql::literal(all), &[&database.as_str()]).await.unwrap();
+        row.get::<_, String>(0)
+    };
+    let before = read().await;
+    let new = format!(
+        "CREATE ROLE {ours}; ALTER ROLE {ours} SET search_path = 'pg_catalog';
+        CREATE TABLE t (i int); ALTER TABLE t OWNER TO {a}; GRANT SELECT ON t TO {b};
+        GRANT {a} TO {b} WITH ADMIN OPTION; GRANT {a} TO {ours}; ALTER ROLE {a} SUPERUSER; ALTER USER {b} SET work_mem = '1MB'; DROP ROLE IF EXISTS {b};
+        COMMENT ON ROLE {a} IS 'x'; ALTER DATABASE {database} SET work_mem = '1MB'; ALTER DATABASE {database} OWNER TO {a};
+        GRANT CREATE ON DATABASE {database} TO {a}; COMMENT ON DATABASE {database} IS 'x'; ALTER DATABASE is_not_here SET work_mem = '1MB'"
+    );
+    let found = schema_diff::diff(&theirs, &files(""), &files(&new), &DiffOptions::default()).await.unwrap();
+    assert_eq!(up(&found).last().unwrap(), &format!("GRANT SELECT ON TABLE public.t TO {b}"));
+    assert_eq!(found.uncovered, ["5 statements on a database of the new schema are not compared"]);
+    assert_eq!(read().await, before);
+    session.batch(&sql!("DROP ROLE {}; DROP ROLE {}", a, b)).await.unwrap();
 }
 
 /// Both sides are built at the same time, and each looks whether the role is there.
