@@ -216,16 +216,19 @@ impl One<'_, '_> {
             let last = attempt >= run.options.lock_attempts.max(1);
             let why = match failure {
                 Failure::Interrupted => return Err(self.interrupted()),
-                Failure::Lock(error, blockers) if last => return Err(self.no_lock(error, &blockers, attempt)),
+                Failure::Lock { error, by, queued } if last => {
+                    return Err(self.no_lock(error, &by, queued, attempt));
+                }
                 Failure::Conflict(error) | Failure::Other(error) if last => return Err(error),
                 Failure::Other(error) => return Err(error),
-                Failure::Lock(_, blockers) => {
-                    let by = if blockers.is_empty() {
-                        String::new()
+                Failure::Lock { by, queued, .. } => {
+                    let by = if by.is_empty() { String::new() } else { format!(" ({})", by.join("; ")) };
+                    let why = if queued {
+                        ", and others queued behind it".to_owned()
                     } else {
-                        format!(" ({})", blockers.join("; "))
+                        format!(" within {:?}", run.options.lock_timeout)
                     };
-                    format!("got no lock within {:?}{by}", run.options.lock_timeout)
+                    format!("got no lock{why}{by}")
                 }
                 Failure::Conflict(_) => "was in another transaction's way".to_owned(),
             };
@@ -260,10 +263,17 @@ impl One<'_, '_> {
             .hint("the same command goes on")
     }
 
-    fn no_lock(&self, error: Error, blockers: &[String], attempts: u32) -> Error {
+    fn no_lock(&self, error: Error, by: &[String], queued: bool, attempts: u32) -> Error {
         let error = error.context(format!("{} got no lock, {attempts} times", self.called));
-        let error = blockers.iter().fold(error, |error, who| error.hint(format!("in the way: {who}")));
-        error.hint("end what is in the way, SELECT pg_terminate_backend(pid), or try when it is quieter; --lock-timeout gives it more time")
+        let error = by.iter().fold(error, |error, who| error.hint(format!("in the way: {who}")));
+        let more = if queued {
+            "others queued behind it, so it never waited for long; --lock-attempts lets it try more often"
+        } else {
+            "--lock-timeout gives it more time"
+        };
+        error.hint(format!(
+            "end what is in the way, SELECT pg_terminate_backend(pid), or try when it is quieter; {more}"
+        ))
     }
 
     /// Step by step, each recorded.

@@ -17,11 +17,14 @@ pub(super) struct Watch<'a> {
     pub(super) execution: &'a Execution,
 }
 
+/// How long others queue behind work that waits: whoever is in the way may take minutes, and they were in nobody's way.
+const QUEUE: Duration = Duration::from_millis(300);
+
 /// Why work ended without a result.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// A lock was not to be had in time; what has it, where that is known.
-    Lock(Error, Vec<String>),
+    /// A lock was not to be had in time; what has it, where that is known, and whether others queued behind us.
+    Lock { error: Error, by: Vec<String>, queued: bool },
     /// Another transaction was in the way, and one of both had to go.
     Conflict(Error),
     /// Ctrl-C.
@@ -33,7 +36,7 @@ pub(super) enum Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         match error.sqlstate_code() {
-            Some("55P03") => Self::Lock(error, Vec::new()),
+            Some("55P03") => Self::Lock { error, by: Vec::new(), queued: false },
             Some("40P01" | "40001") => Self::Conflict(error),
             _ => Self::Other(error),
         }
@@ -44,6 +47,8 @@ impl From<Error> for Failure {
 struct Blocked {
     relation: Option<String>,
     by: Vec<String>,
+    /// Whether others wait for the worker meanwhile.
+    queued: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -51,11 +56,13 @@ enum Stop {
     No,
     Interrupted,
     WaitedTooLong,
+    Queued,
     LockLost,
 }
 
 impl Watch<'_> {
-    /// Does `work`, called `name` in what is said. All its waits for locks together may take `patience`; zero: for ever.
+    /// Does `work`, called `name` in what is said. All its waits for locks together may take `patience`, and those in which others
+    /// queue behind it a part of a second; zero: for ever.
     ///
     /// The server's `lock_timeout` bounds each single wait; a migration that holds one lock while it waits for the next keeps the
     /// application waiting for as long as all of them take.
@@ -70,7 +77,8 @@ impl Watch<'_> {
         let (often, seldom) = (bound(often), bound(Duration::from_millis(250)));
         let mut tick = often;
         let mut work = pin!(work);
-        let (mut stop, mut waited, mut told, mut last) = (Stop::No, Duration::ZERO, Vec::new(), Vec::new());
+        let (mut stop, mut told, mut last) = (Stop::No, Vec::new(), Vec::new());
+        let (mut waited, mut queued) = (Duration::ZERO, Duration::ZERO);
         loop {
             tokio::select! {
                 biased;
@@ -91,6 +99,7 @@ impl Watch<'_> {
                 continue;
             };
             waited += tick;
+            queued += if blocked.queued { tick } else { Duration::ZERO };
             tick = often;
             if waited >= often * 2 && told != blocked.by {
                 self.tell(name, &blocked);
@@ -99,6 +108,8 @@ impl Watch<'_> {
             last = blocked.by;
             if !patience.is_zero() && waited > patience {
                 stop = self.stop(Stop::WaitedTooLong).await;
+            } else if !patience.is_zero() && queued > QUEUE {
+                stop = self.stop(Stop::Queued).await;
             }
         }
     }
@@ -115,7 +126,8 @@ impl Watch<'_> {
         let rows = self.lock.session().query(&query, &[&vec![self.worker.backend_pid()]]).await.ok()?;
         let relation = rows.first().and_then(|row| row.get::<_, Option<String>>("relation"));
         let by: Vec<String> = rows.iter().filter_map(|row| row.get::<_, Option<String>>("shown")).collect();
-        (!by.is_empty()).then_some(Blocked { relation, by })
+        let queued = rows.first().is_some_and(|row| row.get("queued"));
+        (!by.is_empty()).then_some(Blocked { relation, by, queued })
     }
 
     fn tell(&self, name: &str, blocked: &Blocked) {
@@ -124,14 +136,16 @@ impl Watch<'_> {
     }
 }
 
-fn finish<T>(outcome: Result<T>, stop: Stop, blockers: Vec<String>) -> Result<T, Failure> {
+fn finish<T>(outcome: Result<T>, stop: Stop, by: Vec<String>) -> Result<T, Failure> {
     let error = match outcome {
         Ok(done) => return Ok(done),
         Err(error) => error,
     };
     match (stop, error.sqlstate_code()) {
         (Stop::Interrupted, Some("57014")) => Err(Failure::Interrupted),
-        (Stop::WaitedTooLong, Some("57014")) | (_, Some("55P03")) => Err(Failure::Lock(error, blockers)),
+        (Stop::WaitedTooLong | Stop::Queued, Some("57014")) | (_, Some("55P03")) => {
+            Err(Failure::Lock { error, by, queued: stop == Stop::Queued })
+        }
         (Stop::LockLost, _) => Err(Failure::Other(
             Error::new(crate::ErrorKind::Connect, "the connection that holds the lock of this run was lost")
                 .hint("another run could begin now, so this one has stopped: run it again"),

@@ -98,6 +98,32 @@ async fn a_long_transaction_in_the_way_never_queues_the_application() {
     assert!(said.contains("2_t waits for a lock on public.u, behind pid"), "{said}");
 }
 
+/// With the `lock_timeout` that everybody has, too: it is how long a migration waits where nobody queues behind it.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_queues_behind_a_migration_waits_for_a_part_of_a_second() {
+    let mut ground =
+        Ground::new(&[("1_t.up.sql", "CREATE TABLE t (a int); INSERT INTO t VALUES (1);")]).await;
+    ground.apply().await;
+    ground.write(&[("2_t.up.sql", "ALTER TABLE t ADD b int;")]);
+    ground.options.lock_attempts = 3;
+    let blocker = session(&ground.connection()).await;
+    blocker.batch(&Sql::literal("BEGIN; SELECT * FROM t")).await.unwrap();
+    let application = session(&ground.connection()).await;
+    let heard = Heard::default();
+    let (migrator, execution) = (ground.migrator(), heard.execution());
+    let run = tokio::spawn(async move { migrator.up(&UpOptions::default(), &execution).await });
+    let mut slowest = Duration::ZERO;
+    while !run.is_finished() {
+        let begun = Instant::now();
+        application.batch(&Sql::literal("SELECT * FROM t; UPDATE t SET a = a + 1")).await.unwrap();
+        slowest = slowest.max(begun.elapsed());
+    }
+    assert!(slowest < Duration::from_millis(300 + 700), "the application waited for {slowest:?}");
+    let error = run.await.unwrap().unwrap_err();
+    assert!(error.hints().iter().any(|hint| hint.contains("--lock-attempts")), "{error:?}");
+    assert!(heard.all().contains("got no lock, and others queued behind it (pid "), "{}", heard.all());
+}
+
 /// Rows that got no lock are tried again as everything else: what the server refuses at the start of a COPY must not be taken for
 /// the answer to what comes next.
 #[tokio::test(flavor = "multi_thread")]
