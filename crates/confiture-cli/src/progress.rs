@@ -151,7 +151,7 @@ impl Screen {
                     bars.step(step);
                 }
             }
-            Event::StepFinished { step, .. } => {
+            Event::StepFinished { step, .. } | Event::StepFailed { step } => {
                 self.step.take_if(|(running, _)| running == step);
                 self.comparing &= step != COMPARING;
                 if let Some(bars) = &mut self.bars {
@@ -313,6 +313,16 @@ mod tests {
         let building = Event::StepStarted { step: "Building t0_pkey on t0".into() };
         assert!(screen(20).words(&building).is_some());
         assert_eq!(screen(500).words(&building), None);
+    }
+
+    /// A build that watches goes on behind it, and so does `validate`.
+    #[test]
+    fn a_step_that_has_failed_goes_on_no_longer() {
+        let (mut screen, step) = (screen(0), String::from("Running 1 statement of 1 file"));
+        screen.show(&Event::StepStarted { step: step.clone() }, Instant::now());
+        assert!(screen.so_far(Instant::now()).is_some());
+        screen.show(&Event::StepFailed { step }, Instant::now());
+        assert_eq!(screen.so_far(Instant::now()), None);
     }
 
     #[test]

@@ -25,6 +25,11 @@ pub enum Event {
         #[serde(rename = "elapsed_ms", serialize_with = "as_milliseconds")]
         elapsed: Duration,
     },
+    /// A step ended without what it was for; the error says why.
+    StepFailed {
+        /// What was tried.
+        step: String,
+    },
     /// Something worth saying that is not progress.
     Note {
         /// One sentence.
@@ -194,9 +199,13 @@ impl Execution {
     ) -> crate::Result<T> {
         self.emit(&Event::StepStarted { step: name.to_owned() });
         let started = std::time::Instant::now();
-        let done = work.await?;
-        self.emit(&Event::StepFinished { step: name.to_owned(), elapsed: started.elapsed() });
-        Ok(done)
+        let done = work.await;
+        let step = name.to_owned();
+        self.emit(&match done {
+            Ok(_) => Event::StepFinished { step, elapsed: started.elapsed() },
+            Err(_) => Event::StepFailed { step },
+        });
+        done
     }
 
     /// True once the user has asked to stop.

@@ -288,11 +288,12 @@ async fn run_tree(
     for warning in session.take_warnings() {
         execution.warn(format!("the server warns: {warning}"));
     }
+    execution.emit(&match outcome {
+        Some(Ok(_)) => Event::StepFinished { step, elapsed: start.elapsed() },
+        _ => Event::StepFailed { step },
+    });
     match outcome {
-        Some(Ok(order)) => {
-            execution.emit(&Event::StepFinished { step, elapsed: start.elapsed() });
-            Ok(order)
-        }
+        Some(Ok(order)) => Ok(order),
         Some(Err(error)) => {
             roll_back(&session).await;
             Err(Failure { error: roles::advise(&session, say_size(error)), committed })
