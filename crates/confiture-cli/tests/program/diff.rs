@@ -27,6 +27,21 @@ fn without_files_the_migrations_are_compared_with_the_ddl() {
     assert!(again.contains("The schemas are the same"), "{again}");
 }
 
+/// Files are compared with each other, and not with what was written: the same would come again.
+#[test]
+fn what_the_last_migration_says_is_not_written_twice() {
+    let project = Project::new();
+    project.write("old.sql", "CREATE TABLE t (a int);\n");
+    project.write("new.sql", "CREATE TABLE t (a int, b int);\n");
+    let call = |name| project.call(&["migrate", "diff", "old.sql", "new.sql", "--generate", "--name", name]);
+    let first = call("b");
+    assert_eq!(first.status, 0, "{first}");
+    let again = call("again").to_string();
+    assert!(again.contains("status 5") && again.contains("_b.up.sql says the same"), "{again}");
+    let files = std::fs::read_dir(project.path().join("db/migrations")).unwrap().count();
+    assert_eq!(files, 2);
+}
+
 #[test]
 fn a_password_is_neither_shown_nor_written_unasked() {
     let project = Project::new();

@@ -7,8 +7,10 @@ use serde::Serialize;
 
 use crate::disk;
 use crate::error::{Error, Result};
+use crate::migrate::checksum::Checksum;
 use crate::migrate::folder::{Folder, Layout};
 use crate::migrate::version::next_version;
+use crate::sql::{Script, split};
 
 /// Files that were written.
 #[derive(Debug, Clone, Serialize)]
@@ -45,12 +47,24 @@ pub fn generate(folder: &Folder, name: &str, now: SystemTime) -> Result<Generate
 ///
 /// # Errors
 ///
-/// As [`generate`].
+/// As [`generate`]; the last migration says the same.
 pub fn write_pair(folder: &Folder, name: &str, now: SystemTime, up: &str, down: &str) -> Result<Generated> {
+    refuse_twice(folder, up)?;
     let (version, name) = (next(folder, now), file_name(name)?);
     let header = header(&version, &name);
     let text = |sql: &str| format!("{header}{}{sql}", if sql.starts_with("--") { "" } else { "\n" });
     write(folder, version, name, &[(".up.sql", &text(up)), (".down.sql", &text(down))])
+}
+
+/// A difference is made once: whoever asks for it twice would be stopped by the server, on a database that has the first.
+fn refuse_twice(folder: &Folder, up: &str) -> Result<()> {
+    let Some(last) = folder.migrations.last() else { return Ok(()) };
+    let checksum = Checksum::of(&split(Script::new(last.path(), up))?);
+    if Checksum::of(&last.up.script) != checksum {
+        return Ok(());
+    }
+    Err(Error::config(format!("{} says the same, and nothing is written", last.path().display()))
+        .hint("apply it; or remove it and its way back, to have it made anew"))
 }
 
 fn next(folder: &Folder, now: SystemTime) -> String {
