@@ -11,7 +11,7 @@ use crate::migrate::history::{Entry, State, record, table_definition};
 use crate::migrate::ledger::{Applied, Ledger, flyway_checksum, read_ledger, refuse_lone_undo};
 use crate::migrate::migrator::Migrator;
 use crate::migrate::part::Part;
-use crate::migrate::plan::Direction;
+use crate::migrate::plan::{Direction, no_such};
 use crate::migrate::run::Run;
 use crate::migrate::unit::Unit;
 use crate::migrate::version::Version;
@@ -52,8 +52,7 @@ impl Migrator {
     pub async fn baseline(&self, to: Option<&Version>, execution: &Execution) -> Result<Baseline> {
         let units = self.units()?;
         if let Some(to) = to.filter(|to| units.iter().all(|unit| unit.version != **to)) {
-            return Err(Error::config(format!("there is no migration {to}"))
-                .did_you_mean(to.as_str(), units.iter().map(|unit| unit.version.as_str())));
+            return Err(no_such(to, units.iter().map(|unit| unit.version.as_str())));
         }
         let wanted = units.iter().filter(|unit| to.is_none_or(|to| unit.version <= *to));
         let (empty, written): (Vec<_>, Vec<_>) =

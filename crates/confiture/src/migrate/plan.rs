@@ -300,11 +300,16 @@ fn check_target(units: &[Unit<'_>], target: &Version) -> Result<()> {
     if units.iter().any(|unit| unit.version == *target) {
         return Ok(());
     }
-    let known: Vec<_> = units.iter().map(|unit| unit.version.as_str()).collect();
+    Err(no_such(target, units.iter().map(|unit| unit.version.as_str())))
+}
+
+/// The error about a version that does not exist.
+pub(super) fn no_such<'a>(version: &Version, known: impl Iterator<Item = &'a str>) -> Error {
+    let known: Vec<_> = known.collect();
     let last = known.iter().rev().take(3).rev().copied().collect::<Vec<_>>().join(", ");
-    Err(Error::config(format!("there is no migration {target}")).did_you_mean(target.as_str(), known).hint(
+    Error::config(format!("there is no migration {version}")).did_you_mean(version.as_str(), known).hint(
         if last.is_empty() { "the folder is empty".to_owned() } else { format!("the last ones are {last}") },
-    ))
+    )
 }
 
 fn changed(one: &Assessment, units: &[Unit<'_>]) -> Error {

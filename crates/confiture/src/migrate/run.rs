@@ -228,7 +228,8 @@ impl<'a> Run<'a> {
     /// A hook after the fact: its failure undoes nothing, and is said.
     async fn late_hook(&mut self, moment: Moment, direction: Direction, planned: Option<&Planned>) {
         if let Err(error) = self.hook(moment, direction, planned, None).await {
-            self.report.notes.push(error.to_string());
+            let said = error.server_detail().map_or_else(String::new, |detail| format!(": {detail}"));
+            self.report.notes.push(format!("{error}{said}"));
         }
     }
 

@@ -16,6 +16,7 @@ use crate::migrate::generate::{header, stem};
 use crate::migrate::migrator::Migrator;
 use crate::migrate::options::{DownOptions, Extent, Options, UpOptions};
 use crate::migrate::part::Part;
+use crate::migrate::plan::no_such;
 use crate::migrate::rehearse::{read_without, up_with_roles};
 use crate::migrate::steps::{Step, Steps, first_words};
 use crate::migrate::version::Version;
@@ -53,7 +54,9 @@ pub struct Squash {
 pub fn plan_squash(folder: &Folder, to: Option<&Version>, name: &str) -> Result<Squash> {
     let to = match (to, folder.migrations.last()) {
         (Some(to), _) if folder.migrations.iter().any(|one| one.version == *to) => to.clone(),
-        (Some(to), _) => return Err(Error::config(format!("there is no migration {to}"))),
+        (Some(to), _) => {
+            return Err(no_such(to, folder.migrations.iter().map(|one| one.version.as_str())));
+        }
         (None, Some(last)) => last.version.clone(),
         (None, None) => return Err(Error::config("the folder has no migrations")),
     };

@@ -323,6 +323,7 @@ async fn a_baseline_marks_without_running() {
     assert_eq!(ground.psql("SELECT to_regclass('a') IS NULL, to_regclass('b')"), "t|b");
     let error = ground.migrator().baseline(Some(&version("9")), &Execution::unattended()).await.unwrap_err();
     assert_eq!((error.kind(), error.message()), (ErrorKind::Config, "there is no migration 9"));
+    assert_eq!(error.hints().last().unwrap(), "the last ones are 1, 2");
 }
 
 /// Written later, it would count as applied, and as changed.
