@@ -27,7 +27,11 @@ pub(super) fn make(step: &mut Step, work: &Work<'_>, at: usize) {
     if let Some(statements) = statements {
         let rest: Vec<Sql> = step.statements.drain(1..).collect();
         step.by_parts = is_partitioned && object.detail("type") != "c";
-        step.ahead = ahead(work, at).unwrap_or_default();
+        step.ahead = if is_partitioned { partitioned::ahead(work, at) } else { ahead(work, at) }
+            .into_iter()
+            .flatten()
+            .map(Sql::from_server)
+            .collect();
         if work.by_parts && step.by_parts {
             step.statements = statements.iter().map(|text| plain(text)).collect();
         }
@@ -48,7 +52,7 @@ fn plain(statement: &str) -> Sql {
 
 /// What builds an index of its own before all that belongs together with it, and what makes it, or its key, of that; nothing where it stands on what comes
 /// or changes there.
-fn ahead(work: &Work<'_>, at: usize) -> Option<Vec<Sql>> {
+fn ahead(work: &Work<'_>, at: usize) -> Option<Vec<String>> {
     let object = &work.sides.new.all[at];
     let is_it = |one: &Object| aside::place(one) == aside::place(object);
     let is_taken = object.kind == Kind::Index || work.sides.old.all.iter().any(is_it);
@@ -59,7 +63,7 @@ fn ahead(work: &Work<'_>, at: usize) -> Option<Vec<Sql>> {
         statements.push(renamed(object, name));
     }
     let stays = object.depends.iter().all(|on| work.was_there(*on));
-    stays.then(|| statements.into_iter().map(Sql::from_server).collect())
+    stays.then_some(statements)
 }
 
 /// Gives an index its name, which is called `from` until then.

@@ -27,6 +27,30 @@ pub(super) fn make(work: &Work<'_>, at: usize) -> Option<Vec<String>> {
     Some(statements)
 }
 
+/// What builds the indexes of the partitions before all that belongs together with a key, and what makes it of them then; nothing where one stands
+/// on what comes or changes there.
+pub(super) fn ahead(work: &Work<'_>, at: usize) -> Option<Vec<String>> {
+    let (new, meanwhile) = (work.sides.new, work.ahead.get(&at)?);
+    let parts = family::indexes_below(&family::indexes_above(new), at);
+    let stays = |at: &usize| {
+        let others = new.all[*at].depends.iter().filter(|on| !parts.contains(on));
+        others.copied().all(|on| work.was_there(on))
+    };
+    if parts.is_empty() || !parts.iter().chain([&at]).all(stays) {
+        return None;
+    }
+    let (mut statements, facets) = build(work, at, |object| object.name.clone())?;
+    for part in parts.iter().map(|part| &new.all[*part]).filter(|part| part.detail("relkind") == "r") {
+        let [build, add] = online::built_as(part, &meanwhile.of(&part.name))?.try_into().ok()?;
+        let plain = online::built_as(part, &part.name)?;
+        let [first, second] = [0, 1].map(|which| statements.iter().position(|sql| *sql == plain[which]));
+        (statements[first?], statements[second?]) = (build, add);
+    }
+    statements.extend(facets);
+    statements.sort_by_key(|sql| !sql.contains(" CONCURRENTLY "));
+    Some(statements)
+}
+
 /// True for an index or a key of a partitioned table that is no part of another one, and to which no constraint of a partition belongs.
 pub(super) fn is_whole(objects: &Objects, at: usize) -> bool {
     let object = &objects.all[at];

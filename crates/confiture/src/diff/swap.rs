@@ -37,8 +37,11 @@ impl Work<'_> {
             self.swapped.insert(at, taken.give(&places, MEANWHILE));
         }
         for (at, object) in new.all.iter().enumerate() {
-            if self.made[at] && online::is_built_apart(object) {
-                self.ahead.insert(at, taken.give(&[aside::place(object)], MEANWHILE));
+            let is_key = object.kind == Kind::Constraint && partitioned::is_whole(new, at);
+            if self.made[at] && (is_key || online::is_built_apart(object)) {
+                let parts = family::indexes_below(&parts[1], at);
+                let all = parts.iter().chain([&at]).map(|at| aside::place(&new.all[*at]));
+                self.ahead.insert(at, taken.give(&all.collect::<Vec<_>>(), MEANWHILE));
             }
         }
         self.goes_last = self.find_last(&dependants);
@@ -115,9 +118,11 @@ impl Work<'_> {
         [old, new]: &[BTreeMap<usize, usize>; 2],
         dependants: &[Vec<usize>],
     ) -> bool {
-        let Some(twin) = self.twins[at].filter(|twin| partitioned::is_whole(self.sides.new, *twin)) else {
-            return false;
-        };
+        // A table has one primary key at a time.
+        let can_be_two = |twin: &usize| self.sides.new.all[*twin].detail("type") != "p";
+        let twin =
+            self.twins[at].filter(|twin| partitioned::is_whole(self.sides.new, *twin) && can_be_two(twin));
+        let Some(twin) = twin else { return false };
         let (below, come) = (family::indexes_below(old, at), family::indexes_below(new, twin));
         let goes = |part: &usize| matches!(self.fates[*part], Fate::Gone | Fate::Rebuild);
         let is_part = |on: &usize| below.contains(on);

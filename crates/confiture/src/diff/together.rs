@@ -141,18 +141,21 @@ impl Step {
         }
     }
 
-    /// Takes the index that is built by the step that this gives; nothing where there is no such form.
+    /// Takes the indexes that are built by the step that this gives; nothing where there is no such form.
     fn build_ahead(&mut self) -> Option<Step> {
-        let mut ahead = std::mem::take(&mut self.ahead).into_iter();
-        let build = ahead.next()?;
-        self.statements.splice(..1, ahead);
+        let is_built = |sql: &Sql| sql.as_str().contains(" CONCURRENTLY ");
+        let (build, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut self.ahead).into_iter().partition(is_built);
+        if build.is_empty() {
+            return None;
+        }
+        self.statements.splice(..1, rest);
         self.online.clear();
         self.hazards.retain(|hazard| !matches!(hazard, Hazard::BlocksWrites(_)));
         let (found_before, hazards) =
             std::mem::take(&mut self.hazards).into_iter().partition(|one| matches!(one, Hazard::MayFail(_)));
         self.hazards = hazards;
         let title = format!("{}: its index", self.title);
-        Some(Step { alone: true, hazards: found_before, ..Step::plain(title, vec![build]) })
+        Some(Step { alone: true, hazards: found_before, ..Step::plain(title, build) })
     }
 
     /// Makes a constraint that is not validated, and gives the step that validates it; nothing where there is no such form.

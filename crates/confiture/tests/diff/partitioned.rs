@@ -57,6 +57,21 @@ async fn partitions_that_come_with_the_plan_are_built_with_the_others() {
     run(&new, &down).await;
 }
 
+/// A table has one primary key at a time: what the new one needs is there when the old one goes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_primary_key_takes_the_place_of_another() {
+    let with = |columns: &str| format!("{TABLES} ALTER TABLE p ADD PRIMARY KEY ({columns});");
+    let (old, new) = (with("id"), with("a, id"));
+    let (up, down) = online(&old, &new).await;
+    let text = render(&up, &[]);
+    let place = |words: &str| text.find(words).unwrap_or_else(|| panic!("no {words}\n{text}"));
+    assert!(place("ALTER COLUMN a SET NOT NULL") < place("BEGIN;"), "{text}");
+    assert!(place("INDEX CONCURRENTLY below_pkey__new ON public.below (a, id)") < place("BEGIN;"), "{text}");
+    assert!(place("BEGIN;") < place("DROP CONSTRAINT p_pkey") && !text.contains("blocks writes"), "{text}");
+    run(&old, &up).await;
+    run(&new, &down).await;
+}
+
 /// What cannot be built by parts is said to keep others out: partitions elsewhere, and a foreign key from a table to itself.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_has_no_such_form_is_said() {

@@ -259,6 +259,7 @@ impl Graph<'_> {
                 if let (Some(&finish), Some(make)) = (self.finish_of.get(&at), make) {
                     edges.push((make, finish, false));
                 }
+                edges.extend(self.made_ready(at, *twin).map(|column| (column, drop, true)));
             }
         }
         // A partition that only has another name goes with its table.
@@ -268,6 +269,18 @@ impl Graph<'_> {
         self.edges.extend(edges);
         self.connect_rows_that_go_over();
         self.connect_casts();
+    }
+
+    /// What makes columns ready for a key that takes the place of one which does not stand on them: the table need not be without any
+    /// meanwhile.
+    fn made_ready(&self, before: usize, after: usize) -> impl Iterator<Item = usize> {
+        let (old, new) = (self.old(), self.new_side());
+        let columns = new.all[after].depends.iter().filter_map(|on| self.work.old_of(*on));
+        let stands_on = &old.all[before].depends;
+        let is_other = |column: &usize| !stands_on.contains(column);
+        let is_key = old.all[before].kind == Kind::Constraint;
+        let columns = columns.filter(move |column| is_key && is_other(column));
+        columns.filter_map(|column| self.alter_of(column)).filter(|act| self.minds_nobody(*act))
     }
 
     /// A column gets another type while the cast that leads there is still there, or when it has come.
