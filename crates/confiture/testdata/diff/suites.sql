@@ -350,3 +350,16 @@ ALTER TABLE u ADD PRIMARY KEY (a, b);
 -- rows
 INSERT INTO t VALUES (1, 1), (2, 1);
 INSERT INTO u VALUES (1, 1);
+-- case: a partition whose key belongs to an index of the whole comes, or the index does
+-- both
+CREATE TABLE t (a int NOT NULL, b int NOT NULL) PARTITION BY LIST (a);
+CREATE UNIQUE INDEX i ON t (a, b);
+CREATE TABLE u (a int, b int) PARTITION BY LIST (a);
+CREATE TABLE u1 PARTITION OF u (CONSTRAINT u1_key UNIQUE (a, b)) FOR VALUES IN (1);
+-- new
+CREATE TABLE t1 (a int NOT NULL, b int NOT NULL, PRIMARY KEY (a, b));
+ALTER TABLE t ATTACH PARTITION t1 FOR VALUES IN (1);
+ALTER TABLE t1 ADD FOREIGN KEY (a, b) REFERENCES t (a, b);
+CREATE UNIQUE INDEX i2 ON u (a, b);
+-- rows
+INSERT INTO u VALUES (1, 1);

@@ -70,7 +70,7 @@ impl Work<'_> {
                 })
                 .filter_map(|(at, object)| {
                     let table = object.parent?;
-                    let in_one = object.kind == Kind::Inheritance || family::same_columns(new, at);
+                    let in_one = object.kind == Kind::Inheritance || self.comes_in_one(at);
                     (!self.made[table] || !in_one).then_some(table)
                 })
                 .collect();

@@ -170,13 +170,22 @@ impl Graph<'_> {
         let partitions: HashSet<usize> = links.filter_map(|link| link.parent).collect();
         let mut relations: BTreeMap<(&str, usize), usize> = BTreeMap::new();
         let mut named: Vec<(usize, Vec<usize>)> = Vec::new();
+        // What is there takes its name from nobody.
+        let has_it = |at: &usize, act: &usize| match self.acts[*act] {
+            Act::Alter(before, _) => self.old().all[before].name == new.all[*at].name,
+            _ => false,
+        };
         for (&at, &act) in self.make_of.iter().filter(|_| !partitions.is_empty()) {
             let object = &new.all[at];
             if is_of_partitioned(object) {
                 named.push((act, family::partitions_below(new, new.root(at))));
             } else if object.kind == Kind::Partition {
                 named.push((act, object.parent.into_iter().collect()));
-            } else if !object.inherited && !partitions.contains(&at) && takes_relation_name(new, object) {
+            } else if !object.inherited
+                && !partitions.contains(&at)
+                && !has_it(&at, &act)
+                && takes_relation_name(new, object)
+            {
                 relations.insert((&object.name, at), act);
             }
         }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::catalog::{Kind, Object, Objects};
-use crate::diff::family::{self, indexes_above, same_columns};
+use crate::diff::family::{self, indexes_above};
 use crate::diff::fate::Fate;
 use crate::diff::order::{Act, Graph, name_spaces};
 
@@ -131,7 +131,7 @@ impl Graph<'_> {
                         && name_spaces(self.new_side(), object).iter().all(|name| !kept.contains(name))
                 }
                 Kind::DomainConstraint => !object.defined().ends_with(" NOT VALID"),
-                Kind::Partition => same_columns(self.new_side(), at),
+                Kind::Partition => self.work.comes_in_one(at),
                 // Where it computes what the parent holds, PostgreSQL 14 and 15 only let a table join that is there.
                 Kind::Inheritance => {
                     let computes = |column: &&Object| {
