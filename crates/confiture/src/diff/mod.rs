@@ -86,8 +86,7 @@ pub struct Step {
     /// The same in forms that let others go on working; empty where there are none.
     #[serde(skip)]
     pub online: Vec<Sql>,
-    /// What builds its indexes before the steps to which it is joined, and what takes the place of its first statement then; empty where that
-    /// cannot be.
+    /// What builds its indexes before the steps to which it is joined, and what it does then; empty where that cannot be.
     #[serde(skip)]
     pub ahead: Vec<Sql>,
     /// That form is made partition by partition.

@@ -27,11 +27,10 @@ pub(super) fn make(step: &mut Step, work: &Work<'_>, at: usize) {
     if let Some(statements) = statements {
         let rest: Vec<Sql> = step.statements.drain(1..).collect();
         step.by_parts = is_partitioned && object.detail("type") != "c";
-        step.ahead = if is_partitioned { partitioned::ahead(work, at) } else { ahead(work, at) }
-            .into_iter()
-            .flatten()
-            .map(Sql::from_server)
-            .collect();
+        let ahead = if is_partitioned { partitioned::ahead(work, at) } else { ahead(work, at) };
+        if let Some(ahead) = ahead {
+            step.ahead = ahead.into_iter().map(Sql::from_server).chain(rest.iter().cloned()).collect();
+        }
         if work.by_parts && step.by_parts {
             step.statements = statements.iter().map(|text| plain(text)).collect();
         }

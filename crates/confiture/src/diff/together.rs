@@ -148,7 +148,7 @@ impl Step {
         if build.is_empty() {
             return None;
         }
-        self.statements.splice(..1, rest);
+        self.statements = rest;
         self.online.clear();
         self.hazards.retain(|hazard| !matches!(hazard, Hazard::BlocksWrites(_)));
         let (found_before, hazards) =
