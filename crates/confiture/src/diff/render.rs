@@ -197,12 +197,17 @@ fn finish(work: &Work<'_>, at: usize) -> Step {
             "a row that the new table does not take, or no partition of it, stops it".into(),
         ));
         hazards.push(Hazard::Rewrites("every row goes over to the table that takes its place".into()));
+        let keeps_values = |column: &Object| column.details["generated"].is_null();
         let goes = |column: &&Object| {
-            column.details["generated"].is_null() && work.sides.new.find(&column.key()).is_none()
+            let after = work.sides.new.find(&column.key());
+            keeps_values(column) && !after.is_some_and(|(_, after)| keeps_values(after))
         };
         let gone = columns_of(work.sides.old, at).into_iter().filter(goes);
         let gone: Vec<String> = gone.map(|column| quoted(&column.name)).collect();
         hazards.extend(Hazard::values_lost("column", &gone));
+    }
+    if object.kind == Kind::Table && work.fates[at] == Fate::Gone && work.whole_of(at).is_none() {
+        hazards.push(Hazard::DataLoss("the rows of the table are lost".into()));
     }
     let what = object.phrase.strip_suffix(&object.identity).unwrap_or("TYPE ");
     statements.push(Sql::from_server(format!("DROP {what}{name}")));

@@ -9,6 +9,8 @@ use confiture::sql::Sql;
 pub(crate) struct Contents {
     tables: BTreeMap<String, Table>,
     sequences: BTreeMap<String, (String, i64)>,
+    /// There are event triggers, which may write rows whatever is done.
+    listens: bool,
 }
 
 struct Table {
@@ -56,7 +58,9 @@ impl Contents {
         }
         let rows = session.query(&Sql::literal(SEQUENCES), &[]).await.map_err(said)?;
         let sequences = rows.iter().map(|row| (row.get(0), (row.get(1), row.get(2)))).collect();
-        Ok(Self { tables, sequences })
+        let listens = "SELECT EXISTS (SELECT FROM pg_catalog.pg_event_trigger WHERE evtenabled <> 'D')";
+        let listens = session.query_one(&Sql::literal(listens), &[]).await.map_err(said)?.get(0);
+        Ok(Self { tables, sequences, listens })
     }
 
     /// Every value of a column that is there in both is there in `after`.
@@ -93,7 +97,11 @@ impl Contents {
                 rows.sort_unstable();
                 rows
             };
-            let (had, has) = (project(before, true), project(now, false));
+            let (had, mut has) = (project(before, true), project(now, false));
+            if self.listens || after.listens {
+                let mut left = had.clone();
+                has.retain(|row| left.iter().position(|one| one == row).map(|at| left.remove(at)).is_some());
+            }
             if had != has {
                 let names: Vec<_> = common.iter().map(|(at, ..)| before.columns[*at].name.as_str()).collect();
                 return Err(format!(
@@ -111,6 +119,26 @@ impl Contents {
             }
         }
         Ok(())
+    }
+
+    /// Tables whose rows are not there in `after`, and columns whose values are not; but for partitions, whose rows are those of the table above.
+    pub(crate) fn lost_in(&self, after: &Self) -> Vec<(&str, Option<&str>)> {
+        let mut lost = Vec::new();
+        for (name, before) in &self.tables {
+            let Some(now) = after.tables.get(name) else {
+                let has_rows = !before.rows.is_empty() && !before.is_partition;
+                lost.extend(has_rows.then_some((name.as_str(), None)));
+                continue;
+            };
+            let is_lost = |(at, column): &(usize, &Column)| {
+                let is_there = |other: &Column| other.name == column.name && !other.is_generated;
+                let has_values = before.rows.iter().any(|row| row[*at].is_some());
+                has_values && !column.is_generated && !now.columns.iter().any(is_there)
+            };
+            let columns = before.columns.iter().enumerate().filter(is_lost);
+            lost.extend(columns.map(|(_, column)| (name.as_str(), Some(column.name.as_str()))));
+        }
+        lost
     }
 }
 

@@ -170,8 +170,26 @@ async fn go(
         }
     }
     same(&got, &wanted).map_err(|why| listed(format!("\n{why}")))?;
-    rows.survive_in(&Contents::of(session).await?).map_err(listed)?;
-    Ok(())
+    let after = Contents::of(session).await?;
+    rows.survive_in(&after).map_err(listed)?;
+    match rows.lost_in(&after).into_iter().find(|lost| !is_said_of(plan, *lost)) {
+        Some(lost) => Err(listed(format!("nobody says that {lost:?} loses rows or values")).into()),
+        None => Ok(()),
+    }
+}
+
+/// True where a plan says that a table loses something, or a column above it, or gives new names, under which it may be.
+fn is_said_of(plan: &Plan, (table, column): (&str, Option<&str>)) -> bool {
+    let is_about = |title: &str| {
+        let column = column.is_some_and(|column| title.trim_end_matches('"').ends_with(column));
+        title.contains(table) || column
+    };
+    plan.steps.iter().any(|step| {
+        let loses = step.hazards.iter().any(|hazard| matches!(hazard, Hazard::DataLoss(_)));
+        let is_renamed = [" becomes ", " moves to "].iter().any(|words| step.title.contains(words))
+            && ["table ", "column ", "attribute ", "schema "].iter().any(|kind| step.title.starts_with(kind));
+        loses && is_about(&step.title) || is_renamed
+    })
 }
 
 pub(crate) fn connection(server: &Server, database: &str) -> Connection {
