@@ -161,8 +161,8 @@ pub(super) fn compare(sides: Sides<'_>, old: &Object, new: &Object) -> Change {
         }
     }
     // What a partition has from its table, it gets and loses with that.
-    if behind(old).is_some() && behind(new).is_none() {
-        change.push(format!("{alter} DROP IDENTITY"));
+    if behind(new).is_none() {
+        change.statements.extend(drop_identity(old));
     }
     // PostgreSQL 18 cannot give another type to a column with a constraint of its own below one of a parent's: what goes, goes before.
     let loosens = old.is("not_null") && !new.is("not_null");
@@ -196,6 +196,13 @@ pub(super) fn compare(sides: Sides<'_>, old: &Object, new: &Object) -> Change {
     }
     compare_identities(&mut change, &alter, sides, (old, new));
     change
+}
+
+/// What makes a plain column of an identity.
+pub(super) fn drop_identity(column: &Object) -> Option<Sql> {
+    behind(column)?;
+    let alter = column.alter.as_deref()?.replacen(" TABLE ONLY ", " TABLE ", 1);
+    Some(Sql::from_server(format!("{alter} DROP IDENTITY")))
 }
 
 /// True for a column that a constraint is about.

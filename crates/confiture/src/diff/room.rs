@@ -6,7 +6,7 @@ use crate::catalog::{Kind, Object, Objects};
 use crate::diff::aside::Aside;
 use crate::diff::asked::parts;
 use crate::diff::compare::quoted;
-use crate::diff::order::name_spaces;
+use crate::diff::order::{RELATIONS, name_spaces};
 use crate::diff::rename::{Rename, Stage, is_part, schema_after, within_of};
 use crate::diff::{Hazard, Step, column, twins};
 use crate::sql::Sql;
@@ -70,8 +70,8 @@ pub fn steps(state: &Objects, renames: &[Rename], stage: Stage) -> Vec<Step> {
     steps
 }
 
-/// Names that are exchanged: of the sequences of identity columns, where tables take each other's place, and of the indexes of partitions, where
-/// columns do. Of each circle, one gets another name meanwhile. So does the sequence of a column that becomes an identity, until that knows where to
+/// Names that are exchanged: of the sequences of identity columns, where tables take each other's place, of the indexes of partitions, where
+/// columns do, and of whatever index or key has another name. Of each circle, one gets another name meanwhile. So does the sequence of a column that becomes an identity, until that knows where to
 /// go on.
 #[must_use]
 pub fn exchanged(state: &Objects, to: &Objects) -> Vec<Step> {
@@ -79,14 +79,20 @@ pub fn exchanged(state: &Objects, to: &Objects) -> Vec<Step> {
         let after = to.find(&object.key()).and_then(|(_, after)| column::sequence_behind(after))?;
         Some((column::sequence_behind(object)?, after.identity))
     };
-    let places = twins::attached(to);
-    let index = |(place, at): (twins::Place<'_>, usize)| {
-        Some((state.all[at].clone(), to.all[*places.get(&place)?].identity.clone()))
+    let relation = |objects: &Objects, at: usize| {
+        let spaces = name_spaces(objects, &objects.all[at]).into_iter();
+        spaces.filter(|(space, _)| *space == RELATIONS).map(|(_, name)| name).next()
     };
-    let indexes = twins::attached(state).into_iter().filter_map(index);
-    let all: BTreeMap<String, (Object, String)> = (state.all.iter().filter_map(sequence).chain(indexes))
-        .map(|(object, to)| (object.identity.clone(), (object, to)))
-        .collect();
+    let index = |(at, twin): (usize, Option<usize>)| {
+        let object = &state.all[at];
+        let is_one = matches!(object.kind, Kind::Constraint | Kind::Index);
+        let (from, to) = (relation(state, at).filter(|_| is_one)?, relation(to, twin?)?);
+        Some((from, (object.clone(), to)))
+    };
+    let indexes = twins::pair(state, to).into_iter().enumerate().filter_map(index);
+    let sequences = state.all.iter().filter_map(sequence);
+    let all: BTreeMap<String, (Object, String)> =
+        sequences.map(|(object, to)| (object.identity.clone(), (object, to))).chain(indexes).collect();
     let is_first_of_circle = |start: &&String| {
         let mut at = &all[*start].1;
         while at != *start && at > *start {
@@ -216,8 +222,10 @@ fn aside(state: &Objects, object: &Object, bearers: &HashMap<Space, usize>) -> O
         after.name = aside.of(&object.name);
         after
     };
-    let is_free =
-        |aside: &Aside| !spaces(state, &called(aside)).iter().any(|space| bearers.contains_key(space));
+    // A table has one primary key, whatever that is called.
+    let own = spaces(state, object);
+    let is_taken = |space: &Space| bearers.contains_key(space) && !own.contains(space);
+    let is_free = |aside: &Aside| !spaces(state, &called(aside)).iter().any(is_taken);
     called(&Aside::free("__aside", is_free))
 }
 

@@ -292,7 +292,7 @@ impl Work<'_> {
     }
 
     /// The sequence behind an identity column that goes with its being one.
-    fn gives_up_sequence(&self, column: usize) -> Option<&str> {
+    pub(super) fn gives_up_sequence(&self, column: usize) -> Option<&str> {
         let sequence = column::identity_sequence(&self.sides.old.all[column])?;
         let after = self.twins[column].and_then(|twin| column::identity_sequence(&self.sides.new.all[twin]));
         after.is_none().then_some(sequence)

@@ -51,12 +51,10 @@ impl Work<'_> {
                 let alone = is_off && object.kind != Kind::Trigger;
                 let inherited = object.inherited || self.is_retyped_with_parents(at);
                 let apart = alone || self.stays_below.contains(&at);
-                if inherited
-                    && !apart
-                    && let Some(first) = self.own_not_null(at, options)
-                {
+                let first = if inherited && !apart { self.before_parents(at, options) } else { Vec::new() };
+                if !first.is_empty() {
                     self.fates[at] = Fate::Alter;
-                    self.changes.entry(at).or_default().statements = vec![first];
+                    self.changes.entry(at).or_default().statements = first;
                 } else {
                     self.old_comes_along[at] = inherited && !apart && self.parents_do(at);
                 }
@@ -130,7 +128,11 @@ impl Work<'_> {
             return is_used(old, dependants, at, &holds);
         }
         let taken = is_named_otherwise(self.sides.new, &old.all[at]);
-        let leaves = |on: usize| holds(on) && (self.keeps_type(on) || taken && self.needs_namesake(on, at));
+        // So has a partition, for another one may take its bounds.
+        let is_partition = old.all[at].is("is_partition");
+        let leaves = |on: usize| {
+            holds(on) && (is_partition || self.keeps_type(on) || taken && self.needs_namesake(on, at))
+        };
         is_used(old, dependants, at, &|on| leaves(on) || taken && waits(on))
     }
 
@@ -209,15 +211,18 @@ impl Work<'_> {
         }
     }
 
-    /// A child's own NOT NULL is made, or given up, before the parents' comes; what else there is to do comes along with them. Where that is
-    /// refused, a remark tells of the difference.
-    fn own_not_null(&self, at: usize, options: &PlanOptions) -> Option<Sql> {
+    /// A child's own NOT NULL is made, or given up, before the parents' comes, and what makes an identity of its column is given up before that gets
+    /// the parents' type; what else there is to do comes along with them. Where that is refused, a remark tells of the difference.
+    fn before_parents(&self, at: usize, options: &PlanOptions) -> Vec<Sql> {
         let (old, new) = (self.sides.old, self.sides.new);
         let stays = matches!(self.fates[at], Fate::Keep | Fate::Alter);
-        if !stays || options.rebuild.contains(&old.all[at].key()) {
-            return None;
-        }
-        not_null::before_parents(self.sides, &old.all[at], &new.all[self.twins[at]?]).map(Sql::from_server)
+        let is_left = stays && !options.rebuild.contains(&old.all[at].key());
+        let Some(twin) = self.twins[at].filter(|_| is_left) else { return Vec::new() };
+        let (before, after) = (&old.all[at], &new.all[twin]);
+        let is_given_up = self.is_retyped_with_parents(at) && self.gives_up_sequence(at).is_some();
+        let identity = column::drop_identity(before).filter(|_| is_given_up);
+        let not_null = not_null::before_parents(self.sides, before, after).map(Sql::from_server);
+        identity.into_iter().chain(not_null).collect()
     }
 
     /// Columns that go while those who inherit from the table keep theirs: they are dropped with `ONLY`, and so are those between.

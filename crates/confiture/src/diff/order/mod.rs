@@ -267,17 +267,20 @@ fn behind_last(
     held
 }
 
+/// The name space of relations.
+pub(super) const RELATIONS: u8 = 0;
+
 /// The name spaces in which an object takes a name: relations share one in a schema, types another.
 pub(super) fn name_spaces(objects: &Objects, object: &Object) -> Vec<(u8, String)> {
     let schema = || super::compare::quoted(object.schema.as_deref().unwrap_or_default());
     let full = || format!("{}.{}", schema(), super::compare::quoted(&object.name));
     match object.kind {
         Kind::Table | Kind::ForeignTable | Kind::View | Kind::MaterializedView | Kind::CompositeType => {
-            vec![(0, full()), (1, full())]
+            vec![(RELATIONS, full()), (1, full())]
         }
         // While it is made, no type may have its name.
-        Kind::Sequence => vec![(0, full()), (1, full())],
-        Kind::Index => vec![(0, full())],
+        Kind::Sequence => vec![(RELATIONS, full()), (1, full())],
+        Kind::Index => vec![(RELATIONS, full())],
         Kind::Range => {
             let multirange = object.details["multirange"][0].as_str();
             std::iter::once(full()).chain(multirange.map(str::to_owned)).map(|name| (1, name)).collect()
@@ -287,7 +290,7 @@ pub(super) fn name_spaces(objects: &Objects, object: &Object) -> Vec<(u8, String
             let table = object.parent.map(|parent| objects.all[parent].identity.clone()).unwrap_or_default();
             let mut spaces = vec![(2, format!("{table} {}", object.name))];
             if matches!(object.detail("type"), "p" | "u" | "x") {
-                spaces.push((0, full()));
+                spaces.push((RELATIONS, full()));
             }
             if object.detail("type") == "p" {
                 spaces.push((3, table));
@@ -296,8 +299,8 @@ pub(super) fn name_spaces(objects: &Objects, object: &Object) -> Vec<(u8, String
         }
         Kind::Column => {
             let table = object.parent.map(|parent| objects.all[parent].identity.as_str()).unwrap_or_default();
-            let sequence =
-                column::identity_sequence(object).map(|name| [(0, name.to_owned()), (1, name.to_owned())]);
+            let sequence = column::identity_sequence(object)
+                .map(|name| [(RELATIONS, name.to_owned()), (1, name.to_owned())]);
             let not_null = not_null::own_name(object).map(|name| (2, format!("{table} {name}")));
             sequence.into_iter().flatten().chain(not_null).collect()
         }

@@ -5,6 +5,7 @@ const REFUSED: &[(&str, &str)] = &[
     ("used as a catalog table", "what rewrites a table that is a user_catalog_table"),
     // The server writes such a row with a value, or none, for each column that has ever been there.
     ("RETURN ROW(", "what counts on the places of a table's columns"),
+    ("bit string length … does not match type bit(", "a default that its column does not take"),
     ("differs in what no ALTER TYPE changes", "a base type that differs in what no ALTER TYPE changes"),
 ];
 
