@@ -181,7 +181,8 @@ async fn go(
 /// True where a plan says that a table loses something, or a column above it, or gives new names, under which it may be.
 fn is_said_of(plan: &Plan, (table, column): (&str, Option<&str>)) -> bool {
     let is_about = |title: &str| {
-        let column = column.is_some_and(|column| title.trim_end_matches('"').ends_with(column));
+        let column = column.map(|column| column.replace('"', "\"\""));
+        let column = column.is_some_and(|column| title.trim_end_matches('"').ends_with(&column));
         title.contains(table) || column
     };
     plan.steps.iter().any(|step| {

@@ -43,7 +43,9 @@ impl Work<'_> {
             self.name_not_null_of(&taken_off);
             for (at, object) in old.all.iter().enumerate() {
                 // The triggers of a partition go when it is taken off, and what they are to be is seen when they are there again.
-                let is_off = object.parent.is_some_and(|table| taken_off.contains(&table));
+                let is_off = object
+                    .parent
+                    .is_some_and(|table| taken_off.contains(&table) || self.holds_name_aside(object, table));
                 if is_off && object.kind == Kind::Trigger && object.inherited && self.fates[at] == Fate::Alter
                 {
                     self.rebuild(at);
@@ -99,6 +101,12 @@ impl Work<'_> {
                 }
             }
         }
+    }
+
+    /// True for an index or a key of a table that is set aside: what comes may be to have its name.
+    fn holds_name_aside(&self, object: &Object, table: usize) -> bool {
+        let is_one = object.kind == Kind::Index || matches!(object.detail("type"), "p" | "u" | "x");
+        is_one && self.set_aside[table] && self.fates[table] == Fate::Rebuild
     }
 
     /// What is still missing after all parents were there is made by itself, but for what comes along with an index or a key.

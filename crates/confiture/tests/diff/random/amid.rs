@@ -98,9 +98,10 @@ fn side_of_a_case(server: &Server, random: &mut Random, part: usize) -> Vec<Stri
     }
     for statement in split(Script::new("case", text.as_str())).unwrap().statements {
         let statement = &text[statement.span];
-        // Rows, transactions and who speaks are no part of a schema.
+        // Rows, transactions, who speaks and how text is read are no part of a schema.
         let upper = statement.trim_start().to_uppercase();
-        let others = ["BEGIN", "COMMIT", "INSERT", "SELECT", "UPDATE", "COPY", "SET ROLE", "SET SESSION"];
+        let others =
+            ["BEGIN", "COMMIT", "INSERT", "SELECT", "UPDATE", "COPY", "SET ROLE", "SET SES", "SET STAND"];
         if !others.iter().any(|other| upper.starts_with(other)) {
             all.push(statement.trim_end_matches(';').to_owned());
         }
