@@ -48,6 +48,11 @@ pub(super) fn against_made(work: &Work<'_>, at: usize, members: &[&Object]) -> V
     if may_refuse(new, object, computed) {
         may_fail("a row for which it cannot be computed stops it");
     }
+    // An empty copy takes any.
+    let has_default = members.iter().any(|member| member.kind == Kind::Default);
+    if object.kind == Kind::Column && has_default && has_checked_domain(new, at) {
+        may_fail("rows stop it where the domain does not take its default");
+    }
     hazards
 }
 
@@ -84,6 +89,14 @@ fn may_refuse(objects: &Objects, object: &Object, expression: &str) -> bool {
             .any(|name| cast.starts_with(name))
     };
     !expression.is_empty() && (calls() || expression.split(")::").skip(1).any(|cast| !takes_all(cast)))
+}
+
+/// True where what an object is of is a domain with checks, maybe by way of another.
+fn has_checked_domain(objects: &Objects, at: usize) -> bool {
+    let is_check =
+        |one: &Object, domain: usize| one.kind == Kind::DomainConstraint && one.parent == Some(domain);
+    let mut domains = objects.all[at].depends.iter().filter(|on| objects.all[**on].kind == Kind::Domain);
+    domains.any(|on| objects.all.iter().any(|one| is_check(one, *on)) || has_checked_domain(objects, *on))
 }
 
 /// What is lost when values get a type of another name. PostgreSQL rounds and cuts without a word where it assigns.
