@@ -218,7 +218,7 @@ impl Screen {
             }
             bars.total(&total, tables);
         }
-        if !measured && self.step.is_none() && self.batches.any() {
+        if !measured && self.step.is_none() {
             let words = self.bars.is_some().then(|| self.batches.words(now)).flatten();
             if let (Some(bars), Some(words)) = (&mut self.bars, words) {
                 bars.follow(words);
@@ -323,6 +323,14 @@ mod tests {
         assert!(screen.so_far(Instant::now()).is_some());
         screen.show(&Event::StepFailed { step }, Instant::now());
         assert_eq!(screen.so_far(Instant::now()), None);
+    }
+
+    /// `migrate diff` of large schemas takes its time, and follows nothing.
+    #[test]
+    fn where_nothing_is_followed_no_lag_is_told() {
+        let (mut screen, start) = (screen(0), Instant::now());
+        let told = [0, 61, 122].map(|seconds| screen.figures(start + Duration::from_secs(seconds)));
+        assert_eq!(told, [None, None, None]);
     }
 
     #[test]

@@ -24,13 +24,12 @@ impl Batches {
         self.lag = lag;
     }
 
-    /// True once there was one.
-    pub(super) fn any(&self) -> bool {
-        self.number > 0 || !self.lag.is_zero()
-    }
-
-    /// `Following: 1,234 rows in 3.0 sec, lag 4 ms (batch 17)`, where it is worth saying; sums anew from here.
+    /// `Following: 1,234 rows in 3.0 sec, lag 4 ms (batch 17)`, where it is worth saying, and where there was one; sums anew from
+    /// here.
     pub(super) fn words(&mut self, now: Instant) -> Option<String> {
+        if self.number == 0 && self.lag.is_zero() {
+            return None;
+        }
         let since = *self.told.get_or_insert(now);
         let elapsed = now.duration_since(since);
         if self.rows == 0 && elapsed < QUIET {
@@ -61,7 +60,7 @@ mod tests {
     #[test]
     fn batches_are_summed_up() {
         let (mut batches, start) = (Batches::default(), Instant::now());
-        assert!(!batches.any() && batches.words(start).is_none());
+        assert_eq!([0, 61].map(|seconds| batches.words(start + Duration::from_secs(seconds))), [None, None]);
         batches.add(16, 1000, Duration::from_millis(2));
         batches.add(17, 234, Duration::from_micros(4200));
         insta::assert_snapshot!(batches.words(start).unwrap(), @"Following: 1,234 rows written, lag 4 ms (batch 17)");

@@ -76,12 +76,13 @@ impl Taken {
 
 /// A name for what passes, beginning with `name`: nothing of either side has it, in any schema.
 pub(super) fn passing(sides: Sides<'_>, name: &str, behind: &str) -> String {
-    let objects = || [sides.old, sides.new].into_iter().flat_map(|objects| &objects.all);
-    let is_taken = |name: &str| {
-        objects().any(|object| {
+    let names = sides.names.get_or_init(|| {
+        let objects = [sides.old, sides.new].into_iter().flat_map(|objects| &objects.all);
+        let named = objects.flat_map(|object| {
             let others = [&object.details["sequence"][5], &object.details["not_null_constraint"]["name"]];
-            object.name == name || others.iter().any(|other| other.as_str() == Some(name))
-        })
-    };
-    Aside::free(behind, |aside| !is_taken(&aside.of(name))).of(name)
+            others.into_iter().filter_map(|other| other.as_str()).chain([object.name.as_str()])
+        });
+        named.map(str::to_owned).collect()
+    });
+    Aside::free(behind, |aside| !names.contains(&aside.of(name))).of(name)
 }

@@ -373,7 +373,7 @@ pub(super) fn cast(sides: Sides<'_>, value: &str, (from, to): (&str, &str), targ
     let assigns = |pair: &(String, String)| {
         // Every type can be assigned to a string; "char" is none.
         let to_string = is_text(&pair.1) && pair.1 != "\"char\"";
-        let Sides { old, new } = sides;
+        let Sides { old, new, .. } = sides;
         old.assignments.contains(pair) && new.assignments.contains(pair) || to_string && !has_cast(pair)
     };
     if assigns(&pair) || elements.as_ref().is_some_and(|pair| pair.0 == pair.1 || assigns(pair)) {

@@ -1,6 +1,7 @@
 //! What it takes to turn an object into another of the same name.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
+use std::sync::OnceLock;
 
 use serde_json::Value;
 
@@ -44,6 +45,8 @@ impl Change {
 pub(super) struct Sides<'a> {
     pub(super) old: &'a Objects,
     pub(super) new: &'a Objects,
+    /// All names of both, once somebody has asked for them.
+    pub(super) names: &'a OnceLock<HashSet<String>>,
 }
 
 /// Compares two objects of one name.

@@ -43,6 +43,8 @@ mod swap;
 mod together;
 mod twins;
 
+use std::sync::OnceLock;
+
 use serde::Serialize;
 
 use crate::catalog::{Key, Kind, Object, Objects};
@@ -117,7 +119,8 @@ pub struct PlanOptions {
 /// The steps that turn `old` into `new`; none where both are the same.
 #[must_use]
 pub fn plan(old: &Objects, new: &Objects, options: &PlanOptions) -> Vec<Step> {
-    let sides = compare::Sides { old, new };
+    let names = OnceLock::new();
+    let sides = compare::Sides { old, new, names: &names };
     let work = fate::decide(sides, options);
     let order = order::arrange(&work);
     render::steps(&work, &order)
@@ -206,8 +209,9 @@ fn all_differences<'a>(
     old: &'a Objects,
     new: &'a Objects,
 ) -> impl Iterator<Item = (&'a Object, Difference)> + use<'a> {
-    let sides = compare::Sides { old, new };
+    let names = OnceLock::new();
     let differs = move |object: &'a Object| {
+        let sides = compare::Sides { old, new, names: &names };
         let title = object.title();
         let Some((_, other)) = new.find(&object.key()) else {
             return Some((object, Difference::OnlySecond { object: title }));
