@@ -3,7 +3,8 @@
 mod sides;
 
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::pin::pin;
+use std::time::{Duration, SystemTime};
 
 use confiture::config::Flags;
 use confiture::event::Execution;
@@ -17,6 +18,9 @@ use crate::invocation::Invocation;
 use crate::output::{Reply, as_value, numbers, sentence};
 use crate::runtime;
 use sides::{Ends, Place};
+
+/// What takes longer says what it is at.
+const SOON: Duration = Duration::from_secs(2);
 
 /// Shows the SQL that turns one schema into another, and back; with --generate, writes it as a migration.
 ///
@@ -170,11 +174,25 @@ async fn compare(
     let history_table = Some(ends.settings.history_table.value.clone());
     let options = DiffOptions { history_table, ..options };
     let (connection, stop) = (scratches.connection(), execution.interrupted());
-    let found = schema_diff::diff_until(connection, &from.source, &to.source, &options, stop).await;
+    let work = schema_diff::diff_until(connection, &from.source, &to.source, &options, stop);
+    let found = tell_of_long(execution, "Comparing the schemas, and trying the SQL both ways", work).await;
     from.leave();
     to.leave();
     scratches.leave();
     found
+}
+
+/// Does `work`, a step that is told of once it takes longer.
+async fn tell_of_long<T>(
+    execution: &Execution,
+    step: &str,
+    work: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    let mut work = pin!(work);
+    match tokio::time::timeout(SOON, &mut work).await {
+        Ok(done) => done,
+        Err(_) => execution.step(step, work).await,
+    }
 }
 
 fn show(difference: &Difference) -> String {

@@ -27,6 +27,16 @@ fn without_files_the_migrations_are_compared_with_the_ddl() {
     assert!(again.contains("The schemas are the same"), "{again}");
 }
 
+#[test]
+fn what_takes_long_says_what_it_is_at() {
+    let project = Project::new();
+    project.write("old.sql", "CREATE TABLE t (a int);\n");
+    project.write("new.sql", "CREATE TABLE t (a int);\nSELECT pg_sleep(3);\n");
+    let said = project.call(&["migrate", "diff", "old.sql", "new.sql"]);
+    assert!(said.stderr.starts_with("Comparing the schemas"), "{said}");
+    assert!(!said.stdout.contains("Comparing"), "{said}");
+}
+
 /// Files are compared with each other, and not with what was written: the same would come again.
 #[test]
 fn what_the_last_migration_says_is_not_written_twice() {
