@@ -200,7 +200,7 @@ fn of_labels(old: &Objects, new: &Objects, found: &[Rename], said: &[Asked]) -> 
         let (before, after) = (labels(one), labels(other));
         let changed: Vec<_> = before.iter().zip(&after).filter(|(label, now)| label != now).collect();
         let is_another = |(label, now): &(&&str, &&str)| !after.contains(*label) && !before.contains(*now);
-        if before.len() != after.len() || changed.len() == before.len() || !changed.iter().all(is_another) {
+        if before.len() != after.len() || !changed.iter().all(is_another) {
             continue;
         }
         let is_settled = |(label, to): &(&&str, &&str)| {

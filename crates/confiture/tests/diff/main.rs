@@ -100,11 +100,13 @@ async fn a_column_that_only_a_child_keeps_is_dropped_above_it() {
 async fn what_may_have_a_new_name_is_asked() {
     let old = "CREATE TABLE t (a int, user_id int, order_id int, x text, done date); CREATE TABLE u (id int, n text); CREATE TABLE w (id int, k text);
         CREATE TABLE x (a int, prev_hash text, hash text); CREATE TABLE days (a int, b text); CREATE TABLE days_of_users (a int, b text);
-        CREATE TABLE pool_queue (id int PRIMARY KEY); CREATE TABLE queue (id int PRIMARY KEY); CREATE TABLE job (pool_queue_id int REFERENCES pool_queue);";
+        CREATE TABLE pool_queue (id int PRIMARY KEY); CREATE TABLE queue (id int PRIMARY KEY); CREATE TABLE job (pool_queue_id int REFERENCES pool_queue);
+        CREATE TYPE urgency AS ENUM ('low', 'high');";
     let new = "CREATE TABLE t (a int, user_key int, order_key int, y date, ended date, done date GENERATED ALWAYS AS (ended) STORED);
         CREATE TABLE v (id int, n text); CREATE TABLE w (id int, q text);
         CREATE TABLE x (a int, block_hash text, prev_block_hash text); CREATE TABLE day (a int, b text); CREATE TABLE day_of_user (a int, b text);
-        CREATE TABLE pool_queue (id int PRIMARY KEY); CREATE TABLE queue (id int PRIMARY KEY); CREATE TABLE job (queue_id int REFERENCES queue);";
+        CREATE TABLE pool_queue (id int PRIMARY KEY); CREATE TABLE queue (id int PRIMARY KEY); CREATE TABLE job (queue_id int REFERENCES queue);
+        CREATE TYPE urgency AS ENUM ('minor', 'critical');";
     let found = oracle::differ(shared_server().await, old, new).await.unwrap();
     let asked: Vec<&str> =
         found.remarks.iter().filter_map(|line| Some(line.split_once(", say ")?.1)).collect();
@@ -118,6 +120,8 @@ async fn what_may_have_a_new_name_is_asked() {
         "--rename public.u=v",
         "--rename public.days=day",
         "--rename public.days_of_users=day_of_user",
+        "--rename public.urgency.low=minor",
+        "--rename public.urgency.high=critical",
     ];
     assert_eq!(asked, wanted, "{:?}", found.remarks);
 }
