@@ -217,6 +217,11 @@ async fn the_common_errors_come_with_what_to_do() {
             "GRANT the privilege",
         ),
         (
+            format!("CREATE ROLE {role}; SET LOCAL ROLE {role}; ALTER TABLE t ADD COLUMN n int"),
+            "42501",
+            "or as a member of that role",
+        ),
+        (
             "ALTER TABLE t ALTER id SET NOT NULL, ALTER v SET NOT NULL; INSERT INTO t VALUES (1)".into(),
             "23502",
             "give the column a default",

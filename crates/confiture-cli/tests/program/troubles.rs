@@ -181,7 +181,7 @@ async fn what_fdw_needs_is_said_with_the_other_way() {
     --- stderr
     error: the extension postgres_fdw is not installed in the target: permission denied to create extension "postgres_fdw"
     hint: Must be superuser to create this extension.
-    hint: connect as the owner of the object, or a member of that role; where a privilege is enough, have its owner GRANT it to this role
+    hint: connect as the owner of the object, or have its owner GRANT the privilege to this role
     hint: have a superuser run: CREATE EXTENSION postgres_fdw; GRANT USAGE ON FOREIGN DATA WRAPPER postgres_fdw TO …
     hint: or move every table with COPY: --strategy copy
     "#);
@@ -191,7 +191,7 @@ async fn what_fdw_needs_is_said_with_the_other_way() {
     --- stdout
     --- stderr
     error: setting up foreign tables in the target's schema old_schema: permission denied for foreign-data wrapper postgres_fdw
-    hint: connect as the owner of the object, or a member of that role; where a privilege is enough, have its owner GRANT it to this role
+    hint: connect as the owner of the object, or have its owner GRANT the privilege to this role
     hint: GRANT USAGE ON FOREIGN DATA WRAPPER postgres_fdw to this role, or use --strategy copy
     ");
     psql(&shop.new, &format!("grant usage on foreign data wrapper postgres_fdw to {role}"));

@@ -143,9 +143,11 @@ fn detail(server: &DbError, safe: &ServerError) -> Option<String> {
 fn hint(server: &DbError) -> Option<&'static str> {
     let message = server.message();
     let hint = match server.code().code() {
-        "42501" => {
-            "connect as the owner of the object, or a member of that role; where a privilege is enough, have its owner GRANT it to this role"
+        // No privilege helps.
+        "42501" if message.starts_with("must be owner of ") => {
+            "connect as the owner of the object, or as a member of that role"
         }
+        "42501" => "connect as the owner of the object, or have its owner GRANT the privilege to this role",
         "53100" => "the server's disk is full: free space on it or enlarge it, then run this again",
         "53200" if server.hint().is_none() => {
             "the server is out of memory: lower maintenance_work_mem or work_mem, or give the server more"
