@@ -96,8 +96,10 @@ impl Scratch {
 
     async fn run_pieces_of(&self, scripts: &[SplitScript]) -> Result<()> {
         self.forget_settings().await?;
-        let made = read_noted_roles(&self.maintenance, &self.name).await?;
-        let others = (!self.session.connection().own_server).then_some(made);
+        let others = match self.session.connection().own_server {
+            true => None,
+            false => Some(read_noted_roles(&self.maintenance, &self.name).await?),
+        };
         let pieces = scripts
             .iter()
             .flat_map(|script| script.statements.iter().map(move |statement| Piece { script, statement }));
