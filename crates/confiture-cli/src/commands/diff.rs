@@ -7,6 +7,7 @@ use std::pin::pin;
 use std::time::{Duration, SystemTime};
 
 use confiture::config::Flags;
+use confiture::diff::Hazard;
 use confiture::event::Execution;
 use confiture::migrate;
 use confiture::project::Project;
@@ -200,11 +201,20 @@ fn show(difference: &Difference) -> String {
     if difference.up.steps.is_empty() {
         text.push_str("-- The schemas are the same.\n");
     }
-    for line in difference.remarks.iter().chain(&difference.uncovered) {
+    for line in untold(difference) {
         text.push_str(&format!("-- {}\n", line.replace(['\n', '\r'], " ")));
     }
     text.push_str(&schema_diff::render_steps(&difference.up, false));
     text
+}
+
+/// What is remarked on, but for what a note says where it is done.
+fn untold(difference: &Difference) -> Vec<String> {
+    let notes = difference.up.steps.iter().flat_map(|step| &step.hazards);
+    let notes: Vec<&str> = notes.map(Hazard::why).filter(|why| !why.is_empty()).collect();
+    let is_told = |line: &&String| notes.iter().any(|why| line.contains(why));
+    let remarks = difference.remarks.iter().filter(|line| !is_told(line));
+    remarks.chain(&difference.uncovered).cloned().collect()
 }
 
 fn write(folder: &Path, name: &str, difference: &Difference, secrets: bool) -> Result<Reply> {
@@ -222,7 +232,7 @@ fn write(folder: &Path, name: &str, difference: &Difference, secrets: bool) -> R
         .hint("write it all the same with --secrets, or leave the password out of the DDL files"));
     }
     let remarks: Vec<String> = difference.remarks.iter().chain(&difference.uncovered).cloned().collect();
-    let up = schema_diff::render(&difference.up, &remarks);
+    let up = schema_diff::render(&difference.up, &untold(difference));
     let down = schema_diff::render(&difference.down, &[]);
     let read = migrate::read_folder(folder)?;
     let made = migrate::write_pair(&read, name, SystemTime::now(), &up, &down)?;

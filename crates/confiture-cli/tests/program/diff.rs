@@ -14,6 +14,7 @@ fn the_migration_of_the_seed_renames_and_adds() {
     assert!(shown.contains("RENAME COLUMN full_name TO display_name"), "{shown}");
     assert!(shown.contains("ADD COLUMN bio text"), "{shown}");
     assert!(!shown.contains("DROP COLUMN"), "{shown}");
+    assert_eq!(shown.matches("--no-rename").count(), 1, "{shown}");
 }
 
 #[test]
