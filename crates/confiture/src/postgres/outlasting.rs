@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::postgres::Piece;
-use crate::sql::lex::{TokenKind, lex};
+use crate::sql::lex::{Token, TokenKind, lex};
 use crate::sql::{SplitScript, reaches_beyond_the_database};
 
 /// Refuses what would outlast the scratch database in which migrations are tried, at its place: what makes a subscription, and what
@@ -63,22 +63,23 @@ pub(super) fn stay_within(piece: &Piece<'_>) -> Result<()> {
 /// `GRANT … ON DATABASE`.
 #[must_use]
 pub fn is_about_databases(statement: &str) -> bool {
-    if reaches_beyond_the_database(statement).is_some() {
-        return false;
-    }
-    let tokens: Vec<_> = lex(statement).filter(|token| !token.is_blank()).collect();
-    let is = |at: usize, words: &[&str]| {
-        tokens.get(at).is_some_and(|token| words.iter().any(|word| token.is_word(statement, word)))
-    };
-    let kinds = &["DATABASE", "TABLESPACE"];
-    let named = |at: usize| {
-        let name = tokens.get(at).filter(|_| !is(at, &["TO", "FROM"]));
-        name.is_some_and(|token| matches!(token.kind, TokenKind::Word | TokenKind::QuotedName))
-    };
-    match (0..tokens.len()).find(|at| is(*at, &["ON"])) {
-        _ if is(0, &["ALTER"]) => is(1, kinds),
-        Some(on) => is(0, &["GRANT", "REVOKE", "COMMENT", "SECURITY"]) && is(on + 1, kinds) && named(on + 2),
-        None => false,
+    let is = |token: &Token, words: &[&str]| words.iter().any(|word| token.is_word(statement, word));
+    let is_kind = |token: &Token| is(token, &["DATABASE", "TABLESPACE"]);
+    // Of a statement that is no such, one token is read.
+    let mut tokens = lex(statement).filter(|token| !token.is_blank());
+    match tokens.next() {
+        Some(first) if is(&first, &["ALTER"]) => {
+            tokens.next().is_some_and(|kind| is_kind(&kind))
+                && reaches_beyond_the_database(statement).is_none()
+        }
+        Some(first) if is(&first, &["GRANT", "REVOKE", "COMMENT", "SECURITY"]) => {
+            let mut behind = tokens.skip_while(|token| !is(token, &["ON"])).skip(1);
+            let is_name = |token: Token| {
+                matches!(token.kind, TokenKind::Word | TokenKind::QuotedName) && !is(&token, &["TO", "FROM"])
+            };
+            behind.next().is_some_and(|kind| is_kind(&kind)) && behind.next().is_some_and(is_name)
+        }
+        _ => false,
     }
 }
 

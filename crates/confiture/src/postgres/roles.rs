@@ -179,17 +179,19 @@ pub(super) fn is_about_others(statement: &str, made: &[String]) -> bool {
     let is = |at: usize, words: &[&str]| {
         tokens.get(at).is_some_and(|token| words.iter().any(|word| token.is_word(statement, word)))
     };
-    let kinds = &["ROLE", "USER", "GROUP"];
-    let first = match () {
-        () if is(0, &["ALTER"]) && is(1, kinds) && !is(2, &["MAPPING"]) => {
-            return !is_among(tokens.get(2), statement, made);
-        }
-        () if is(0, &["COMMENT"]) && is(1, &["ON"]) && is(2, &["ROLE"]) => {
-            return !is_among(tokens.get(3), statement, made);
-        }
-        () if is(0, &["DROP"]) && is(1, kinds) && !is(2, &["MAPPING"]) => 2,
-        () if is(0, &["GRANT", "REVOKE"]) && changes_membership(statement) => 1,
-        () => return false,
+    let is_on_role = |verb: &str| is(0, &[verb]) && is(1, &["ROLE", "USER", "GROUP"]) && !is(2, &["MAPPING"]);
+    if is_on_role("ALTER") {
+        return !is_among(tokens.get(2), statement, made);
+    }
+    if is(0, &["COMMENT"]) && is(1, &["ON"]) && is(2, &["ROLE"]) {
+        return !is_among(tokens.get(3), statement, made);
+    }
+    let first = if is_on_role("DROP") {
+        2
+    } else if is(0, &["GRANT", "REVOKE"]) && changes_membership(statement) {
+        1
+    } else {
+        return false;
     };
     let names =
         tokens[first..].iter().filter(|token| matches!(token.kind, TokenKind::Word | TokenKind::QuotedName));

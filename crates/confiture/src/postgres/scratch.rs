@@ -78,9 +78,8 @@ impl Scratch {
     /// Runs scripts as a build does: with the server's own settings, all in one transaction where that can be.
     ///
     /// Roles belong to the server and not to the database. Those that the scripts name are made when they are missing, on a server
-    /// of our own; and a `CREATE ROLE` of one that is there is passed over, on a server of somebody else's all that changes one of them, too.
-    /// Who makes roles does so alone: of two that look at the
-    /// same time whether one is there, neither sees it.
+    /// of our own; and a `CREATE ROLE` of one that is there is passed over, on a server of somebody else's all that changes one of
+    /// them, too. Who makes roles does so alone: of two that look at the same time whether one is there, neither sees it.
     ///
     /// # Errors
     ///
