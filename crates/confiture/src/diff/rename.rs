@@ -10,12 +10,12 @@ use crate::diff::data_type::{label_text, labels};
 use crate::diff::infer::{
     OTHERS, TYPES, infer_columns, infer_moves, infer_schemas, infer_tables, infer_types,
 };
+use crate::diff::order::name_spaces;
 use crate::diff::{Hazard, Step, column, data_type};
 use crate::error::{Error, Result};
 use crate::sql::Sql;
 
 pub use crate::diff::asked::Asked;
-use crate::diff::order::name_spaces;
 use crate::diff::room::make_room;
 pub use crate::diff::room::{exchanged, moved_extensions, steps};
 

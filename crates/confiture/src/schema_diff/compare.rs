@@ -207,16 +207,13 @@ async fn compare(
     remarks.extend(diff::of_no_toast(&reached, &after, "is without"));
     remarks.extend(diff::of_no_toast(&restored, &before, "is without").into_iter().map(on_the_way_back));
     // What is not quite as it was may be altered otherwise.
-    let (fixed_here, fixed_there) =
-        (diff::other_extensions(&reached, &after), diff::other_extensions(&restored, &before));
-    let mut exact = (fixed_there.is_empty(), fixed_here.is_empty());
-    remarks.extend(fixed_here);
-    remarks.extend(fixed_there.into_iter().map(on_the_way_back));
-    let (other_after, other_before) =
-        (diff::other_inheritance(&reached, &after), diff::other_inheritance(&restored, &before));
-    exact = (exact.0 && other_before.is_empty(), exact.1 && other_after.is_empty());
-    remarks.extend(other_after);
-    remarks.extend(other_before.into_iter().map(on_the_way_back));
+    let mut exact = (true, true);
+    for others in [diff::other_extensions, diff::other_inheritance] {
+        let (of_after, of_before) = (others(&reached, &after), others(&restored, &before));
+        exact = (exact.0 && of_before.is_empty(), exact.1 && of_after.is_empty());
+        remarks.extend(of_after);
+        remarks.extend(of_before.into_iter().map(on_the_way_back));
+    }
     if options.online {
         up.go_online();
         down.go_online();

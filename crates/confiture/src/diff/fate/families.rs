@@ -106,11 +106,11 @@ impl Work<'_> {
     }
 
     /// True for a partition that one statement makes: to an index that is there, it would bring one of its own, and not its key.
-    pub(in crate::diff) fn comes_in_one(&self, link: usize) -> bool {
+    /// `keys` are all such keys, with those indexes.
+    pub(in crate::diff) fn comes_in_one(&self, link: usize, keys: &[(usize, usize)]) -> bool {
         let new = self.sides.new;
-        let keys = family::attached_constraints(new).into_iter();
-        let mut of_it = keys.filter(|(key, _)| new.all[*key].parent == new.all[link].parent);
-        of_it.all(|(_, index)| self.made[index]) && family::same_columns(new, link)
+        let mut of_it = keys.iter().filter(|(key, _)| new.all[*key].parent == new.all[link].parent);
+        of_it.all(|(_, index)| self.made[*index]) && family::same_columns(new, link)
     }
 
     /// What is attached to an index goes with it, and it with what is attached. What is to be attached otherwise is made anew.

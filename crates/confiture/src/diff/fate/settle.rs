@@ -64,13 +64,14 @@ impl Work<'_> {
             let new = self.sides.new;
             // A table that is put to its parent afterwards has to have its columns and checks: one that was there before, or one whose columns
             // stand in an order of their own.
+            let keys = family::attached_constraints(new);
             let attached: BTreeSet<usize> = (new.all.iter().enumerate())
                 .filter(|(at, object)| {
                     matches!(object.kind, Kind::Partition | Kind::Inheritance) && self.made[*at]
                 })
                 .filter_map(|(at, object)| {
                     let table = object.parent?;
-                    let in_one = object.kind == Kind::Inheritance || self.comes_in_one(at);
+                    let in_one = object.kind == Kind::Inheritance || self.comes_in_one(at, &keys);
                     (!self.made[table] || !in_one).then_some(table)
                 })
                 .collect();

@@ -109,7 +109,7 @@ impl Graph<'_> {
             Kind::Constraint => object.detail("type") != "f",
             kind => matches!(kind, Kind::Column | Kind::Default),
         });
-        let kept = self.names_kept_by_users();
+        let (kept, keys) = (self.names_kept_by_users(), family::attached_constraints(self.new_side()));
         // Columns before their defaults: a default follows its column wherever that has gone.
         makes.sort_by_key(|(at, _)| (self.new_side().all[*at].kind, *at));
         for (at, act) in makes {
@@ -131,7 +131,7 @@ impl Graph<'_> {
                         && name_spaces(self.new_side(), object).iter().all(|name| !kept.contains(name))
                 }
                 Kind::DomainConstraint => !object.defined().ends_with(" NOT VALID"),
-                Kind::Partition => self.work.comes_in_one(at),
+                Kind::Partition => self.work.comes_in_one(at, &keys),
                 // Where it computes what the parent holds, PostgreSQL 14 and 15 only let a table join that is there.
                 Kind::Inheritance => {
                     let computes = |column: &&Object| {
